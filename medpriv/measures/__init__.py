@@ -1,0 +1,1 @@
+"""Measures: figures with their interval and their n."""

@@ -1,0 +1,1 @@
+"""The comparison report: tables, figures and one self-contained page."""

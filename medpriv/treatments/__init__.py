@@ -1,0 +1,1 @@
+"""Treatments: ways to make a bank of models from a dataset."""

@@ -1,0 +1,1 @@
+"""What ties the library to Snakemake and DVC; nothing else in medpriv knows of either."""
