@@ -220,12 +220,23 @@ def check_config(content: dict[str, Any], file: Path | str = "config.yaml") -> d
     except ValidationError as error:
         faults = [_explain(fault) for fault in error.errors()]
         raise InputError(
-            f"{len(faults)} fault{'s' if len(faults) > 1 else ''}:\n"
-            + "\n".join(f"  - {fault}" for fault in faults)
-            + "\n",
+            f"{len(faults)} fault{'s' if len(faults) > 1 else ''}",
             file=file,
-            remedy="correct the keys named above; docs/config.md lists every key",
+            remedy="correct each (docs/config.md lists every key):\n" + "\n".join(f"  - {fault}" for fault in faults),
         ) from None
+
+
+_REMEDIES = {
+    "greater_than": "use a number above {gt}",
+    "greater_than_equal": "use {ge} or more",
+    "less_than": "use a number below {lt}",
+    "less_than_equal": "use {le} or less",
+    "literal_error": "use one of {expected}",
+    "union_tag_invalid": "use one of the formats {expected_tags}",
+    "union_tag_not_found": "say which `format` the dataset has",
+    "string_pattern_mismatch": "use lower-case letters and digits, a letter first",
+    "value_error": "add it",
+}
 
 
 def _explain(fault: Any) -> str:
@@ -240,20 +251,24 @@ def _explain(fault: Any) -> str:
     if fault["type"] == "missing":
         return f"{key}: missing; add it"
     message = fault["msg"].removeprefix("Value error, ")
-    return f"{key}: {message[0].lower()}{message[1:]}, found {fault['input']!r}"
+    remedy = _REMEDIES.get(fault["type"], "give a value of that kind").format(**fault.get("ctx", {}))
+    return f"{key}: {message[0].lower()}{message[1:]}, found {fault['input']!r}; {remedy}"
 
 
 def _keys_beside(place: tuple[str | int, ...]) -> list[str]:
     """Return the names allowed where the last part of `place` stands."""
     section: Any = Config
-    for part in place[:-1]:
-        if section is Config and part == "datasets":
-            section = {"mitdb": MitdbSettings, "heart": HeartSettings}
-        elif isinstance(section, dict):
-            section = section.get(part, section)
-        else:
-            section = _section_of(section.model_fields[part].annotation)
-    return list(section.model_fields) if isinstance(section, type) else []
+    steps = list(place[:-1])
+    if steps[:1] == ["datasets"] and len(steps) > 2:
+        section = next(kind for kind in _dataset_kinds() if kind.model_fields["format"].default == steps[2])
+        steps = steps[3:]
+    for step in steps:
+        section = _section_of(section.model_fields[step].annotation)
+    return list(section.model_fields)
+
+
+def _dataset_kinds() -> tuple[type[DatasetSettings], ...]:
+    return get_args(get_args(AnyDataset)[0])
 
 
 def _section_of(annotation: Any) -> Any:

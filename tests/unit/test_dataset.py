@@ -1,0 +1,70 @@
+"""The container: what it keeps, and what it refuses."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from medpriv.dataset import TEST, TRAIN, Dataset
+from medpriv.errors import InputError
+from medpriv.files import sha256
+
+
+def tiny() -> Dataset:
+    return Dataset(
+        name="toy",
+        x=np.array([[1.0, 10.0], [3.0, 30.0], [5.0, 50.0], [7.0, 70.0]], dtype=np.float32),
+        y=np.array([0, 1, 0, 1]),
+        patient=np.array([0, 0, 1, 2], dtype=np.int32),
+        site=np.zeros(4, dtype=np.int32),
+        split=np.array([TRAIN, TRAIN, TEST], dtype=np.uint8),
+        centre=np.array([3.0, 30.0], dtype=np.float32),
+        scale=np.array([2.0, 20.0], dtype=np.float32),
+        patients=("p0", "p1", "p2"),
+        sites=("s",),
+        classes=("no", "yes"),
+        features=("a", "b"),
+        units=("mV", "s"),
+        licence="none",
+        source="simulated",
+        digest="0" * 64,
+        groups={"sex": ("F", "M", "F")},
+    )
+
+
+def test_a_dataset_comes_back_equal_and_saves_to_the_same_bytes(tmp_path):
+    tiny().save(tmp_path / "1")
+    back = Dataset.load(tmp_path / "1")
+    back.save(tmp_path / "2")
+    for name in ("dataset.safetensors", "dataset.json"):
+        assert sha256(tmp_path / "1" / name) == sha256(tmp_path / "2" / name)
+    assert back.groups == tiny().groups
+    assert back.patients == tiny().patients
+
+
+def test_rows_follow_the_patients_split():
+    assert tiny().rows(TRAIN).tolist() == [True, True, True, False]
+    assert tiny().rows(TEST).tolist() == [False, False, False, True]
+
+
+def test_standardised_is_centred_and_scaled():
+    np.testing.assert_allclose(tiny().standardised()[:, 0], [-1, 0, 1, 2])
+
+
+def test_nan_is_refused_with_its_patient():
+    x = tiny().x.copy()
+    x[2, 1] = np.nan
+    with pytest.raises(InputError, match=r"x\[2, 1\], patient p1: a value is not a finite number"):
+        replace(tiny(), x=x)
+
+
+def test_class_without_training_records_is_refused_by_name():
+    with pytest.raises(InputError, match="no record of class yes among the training patients"):
+        replace(tiny(), y=np.array([0, 0, 0, 1]))
+
+
+def test_lengths_that_disagree_are_refused():
+    with pytest.raises(InputError, match="3 entries for 4 records"):
+        replace(tiny(), site=np.zeros(3, dtype=np.int32))
+    with pytest.raises(InputError, match="2 entries for 3 patients"):
+        replace(tiny(), groups={"sex": ("F", "M")})
