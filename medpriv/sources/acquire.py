@@ -1,0 +1,134 @@
+"""Bringing a dataset's raw files in, whatever their source, in the publisher's own layout.
+
+Everything is built in a scratch folder and moved in at once, with `manifest.json` (what each file must be) inside, so
+that a raw folder is either whole or not there. The formats know their files (`medpriv.sources.<format>`) and how to
+simulate them (`medpriv.simulate.<format>`); only a `remote` source opens a connection (`medpriv.sources.download`).
+"""
+
+import shutil
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+
+from medpriv.errors import InputError
+from medpriv.files import read_json, sha256, write_json
+from medpriv.seeds import derive_seed
+from medpriv.sources.download import download
+
+MANIFEST = "manifest.json"
+SIMULATED_LICENCE = "simulated by medpriv, of no real patient"
+
+
+def acquire_raw(format: str, name: str, settings: Mapping, seed: int, destination: Path, scratch: Path) -> None:
+    """Bring the raw files of one dataset into `destination`, which then holds them, their manifest and nothing else.
+
+    Args:
+        format: the dataset's format, the name of its module.
+        name: the dataset's name in the config.
+        settings: its `raw` section: `source`, and `simulated`, `path` or `base_url` as the source needs.
+        seed: the root seed; only a simulated source uses it.
+        destination: the raw folder; replaced in one step once everything is right, untouched before.
+        scratch: a folder on the same file system, outside `results/`; keeps unfinished downloads between runs.
+
+    Raises:
+        InputError: a file is missing, leaves its folder, or cannot be downloaded.
+    """
+    module, source = import_module(f"medpriv.sources.{format}"), settings["source"]
+    work = Path(scratch) / f"{name}-{source}"
+    build = work / "files"
+    if source == "simulated":
+        _empty(build)
+        simulator = import_module(f"medpriv.simulate.{format}")
+        simulator.simulate(settings["simulated"], build, derive_seed(seed, name, "raw"))
+        files = sorted(path.relative_to(build).as_posix() for path in build.rglob("*") if path.is_file())
+    elif source == "local":
+        _empty(build)
+        files = _copy(Path(settings["path"]), module.local_files(_folder(settings["path"])), build)
+    else:
+        expected = module.remote_files()
+        download(expected, settings["base_url"] or module.BASE_URL, build, work / "parts")
+        files = sorted(expected)
+        _keep_only(build, set(files))
+    manifest = {
+        "source": source,
+        "format": format,
+        "licence": SIMULATED_LICENCE if source == "simulated" else module.LICENCE,
+        "files": {file: {"bytes": (build / file).stat().st_size, "sha256": sha256(build / file)} for file in files},
+    }
+    write_json(build / MANIFEST, manifest)
+    _move_in(build, Path(destination))
+    shutil.rmtree(work)
+
+
+def verify_raw(folder: Path) -> dict:
+    """Return the manifest of a raw folder after checking every file's size and SHA-256 against it.
+
+    Raises:
+        InputError: there is no manifest, or a file is missing, truncated or altered.
+    """
+    path = Path(folder) / MANIFEST
+    if not path.is_file():
+        raise InputError("there is no manifest, so the raw files are not complete", file=path, remedy=_again(folder))
+    manifest = read_json(path)
+    for name, expected in manifest["files"].items():
+        file = Path(folder) / name
+        if not file.is_file():
+            raise InputError("the file is missing", file=file, remedy=_again(folder))
+        if (size := file.stat().st_size) != expected["bytes"]:
+            word = "truncated" if size < expected["bytes"] else "too long"
+            raise InputError(f"{word}: {size} bytes of {expected['bytes']}", file=file, remedy=_again(folder))
+        if (found := sha256(file)) != expected["sha256"]:
+            raise InputError(
+                f"altered: its SHA-256 is {found}, the manifest's {expected['sha256']}",
+                file=file,
+                remedy=_again(folder),
+            )
+    return manifest
+
+
+def _again(folder: Path) -> str:
+    return f"delete {folder} and run again: the raw stage then brings its files in afresh"
+
+
+def _folder(path: str) -> Path:
+    if not Path(path).is_dir():
+        raise InputError(
+            "no such folder", file=path, remedy="set raw.path to the folder that holds the publisher's files"
+        )
+    return Path(path)
+
+
+def _empty(folder: Path) -> None:
+    """Leave an empty folder, whatever a killed run has left in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+
+
+def _copy(folder: Path, files: list[str], build: Path) -> list[str]:
+    """Copy the files of a local folder, by content; a link that points out of the folder is refused."""
+    root = folder.resolve()
+    for name in files:
+        file = (root / name).resolve()
+        if not file.is_relative_to(root):
+            raise InputError(
+                "a link that leaves its folder", file=folder / name, remedy="put the file itself into the folder"
+            )
+        (build / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, build / name)
+    return sorted(files)
+
+
+def _keep_only(folder: Path, files: set[str]) -> None:
+    """Remove what a killed or earlier run has left beside the files wanted."""
+    for path in folder.rglob("*"):
+        if path.is_file() and path.relative_to(folder).as_posix() not in files:
+            path.unlink()
+
+
+def _move_in(build: Path, destination: Path) -> None:
+    """Put the finished folder in place of the old one; a kill in between leaves no manifest behind."""
+    (destination / MANIFEST).unlink(missing_ok=True)
+    if destination.exists():
+        shutil.rmtree(destination)
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    build.rename(destination)

@@ -1,0 +1,240 @@
+"""UCI heart disease: four hospitals' `processed.<hospital>.data`, 13 features and whether coronary disease was found.
+
+Each line is one patient: 14 comma-separated cells in the order of `COLUMNS`, `?` for missing. The simulator
+(`medpriv.simulate.heart`) writes the same files. docs/data/heart.md is the data card.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from medpriv.dataset import TEST, TRAIN, Dataset
+from medpriv.errors import InputError
+from medpriv.files import sha256
+from medpriv.seeds import generator
+from medpriv.sources.acquire import MANIFEST, verify_raw
+
+LICENCE = "CC BY 4.0"
+BASE_URL = "https://archive.ics.uci.edu/ml/machine-learning-databases/heart-disease/"
+HOSPITALS = ("cleveland", "hungarian", "switzerland", "va")
+FEATURES = {  # name: unit; coded columns have none
+    "age": "years",
+    "sex": "",
+    "cp": "",
+    "trestbps": "mm Hg",
+    "chol": "mg/dl",
+    "fbs": "",
+    "restecg": "",
+    "thalach": "beats/min",
+    "exang": "",
+    "oldpeak": "mm",
+    "slope": "",
+    "ca": "vessels",
+    "thal": "",
+}
+CODES = {  # the values that a coded column may hold
+    "sex": (0, 1),
+    "cp": (1, 2, 3, 4),
+    "fbs": (0, 1),
+    "restecg": (0, 1, 2),
+    "exang": (0, 1),
+    "slope": (1, 2, 3),
+    "ca": (0, 1, 2, 3),
+    "thal": (3, 6, 7),
+    "num": (0, 1, 2, 3, 4),
+}
+COLUMNS = (*FEATURES, "num")
+NEVER_MISSING = ("age", "sex", "num")
+ZERO_IS_MISSING = ("trestbps", "chol")  # no living person has 0: Switzerland's cholesterol is 0 in all 123 rows
+CLASSES = ("no_disease", "disease")
+AGE_BANDS = {"<45": 45, "45-54": 55, "55-64": 65, "65+": np.inf}  # each up to, not including, its number
+
+# UCI publishes no checksums: these are of copies whose sizes equal UCI's own index; see docs/data/heart.md.
+_SHA256 = {
+    "cleveland": "a74b7efa387bc9d108d7d0115d831fe9b414b29ae7124f331b622b4efa0427c8",
+    "hungarian": "d1ad108f785768cd3d7e82dc522e6f5a61eea93cccfb3a46ee8076f73fc3d796",
+    "switzerland": "834a405ccf5b66ab4056bb77794adc8df0b7125186454c0a1d002d33c6c3b314",
+    "va": "e7c93d8d0d2acdadfa4c5e8de768e2191e7f618b952e29623f1f0d5949ff6b8f",
+}
+
+
+def file_name(hospital: str) -> str:
+    """Return the publisher's name of a hospital's file."""
+    return f"processed.{hospital}.data"
+
+
+def local_files(folder: Path) -> list[str]:
+    """Return the four files of a local folder; InputError names the first that is not there."""
+    for hospital in HOSPITALS:
+        if not (path := Path(folder) / file_name(hospital)).is_file():
+            raise InputError(
+                "the file is missing",
+                file=path,
+                remedy="put UCI's four processed.<hospital>.data files into one folder and name it in raw.path",
+            )
+    return [file_name(hospital) for hospital in HOSPITALS]
+
+
+def remote_files() -> dict[str, str]:
+    """Return the SHA-256 of each file that a remote source downloads."""
+    return {file_name(hospital): digest for hospital, digest in _SHA256.items()}
+
+
+def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
+    """Make the dataset from a raw folder: 13 features, target `num > 0`, one patient a row.
+
+    Missing cells get the training rows' median (coded columns: their most frequent code); centre and scale are the
+    training rows' mean and standard deviation.
+
+    Args:
+        name: the dataset's name in the config.
+        folder: the raw folder, with its manifest.
+        settings: the `preprocess` section: `test_fraction`.
+        seed: the root seed; it decides the split, stratified by hospital and label.
+
+    Raises:
+        InputError: a file or a cell is not as it should be, or a class has too few patients to be split.
+    """
+    folder = Path(folder)
+    manifest = verify_raw(folder)
+    hospitals = [hospital for hospital in HOSPITALS if file_name(hospital) in manifest["files"]]
+    tables = [read_rows(folder / file_name(hospital)) for hospital in hospitals]
+    rows = np.concatenate(tables)  # [N, 14]
+    features, y = rows[:, :-1], (rows[:, -1] > 0).astype(np.int64)
+    site = np.repeat(np.arange(len(hospitals), dtype=np.int32), [len(table) for table in tables])
+    split = _split(y, site, settings["test_fraction"], generator(seed, name, "split"))
+    _check_classes(y, split, folder)
+    x, missing, imputed = _impute(features, split == TRAIN, folder)
+    centre, deviation = x[split == TRAIN].mean(axis=0), x[split == TRAIN].std(axis=0)
+    return Dataset(
+        name=name,
+        x=x.astype(np.float32),
+        y=y,
+        patient=np.arange(len(x), dtype=np.int32),
+        site=site,
+        split=split,
+        centre=centre.astype(np.float32),
+        scale=np.where(deviation > 0, deviation, 1).astype(np.float32),
+        patients=tuple(
+            f"{hospital}-{row:04d}"
+            for hospital, table in zip(hospitals, tables, strict=True)
+            for row in range(1, len(table) + 1)
+        ),
+        sites=tuple(hospitals),
+        classes=CLASSES,
+        features=tuple(FEATURES),
+        units=tuple(FEATURES.values()),
+        licence=manifest["licence"],
+        source=manifest["source"],
+        digest=sha256(folder / MANIFEST),
+        groups={
+            "sex": tuple("M" if sex else "F" for sex in rows[:, COLUMNS.index("sex")]),
+            "age": tuple(_age_band(age) for age in rows[:, COLUMNS.index("age")]),
+        },
+        notes={
+            "patients_by_hospital": {hospital: len(table) for hospital, table in zip(hospitals, tables, strict=True)},
+            "missing_cells": missing,
+            "imputed_with": imputed,
+        },
+    )
+
+
+def read_rows(path: Path) -> np.ndarray:
+    """Return float64 [patients, 14] of one hospital's file, NaN where a cell is missing."""
+    lines = path.read_text(encoding="ascii", errors="replace").splitlines()
+    rows = [_read_line(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    if not rows:
+        raise InputError("the file is empty", file=path, remedy="get the file again from UCI")
+    table = np.array(rows)
+    for column in ZERO_IS_MISSING:
+        values = table[:, COLUMNS.index(column)]
+        values[values == 0] = np.nan
+    return table
+
+
+def _read_line(path: Path, number: int, line: str) -> list[float]:
+    """Return the 14 values of one line."""
+    cells = [cell.strip() for cell in line.split(",")]
+    if len(cells) != len(COLUMNS):
+        raise InputError(
+            f"{len(cells)} columns instead of {len(COLUMNS)}",
+            file=path,
+            place=f"line {number}",
+            remedy=f"give every line the columns {', '.join(COLUMNS)}",
+        )
+    return [
+        _read_cell(path, number, position, column, cell)
+        for position, (column, cell) in enumerate(zip(COLUMNS, cells, strict=True), start=1)
+    ]
+
+
+def _read_cell(path: Path, number: int, position: int, column: str, cell: str) -> float:
+    """Return the value of one cell, NaN for `?`."""
+
+    def refuse(problem: str, remedy: str) -> InputError:
+        return InputError(problem, file=path, place=f"line {number}, column {position} ({column})", remedy=remedy)
+
+    if cell == "?":
+        if column in NEVER_MISSING:
+            raise refuse("a missing value that must not be", "remove the line, or fill in the value")
+        return np.nan
+    try:
+        value = float(cell)
+    except ValueError:
+        value = np.nan
+    if not np.isfinite(value):
+        raise refuse(f"{cell!r} is not a number", "correct the cell, or write ? for a missing value")
+    if column in CODES and value not in CODES[column]:
+        kind = "label" if column == "num" else "code"
+        raise refuse(f"unknown {kind} {cell}", f"use one of {', '.join(map(str, CODES[column]))}")
+    return value
+
+
+def _split(y: np.ndarray, site: np.ndarray, test_fraction: float, rng: np.random.Generator) -> np.ndarray:
+    """Return uint8 [N]: the rounded share of each (hospital, label) cell, drawn at random, is TEST."""
+    split = np.full(len(y), TRAIN, dtype=np.uint8)
+    for hospital in np.unique(site):
+        for label in np.unique(y):
+            cell = rng.permutation(np.flatnonzero((site == hospital) & (y == label)))
+            split[cell[: int(len(cell) * test_fraction + 0.5)]] = TEST
+    return split
+
+
+def _check_classes(y: np.ndarray, split: np.ndarray, folder: Path) -> None:
+    """Refuse a split in which a class has no patient."""
+    for index, label in enumerate(CLASSES):
+        for part, word in ((TRAIN, "training"), (TEST, "test")):
+            if not np.any((y == index) & (split == part)):
+                raise InputError(
+                    f"no patient of class {label} among the {word} patients ({np.sum(y == index)} in all)",
+                    file=folder,
+                    place="column 14 (num)",
+                    remedy="add patients of that class, or change preprocess.test_fraction",
+                )
+
+
+def _impute(features: np.ndarray, train: np.ndarray, folder: Path) -> tuple[np.ndarray, dict, dict]:
+    """Return the features without gaps, the number of gaps a column, and the value put into them."""
+    x, missing, imputed = features.copy(), {}, {}
+    for position, column in enumerate(FEATURES):
+        gaps = np.isnan(x[:, position])
+        seen = x[train & ~gaps, position]
+        if not len(seen):
+            raise InputError(
+                "no training patient has a value",
+                file=folder,
+                place=f"column {position + 1} ({column})",
+                remedy="add a hospital that measured it",
+            )
+        if column in CODES:
+            values, counts = np.unique(seen, return_counts=True)
+            fill = values[counts.argmax()]
+        else:
+            fill = np.median(seen)
+        x[gaps, position] = fill
+        missing[column], imputed[column] = int(gaps.sum()), float(fill)
+    return x, missing, imputed
+
+
+def _age_band(age: float) -> str:
+    return next(band for band, end in AGE_BANDS.items() if age < end)
