@@ -77,11 +77,14 @@ class RawHeart(Raw):
 class PreprocessMitdb(Section):
     """Beats cut around annotated R peaks."""
 
-    before_s: Positive = Field(0.7, description="window before the R peak, seconds")
-    after_s: Positive = Field(0.5, description="window after the R peak, seconds")
-    leads: Annotated[int, Field(ge=1, le=12)] = Field(2, description="leads used, from the first")
+    before_s: Positive = Field(1.0, description="window before the R peak, seconds; shows how early a beat comes")
+    after_s: Positive = Field(0.6, description="window after the R peak, seconds")
+    sampling_rate: Annotated[float, Field(ge=50, le=1000)] = Field(
+        120.0, description="Hz to which all records are resampled; a lower rate makes training quicker"
+    )
+    leads: Annotated[int, Field(ge=1, le=12)] = Field(2, description="leads used: MLII first, then as stored")
     beats_per_patient: Count | None = Field(
-        150, description="most beats kept a patient, rare classes first; empty: all of them"
+        150, description="most beats kept a patient, shared evenly by the classes present; empty: all of them"
     )
     split: Literal["random", "dechazal"] = Field(
         "random",
@@ -113,6 +116,9 @@ class Recipe(Section):
     batch_size: Count = Field(64, description="records an update")
     learning_rate: Positive = Field(0.001, description="peak step size of Adam, decayed to zero by a half cosine")
     weight_decay: NotNegative = Field(0.0, description="decoupled weight decay (AdamW)")
+    balance: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0, description="a record weighs (its class's share) ** -balance: 0 all alike, 1 all classes alike"
+    )
 
 
 class LogisticRecipe(Recipe):
