@@ -1,0 +1,26 @@
+"""medpriv: from raw data to the comparison report. Stages stand in rules/, in the order data flows."""
+
+import sys
+
+sys.path.insert(0, workflow.basedir)
+
+
+configfile: f"{workflow.basedir}/config.yaml"
+
+
+include: "rules/common.smk"
+
+
+rule all:
+    """The report, and so everything before it."""
+    input:
+        "results/report/index.html",
+    localrule: True
+
+
+include: "rules/raw.smk"
+include: "rules/preprocessed.smk"
+include: "rules/baselines.smk"
+include: "rules/attacks.smk"
+include: "rules/report.smk"
+include: "rules/targets.smk"

@@ -1,0 +1,36 @@
+"""The environment of every process of a run, set once by the Snakefile and inherited by the jobs.
+
+Numerical libraries read their thread count when they are imported, so it cannot be left to the jobs themselves.
+"""
+
+import os
+from pathlib import Path
+
+from medpriv.workflow.guard import HEAD, identity
+
+FIXED = {
+    # One thread a job: two jobs side by side beat two threads in one, and the order of sums stays the same.
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "NUMEXPR_NUM_THREADS": "1",
+    # The same bytes every time.
+    "PYTHONHASHSEED": "0",
+    "SOURCE_DATE_EPOCH": "0",
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+    "MPLBACKEND": "Agg",
+    # Nothing phones home.
+    "DO_NOT_TRACK": "1",
+    "DVC_NO_ANALYTICS": "1",
+    "FLWR_TELEMETRY_ENABLED": "0",
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+}
+
+
+def fix_environment(root: Path) -> None:
+    """Set the variables above, let jobs import the package that lies beside the Snakefile, and name their head."""
+    os.environ.update(FIXED)
+    others = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path and path != str(root)]
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(root), *others])
+    os.environ[HEAD] = identity(os.getpid())

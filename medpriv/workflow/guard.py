@@ -1,0 +1,65 @@
+"""Two runs never write into the same folder, even if the first one was killed without warning.
+
+`make report` holds `.medpriv/run.lock` as long as its head process lives. Each job holds `.medpriv/jobs.lock` together
+with the other jobs, and ends itself soon after its head is gone. A new run first takes both locks, so it starts only
+when no job of a killed run can write any more. The kernel frees the locks of a dead process; no file needs cleaning up.
+"""
+
+import fcntl
+import os
+import threading
+import time
+from pathlib import Path
+
+FOLDER = Path(".medpriv")
+HEAD = "MEDPRIV_HEAD"
+_POLL_S = 0.5
+
+
+def identity(process: int) -> str:
+    """Return a name for a running process that no later process with the same number shares; empty if it is gone."""
+    try:
+        text = Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+    state, *rest = text.rpartition(")")[2].split()
+    return "" if state in "ZX" else f"{process}:{rest[18]}"  # field 22 of proc(5): start time
+
+
+def lock(name: str, *, shared: bool = False, wait_message: str = "") -> int:
+    """Take a lock in the working directory's `.medpriv/` and return its descriptor; say so once if it must wait."""
+    FOLDER.mkdir(exist_ok=True)
+    descriptor = os.open(FOLDER / name, os.O_RDWR | os.O_CREAT, 0o644)
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        if wait_message:
+            print(wait_message, flush=True)
+        fcntl.flock(descriptor, kind)
+    return descriptor
+
+
+def follow_head() -> None:
+    """Hold the jobs' lock for the rest of this process, and end it when the head named in the environment is gone.
+
+    The head is looked at after the lock is taken too: a new run may have had it in between.
+    Without a head in the environment (a script run by hand) nothing happens.
+    """
+    head = os.environ.get(HEAD, "")
+    if not head:
+        return
+    lock("jobs.lock", shared=True)
+    _end_if_gone(head)
+    threading.Thread(target=_watch, args=(head,), daemon=True).start()
+
+
+def _watch(head: str) -> None:
+    while True:
+        time.sleep(_POLL_S)
+        _end_if_gone(head)
+
+
+def _end_if_gone(head: str) -> None:
+    if identity(int(head.partition(":")[0])) != head:
+        os._exit(1)

@@ -1,0 +1,43 @@
+"""The config as the rules see it: overlays applied, checked, one value at a time by its dotted key.
+
+Rules ask for values with `setting("datasets.{dataset}.raw")`; the mirror in `medpriv.workflow.dvc` finds these keys in
+the rules' text and tells DVC about them, so that a key is written once.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from medpriv.config import check_config
+
+
+def effective_config(content: Mapping[str, Any], file: str, root: Path) -> dict[str, Any]:
+    """Return the checked config with defaults filled in.
+
+    A dataset that is null is dropped: an overlay can only add to a mapping, so null is how it takes one away. A local
+    source's path is meant from the project's folder and returned relative to the working directory.
+    """
+    present = {name: section for name, section in (content.get("datasets") or {}).items() if section is not None}
+    config = check_config({**content, "datasets": present}, file)
+    for section in config["datasets"].values():
+        if section["raw"]["path"]:
+            section["raw"]["path"] = os.path.relpath(root / section["raw"]["path"])
+    return config
+
+
+def setting_of(config: Mapping[str, Any]) -> Callable[..., Callable[[Any], Any]]:
+    """Return the rules' `setting`: from a dotted key with wildcards in braces to a function of the wildcards."""
+
+    def setting(key: str = "") -> Callable[[Any], Any]:
+        return lambda wildcards: look_up(config, key.format(**dict(wildcards.items())))
+
+    return setting
+
+
+def look_up(config: Mapping[str, Any], key: str) -> Any:
+    """Return the value under a dotted key; the empty key is the whole config."""
+    value: Any = config
+    for part in key.split(".") if key else ():
+        value = value[part]
+    return value

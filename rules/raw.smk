@@ -1,0 +1,30 @@
+# raw: the publisher's files, made here, copied from a folder, or downloaded. The manifest is written last.
+
+
+rule fetch_raw:
+    """Bring one dataset's files into the publisher's layout."""
+    input:
+        code=code_deps(
+            "scripts/fetch_raw.py",
+            "medpriv/sources/{format}.py",
+            "medpriv/simulate/{format}.py",
+        ),
+    output:
+        manifest="results/raw/{dataset}/manifest.json",
+    log:
+        "logs/raw/{dataset}.log",
+    benchmark:
+        "logs/benchmarks/raw/{dataset}.tsv"
+    conda:
+        "../envs/environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    params:
+        format=setting("datasets.{dataset}.format"),
+        raw=setting("datasets.{dataset}.raw"),
+        seed=setting("seed"),
+        scratch="shards/raw/{dataset}",
+    script:
+        "../scripts/fetch_raw.py"

@@ -1,0 +1,20 @@
+"""Infer who was in the training set, per record and per patient."""
+
+from pathlib import Path
+
+from medpriv.attacks.membership import audit
+from medpriv.bank.store import Bank
+from medpriv.dataset import Dataset
+from medpriv.files import write_csv
+from medpriv.measures.table import write_measures
+from medpriv.workflow.job import job
+
+with job(snakemake) as params:
+    dataset, bank = (
+        Dataset.load(Path(snakemake.input.dataset[0]).parent),
+        Bank.load(Path(snakemake.input.bank[0]).parent),
+    )
+    found = audit(dataset, bank, params.membership, params.seed)
+    write_measures(snakemake.output.measures, found.measures)
+    write_csv(snakemake.output.roc, list(found.roc[0]), found.roc)
+    write_csv(snakemake.output.exposure, list(found.exposure[0]), found.exposure)

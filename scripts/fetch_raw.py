@@ -1,0 +1,10 @@
+"""Bring one dataset's files into the publisher's layout."""
+
+from pathlib import Path
+
+from medpriv.sources.acquire import acquire_raw
+from medpriv.workflow.job import job
+
+with job(snakemake) as params:
+    folder = Path(snakemake.output.manifest).parent
+    acquire_raw(params.format, snakemake.wildcards.dataset, params.raw, params.seed, folder, Path(params.scratch))

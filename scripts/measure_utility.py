@@ -1,0 +1,19 @@
+"""Measure how good and how well calibrated a bank is on patients it never saw."""
+
+from pathlib import Path
+
+from medpriv.bank.store import Bank
+from medpriv.dataset import Dataset
+from medpriv.files import write_csv
+from medpriv.measures.table import write_measures
+from medpriv.measures.utility import measure_utility
+from medpriv.workflow.job import job
+
+with job(snakemake) as params:
+    dataset, bank = (
+        Dataset.load(Path(snakemake.input.dataset[0]).parent),
+        Bank.load(Path(snakemake.input.bank[0]).parent),
+    )
+    measures, reliability = measure_utility(dataset, bank, params.measures, params.seed)
+    write_measures(snakemake.output.utility, measures)
+    write_csv(snakemake.output.reliability, list(reliability[0]), reliability)

@@ -1,0 +1,12 @@
+"""Turn one dataset's raw files into labelled records with a patient-wise split."""
+
+from importlib import import_module
+from pathlib import Path
+
+from medpriv.workflow.job import job
+
+with job(snakemake) as params:
+    source = import_module(f"medpriv.sources.{params.format}")
+    raw = Path(snakemake.input.manifest).parent
+    dataset = source.parse(snakemake.wildcards.dataset, raw, params.preprocess, params.seed)
+    dataset.save(Path(snakemake.output.about).parent)

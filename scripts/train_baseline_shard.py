@@ -1,0 +1,13 @@
+"""Train some of a bank's replicates."""
+
+from pathlib import Path
+
+from medpriv.dataset import Dataset
+from medpriv.treatments.baseline import train
+from medpriv.workflow.job import job
+
+with job(snakemake) as params:
+    dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
+    model = snakemake.wildcards.model
+    bank = train(dataset, f"baseline-{model}", model, params.recipe, params.replicates, params.total, params.seed)
+    bank.save(Path(snakemake.output.bank).parent)
