@@ -6,7 +6,7 @@ simulate them (`medpriv.simulate.<format>`); only a `remote` source opens a conn
 """
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def acquire_raw(format: str, name: str, settings: Mapping, seed: int, destinatio
         files = sorted(path.relative_to(build).as_posix() for path in build.rglob("*") if path.is_file())
     elif source == "local":
         _empty(build)
-        files = _copy(Path(settings["path"]), module.local_files(_folder(settings["path"])), build)
+        files = _copy(Path(settings["path"]), module.local_files, build)
     else:
         expected = module.remote_files()
         download(expected, settings["base_url"] or module.BASE_URL, build, work / "parts")
@@ -90,28 +90,23 @@ def _again(folder: Path) -> str:
     return f"delete {folder} and run again: the raw stage then brings its files in afresh"
 
 
-def _folder(path: str) -> Path:
-    if not Path(path).is_dir():
-        raise InputError(
-            "no such folder", file=path, remedy="set raw.path to the folder that holds the publisher's files"
-        )
-    return Path(path)
-
-
 def _empty(folder: Path) -> None:
     """Leave an empty folder, whatever a killed run has left in it."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
 
 
-def _copy(folder: Path, files: list[str], build: Path) -> list[str]:
-    """Copy the files of a local folder, by content; a link that points out of the folder is refused."""
-    root = folder.resolve()
+def _copy(path: Path, local_files: Callable[[Path], list[str]], build: Path) -> list[str]:
+    """Copy the files that the format wants of a local folder (or file); a link that points out of it is refused."""
+    if not path.exists():
+        raise InputError("no such folder", file=path, remedy="set raw.path to where the publisher's files lie")
+    files = local_files(path)
+    root = (path if path.is_dir() else path.parent).resolve()
     for name in files:
         file = (root / name).resolve()
         if not file.is_relative_to(root):
             raise InputError(
-                "a link that leaves its folder", file=folder / name, remedy="put the file itself into the folder"
+                "a link that leaves its folder", file=root / name, remedy="put the file itself into the folder"
             )
         (build / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, build / name)

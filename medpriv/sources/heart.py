@@ -13,6 +13,7 @@ from medpriv.errors import InputError
 from medpriv.files import sha256
 from medpriv.seeds import generator
 from medpriv.sources.acquire import MANIFEST, verify_raw
+from medpriv.sources.tabular import centre_and_scale, check_classes, impute, stratified_split
 
 LICENCE = "CC BY 4.0"
 BASE_URL = "https://archive.ics.uci.edu/ml/machine-learning-databases/heart-disease/"
@@ -102,10 +103,10 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     rows = np.concatenate(tables)  # [N, 14]
     features, y = rows[:, :-1], (rows[:, -1] > 0).astype(np.int64)
     site = np.repeat(np.arange(len(hospitals), dtype=np.int32), [len(table) for table in tables])
-    split = _split(y, site, settings["test_fraction"], generator(seed, name, "split"))
-    _check_classes(y, split, folder)
-    x, missing, imputed = _impute(features, split == TRAIN, folder)
-    centre, deviation = x[split == TRAIN].mean(axis=0), x[split == TRAIN].std(axis=0)
+    split = stratified_split(site * len(CLASSES) + y, settings["test_fraction"], generator(seed, name, "split"))
+    check_classes(y, split == TEST, CLASSES, folder, "column 14 (num)")
+    x, missing, imputed = impute(features, split == TRAIN, tuple(FEATURES), tuple(CODES), folder)
+    centre, scale = centre_and_scale(x, split == TRAIN)
     return Dataset(
         name=name,
         x=x.astype(np.float32),
@@ -113,8 +114,8 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
         patient=np.arange(len(x), dtype=np.int32),
         site=site,
         split=split,
-        centre=centre.astype(np.float32),
-        scale=np.where(deviation > 0, deviation, 1).astype(np.float32),
+        centre=centre,
+        scale=scale,
         patients=tuple(
             f"{hospital}-{row:04d}"
             for hospital, table in zip(hospitals, tables, strict=True)
@@ -188,52 +189,6 @@ def _read_cell(path: Path, number: int, position: int, column: str, cell: str) -
         kind = "label" if column == "num" else "code"
         raise refuse(f"unknown {kind} {cell}", f"use one of {', '.join(map(str, CODES[column]))}")
     return value
-
-
-def _split(y: np.ndarray, site: np.ndarray, test_fraction: float, rng: np.random.Generator) -> np.ndarray:
-    """Return uint8 [N]: the rounded share of each (hospital, label) cell, drawn at random, is TEST."""
-    split = np.full(len(y), TRAIN, dtype=np.uint8)
-    for hospital in np.unique(site):
-        for label in np.unique(y):
-            cell = rng.permutation(np.flatnonzero((site == hospital) & (y == label)))
-            split[cell[: int(len(cell) * test_fraction + 0.5)]] = TEST
-    return split
-
-
-def _check_classes(y: np.ndarray, split: np.ndarray, folder: Path) -> None:
-    """Refuse a split in which a class has no patient."""
-    for index, label in enumerate(CLASSES):
-        for part, word in ((TRAIN, "training"), (TEST, "test")):
-            if not np.any((y == index) & (split == part)):
-                raise InputError(
-                    f"no patient of class {label} among the {word} patients ({np.sum(y == index)} in all)",
-                    file=folder,
-                    place="column 14 (num)",
-                    remedy="add patients of that class, or change preprocess.test_fraction",
-                )
-
-
-def _impute(features: np.ndarray, train: np.ndarray, folder: Path) -> tuple[np.ndarray, dict, dict]:
-    """Return the features without gaps, the number of gaps a column, and the value put into them."""
-    x, missing, imputed = features.copy(), {}, {}
-    for position, column in enumerate(FEATURES):
-        gaps = np.isnan(x[:, position])
-        seen = x[train & ~gaps, position]
-        if not len(seen):
-            raise InputError(
-                "no training patient has a value",
-                file=folder,
-                place=f"column {position + 1} ({column})",
-                remedy="add a hospital that measured it",
-            )
-        if column in CODES:
-            values, counts = np.unique(seen, return_counts=True)
-            fill = values[counts.argmax()]
-        else:
-            fill = np.median(seen)
-        x[gaps, position] = fill
-        missing[column], imputed[column] = int(gaps.sum()), float(fill)
-    return x, missing, imputed
 
 
 def _age_band(age: float) -> str:

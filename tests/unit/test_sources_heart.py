@@ -70,7 +70,7 @@ def test_the_split_is_stratified_by_hospital_and_label(raw):
     for site in (0, 1):
         for label in (0, 1):
             cell = (dataset.site == site) & (dataset.y == label)
-            assert abs(np.sum(cell & dataset.rows(TEST)) - 0.3 * np.sum(cell)) <= 0.5
+            assert abs(np.sum(cell & dataset.rows(TEST)) - 0.3 * np.sum(cell)) < 1
 
 
 def test_the_split_depends_on_the_seed_and_on_nothing_else(raw):
@@ -95,13 +95,6 @@ def test_imputation_and_scaling_know_only_training_rows(raw):
     train = after.standardised()[after.rows(TRAIN)]
     assert train.mean(axis=0) == pytest.approx(np.zeros(13), abs=1e-5)
     assert train.std(axis=0) == pytest.approx(np.ones(13), abs=1e-4)
-
-
-def test_gaps_get_the_median_or_the_most_frequent_code():
-    features = np.array([[1.0] * 13, [2.0] * 13, [2.0] * 13, [6.0] * 13, [np.nan] * 13])
-    x, missing, imputed = heart._impute(features, np.array([True, True, True, False, True]), Path("raw"))
-    assert imputed["chol"] == 2.0 and imputed["thal"] == 2.0 and missing["chol"] == 1
-    assert np.array_equal(x[4], np.full(13, 2.0)) and np.array_equal(x[:4], features[:4])
 
 
 def test_a_zero_pressure_or_cholesterol_is_a_missing_value(raw):
@@ -143,13 +136,13 @@ def test_an_empty_file_is_named(raw):
 
 
 def test_an_empty_class_is_named(raw):
-    with pytest.raises(InputError, match="no patient of class no_disease among the training patients"):
+    with pytest.raises(InputError, match="no training record of class no_disease"):
         heart.parse("heart", only(raw, [LINE] * 10), SETTINGS, 1)
 
 
 def test_a_column_that_nobody_measured_is_named(raw):
     lines = [LINE[:-1] + str(row % 2) for row in range(10)]
-    with pytest.raises(InputError, match=r"column 5 \(chol\): no training patient has a value"):
+    with pytest.raises(InputError, match=r"column chol: no training patient has a value"):
         heart.parse("heart", only(raw, [line.replace("260", "?") for line in lines]), SETTINGS, 1)
 
 

@@ -1,0 +1,90 @@
+"""What the table formats (`heart`, `table`) share: the split, the imputation and the scaling of a patients' table.
+
+Whatever is fitted here is fitted on training rows only.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from medpriv.dataset import TEST, TRAIN
+from medpriv.errors import InputError
+
+
+def stratified_split(strata: np.ndarray, test_fraction: float, rng: np.random.Generator) -> np.ndarray:
+    """Return uint8 [P]: `TEST` for the share asked for of the patients, within one patient of it in each stratum.
+
+    The patients, shuffled and sorted by stratum, stand in one row; every (1 / test_fraction)-th is a test patient.
+
+    Args:
+        strata: int [P], the stratum (hospital and label) of each patient.
+        test_fraction: share of test patients.
+        rng: decides the order within a stratum and where in the row the count begins.
+    """
+    order = rng.permutation(len(strata))
+    order = order[np.argsort(strata[order], kind="stable")]
+    passed = np.floor(np.arange(len(strata) + 1) * test_fraction + rng.random())
+    split = np.full(len(strata), TRAIN, dtype=np.uint8)
+    split[order[np.diff(passed) > 0]] = TEST
+    return split
+
+
+def check_classes(y: np.ndarray, test: np.ndarray, classes: Sequence[str], file: Path, place: str) -> None:
+    """Refuse a split in which a class has no training or no test record (`y` int [N], `test` bool [N])."""
+    for index, name in enumerate(classes):
+        for rows, part in ((~test, "training"), (test, "test")):
+            if not np.any((y == index) & rows):
+                raise InputError(
+                    f"no {part} record of class {name} ({np.sum(y == index)} in all)",
+                    file=file,
+                    place=place,
+                    remedy="add patients of that class, or change preprocess.test_fraction",
+                )
+
+
+def impute(
+    x: np.ndarray, train: np.ndarray, columns: Sequence[str], coded: Sequence[str], file: Path
+) -> tuple[np.ndarray, dict[str, int], dict[str, float]]:
+    """Return x without gaps: the median of the training rows, in coded columns their most frequent code.
+
+    Args:
+        x: float64 [N, F], NaN where a value is missing.
+        train: bool [N].
+        columns: the F names.
+        coded: those whose numbers are codes, between which there is nothing.
+        file: what to name in an error.
+
+    Returns:
+        x [N, F]; the number of gaps of each column; the value that each column's gaps got, if it has any.
+
+    Raises:
+        InputError: a column has no value among the training rows.
+    """
+    x, missing, filled = x.copy(), {}, {}
+    for position, column in enumerate(columns):
+        gaps = np.isnan(x[:, position])
+        seen = x[train & ~gaps, position]
+        if not len(seen):
+            raise InputError(
+                "no training patient has a value",
+                file=file,
+                place=f"column {column}",
+                remedy="add patients in whom it was measured, or leave the column out",
+            )
+        if column in coded:
+            codes, counts = np.unique(seen, return_counts=True)
+            fill = codes[counts.argmax()]
+        else:
+            fill = np.median(seen)
+        missing[column] = int(gaps.sum())
+        if gaps.any():
+            x[gaps, position] = fill
+            filled[column] = float(fill)
+    return x, missing, filled
+
+
+def centre_and_scale(x: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation of the training rows, float32 [F]; scale 1 where nothing varies."""
+    deviation = x[train].std(axis=0)
+    return x[train].mean(axis=0).astype(np.float32), np.where(deviation > 0, deviation, 1).astype(np.float32)
