@@ -1,0 +1,174 @@
+"""The bank engine: trains K replicates at once, and gives their logits and input gradients.
+
+A bank is many small networks of one shape, so time goes to call overhead and memory traffic, not to arithmetic. Hence:
+parameters are stacked along a leading axis and every layer is one batched product over all replicates
+(`medpriv.models.layers`); records are gathered by index, without a loader; buffers are reused; the optimiser is one
+kernel call. Replicates are taken in groups whose working set fits the processor's cache. Nothing a replicate does
+depends on which others are trained beside it.
+
+    train(network, x, y, members, recipe, names) -> parameters
+    logits(network, parameters, x) -> [K, N, C]
+    input_gradients(network, parameters, x, y) -> logits [K, N, C], gradients [K, N, *shape]
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from medpriv.bank.batches import Batches
+from medpriv.bank.optimiser import AdamW, cosine
+from medpriv.models.layers import Workspace, allocate_stack
+from medpriv.models.network import Network
+
+GROUP = 8  # replicates trained together
+CHUNK = 256  # records a forward pass of predictions
+
+Parameters = Mapping[str, np.ndarray]  # name -> float32 [K, ...]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How a replicate is trained: `updates` AdamW steps of `batch_size` records, learning rate on a half cosine.
+
+    Attributes:
+        balance: a record of class c weighs (share of c among the replicate's records) ** -balance, scaled to mean 1.
+    """
+
+    updates: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    balance: float
+
+
+def train(
+    network: Network,
+    x: np.ndarray,
+    y: np.ndarray,
+    members: np.ndarray,
+    schedule: Schedule,
+    initial: Sequence[np.random.Generator],
+    order: Sequence[np.random.Generator],
+) -> dict[str, np.ndarray]:
+    """Train K replicates and return their parameters, name -> [K, ...].
+
+    Args:
+        x: float32 [N, *shape], standardised.
+        y: int64 [N], classes.
+        members: bool [K, N], the records each replicate is trained on.
+        initial, order: one generator a replicate, for its first parameters and for its batches.
+    """
+    records = network.arrange(torch.from_numpy(x)).contiguous()
+    labels = torch.from_numpy(y)
+    trained = [
+        _train_group(
+            network, records, labels, members[start : start + GROUP], schedule,
+            initial[start : start + GROUP], order[start : start + GROUP],
+        )
+        for start in range(0, len(members), GROUP)
+    ]  # fmt: skip
+    return {name: np.concatenate([part[name] for part in trained]) for name in trained[0]}
+
+
+def logits(network: Network, parameters: Parameters, x: np.ndarray) -> np.ndarray:
+    """Return float32 [K, N, C], every replicate's logits in evaluation mode; a binary model's are [0, z].
+
+    Args:
+        x: float32, standardised: [N, *shape] (shared) or [K, N, *shape] (each replicate its own).
+    """
+    return _evaluate(network, parameters, x, None)[0]
+
+
+def input_gradients(
+    network: Network, parameters: Parameters, x: np.ndarray, y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return logits [K, N, C] and d cross-entropy / d x [K, N, *shape], in evaluation mode, one record at a time.
+
+    Args:
+        x: float32, standardised: [N, *shape] (shared) or [K, N, *shape] (each replicate its own).
+        y: int64 [N], the classes whose cross-entropy is differentiated.
+    """
+    return _evaluate(network, parameters, x, y)
+
+
+def loss_gradient(outputs: Tensor, labels: Tensor) -> Tensor:
+    """Return d cross-entropy / d outputs, [K, B, outputs], one record at a time; labels int64 [K, B]."""
+    if outputs.shape[-1] == 1:
+        probability = allocate_stack(outputs.shape[:2]).copy_(outputs.squeeze(-1))
+        return torch.sigmoid(probability, out=probability).sub_(labels).unsqueeze(-1)
+    return torch.softmax(outputs, -1) - torch.nn.functional.one_hot(labels, outputs.shape[-1])
+
+
+def class_weights(y: np.ndarray, members: np.ndarray, classes: int, balance: float) -> np.ndarray:
+    """Return float32 [K, classes]: what a record of each class weighs in each replicate's loss (see `Schedule`)."""
+    counts = np.stack([np.bincount(y[row], minlength=classes) for row in members])
+    shares = counts / counts.sum(1, keepdims=True)
+    weights = np.where(counts > 0, np.maximum(shares, 1e-12) ** -balance, 0)
+    return (weights / (weights * shares).sum(1, keepdims=True)).astype(np.float32)
+
+
+def _train_group(
+    network: Network,
+    records: Tensor,
+    labels: Tensor,
+    members: np.ndarray,
+    schedule: Schedule,
+    initial: Sequence[np.random.Generator],
+    order: Sequence[np.random.Generator],
+) -> dict[str, np.ndarray]:
+    """Train one group of replicates."""
+    drawn = [network.initial(rng) for rng in initial]
+    held = {name: torch.from_numpy(np.stack([one[name] for one in drawn])) for name in drawn[0]}
+    optimiser = AdamW({name: value for name, value in held.items() if "running" not in name}, schedule.weight_decay)
+    held |= optimiser.parameters
+    replicates, size = len(members), schedule.batch_size
+    weights = torch.from_numpy(class_weights(labels.numpy(), members, max(2, network.outputs), schedule.balance))
+    batches = Batches(members, size, order)
+    work = Workspace()
+    batch = torch.empty(replicates * size, *records.shape[1:])
+    for step in range(schedule.updates):
+        indices = torch.from_numpy(batches.next())
+        torch.index_select(records, 0, indices.view(-1), out=batch)
+        y = labels[indices]
+        outputs = network.forward(held, batch.view(replicates, size, *records.shape[1:]), work, training=True)
+        slope = loss_gradient(outputs, y).mul_((weights.gather(1, y) / size).unsqueeze(-1))
+        network.backward(held, slope, work, optimiser.gradients)
+        optimiser.update(schedule.learning_rate * cosine(step, schedule.updates))
+    return {name: value.numpy() for name, value in held.items()}
+
+
+def _evaluate(
+    network: Network, parameters: Parameters, x: np.ndarray, y: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return logits, and input gradients where y is given (else none), in chunks of records."""
+    replicates, shared = len(next(iter(parameters.values()))), x.ndim == len(network.shape) + 1
+    count = x.shape[0 if shared else 1]
+    values = np.zeros((replicates, count, max(2, network.outputs)), np.float32)
+    gradients = np.empty((replicates, 0 if y is None else count, *network.shape), np.float32)
+    for start in range(0, replicates, GROUP):
+        group = slice(start, start + GROUP)
+        held = {name: _stack(value[group]) for name, value in parameters.items()}
+        work = Workspace()
+        for first in range(0, count, CHUNK):
+            chunk = slice(first, min(first + CHUNK, count))
+            size = chunk.stop - first
+            part = network.arrange(torch.from_numpy(x[chunk] if shared else x[group, chunk]))
+            # Always a whole chunk, the last one with old rows at its end: one shape, one rounding, one set of buffers.
+            batch = work.buffer("batch", len(values[group]), CHUNK, *part.shape[1 if shared else 2 :])
+            batch[:, :size] = part
+            outputs = network.forward(held, batch, work, training=False)
+            values[group, chunk, -network.outputs :] = outputs[:, :size].numpy()
+            if y is not None:
+                labels = torch.zeros(outputs.shape[:2], dtype=torch.int64)
+                labels[:, :size] = torch.from_numpy(y[chunk])
+                back = network.backward(held, loss_gradient(outputs, labels), work, None, need_input=True)
+                gradients[group, chunk] = network.restore(back[:, :size]).numpy()
+    return values, gradients
+
+
+def _stack(value: np.ndarray) -> Tensor:
+    """Return a copy of [K, ...] in the layout of `allocate_stack`."""
+    return allocate_stack(value.shape).copy_(torch.from_numpy(value))

@@ -1,0 +1,11 @@
+"""The 1-D CNN with batch normalisation."""
+
+from collections.abc import Mapping
+
+from medpriv.models.convolution import build_cnn
+from medpriv.models.network import Network
+
+
+def build(shape: tuple[int, ...], outputs: int, recipe: Mapping[str, object]) -> Network:
+    """Return the network for signals of `shape` (leads, samples); `recipe["width"]` is the stem's channels."""
+    return build_cnn(shape, outputs, recipe, groups=None)

@@ -1,0 +1,305 @@
+"""Stacked layers: the same layer of K replicates at once, forward and backward written out.
+
+Everything carries a leading axis K. Activations are [K, records, channels] in `Dense` and [K, records, positions,
+channels] in `Convolution`, where a convolution is a copy of its windows and one `bmm` over all replicates, and a kernel
+as wide as its stride is the `bmm` alone. A layer keeps no parameters: it reads them from `held` (name -> [K, ...]),
+writes gradients into `gradients` (same names), and finds its buffers and what it must remember in a `Workspace`.
+Networks made of these layers are in `medpriv.models.network`; training is in `medpriv.bank.engine`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+
+import numpy as np
+import torch
+from torch import Tensor
+
+ALIGNED = 32  # floats: two 64-byte registers, what the kernels of torch take in one step
+MOMENTUM = 0.1  # share of a batch's statistics in the running ones, torch's default
+EPSILON = 1e-5  # added to variances, torch's default
+
+Tensors = Mapping[str, Tensor]
+
+
+@dataclass
+class Workspace:
+    """Buffers that every step reuses (a fresh allocation a step costs more than the arithmetic of a small layer)."""
+
+    buffers: dict[tuple[object, ...], Tensor] = field(default_factory=dict)
+    saved: dict[str, Tensor] = field(default_factory=dict)
+
+    def buffer(self, name: str, *shape: int) -> Tensor:
+        """Return the float32 buffer of this name and shape: zeros at first, later whatever was left there."""
+        key = (name, *shape)
+        if key not in self.buffers:
+            self.buffers[key] = allocate_stack(shape)
+        return self.buffers[key]
+
+
+@dataclass(frozen=True)
+class Dense:
+    """y = x W^T + b, then ReLU if asked; W [K, outputs, inputs], b [K, outputs]."""
+
+    name: str
+    inputs: int
+    outputs: int
+    relu: bool
+
+    def initial(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Return one replicate's parameters: He-uniform weights, bias 0."""
+        return {
+            f"{self.name}.weight": he_uniform(rng, self.outputs, self.inputs),
+            f"{self.name}.bias": np.zeros(self.outputs, np.float32),
+        }
+
+    def products(self) -> int:
+        """Return the multiply-adds of one record's forward pass."""
+        return self.inputs * self.outputs
+
+    def forward(self, held: Tensors, x: Tensor, work: Workspace, training: bool) -> Tensor:
+        """Return [K, records, outputs] of x [K, records, inputs]."""
+        weight, bias = held[f"{self.name}.weight"], held[f"{self.name}.bias"]
+        y = work.buffer(f"{self.name}.y", *x.shape[:2], self.outputs)
+        torch.baddbmm(bias.unsqueeze(1), x, weight.transpose(1, 2), out=y)
+        if self.relu:
+            torch.clamp_min(y, 0, out=y)
+        work.saved[f"{self.name}.x"], work.saved[f"{self.name}.y"] = x, y
+        return y
+
+    def backward(
+        self, held: Tensors, gradient: Tensor, work: Workspace, gradients: Tensors | None, need_input: bool
+    ) -> Tensor | None:
+        """Write the parameters' gradients (unless `gradients` is None) and return the input's (if needed).
+
+        `gradient` [K, records, outputs] is overwritten.
+        """
+        if self.relu:
+            mask_relu(gradient, work.saved[f"{self.name}.y"])
+        if gradients is not None:
+            x = work.saved[f"{self.name}.x"]
+            torch.bmm(gradient.transpose(1, 2), x, out=gradients[f"{self.name}.weight"])
+            torch.sum(gradient, 1, out=gradients[f"{self.name}.bias"])
+        if not need_input:
+            return None
+        out = work.buffer(f"{self.name}.gx", *gradient.shape[:2], self.inputs)
+        return torch.bmm(gradient, held[f"{self.name}.weight"], out=out)
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """Convolution without bias, normalisation, ReLU.
+
+    x [K, records, positions, channels], W [K, outputs, kernel * channels] (within a row: kernel first, then channels).
+
+    Attributes:
+        groups: groups of a group normalisation; None: batch normalisation with running statistics.
+    """
+
+    name: str
+    positions: int
+    channels: int
+    outputs: int
+    kernel: int
+    stride: int
+    padding: int
+    groups: int | None
+
+    @property
+    def positions_out(self) -> int:
+        """Positions left: floor((positions + 2 padding - kernel) / stride) + 1."""
+        return (self.positions + 2 * self.padding - self.kernel) // self.stride + 1
+
+    def initial(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Return one replicate's parameters: He-uniform weights, identity normalisation."""
+        held = {
+            f"{self.name}.weight": he_uniform(rng, self.outputs, self.kernel * self.channels),
+            f"{self.name}.scale": np.ones(self.outputs, np.float32),
+            f"{self.name}.shift": np.zeros(self.outputs, np.float32),
+        }
+        if self.groups is None:
+            held[f"{self.name}.running_mean"] = np.zeros(self.outputs, np.float32)
+            held[f"{self.name}.running_variance"] = np.ones(self.outputs, np.float32)
+        return held
+
+    def products(self) -> int:
+        """Return the multiply-adds of one record's forward pass."""
+        return self.positions_out * self.kernel * self.channels * self.outputs
+
+    def forward(self, held: Tensors, x: Tensor, work: Workspace, training: bool) -> Tensor:
+        """Return [K, records, positions_out, outputs]; training uses batch statistics and moves the running ones."""
+        replicates, records = x.shape[:2]
+        windows = self._windows(x, work)
+        y = work.buffer(f"{self.name}.y", replicates, records, self.positions_out, self.outputs)
+        torch.bmm(windows, held[f"{self.name}.weight"].transpose(1, 2), out=y.view(replicates, -1, self.outputs))
+        mean, variance = self._statistics(held, y, work, training)
+        inverse = torch.rsqrt(variance + EPSILON)
+        scale = inverse * held[f"{self.name}.scale"].view(replicates, 1, 1, -1)
+        z = work.buffer(f"{self.name}.z", *y.shape)
+        torch.addcmul(held[f"{self.name}.shift"].view(replicates, 1, 1, -1) - mean * scale, y, scale, out=z)
+        torch.clamp_min(z, 0, out=z)
+        for name, value in (("windows", windows), ("y", y), ("z", z), ("mean", mean), ("inverse", inverse)):
+            work.saved[f"{self.name}.{name}"] = value
+        return z
+
+    def backward(
+        self, held: Tensors, gradient: Tensor, work: Workspace, gradients: Tensors | None, need_input: bool
+    ) -> Tensor | None:
+        """Write the parameters' gradients and return the input's (if needed).
+
+        With `gradients` None the forward pass was not in training: batch statistics were constants.
+        `gradient` [K, records, positions_out, outputs] is overwritten.
+        """
+        replicates, records = gradient.shape[:2]
+        mask_relu(gradient, work.saved[f"{self.name}.z"])
+        self._backward_normalisation(held, gradient, work, gradients)
+        flat = gradient.view(replicates, -1, self.outputs)
+        if gradients is not None:
+            windows = work.saved[f"{self.name}.windows"]
+            torch.bmm(flat.transpose(1, 2), windows, out=gradients[f"{self.name}.weight"])
+        if not need_input:
+            return None
+        out = work.buffer(f"{self.name}.gwindows", *flat.shape[:2], self.kernel * self.channels)
+        torch.bmm(flat, held[f"{self.name}.weight"], out=out)
+        return self._fold(out.view(replicates, records, self.positions_out, self.kernel, self.channels), work)
+
+    def _windows(self, x: Tensor, work: Workspace) -> Tensor:
+        """Return [K, records * positions_out, kernel * channels]."""
+        replicates, records = x.shape[:2]
+        if self.kernel == self.stride and not self.padding and self.positions == self.positions_out * self.kernel:
+            return x.reshape(replicates, records * self.positions_out, -1)
+        if self.padding:
+            padded = work.buffer(
+                f"{self.name}.padded", replicates, records, self.positions + 2 * self.padding, self.channels
+            )
+            padded[:, :, self.padding : -self.padding] = x  # the margins stay zero
+            x = padded
+        windows = work.buffer(
+            f"{self.name}.windows", replicates, records, self.positions_out, self.kernel, self.channels
+        )
+        a, b, position, channel = x.stride()
+        windows.copy_(x.as_strided(windows.shape, (a, b, self.stride * position, position, channel)))
+        return windows.view(replicates, records * self.positions_out, -1)
+
+    def _fold(self, windows: Tensor, work: Workspace) -> Tensor:
+        """Return [K, records, positions, channels]: the windows added up where they came from."""
+        replicates, records = windows.shape[:2]
+        if self.kernel == self.stride and not self.padding and self.positions == self.positions_out * self.kernel:
+            return windows.view(replicates, records, self.positions, self.channels)
+        out = work.buffer(
+            f"{self.name}.gpadded", replicates, records, self.positions + 2 * self.padding, self.channels
+        ).zero_()
+        span = self.stride * (self.positions_out - 1) + 1
+        for offset in range(self.kernel):
+            out[:, :, offset : offset + span : self.stride] += windows[:, :, :, offset]
+        if not self.padding:
+            return out
+        return out[:, :, self.padding : -self.padding].contiguous()
+
+    def _statistics(self, held: Tensors, y: Tensor, work: Workspace, training: bool) -> tuple[Tensor, Tensor]:
+        """Return mean and variance: [K, 1, 1, outputs], or [K, records, 1, outputs] for groups, spread to channels."""
+        if self.groups is None and not training:
+            running = (held[f"{self.name}.running_mean"], held[f"{self.name}.running_variance"])
+            return tuple(value.view(len(y), 1, 1, -1) for value in running)
+        count = self._count(y)
+        mean = self._sum(y) / count
+        squares = torch.mul(y, y, out=work.buffer(f"{self.name}.products", *y.shape))
+        variance = (self._sum(squares) / count - mean * mean).clamp_min_(0)
+        if self.groups is None:
+            unbiased = variance * (count / (count - 1))
+            for name, value in (("running_mean", mean), ("running_variance", unbiased)):
+                held[f"{self.name}.{name}"].mul_(1 - MOMENTUM).add_(value.view(len(y), -1) * MOMENTUM)
+        return mean, variance
+
+    def _backward_normalisation(
+        self, held: Tensors, gradient: Tensor, work: Workspace, gradients: Tensors | None
+    ) -> None:
+        """Turn the gradient of the normalised values into that of the convolution's, in place."""
+        replicates = len(gradient)
+        y, mean, inverse = (work.saved[f"{self.name}.{name}"] for name in ("y", "mean", "inverse"))
+        gamma = held[f"{self.name}.scale"].view(replicates, 1, 1, -1)
+        if self.groups is None and gradients is None:
+            gradient.mul_(gamma * inverse)
+            return
+        # With n values a statistic, h = (y - mean) / deviation and g the gradient times gamma:
+        # dy = (g - sum(g) / n - h sum(g h) / n) / deviation, here as gradient * a + y * b + c.
+        products = torch.mul(gradient, y, out=work.buffer(f"{self.name}.products", *y.shape))
+        total = self._channel_sum(gradient)
+        total_h = (self._channel_sum(products) - mean * total) * inverse
+        if gradients is not None:
+            gradients[f"{self.name}.shift"].copy_(total.sum((1, 2)))
+            gradients[f"{self.name}.scale"].copy_(total_h.sum((1, 2)))
+        count = self._count(y)
+        b = -inverse * inverse * self._spread(gamma * total_h) / count
+        c = -inverse * self._spread(gamma * total) / count - b * mean
+        torch.addcmul(c, y, b, out=products)
+        torch.addcmul(products, gradient, gamma * inverse, out=gradient)
+
+    def _count(self, y: Tensor) -> int:
+        """Return how many values go into one statistic."""
+        _, records, positions, channels = y.shape
+        return records * positions if self.groups is None else positions * (channels // self.groups)
+
+    def _channel_sum(self, values: Tensor) -> Tensor:
+        """Return the sum over positions and, for batch normalisation, records."""
+        return values.sum((1, 2) if self.groups is None else (2,), keepdim=True)
+
+    def _spread(self, sums: Tensor) -> Tensor:
+        """Return channel sums added up within their group; batch normalisation has one channel a group."""
+        if self.groups is None:
+            return sums
+        grouped = sums.view(*sums.shape[:3], self.groups, -1)
+        return grouped.sum(-1, keepdim=True).expand(grouped.shape).reshape(sums.shape)
+
+    def _sum(self, values: Tensor) -> Tensor:
+        """Return the sum over all values of one statistic, spread to the channels."""
+        return self._spread(self._channel_sum(values))
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Mean over positions: [K, records, positions, channels] to [K, records, channels]."""
+
+    positions: int
+
+    def initial(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Return no parameters."""
+        return {}
+
+    def products(self) -> int:
+        """Return 0: no multiply-adds worth counting."""
+        return 0
+
+    def forward(self, held: Tensors, x: Tensor, work: Workspace, training: bool) -> Tensor:
+        """Return the means."""
+        return x.mean(2)
+
+    def backward(
+        self, held: Tensors, gradient: Tensor, work: Workspace, gradients: Tensors | None, need_input: bool
+    ) -> Tensor:
+        """Return the input's gradient."""
+        replicates, records, channels = gradient.shape
+        out = work.buffer("pool.gx", replicates, records, self.positions, channels)
+        return out.copy_((gradient / self.positions).unsqueeze(2))
+
+
+def allocate_stack(shape: Sequence[int]) -> Tensor:
+    """Return zeros [K, ...] in which each replicate's block begins at a multiple of `ALIGNED` floats.
+
+    How a product or an array's end is rounded depends on how it lies in memory. Thus laid out, a replicate's values
+    don't depend on its place in the stack or on the stack's size.
+    """
+    size = prod(shape[1:])
+    flat = torch.zeros(shape[0], size + -size % ALIGNED)
+    return flat[:, :size].unflatten(1, shape[1:]) if len(shape) > 2 else flat[:, :size]
+
+
+def he_uniform(rng: np.random.Generator, outputs: int, inputs: int) -> np.ndarray:
+    """Return float32 [outputs, inputs], uniform with variance 2 / inputs (He et al. 2015)."""
+    bound = np.sqrt(6 / inputs)
+    return rng.uniform(-bound, bound, (outputs, inputs)).astype(np.float32)
+
+
+def mask_relu(gradient: Tensor, output: Tensor) -> None:
+    """Set the gradient to 0 where the ReLU's output is 0, in place."""
+    torch.ops.aten.threshold_backward.grad_input(gradient, output, 0, grad_input=gradient)

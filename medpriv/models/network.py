@@ -1,0 +1,126 @@
+"""A network of stacked layers: what the bank engine trains and what attacks differentiate.
+
+The modules beside this one (`logistic`, `mlp`, `cnn`, `cnn_gn`) say which layers a model has; `catalogue` picks one by
+name. `Network.reference` gives one replicate as plain torch modules: the slow form that tests and benchmarks hold
+the stacked form to.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from medpriv.models.layers import Convolution, Dense, Pool, Tensors, Workspace
+
+
+@dataclass(frozen=True)
+class Network:
+    """Layers in order, for records of one shape.
+
+    Attributes:
+        layers: the layers.
+        shape: of one record, (features,) or (leads, samples).
+        patch: samples a position of the first convolution covers (kernel = stride); None for tables.
+    """
+
+    layers: tuple[Dense | Convolution | Pool, ...]
+    shape: tuple[int, ...]
+    patch: int | None = None
+
+    @property
+    def outputs(self) -> int:
+        """Values a record: 1 for a binary model (its logit z, which stands for the logits [0, z]), else the classes."""
+        return self.layers[-1].outputs
+
+    def initial(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Return one replicate's parameters (running statistics included), drawn layer by layer."""
+        return {name: value for layer in self.layers for name, value in layer.initial(rng).items()}
+
+    def flops(self) -> int:
+        """Return the floating-point operations of training on one record: forward, weights' and inputs' gradients."""
+        products = [layer.products() for layer in self.layers]
+        return 2 * (3 * sum(products) - products[0])  # nobody needs the first layer's input gradient
+
+    def arrange(self, x: Tensor) -> Tensor:
+        """Return records [..., *shape] as the first layer reads them.
+
+        Signals become [..., positions, leads * patch], leads first; samples that fill no patch are left out.
+        """
+        if self.patch is None:
+            return x
+        positions = self.shape[1] // self.patch
+        cut = x[..., : positions * self.patch].unflatten(-1, (positions, self.patch))
+        return cut.movedim(-3, -2).flatten(-2)
+
+    def restore(self, gradient: Tensor) -> Tensor:
+        """Return arranged gradients [..., positions, leads * patch] as records [..., *shape], zero where left out."""
+        if self.patch is None:
+            return gradient
+        leads, samples = self.shape
+        parts = gradient.unflatten(-1, (leads, self.patch)).movedim(-2, -3).flatten(-2)
+        return torch.nn.functional.pad(parts, (0, samples - parts.shape[-1]))
+
+    def forward(self, held: Tensors, x: Tensor, work: Workspace, training: bool) -> Tensor:
+        """Return outputs [K, records, outputs] for arranged records [K, records, ...]; the workspace owns them."""
+        for layer in self.layers:
+            x = layer.forward(held, x, work, training)
+        return x
+
+    def backward(
+        self, held: Tensors, gradient: Tensor, work: Workspace, gradients: Tensors | None, need_input: bool = False
+    ) -> Tensor | None:
+        """Follow `forward` with the gradient of its outputs: fill `gradients`, return the input's if needed."""
+        for layer in reversed(self.layers):
+            gradient = layer.backward(held, gradient, work, gradients, need_input or layer is not self.layers[0])
+        return gradient
+
+    def reference(self, parameters: Mapping[str, np.ndarray], replicate: int) -> torch.nn.Module:
+        """Return one replicate as plain torch modules, in training mode: [records, *shape] to [records, outputs]."""
+        modules: list[torch.nn.Module] = []
+        for layer in self.layers:
+            modules += _reference(layer, self.patch if layer is self.layers[0] else None, parameters, replicate)
+        return torch.nn.Sequential(*modules)
+
+
+def _reference(
+    layer: Dense | Convolution | Pool, patch: int | None, parameters: Mapping[str, np.ndarray], replicate: int
+) -> list[torch.nn.Module]:
+    """Return torch's own modules for one layer, with the replicate's parameters in them."""
+
+    def held(name: str) -> Tensor:
+        return torch.from_numpy(np.array(parameters[f"{layer.name}.{name}"][replicate]))
+
+    if isinstance(layer, Pool):
+        return [torch.nn.AdaptiveAvgPool1d(1), torch.nn.Flatten()]
+    if isinstance(layer, Dense):
+        dense = torch.nn.Linear(layer.inputs, layer.outputs)
+        dense.load_state_dict({"weight": held("weight"), "bias": held("bias")})
+        return [dense, torch.nn.ReLU()] if layer.relu else [dense]
+    weight = held("weight")
+    if patch is not None:
+        leads = layer.channels // patch
+        convolution = torch.nn.Conv1d(leads, layer.outputs, patch, patch, bias=False)
+        convolution.load_state_dict({"weight": weight.view(layer.outputs, leads, patch)})
+    else:
+        convolution = torch.nn.Conv1d(
+            layer.channels, layer.outputs, layer.kernel, layer.stride, layer.padding, bias=False
+        )
+        weight = weight.view(layer.outputs, layer.kernel, layer.channels).movedim(1, 2).contiguous()
+        convolution.load_state_dict({"weight": weight})
+    if layer.groups is not None:
+        norm = torch.nn.GroupNorm(layer.groups, layer.outputs)
+        norm.load_state_dict({"weight": held("scale"), "bias": held("shift")})
+    else:
+        norm = torch.nn.BatchNorm1d(layer.outputs)
+        norm.load_state_dict(
+            {
+                "weight": held("scale"),
+                "bias": held("shift"),
+                "running_mean": held("running_mean"),
+                "running_var": held("running_variance"),
+                "num_batches_tracked": torch.tensor(0),
+            }
+        )
+    return [convolution, norm, torch.nn.ReLU()]

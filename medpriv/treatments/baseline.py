@@ -1,0 +1,68 @@
+"""The baseline treatment: plain training, no defence. What every other treatment is compared with."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from medpriv.bank import engine
+from medpriv.bank.batches import count_updates
+from medpriv.bank.store import Bank, draw_members
+from medpriv.dataset import TRAIN, Dataset
+from medpriv.models.catalogue import build_network
+from medpriv.seeds import generator
+
+
+def train(
+    dataset: Dataset,
+    treatment: str,
+    model: str,
+    recipe: Mapping[str, object],
+    replicates: Sequence[int],
+    total: int,
+    seed: int,
+) -> Bank:
+    """Train the replicates named, of a bank of `total`, and predict every record of the dataset with each.
+
+    Replicate r draws its members, first parameters and batches from (seed, dataset, r) by name, so it is the same in
+    whatever shard it is trained. An epoch is half of the training patients' records, on average what a replicate
+    has: the number of updates is the same for all.
+
+    Args:
+        model: a name of `medpriv.models.catalogue.MODELS`.
+        recipe: the model's section under `baselines` in the config.
+    """
+    network = build_network(model, dataset.x.shape[1:], len(dataset.classes), recipe)
+    schedule = engine.Schedule(
+        updates=count_updates(int(dataset.rows(TRAIN).sum()) // 2, recipe["epochs"], recipe["batch_size"]),
+        batch_size=recipe["batch_size"],
+        learning_rate=recipe["learning_rate"],
+        weight_decay=recipe["weight_decay"],
+        balance=recipe["balance"],
+    )
+    members = draw_members(dataset, total, seed)[list(replicates)]
+    x = dataset.standardised()
+    parameters = engine.train(
+        network,
+        x,
+        dataset.y,
+        members[:, dataset.patient],
+        schedule,
+        initial=[generator(seed, dataset.name, treatment, replicate, "initial") for replicate in replicates],
+        order=[generator(seed, dataset.name, treatment, replicate, "batches") for replicate in replicates],
+    )
+    return Bank(
+        dataset=dataset.name,
+        treatment=treatment,
+        model=model,
+        recipe=dict(recipe),
+        replicates=np.array(replicates),
+        members=members,
+        patients=dataset.patients,
+        parameters=parameters,
+        logits=engine.logits(network, parameters, x),
+        costs={
+            "updates": schedule.updates,
+            "flops": schedule.updates * schedule.batch_size * network.flops(),
+            "parameters": sum(value[0].size for value in parameters.values()),
+        },
+    )
