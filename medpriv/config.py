@@ -71,6 +71,13 @@ class RawHeart(Raw):
     simulated: SimulatedHeart = Field(default_factory=SimulatedHeart, description="what the simulator makes")
 
 
+class RawTable(Section):
+    """Your own table."""
+
+    source: Literal["local"] = Field("local", description="`local`, a file of yours")
+    path: str = Field(description="the .csv file, relative to the project's folder")
+
+
 # --- preprocessing -------------------------------------------------------------------------------------------------
 
 
@@ -97,6 +104,25 @@ class PreprocessHeart(Section):
     """Thirteen features; median imputation and scaling fitted on the training split."""
 
     test_fraction: Fraction = Field(0.3, description="share of patients held out, stratified by hospital and label")
+
+
+class PreprocessTable(Section):
+    """What each column of your own table is; a column that is not named is a number to learn from."""
+
+    label: str = Field(description="column with the class to be learnt")
+    patient: str | None = Field(None, description="column with the patient's id; empty: each row is a patient")
+    site: str | None = Field(None, description="column with the hospital or device; empty: all one")
+    groups: list[str] = Field([], description="columns by which risk is stated; they are learnt from unless ignored")
+    categorical: list[str] = Field([], description="columns with words or codes, one-hot encoded")
+    ignore: list[str] = Field([], description="columns not to learn from")
+    test_fraction: Fraction = Field(0.3, description="share of patients held out, stratified by site and label")
+
+    @model_validator(mode="after")
+    def _one_role_a_column(self) -> "PreprocessTable":
+        named = [self.label, self.patient, self.site, *self.categorical, *self.ignore]
+        if twice := sorted({column for column in named if column is not None and named.count(column) > 1}):
+            raise ValueError(f"give each column one of label, patient, site, categorical, ignore: {', '.join(twice)}")
+        return self
 
 
 # --- banks and baselines -------------------------------------------------------------------------------------------
@@ -169,7 +195,15 @@ class HeartSettings(DatasetSettings):
     preprocess: PreprocessHeart = Field(default_factory=PreprocessHeart, description="how rows are split")
 
 
-AnyDataset = Annotated[MitdbSettings | HeartSettings, Field(discriminator="format")]
+class TableSettings(DatasetSettings):
+    """Your own CSV table."""
+
+    format: Literal["table"] = Field("table", description="one CSV file with a header line")
+    raw: RawTable = Field(description="where the file is")
+    preprocess: PreprocessTable = Field(description="what its columns are")
+
+
+AnyDataset = Annotated[MitdbSettings | HeartSettings | TableSettings, Field(discriminator="format")]
 
 
 # --- attacks and measures ------------------------------------------------------------------------------------------

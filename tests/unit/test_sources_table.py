@@ -1,0 +1,143 @@
+"""Your own CSV becomes a dataset as the settings say, and what cannot be used is one clear error."""
+
+import numpy as np
+import pytest
+
+from medpriv.config import check_config
+from medpriv.dataset import TEST, TRAIN
+from medpriv.errors import InputError
+from medpriv.sources import table
+from medpriv.sources.acquire import acquire_raw
+
+SETTINGS = {
+    "label": "outcome",
+    "patient": "id",
+    "site": "ward",
+    "groups": ["sex"],
+    "categorical": ["sex", "drug"],
+    "ignore": ["note"],
+    "test_fraction": 0.3,
+}
+HEADER = "id,ward,sex,age,drug,lactate,note,outcome"
+
+
+def lines(patients=40, rows=2):
+    """Return a table of patients with several rows each; lactate is missing in every fifth row."""
+    rng = np.random.default_rng(1)
+    return [HEADER] + [
+        f"p{patient},{'AB'[patient % 2]},{'FM'[patient // 2 % 2]},{rng.integers(20, 90)},"
+        f"{['none', 'x', 'y'][rng.integers(3)]},{'' if (patient + row) % 5 == 0 else rng.normal():.4},"
+        f'"free, text",{[2, 10, 9][patient % 3]}'
+        for patient in range(patients)
+        for row in range(rows)
+    ]
+
+
+@pytest.fixture
+def parse(tmp_path):
+    """Return a call that takes lines through the raw stage and the parser."""
+
+    def call(text=None, **changes):
+        file = tmp_path / "mine.csv"
+        file.write_text("\n".join(text or lines()) + "\n", encoding="utf-8")
+        acquire_raw("table", "mine", {"source": "local", "path": str(file)}, 1, tmp_path / "raw", tmp_path / "scratch")
+        return table.parse("mine", tmp_path / "raw", SETTINGS | changes, 1)
+
+    return call
+
+
+def test_columns_become_what_the_settings_say(parse):
+    dataset = parse()
+    assert dataset.features == ("age", "lactate", "sex=F", "sex=M", "drug=none", "drug=x", "drug=y")
+    assert dataset.classes == ("2", "9", "10") and dataset.sites == ("A", "B")
+    assert dataset.x.shape == (80, 7) and len(dataset.patients) == 40
+    assert dataset.groups["sex"][dataset.patients.index("p3")] == "M"
+    assert dataset.credentialed
+
+
+def test_rows_of_a_patient_are_in_one_split_of_the_share_asked_for(parse):
+    dataset = parse()
+    assert np.sum(dataset.split == TEST) == 12
+    assert np.array_equal(np.bincount(dataset.patient), np.full(40, 2))
+    assert len(set(dataset.patient[dataset.rows(TRAIN)]) & set(dataset.patient[dataset.rows(TEST)])) == 0
+
+
+def test_one_hot_columns_say_which_level_a_row_has(parse):
+    dataset = parse()
+    row = lines()[1].split(",")
+    drug = dict(zip(dataset.features, dataset.x[0], strict=True))
+    assert drug[f"drug={row[4]}"] == 1 and sum(drug[f"drug={level}"] for level in ("none", "x", "y")) == 1
+
+
+def test_imputation_knows_training_rows_only(parse):
+    dataset = parse()
+    lactate = np.array([line.split(",")[5] for line in lines()[1:]])
+    gaps = lactate == ""
+    median = np.median(lactate[~gaps & dataset.rows(TRAIN)].astype(float))
+    assert dataset.x[gaps, 1] == pytest.approx(np.full(gaps.sum(), median))
+    assert dataset.notes["missing_cells"]["lactate"] == gaps.sum()
+
+
+def test_without_patient_and_site_columns_each_row_is_a_patient_of_one_site(parse):
+    dataset = parse(patient=None, site=None, ignore=["note", "id", "ward"])
+    assert len(dataset.patients) == 80 and dataset.sites == ("all",)
+    assert dataset.patients[0] == "row-00001"
+
+
+def test_a_missing_category_and_one_unseen_in_training_are_rows_of_zeros():
+    levels, columns = table._one_hot(["a", "b", "", "c"], np.array([True, True, True, False]))
+    assert levels == ["a", "b"]
+    assert columns.tolist() == [[1, 0], [0, 1], [0, 0], [0, 0]]
+
+
+def test_names_fit_into_a_measures_group(parse):
+    text = [line.replace(",B,", ',"B, C=1",') for line in lines()]
+    assert parse(text).sites == ("A", "B; C:1")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("p1,B", "p1,B,B", r"line 4: 9 columns instead of 8"),
+        ("p1,B,F,", "p1,B,F,x", r"row 3, column age: 'x\d+' is not a number"),
+        ("p1,B,F,", "p1,B,F,1e", r"row 3, column age: '1e\d+' is not a number"),
+        ("p1,B", ",B", r"row 3, column id: a missing value that must not be"),
+        ("p1,B,F", "p1,B,M", r"row 4, column sex: 'F', but 'M' in row 3 of the same patient"),
+        ("outcome", "outcom", r"line 1: no column outcome. Remedy: did you mean outcom\?"),
+        ("drug", "sex", r"line 1: columns named twice: sex"),
+        ('"free', '"fr"ee', r"not a UTF-8 CSV file"),
+    ],
+)
+def test_a_bad_table_is_refused_with_its_place(parse, old, new, message):
+    with pytest.raises(InputError, match=r"mine\.csv.*" + message):
+        parse("\n".join(lines()).replace(old, new, 1).split("\n"))
+
+
+def test_a_table_without_rows_is_refused(parse):
+    with pytest.raises(InputError, match="the table has no rows"):
+        parse([HEADER])
+
+
+def test_a_class_too_rare_to_be_split_is_named(parse):
+    text = lines()
+    text[1], text[2] = (line.rsplit(",", 1)[0] + ",77" for line in text[1:3])
+    with pytest.raises(InputError, match=r"record of class 77 \(2 in all\)"):
+        parse(text)
+
+
+def test_a_path_that_is_no_csv_file_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"not a \.csv file"):
+        acquire_raw("table", "mine", {"source": "local", "path": str(tmp_path)}, 1, tmp_path / "raw", tmp_path / "s")
+
+
+def test_the_config_refuses_a_column_with_two_roles():
+    section = {"format": "table", "raw": {"path": "mine.csv"}, "preprocess": {"label": "sex", "categorical": ["sex"]}}
+    with pytest.raises(InputError, match=r"give each column one of .*: sex"):
+        check_config({"datasets": {"mine": section}})
+
+
+def test_the_config_fills_in_what_parse_needs():
+    section = {"format": "table", "raw": {"path": "mine.csv"}, "preprocess": {"label": "outcome"}}
+    checked = check_config({"datasets": {"mine": section}})["datasets"]["mine"]
+    assert set(checked["preprocess"]) == set(SETTINGS)
+    assert checked["raw"] == {"source": "local", "path": "mine.csv"}
