@@ -1,0 +1,79 @@
+"""What the run cost on this machine, from Snakemake's benchmark files.
+
+These are the only figures of the report that differ between two runs of the same config. They stand in `costs.csv`
+and in the marked block of the page, nowhere else.
+"""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from medpriv.files import write_csv
+
+COLUMNS = ("stage", "dataset", "name", "seconds", "cpu_seconds", "peak_mb")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One job: wall seconds, CPU seconds and peak resident memory in MB; None where the benchmark could not tell."""
+
+    stage: str
+    dataset: str
+    name: str
+    seconds: float | None
+    cpu_seconds: float | None
+    peak_mb: float | None
+
+
+def read_costs(benchmarks: Mapping[tuple[str, str, str], Path]) -> list[Cost]:
+    """Read the first line of every benchmark file that exists."""
+    costs = []
+    for (stage, dataset, name), path in benchmarks.items():
+        if not Path(path).exists():
+            continue
+        with Path(path).open(encoding="utf-8", newline="") as stream:
+            row = next(csv.DictReader(stream, delimiter="\t"), None)
+        if row is not None:
+            figures = (_number(row.get(column)) for column in ("s", "cpu_time", "max_rss"))
+            costs.append(Cost(stage, dataset, name, *figures))
+    return costs
+
+
+def training_cost(costs: Sequence[Cost], dataset: str, treatment: str) -> Cost | None:
+    """Return what making a treatment's bank took: its jobs' seconds added up, the largest of their peaks."""
+    jobs = [cost for cost in costs if cost.dataset == dataset and _makes(cost, treatment)]
+    if not jobs:
+        return None
+    return Cost(
+        "training",
+        dataset,
+        treatment,
+        _total([job.seconds for job in jobs]),
+        _total([job.cpu_seconds for job in jobs]),
+        max((job.peak_mb for job in jobs if job.peak_mb is not None), default=None),
+    )
+
+
+def write_costs(path: Path, costs: Sequence[Cost]) -> None:
+    """Write the measured costs, one row a job."""
+    write_csv(path, COLUMNS, (asdict(cost) for cost in costs))
+
+
+def _makes(cost: Cost, treatment: str) -> bool:
+    """Tell the jobs that train a treatment from those that judge it."""
+    name, _, work = cost.name.partition("/")
+    return name == treatment and cost.stage != "attacks" and work != "utility"
+
+
+def _number(text: str | None) -> float | None:
+    """Return a benchmark cell as a number; Snakemake writes `NA` or `-` where it could not measure."""
+    try:
+        return float(text or "")
+    except ValueError:
+        return None
+
+
+def _total(figures: Sequence[float | None]) -> float | None:
+    known = [figure for figure in figures if figure is not None]
+    return sum(known) if known else None

@@ -1,0 +1,208 @@
+"""How every figure looks, and how a matplotlib figure becomes an SVG that is the same bytes each time.
+
+Figures are drawn in the colours of the light theme. The file `figures/<stem>.svg` keeps them, so that it looks right
+in any program. On the page each colour becomes a CSS variable of the same name (`PALETTE`), so that the inlined figure
+follows the reader's theme. Text stays text: it can be searched, and takes the page's typeface.
+
+A panel is one phone screen wide: `WIDTH` units are shown as about as many CSS pixels, so 10.5 units of type stay 10 px.
+"""
+
+import csv
+import io
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from medpriv.files import format_value
+from medpriv.measures.table import Measure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+WIDTH = 360
+FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', 'DejaVu Sans', sans-serif"
+
+# Every colour is distinct, because the colour is what names the variable. The series pass for colour-blind readers in
+# this order; lines differ by dash and marker as well.
+PALETTE = {
+    "#1b2026": "ink",
+    "#5a646e": "muted",
+    "#dfe3e8": "rule",
+    "#eff1f4": "band",
+    "#fefefe": "paper",
+    "#0067a5": "series-1",
+    "#c8500a": "series-2",
+    "#007f5b": "series-3",
+    "#8a3a8f": "series-4",
+    "#8c6a00": "series-5",
+    "#3d8fc4": "series-6",
+    "#c23b6b": "series-7",
+    "#6b737c": "series-8",
+    "#f6dcdc": "ecg-fine",
+    "#e8b0b0": "ecg-bold",
+}
+COLOURS = {name: colour for colour, name in PALETTE.items()}
+SERIES = [name for name in COLOURS if name.startswith("series-")]
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5)))
+MARKERS = "osD^vPX*"
+
+_STYLE = {
+    "svg.fonttype": "none",
+    "font.family": "DejaVu Sans",
+    "font.size": 10.5,
+    "axes.titlesize": 11.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 9,
+    "axes.labelsize": 10.5,
+    "xtick.labelsize": 10,
+    "ytick.labelsize": 10,
+    "legend.fontsize": 10,
+    "legend.frameon": False,
+    "text.color": COLOURS["ink"],
+    "text.parse_math": False,
+    "axes.labelcolor": COLOURS["ink"],
+    "axes.edgecolor": COLOURS["muted"],
+    "axes.facecolor": COLOURS["paper"],
+    "figure.facecolor": COLOURS["paper"],
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.unicode_minus": True,
+    "grid.color": COLOURS["rule"],
+    "grid.linewidth": 0.7,
+    "xtick.color": COLOURS["muted"],
+    "ytick.color": COLOURS["muted"],
+    "xtick.labelcolor": COLOURS["ink"],
+    "ytick.labelcolor": COLOURS["ink"],
+    "lines.linewidth": 1.7,
+    "lines.solid_capstyle": "round",
+}
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One drawing and the table behind it.
+
+    Attributes:
+        stem: file name without suffix, for both the SVG and the CSV.
+        title: what a screen reader says.
+        svg: standalone, light.
+        table: the CSV's text.
+        note: n, and what else the reader must know of this panel alone.
+    """
+
+    stem: str
+    title: str
+    svg: str
+    table: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A numbered figure: anchor, title, caption in plain words (text, not HTML), and its panels."""
+
+    anchor: str
+    title: str
+    caption: str
+    panels: tuple[Panel, ...]
+
+
+@contextmanager
+def drawing(
+    height: float, *, left: float = 50, right: float = 12, top: float = 30, bottom: float = 44
+) -> Iterator["Axes"]:
+    """Yield the axes of a panel `WIDTH` units wide, in the house style; margins in the same units."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **_STYLE, "backend": "svg"}):
+        figure = Figure(figsize=(WIDTH / 72, height / 72))
+        figure.subplots_adjust(left / WIDTH, bottom / height, 1 - right / WIDTH, 1 - top / height)
+        yield figure.add_subplot()
+
+
+def render(axes: "Axes", stem: str, title: str, table: str, note: str) -> Panel:
+    """Return the drawn axes as a panel; call it inside `drawing`."""
+    import matplotlib
+
+    buffer = io.StringIO()
+    matplotlib.rcParams["svg.hashsalt"] = stem
+    axes.figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    return Panel(stem, title, _tidy(buffer.getvalue(), stem, title), table, note)
+
+
+def inline(svg: str) -> str:
+    """Return a panel's SVG for the page: colours as CSS variables, size left to the page."""
+    body = svg[svg.index("<svg") :]
+    head, rest = body.split(">", 1)
+    head = re.sub(r' (?:width|height)="[^"]*"', "", head)
+    rest = re.sub(r"<style.*?</style>\s*|font-family: [^;]*; ", "", rest, flags=re.DOTALL)  # the page's own apply
+    colours = "|".join(PALETTE)
+    return head + ">" + re.sub(colours, lambda found: f"var(--{PALETTE[found[0]]})", rest)
+
+
+def csv_text(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> str:
+    """Return rows as CSV text in the cell format that all tables share."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([format_value(row[column]) for column in columns] for row in rows)
+    return buffer.getvalue()
+
+
+def rows_csv(rows: Sequence[Mapping[str, object]]) -> str:
+    """Return rows that all have the same keys as CSV text."""
+    return csv_text(tuple(rows[0]), rows)
+
+
+def line_style(index: int) -> dict[str, Any]:
+    """Return colour and dash of the index-th series; colour and dash repeat together only after 32."""
+    return {"color": COLOURS[SERIES[index % 8]], "linestyle": DASHES[(index + index // 8) % 4]}
+
+
+def legend_below(axes: "Axes", entries: int) -> None:
+    """Put the legend under the axis label, two entries a row."""
+    axes.legend(
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0),
+        borderaxespad=4.0,
+        ncols=min(entries, 2),
+        handlelength=2.6,
+        columnspacing=1.5,
+        labelspacing=0.3,
+    )
+
+
+def whiskers(measures: Sequence[Measure]) -> list[list[float]]:
+    """Return intervals as distances below and above the values, as error bars want them; 0 where there is none."""
+    ends = [(item.value - item.lower, item.upper - item.value) for item in measures]
+    return [[0.0 if math.isnan(end) else max(end, 0.0) for end in side] for side in zip(*ends, strict=True)]
+
+
+def figures_of(measure: Measure) -> dict[str, object]:
+    """Return the figures of a measure as cells of a panel's table."""
+    return {"value": measure.value, "lower": measure.lower, "upper": measure.upper, "n": measure.n}
+
+
+def slug(*parts: str) -> str:
+    """Return a file stem of names: what is not a letter, digit, dot, dash or underscore becomes a dash."""
+    return "-".join(re.sub(r"[^A-Za-z0-9._-]+", "-", part).strip("-") for part in parts)
+
+
+def _tidy(svg: str, stem: str, title: str) -> str:
+    """Name the drawing for screen readers, keep its ids apart from other drawings', and use the page's typeface."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'\bid="', f'id="{stem}-', svg)
+    svg = re.sub(r'(url\(#|href="#)', rf"\g<1>{stem}-", svg)
+    svg = svg.replace("'DejaVu Sans'", FONTS)
+    head, rest = svg.split(">", 1)
+    head += f' role="img" aria-labelledby="{stem}-title"'
+    return f'{head}>\n <title id="{stem}-title">{escape(title)}</title>{rest}'

@@ -1,0 +1,262 @@
+"""Figures of leakage: usefulness against leakage, ROC curves of the attacks, exposure of each patient.
+
+A panel carries the rows that it was drawn from. For a credentialed dataset no panel shows a single patient: exposure
+becomes a histogram without small counts.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from medpriv.report import drawing, words
+from medpriv.report.comparison import LEVELS, Headline, parse_group
+from medpriv.report.drawing import COLOURS, MARKERS, Figure, Panel, csv_text, line_style, slug
+from medpriv.report.inputs import Cohort, Result, Row
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+
+SMALL_COUNT = 10  # fewer patients than this are not counted in public for a credentialed dataset
+DOTS = 60  # groups up to this size are drawn patient by patient
+_BINS = 12
+
+
+def draw_tradeoff(headlines: Sequence[Headline]) -> Figure:
+    """Utility against leakage, one panel a dataset, one mark a treatment."""
+    groups: dict[str, list[Headline]] = defaultdict(list)
+    for headline in headlines:
+        if headline.utility and headline.auc["patient"] and not math.isnan(headline.auc["patient"].value):
+            groups[headline.result.dataset].append(headline)
+    panels = [_tradeoff_panel(dataset, members) for dataset, members in groups.items()]
+    return Figure(
+        "tradeoff",
+        "Usefulness against leakage",
+        "Each mark is one treatment: further right is more useful on unseen patients, lower leaks less about who was"
+        " trained on. Bars are 95 % intervals; at the dashed line an attacker does no better than a coin.",
+        tuple(panels),
+    )
+
+
+def _tradeoff_panel(dataset: str, headlines: Sequence[Headline]) -> Panel:
+    rows = []
+    name = words.measure_name(headlines[0].utility.measure)
+    with drawing.drawing(300) as axes:
+        axes.axhline(0.5, color=COLOURS["muted"], linestyle=(0, (4, 3)), linewidth=1)
+        for index, headline in enumerate(headlines):
+            utility, leak = headline.utility, headline.auc["patient"]
+            axes.errorbar(
+                utility.value,
+                leak.value,
+                xerr=drawing.whiskers([utility]),
+                yerr=drawing.whiskers([leak]),
+                marker=MARKERS[index % len(MARKERS)],
+                color=line_style(index)["color"],
+                linewidth=1.2,
+                markersize=7,
+                linestyle="none",
+                label=headline.result.treatment,
+            )
+            rows += [
+                {"treatment": headline.result.treatment, "figure": figure, "attack": item.attack}
+                | drawing.figures_of(item)
+                for figure, item in (("utility", utility), ("membership_auc_patient", leak))
+            ]
+        low, high = axes.get_ylim()
+        axes.set_ylim(min(low, 0.45), max(high, 0.62) + 0.07 * ((len(headlines) + 1) // 2))
+        axes.set(xlabel=f"{name} on unseen patients", ylabel="patient-level AUC of the attacker", title=dataset)
+        axes.legend(loc="upper right", ncols=2 if len(headlines) > 3 else 1)
+        columns = ("treatment", "figure", "attack", "value", "lower", "upper", "n")
+        title = f"{dataset}: {name} on unseen patients against patient-level AUC of the strongest membership attack"
+        note = f"n = {words.span([item.utility.n for item in headlines])} for utility, "
+        note += f"{words.span([item.auc['patient'].n for item in headlines])} non-member patients a target for leakage"
+        return drawing.render(axes, slug("tradeoff", dataset), title, csv_text(columns, rows), note)
+
+
+def draw_roc(results: Sequence[Result]) -> Figure:
+    """Log-log ROC curves, one panel a model and level, one line an attack."""
+    attacks = sorted({row["attack"] for result in results for row in result.rows("roc")})
+    panels = [
+        _roc_panel(result, level, attacks)
+        for result in results
+        for level in LEVELS
+        if any(row["level"] == level for row in result.rows("roc"))
+    ]
+    return Figure(
+        "roc",
+        "How well each attack tells members from strangers",
+        "ROC curves of every membership attack on logarithmic axes, which show the low false-positive rates that matter:"
+        " an attacker who is almost never wrong when naming a patient. The dashed diagonal is guessing. The shaded part is"
+        " below one in the number of non-members, where the sample resolves nothing.",
+        tuple(panels),
+    )
+
+
+def _roc_panel(result: Result, level: str, attacks: Sequence[str]) -> Panel:
+    rows = [row for row in result.rows("roc") if row["level"] == level]
+    curves: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for row in rows:
+        curves[row["attack"]].append((float(row["fpr"]), float(row["tpr"])))
+    others = int(rows[0]["n"])
+    low = 10 ** math.floor(math.log10(min(1 / max(others, 1), 0.1)) + 1e-9)
+    with drawing.drawing(340) as axes:
+        axes.set(xscale="log", yscale="log", xlim=(low, 1), ylim=(low, 1.1))
+        if others and 1 / others > low:
+            axes.axvspan(low, 1 / others, color=COLOURS["band"], linewidth=0)
+        axes.plot([low, 1], [low, 1], color=COLOURS["muted"], linestyle=(0, (4, 3)), linewidth=1)
+        for attack, points in curves.items():
+            fpr, tpr = zip(*sorted((x, max(y, low)) for x, y in points), strict=True)
+            axes.plot(fpr, tpr, label=words.attack_name(attack), **line_style(attacks.index(attack)))
+        _percent_axis(axes.xaxis, low)
+        _percent_axis(axes.yaxis, low)
+        axes.set(xlabel="false-positive rate", ylabel="true-positive rate", title=f"{result.key}, per {level}")
+        axes.legend(loc="lower right", handlelength=2.6, labelspacing=0.25)
+        title = f"{result.key}: log-log ROC of the membership attacks per {level}"
+        note = (
+            f"n = {words.plural(others, f'non-member {level}')} a target, {words.plural(result.replicates, 'target')}"
+        )
+        return drawing.render(
+            axes, slug("roc", result.dataset, result.treatment, level), title, drawing.rows_csv(rows), note
+        )
+
+
+def draw_exposure(cohorts: Mapping[str, Cohort], results: Sequence[Result]) -> Figure:
+    """Who is exposed: the distribution of per-patient exposure, by class, sex and site."""
+    panels = []
+    for result in results:
+        rows = exposure_rows(result)
+        if rows:
+            panel = _exposure_histogram if cohorts[result.dataset].credentialed else _exposure_panel
+            panels.append(panel(result, rows))
+    return Figure(
+        "exposure",
+        "Who is exposed",
+        "Exposure of a patient: of all pairs of models, one trained with the patient and one without, the share that the"
+        " attack puts in the right order; 0.5 is guessing, 1 is certainty. The shaded band is where 95 % of patients would"
+        " fall if the models remembered nobody. Thick bars hold the middle half of a group, thin ones nine in ten; the tick"
+        f" is the median. Groups of up to {DOTS} patients show every patient, larger ones the twentieth exposed most.",
+        tuple(panels),
+    )
+
+
+def exposure_rows(result: Result) -> list[Row]:
+    """Return one row a patient, of the attack with the highest mean exposure; patients without a value are left out."""
+    by_attack: dict[str, list[Row]] = defaultdict(list)
+    for row in result.rows("exposure"):
+        if row["exposure"]:
+            by_attack[row["attack"]].append(row)
+    return max(by_attack.values(), key=lambda rows: sum(float(row["exposure"]) for row in rows) / len(rows), default=[])
+
+
+def exposure_groups(rows: Sequence[Row]) -> dict[tuple[str, str], list[float]]:
+    """Return exposures by (attribute, value), everybody first; a patient counts in one group of each attribute."""
+    groups: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for row in rows:
+        for name in parse_group(row["groups"]).items():
+            groups[name].append(float(row["exposure"]))
+    everybody = [float(row["exposure"]) for row in rows]
+    return {("", "all"): sorted(everybody)} | {name: sorted(groups[name]) for name in sorted(groups)}
+
+
+def chance_deviation(rows: Sequence[Row]) -> float:
+    """Return the standard deviation of a patient's exposure if nothing is remembered.
+
+    That of a Mann-Whitney AUC of m against n models, sqrt((m + n + 1) / (12 m n)), at the median patient's m and n.
+    """
+    pairs = sorted((int(row["n_in"]), int(row["n_out"])) for row in rows)
+    m, n = pairs[len(pairs) // 2]
+    return math.sqrt((m + n + 1) / (12 * m * n))
+
+
+def _exposure_panel(result: Result, rows: Sequence[Row]) -> Panel:
+    import numpy as np
+
+    groups = exposure_groups(rows)
+    labels = [_group_label(name, values) for name, values in groups.items()]
+    with drawing.drawing(78 + 21 * len(groups), left=min(170, 16 + 5.6 * max(map(len, labels)))) as axes:
+        _chance_band(axes, rows)
+        for place, values in enumerate(groups.values()):
+            low, quarter, middle, three, high = np.quantile(values, (0.05, 0.25, 0.5, 0.75, 0.95))
+            colour = COLOURS["series-1"] if place else COLOURS["ink"]
+            axes.plot([low, high], [place, place], color=colour, linewidth=1)
+            axes.plot([quarter, three], [place, place], color=colour, linewidth=5, alpha=0.35, solid_capstyle="butt")
+            axes.plot([middle, middle], [place - 0.3, place + 0.3], color=colour, linewidth=2)
+            shown = values if len(values) <= DOTS else [value for value in values if value > high]
+            offsets = [place + 0.24 * math.sin(2.4 * rank) for rank in range(len(shown))]  # spread, the same each time
+            axes.plot(shown, offsets, "o", color=COLOURS["series-2"], markersize=2.8, alpha=0.8, markeredgewidth=0)
+        axes.set_yticks(range(len(groups)), labels)
+        axes.set(xlabel="exposure", title=result.key, ylim=(len(groups) - 0.4, -0.6))
+        axes.grid(visible=False, axis="y")
+        axes.tick_params(axis="y", length=0)
+        stem, title = slug("exposure", result.dataset, result.treatment), f"{result.key}: exposure of each patient"
+        return drawing.render(axes, stem, title, drawing.rows_csv(rows), _exposure_note(result, rows))
+
+
+def _exposure_histogram(result: Result, rows: Sequence[Row]) -> Panel:
+    """A histogram that shows no single patient: bars of fewer than `SMALL_COUNT` patients are withheld."""
+    bars = histogram([float(row["exposure"]) for row in rows])
+    with drawing.drawing(260) as axes:
+        _chance_band(axes, rows)
+        for bar in bars:
+            shape = {"x": bar["lower"], "width": bar["upper"] - bar["lower"], "align": "edge"}
+            if bar["patients"] is None:
+                axes.bar(height=SMALL_COUNT, color=COLOURS["paper"], edgecolor=COLOURS["muted"], hatch="////", **shape)
+            else:
+                axes.bar(height=bar["patients"], color=COLOURS["series-1"], edgecolor=COLOURS["paper"], **shape)
+        axes.set(xlabel="exposure (hatched: count withheld)", ylabel="patients", title=result.key, xlim=(0, 1))
+        stem, title = (
+            slug("exposure", result.dataset, result.treatment),
+            f"{result.key}: exposure, small counts withheld",
+        )
+        table = csv_text(("lower", "upper", "patients"), bars)
+        note = f"{words.attack_name(rows[0]['attack'])}; counts that single a patient out are withheld"
+        return drawing.render(axes, stem, title, table, note)
+
+
+def histogram(values: Sequence[float]) -> list[dict[str, float | int | None]]:
+    """Return counts in equal bins over [0, 1]; None where withheld.
+
+    A count from 1 to `SMALL_COUNT` - 1 is withheld. If that is a single bin, the smallest other count is withheld too,
+    because the total would give the single one away.
+    """
+    counts = [0] * _BINS
+    for value in values:
+        counts[min(int(value * _BINS), _BINS - 1)] += 1
+    withheld = {index for index, count in enumerate(counts) if 0 < count < SMALL_COUNT}
+    others = [index for index, count in enumerate(counts) if count >= SMALL_COUNT]
+    if len(withheld) == 1 and others:
+        withheld.add(min(others, key=lambda index: counts[index]))
+    return [
+        {"lower": index / _BINS, "upper": (index + 1) / _BINS, "patients": None if index in withheld else count}
+        for index, count in enumerate(counts)
+    ]
+
+
+def _chance_band(axes: "Axes", rows: Sequence[Row]) -> None:
+    spread = 1.96 * chance_deviation(rows)
+    axes.axvspan(0.5 - spread, 0.5 + spread, color=COLOURS["band"], linewidth=0)
+    axes.axvline(0.5, color=COLOURS["muted"], linestyle=(0, (4, 3)), linewidth=1)
+
+
+def _exposure_note(result: Result, rows: Sequence[Row]) -> str:
+    beyond = sum(float(row["exposure"]) > 0.5 + 1.96 * chance_deviation(rows) for row in rows)
+    chance = words.number(0.025 * len(rows), 0)
+    return (
+        f"{words.attack_name(rows[0]['attack'])}, K = {result.replicates}. Above the band: {beyond} of "
+        f"{words.plural(len(rows), 'training patient')}; chance alone would put about {chance} there"
+    )
+
+
+def _percent_axis(axis: "Axis", low: float) -> None:
+    """Label a logarithmic axis of rates from `low` to 1 at the powers of ten, in percent."""
+    from matplotlib.ticker import NullLocator
+
+    ticks = [10.0**power for power in range(round(math.log10(low)), 1)]
+    axis.set_ticks(ticks, labels=[f"{100 * tick:g} %" for tick in ticks])
+    axis.set_minor_locator(NullLocator())
+
+
+def _group_label(name: tuple[str, str], values: Sequence[float]) -> str:
+    attribute, value = name
+    return f"{attribute} {value} ({len(values)})".strip()

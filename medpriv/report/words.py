@@ -1,0 +1,119 @@
+"""Numbers as text, and the names that measures, attacks and treatments have on the page.
+
+A name that is not known here (a later treatment, a user's dataset) stands as it is.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from medpriv.measures.table import Measure
+
+MEASURES = {
+    "macro_f1": "macro-F1",
+    "auroc": "AUROC",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "brier": "Brier score",
+    "ece": "calibration error",
+    "auc": "AUC",
+    "flip_rate": "flip rate",
+    "accuracy_under_attack": "accuracy under attack",
+    "sensitivity": "sensitivity",
+    "ppv": "positive predictive value",
+}
+ATTACKS = {
+    "membership-loss": "Loss threshold",
+    "membership-lira-online": "LiRA online",
+    "membership-lira-offline": "LiRA offline",
+    "membership-lira-online-shared": "LiRA online, shared variance",
+    "membership-lira-offline-shared": "LiRA offline, shared variance",
+    "membership-rmia": "RMIA",
+    "membership-bavaria": "BaVarIA",
+    "evasion-fgsm": "FGSM",
+}
+FAMILIES = {
+    "baseline": "no defence",
+    "personalized": "adapted to each patient",
+    "unlearned": "patients removed afterwards",
+    "dp": "differentially private training",
+    "fed": "federated training",
+    "split": "split learning",
+    "synthetic": "trained on synthetic records",
+}
+MISSING = "–"
+
+
+def measure_name(name: str) -> str:
+    """Return a measure's name as the field writes it."""
+    return MEASURES.get(name, name.replace("_", " "))
+
+
+def attack_name(name: str) -> str:
+    """Return an attack's name as the field writes it."""
+    return ATTACKS.get(name, name)
+
+
+def family_of(treatment: str) -> str:
+    """Return what a treatment's family does, in a few words; empty for a family not known here."""
+    return FAMILIES.get(treatment.partition("-")[0], "")
+
+
+def number(value: float | None, places: int = 3) -> str:
+    """Return a figure with a fixed number of decimals and a true minus sign."""
+    if value is None or math.isnan(value):
+        return MISSING
+    text = f"{value:.{places}f}"
+    return text.replace("-", "−") if float(text) else text.replace("-", "")
+
+
+def percent(value: float | None, places: int = 1) -> str:
+    """Return a share as a percentage."""
+    if value is None or math.isnan(value):
+        return MISSING
+    return number(100 * value, places) + " %"
+
+
+def interval(measure: Measure | None, *, share: bool = False) -> str:
+    """Return a 95 % interval; empty where none was computed."""
+    if measure is None or math.isnan(measure.lower) or math.isnan(measure.upper):
+        return ""
+    low, high = (number(100 * end, 1) if share else number(end) for end in (measure.lower, measure.upper))
+    return f"{low} to {high}"
+
+
+def integer(value: float) -> str:
+    """Return a count with thin spaces between thousands."""
+    return f"{round(value):,}".replace(",", "\u202f")
+
+
+def scientific(value: float) -> str:
+    """Return a large machine-independent cost in three significant digits and a unit prefix."""
+    for size, prefix in ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if value >= size:
+            return f"{value / size:.3g}{prefix}"
+    return f"{value:.3g} "
+
+
+def plural(count: int, noun: str) -> str:
+    """Return a count with its noun."""
+    return f"{integer(count)} {noun}{'' if count == 1 else 's'}"
+
+
+def span(counts: Sequence[int]) -> str:
+    """Return the lowest and the highest of some counts."""
+    low, high = integer(min(counts)), integer(max(counts))
+    return low if low == high else f"{low} to {high}"
+
+
+def explain_notes(notes: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Return a dataset's preprocessing notes as (what, how many or why), nested ones flattened."""
+    lines = []
+    for name, value in notes.items():
+        if isinstance(value, Mapping):
+            text = ", ".join(f"{key}: {item}" for key, item in value.items()) or "none"
+        elif isinstance(value, list | tuple):
+            text = ", ".join(str(item) for item in value) or "none"
+        else:
+            text = str(value)
+        lines.append((name.replace("_", " "), text))
+    return lines
