@@ -20,7 +20,7 @@ LABELS = {  # share of num = 0..4
     "switzerland": (0.07, 0.39, 0.26, 0.24, 0.04),
     "va": (0.26, 0.28, 0.20, 0.21, 0.05),
 }
-SEVERITY = (-0.85, 0.55, 0.75, 0.95, 1.15)  # mean of each label; standard deviation 0.75
+SEVERITY = (-0.85, 0.55, 0.75, 0.95, 1.15)  # mean of each label; standard deviation 0.6
 AGE = {"cleveland": 54.5, "hungarian": 48.0, "switzerland": 54.0, "va": 58.5}  # mean, years
 MALE = {"cleveland": 0.8, "hungarian": 1.1, "switzerland": 1.9, "va": 3.0}  # log-odds at severity 0
 ASYMPTOMATIC = {"cleveland": 0.0, "hungarian": 0.2, "switzerland": 0.9, "va": 0.6}  # log-odds beyond the common ones
@@ -74,7 +74,7 @@ def _draw_features(hospital: str, count: int, rng: np.random.Generator) -> dict[
         return np.array(codes, dtype=float)[(log_weights + gumbel).argmax(axis=1)]
 
     num = rng.choice(5, size=count, p=LABELS[hospital])
-    v = np.array(SEVERITY)[num] + 0.75 * rng.standard_normal(count)  # severity
+    v = np.array(SEVERITY)[num] + 0.6 * rng.standard_normal(count)  # severity
     ones = np.ones(count)
     age = np.clip(AGE[hospital] + 2.0 * v + 8.2 * rng.standard_normal(count), 28, 78).round()
     sex = yes(MALE[hospital] + 0.8 * v)

@@ -1,7 +1,10 @@
 """Your own CSV becomes a dataset as the settings say, and what cannot be used is one clear error."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import yaml
 
 from medpriv.config import check_config
 from medpriv.dataset import TEST, TRAIN
@@ -141,3 +144,9 @@ def test_the_config_fills_in_what_parse_needs():
     checked = check_config({"datasets": {"mine": section}})["datasets"]["mine"]
     assert set(checked["preprocess"]) == set(SETTINGS)
     assert checked["raw"] == {"source": "local", "path": "mine.csv"}
+
+
+def test_the_example_in_the_docs_passes_the_check():
+    text = (Path(__file__).parents[2] / "docs" / "data" / "own-table.md").read_text()
+    example = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])
+    assert check_config(example)["datasets"]["icu"]["preprocess"]["label"] == "died"
