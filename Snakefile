@@ -24,3 +24,7 @@ include: "rules/baselines.smk"
 include: "rules/attacks.smk"
 include: "rules/report.smk"
 include: "rules/targets.smk"
+
+
+onsuccess:
+    version_results(ROOT, config)

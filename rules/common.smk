@@ -7,6 +7,7 @@ from snakemake.exceptions import WorkflowError
 
 from medpriv.errors import InputError
 from medpriv.workflow.code import code_files
+from medpriv.workflow.dvc import version_results
 from medpriv.workflow.environment import fix_environment
 from medpriv.workflow.settings import effective_config, setting_of
 

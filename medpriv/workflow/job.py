@@ -18,8 +18,8 @@ def job(snakemake: Any) -> Iterator[Any]:
     The library's log (epochs and the like) goes to the rule's log file. An InputError ends the job with its message
     alone, in the log and on stderr, and exit code 1; any other error with its traceback in both.
     """
-    _log_to(Path(snakemake.log[0]))
     follow_head()
+    _log_to(Path(snakemake.log[0]))
     _remove_partial(Path(path) for path in snakemake.output)
     try:
         yield snakemake.params

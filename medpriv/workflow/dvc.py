@@ -1,0 +1,242 @@
+"""The mirror of the workflow in DVC: one DVC stage a pipeline stage and dataset, all taken from Snakemake's own plan.
+
+    python -m medpriv.workflow.dvc generate   write dvc.yaml
+    python -m medpriv.workflow.dvc check      fail if dvc.yaml is not what `generate` would write
+    python -m medpriv.workflow.dvc commit     version every finished stage (a successful run does this by itself)
+    python -m medpriv.workflow.dvc prune      remove results that the config no longer asks for
+    python -m medpriv.workflow.dvc restore    after `dvc pull`: make Snakemake accept what was pulled
+
+Only the default run in the project's root is versioned. Outputs, inputs and code come from a dry run in which every job
+is forced; config keys from the `setting("...")` calls in the rules. DVC must never relink: that scrambles the
+modification times on which Snakemake looks first.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from medpriv.files import read_json, write_text
+from medpriv.workflow.plan import Job, dry_run, snakemake
+
+ROOT = Path(__file__).resolve().parents[2]
+HEADER = "# Generated from the rules by `python -m medpriv.workflow.dvc generate`; do not edit by hand.\n"
+REPORT = "report"
+
+
+def stage_of(path: str) -> str:
+    """Return the DVC stage of a result or a shard: `baselines-mitdb`, `report`; empty for any other path."""
+    parts = path.split("/")
+    if parts[0] not in ("results", "shards") or len(parts) < 3:
+        return ""
+    return REPORT if parts[1] == REPORT else f"{parts[1]}-{parts[2]}"
+
+
+# --- reading Snakemake's plan and the rules ------------------------------------------------------------------------
+
+
+def whole_plan(root: Path) -> list[Job]:
+    """Return every job of the default run, finished or not."""
+    return dry_run(root, "--forceall")
+
+
+def unfinished_stages(root: Path) -> set[str]:
+    """Return the stages with an output that is missing or that Snakemake would make again."""
+    lines = snakemake([sys.executable, "-m", "snakemake", "--summary"], root).splitlines()
+    head = next(number for number, line in enumerate(lines) if line.startswith("output_file\t"))
+    rows = [line.split("\t") for line in lines[head + 1 :] if "\t" in line]
+    return {stage_of(row[0]) for row in rows if row[-1] != "no update" or row[-2] == "missing"}
+
+
+def rule_files(root: Path) -> list[Path]:
+    """Return the rules' files in the order of the Snakefile, which is the order of the stages."""
+    return [root / name for name in re.findall(r'^include: "(.+)"', (root / "Snakefile").read_text(), re.MULTILINE)]
+
+
+def config_keys(root: Path) -> dict[str, list[str]]:
+    """Return, for every rule, the keys of its `setting("...")` calls; the empty key means the whole config."""
+    keys = {}
+    for file in rule_files(root):
+        for block in re.split(r"^rule ", file.read_text(), flags=re.MULTILINE)[1:]:
+            keys[block.partition(":")[0]] = re.findall(r'\bsetting\((?:"([^"]+)")?\)', block)
+    return keys
+
+
+# --- dvc.yaml ------------------------------------------------------------------------------------------------------
+
+
+def mirror(jobs: Iterable[Job], keys: Mapping[str, list[str]], config: Mapping[str, Any], order: list[str]) -> str:
+    """Return the text of dvc.yaml.
+
+    Args:
+        jobs: every job of the default run.
+        keys: config keys of each rule.
+        config: the content of config.yaml; DVC refuses keys that are not in it, so defaults are left out.
+        order: the pipeline stages in the order data flows.
+    """
+    stages: dict[str, list[Job]] = {}
+    for job in sorted(jobs, key=lambda job: (job.outputs, job.rule)):
+        if job.outputs:
+            stages.setdefault(stage_of(job.outputs[0]), []).append(job)
+    names = sorted(stages, key=lambda name: (order.index(name.partition("-")[0]), name))
+    content = {
+        "stages": {name: _stage(name, stages[name], keys, config) for name in names},
+        "metrics": [f"results/{REPORT}/metrics.json"],
+    }
+    return HEADER + yaml.safe_dump(content, sort_keys=False, width=120)
+
+
+def _stage(name: str, jobs: list[Job], keys: Mapping[str, list[str]], config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one DVC stage."""
+    dataset = name.partition("-")[2]
+    inputs = {path for job in jobs for path in job.inputs if stage_of(path) != name}
+    wanted = {key.replace("{dataset}", dataset) for job in jobs for key in keys[job.rule]}
+    stage = {
+        "cmd": f"make --no-print-directory report TARGET={name}",
+        "deps": sorted({_folder(path) if stage_of(path) else path for path in inputs}),
+        "params": [{"config.yaml": sorted({found for key in wanted for found in _present(key, config)})}],
+    }
+    if name == REPORT:
+        outputs = sorted(path for job in jobs for path in job.outputs)
+        stage["outs"] = [{path: {"persist": True, **_in_git(path)}} for path in outputs]
+    else:
+        stage["outs"] = [{f"results/{name.replace('-', '/', 1)}": {"persist": True}}]
+    return stage
+
+
+def _folder(path: str) -> str:
+    """Return the stage's folder that a result lies in."""
+    return "/".join(path.split("/")[:3])
+
+
+def _in_git(path: str) -> dict[str, bool]:
+    """The metrics are small and wanted in a diff: they live in git, not in DVC's cache."""
+    return {"cache": False} if path.endswith("/metrics.json") else {}
+
+
+def _present(key: str, config: Mapping[str, Any]) -> list[str]:
+    """Return the key up to its first wildcard if config.yaml holds it; all top-level keys for the empty key."""
+    if not key:
+        return sorted(config)
+    parts = key.partition(".{")[0].split(".")
+    value: Any = config
+    for part in parts:
+        if not isinstance(value, Mapping) or part not in value:
+            return []
+        value = value[part]
+    return [".".join(parts)]
+
+
+def generated(root: Path, jobs: Iterable[Job]) -> str:
+    """Return the dvc.yaml that belongs to the root's rules and config."""
+    config = yaml.safe_load((root / "config.yaml").read_text(encoding="utf-8"))
+    return mirror(jobs, config_keys(root), config, [file.stem for file in rule_files(root)])
+
+
+# --- the verbs -----------------------------------------------------------------------------------------------------
+
+
+def generate(root: Path = ROOT) -> None:
+    """Write dvc.yaml."""
+    write_text(root / "dvc.yaml", generated(root, whole_plan(root)))
+
+
+def check(root: Path = ROOT) -> None:
+    """Fail if dvc.yaml is stale."""
+    if (root / "dvc.yaml").read_text(encoding="utf-8") != generated(root, whole_plan(root)):
+        sys.exit("dvc.yaml: does not follow from the rules. Remedy: python -m medpriv.workflow.dvc generate")
+
+
+def commit(root: Path = ROOT) -> None:
+    """Bring dvc.yaml up to date, prune, and version every finished stage."""
+    with ThreadPoolExecutor() as pool:  # two dry looks at the workflow, side by side
+        planned, pending = pool.submit(whole_plan, root), pool.submit(unfinished_stages, root)
+        jobs, unfinished = planned.result(), pending.result()
+    text = generated(root, jobs)
+    if not (root / "dvc.yaml").exists() or (root / "dvc.yaml").read_text(encoding="utf-8") != text:
+        write_text(root / "dvc.yaml", text)
+        print("dvc.yaml follows the changed rules or config now; commit it to git.")
+    remove_stale(root, jobs)
+    finished = [name for name in yaml.safe_load(text)["stages"] if name not in unfinished]
+    if finished:
+        dvc(root, "commit", "--force", "--no-relink", *finished)
+        print(f"Versioned in DVC: {', '.join(finished)}.")
+
+
+def prune(root: Path = ROOT) -> None:
+    """Remove results that the config no longer asks for."""
+    remove_stale(root, whole_plan(root))
+
+
+def restore(root: Path = ROOT) -> None:
+    """Make Snakemake accept pulled results as its own, if DVC finds them complete and unchanged."""
+    changed = json.loads(dvc(root, "status", "--json"))
+    if changed:
+        sys.exit(
+            f"The results do not match dvc.lock: {', '.join(sorted(changed))}. "
+            "Remedy: `dvc pull` (or `dvc checkout`) first; `dvc status` shows what differs"
+        )
+    touch = ["--touch", "--forceall", "--cores", "1", "--no-hooks"]
+    snakemake([sys.executable, "-m", "snakemake", *touch], root)
+    print("Restored: Snakemake takes the pulled results as up to date.")
+
+
+def remove_stale(root: Path, jobs: list[Job]) -> None:
+    """Delete what lies in the stages' folders but is no output of any job, nor listed in a manifest."""
+    outputs = {root / path for job in jobs for path in job.outputs}
+    for manifest in [path for path in outputs if path.name == "manifest.json" and path.exists()]:
+        outputs |= {manifest.parent / name for name in read_json(manifest)["files"]}
+    kept = outputs | {parent for path in outputs for parent in path.parents}
+    stages = {path.split("/")[1] for job in jobs for path in job.outputs if path.startswith("results/")}
+    for stage in sorted(stages):
+        _prune_folder(root / "results" / stage, kept, outputs, root)
+
+
+def _prune_folder(folder: Path, kept: set[Path], outputs: set[Path], root: Path) -> None:
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path not in kept:
+            print(f"Removed {path.relative_to(root)}: the config no longer asks for it.")
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        elif path.is_dir() and path not in outputs:
+            _prune_folder(path, kept, outputs, root)
+
+
+def dvc(root: Path, *arguments: str) -> str:
+    """Return what DVC prints."""
+    done = subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=root, text=True, capture_output=True)
+    if done.returncode:
+        raise RuntimeError(f"dvc {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def version_results(root: Path, config: Mapping[str, Any]) -> None:
+    """Commit after a successful run; called by Snakemake's head process.
+
+    Left out within a DVC stage (DVC commits itself), in an overlay's folder or config, and outside a git and DVC
+    repository. A failure here is told, but does not spoil the run, which is complete.
+    """
+    ours = Path.cwd() == root and config == yaml.safe_load((root / "config.yaml").read_text(encoding="utf-8"))
+    if not ours or "DVC_STAGE" in os.environ or not (root / ".git").exists() or not (root / ".dvc").exists():
+        return
+    try:
+        commit(root)
+    except RuntimeError as error:
+        print(f"The results are complete but not versioned: {error}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    verbs = {verb.__name__: verb for verb in (generate, check, commit, prune, restore)}
+    if len(sys.argv) != 2 or sys.argv[1] not in verbs:
+        sys.exit(__doc__)
+    verbs[sys.argv[1]]()
