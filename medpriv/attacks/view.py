@@ -1,0 +1,90 @@
+"""What a membership attacker sees: a target's outputs, and the outputs and members of shadow models, nothing else.
+
+Every replicate is a target in turn. For T targets at once, `seen` [T, K] holds a 1 where replicate k is a shadow of
+target t; a target is never its own shadow, so its own row of `members` is multiplied by zero wherever it could enter.
+All leave-one-out (and leave-two-out) statistics are matrix products with `seen`; nothing is retrained or re-sorted.
+
+That rests on how the bank draws its members: each replicate's half independently of the others'. If every patient
+were in exactly K/2 replicates, the counts over the shadows would give the target's membership away.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from medpriv.attacks.signals import Signals
+
+Attack = Callable[["View"], np.ndarray]  # scores [T, U]; higher speaks for membership
+
+_ELEMENTS = 2_000_000  # of one [T, U] array; bounds the memory of a pass to some hundred megabytes
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Per target and unit, [T, U]: how many shadows, the mean and the variance (divided by count) of their phi."""
+
+    count: np.ndarray
+    mean: np.ndarray
+    variance: np.ndarray
+
+
+class View:
+    """The attacker's view of T targets, from the signals of a bank.
+
+    Attributes:
+        phi, log_p: float64 [T, U], the targets' outputs on the candidate units.
+        population: float64 [T, Z], the targets' log p_y on units that nobody trained on.
+    """
+
+    def __init__(self, signals: Signals, targets: np.ndarray, withheld: np.ndarray | None = None) -> None:
+        """Look at the replicates `targets` [T]; a replicate `withheld` [T] is no shadow either."""
+        self.phi = signals.phi[targets]
+        self.log_p = signals.log_p[targets]
+        self.population = signals.population[targets]
+        self._seen = np.ones((len(targets), len(signals.phi)))
+        self._seen[np.arange(len(targets)), targets] = 0
+        if withheld is not None:
+            self._seen[np.arange(len(targets)), withheld] = 0
+        self._signals = signals
+
+    def moments(self, inside: bool) -> Moments:
+        """Return count, mean and variance of phi over the shadows that did (`inside`) or did not see each unit."""
+        centre = self._signals.phi.mean(axis=0)  # keeps the difference of squares below free of cancellation
+        phi, chosen = self._signals.phi - centre, self._chosen(inside)
+        count = self._seen @ chosen
+        safe = np.maximum(count, 1)
+        mean = self._seen @ (chosen * phi) / safe
+        variance = np.maximum(self._seen @ (chosen * phi**2) / safe - mean**2, 0)
+        return Moments(count=count, mean=mean + centre, variance=variance)
+
+    def mean_probability(self, inside: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Return count and mean of p_y over the shadows that did (`inside`) or did not see each unit, [T, U] each."""
+        chosen = self._chosen(inside)
+        count = self._seen @ chosen
+        return count, self._seen @ (chosen * np.exp(self._signals.log_p)) / np.maximum(count, 1)
+
+    def population_probability(self) -> np.ndarray:
+        """Return the mean of p_y over all shadows on the population, [T, Z]."""
+        shadows = np.maximum(self._seen.sum(axis=1, keepdims=True), 1)
+        return self._seen @ np.exp(self._signals.population) / shadows
+
+    def _chosen(self, inside: bool) -> np.ndarray:
+        members = self._signals.members
+        return (members if inside else ~members).astype(np.float64)
+
+
+def score_targets(
+    attack: Attack, signals: Signals, targets: np.ndarray, withheld: np.ndarray | None = None
+) -> np.ndarray:
+    """Return the attack's scores [T, U] of the given targets, some targets at a time."""
+    parts = [
+        attack(View(signals, targets[part], None if withheld is None else withheld[part]))
+        for part in _parts(len(targets), signals.phi.shape[1])
+    ]
+    return np.concatenate(parts)
+
+
+def _parts(targets: int, units: int) -> Iterator[slice]:
+    step = max(1, _ELEMENTS // units)
+    return (slice(start, start + step) for start in range(0, targets, step))
