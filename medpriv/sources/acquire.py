@@ -11,11 +11,11 @@ from importlib import import_module
 from pathlib import Path
 
 from medpriv.errors import InputError
-from medpriv.files import read_json, sha256, write_json
+from medpriv.files import sha256, write_json
 from medpriv.seeds import derive_seed
 from medpriv.sources.download import download
+from medpriv.sources.manifest import MANIFEST
 
-MANIFEST = "manifest.json"
 SIMULATED_LICENCE = "simulated by medpriv, of no real patient"
 
 
@@ -58,36 +58,6 @@ def acquire_raw(format: str, name: str, settings: Mapping, seed: int, destinatio
     write_json(build / MANIFEST, manifest)
     _move_in(build, Path(destination))
     shutil.rmtree(work)
-
-
-def verify_raw(folder: Path) -> dict:
-    """Return the manifest of a raw folder after checking every file's size and SHA-256 against it.
-
-    Raises:
-        InputError: there is no manifest, or a file is missing, truncated or altered.
-    """
-    path = Path(folder) / MANIFEST
-    if not path.is_file():
-        raise InputError("there is no manifest, so the raw files are not complete", file=path, remedy=_again(folder))
-    manifest = read_json(path)
-    for name, expected in manifest["files"].items():
-        file = Path(folder) / name
-        if not file.is_file():
-            raise InputError("the file is missing", file=file, remedy=_again(folder))
-        if (size := file.stat().st_size) != expected["bytes"]:
-            word = "truncated" if size < expected["bytes"] else "too long"
-            raise InputError(f"{word}: {size} bytes of {expected['bytes']}", file=file, remedy=_again(folder))
-        if (found := sha256(file)) != expected["sha256"]:
-            raise InputError(
-                f"altered: its SHA-256 is {found}, the manifest's {expected['sha256']}",
-                file=file,
-                remedy=_again(folder),
-            )
-    return manifest
-
-
-def _again(folder: Path) -> str:
-    return f"delete {folder} and run again: the raw stage then brings its files in afresh"
 
 
 def _empty(folder: Path) -> None:

@@ -14,7 +14,7 @@ from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
 from medpriv.files import sha256
 from medpriv.seeds import generator
-from medpriv.sources.acquire import MANIFEST, verify_raw
+from medpriv.sources.manifest import MANIFEST, verify_raw
 from medpriv.sources.tabular import centre_and_scale, check_classes, impute, stratified_split
 
 LICENCE = "its owner's; not stated"

@@ -11,7 +11,8 @@ from medpriv.errors import InputError
 from medpriv.files import sha256
 from medpriv.simulate import heart as simulator
 from medpriv.sources import heart
-from medpriv.sources.acquire import acquire_raw, verify_raw
+from medpriv.sources.acquire import acquire_raw
+from medpriv.sources.manifest import verify_raw
 
 SIMULATED = {"source": "simulated", "simulated": {"patients": {"cleveland": 30, "va": 20}}}
 ALL = dict.fromkeys(heart.HOSPITALS, 10)
@@ -146,27 +147,3 @@ def test_a_run_killed_while_moving_in_leaves_no_manifest(here, monkeypatch):
     monkeypatch.undo()
     assert not (folder / "manifest.json").exists()
     verify_raw(here(SIMULATED))
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda file: file.write_bytes(file.read_bytes()[:-10]), "truncated: "),
-        (lambda file: file.write_bytes(file.read_bytes() + b"\n"), "too long: "),
-        (lambda file: file.write_bytes(file.read_bytes().replace(b"1", b"2", 1)), "altered: "),
-        (lambda file: file.unlink(), "the file is missing"),
-    ],
-)
-def test_a_raw_file_that_changed_is_named(here, change, message):
-    file = here(SIMULATED) / "processed.va.data"
-    change(file)
-    with pytest.raises(InputError, match=message + r".*Remedy: delete") as error:
-        verify_raw(file.parent)
-    assert error.value.file == str(file)
-
-
-def test_a_folder_without_manifest_is_not_complete(here):
-    folder = here(SIMULATED)
-    (folder / "manifest.json").unlink()
-    with pytest.raises(InputError, match="there is no manifest"):
-        verify_raw(folder)
