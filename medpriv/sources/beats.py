@@ -20,7 +20,7 @@ AAMI = (
 )
 PACED = "/"
 # WFDB codes that mark no beat: rhythm, signal quality, waves, flutter waves, comments.
-NOT_BEATS = frozenset("[!]x()ptu`'^|~+sT*D=\"@")
+NOT_BEATS = frozenset(" [!]x()ptu`'^|~+sT*D=\"@")
 BASELINE_HZ = 0.5
 
 

@@ -6,7 +6,7 @@ are in `medpriv.sources.wfdb_records`, the arithmetic on beats in `medpriv.sourc
 """
 
 import re
-from collections import Counter
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
@@ -34,40 +34,23 @@ LICENCE = "Open Data Commons Attribution License v1.0 (ODC-By 1.0)"
 BASE_URL = "https://physionet.org/files/mitdb/1.0.0/"
 FIRST_LEAD = "MLII"  # taken first wherever a record has it: in record 114 it is stored second
 # de Chazal et al. 2004, IEEE Trans Biomed Eng 51:1196, Table II; 202 is moved to DS1, where its patient's 201 is.
-DS1 = frozenset(
-    map(
-        str,
-        (
-            101,
-            106,
-            108,
-            109,
-            112,
-            114,
-            115,
-            116,
-            118,
-            119,
-            122,
-            124,
-            201,
-            202,
-            203,
-            205,
-            207,
-            208,
-            209,
-            215,
-            220,
-            223,
-            230,
-        ),
-    )
-)
-DS2 = frozenset(
-    map(str, (100, 103, 105, 111, 113, 117, 121, 123, 200, 210, 212, 213, 214, 219, 221, 222, 228, 231, 232, 233, 234))
-)
+DS1 = frozenset("101 106 108 109 112 114 115 116 118 119 122 124 201 202 203 205 207 208 209 215 220 223 230".split())  # noqa: SIM905
+DS2 = frozenset("100 103 105 111 113 117 121 123 200 210 212 213 214 219 221 222 228 231 232 233 234".split())  # noqa: SIM905
 PUBLISHED = DS1 | DS2 | {"102", "104", "107", "217"}
+
+
+@dataclass(frozen=True)
+class _Beats:
+    """All usable beats of a folder: x float32 [B, L, window], class y and `record` (index into `names`) int64 [B]."""
+
+    x: np.ndarray
+    y: np.ndarray
+    record: np.ndarray
+    names: list[str]
+    leads: list[tuple[str, ...]]
+    about: list[dict[str, str]]
+    paced: list[str]
+    left_out: dict[str, int]
 
 
 def local_files(folder: Path) -> list[str]:
@@ -100,70 +83,77 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     manifest = read_json(folder / "manifest.json")
     names = record_names(folder)
     people = _patients_of(folder, names)
-    dropped: Counter[str] = Counter()
-    windows, labels, owners, about = [], [], [], {}
-    lead_names: list[tuple[str, ...]] = []
-    paced = []
-    for record_name in names:
-        record = read_record(folder, record_name)
-        codes = _beat_classes(folder, record)
-        if PACED in record.symbols:
-            paced.append(record_name)
-            continue
-        beats, y, leads = _cut_record(record, codes, settings, dropped)
-        windows.append(beats)
-        labels.append(y)
-        owners.append(np.full(len(y), names.index(record_name)))
-        lead_names.append(leads)
-        about[record_name] = _describe(record.comments)
-    if not sum(len(y) for y in labels):
-        raise InputError("no beat left", file=folder, remedy="give records with beat annotations, not paced throughout")
-
-    y, owner = np.concatenate(labels), np.concatenate(owners)  # owner: index of the record in `names`
-    patients = sorted({people[names[index]] for index in np.unique(owner)})
-    patient_of = np.array([patients.index(people[record]) if people[record] in patients else -1 for record in names])
-    patient = patient_of[owner]
-    kept = cap_beats(y, patient, settings["beats_per_patient"], generator(seed, name, "beats"))
-    x = np.concatenate(windows)[kept]
-    y, owner, patient = y[kept], owner[kept], patient[kept]
+    beats = _read_beats(folder, names, settings)
+    owners = [people[record] for record in beats.names]
+    patients = sorted({owners[record] for record in np.unique(beats.record)})
+    patient = np.array([patients.index(owner) if owner in patients else -1 for owner in owners])[beats.record]
+    kept = cap_beats(beats.y, patient, settings["beats_per_patient"], generator(seed, name, "beats"))
+    x, y, record, patient = beats.x[kept], beats.y[kept], beats.record[kept], patient[kept]
 
     counts = np.zeros((len(patients), len(CLASSES)), np.int64)
     np.add.at(counts, (patient, y), 1)
-    split = _split(names, people, patients, counts, settings, folder, generator(seed, name, "split"))
-    present = np.flatnonzero(counts.sum(axis=0))
-    if len(present) < 2 or (counts[split == TRAIN].sum(axis=0)[present] == 0).any():
-        _refuse_empty_class(folder, counts, split, present)
-    sites = sorted({about[names[index]]["site"] for index in np.unique(owner)})
+    if settings["split"] == "random":
+        split = _split_at_random(counts, settings["test_fraction"], folder, generator(seed, name, "split"))
+    else:
+        split = _split_as_dechazal(beats.names, people, patients, folder)
+    present = _present_classes(folder, counts, split)
     training = x[(split == TRAIN)[patient]]
+    places = [about["site"] for about in beats.about]
+    sites = sorted({places[index] for index in np.unique(record)})
+    first = dict(reversed(list(zip(owners, beats.about, strict=True))))  # the first record of a patient wins
     return Dataset(
         name=name,
         x=x,
         y=np.searchsorted(present, y).astype(np.int64),
         patient=patient.astype(np.int32),
-        site=np.array([sites.index(about[names[index]]["site"]) for index in owner], np.int32),
+        site=np.array([sites.index(places[index]) for index in record], np.int32),
         split=split,
         centre=training.mean(axis=(0, 2), dtype=np.float64).astype(np.float32)[:, None],
         scale=training.std(axis=(0, 2), dtype=np.float64).astype(np.float32)[:, None],
         patients=tuple(patients),
         sites=tuple(sites),
         classes=tuple(CLASSES[index] for index in present),
-        features=tuple("/".join(sorted(set(column))) for column in zip(*lead_names, strict=True)),
+        features=tuple("/".join(sorted(set(leads))) for leads in zip(*beats.leads, strict=True)),
         units=("mV",) * x.shape[1],
         licence=manifest["licence"],
         source=manifest["source"],
         digest=sha256(folder / "manifest.json"),
         sampling_rate=float(settings["sampling_rate"]),
-        groups=_groups(names, people, patients, about),
+        groups={key: tuple(first[person][key] for person in patients) for key in ("sex", "age")},
         notes={
-            "records": len(names) - len(paced),
-            "paced_records_left_out": paced,
-            "beats_left_out": {reason: dropped[reason] for reason in sorted(dropped)}
-            | {"over the cap a patient": int(sum(len(values) for values in labels) - len(kept))},
+            "records": len(beats.names),
+            "paced_records_left_out": beats.paced,
+            "beats_left_out": beats.left_out | {"over the cap a patient": len(beats.y) - len(kept)},
             "classes_absent": [label for index, label in enumerate(CLASSES) if index not in present],
             "high_pass_hz": BASELINE_HZ,
             "r_peak_at_sample": round(settings["before_s"] * settings["sampling_rate"]),
         },
     )
+
+
+def _read_beats(folder: Path, names: list[str], settings: dict) -> _Beats:
+    """Read the records one by one and cut their beats; records with paced beats are left out."""
+    left_out = {"class Q": 0, "too near an end of the record": 0}
+    used, paced, windows, labels, owners, leads, about = [], [], [], [], [], [], []
+    for name in names:
+        record = read_record(folder, name, FIRST_LEAD, settings["leads"])
+        codes = _aami_classes(folder, record)
+        if PACED in record.symbols:
+            paced.append(name)
+            continue
+        x, y = _cut_record(record, codes, settings, left_out)
+        windows.append(x)
+        labels.append(y)
+        owners.append(np.full(len(y), len(used)))
+        used.append(name)
+        leads.append(record.leads)
+        about.append(_describe(record.comments))
+    if not sum(len(y) for y in labels):
+        raise InputError(
+            "no usable beat", file=folder, remedy="give records with beat annotations that are not of paced patients"
+        )
+    x, y, owner = np.concatenate(windows), np.concatenate(labels), np.concatenate(owners)
+    return _Beats(x, y, owner, used, leads, about, paced, left_out)
 
 
 def _patients_of(folder: Path, names: list[str]) -> dict[str, str]:
@@ -181,7 +171,7 @@ def _patients_of(folder: Path, names: list[str]) -> dict[str, str]:
     return {name: same.get(name, name) for name in names}
 
 
-def _beat_classes(folder: Path, record: Record) -> np.ndarray:
+def _aami_classes(folder: Path, record: Record) -> np.ndarray:
     """Return the AAMI class of each annotation, empty text for those that mark no beat."""
     for index, symbol in enumerate(record.symbols):
         if symbol not in AAMI and symbol not in NOT_BEATS:
@@ -195,26 +185,18 @@ def _beat_classes(folder: Path, record: Record) -> np.ndarray:
 
 
 def _cut_record(
-    record: Record, codes: np.ndarray, settings: dict, dropped: Counter[str]
-) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """Return a record's beats float32 [B, L, window], their classes int64 [B] and the leads; count what is left out."""
+    record: Record, codes: np.ndarray, settings: dict, left_out: dict[str, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a record's beats float32 [B, L, window] and their classes int64 [B]; count what is left out."""
     target = settings["sampling_rate"]
-    order = sorted(range(len(record.leads)), key=lambda lead: record.leads[lead] != FIRST_LEAD)[: settings["leads"]]
-    if len(order) < settings["leads"]:
-        raise InputError(
-            f"{len(order)} leads where {settings['leads']} are asked for",
-            file=f"{record.name}.hea",
-            remedy="lower preprocess.leads",
-        )
-    signal = prepare_signal(record.signal[:, order], record.rate, target)
+    signal = prepare_signal(record.signal, record.rate, target)
     up, down = resampling(record.rate, target)
     used = np.isin(codes, CLASSES)
-    dropped["class Q"] += int((codes == "Q").sum())
+    left_out["class Q"] += int((codes == "Q").sum())
     peaks = np.rint(record.marks[used] * (up / down)).astype(np.int64)
     beats, whole = cut_beats(signal, peaks, round(settings["before_s"] * target), round(settings["after_s"] * target))
-    dropped["too near an end of the record"] += int((~whole).sum())
-    y = np.array([CLASSES.index(code) for code in codes[used][whole]], np.int64)
-    return beats, y, tuple(record.leads[lead] for lead in order)
+    left_out["too near an end of the record"] += int((~whole).sum())
+    return beats, np.array([CLASSES.index(code) for code in codes[used][whole]], np.int64)
 
 
 def _describe(comments: tuple[str, ...]) -> dict[str, str]:
@@ -236,32 +218,19 @@ def _age_band(age: str | None) -> str:
     return next((band for limit, band in ((50, "under 50"), (65, "50-64"), (80, "65-79")) if int(age) < limit), "80+")
 
 
-def _groups(
-    names: list[str], people: dict[str, str], patients: list[str], about: dict[str, dict[str, str]]
-) -> dict[str, tuple[str, ...]]:
-    """Return sex and age band of each patient, from the first of the patient's records."""
-    first = {people[name]: about[name] for name in reversed(names) if name in about}
-    return {key: tuple(first[patient][key] for patient in patients) for key in ("sex", "age")}
-
-
-def _split(
-    names: list[str],
-    people: dict[str, str],
-    patients: list[str],
-    counts: np.ndarray,
-    settings: dict,
-    folder: Path,
-    rng: np.random.Generator,
-) -> np.ndarray:
+def _split_at_random(counts: np.ndarray, test_fraction: float, folder: Path, rng: np.random.Generator) -> np.ndarray:
     """Return uint8 [P], TRAIN or TEST."""
-    if settings["split"] == "random":
-        if len(patients) < 2:
-            raise InputError(
-                "one patient, who cannot be both trained on and tested",
-                file=folder,
-                remedy="add records of other patients, or tell them apart in patients.csv",
-            )
-        return np.where(split_patients(counts, settings["test_fraction"], rng), TEST, TRAIN).astype(np.uint8)
+    if len(counts) < 2:
+        raise InputError(
+            "one patient, who cannot be both trained on and tested",
+            file=folder,
+            remedy="add records of other patients, or tell them apart in patients.csv",
+        )
+    return np.where(split_patients(counts, test_fraction, rng), TEST, TRAIN).astype(np.uint8)
+
+
+def _split_as_dechazal(names: list[str], people: dict[str, str], patients: list[str], folder: Path) -> np.ndarray:
+    """Return uint8 [P], TRAIN for patients with a record in DS1, else TEST."""
     if unknown := [name for name in names if name not in PUBLISHED]:
         raise InputError(
             f"records {', '.join(unknown)} are in neither DS1 nor DS2",
@@ -269,16 +238,28 @@ def _split(
             remedy="set preprocess.split to random",
         )
     training = {people[name] for name in names if name in DS1}
-    return np.array([TRAIN if patient in training else TEST for patient in patients], np.uint8)
+    split = np.array([TRAIN if patient in training else TEST for patient in patients], np.uint8)
+    for label, kind in ((TRAIN, "training"), (TEST, "test")):
+        if label not in split:
+            raise InputError(
+                f"no {kind} patient: all records are of the other half of the de Chazal split",
+                file=folder,
+                remedy="add records of both halves, or set preprocess.split to random",
+            )
+    return split
 
 
-def _refuse_empty_class(folder: Path, counts: np.ndarray, split: np.ndarray, present: np.ndarray) -> None:
-    """Raise the error for data in which there is nothing to tell apart, or a class that no training patient has."""
+def _present_classes(folder: Path, counts: np.ndarray, split: np.ndarray) -> np.ndarray:
+    """Return the indices of the classes that occur; refuse fewer than two, and one that no training patient has."""
+    present = np.flatnonzero(counts.sum(axis=0))
     if len(present) < 2:
-        problem = f"only class {', '.join(CLASSES[index] for index in present)} occurs"
-        remedy = "add records with ectopic beats"
-    else:
-        empty = [CLASSES[index] for index in present if counts[split == TRAIN, index].sum() == 0]
-        problem = f"class {', '.join(empty)} is empty: no training patient has a beat of it"
-        remedy = "use another split or seed, or add records"
-    raise InputError(problem, file=folder, remedy=remedy)
+        raise InputError(
+            f"only class {CLASSES[present[0]]} occurs", file=folder, remedy="add records that have ectopic beats"
+        )
+    if empty := [CLASSES[index] for index in present if not counts[split == TRAIN, index].any()]:
+        raise InputError(
+            f"class {', '.join(empty)} is empty: no training patient has a beat of it",
+            file=folder,
+            remedy="use another split or seed, or add records",
+        )
+    return present

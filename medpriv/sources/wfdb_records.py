@@ -69,12 +69,6 @@ def record_files(folder: Path, name: str) -> list[str]:
     signals = [str(parent / file) for file in dict.fromkeys(header.file_name)]
     files = [f"{name}.hea", *signals, f"{name}.{ANNOTATOR}"]
     for file in files:
-        if _leaves(file):
-            raise InputError(
-                f"signal file {file} lies outside the folder",
-                file=folder / f"{name}.hea",
-                remedy="keep a record's files beside its header",
-            )
         if not (folder / file).is_file():
             raise InputError(
                 f"missing, though record {name} needs it",
@@ -104,55 +98,63 @@ def read_patients(folder: Path) -> dict[str, str]:
     return patients
 
 
-def read_record(folder: Path, name: str) -> Record:
-    """Read a record; refuse truncated or altered files, gaps (NaN) and flat leads."""
+def read_record(folder: Path, name: str, first: str, leads: int) -> Record:
+    """Read `leads` leads of a record: the one called `first` if it is there, then the others as stored.
+
+    Truncated or altered files are refused; so are gaps (NaN), flat lines and units other than volts in those leads.
+    """
     import wfdb
 
     header = _read_header(folder, name)
     record_files(folder, name)
     _check_sizes(folder, name, header)
-    data = folder / header.file_name[0]
     try:
         record = wfdb.rdrecord(str(folder / name), physical=False, return_res=16 if _fits_16_bits(header) else 32)
     except Exception as error:  # the decoder raises whatever its arithmetic runs into
         raise InputError(
-            f"cannot be decoded ({error})", file=data, place=f"record {name}", remedy="get the record again"
+            f"cannot be decoded ({error})",
+            file=folder / header.file_name[0],
+            place=f"record {name}",
+            remedy="get the record again",
         ) from error
-    digital = record.d_signal  # [samples, leads]
-    _check_checksums(folder, header, digital)
-    signal = np.empty(digital.shape, np.float32)
-    for lead, label in enumerate(header.sig_name):
-        place = f"lead {label}"
-        unit, column = header.units[lead], digital[:, lead]
-        if unit not in MILLIVOLTS_PER:
-            raise InputError(
-                f"unit {unit}, not a voltage", file=folder / f"{name}.hea", place=place, remedy="give the unit as mV"
-            )
-        invalid = -(1 << (_bits(header.fmt[lead]) - 1))
-        if (gaps := np.flatnonzero(column == invalid)).size:
-            raise InputError(
-                f"{gaps.size} samples without a value, the first at sample {gaps[0]}",
-                file=folder / header.file_name[lead],
-                place=place,
-                remedy="cut the record to its complete part, or take it out of RECORDS",
-            )
-        if len(column) == 0 or column.min() == column.max():
-            raise InputError(
-                "flat, the same value throughout",
-                file=folder / header.file_name[lead],
-                place=place,
-                remedy="take the record out of RECORDS",
-            )
-        scale = np.float32(MILLIVOLTS_PER[unit] / header.adc_gain[lead])
-        signal[:, lead] = (column - np.float32(header.baseline[lead])) * scale
+    _check_checksums(folder / f"{name}.hea", header, record.d_signal)
+    chosen = sorted(range(header.n_sig), key=lambda lead: header.sig_name[lead] != first)[:leads]
+    if len(chosen) < leads:
+        raise InputError(
+            f"{len(chosen)} leads where {leads} are asked for",
+            file=folder / f"{name}.hea",
+            remedy="lower preprocess.leads, or take the record out of RECORDS",
+        )
+    signal = np.stack([_millivolts(folder, name, header, lead, record.d_signal[:, lead]) for lead in chosen], axis=1)
     marks, symbols = _read_annotations(folder, name, len(signal))
-    return Record(
-        name, signal, float(header.fs), tuple(header.sig_name), tuple(header.comments or ()), marks, tuple(symbols)
-    )
+    names = tuple(header.sig_name[lead] for lead in chosen)
+    return Record(name, signal, float(header.fs), names, tuple(header.comments or ()), marks, tuple(symbols))
+
+
+def _millivolts(folder: Path, name: str, header, lead: int, digital: np.ndarray) -> np.ndarray:
+    """Return one lead as float32 [samples] in millivolts."""
+    file, place = (folder / name).with_name(header.file_name[lead]), f"lead {header.sig_name[lead]}"
+    unit, invalid = header.units[lead], -(1 << (_bits(header.fmt[lead]) - 1))
+    if unit not in MILLIVOLTS_PER:
+        raise InputError(
+            f"unit {unit}, not a voltage", file=folder / f"{name}.hea", place=place, remedy="give the unit as mV"
+        )
+    if (gaps := np.flatnonzero(digital == invalid)).size:
+        raise InputError(
+            f"{gaps.size} samples without a value, the first at sample {gaps[0]}",
+            file=file,
+            place=place,
+            remedy="cut the record to its complete part, or take it out of RECORDS",
+        )
+    if len(digital) == 0 or digital.min() == digital.max():
+        raise InputError(
+            "flat, the same value throughout", file=file, place=place, remedy="take the record out of RECORDS"
+        )
+    return (digital - np.float32(header.baseline[lead])) * np.float32(MILLIVOLTS_PER[unit] / header.adc_gain[lead])
 
 
 def _leaves(file: str) -> bool:
-    """Return whether a relative path would leave its folder (or is an address)."""
+    """Return whether a record name would leave its folder (or is an address)."""
     path = PurePosixPath(file)
     return path.is_absolute() or ".." in path.parts or ":" in file or "\\" in file
 
@@ -209,26 +211,28 @@ def _check_sizes(folder: Path, name: str, header) -> None:
             )
 
 
-def _check_checksums(folder: Path, header, digital: np.ndarray) -> None:
+def _check_checksums(file: Path, header, digital: np.ndarray) -> None:
     """Refuse a lead whose 16-bit sum differs from the header's; 0 counts as not given, as some databases write it."""
     for lead, stated in enumerate(header.checksum or ()):
         found = int(digital[:, lead].sum(dtype=np.int64)) & 0xFFFF
         if stated and found != stated & 0xFFFF:
             raise InputError(
                 f"checksum {found} where the header states {stated & 0xFFFF}",
-                file=folder / f"{header.record_name}.hea",
+                file=file,
                 place=f"lead {header.sig_name[lead]}",
                 remedy="get the header and the signal file again; one of them was altered",
             )
 
 
 def _read_annotations(folder: Path, name: str, samples: int) -> tuple[np.ndarray, list[str]]:
-    """Return the samples [A] and codes of the annotations."""
+    """Return the samples [A] and codes of the annotations; a number stands for a code that WFDB gives no symbol."""
     import wfdb
 
     file = folder / f"{name}.{ANNOTATOR}"
+    if file.read_bytes()[-2:] != b"\0\0":
+        raise InputError("truncated: the end mark is missing", file=file, remedy="get the file again")
     try:
-        annotation = wfdb.rdann(str(folder / name), ANNOTATOR)
+        annotation = wfdb.rdann(str(folder / name), ANNOTATOR, return_label_elements=["symbol", "label_store"])
     except Exception as error:  # as above
         raise InputError(f"not a WFDB annotation file ({error})", file=file, remedy="get the file again") from error
     marks = np.asarray(annotation.sample, np.int64)
@@ -239,4 +243,5 @@ def _read_annotations(folder: Path, name: str, samples: int) -> tuple[np.ndarray
             place=f"annotation {outside[0] + 1}",
             remedy="give the annotations and signals of the same record",
         )
-    return marks, list(annotation.symbol)
+    known = zip(annotation.symbol, annotation.label_store, strict=True)
+    return marks, [symbol if isinstance(symbol, str) else str(code) for symbol, code in known]
