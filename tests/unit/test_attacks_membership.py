@@ -1,0 +1,372 @@
+"""Membership attacks: equality with slow references, what the view hides, and what the figures say on known banks."""
+
+from dataclasses import replace
+from functools import cache
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from medpriv.attacks import bavaria, lira, membership, rmia
+from medpriv.attacks.signals import Signals, log_probability, patient_signals, record_signals, true_class_logit
+from medpriv.attacks.view import Moments, View, score_targets
+from medpriv.bank.store import Bank, draw_members
+from medpriv.dataset import TEST, TRAIN, Dataset
+from medpriv.measures.intervals import draw_patients
+
+SETTINGS = {"false_positive_rates": [0.1, 0.001], "bootstraps": 100}
+
+
+def make_dataset(patients: int = 40, records: int = 4, classes: int = 3) -> Dataset:
+    """Return a dataset without content: audits read labels, patients, groups and splits only."""
+    n = patients * records
+    return Dataset(
+        name="toy",
+        x=np.zeros((n, 1), np.float32),
+        y=np.arange(n) % classes,
+        patient=np.repeat(np.arange(patients), records).astype(np.int32),
+        site=np.repeat(np.arange(patients) % 2, records).astype(np.int32),
+        split=np.where(np.arange(patients) % 4 == 3, TEST, TRAIN).astype(np.uint8),
+        centre=np.zeros(1, np.float32),
+        scale=np.ones(1, np.float32),
+        patients=tuple(f"p{index}" for index in range(patients)),
+        sites=("va", "cleveland"),
+        classes=tuple("NSV"[:classes]),
+        features=("f",),
+        units=("1",),
+        licence="none",
+        source="simulated",
+        digest="0",
+        groups={"sex": tuple("FM"[index // 2 % 2] for index in range(patients))},
+    )
+
+
+def make_bank(dataset: Dataset, replicates: int = 16, effect: float = 0.0, level: float = 1.0, seed: int = 0) -> Bank:
+    """Return a bank whose phi is a record's own level, noise, and `effect` where the replicate saw the patient."""
+    rng = np.random.default_rng(seed)
+    members = draw_members(dataset, replicates, seed)
+    n, classes = len(dataset.y), len(dataset.classes)
+    phi = rng.normal(level, 2, n) + rng.normal(0, 1, (replicates, n)) + effect * members[:, dataset.patient]
+    logits = np.zeros((replicates, n, classes), np.float32)
+    np.put_along_axis(logits, dataset.y[None, :, None], (phi + np.log(classes - 1))[..., None].astype(np.float32), 2)
+    return Bank("toy", "t", "m", {}, np.arange(replicates), members, dataset.patients, {}, logits, {})
+
+
+@pytest.fixture(scope="module")
+def signals() -> Signals:
+    dataset = make_dataset()
+    return record_signals(dataset, make_bank(dataset, effect=1.0))
+
+
+@cache
+def audit_of(effect: float = 0.0, level: float = 1.0, patients: int = 40, records: int = 4) -> membership.Audit:
+    dataset = make_dataset(patients=patients, records=records)
+    return membership.audit(dataset, make_bank(dataset, effect=effect, level=level), SETTINGS, seed=1)
+
+
+@cache
+def shuffled_audit() -> membership.Audit:
+    """Return the audit of a leaky bank that claims members which have nothing to do with its training."""
+    dataset = make_dataset(patients=60)
+    bank = make_bank(dataset, effect=3.0, seed=5)
+    return membership.audit(dataset, replace(bank, members=draw_members(dataset, 16, seed=7)), SETTINGS, seed=1)
+
+
+def scores_of(attack, signals: Signals) -> np.ndarray:
+    return score_targets(attack, signals, np.arange(len(signals.phi)))
+
+
+def split_shadows(values: np.ndarray, signals: Signals, target: int, unit: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return one unit's values over the shadows in and out of one target, by loops."""
+    shadows = [k for k in range(len(values)) if k != target]
+    inside = [values[k, unit] for k in shadows if signals.members[k, unit]]
+    outside = [values[k, unit] for k in shadows if not signals.members[k, unit]]
+    return np.array(inside), np.array(outside)
+
+
+def figure(audit: membership.Audit, attack: str, measure: str, group: str):
+    return next(
+        row
+        for row in audit.measures
+        if (row.attack, row.measure, row.group) == (f"membership-{attack}", measure, group)
+    )
+
+
+# --- signals -------------------------------------------------------------------------------------------------------
+
+
+def test_true_class_logit_is_log_odds_of_the_true_class():
+    logits = np.random.default_rng(0).normal(0, 2, (3, 5, 4)).astype(np.float32)
+    y = np.array([0, 3, 1, 2, 2])
+    p = np.exp(logits.astype(float)) / np.exp(logits.astype(float)).sum(axis=2, keepdims=True)
+    true = p[:, np.arange(5), y]
+    np.testing.assert_allclose(true_class_logit(logits, y), np.log(true) - np.log(1 - true), rtol=1e-9)
+    np.testing.assert_allclose(log_probability(true_class_logit(logits, y)), np.log(true), rtol=1e-9)
+
+
+def test_true_class_logit_keeps_its_digits_where_the_probability_saturates():
+    logits = np.array([[[300.0, 0.0], [0.0, 300.0]]], dtype=np.float32)
+    phi = true_class_logit(logits, np.array([0, 0]))
+    np.testing.assert_array_equal(phi, [[300.0, -300.0]])
+    np.testing.assert_allclose(log_probability(phi), [[-np.exp(-300.0), -300.0]])
+
+
+def test_patient_signals_are_means_over_the_patients_records(signals):
+    test_patient = np.repeat(np.arange(10), 4)
+    patients = patient_signals(signals, test_patient)
+    for unit in range(len(signals.patients)):
+        mine = signals.patient == unit
+        np.testing.assert_allclose(patients.phi[:, unit], signals.phi[:, mine].mean(axis=1))
+        assert (patients.members[:, [unit]] == signals.members[:, mine]).all()
+    np.testing.assert_allclose(patients.population[:, 3], signals.population[:, 12:16].mean(axis=1))
+
+
+# --- attacks against slow references -------------------------------------------------------------------------------
+
+
+def test_lira_equals_slow_reference(signals):
+    online, offline = scores_of(lira.score_online, signals), scores_of(lira.score_offline, signals)
+    checked = 0
+    for target in range(0, len(signals.phi), 5):
+        for unit in range(signals.phi.shape[1]):
+            inside, outside = split_shadows(signals.phi, signals, target, unit)
+            if min(len(inside), len(outside)) < 2:
+                continue
+            phi = signals.phi[target, unit]
+            expected = stats.norm.logpdf(phi, inside.mean(), inside.std())
+            expected -= stats.norm.logpdf(phi, outside.mean(), outside.std())
+            assert online[target, unit] == pytest.approx(expected, rel=1e-8, abs=1e-8)
+            survival = stats.norm.logsf(phi, outside.mean(), outside.std())
+            assert stats.norm.logsf(offline[target, unit]) == pytest.approx(survival, rel=1e-8)
+            checked += 1
+    assert checked > 300
+
+
+def test_shared_variance_lira_equals_slow_reference(signals):
+    online, offline = scores_of(lira.score_online_shared, signals), scores_of(lira.score_offline_shared, signals)
+    for target in (0, 7):
+        sides = [split_shadows(signals.phi, signals, target, unit) for unit in range(signals.phi.shape[1])]
+        spread = [
+            np.sqrt(sum(((s - s.mean()) ** 2).sum() for s in side if len(s)) / sum(len(s) - 1 for s in side if len(s)))
+            for side in zip(*sides, strict=True)
+        ]
+        for unit, (inside, outside) in enumerate(sides):
+            phi = signals.phi[target, unit]
+            expected = stats.norm.logpdf(phi, inside.mean(), spread[0]) - stats.norm.logpdf(
+                phi, outside.mean(), spread[1]
+            )
+            assert online[target, unit] == pytest.approx(expected, rel=1e-8, abs=1e-8)
+            assert offline[target, unit] == pytest.approx((phi - outside.mean()) / spread[1], rel=1e-8, abs=1e-8)
+
+
+@pytest.mark.parametrize("fix_variance", [False, True])
+def test_lira_equals_sacro_ml_on_the_same_scores(signals, fix_variance, tmp_path):
+    module = pytest.importorskip("sacroml.attacks.likelihood_attack", reason="sacroml is not installed")
+    attack = module.LIRAAttack(
+        output_dir=str(tmp_path), write_report=False, mode="online-carlini", fix_variance=fix_variance
+    )
+    target = 3
+    units = [
+        unit
+        for unit in range(signals.phi.shape[1])
+        if min(len(side) for side in split_shadows(signals.phi, signals, target, unit)) >= 2
+    ]
+    sides = [split_shadows(signals.phi, signals, target, unit) for unit in units]
+    inside = {index: list(side[0]) for index, side in enumerate(sides)}
+    outside = {index: list(side[1]) for index, side in enumerate(sides)}
+    p = np.exp(signals.log_p[target, units])
+    theirs, _ = attack._compute_scores(np.zeros(len(units), int), np.stack([p, 1 - p], axis=1), outside, inside)
+    # Their first column is log out - log in (a sign kept from Carlini's code), the second its negative: our score.
+    if fix_variance:
+        # They share the deviation over all confidences, differences between records included; we within records.
+        spread = [np.concatenate(list(side.values())).var() for side in (inside, outside)]
+        means = [np.array([np.mean(values) for values in side.values()]) for side in (inside, outside)]
+        ours = lira.gaussian_log_ratio(signals.phi[target, units], means[0], spread[0], means[1], spread[1])
+    else:
+        ours = scores_of(lira.score_online, signals)[target, units]
+    np.testing.assert_allclose(np.array(theirs)[:, 1], ours, rtol=1e-6, atol=1e-6)
+
+
+def test_rmia_equals_slow_reference(signals):
+    scores = scores_of(rmia.score, signals)
+    for target in (0, 9):
+        shadows = [k for k in range(len(signals.phi)) if k != target]
+        mean_z = np.exp(signals.population[shadows]).mean(axis=0)
+        ratio_z = np.exp(signals.population[target]) / ((1.3 * mean_z + 0.7) / 2)
+        for unit in range(signals.phi.shape[1]):
+            inside, outside = split_shadows(np.exp(signals.log_p), signals, target, unit)
+            ratio_x = np.exp(signals.log_p[target, unit]) / ((inside.mean() + outside.mean()) / 2)
+            share = (ratio_x / ratio_z >= 1).mean()
+            steps = len(ratio_z)
+            assert share * steps / (steps + 1) <= scores[target, unit] < (share * steps + 1) / (steps + 1)
+            within = ratio_x / (1 + ratio_x)
+            assert scores[target, unit] == pytest.approx((share * steps + within) / (steps + 1), rel=1e-9)
+
+
+def test_bavaria_with_a_certain_prior_is_shared_variance_lira_but_for_the_uncertain_mean():
+    moments = Moments(np.array([[7.0]]), np.array([[1.5]]), np.array([[2.0]]))
+    phi = np.array([[3.0]])
+    limit = bavaria.log_predictive(phi, moments, np.array([[1e9]]), np.array([[0.8]]))
+    assert limit[0, 0] == pytest.approx(stats.norm.logpdf(3.0, 1.5, np.sqrt(0.8 * (1 + 1 / 7))), abs=1e-5)
+
+
+def test_bavaria_without_a_prior_is_the_student_predictive_of_the_units_own_shadows():
+    shadows = np.array([0.1, 1.2, -0.4, 2.2, 0.7])
+    moments = Moments(np.array([[5.0]]), np.array([[shadows.mean()]]), np.array([[shadows.var()]]))
+    limit = bavaria.log_predictive(np.array([[3.0]]), moments, np.array([[1e-9]]), np.array([[1.0]]))
+    scale = shadows.std(ddof=1) * np.sqrt(1 + 1 / 5)
+    assert limit[0, 0] == pytest.approx(stats.t.logpdf(3.0, 4, shadows.mean(), scale), abs=1e-6)
+
+
+def test_bavarias_prior_is_recovered_from_units_drawn_from_it():
+    rng = np.random.default_rng(0)
+    variance = 2.0 * 6 / rng.chisquare(6, 50_000)
+    shadows = rng.normal(0, np.sqrt(variance), (8, 50_000))
+    count = np.full((1, 50_000), 8.0)
+    freedom, prior = bavaria.fit_prior(Moments(count, shadows.mean(axis=0)[None], shadows.var(axis=0)[None]))
+    assert freedom[0, 0] == pytest.approx(6, rel=0.05)
+    assert prior[0, 0] == pytest.approx(2, rel=0.02)
+
+
+def test_bavarias_prior_is_certain_where_all_units_share_one_variance():
+    shadows = np.random.default_rng(0).normal(0, 1, (8, 400))
+    shadows = (shadows - shadows.mean(axis=0)) / shadows.std(axis=0)
+    moments = Moments(np.full((1, 400), 8.0), shadows.mean(axis=0)[None], shadows.var(axis=0)[None])
+    assert bavaria.fit_prior(moments)[0][0, 0] == pytest.approx(bavaria.LARGEST_FREEDOM)
+
+
+def test_inverse_trigamma_undoes_trigamma():
+    from scipy.special import polygamma
+
+    y = np.geomspace(1e-3, 1e6, 50)
+    np.testing.assert_allclose(bavaria.inverse_trigamma(polygamma(1, y)), y, rtol=1e-6)
+
+
+# --- what an attacker sees -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", membership.ATTACKS)
+def test_a_targets_own_members_change_none_of_its_scores(signals, name):
+    attack, target = membership.ATTACKS[name], 4
+    before = score_targets(attack, signals, np.array([target]))
+    members = signals.members.copy()
+    members[target] = np.random.default_rng(1).permutation(members[target])
+    after = score_targets(attack, replace(signals, members=members), np.array([target]))
+    np.testing.assert_array_equal(before, after)
+    own = membership._own_threshold(attack, signals, target)
+    assert own == membership._own_threshold(attack, replace(signals, members=members), target)
+
+
+@pytest.mark.parametrize("name", membership.ATTACKS)
+def test_a_withheld_replicate_changes_no_score(signals, name):
+    attack, withheld = membership.ATTACKS[name], 6
+    arguments = (np.array([2]), np.array([withheld]))
+    phi, members = signals.phi.copy(), signals.members.copy()
+    phi[withheld] = phi[withheld][::-1]
+    members[withheld] = ~members[withheld]
+    other = replace(signals, phi=phi, members=members)
+    np.testing.assert_allclose(
+        score_targets(attack, signals, *arguments), score_targets(attack, other, *arguments), rtol=1e-9, atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("name", membership.ATTACKS)
+def test_scores_do_not_depend_on_how_many_targets_go_at_once(signals, name, monkeypatch):
+    whole = scores_of(membership.ATTACKS[name], signals)
+    monkeypatch.setattr("medpriv.attacks.view._ELEMENTS", 1)
+    np.testing.assert_allclose(scores_of(membership.ATTACKS[name], signals), whole, rtol=1e-9, atol=1e-9)
+
+
+def test_a_view_holds_no_members_of_its_targets(signals):
+    assert not any("member" in name for name in vars(View(signals, np.array([0]))))
+
+
+# --- figures -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", membership.ATTACKS)
+def test_shuffled_membership_shows_half_within_its_interval(name):
+    for level in ("record", "patient"):
+        for measure in ("auc", "balanced_accuracy"):
+            row = figure(shuffled_audit(), name, measure, f"level={level}")
+            assert row.lower <= 0.5 <= row.upper, row
+
+
+@pytest.mark.parametrize("name", ["rmia", "bavaria"])
+def test_intervals_cover_half_for_about_19_in_20_shuffles(name):
+    dataset = make_dataset(patients=60)
+    bank = make_bank(dataset, effect=3.0, seed=5)
+    weights = draw_patients(np.random.default_rng(0), 45, 100)
+    covered = 0
+    for seed in range(20):
+        records = record_signals(dataset, replace(bank, members=draw_members(dataset, 16, seed=100 + seed)))
+        signals = patient_signals(records, dataset.patient[dataset.rows(TEST)])
+        scored = membership.score_attack(name, membership.ATTACKS[name], "patient", signals)
+        row = membership.measure_attack(scored, [], weights, ("toy", "t", name))[0][0]
+        covered += row.lower <= 0.5 <= row.upper
+    assert covered >= 17
+
+
+@pytest.mark.parametrize("name", membership.ATTACKS)
+def test_a_bank_that_memorised_random_labels_is_exposed(name):
+    audit = audit_of(effect=25.0, level=-2.0)
+    for level in ("record", "patient"):
+        assert figure(audit, name, "auc", f"level={level}").value > 0.98
+    assert min(row["exposure"] for row in audit.exposure) == 1.0
+
+
+def test_patients_are_more_exposed_than_their_records():
+    audit = audit_of(effect=0.8, patients=60, records=6)
+    record, patient = (figure(audit, "bavaria", "auc", f"level={level}") for level in ("record", "patient"))
+    assert patient.value > record.upper > record.value > 0.6
+
+
+def test_a_rate_that_the_non_members_cannot_resolve_has_no_value_but_its_n():
+    audit = audit_of()
+    unresolved = figure(audit, "rmia", "tpr_at_fpr_0.001", "level=record")
+    assert np.isnan([unresolved.value, unresolved.lower, unresolved.upper]).all()
+    assert unresolved.n == 60  # 30 training patients, 15 of them non-members, 4 records each
+    assert not np.isnan(figure(audit, "rmia", "tpr_at_fpr_0.1", "level=record").value)
+    assert figure(audit, "rmia", "auc", "level=patient").n == 15
+
+
+def test_every_subgroup_is_reported_with_its_own_n():
+    audit = audit_of()
+    groups = {row.group for row in audit.measures}
+    assert {"level=record,class=V", "level=patient,sex=F", "level=patient,site=va"} <= groups
+    halves = [figure(audit, "loss", "auc", f"level=patient,sex={sex}").n for sex in "FM"]
+    assert sum(halves) in (14, 15)  # each mean over targets is rounded down
+
+
+def test_every_training_patient_has_an_exposure_row():
+    audit = audit_of(effect=1.0)
+    rows = [row for row in audit.exposure if row["attack"] == "membership-bavaria"]
+    assert [row["patient"] for row in rows] == [f"p{index}" for index in range(40) if index % 4 != 3]
+    assert all(row["n_in"] + row["n_out"] == 16 and row["records"] == 4 for row in rows)
+    assert all(row["lower"] <= row["exposure"] <= row["upper"] for row in rows)
+    assert rows[0]["groups"] == "class=N,site=va,sex=F"
+
+
+def test_roc_rises_from_the_smallest_rate_to_one():
+    audit = audit_of(effect=1.0)
+    rows = [row for row in audit.roc if (row["attack"], row["level"]) == ("membership-bavaria", "record")]
+    assert rows[0]["fpr"] == pytest.approx(1 / 60)
+    assert (rows[-1]["fpr"], rows[-1]["tpr"]) == (pytest.approx(1), pytest.approx(1))
+    assert all(earlier["tpr"] <= later["tpr"] + 1e-12 for earlier, later in pairwise(rows))
+
+
+@pytest.mark.parametrize("replicates", [2, 3, 5])
+def test_the_fewest_replicates_are_audited_without_a_warning(replicates):
+    dataset = make_dataset(patients=12)
+    with np.errstate(all="raise", under="ignore"):
+        audit = membership.audit(dataset, make_bank(dataset, replicates=replicates), SETTINGS, seed=1)
+    values = np.array([row.value for row in audit.measures if row.measure == "auc" and "," not in row.group])
+    assert ((values >= 0) & (values <= 1)).all()
+
+
+def test_the_same_seed_gives_the_same_audit():
+    dataset = make_dataset()
+    bank = make_bank(dataset, effect=1.0)
+    first, second = (membership.audit(dataset, bank, SETTINGS, seed=1) for _ in range(2))
+    assert repr(first) == repr(second)
