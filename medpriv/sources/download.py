@@ -202,6 +202,7 @@ def _progress(files: int) -> Iterator[Show]:
         def draw(url: str, received: int, total: int | None) -> None:
             if url not in seen:
                 seen.append(url)
+                bars.reset(task)  # speed is the file's own
             at = f"{len(seen)}/{files} {url.rsplit('/', 1)[-1]}"
             bars.update(task, at=at, completed=received, total=total)
 
