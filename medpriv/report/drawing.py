@@ -116,12 +116,20 @@ class Figure:
 
 @contextmanager
 def drawing(
-    height: float, *, left: float = 50, right: float = 12, top: float = 30, bottom: float = 44
+    height: float, *, left: float = 54, right: float = 18, top: float = 30, bottom: float = 44, legend: int = 0
 ) -> Iterator["Axes"]:
-    """Yield the axes of a panel `WIDTH` units wide, in the house style; margins in the same units."""
+    """Yield the axes of a panel `WIDTH` units wide, in the house style.
+
+    Args:
+        height: of the panel without the legend below it.
+        left, right, top, bottom: margins.
+        legend: entries that `legend_below` will have.
+    """
     import matplotlib
     from matplotlib.figure import Figure
 
+    more = 15 * math.ceil(legend / 2)
+    height, bottom = height + more, bottom + more
     with matplotlib.rc_context({**matplotlib.rcParamsDefault, **_STYLE, "backend": "svg"}):
         figure = Figure(figsize=(WIDTH / 72, height / 72))
         figure.subplots_adjust(left / WIDTH, bottom / height, 1 - right / WIDTH, 1 - top / height)
@@ -172,7 +180,7 @@ def legend_below(axes: "Axes", entries: int) -> None:
     axes.legend(
         loc="upper center",
         bbox_to_anchor=(0.5, 0),
-        borderaxespad=4.0,
+        borderaxespad=3.6,
         ncols=min(entries, 2),
         handlelength=2.6,
         columnspacing=1.5,

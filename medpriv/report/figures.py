@@ -1,4 +1,7 @@
-"""The list of the report's figures, in the page's order. What is in them lives in `figures_leakage` and `figures_models`."""
+"""The list of the report's figures, in the page's order.
+
+What leaks is drawn in `figures_leakage`, how the models behave in `figures_models`.
+"""
 
 from collections.abc import Mapping, Sequence
 

@@ -33,8 +33,9 @@ def draw_tradeoff(headlines: Sequence[Headline]) -> Figure:
     return Figure(
         "tradeoff",
         "Usefulness against leakage",
-        "Each mark is one treatment: further right is more useful on unseen patients, lower leaks less about who was"
-        " trained on. Bars are 95 % intervals; at the dashed line an attacker does no better than a coin.",
+        "Each mark is one treatment: further right is more useful on unseen patients, lower leaks less about "
+        "who was trained on. Bars are 95 % intervals; at the dashed line an attacker does no better than a "
+        "coin.",
         tuple(panels),
     )
 
@@ -79,16 +80,16 @@ def draw_roc(results: Sequence[Result]) -> Figure:
     attacks = sorted({row["attack"] for result in results for row in result.rows("roc")})
     panels = [
         _roc_panel(result, level, attacks)
-        for result in results
         for level in LEVELS
+        for result in results
         if any(row["level"] == level for row in result.rows("roc"))
     ]
     return Figure(
         "roc",
         "How well each attack tells members from strangers",
-        "ROC curves of every membership attack on logarithmic axes, which show the low false-positive rates that matter:"
-        " an attacker who is almost never wrong when naming a patient. The dashed diagonal is guessing. The shaded part is"
-        " below one in the number of non-members, where the sample resolves nothing.",
+        "Every membership attack on logarithmic axes, because the low false-positive rates matter most: there "
+        "the attacker names a patient and is almost never wrong. The dashed diagonal is guessing. The shaded "
+        "part lies below one in the number of non-members, where the sample resolves nothing.",
         tuple(panels),
     )
 
@@ -100,7 +101,7 @@ def _roc_panel(result: Result, level: str, attacks: Sequence[str]) -> Panel:
         curves[row["attack"]].append((float(row["fpr"]), float(row["tpr"])))
     others = int(rows[0]["n"])
     low = 10 ** math.floor(math.log10(min(1 / max(others, 1), 0.1)) + 1e-9)
-    with drawing.drawing(340) as axes:
+    with drawing.drawing(300, left=60, legend=len(curves)) as axes:
         axes.set(xscale="log", yscale="log", xlim=(low, 1), ylim=(low, 1.1))
         if others and 1 / others > low:
             axes.axvspan(low, 1 / others, color=COLOURS["band"], linewidth=0)
@@ -111,7 +112,7 @@ def _roc_panel(result: Result, level: str, attacks: Sequence[str]) -> Panel:
         _percent_axis(axes.xaxis, low)
         _percent_axis(axes.yaxis, low)
         axes.set(xlabel="false-positive rate", ylabel="true-positive rate", title=f"{result.key}, per {level}")
-        axes.legend(loc="lower right", handlelength=2.6, labelspacing=0.25)
+        drawing.legend_below(axes, len(curves))
         title = f"{result.key}: log-log ROC of the membership attacks per {level}"
         note = (
             f"n = {words.plural(others, f'non-member {level}')} a target, {words.plural(result.replicates, 'target')}"
@@ -132,10 +133,11 @@ def draw_exposure(cohorts: Mapping[str, Cohort], results: Sequence[Result]) -> F
     return Figure(
         "exposure",
         "Who is exposed",
-        "Exposure of a patient: of all pairs of models, one trained with the patient and one without, the share that the"
-        " attack puts in the right order; 0.5 is guessing, 1 is certainty. The shaded band is where 95 % of patients would"
-        " fall if the models remembered nobody. Thick bars hold the middle half of a group, thin ones nine in ten; the tick"
-        f" is the median. Groups of up to {DOTS} patients show every patient, larger ones the twentieth exposed most.",
+        "Exposure of a patient: of all pairs of models, one trained with the patient and one without, the "
+        "share that the attack puts in the right order; 0.5 is guessing, 1 is certainty. The shaded band is "
+        "where 95 % of patients would fall if the models remembered nobody. Thick bars hold the middle half "
+        f"of a group, thin ones nine in ten; the tick is the median. Groups of up to {DOTS} patients show "
+        "every patient, larger ones the twentieth exposed most.",
         tuple(panels),
     )
 
@@ -186,7 +188,7 @@ def _exposure_panel(result: Result, rows: Sequence[Row]) -> Panel:
             offsets = [place + 0.24 * math.sin(2.4 * rank) for rank in range(len(shown))]  # spread, the same each time
             axes.plot(shown, offsets, "o", color=COLOURS["series-2"], markersize=2.8, alpha=0.8, markeredgewidth=0)
         axes.set_yticks(range(len(groups)), labels)
-        axes.set(xlabel="exposure", title=result.key, ylim=(len(groups) - 0.4, -0.6))
+        axes.set(xlabel="exposure", title=result.key, xlim=(-0.02, 1.02), ylim=(len(groups) - 0.4, -0.6))
         axes.grid(visible=False, axis="y")
         axes.tick_params(axis="y", length=0)
         stem, title = slug("exposure", result.dataset, result.treatment), f"{result.key}: exposure of each patient"

@@ -15,7 +15,7 @@ from medpriv.report.inputs import Cohort, Result, Row
 
 
 def draw_evasion(results: Sequence[Result]) -> Figure:
-    """Flip rate over the budget in millivolts: one panel a dataset with all treatments, one a model with its classes."""
+    """Flip rate over the budget: one panel a dataset with all treatments, one a model with its classes."""
     panels = []
     by_dataset: dict[str, dict[str, list[Measure]]] = defaultdict(dict)
     for result in results:
@@ -37,16 +37,16 @@ def draw_evasion(results: Sequence[Result]) -> Figure:
     return Figure(
         "evasion",
         "How small a change flips a diagnosis",
-        "Share of correct predictions that one gradient step (FGSM) overturns, by the largest change it may make to any"
-        " sample, in millivolts. A clinical ECG resolves about 0.05 mV by eye (half a small square). Bars are 95 % intervals"
-        " over patients.",
+        "Share of correct predictions that one gradient step (FGSM) overturns, by the largest change that it "
+        "may make to any sample, in millivolts. A small square of ECG paper is 0.1 mV. Bars are 95 % "
+        "intervals over patients.",
         tuple(overall + panels),
     )
 
 
 def _flip_panel(stem: str, title: str, curves: Mapping[str, Sequence[Measure]]) -> Panel:
     rows = []
-    with drawing.drawing(300, bottom=44 + 17 * ((len(curves) + 1) // 2)) as axes:
+    with drawing.drawing(270, left=60, legend=len(curves)) as axes:
         for index, (label, items) in enumerate(curves.items()):
             ordered = sorted(items, key=lambda item: float(parse_group(item.group)["epsilon_mv"]))
             budgets = [float(parse_group(item.group)["epsilon_mv"]) for item in ordered]
@@ -91,8 +91,8 @@ def draw_beats(cohorts: Mapping[str, Cohort], results: Sequence[Result]) -> Figu
     return Figure(
         "beats",
         "What the attacked signal looks like",
-        "One beat as recorded and the same beat after the attack, on ECG paper at 25 mm/s and 10 mm/mV (enlarged). Below it"
-        " the difference alone, magnified. A cardiologist would read both alike.",
+        "One beat as recorded and the same beat after the attack, on ECG paper at 25 mm/s and 10 mm/mV "
+        "(enlarged). Below it the difference alone, magnified.",
         tuple(panels),
     )
 
@@ -151,8 +151,9 @@ def draw_calibration(results: Sequence[Result]) -> Figure:
     return Figure(
         "calibration",
         "Whether stated probabilities can be believed",
-        "How often the predicted class was right, against how sure the model said it was, on unseen patients. On the dashed"
-        " line the two agree; below it the model is too sure of itself. Bins with few predictions have smaller marks.",
+        "How often the predicted class was right, against how sure the model said it was, on unseen patients. "
+        "On the dashed line the two agree; below it the model is too sure of itself. Bins with few "
+        "predictions have smaller marks.",
         tuple(_calibration_panel(dataset, members) for dataset, members in by_dataset.items()),
     )
 
@@ -160,7 +161,7 @@ def draw_calibration(results: Sequence[Result]) -> Figure:
 def _calibration_panel(dataset: str, results: Sequence[Result]) -> Panel:
     rows = [row for result in results for row in result.rows("reliability")]
     most = max(int(row["n"]) for row in rows)
-    with drawing.drawing(320, bottom=44 + 17 * ((len(results) + 1) // 2)) as axes:
+    with drawing.drawing(300, legend=len(results)) as axes:
         axes.plot([0, 1], [0, 1], color=COLOURS["muted"], linestyle=(0, (4, 3)), linewidth=1)
         for index, result in enumerate(results):
             points = [

@@ -134,8 +134,8 @@ def _data_uri(table: str) -> str:
 
 
 def _subgroups(cohorts: Mapping[str, Cohort], headlines: Sequence[Headline]) -> list[dict]:
-    """Return, per model and subgroup, utility and the strongest patient-level attack; small groups only where allowed."""
-    rows = []
+    """Return utility and leakage of every subgroup; no small group of a credentialed dataset."""
+    rows, names = [], list(cohorts)
     for headline in headlines:
         result = headline.result
         groups = {}
@@ -158,16 +158,22 @@ def _subgroups(cohorts: Mapping[str, Cohort], headlines: Sequence[Headline]) -> 
                     "utility_name": words.measure_name(useful[0].measure) if useful else "",
                     "utility": value_cell(useful[0] if useful else None),
                     "utility_n": words.integer(useful[0].n) if useful else words.MISSING,
-                    "leak": value_cell(leak, attack=True),
-                    "level": parse_group(leak.group)["level"] if leak else "",
+                    "leak": value_cell(leak),
+                    "level": _attack_and_level(leak),
                     "leak_n": words.integer(leak.n) if leak else words.MISSING,
                 }
             )
-    return rows
+    return sorted(rows, key=lambda row: (names.index(row["dataset"]), row["group"]))
 
 
 def _strongest_in(result: Result, level: str, pairs: dict[str, str]) -> Measure | None:
     return strongest(select(result.attacks, "auc", {"level": level, **pairs}, "membership-"))
+
+
+def _attack_and_level(leak: Measure | None) -> str:
+    if leak is None or not leak.attack:
+        return ""
+    return f"{words.attack_name(leak.attack)}, per {parse_group(leak.group)['level']}"
 
 
 def _enough(measure: Measure | None) -> Measure | None:
@@ -238,7 +244,7 @@ def _cohort(cohort: Cohort, headlines: Sequence[Headline]) -> dict:
             f"{name} ({unit})" if unit else name for name, unit in zip(about["features"], about["units"], strict=True)
         ],
         "sampling_rate": about["sampling_rate"],
-        "notes": words.explain_notes(about["notes"]),
+        "notes": words.explain_notes(about["notes"], names=not cohort.credentialed),
         "credentialed": cohort.credentialed,
         "replicates": sorted({result.replicates for result in own}),
     }

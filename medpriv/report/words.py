@@ -25,8 +25,8 @@ ATTACKS = {
     "membership-loss": "Loss threshold",
     "membership-lira-online": "LiRA online",
     "membership-lira-offline": "LiRA offline",
-    "membership-lira-online-shared": "LiRA online, shared variance",
-    "membership-lira-offline-shared": "LiRA offline, shared variance",
+    "membership-lira-online-shared": "LiRA online (shared)",
+    "membership-lira-offline-shared": "LiRA offline (shared)",
     "membership-rmia": "RMIA",
     "membership-bavaria": "BaVarIA",
     "evasion-fgsm": "FGSM",
@@ -70,7 +70,7 @@ def percent(value: float | None, places: int = 1) -> str:
     """Return a share as a percentage."""
     if value is None or math.isnan(value):
         return MISSING
-    return number(100 * value, places) + " %"
+    return number(100 * value, places) + "\u00a0%"
 
 
 def interval(measure: Measure | None, *, share: bool = False) -> str:
@@ -105,10 +105,12 @@ def span(counts: Sequence[int]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def explain_notes(notes: Mapping[str, object]) -> list[tuple[str, str]]:
-    """Return a dataset's preprocessing notes as (what, how many or why), nested ones flattened."""
+def explain_notes(notes: Mapping[str, object], names: bool) -> list[tuple[str, str]]:
+    """Return a dataset's preprocessing notes as (what, how many or why); without `names`, plain counts only."""
     lines = []
     for name, value in notes.items():
+        if not names and not isinstance(value, int | float):
+            continue
         if isinstance(value, Mapping):
             text = ", ".join(f"{key}: {item}" for key, item in value.items()) or "none"
         elif isinstance(value, list | tuple):

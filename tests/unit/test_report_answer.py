@@ -1,0 +1,66 @@
+"""The two sentences claim no more than the intervals allow."""
+
+from medpriv.measures.table import NAN, Measure
+from medpriv.report.answer import answer, limits
+from medpriv.report.comparison import Headline
+from medpriv.report.inputs import Cohort, Result
+
+
+def headline(
+    treatment: str,
+    patient: tuple[float, float, float],
+    record: tuple[float, float, float] | None = None,
+    dataset: str = "d",
+) -> Headline:
+    about = (dataset, treatment)
+    leaks = {
+        level: Measure(*about, "membership-rmia", "auc", *figures, n=40, group=f"level={level}") if figures else None
+        for level, figures in (("patient", patient), ("record", record))
+    }
+    utility = Measure(*about, "", "auroc", 0.8, 0.75, 0.85, 100)
+    result = Result(*about, "mlp", 8, {}, {}, (utility,), (), {})
+    return Headline(result, utility, None, leaks, {"patient": None, "record": None}, None)
+
+
+def test_clear_winner_is_named_with_interval_and_n() -> None:
+    leak, price = answer([headline("weak", (0.55, 0.51, 0.6)), headline("bad", (0.9, 0.85, 0.95))])
+    assert leak.startswith("Of the 2 models compared, bad on d gives away most")
+    assert "RMIA" in leak
+    assert "95\u00a0% interval 85.0 to 95.0\u00a0%, 40 unseen patients" in leak
+    assert leak.endswith("its interval lies above that of every other model.")
+    assert "weak leaks less (55.0\u00a0% of pairs" in price
+    assert "AUROC 0.800 (0.750 to 0.850)" in price
+
+
+def test_overlapping_intervals_leave_the_order_open() -> None:
+    leak, price = answer([headline("a", (0.7, 0.6, 0.8)), headline("b", (0.75, 0.65, 0.85))])
+    assert "overlaps with a on d, so first place is not certain" in leak
+    assert "seems to leak less, but the intervals overlap" in price
+
+
+def test_leak_that_could_be_guessing_is_not_called_a_leak() -> None:
+    leak, _ = answer([headline("a", (0.54, 0.46, 0.62))])
+    assert leak.startswith("None of the 1 model")
+    assert "no proof of privacy" in leak
+
+
+def test_records_speak_where_patients_are_too_few() -> None:
+    leak, _ = answer([headline("a", (0.54, 0.46, 0.62), (0.6, 0.57, 0.63))])
+    assert "ranks a training record above an unseen one" in leak
+
+
+def test_missing_intervals_leave_the_order_open() -> None:
+    leak, _ = answer([headline("a", (0.7, NAN, NAN)), headline("b", (0.75, 0.65, 0.85))])
+    assert "not certain" in leak
+
+
+def test_no_attack_no_claim() -> None:
+    assert answer([])[0].startswith("No membership attack was run")
+
+
+def test_limits_of_simulated_data_are_stated_only_when_there_are_some() -> None:
+    def cohort(source: str) -> Cohort:
+        return Cohort("d", {}, {}, {}, {"source": source, "credentialed": False})
+
+    assert any("Simulated" in lead for lead, _ in limits([cohort("simulated")], []))
+    assert not any("Simulated" in lead for lead, _ in limits([cohort("local")], []))

@@ -1,0 +1,32 @@
+"""Costs as Snakemake's benchmark files state them."""
+
+from pathlib import Path
+
+from medpriv.files import write_text
+from medpriv.report.costs import Cost, read_costs, training_cost
+
+
+def test_benchmark_files_are_read_and_missing_or_unmeasured_ones_tolerated(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.tsv", "s\th:m:s\tmax_rss\tmax_vms\tcpu_time\n4.5\t0:00:04\t310.2\t900\t4.1\n")
+    write_text(tmp_path / "b.tsv", "s\th:m:s\tmax_rss\tmax_vms\tcpu_time\n0.2\t0:00:00\tNA\tNA\tNA\n")
+    write_text(tmp_path / "c.tsv", "")
+    files = {("baselines", "d", name): tmp_path / f"{name}.tsv" for name in "abcd"}
+    assert read_costs(files) == [
+        Cost("baselines", "d", "a", 4.5, 4.1, 310.2),
+        Cost("baselines", "d", "b", 0.2, None, None),
+    ]
+
+
+def test_training_cost_adds_shards_and_leaves_out_judging_and_other_treatments() -> None:
+    costs = [
+        Cost("baselines", "d", "cnn/0-of-2", 10.0, 9.0, 400.0),
+        Cost("baselines", "d", "cnn/1-of-2", 12.0, 11.0, 420.0),
+        Cost("baselines", "d", "cnn/gather", 1.0, None, None),
+        Cost("baselines", "d", "cnn/utility", 5.0, 5.0, 900.0),
+        Cost("attacks", "d", "cnn/membership", 7.0, 7.0, 800.0),
+        Cost("baselines", "d", "cnn_gn/0-of-2", 99.0, 99.0, 999.0),
+        Cost("baselines", "e", "cnn/0-of-2", 99.0, 99.0, 999.0),
+    ]
+    total = training_cost(costs, "d", "cnn")
+    assert (total.seconds, total.cpu_seconds, total.peak_mb) == (23.0, 20.0, 420.0)
+    assert training_cost(costs, "d", "mlp") is None

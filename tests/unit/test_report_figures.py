@@ -1,0 +1,78 @@
+"""What figures count, withhold and call chance; how text and colour get into them."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from medpriv.measures.table import NAN, Measure
+from medpriv.report.drawing import PALETTE, drawing, inline, line_style, render, slug, whiskers
+from medpriv.report.figures_leakage import chance_deviation, exposure_groups, histogram
+
+
+def test_histogram_withholds_small_counts_and_never_a_single_bin() -> None:
+    counts = [bar["patients"] for bar in histogram([0.05] * 40 + [0.5] * 20 + [0.95] * 3)]
+    assert counts[0] == 40
+    assert counts[6] is None  # else the total would give the last bin away
+    assert counts[11] is None
+    assert counts[3] == 0
+    shown = [bar["patients"] for bar in histogram([0.05] * 40 + [0.5] * 20)]
+    assert (shown[0], shown[6]) == (40, 20)
+    assert sum(count or 0 for count in shown) == 60
+
+
+def test_exposure_of_one_counts_in_the_last_bin() -> None:
+    assert histogram([1.0] * 12)[-1]["patients"] == 12
+
+
+def test_chance_deviation_equals_that_of_all_orders_of_few_models() -> None:
+    m, n = 3, 4
+    exposures = [
+        np.mean([[a > b for b in range(m + n) if b not in inside] for a in inside])
+        for inside in itertools.combinations(range(m + n), m)
+    ]
+    row = {"n_in": str(m), "n_out": str(n)}
+    assert chance_deviation([row]) == pytest.approx(np.std(exposures))
+
+
+def test_patient_counts_in_one_group_of_each_attribute() -> None:
+    rows = [
+        {"groups": "class=V,sex=F", "exposure": "0.7"},
+        {"groups": "class=N,sex=F", "exposure": "0.4"},
+    ]
+    assert exposure_groups(rows) == {
+        ("", "all"): [0.4, 0.7],
+        ("class", "N"): [0.4],
+        ("class", "V"): [0.7],
+        ("sex", "F"): [0.4, 0.7],
+    }
+
+
+def test_whiskers_are_distances_and_zero_without_interval() -> None:
+    measures = [Measure("d", "t", "", "auc", 0.5, 0.25, 1.0), Measure("d", "t", "", "auc", 0.5, NAN, NAN)]
+    assert whiskers(measures) == [[0.25, 0.0], [0.5, 0.0]]
+
+
+def test_colour_and_dash_repeat_together_only_after_32_series() -> None:
+    styles = {str(sorted(line_style(index).items())) for index in range(32)}
+    assert len(styles) == 32
+
+
+def test_drawing_is_the_same_bytes_whatever_was_drawn_before() -> None:
+    def draw() -> str:
+        with drawing(200) as axes:
+            axes.plot([0, 1], [0, 1], label="<b>$x$</b>", **line_style(0))
+            axes.legend()
+            return render(axes, "stem", "a & b", "", "").svg
+
+    first = draw()
+    with drawing(300) as axes:
+        render(axes, "other", "", "", "")
+    assert draw() == first
+    assert "&lt;b&gt;$x$&lt;/b&gt;" in first
+    assert '<title id="stem-title">a &amp; b</title>' in first
+    assert not any(colour in inline(first) for colour in PALETTE)
+
+
+def test_slug_keeps_only_safe_characters() -> None:
+    assert slug("roc", "my data/../x", "dp-eps8.0") == "roc-my-data-..-x-dp-eps8.0"

@@ -1,0 +1,48 @@
+"""Numbers as the page prints them."""
+
+from medpriv.measures.table import NAN, Measure
+from medpriv.report.words import (
+    attack_name,
+    explain_notes,
+    family_of,
+    integer,
+    interval,
+    number,
+    percent,
+    scientific,
+    span,
+)
+
+
+def test_numbers_have_fixed_decimals_a_true_minus_and_no_negative_zero() -> None:
+    assert number(0.5) == "0.500"
+    assert number(-0.0213) == "−0.021"
+    assert number(-0.0001) == "0.000"
+    assert (number(NAN), number(None)) == ("–", "–")
+    assert percent(0.0123) == "1.2\u00a0%"
+
+
+def test_interval_is_empty_where_none_was_computed() -> None:
+    assert interval(Measure("d", "t", "", "auc", 0.5, -0.1, 0.6)) == "−0.100 to 0.600"
+    assert interval(Measure("d", "t", "", "auc", 0.5, 0.1, 0.6), share=True) == "10.0 to 60.0"
+    assert interval(Measure("d", "t", "", "auc", 0.5)) == ""
+    assert interval(None) == ""
+
+
+def test_counts_and_operations_are_readable() -> None:
+    assert integer(12345) == "12\u202f345"
+    assert span([7, 3, 7]) == "3 to 7"
+    assert span([5]) == "5"
+    assert scientific(3.21e10) == "32.1 G"
+
+
+def test_unknown_names_stand_as_they_are() -> None:
+    assert attack_name("membership-new") == "membership-new"
+    assert family_of("baseline-mlp") == "no defence"
+    assert family_of("mystery") == ""
+
+
+def test_notes_of_credentialed_data_are_counts_only() -> None:
+    notes = {"left_out": {"p1": "paced"}, "imputed": 3}
+    assert explain_notes(notes, names=True) == [("left out", "p1: paced"), ("imputed", "3")]
+    assert explain_notes(notes, names=False) == [("imputed", "3")]
