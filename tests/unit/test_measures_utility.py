@@ -1,0 +1,163 @@
+"""Utility measures against scikit-learn, and their intervals against loops."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from medpriv.bank.store import Bank, draw_members
+from medpriv.dataset import TEST, TRAIN, Dataset
+from medpriv.measures.table import Measure
+from medpriv.measures.utility import RELIABILITY_COLUMNS, Predictions, measure_utility
+
+SETTINGS = {"bootstraps": 200, "calibration_bins": 10}
+REPLICATES = 3
+
+
+def make_dataset(classes: int) -> Dataset:
+    patients, records = 40, 6
+    rng = np.random.default_rng(classes)
+    n = patients * records
+    return Dataset(
+        name="toy",
+        x=np.zeros((n, 1), np.float32),
+        y=np.concatenate([np.arange(classes), rng.integers(0, classes, n - classes)]),
+        patient=np.repeat(np.arange(patients), records).astype(np.int32),
+        site=np.repeat(np.arange(patients) % 2, records).astype(np.int32),
+        split=np.where(np.arange(patients) % 2, TEST, TRAIN).astype(np.uint8),
+        centre=np.zeros(1, np.float32),
+        scale=np.ones(1, np.float32),
+        patients=tuple(f"p{index}" for index in range(patients)),
+        sites=("va", "cleveland"),
+        classes=tuple("NSVF"[:classes]),
+        features=("f",),
+        units=("1",),
+        licence="none",
+        source="simulated",
+        digest="0",
+        groups={"sex": tuple("FFMM"[index % 4] for index in range(patients))},
+    )
+
+
+def make_bank(dataset: Dataset, skill: float = 1.0, memory: float = 0.0) -> Bank:
+    """Return logits of noise, `skill` for the true class, and `memory` on top of it on a replicate's own members."""
+    rng = np.random.default_rng(1)
+    members = draw_members(dataset, REPLICATES, 0)
+    n, classes = len(dataset.y), len(dataset.classes)
+    lift = skill + memory * members[:, dataset.patient]
+    logits = rng.normal(0, 1, (REPLICATES, n, classes)) + lift[..., None] * np.eye(classes)[dataset.y]
+    if classes == 2:
+        logits = np.stack([np.zeros_like(lift), logits[..., 1] - logits[..., 0]], axis=-1)
+    arguments = (np.arange(REPLICATES) + 5, members, dataset.patients, {}, logits.astype(np.float32), {})
+    return Bank("toy", "t", "m", {}, *arguments)
+
+
+def pick(rows: list[Measure], measure: str, group: str = "", replicate: str = "") -> Measure:
+    return next(row for row in rows if (row.measure, row.group, row.replicate) == (measure, group, replicate))
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_figures_equal_scikit_learns(classes):
+    from sklearn import metrics
+
+    dataset = make_dataset(classes)
+    bank = make_bank(dataset)
+    rows, _ = measure_utility(dataset, bank, SETTINGS, seed=1)
+    test = dataset.rows(TEST)
+    y, logits = dataset.y[test], bank.logits[:, test].astype(float)
+    p = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
+    for index in range(REPLICATES):
+        guess = p[index].argmax(axis=1)
+        scores = p[index][:, 1] if classes == 2 else p[index]
+        expected = {
+            "macro_f1": metrics.f1_score(y, guess, average="macro"),
+            "accuracy": metrics.accuracy_score(y, guess),
+            "balanced_accuracy": metrics.balanced_accuracy_score(y, guess),
+            "auroc": metrics.roc_auc_score(y, scores, multi_class="ovr"),
+            "brier": metrics.brier_score_loss(y, scores, labels=range(classes)),
+        }
+        for measure, value in expected.items():
+            assert pick(rows, measure, replicate=str(index + 5)).value == pytest.approx(value, abs=1e-6), measure
+    each = [metrics.recall_score(y, p[index].argmax(axis=1), average=None) for index in range(REPLICATES)]
+    assert pick(rows, "sensitivity", "class=S").value == pytest.approx(np.mean(each, axis=0)[1])
+    each = [metrics.precision_score(y, p[index].argmax(axis=1), average=None) for index in range(REPLICATES)]
+    assert pick(rows, "ppv", "class=S").value == pytest.approx(np.mean(each, axis=0)[1])
+
+
+def test_ece_equals_a_slow_reference_and_the_curve_holds_every_prediction():
+    dataset = make_dataset(4)
+    bank = make_bank(dataset)
+    rows, curve = measure_utility(dataset, bank, SETTINGS, seed=1)
+    test = dataset.rows(TEST)
+    logits = bank.logits[0, test].astype(float)
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    confidence, right = p.max(axis=1), p.argmax(axis=1) == dataset.y[test]
+    gaps = []
+    for start in np.arange(10) * 0.075 + 0.25:
+        inside = (confidence >= start) & (confidence < start + 0.075)
+        gaps.append(inside.sum() * abs(right[inside].mean() - confidence[inside].mean()) if inside.any() else 0)
+    assert pick(rows, "ece", replicate="5").value == pytest.approx(sum(gaps) / test.sum(), abs=1e-9)
+    assert sum(row["n"] for row in curve) == REPLICATES * test.sum()
+    assert all(set(row) == set(RELIABILITY_COLUMNS) for row in curve)
+    assert all(row["from"] <= row["confidence"] <= row["to"] for row in curve if row["n"])
+
+
+def test_whole_rows_are_means_over_replicates_within_their_intervals():
+    dataset = make_dataset(4)
+    rows, _ = measure_utility(dataset, make_bank(dataset), SETTINGS, seed=1)
+    for measure in ("macro_f1", "accuracy", "auroc", "brier", "train_accuracy", "generalisation_gap"):
+        whole = pick(rows, measure)
+        each = [pick(rows, measure, replicate=str(number)).value for number in (5, 6, 7)]
+        assert whole.value == pytest.approx(np.mean(each))
+        assert whole.lower <= whole.value <= whole.upper
+
+
+def test_sums_over_a_draw_count_a_patients_records_as_often_as_it_was_drawn():
+    predictions = Predictions(
+        np.zeros((1, 5, 2)), np.zeros(5, int), np.array([0, 2, 0, 1, 2]), np.array([[2, 0, 1], [0, 0, 3]], np.float32)
+    )
+    values = np.array([[1.0, 10.0, 2.0, 100.0, 20.0]])
+    np.testing.assert_array_equal(predictions.sums(values)[:, 0], [133, 36, 90])
+
+
+def test_training_accuracy_is_that_of_members_and_the_gap_shows_memory():
+    dataset = make_dataset(4)
+    rows, _ = measure_utility(dataset, make_bank(dataset, memory=9.0), SETTINGS, seed=1)
+    fitted = pick(rows, "train_accuracy")
+    assert fitted.value == fitted.upper == 1.0 and 0.6 < fitted.lower < 0.8  # 10 of 10 patients, Clopper–Pearson
+    assert pick(rows, "train_accuracy").n == 60  # half of 20 training patients, 6 records each
+    gap = pick(rows, "generalisation_gap")
+    assert gap.value == pytest.approx(1 - pick(rows, "accuracy").value)
+    assert gap.lower > 0.2
+
+
+def test_every_site_and_group_has_accuracy_and_auroc_with_its_n():
+    dataset = make_dataset(2)
+    rows, _ = measure_utility(dataset, make_bank(dataset), SETTINGS, seed=1)
+    sexes = [pick(rows, "accuracy", f"sex={sex}") for sex in "FM"]
+    assert sum(row.n for row in sexes) == dataset.rows(TEST).sum()
+    assert np.mean([row.value for row in sexes]) == pytest.approx(pick(rows, "accuracy").value)
+    assert 0.5 < pick(rows, "auroc", "sex=F").value < 1
+
+
+def test_a_class_absent_from_the_test_patients_has_no_value_and_spoils_no_mean():
+    dataset = make_dataset(4)
+    y = np.where(dataset.rows(TEST) & (dataset.y == 3), 0, dataset.y)
+    dataset = replace(dataset, y=y)
+    rows, _ = measure_utility(dataset, make_bank(dataset), SETTINGS, seed=1)
+    absent = pick(rows, "sensitivity", "class=F")
+    assert np.isnan([absent.value, absent.lower, absent.upper]).all() and absent.n == 0
+    assert not np.isnan([pick(rows, name).value for name in ("macro_f1", "balanced_accuracy", "auroc")]).any()
+
+
+def test_records_of_one_patient_do_not_pass_for_many_patients():
+    dataset = make_dataset(2)
+    bank = make_bank(dataset)
+    first = np.repeat(np.arange(40) * 6, 6)  # every record of a patient becomes a copy of the first
+    copies = replace(dataset, y=dataset.y[first])
+    same = replace(bank, logits=bank.logits[:, first])
+    width = [np.ptp([row.lower, row.upper]) for row in (
+        pick(measure_utility(copies, same, SETTINGS, seed=1)[0], "accuracy", replicate="5"),
+        pick(measure_utility(dataset, bank, SETTINGS, seed=1)[0], "accuracy", replicate="5"),
+    )]  # fmt: skip
+    assert width[0] > 1.5 * width[1]
