@@ -43,7 +43,7 @@ _ALWAYS = (
         "interval is wide, and that is the finding.",
     ),
     (
-        "Intervals speak of the patients, not of the training.",
+        "Intervals of attacks speak of patients, not of training.",
         "They say how the figures would vary with other patients under these same trained models, and figures are "
         "means over the replicates.",
     ),

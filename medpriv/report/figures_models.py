@@ -152,36 +152,38 @@ def draw_calibration(results: Sequence[Result]) -> Figure:
         "calibration",
         "Whether stated probabilities can be believed",
         "How often the predicted class was right, against how sure the model said it was, on unseen patients. "
-        "On the dashed line the two agree; below it the model is too sure of itself. Bins with few "
-        "predictions have smaller marks.",
+        "On the dashed line the two agree; below it the model is too sure of itself. Bars are 95 % intervals.",
         tuple(_calibration_panel(dataset, members) for dataset, members in by_dataset.items()),
     )
 
 
 def _calibration_panel(dataset: str, results: Sequence[Result]) -> Panel:
     rows = [row for result in results for row in result.rows("reliability")]
-    most = max(int(row["n"]) for row in rows)
     with drawing.drawing(300, legend=len(results)) as axes:
         axes.plot([0, 1], [0, 1], color=COLOURS["muted"], linestyle=(0, (4, 3)), linewidth=1)
         for index, result in enumerate(results):
-            points = [
-                (float(row["confidence"]), float(row["accuracy"]), int(row["n"]))
-                for row in result.rows("reliability")
-                if int(row["n"]) > 0
-            ]
-            stated, right, count = zip(*points, strict=True)
-            style = line_style(index)
-            axes.plot(
-                stated, right, label=result.treatment, marker=MARKERS[index % len(MARKERS)], markersize=4.5, **style
+            filled = [row for row in result.rows("reliability") if row["accuracy"]]
+            bins = [Measure(dataset, result.treatment, "", "accuracy", *_bin(row)) for row in filled]
+            axes.errorbar(
+                [float(row["confidence"]) for row in filled],
+                [item.value for item in bins],
+                yerr=drawing.whiskers(bins),
+                marker=MARKERS[index % len(MARKERS)],
+                markersize=4.5,
+                elinewidth=1,
+                label=result.treatment,
+                **line_style(index),
             )
-            sizes = [12 + 120 * n / most for n in count]
-            axes.scatter(stated, right, s=sizes, color=style["color"], alpha=0.25, linewidths=0)
         axes.set(xlabel="stated probability", ylabel="share that was right", title=dataset, ylim=(-0.03, 1.03))
         drawing.legend_below(axes, len(results))
         title = f"{dataset}: reliability of the stated probabilities on unseen patients"
         counts = [sum(int(row["n"]) for row in result.rows("reliability")) for result in results]
-        note = f"n = {words.span(counts)} predictions"
+        note = f"n = {words.span(counts)} predictions, those of all replicates together"
         return drawing.render(axes, slug("calibration", dataset), title, drawing.rows_csv(rows), note)
+
+
+def _bin(row: Row) -> tuple[float, float, float]:
+    return tuple(float(row[name] or "nan") for name in ("accuracy", "lower", "upper"))
 
 
 def _round_magnification(ratio: float) -> float:

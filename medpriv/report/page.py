@@ -138,6 +138,7 @@ def _subgroups(cohorts: Mapping[str, Cohort], headlines: Sequence[Headline]) -> 
     rows, names = [], list(cohorts)
     for headline in headlines:
         result = headline.result
+        wanted = ("sensitivity", headline.utility.measure if headline.utility else "", "accuracy")
         groups = {}
         for item in (*result.utility, *result.attacks):
             pairs = {key: value for key, value in parse_group(item.group).items() if key not in ("level", "epsilon_mv")}
@@ -145,7 +146,7 @@ def _subgroups(cohorts: Mapping[str, Cohort], headlines: Sequence[Headline]) -> 
                 groups[tuple(pairs.items())] = pairs
         for _, pairs in sorted(groups.items()):
             leak = next(filter(None, (_strongest_in(result, level, pairs) for level in LEVELS)), None)
-            useful = [item for name in ("sensitivity", "accuracy") for item in select(result.utility, name, pairs)]
+            useful = [item for name in wanted for item in select(result.utility, name, pairs)]
             if leak is None and not useful:
                 continue
             if cohorts[result.dataset].credentialed:

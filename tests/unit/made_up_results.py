@@ -10,8 +10,8 @@ from medpriv.bank.store import Bank
 from medpriv.dataset import Dataset
 from medpriv.files import write_csv, write_json, write_text
 from medpriv.measures.table import NAN, Measure, write_measures
+from medpriv.measures.utility import RELIABILITY_COLUMNS
 
-RELIABILITY_COLUMNS = ("dataset", "treatment", "bin", "lower", "upper", "confidence", "accuracy", "n")
 EXAMPLE_COLUMNS = ("example", "class", "attacked_as", "epsilon_mv", "lead", "seconds", "clean_mv", "attacked_mv")
 ATTACKS = [f"membership-{name}" for name in membership.ATTACKS]
 BUDGETS = (0.005, 0.01, 0.02, 0.05, 0.1)
@@ -114,20 +114,11 @@ def _utility(folder: Path, dataset: Dataset, treatment: str, rng: np.random.Gene
     rows += [Measure(*about, "sensitivity", 0.5, 0.4, 0.6, 60, f"class={label}") for label in dataset.classes]
     rows += [Measure(*about, "accuracy", 0.7, 0.6, 0.8, 90, f"site={site}") for site in dataset.sites]
     write_measures(folder / "utility.csv", rows)
-    edges = np.linspace(0, 1, 11)
-    bins = [
-        {
-            "dataset": dataset.name,
-            "treatment": treatment,
-            "bin": index,
-            "lower": low,
-            "upper": low + 0.1,
-            "confidence": low + 0.05,
-            "accuracy": (low + 0.05) ** 1.3,
-            "n": 10 + index**2 * 20,
-        }
-        for index, low in enumerate(edges[:-1])
-    ]
+    bins = []
+    for index, low in enumerate(np.linspace(0, 1, 11)[:-1]):
+        right = (low + 0.05) ** 1.3 if index else NAN  # the first bin is empty
+        row = {"bin": index, "from": low, "to": low + 0.1, "confidence": low + 0.05, "accuracy": right}
+        bins.append(row | {"lower": right - 0.05, "upper": right + 0.05, "n": index**2 * 20})
     write_csv(folder / "reliability.csv", RELIABILITY_COLUMNS, bins)
 
 
