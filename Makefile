@@ -1,9 +1,11 @@
 # The commands of the project; `make help` lists them. Each makes .venv first if it is missing or out of date.
 
-VENV := .venv
-PYTHON := $(VENV)/bin/python
-STAMP := $(VENV)/.installed
-export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+VENV ?= .venv
+BIN := $(abspath $(VENV))/bin
+PYTHON := $(BIN)/python
+# Its name holds the lock's content: a second call costs nothing, a changed lock is noticed whatever the time stamps say.
+STAMP := $(VENV)/.installed-$(shell sha256sum envs/requirements.lock | cut -c 1-16)
+export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 CONFIG ?=
@@ -44,15 +46,15 @@ bench: $(STAMP) ## timings against the alternatives
 	@for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(PYTHON) $$benchmark || exit 1; done
 
 slurm: $(STAMP) ## the same run on a Slurm cluster, through profiles/slurm
-	@$(RUN) --profile profiles/slurm
+	@$(RUN) --profile $(CURDIR)/profiles/slurm
 
 snakemake-report: $(STAMP) ## Snakemake's own report: provenance, timings, rule graph
 	@$(RUN) --report snakemake-report.html
 
-# The stamp is newer than the lock once everything in the lock is installed; a second call costs nothing.
-$(STAMP): envs/requirements.lock pyproject.toml
+$(STAMP):
 	@echo "Setting up $(VENV) from envs/requirements.lock"
 	@test -x $(PYTHON) || python3 -m venv $(VENV)
+	@rm -f $(VENV)/.installed-*
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --requirement envs/requirements.lock
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -75,14 +75,15 @@ def _tradeoff_panel(dataset: str, headlines: Sequence[Headline]) -> Panel:
         return drawing.render(axes, slug("tradeoff", dataset), title, csv_text(columns, rows), note)
 
 
-def draw_roc(results: Sequence[Result]) -> Figure:
-    """Log-log ROC curves, one panel a model and level, one line an attack."""
+def draw_roc(cohorts: Mapping[str, Cohort], results: Sequence[Result]) -> Figure:
+    """Log-log ROC curves, one panel a model and level, one line an attack; one level where they are the same."""
     attacks = sorted({row["attack"] for result in results for row in result.rows("roc")})
     panels = [
         _roc_panel(result, level, attacks)
         for level in LEVELS
         for result in results
         if any(row["level"] == level for row in result.rows("roc"))
+        and not (level == "record" and cohorts[result.dataset].one_record_a_patient)
     ]
     return Figure(
         "roc",
@@ -98,7 +99,8 @@ def _roc_panel(result: Result, level: str, attacks: Sequence[str]) -> Panel:
     rows = [row for row in result.rows("roc") if row["level"] == level]
     curves: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for row in rows:
-        curves[row["attack"]].append((float(row["fpr"]), float(row["tpr"])))
+        if row["tpr"]:  # empty below what the sample resolves
+            curves[row["attack"]].append((float(row["fpr"]), float(row["tpr"])))
     others = int(rows[0]["n"])
     low = 10 ** math.floor(math.log10(min(1 / max(others, 1), 0.1)) + 1e-9)
     with drawing.drawing(300, left=60, legend=len(curves)) as axes:
@@ -158,7 +160,12 @@ def exposure_groups(rows: Sequence[Row]) -> dict[tuple[str, str], list[float]]:
         for name in parse_group(row["groups"]).items():
             groups[name].append(float(row["exposure"]))
     everybody = [float(row["exposure"]) for row in rows]
-    return {("", "all"): sorted(everybody)} | {name: sorted(groups[name]) for name in sorted(groups)}
+    return {("", "all"): sorted(everybody)} | {name: sorted(groups[name]) for name in sorted(groups, key=group_order)}
+
+
+def group_order(name: tuple[str, str]) -> tuple[str, str]:
+    """Return the key that sorts groups by attribute and value, `<45` before `45-54`."""
+    return name[0], name[1].lstrip("<")
 
 
 def chance_deviation(rows: Sequence[Row]) -> float:

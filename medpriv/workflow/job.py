@@ -10,32 +10,36 @@ from typing import Any
 from medpriv.errors import InputError
 from medpriv.workflow.guard import follow_head
 
+_LOG = logging.getLogger("medpriv")
+
 
 @contextmanager
 def job(snakemake: Any) -> Iterator[Any]:
     """Run a script's body as a job; yield Snakemake's params.
 
-    The library's log (epochs and the like) goes to the rule's log file. An InputError ends the job with its message
-    alone, in the log and on stderr, and exit code 1; any other error with its traceback in both.
+    The library's log (epochs and the like) goes to the rule's log file. A job that fails ends with exit code 1 and one
+    message on stderr: an InputError's own text, which is in the log too, or for any other error its name and where the
+    log with the traceback is.
     """
     follow_head()
-    _log_to(Path(snakemake.log[0]))
+    log = Path(snakemake.log[0])
+    _log_to(log)
     _remove_partial(Path(path) for path in snakemake.output)
     try:
         yield snakemake.params
     except InputError as error:
-        logging.getLogger("medpriv").error("%s", error)
+        _LOG.error("%s", error)
         sys.exit(f"{snakemake.rule}: {error}")
-    except Exception:
-        logging.getLogger("medpriv").exception("%s failed", snakemake.rule)
-        raise
+    except Exception as error:
+        _LOG.exception("%s failed", snakemake.rule)
+        sys.exit(f"{snakemake.rule}: {type(error).__name__}: {error} (traceback in {log})")
 
 
 def _log_to(file: Path) -> None:
     """Send the library's messages from INFO and everybody's warnings to the file."""
     file.parent.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(filename=file, filemode="w", format="%(asctime)s %(message)s", datefmt="%H:%M:%S", force=True)
-    logging.getLogger("medpriv").setLevel(logging.INFO)
+    _LOG.setLevel(logging.INFO)
     logging.captureWarnings(True)
 
 

@@ -1,0 +1,54 @@
+"""The real pipeline on config/tiny.yaml, run once a session in a copy of the project; tests take copies of that."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from project import Project, fresh_copy
+
+# Notes which project files each process imported, when it ends.
+TRACE = """
+import atexit, os, sys
+def note():
+    files = {getattr(module, "__file__", None) or "" for module in list(sys.modules.values())}
+    ours = sorted(os.path.relpath(file) for file in files if f"{os.sep}medpriv{os.sep}" in file)
+    name = os.path.basename(sys.argv[0]) if sys.argv else ""
+    with open(os.path.join(os.path.dirname(__file__), f"{os.getpid()}.{name}.txt"), "w") as stream:
+        stream.write("\\n".join(ours))
+atexit.register(note)
+"""
+
+
+@pytest.fixture(scope="session")
+def traced(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which the processes of `finished` note what they imported."""
+    folder = tmp_path_factory.mktemp("trace")
+    (folder / "sitecustomize.py").write_text(TRACE)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, traced: Path) -> Project:
+    """A finished, versioned run in a git repository. Read only: take `scratch` to change something."""
+    project = fresh_copy(tmp_path_factory.mktemp("finished") / "project")
+    project("git", "init", "--quiet", "--initial-branch=main")
+    project("git", "add", "--all")
+    project("git", "commit", "--quiet", "--message", "Start")
+    project.environment["PYTHONPATH"] = str(traced)
+    project.run()
+    del project.environment["PYTHONPATH"]
+    project("git", "add", "--all")
+    project("git", "commit", "--quiet", "--message", "First run")
+    return project
+
+
+@pytest.fixture
+def scratch(finished: Project, tmp_path: Path) -> Project:
+    """A copy of the finished run to change."""
+    return finished.copy(tmp_path / "project")
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Callable[[str], Project]:
+    """Makes copies of the project that have not run yet, and are no git repositories."""
+    return lambda name: fresh_copy(tmp_path / name)

@@ -1,0 +1,82 @@
+"""The run as DVC sees it: versioned on success, reproduced, pushed, pulled and restored."""
+
+import json
+from pathlib import Path
+
+import yaml
+from project import ROOT, Project
+
+from medpriv.workflow.dvc import generated, whole_plan
+
+
+def test_dvc_yaml_is_what_the_rules_generate() -> None:
+    assert (ROOT / "dvc.yaml").read_text(encoding="utf-8") == generated(ROOT, whole_plan(ROOT)), (
+        "run: python -m medpriv.workflow.dvc generate"
+    )
+
+
+def test_every_result_belongs_to_one_stage(finished: Project) -> None:
+    stages = yaml.safe_load((finished.folder / "dvc.yaml").read_text())["stages"]
+    owned = [Path(path) for stage in stages.values() for out in stage["outs"] for path in out]
+    for file in (finished.folder / "results").rglob("*"):
+        if file.is_file() and file.name != ".snakemake_timestamp":
+            relative = file.relative_to(finished.folder)
+            assert sum(path == relative or path in relative.parents for path in owned) == 1, relative
+
+
+def test_a_successful_run_is_versioned(finished: Project) -> None:
+    assert json.loads(finished.dvc("status", "--json")) == {}
+    assert set(yaml.safe_load((finished.folder / "dvc.lock").read_text())["stages"]) == set(
+        yaml.safe_load((finished.folder / "dvc.yaml").read_text())["stages"]
+    )
+    assert "results/report/metrics.json" in finished("git", "ls-files")
+
+
+def test_repro_does_nothing_after_a_run(scratch: Project) -> None:
+    assert "Data and pipelines are up to date" in scratch.dvc("repro")
+
+
+def test_repro_of_one_stage_runs_that_stage_and_leaves_both_tools_agreeing(scratch: Project) -> None:
+    scratch.set("attacks.evasion.epsilons_mv", [0.3])
+    said = scratch.dvc("repro", "attacks-mitdb")
+    assert "Running stage 'attacks-mitdb'" in said and "Running stage 'baselines-mitdb'" not in said
+    assert scratch.planned_rules() == {"build_report"}
+    scratch.dvc("repro")
+    assert scratch.plan() == []
+    assert json.loads(scratch.dvc("status", "--json")) == {}
+
+
+def test_experiments_change_a_setting_and_compare_metrics(scratch: Project) -> None:
+    said = scratch.dvc("exp", "run", "--name", "other-bins", "-S", "config.yaml:measures.calibration_bins=3")
+    assert "other-bins" in said
+    assert scratch.plan() == []
+    assert "measures.calibration_bins" in scratch.dvc("params", "diff")
+    changed = json.loads(scratch.dvc("metrics", "diff", "--json"))
+    assert "ece" in json.dumps(changed)
+    scratch.dvc("plots", "show", "--out", "plots")
+    assert (scratch.folder / "plots/index.html").exists()
+
+
+def test_restore_after_clone_and_pull_leaves_nothing_to_do(scratch: Project, tmp_path: Path) -> None:
+    scratch.dvc("remote", "add", "--local", "--default", "store", str(tmp_path / "store"))
+    scratch.dvc("push")
+    scratch("git", "clone", "--quiet", str(scratch.folder), str(tmp_path / "clone"))
+    clone = Project(tmp_path / "clone")
+    clone.dvc("remote", "add", "--local", "--default", "store", str(tmp_path / "store"))
+    refused = clone.python("-m", "medpriv.workflow.dvc", "restore", check=False)
+    assert "dvc pull" in refused
+    clone.dvc("pull")
+    clone.python("-m", "medpriv.workflow.dvc", "restore")
+    assert clone.plan() == []
+    assert "Nothing to be done" in clone.run()
+    assert clone.digests() == scratch.digests()
+
+    clone.set("attacks.evasion.epsilons_mv", [0.3])
+    assert clone.planned_rules() == {"attack_evasion", "build_report"}
+    clone("git", "checkout", "--quiet", "config.yaml")
+    clone.set("datasets.heart.baselines.mlp.epochs", 4)
+    assert {job.wildcards.split(",")[0] for job in clone.plan() if job.wildcards} == {"dataset=heart"}
+    assert {"train_baseline_shard", "gather_baseline"} < clone.planned_rules()
+    clone("git", "checkout", "--quiet", "config.yaml")
+    clone.append("medpriv/attacks/membership.py", "\n")
+    assert clone.planned_rules() == {"attack_membership", "build_report"}

@@ -1,0 +1,64 @@
+"""Bad input ends a run with one readable message and an exit code, and spoils nothing."""
+
+import subprocess
+import sys
+
+import pytest
+from project import Project
+
+
+def run(project: Project, *arguments: str) -> tuple[int, str]:
+    """Return exit code and output of a run."""
+    done = subprocess.run(
+        [sys.executable, "-m", "medpriv.workflow.run", *arguments],
+        cwd=project.folder,
+        env=project.environment,
+        text=True,
+        capture_output=True,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("overlay", "said"),
+    [
+        ("sead: 1", ["sead: unknown key", "did you mean `seed`?"]),
+        ("datasets: {heart: {bank: {replicates: 1}}}", ["datasets.heart.bank.replicates", "found 1"]),
+        ("seed: -1\nmeasures: {bins: 3}", ["2 faults", "seed:", "measures.bins"]),
+        ("datasets: {heart: {raw: {source: local}}}", ["datasets.heart.raw", "`path`"]),
+    ],
+)
+def test_a_bad_config_is_refused_in_plain_words(scratch: Project, overlay: str, said: list[str]) -> None:
+    (scratch.folder / "config/bad.yaml").write_text(overlay)
+    code, output = run(scratch, "--overlay", "config/bad.yaml")
+    assert code != 0
+    assert all(text in output for text in said), output
+    assert "config/bad.yaml" in output and "Traceback" not in output
+    assert not (scratch.folder / "runs/bad/results").exists()
+
+
+def test_a_missing_overlay_is_named(scratch: Project) -> None:
+    code, output = run(scratch, "--overlay", "config/none.yaml")
+    assert code != 0 and "config/none.yaml: no such file" in output
+
+
+def test_bad_input_of_a_job_is_told_once_and_leaves_no_half_written_file(scratch: Project) -> None:
+    (scratch.folder / "mine").mkdir()
+    (scratch.folder / "config/bad.yaml").write_text(
+        "datasets: {mitdb: null, heart: {raw: {source: local, path: mine}}}"
+    )
+    code, output = run(scratch, "--overlay", "config/bad.yaml")
+    assert code != 0
+    assert "Remedy:" in output and "Traceback" not in output
+    assert "Remedy:" in (scratch.folder / "runs/bad/logs/raw/heart.log").read_text()
+    assert not list((scratch.folder / "runs/bad/results").rglob("*.*"))
+
+
+def test_a_faulty_dataset_does_not_undo_another(scratch: Project) -> None:
+    before = scratch.digests()
+    scratch.set("datasets.heart.raw", {"source": "local", "path": "mine"})
+    (scratch.folder / "mine").mkdir()
+    code, _ = run(scratch)
+    assert code != 0
+    after = scratch.digests()
+    assert all(after[name] == digest for name, digest in before.items() if "mitdb" in name)

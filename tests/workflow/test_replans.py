@@ -1,0 +1,103 @@
+"""What a change replans, in Snakemake and in DVC alike."""
+
+import json
+
+import pytest
+from project import Project
+
+SEED_OF_ALL = {"fetch_raw", "preprocess_dataset", "train_baseline_shard", "gather_baseline", "measure_utility"}
+SEED_OF_ALL |= {"attack_membership", "attack_evasion", "build_report"}
+
+
+def dvc_finds_changed(project: Project) -> set[str]:
+    """Return the DVC stages whose own dependencies or parameters differ from the last run."""
+    return set(json.loads(project.dvc("status", "--json")))
+
+
+def test_nothing_is_planned_after_a_run(scratch: Project) -> None:
+    assert scratch.plan() == []
+    assert dvc_finds_changed(scratch) == set()
+
+
+def test_touched_files_replan_nothing(scratch: Project) -> None:
+    for file in ("medpriv/attacks/membership.py", "medpriv/dataset.py"):
+        (scratch.folder / file).touch()
+    assert scratch.plan() == []
+    assert dvc_finds_changed(scratch) == set()
+
+
+@pytest.mark.parametrize(
+    ("module", "rules", "stages"),
+    [
+        ("medpriv/attacks/membership.py", {"attack_membership"}, {"attacks-heart", "attacks-mitdb"}),
+        ("medpriv/attacks/evasion.py", {"attack_evasion"}, {"attacks-mitdb"}),
+        ("medpriv/measures/utility.py", {"measure_utility"}, {"baselines-heart", "baselines-mitdb"}),
+        ("medpriv/report/page.html", set(), {"report"}),
+    ],
+)
+def test_an_edited_module_replans_its_own_jobs_and_the_report(
+    scratch: Project, module: str, rules: set[str], stages: set[str]
+) -> None:
+    scratch.append(module, "\n")
+    assert scratch.planned_rules() == rules | {"build_report"}
+    assert dvc_finds_changed(scratch) == stages
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "rules", "stages"),
+    [
+        ("attacks.evasion.epsilons_mv", [0.3], {"attack_evasion"}, {"attacks-mitdb"}),
+        ("attacks.membership.bootstraps", 21, {"attack_membership"}, {"attacks-heart", "attacks-mitdb"}),
+        ("measures.calibration_bins", 5, {"measure_utility"}, {"baselines-heart", "baselines-mitdb"}),
+        ("seed", 7, SEED_OF_ALL, None),
+    ],
+)
+def test_a_changed_setting_replans_its_own_jobs_and_the_report(
+    scratch: Project, key: str, value: object, rules: set[str], stages: set[str] | None
+) -> None:
+    scratch.set(key, value)
+    assert scratch.planned_rules() == rules | {"build_report"}
+    if stages is not None:
+        assert dvc_finds_changed(scratch) == stages | {"report"}
+
+
+def test_one_recipe_replans_one_bank(scratch: Project) -> None:
+    scratch.set("datasets.heart.baselines.mlp.epochs", 4)
+    planned = [job for job in scratch.plan() if job.rule != "build_report"]
+    assert {job.rule for job in planned} == {
+        "train_baseline_shard",
+        "gather_baseline",
+        "measure_utility",
+        "attack_membership",
+    }
+    assert all("heart" in job.wildcards and "mlp" in job.wildcards for job in planned)
+    assert dvc_finds_changed(scratch) == {"baselines-heart", "report"}
+
+
+def test_why_says_it_in_words(scratch: Project) -> None:
+    assert "Nothing would run" in scratch.python("-m", "medpriv.workflow.why")
+    scratch.set("datasets.heart.baselines.mlp.epochs", 4)
+    said = scratch.python("-m", "medpriv.workflow.why")
+    assert "the setting epochs changed from 3 to 4" in said
+    scratch.append("medpriv/attacks/membership.py", "\n")
+    said = scratch.python("-m", "medpriv.workflow.why")
+    assert "medpriv/attacks/membership.py changed" in said
+
+
+def test_a_rerun_with_the_same_bytes_leaves_both_tools_clean(scratch: Project) -> None:
+    """An edit that changes no result: its jobs run again, and then nobody has anything left to do."""
+    before = scratch.digests()
+    scratch.append("medpriv/attacks/evasion.py", "\n")
+    scratch.run()
+    assert scratch.digests() == before
+    assert scratch.plan() == []
+    assert dvc_finds_changed(scratch) == set()
+
+
+def test_a_dropped_baseline_leaves_no_stale_files(scratch: Project) -> None:
+    scratch.set("datasets.heart.baselines.mlp", None)
+    scratch.run()
+    left = {path.name for path in (scratch.folder / "results/baselines/heart").iterdir()}
+    assert left == {"baseline-logistic"}
+    assert not (scratch.folder / "results/attacks/heart/baseline-mlp").exists()
+    assert dvc_finds_changed(scratch) == set()

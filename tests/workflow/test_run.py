@@ -1,0 +1,77 @@
+"""One run of the whole pipeline, and what must hold of any two."""
+
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from project import Project, fresh_copy
+
+NO_NETWORK = ("unshare", "--net", "--")
+
+
+@pytest.fixture(scope="session")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A second run in another folder that is no git repository: one core, and no network where that can be arranged."""
+    project = fresh_copy(tmp_path_factory.mktemp("elsewhere") / "another name")
+    project.run("--cores", "1", prefix=NO_NETWORK if may_unshare() else ())
+    return project
+
+
+def may_unshare() -> bool:
+    """Return whether this machine lets us make an empty network namespace."""
+    try:
+        return subprocess.run([*NO_NETWORK, "true"], capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+def test_the_run_ends_in_a_report(finished: Project) -> None:
+    report = finished.folder / "results/report"
+    assert {path.name for path in report.iterdir()} >= {"index.html", "comparison.csv", "costs.csv", "metrics.json"}
+    assert list((report / "figures").glob("*.csv"))
+    assert not list(finished.folder.glob("shards/**/*.*")), "shards must be gone once their bank is gathered"
+
+
+def test_a_second_run_does_nothing_and_is_quick(finished: Project) -> None:
+    before = modification_times(finished.folder / "results")
+    start = time.monotonic()
+    assert "Nothing to be done" in finished.run()
+    assert time.monotonic() - start < 10
+    assert modification_times(finished.folder / "results") == before
+
+
+def modification_times(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+def test_two_runs_in_different_folders_have_the_same_bytes(finished: Project, elsewhere: Project) -> None:
+    assert finished.digests() == elsewhere.digests()
+
+
+def test_a_run_needs_no_network(elsewhere: Project) -> None:
+    if not may_unshare():
+        pytest.skip("this machine does not allow an empty network namespace (unshare --net)")
+    assert (elsewhere.folder / "results/report/index.html").exists()
+
+
+def test_costs_come_from_the_benchmark_files(finished: Project) -> None:
+    costs = (finished.folder / "results/report/costs.csv").read_text()
+    assert "heart" in costs and "mitdb" in costs
+
+
+def test_an_overlay_runs_in_its_own_folder_and_drops_what_it_sets_to_null(scratch: Project) -> None:
+    before = scratch.digests()
+    (scratch.folder / "config/small.yaml").write_text("seed: 2\ndatasets: {mitdb: null}\n")
+    scratch.run("--overlay", "config/small.yaml", "preprocess_datasets")
+    assert {path.name for path in (scratch.folder / "runs/small/results/preprocessed").iterdir()} == {"heart"}
+    assert scratch.digests() == before
+    assert scratch("git", "status", "--porcelain").split() == ["??", "config/small.yaml"]
+
+
+def test_a_relative_path_of_a_local_source_is_meant_from_the_project_folder(scratch: Project) -> None:
+    scratch("cp", "-r", "results/raw/heart", "mine")
+    raw = "{source: local, path: mine}"
+    (scratch.folder / "config/local.yaml").write_text(f"datasets: {{mitdb: null, heart: {{raw: {raw}}}}}\n")
+    scratch.run("--overlay", "config/local.yaml", "fetch_datasets")
+    assert (scratch.folder / "runs/local/results/raw/heart/manifest.json").exists()

@@ -1,0 +1,34 @@
+"""The same run through profiles/slurm on a real one-node Slurm."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+
+import pytest
+from project import ROOT, Project
+
+
+@pytest.fixture(scope="module")
+def cluster() -> None:
+    """A Slurm that answers: one that runs already, or one started here."""
+    if shutil.which("sbatch") is None or shutil.which("slurmctld") is None:
+        pytest.skip("slurmctld and slurm-client are not installed")
+    if os.geteuid() != 0:
+        pytest.skip("only root can start a Slurm")
+    started = subprocess.run([ROOT / "tools/slurm-single-node.sh"], text=True, capture_output=True)
+    assert started.returncode == 0, started.stdout + started.stderr
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_run_on_slurm_has_the_same_bytes(fresh: Callable[[str], Project], finished: Project) -> None:
+    """One small dataset in two shards: every rule but evasion, six jobs deep."""
+    project = fresh("slurm")
+    project.set("datasets.mitdb", None)
+    project.set("datasets.heart.baselines.mlp", None)
+    project.set("datasets.heart.bank.shards", 2)
+    said = project.run("--profile", str(project.folder / "profiles/slurm"))
+    assert "SLURM jobid" in said
+    mine = {name: digest for name, digest in project.digests().items() if "heart" in name}
+    theirs = finished.digests()
+    assert mine and all(theirs[name] == digest for name, digest in mine.items())
