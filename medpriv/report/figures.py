@@ -17,7 +17,7 @@ def draw_figures(cohorts: Mapping[str, Cohort], headlines: Sequence[Headline]) -
     results = [headline.result for headline in headlines]
     figures = [
         draw_tradeoff(headlines),
-        draw_roc(results),
+        draw_roc(cohorts, results),
         draw_exposure(cohorts, results),
         draw_evasion(results),
         draw_beats(cohorts, results),

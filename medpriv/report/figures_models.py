@@ -174,7 +174,8 @@ def _calibration_panel(dataset: str, results: Sequence[Result]) -> Panel:
                 label=result.treatment,
                 **line_style(index),
             )
-        axes.set(xlabel="stated probability", ylabel="share that was right", title=dataset, ylim=(-0.03, 1.03))
+        axes.set(xlabel="stated probability", ylabel="share that was right", title=dataset)
+        axes.set(xlim=(min(float(row["from"]) for row in rows) - 0.02, 1.02), ylim=(-0.03, 1.03))
         drawing.legend_below(axes, len(results))
         title = f"{dataset}: reliability of the stated probabilities on unseen patients"
         counts = [sum(int(row["n"]) for row in result.rows("reliability")) for result in results]

@@ -39,6 +39,11 @@ class Cohort:
         return bool(self.about["credentialed"])
 
     @property
+    def one_record_a_patient(self) -> bool:
+        """True: a record stands for a patient, so figures by record and by patient are the same."""
+        return self.patients == self.records
+
+    @property
     def simulated(self) -> bool:
         """True: no real patient is behind these figures."""
         return self.about["source"] == "simulated"

@@ -21,7 +21,7 @@ from medpriv.report.answer import answer, limits
 from medpriv.report.comparison import LEVELS, Headline, parse_group, select, strongest
 from medpriv.report.costs import Cost, training_cost
 from medpriv.report.drawing import Figure, inline
-from medpriv.report.figures_leakage import SMALL_COUNT
+from medpriv.report.figures_leakage import SMALL_COUNT, group_order
 from medpriv.report.inputs import Cohort, Result
 
 PACKAGES = (
@@ -144,7 +144,7 @@ def _subgroups(cohorts: Mapping[str, Cohort], headlines: Sequence[Headline]) -> 
             pairs = {key: value for key, value in parse_group(item.group).items() if key not in ("level", "epsilon_mv")}
             if pairs and not item.replicate:
                 groups[tuple(pairs.items())] = pairs
-        for _, pairs in sorted(groups.items()):
+        for pairs in groups.values():
             leak = next(filter(None, (_strongest_in(result, level, pairs) for level in LEVELS)), None)
             useful = [item for name in wanted for item in select(result.utility, name, pairs)]
             if leak is None and not useful:
@@ -155,6 +155,7 @@ def _subgroups(cohorts: Mapping[str, Cohort], headlines: Sequence[Headline]) -> 
                 {
                     "dataset": result.dataset,
                     "treatment": result.treatment,
+                    "order": [group_order(pair) for pair in pairs.items()],
                     "group": ", ".join(f"{key} {value}" for key, value in pairs.items()),
                     "utility_name": words.measure_name(useful[0].measure) if useful else "",
                     "utility": value_cell(useful[0] if useful else None),
@@ -164,7 +165,7 @@ def _subgroups(cohorts: Mapping[str, Cohort], headlines: Sequence[Headline]) -> 
                     "leak_n": words.integer(leak.n) if leak else words.MISSING,
                 }
             )
-    return sorted(rows, key=lambda row: (names.index(row["dataset"]), row["group"]))
+    return sorted(rows, key=lambda row: (names.index(row["dataset"]), row["order"]))
 
 
 def _strongest_in(result: Result, level: str, pairs: dict[str, str]) -> Measure | None:
