@@ -32,7 +32,7 @@ class SimulatedMitdb(Section):
     """Records made here in WFDB format, with the publisher's record names."""
 
     records: Annotated[int, Field(ge=4, le=48)] = Field(48, description="records to make (201 and 202 are one patient)")
-    minutes: Annotated[float, Field(ge=0.5, le=30)] = Field(5.0, description="length of each record, minutes")
+    minutes: Annotated[float, Field(ge=0.5, le=30)] = Field(10.0, description="length of each record, minutes")
 
 
 class SimulatedHeart(Section):

@@ -105,8 +105,9 @@ def draw_noise(samples: int, leads: int, rate: float, level: float, rng: np.rand
 def _bursts(time: np.ndarray, per_minute: float, length: float, rng: np.random.Generator) -> np.ndarray:
     """Return float [samples]: bell-shaped bursts of height 1 and about `length` seconds at random moments."""
     envelope = np.zeros(len(time))
-    for _ in range(rng.poisson(per_minute * time[-1] / 60)):
-        envelope = np.maximum(envelope, np.exp(-0.5 * ((time - rng.uniform(0, time[-1])) / (length / 2)) ** 2))
+    for middle in rng.uniform(0, time[-1], rng.poisson(per_minute * time[-1] / 60)):
+        part = slice(*np.searchsorted(time, [middle - 2 * length, middle + 2 * length]))
+        envelope[part] = np.maximum(envelope[part], np.exp(-0.5 * ((time[part] - middle) / (length / 2)) ** 2))
     return envelope
 
 

@@ -184,16 +184,16 @@ def draw_person(usual: str, fibrillation: bool, rng: np.random.Generator) -> Per
     amplitude[1:5] += rng.normal(0, 0.05, (4, 2))
     amplitude[T] *= np.where(rng.random(2) < 0.15, -0.6, 1.0)
     amplitude[P] *= 0.0 if fibrillation else 1.0
-    amplitude[VENTRICULAR] *= np.where(rng.random(2) < 0.4, -1.0, 1.0)
+    amplitude[VENTRICULAR] *= rng.lognormal(-0.1, 0.4, (4, 2)) * np.where(rng.random(2) < 0.4, -1.0, 1.0)
     width = WIDTH * np.concatenate([np.array(factors), np.ones(4)]) * rng.lognormal(0, 0.15, len(WIDTH))
-    width[VENTRICULAR] *= rng.uniform(0.6, 1.15)  # some are narrow, born near the conduction system
+    width[VENTRICULAR] *= rng.uniform(0.4, 1.15)  # some are narrow, born near the conduction system
     return Person(
         amplitude=amplitude,
         centre=CENTRE + CENTRE_SPREAD * rng.standard_normal(len(CENTRE)),
         width=width,
         ectopic_p=float(rng.normal(0.0, 0.6)),
         aberrant=float(rng.exponential(0.15)),
-        early=float(rng.uniform(0.22, 0.42)),
+        early=float(rng.uniform(0.08, 0.42)),
         multiform=float(rng.choice([0.0, 0.0, 0.3])),
         age=int(np.clip(rng.normal(63, 17), 23, 89)),
         sex=str(rng.choice(["F", "M"])),
