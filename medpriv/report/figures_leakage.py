@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SMALL_COUNT = 10  # fewer patients than this are not counted in public for a credentialed dataset
 DOTS = 60  # groups up to this size are drawn patient by patient
+FEW = 5  # a subgroup smaller than this says nothing by itself
 _BINS = 12
 
 
@@ -154,18 +155,30 @@ def exposure_rows(result: Result) -> list[Row]:
 
 
 def exposure_groups(rows: Sequence[Row]) -> dict[tuple[str, str], list[float]]:
-    """Return exposures by (attribute, value), everybody first; a patient counts in one group of each attribute."""
-    groups: dict[tuple[str, str], list[float]] = defaultdict(list)
+    """Return exposures by (attribute, value), everybody first; a patient counts in one group of each attribute.
+
+    Groups of fewer than `FEW` patients are pooled, and an attribute that then leaves one group is left out.
+    """
+    attributes: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
-        for name in parse_group(row["groups"]).items():
-            groups[name].append(float(row["exposure"]))
-    everybody = [float(row["exposure"]) for row in rows]
-    return {("", "all"): sorted(everybody)} | {name: sorted(groups[name]) for name in sorted(groups, key=group_order)}
+        for attribute, value in parse_group(row["groups"]).items():
+            attributes[attribute][value].append(float(row["exposure"]))
+    groups = {("", "all"): sorted(float(row["exposure"]) for row in rows)}
+    for attribute in sorted(attributes):
+        values = attributes[attribute]
+        large = sorted((name for name in values if len(values[name]) >= FEW), key=group_order)
+        pooled = sorted(exposure for name in values if name not in large for exposure in values[name])
+        named = {(attribute, name): sorted(values[name]) for name in large} | (
+            {(attribute, "others"): pooled} if pooled else {}
+        )
+        if len(named) > 1:
+            groups |= named
+    return groups
 
 
-def group_order(name: tuple[str, str]) -> tuple[str, str]:
-    """Return the key that sorts groups by attribute and value, `<45` before `45-54`."""
-    return name[0], name[1].lstrip("<")
+def group_order(value: str) -> tuple[str, str]:
+    """Return the key that sorts the values of an attribute, `<45` before `45-54`."""
+    return value.lstrip("<"), value
 
 
 def chance_deviation(rows: Sequence[Row]) -> float:

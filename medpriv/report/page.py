@@ -21,7 +21,7 @@ from medpriv.report.answer import answer, limits
 from medpriv.report.comparison import LEVELS, Headline, parse_group, select, strongest
 from medpriv.report.costs import Cost, training_cost
 from medpriv.report.drawing import Figure, inline
-from medpriv.report.figures_leakage import SMALL_COUNT, group_order
+from medpriv.report.figures_leakage import FEW, SMALL_COUNT, group_order
 from medpriv.report.inputs import Cohort, Result
 
 PACKAGES = (
@@ -75,6 +75,7 @@ def render_page(
         rows=[_row(headline) for headline in headlines],
         budgets=sorted({parse_group(item.flip.group)["epsilon_mv"] for item in headlines if item.flip}, key=float),
         figures=[_figure(index + 1, figure) for index, figure in enumerate(figures)],
+        few=FEW,
         subgroups=_subgroups({cohort.name: cohort for cohort in cohorts}, headlines),
         membership=_membership(headlines),
         evasion=_evasion(headlines),
@@ -146,16 +147,17 @@ def _subgroups(cohorts: Mapping[str, Cohort], headlines: Sequence[Headline]) -> 
                 groups[tuple(pairs.items())] = pairs
         for pairs in groups.values():
             leak = next(filter(None, (_strongest_in(result, level, pairs) for level in LEVELS)), None)
+            leak = _enough(leak, FEW)
             useful = [item for name in wanted for item in select(result.utility, name, pairs)]
+            if cohorts[result.dataset].credentialed:
+                leak, useful = _enough(leak, SMALL_COUNT), [item for item in useful if _enough(item, SMALL_COUNT)]
             if leak is None and not useful:
                 continue
-            if cohorts[result.dataset].credentialed:
-                leak, useful = _enough(leak), [item for item in useful if _enough(item)]
             rows.append(
                 {
                     "dataset": result.dataset,
                     "treatment": result.treatment,
-                    "order": [group_order(pair) for pair in pairs.items()],
+                    "order": [(attribute, group_order(value)) for attribute, value in pairs.items()],
                     "group": ", ".join(f"{key} {value}" for key, value in pairs.items()),
                     "utility_name": words.measure_name(useful[0].measure) if useful else "",
                     "utility": value_cell(useful[0] if useful else None),
@@ -178,8 +180,8 @@ def _attack_and_level(leak: Measure | None) -> str:
     return f"{words.attack_name(leak.attack)}, per {parse_group(leak.group)['level']}"
 
 
-def _enough(measure: Measure | None) -> Measure | None:
-    return measure if measure is not None and measure.n >= SMALL_COUNT else None
+def _enough(measure: Measure | None, least: int) -> Measure | None:
+    return measure if measure is not None and measure.n >= least else None
 
 
 def _membership(headlines: Sequence[Headline]) -> list[dict]:

@@ -7,7 +7,7 @@ import pytest
 
 from medpriv.measures.table import NAN, Measure
 from medpriv.report.drawing import PALETTE, drawing, inline, line_style, render, slug, whiskers
-from medpriv.report.figures_leakage import chance_deviation, exposure_groups, histogram
+from medpriv.report.figures_leakage import chance_deviation, exposure_groups, group_order, histogram
 
 
 def test_histogram_withholds_small_counts_and_never_a_single_bin() -> None:
@@ -35,17 +35,19 @@ def test_chance_deviation_equals_that_of_all_orders_of_few_models() -> None:
     assert chance_deviation([row]) == pytest.approx(np.std(exposures))
 
 
-def test_patient_counts_in_one_group_of_each_attribute() -> None:
-    rows = [
-        {"groups": "class=V,sex=F", "exposure": "0.7"},
-        {"groups": "class=N,sex=F", "exposure": "0.4"},
-    ]
+def test_patient_counts_in_one_group_of_each_attribute_and_few_are_pooled() -> None:
+    places = ["a"] * 6 + ["b"] * 5 + ["c", "d"]
+    rows = [{"groups": f"sex=F,site={place}", "exposure": f"{0.4 if place == 'a' else 0.7}"} for place in places]
     assert exposure_groups(rows) == {
-        ("", "all"): [0.4, 0.7],
-        ("class", "N"): [0.4],
-        ("class", "V"): [0.7],
-        ("sex", "F"): [0.4, 0.7],
+        ("", "all"): [0.4] * 6 + [0.7] * 7,
+        ("site", "a"): [0.4] * 6,
+        ("site", "b"): [0.7] * 5,
+        ("site", "others"): [0.7] * 2,
     }
+
+
+def test_values_below_a_bound_come_first() -> None:
+    assert sorted(["65+", "<45", "45-54"], key=group_order) == ["<45", "45-54", "65+"]
 
 
 def test_whiskers_are_distances_and_zero_without_interval() -> None:
