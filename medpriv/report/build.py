@@ -4,6 +4,7 @@ This module reads and writes files and decides nothing: `inputs` reads the folde
 figures, `words` puts them into sentences, `figures` draws, `page` fills the template. None of them imports torch.
 """
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -46,6 +47,7 @@ def build_report(
     ]
     costs = read_costs(benchmarks)
     figures = draw_figures(cohorts, headlines)
+    shutil.rmtree(destination / "figures", ignore_errors=True)  # those of an earlier config
     for panel in (panel for figure in figures for panel in figure.panels):
         write_text(destination / "figures" / f"{panel.stem}.svg", panel.svg)
         write_text(destination / "figures" / f"{panel.stem}.csv", panel.table)

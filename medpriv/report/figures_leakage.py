@@ -89,9 +89,10 @@ def draw_roc(cohorts: Mapping[str, Cohort], results: Sequence[Result]) -> Figure
     return Figure(
         "roc",
         "How well each attack tells members from strangers",
-        "Every membership attack on logarithmic axes, because the low false-positive rates matter most: there "
-        "the attacker names a patient and is almost never wrong. The dashed diagonal is guessing. The shaded "
-        "part lies below one in the number of non-members, where the sample resolves nothing.",
+        "Every replicate is attacked in turn, with the others as shadow models, and the curves are means over these "
+        "targets. Logarithmic axes, because the low false-positive rates matter most: there the attacker names a "
+        "patient and is almost never wrong. The dashed diagonal is guessing. The shaded part lies below one in the "
+        "number of non-members, where the sample resolves nothing.",
         tuple(panels),
     )
 

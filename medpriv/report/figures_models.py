@@ -37,9 +37,10 @@ def draw_evasion(results: Sequence[Result]) -> Figure:
     return Figure(
         "evasion",
         "How small a change flips a diagnosis",
-        "Share of correct predictions that one gradient step (FGSM) overturns, by the largest change that it "
-        "may make to any sample, in millivolts. A small square of ECG paper is 0.1 mV. Bars are 95 % "
-        "intervals over patients.",
+        "Share of correct predictions that one gradient step (FGSM) overturns, by the largest change that it may "
+        "make to any sample, in millivolts. A small square of ECG paper is 0.1 mV. As many beats of each class are "
+        "attacked where there are enough, so rare classes weigh more than on a ward. Bars are 95 % intervals over "
+        "patients.",
         tuple(overall + panels),
     )
 
@@ -74,7 +75,7 @@ def _flip_panel(stem: str, title: str, curves: Mapping[str, Sequence[Measure]]) 
         drawing.legend_below(axes, len(curves))
         columns = ("curve", "attack", "epsilon_mv", "value", "lower", "upper", "n")
         spoken = f"{title}: share of correct predictions overturned by the attack"
-        note = f"n = {words.span([int(row['n']) for row in rows])}"
+        note = f"n = {words.span([int(row['n']) for row in rows])} records a replicate that were right before"
         return drawing.render(axes, stem, spoken, csv_text(columns, rows), note)
 
 
@@ -87,7 +88,7 @@ def draw_beats(cohorts: Mapping[str, Cohort], results: Sequence[Result]) -> Figu
         examples: dict[str, list[Row]] = defaultdict(list)
         for row in result.rows("examples"):
             examples[row["example"]].append(row)
-        panels += [_beat_panel(result, rows) for rows in examples.values()]
+        panels += [_beat_panel(result, rows, rank) for rank, rows in enumerate(examples.values(), start=1)]
     return Figure(
         "beats",
         "What the attacked signal looks like",
@@ -97,7 +98,7 @@ def draw_beats(cohorts: Mapping[str, Cohort], results: Sequence[Result]) -> Figu
     )
 
 
-def _beat_panel(result: Result, rows: Sequence[Row]) -> Panel:
+def _beat_panel(result: Result, rows: Sequence[Row], rank: int) -> Panel:
     import numpy as np
 
     seconds, clean, attacked = (
@@ -137,7 +138,7 @@ def _beat_panel(result: Result, rows: Sequence[Row]) -> Panel:
         for spine in axes.spines.values():
             spine.set_visible(False)
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, 0), ncols=3, columnspacing=1.2, borderaxespad=0.4)
-        stem = slug("beat", result.dataset, result.treatment, about["example"])
+        stem = slug("beat", result.dataset, result.treatment, str(rank))
         spoken = f"{result.key}: a beat before and after the attack, {label}"
         return drawing.render(axes, stem, spoken, drawing.rows_csv(rows), "n = 1 beat, an example")
 

@@ -208,25 +208,22 @@ def _membership(headlines: Sequence[Headline]) -> list[dict]:
 
 
 def _evasion(headlines: Sequence[Headline]) -> list[dict]:
-    """Return every other attack's figures over all records, one row a model, attack and budget."""
+    """Return every evasion attack's figures over all records, one row a model, attack and budget (0: no attack)."""
     rows = []
     for headline in headlines:
-        flips = [
-            item
-            for item in headline.result.attacks
-            if item.measure == "flip_rate" and not item.replicate and set(parse_group(item.group)) == {"epsilon_mv"}
-        ]
-        for flip in sorted(flips, key=lambda item: (item.attack, float(parse_group(item.group)["epsilon_mv"]))):
-            group = parse_group(flip.group)
-            left = select(headline.result.attacks, "accuracy_under_attack", group, flip.attack)
+        measures = headline.result.attacks
+        left = [item for item in measures if item.measure == "accuracy_under_attack" and not item.replicate]
+        for kept in (item for item in left if set(parse_group(item.group)) == {"epsilon_mv"}):
+            group = parse_group(kept.group)
+            flips = select(measures, "flip_rate", group, kept.attack)
             rows.append(
                 {
                     "dataset": headline.result.dataset,
                     "treatment": headline.result.treatment,
-                    "attack": words.attack_name(flip.attack),
+                    "attack": words.attack_name(kept.attack),
                     "budget": group["epsilon_mv"],
-                    "cells": [value_cell(flip, share=True), value_cell(left[0] if left else None, share=True)],
-                    "n": words.integer(flip.n),
+                    "cells": [value_cell(flips[0] if flips else None, share=True), value_cell(kept, share=True)],
+                    "n": words.integer(kept.n),
                 }
             )
     return rows
