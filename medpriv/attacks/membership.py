@@ -165,7 +165,10 @@ def measure_attack(
 def measure_subgroup(
     scored: Scored, inside: np.ndarray, group: str, weights: np.ndarray, about: tuple[str, str, str]
 ) -> Measure:
-    """Return the AUC among the units `inside` (bool [U]) alone; NaN if no target has both sides there."""
+    """Return the AUC among the units `inside` (bool [U]) alone.
+
+    NaN unless the targets have, on average, a whole patient or more on either side there.
+    """
     part = Scored(
         scored.attack,
         scored.level,
@@ -174,11 +177,12 @@ def measure_subgroup(
         scored.members[:, inside],
         scored.patient[inside],
     )
-    value = float(_mean(np.array([[auc(*pair)] for pair in zip(part.scores, part.members, strict=True)]))[0])
     n = int((~part.members).sum(axis=1).mean())
-    if np.isnan(value):
+    sides = _patients(part)
+    if min(sides) < 1:
         return Measure(*about, "auc", NAN, n=n, group=group)
-    limits = intervals.auc_interval(value, _draws(part, weights, np.empty(0))[0], *_patients(part))
+    value = float(_mean(np.array([[auc(*pair)] for pair in zip(part.scores, part.members, strict=True)]))[0])
+    limits = intervals.auc_interval(value, _draws(part, weights, np.empty(0))[0], *sides)
     return Measure(*about, "auc", value, *limits, n=n, group=group)
 
 

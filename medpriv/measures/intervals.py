@@ -1,8 +1,10 @@
 """95 % intervals. Patients are the independent units everywhere: they are drawn with replacement, whole, with all
 their records.
 
-The bootstrap speaks of another sample of patients for the same trained replicates. A percentile interval that
-collapses (all draws equal, as at a rate of 0 or 1) says nothing, so a closed form on the number of patients stands in.
+The bootstrap speaks of another sample of patients for the same trained replicates. Draws from a few patients show too
+little of what other patients would bring, and draws that are all equal (a rate of 0 or 1) show nothing. In both cases
+the interval is widened to hold a closed form on the number of patients: Clopper–Pearson for rates, Newcombe for AUCs.
+From 5 to some 10 patients on, percentile intervals are still somewhat too narrow.
 """
 
 from collections.abc import Callable
@@ -11,6 +13,7 @@ import numpy as np
 from scipy.special import betaincinv
 
 LEVEL = 0.95
+FEW = 5  # patients
 Z = 1.959963984540054
 
 
@@ -29,19 +32,27 @@ def percentile_interval(draws: np.ndarray) -> tuple[float, float]:
 
 
 def rate_interval(value: float, draws: np.ndarray, patients: float) -> tuple[float, float]:
-    """Return the percentile interval of a rate, or Clopper–Pearson on the number of patients where it collapses."""
-    lower, upper = percentile_interval(draws)
-    if lower == upper and patients > 0:
-        lower, upper = (float(limit) for limit in clopper_pearson(value * patients, patients))
-    return lower, upper
+    """Return the interval of a rate that rests on so many patients."""
+    drawn = percentile_interval(draws)
+    if patients > 0 and _tells_little(drawn, patients):
+        return _widened(drawn, clopper_pearson(value * patients, patients))
+    return drawn
 
 
 def auc_interval(value: float, draws: np.ndarray, members: float, others: float) -> tuple[float, float]:
-    """Return the percentile interval of an AUC, or Newcombe's on the numbers of patients where it collapses."""
-    lower, upper = percentile_interval(draws)
-    if lower == upper and members > 0 and others > 0:
-        lower, upper = (float(limit) for limit in newcombe(value, members, others))
-    return lower, upper
+    """Return the interval of an AUC that rests on so many patients on either side."""
+    drawn = percentile_interval(draws)
+    if min(members, others) > 0 and _tells_little(drawn, min(members, others)):
+        return _widened(drawn, newcombe(value, members, others))
+    return drawn
+
+
+def _tells_little(drawn: tuple[float, float], patients: float) -> bool:
+    return drawn[0] == drawn[1] or patients < FEW
+
+
+def _widened(drawn: tuple[float, float], limits: tuple[np.ndarray, np.ndarray]) -> tuple[float, float]:
+    return min(drawn[0], float(limits[0])), max(drawn[1], float(limits[1]))
 
 
 def clopper_pearson(successes: np.ndarray | float, n: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:

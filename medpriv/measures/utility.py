@@ -3,8 +3,7 @@
 Every figure is first reduced to counts and sums a patient and replicate; a bootstrap draw of patients is then one
 matrix product. A row over the whole bank is the mean over replicates, and its interval draws test patients and
 replicates together (for the generalisation gap and the training accuracy: training patients too). A row of one
-replicate has the interval over patients alone. Where the draws of a rate collapse (at 0 or 1), Clopper–Pearson on the
-number of patients concerned stands in.
+replicate has the interval over patients alone. `medpriv.measures.intervals` says what happens with few patients.
 
 `n` is the number of records the figure rests on: those of the group, of the class for a sensitivity, those predicted
 as the class for a ppv and the members for a training accuracy (both means over replicates, rounded down). A class
@@ -101,7 +100,7 @@ def measure_utility(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> 
         part = test.among(records)
         held = len(np.unique(part.patient))
         table.add("accuracy", accuracy(part.sums(confusion(part))), len(part.y), group, patients=held)
-        table.add("auroc", auroc(part), len(part.y), group)
+        table.add("auroc", auroc(part), len(part.y), group, patients=held)
     return table.rows, _reliability_rows(bins, replicates, len(dataset.classes))
 
 

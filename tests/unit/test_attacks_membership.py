@@ -341,6 +341,14 @@ def test_every_subgroup_is_reported_with_its_own_n():
     assert sum(halves) in (14, 15)  # each mean over targets is rounded down
 
 
+def test_a_subgroup_of_less_than_one_patient_a_side_has_no_value():
+    dataset = make_dataset()
+    dataset = replace(dataset, groups={"rare": ("yes", *["no"] * 39)})
+    audit = membership.audit(dataset, make_bank(dataset), SETTINGS, seed=1)
+    assert np.isnan(figure(audit, "loss", "auc", "level=patient,rare=yes").value)
+    assert not np.isnan(figure(audit, "loss", "auc", "level=patient,rare=no").value)
+
+
 def test_every_training_patient_has_an_exposure_row():
     audit = audit_of(effect=1.0)
     rows = [row for row in audit.exposure if row["attack"] == "membership-bavaria"]

@@ -63,3 +63,16 @@ def test_a_collapsed_bootstrap_gives_way_to_the_closed_form_on_patients():
         pytest.approx(0.405),
         pytest.approx(0.595),
     )
+
+
+def test_few_patients_widen_the_interval_to_the_closed_form():
+    draws = np.linspace(0.45, 0.55, 101)
+    few, more = (intervals.rate_interval(0.5, draws, patients=patients) for patients in (2, 5))
+    assert few == tuple(float(limit) for limit in intervals.clopper_pearson(1, 2))
+    assert more == intervals.percentile_interval(draws)
+    narrow = intervals.auc_interval(0.5, draws, members=20, others=4)
+    assert narrow == tuple(float(limit) for limit in intervals.newcombe(0.5, 20, 4))
+
+
+def test_a_rate_without_a_value_has_no_interval():
+    assert np.isnan(intervals.rate_interval(float("nan"), np.full(9, np.nan), patients=0)).all()
