@@ -7,5 +7,5 @@ from medpriv.models.network import Network
 
 
 def build(shape: tuple[int, ...], outputs: int, recipe: Mapping[str, object]) -> Network:
-    """Return the network for signals of `shape` (leads, samples); `recipe["width"]` is the stem's channels."""
-    return build_cnn(shape, outputs, recipe, groups=None)
+    """Return the network for signals of `shape` (leads, samples), see `build_cnn`."""
+    return build_cnn(shape, outputs, recipe, by_group=False)

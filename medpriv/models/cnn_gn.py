@@ -5,9 +5,7 @@ from collections.abc import Mapping
 from medpriv.models.convolution import build_cnn
 from medpriv.models.network import Network
 
-GROUPS = 4
-
 
 def build(shape: tuple[int, ...], outputs: int, recipe: Mapping[str, object]) -> Network:
-    """Return the network for signals of `shape` (leads, samples); `recipe["width"]` is the stem's channels."""
-    return build_cnn(shape, outputs, recipe, groups=GROUPS)
+    """Return the network for signals of `shape` (leads, samples), see `build_cnn`."""
+    return build_cnn(shape, outputs, recipe, by_group=True)

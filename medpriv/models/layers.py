@@ -257,30 +257,29 @@ class Convolution:
 
 
 @dataclass(frozen=True)
-class Pool:
-    """Mean over positions: [K, records, positions, channels] to [K, records, channels]."""
+class Flatten:
+    """[K, records, positions, channels] to [K, records, positions * channels]."""
 
     positions: int
+    channels: int
 
     def initial(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Return no parameters."""
         return {}
 
     def products(self) -> int:
-        """Return 0: no multiply-adds worth counting."""
+        """Return 0: nothing is computed."""
         return 0
 
     def forward(self, held: Tensors, x: Tensor, work: Workspace, training: bool) -> Tensor:
-        """Return the means."""
-        return x.mean(2)
+        """Return the flat view."""
+        return x.flatten(2)
 
     def backward(
         self, held: Tensors, gradient: Tensor, work: Workspace, gradients: Tensors | None, need_input: bool
     ) -> Tensor:
-        """Return the input's gradient."""
-        replicates, records, channels = gradient.shape
-        out = work.buffer("pool.gx", replicates, records, self.positions, channels)
-        return out.copy_((gradient / self.positions).unsqueeze(2))
+        """Return the input's gradient, a view."""
+        return gradient.unflatten(2, (self.positions, self.channels))
 
 
 def allocate_stack(shape: Sequence[int]) -> Tensor:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medpriv.models.layers import Convolution, Dense, Pool, Tensors, Workspace
+from medpriv.models.layers import Convolution, Dense, Flatten, Tensors, Workspace
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Network:
         patch: samples a position of the first convolution covers (kernel = stride); None for tables.
     """
 
-    layers: tuple[Dense | Convolution | Pool, ...]
+    layers: tuple[Dense | Convolution | Flatten, ...]
     shape: tuple[int, ...]
     patch: int | None = None
 
@@ -85,15 +85,15 @@ class Network:
 
 
 def _reference(
-    layer: Dense | Convolution | Pool, patch: int | None, parameters: Mapping[str, np.ndarray], replicate: int
+    layer: Dense | Convolution | Flatten, patch: int | None, parameters: Mapping[str, np.ndarray], replicate: int
 ) -> list[torch.nn.Module]:
     """Return torch's own modules for one layer, with the replicate's parameters in them."""
 
     def held(name: str) -> Tensor:
         return torch.from_numpy(np.array(parameters[f"{layer.name}.{name}"][replicate]))
 
-    if isinstance(layer, Pool):
-        return [torch.nn.AdaptiveAvgPool1d(1), torch.nn.Flatten()]
+    if isinstance(layer, Flatten):
+        return [_Transpose(), torch.nn.Flatten()]  # positions first, as in the stack
     if isinstance(layer, Dense):
         dense = torch.nn.Linear(layer.inputs, layer.outputs)
         dense.load_state_dict({"weight": held("weight"), "bias": held("bias")})
@@ -124,3 +124,10 @@ def _reference(
             }
         )
     return [convolution, norm, torch.nn.ReLU()]
+
+
+class _Transpose(torch.nn.Module):
+    """[records, channels, positions] to [records, positions, channels]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.transpose(1, 2)

@@ -9,8 +9,8 @@ from medpriv.bank.reference import predict_one_by_one, record_losses, train_one_
 from medpriv.models.catalogue import build_network
 from medpriv.seeds import generator
 
-RECIPE = {"hidden": [16, 8], "width": 8}
-# model, shape of a record, classes; 61 samples leave a rest in the stem's patches and odd positions in the halvings
+RECIPE = {"hidden": [16, 8], "patch": 4, "channels": [8, 12, 10]}
+# Model, shape of a record, classes. 61 samples leave a rest in the stem's patches and odd positions after it.
 MODELS = [
     ("logistic", (7,), 2),
     ("logistic", (7,), 3),
