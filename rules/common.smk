@@ -1,6 +1,7 @@
 # What the rules share: the checked config, the grid of datasets and treatments, code as an input.
 
 import os
+from importlib import import_module
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -48,6 +49,19 @@ def code_deps(*patterns):
         return [os.path.relpath(file) for file in code_files(ROOT, *named)]
 
     return files
+
+
+def local_files(wildcards):
+    """Return the files that a local source would read, so that a changed one reruns its dataset; else nothing."""
+    section = CONFIG["datasets"][wildcards.dataset]
+    if section["raw"]["source"] != "local":
+        return []
+    path = Path(section["raw"]["path"])
+    try:
+        names = import_module(f"medpriv.sources.{section['format']}").local_files(path)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+    return [(path if path.is_dir() else path.parent) / name for name in names]
 
 
 def per_dataset(pattern, datasets=None):

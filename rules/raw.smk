@@ -25,6 +25,6 @@ rule fetch_raw:
         format=setting("datasets.{dataset}.format"),
         raw=setting("datasets.{dataset}.raw"),
         seed=setting("seed"),
-        scratch="shards/raw/{dataset}",
+        scratch="shards/raw",
     script:
         "../scripts/fetch_raw.py"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from medpriv.attacks.evasion import audit
+from medpriv.attacks.evasion import EXAMPLE_COLUMNS, audit
 from medpriv.bank.store import Bank
 from medpriv.dataset import Dataset
 from medpriv.files import write_csv
@@ -16,4 +16,4 @@ with job(snakemake) as params:
     )
     found = audit(dataset, bank, params.evasion, params.seed)
     write_measures(snakemake.output.measures, found.measures)
-    write_csv(snakemake.output.examples, list(found.examples[0]), found.examples)
+    write_csv(snakemake.output.examples, EXAMPLE_COLUMNS, found.examples)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from medpriv.attacks.membership import audit
+from medpriv.attacks.membership import EXPOSURE_COLUMNS, ROC_COLUMNS, audit
 from medpriv.bank.store import Bank
 from medpriv.dataset import Dataset
 from medpriv.files import write_csv
@@ -16,5 +16,5 @@ with job(snakemake) as params:
     )
     found = audit(dataset, bank, params.membership, params.seed)
     write_measures(snakemake.output.measures, found.measures)
-    write_csv(snakemake.output.roc, list(found.roc[0]), found.roc)
-    write_csv(snakemake.output.exposure, list(found.exposure[0]), found.exposure)
+    write_csv(snakemake.output.roc, ROC_COLUMNS, found.roc)
+    write_csv(snakemake.output.exposure, EXPOSURE_COLUMNS, found.exposure)

@@ -6,7 +6,7 @@ from medpriv.bank.store import Bank
 from medpriv.dataset import Dataset
 from medpriv.files import write_csv
 from medpriv.measures.table import write_measures
-from medpriv.measures.utility import measure_utility
+from medpriv.measures.utility import RELIABILITY_COLUMNS, measure_utility
 from medpriv.workflow.job import job
 
 with job(snakemake) as params:
@@ -16,4 +16,4 @@ with job(snakemake) as params:
     )
     measures, reliability = measure_utility(dataset, bank, params.measures, params.seed)
     write_measures(snakemake.output.utility, measures)
-    write_csv(snakemake.output.reliability, list(reliability[0]), reliability)
+    write_csv(snakemake.output.reliability, RELIABILITY_COLUMNS, reliability)

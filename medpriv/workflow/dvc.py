@@ -98,10 +98,11 @@ def _stage(name: str, jobs: list[Job], keys: Mapping[str, list[str]], config: Ma
     """Return one DVC stage."""
     dataset = name.partition("-")[2]
     inputs = {path for job in jobs for path in job.inputs if stage_of(path) != name}
+    local = (config["datasets"] or {}).get(dataset, {}).get("raw", {}).get("path")
     wanted = {key.replace("{dataset}", dataset) for job in jobs for key in keys[job.rule]}
     stage = {
         "cmd": f"make --no-print-directory report TARGET={name}",
-        "deps": sorted({_folder(path) if stage_of(path) else path for path in inputs}),
+        "deps": sorted({_dependency(path, local) for path in inputs}),
         "params": [{"config.yaml": sorted({found for key in wanted for found in _present(key, config)})}],
     }
     if name == REPORT:
@@ -112,9 +113,11 @@ def _stage(name: str, jobs: list[Job], keys: Mapping[str, list[str]], config: Ma
     return stage
 
 
-def _folder(path: str) -> str:
-    """Return the stage's folder that a result lies in."""
-    return "/".join(path.split("/")[:3])
+def _dependency(path: str, local: str | None) -> str:
+    """Return what a stage depends on: of a result its stage's folder, of a local source's file the source's path."""
+    if stage_of(path):
+        return "/".join(path.split("/")[:3])
+    return local if local and Path(path).is_relative_to(local) else path
 
 
 def _in_git(path: str) -> dict[str, bool]:

@@ -22,15 +22,16 @@ def prepared(arguments: list[str]) -> tuple[list[str], Path]:
     parser = argparse.ArgumentParser(description="Run the workflow.", allow_abbrev=False)
     parser.add_argument("--overlay", type=Path, help="config laid over config.yaml; the run gets its own folder")
     options, rest = parser.parse_known_args(arguments)
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    overlay: list[str] = []
     folder = ROOT
     if options.overlay and options.overlay.resolve() != ROOT / "config.yaml":
         if not options.overlay.is_file():
             sys.exit(f"{options.overlay}: no such file. Remedy: name one of config/*.yaml, or write an overlay there")
         folder = ROOT / "runs" / options.overlay.stem
-        command += ["--configfile", str(options.overlay.resolve())]
+        overlay = ["--configfile", str(options.overlay.resolve())]
     folder.mkdir(parents=True, exist_ok=True)
-    return [*command, *rest], folder
+    command = [sys.executable, "-m", "snakemake", *overlay, "--snakefile", str(ROOT / "Snakefile"), *rest]
+    return command, folder
 
 
 def main(arguments: list[str]) -> None:

@@ -21,7 +21,7 @@ def effective_config(content: Mapping[str, Any], file: str, root: Path) -> dict[
     present = {name: section for name, section in (content.get("datasets") or {}).items() if section is not None}
     config = check_config({**content, "datasets": present}, file)
     for section in config["datasets"].values():
-        if section["raw"]["path"]:
+        if section["raw"].get("path"):
             section["raw"]["path"] = os.path.relpath(root / section["raw"]["path"])
     return config
 
