@@ -127,7 +127,13 @@ def _figure(place: int, figure: Figure) -> dict:
         }
         for panel in figure.panels
     ]
-    return {"place": place, "anchor": figure.anchor, "title": figure.title, "caption": figure.caption, "panels": panels}
+    return {
+        "place": place,
+        "anchor": figure.anchor,
+        "title": figure.title,
+        "caption": figure.caption.replace(" %", "\u00a0%"),
+        "panels": panels,
+    }
 
 
 def _data_uri(table: str) -> str:
