@@ -29,6 +29,7 @@ SETTINGS = {
     "sampling_rate": 120.0,
     "leads": 2,
     "beats_per_patient": 150,
+    "test_beats_per_patient": None,
     "split": "random",
     "test_fraction": 0.3,
 }

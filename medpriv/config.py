@@ -91,7 +91,10 @@ class PreprocessMitdb(Section):
     )
     leads: Annotated[int, Field(ge=1, le=12)] = Field(2, description="leads used: MLII first, then as stored")
     beats_per_patient: Count | None = Field(
-        150, description="most beats kept a patient, shared evenly by the classes present; empty: all of them"
+        150, description="most beats kept of a training patient, shared evenly by the classes present; empty: all"
+    )
+    test_beats_per_patient: Count | None = Field(
+        None, description="most beats kept of a test patient, drawn at random, so classes keep their shares; empty: all"
     )
     split: Literal["random", "dechazal"] = Field(
         "random",

@@ -14,7 +14,7 @@ import numpy as np
 
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
-from medpriv.files import read_json, sha256
+from medpriv.files import sha256
 from medpriv.seeds import generator
 from medpriv.sources.beats import (
     AAMI,
@@ -28,6 +28,7 @@ from medpriv.sources.beats import (
     resampling,
     split_patients,
 )
+from medpriv.sources.manifest import verify_raw
 from medpriv.sources.wfdb_records import ANNOTATOR, Record, read_patients, read_record, record_files, record_names
 
 LICENCE = "Open Data Commons Attribution License v1.0 (ODC-By 1.0)"
@@ -73,29 +74,28 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     Args:
         name: the dataset's name in the config.
         folder: raw files with their `manifest.json`.
-        settings: the `preprocess` section: before_s, after_s, sampling_rate, leads, beats_per_patient, split,
-            test_fraction.
+        settings: the `preprocess` section: before_s, after_s, sampling_rate, leads, beats_per_patient,
+            test_beats_per_patient, split, test_fraction.
         seed: root seed.
 
     Raises:
         InputError: a file is damaged or missing, an annotation is unknown, a class cannot be trained.
     """
-    manifest = read_json(folder / "manifest.json")
+    manifest = verify_raw(folder)
     names = record_names(folder)
     people = _patients_of(folder, names)
     beats = _read_beats(folder, names, settings)
     owners = [people[record] for record in beats.names]
     patients = sorted({owners[record] for record in np.unique(beats.record)})
     patient = np.array([patients.index(owner) if owner in patients else -1 for owner in owners])[beats.record]
-    kept = cap_beats(beats.y, patient, settings["beats_per_patient"], generator(seed, name, "beats"))
-    x, y, record, patient = beats.x[kept], beats.y[kept], beats.record[kept], patient[kept]
-
     counts = np.zeros((len(patients), len(CLASSES)), np.int64)
-    np.add.at(counts, (patient, y), 1)
+    np.add.at(counts, (patient, beats.y), 1)
     if settings["split"] == "random":
         split = _split_at_random(counts, settings["test_fraction"], folder, generator(seed, name, "split"))
     else:
         split = _split_as_dechazal(beats.names, people, patients, folder)
+    kept = _keep(beats.y, patient, split, settings, generator(seed, name, "beats"))
+    x, y, record, patient = beats.x[kept], beats.y[kept], beats.record[kept], patient[kept]
     present = _present_classes(folder, counts, split)
     training = x[(split == TRAIN)[patient]]
     places = [about["site"] for about in beats.about]
@@ -216,6 +216,18 @@ def _age_band(age: str | None) -> str:
     if age is None or int(age) < 0:
         return "unknown"
     return next((band for limit, band in ((50, "under 50"), (65, "50-64"), (80, "65-79")) if int(age) < limit), "80+")
+
+
+def _keep(
+    y: np.ndarray, patient: np.ndarray, split: np.ndarray, settings: dict, rng: np.random.Generator
+) -> np.ndarray:
+    """Return the indices of the beats to keep, sorted: rare classes favoured in training, never in the test."""
+    training = np.flatnonzero(split[patient] == TRAIN)
+    test = np.flatnonzero(split[patient] == TEST)
+    learnt = cap_beats(y[training], patient[training], settings["beats_per_patient"], rng)
+    # One label for all: their own classes keep their natural shares, which accuracy and PPV depend on.
+    judged = cap_beats(np.zeros(len(test), np.int64), patient[test], settings["test_beats_per_patient"], rng)
+    return np.sort(np.concatenate([training[learnt], test[judged]]))
 
 
 def _split_at_random(counts: np.ndarray, test_fraction: float, folder: Path, rng: np.random.Generator) -> np.ndarray:

@@ -23,6 +23,7 @@ SETTINGS = {
     "sampling_rate": 120.0,
     "leads": 2,
     "beats_per_patient": None,
+    "test_beats_per_patient": None,
     "split": "random",
     "test_fraction": 0.3,
 }
@@ -185,6 +186,33 @@ def test_same_seed_same_dataset_and_another_seed_another_split(simulated, tmp_pa
     one, two, three = ((tmp_path / name / "dataset.safetensors").read_bytes() for name in ("one", "two", "three"))
     assert one == two != three
     assert (tmp_path / "one/dataset.json").read_bytes() == (tmp_path / "two/dataset.json").read_bytes()
+
+
+def test_caps_favour_rare_classes_in_training_and_leave_the_test_its_natural_shares(simulated):
+    whole = parse("mitdb", simulated, SETTINGS, 1)
+    capped = parse("mitdb", simulated, SETTINGS | {"beats_per_patient": 20, "test_beats_per_patient": 30}, 1)
+    assert np.array_equal(whole.split, capped.split)
+    train, test = capped.rows(TRAIN), capped.rows(TEST)
+    assert np.bincount(capped.patient[train]).max() == 20 and np.bincount(capped.patient[test]).max() == 30
+    ectopic = {
+        name: (part.y[part.rows(split)] != 0).mean()
+        for name, part, split in (
+            ("whole train", whole, TRAIN),
+            ("train", capped, TRAIN),
+            ("whole test", whole, TEST),
+            ("test", capped, TEST),
+        )
+    }
+    assert ectopic["train"] > 1.5 * ectopic["whole train"]
+    assert abs(ectopic["test"] - ectopic["whole test"]) < 0.08
+
+
+def test_an_altered_raw_file_is_refused_before_it_is_parsed(raw):
+    manifest = json.loads((raw / "manifest.json").read_text())
+    manifest["files"] = {"RECORDS": {"bytes": 1, "sha256": "0" * 64}}
+    (raw / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match="RECORDS: too long"):
+        parse("mitdb", raw, SETTINGS, 1)
 
 
 def test_paced_records_and_q_beats_are_left_out_and_counted(own):
