@@ -47,8 +47,8 @@ PALETTE = {
 }
 COLOURS = {name: colour for colour, name in PALETTE.items()}
 SERIES = [name for name in COLOURS if name.startswith("series-")]
-DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5)))
-MARKERS = "osD^vPX*"
+_DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5)))
+_MARKERS = "osD^vPX*"
 
 _STYLE = {
     "svg.fonttype": "none",
@@ -172,7 +172,7 @@ def rows_csv(rows: Sequence[Mapping[str, object]]) -> str:
 
 def line_style(index: int) -> dict[str, Any]:
     """Return colour and dash of the index-th series; colour and dash repeat together only after 32."""
-    return {"color": COLOURS[SERIES[index % 8]], "linestyle": DASHES[(index + index // 8) % 4]}
+    return {"color": COLOURS[SERIES[index % 8]], "linestyle": _DASHES[(index + index // 8) % 4]}
 
 
 def legend_below(axes: "Axes", entries: int) -> None:
@@ -197,6 +197,11 @@ def whiskers(measures: Sequence[Measure]) -> list[list[float]]:
 def figures_of(measure: Measure) -> dict[str, object]:
     """Return the figures of a measure as cells of a panel's table."""
     return {"value": measure.value, "lower": measure.lower, "upper": measure.upper, "n": measure.n}
+
+
+def mark(index: int) -> str:
+    """Return the marker of the index-th series; colour and marker repeat together only after 64."""
+    return _MARKERS[(index + index // 8) % 8]
 
 
 def slug(*parts: str) -> str:

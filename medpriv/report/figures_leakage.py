@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from medpriv.report import drawing, words
 from medpriv.report.comparison import LEVELS, Headline, parse_group
-from medpriv.report.drawing import COLOURS, MARKERS, Figure, Panel, csv_text, line_style, slug
+from medpriv.report.drawing import COLOURS, Figure, Panel, csv_text, line_style, mark, slug
 from medpriv.report.inputs import Cohort, Result, Row
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def draw_tradeoff(headlines: Sequence[Headline]) -> Figure:
 def _tradeoff_panel(dataset: str, headlines: Sequence[Headline]) -> Panel:
     rows = []
     name = words.measure_name(headlines[0].utility.measure)
-    with drawing.drawing(300) as axes:
+    with drawing.drawing(270, legend=len(headlines)) as axes:
         axes.axhline(0.5, color=COLOURS["muted"], linestyle=(0, (4, 3)), linewidth=1)
         for index, headline in enumerate(headlines):
             utility, leak = headline.utility, headline.auc["patient"]
@@ -53,7 +53,7 @@ def _tradeoff_panel(dataset: str, headlines: Sequence[Headline]) -> Panel:
                 leak.value,
                 xerr=drawing.whiskers([utility]),
                 yerr=drawing.whiskers([leak]),
-                marker=MARKERS[index % len(MARKERS)],
+                marker=mark(index),
                 color=line_style(index)["color"],
                 linewidth=1.2,
                 markersize=7,
@@ -66,9 +66,9 @@ def _tradeoff_panel(dataset: str, headlines: Sequence[Headline]) -> Panel:
                 for figure, item in (("utility", utility), ("membership_auc_patient", leak))
             ]
         low, high = axes.get_ylim()
-        axes.set_ylim(min(low, 0.45), max(high, 0.62) + 0.07 * ((len(headlines) + 1) // 2))
+        axes.set_ylim(min(low, 0.45), max(high, 0.62))
         axes.set(xlabel=f"{name} on unseen patients", ylabel="patient-level AUC of the attacker", title=dataset)
-        axes.legend(loc="upper right", ncols=2 if len(headlines) > 3 else 1)
+        drawing.legend_below(axes, len(headlines))
         columns = ("treatment", "figure", "attack", "value", "lower", "upper", "n")
         title = f"{dataset}: {name} on unseen patients against patient-level AUC of the strongest membership attack"
         note = f"n = {words.span([item.utility.n for item in headlines])} for utility, "

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from medpriv.measures.table import Measure
 from medpriv.report import drawing, words
 from medpriv.report.comparison import parse_group
-from medpriv.report.drawing import COLOURS, MARKERS, Figure, Panel, csv_text, line_style, slug
+from medpriv.report.drawing import COLOURS, Figure, Panel, csv_text, line_style, mark, slug
 from medpriv.report.inputs import Cohort, Result, Row
 
 
@@ -56,7 +56,7 @@ def _flip_panel(stem: str, title: str, curves: Mapping[str, Sequence[Measure]]) 
                 [budget * nudge for budget in budgets],
                 [item.value for item in ordered],
                 yerr=drawing.whiskers(ordered),
-                marker=MARKERS[index % len(MARKERS)],
+                marker=mark(index),
                 markersize=5,
                 elinewidth=1,
                 label=label,
@@ -169,7 +169,7 @@ def _calibration_panel(dataset: str, results: Sequence[Result]) -> Panel:
                 [float(row["confidence"]) for row in filled],
                 [item.value for item in bins],
                 yerr=drawing.whiskers(bins),
-                marker=MARKERS[index % len(MARKERS)],
+                marker=mark(index),
                 markersize=4.5,
                 elinewidth=1,
                 label=result.treatment,

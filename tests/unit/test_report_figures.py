@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from medpriv.measures.table import NAN, Measure
-from medpriv.report.drawing import PALETTE, drawing, inline, line_style, render, slug, whiskers
+from medpriv.report.drawing import PALETTE, drawing, inline, line_style, mark, render, slug, whiskers
 from medpriv.report.figures_leakage import chance_deviation, exposure_groups, group_order, histogram
 
 
@@ -55,9 +55,9 @@ def test_whiskers_are_distances_and_zero_without_interval() -> None:
     assert whiskers(measures) == [[0.25, 0.0], [0.5, 0.0]]
 
 
-def test_colour_and_dash_repeat_together_only_after_32_series() -> None:
-    styles = {str(sorted(line_style(index).items())) for index in range(32)}
-    assert len(styles) == 32
+def test_series_differ_by_colour_and_dash_or_mark() -> None:
+    assert len({str(sorted(line_style(index).items())) for index in range(32)}) == 32
+    assert len({(line_style(index)["color"], mark(index)) for index in range(64)}) == 64
 
 
 def test_drawing_is_the_same_bytes_whatever_was_drawn_before() -> None:
