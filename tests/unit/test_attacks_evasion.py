@@ -164,9 +164,10 @@ def test_a_credentialed_dataset_gives_no_examples():
 def make_bank(dataset: Dataset):
     """Return an untrained bank of small CNNs."""
     from medpriv.bank.store import Bank, draw_members
+    from medpriv.config import CnnRecipe
     from medpriv.models.catalogue import build_network
 
-    recipe = {"width": 4}
+    recipe = CnnRecipe(width=4).model_dump()
     network = build_network("cnn", dataset.x.shape[1:], len(dataset.classes), recipe)
     drawn = [network.initial(np.random.default_rng(seed)) for seed in range(10)]
     parameters = {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
