@@ -1,7 +1,7 @@
 """The report stage: read every stage's tables, write the comparison as a page, tables and figures.
 
 This module reads and writes files and decides nothing: `inputs` reads the folders, `comparison` chooses the headline
-figures, `words` puts them into sentences, `figures` draws, `page` fills the template. None of them imports torch.
+figures, `answer` puts them into sentences, `figures` draws, `page` fills the template. None of them imports torch.
 """
 
 import shutil

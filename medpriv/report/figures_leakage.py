@@ -83,7 +83,7 @@ def draw_roc(cohorts: Mapping[str, Cohort], results: Sequence[Result]) -> Figure
         _roc_panel(result, level, attacks)
         for level in LEVELS
         for result in results
-        if any(row["level"] == level for row in result.rows("roc"))
+        if any(row["level"] == level and row["tpr"] for row in result.rows("roc"))
         and not (level == "record" and cohorts[result.dataset].one_record_a_patient)
     ]
     return Figure(

@@ -1,0 +1,145 @@
+"""The rows of the page's tables: figures as text, with what stands below them and what they are sorted by."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from medpriv.measures.table import Measure
+from medpriv.report import words
+from medpriv.report.comparison import LEVELS, Headline, parse_group, select, strongest
+from medpriv.report.figures_leakage import FEW, SMALL_COUNT, group_order
+from medpriv.report.inputs import Cohort, Result
+
+UNRESOLVABLE = "unresolvable"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One figure of a table: its text, what stands below it in small type, and the number to sort by."""
+
+    text: str
+    details: tuple[str, ...] = ()
+    order: str = ""
+
+
+def value_cell(measure: Measure | None, *, share: bool = False, attack: bool = False) -> Cell:
+    """Return a measure as a cell: value, interval, and the attack behind it where that was a choice."""
+    if measure is None:
+        return Cell(words.MISSING)
+    if math.isnan(measure.value):
+        return Cell(UNRESOLVABLE, (f"n = {words.integer(measure.n)}",))
+    show = words.percent if share else words.number
+    details = (words.interval(measure, share=share), words.attack_name(measure.attack) if attack else "")
+    return Cell(show(measure.value), tuple(text for text in details if text), f"{measure.value:.6g}")
+
+
+def comparison_row(headline: Headline) -> dict:
+    """Return one model's row of the comparison."""
+    result = headline.result
+    return {
+        "dataset": result.dataset,
+        "treatment": result.treatment,
+        "family": words.family_of(result.treatment),
+        "key": result.key,
+        "utility_name": words.measure_name(headline.utility.measure) if headline.utility else "",
+        "utility": value_cell(headline.utility),
+        "gap": value_cell(headline.gap),
+        "auc": [value_cell(headline.auc[level], attack=True) for level in LEVELS],
+        "tpr": [value_cell(headline.tpr[level], share=True, attack=True) for level in LEVELS],
+        "flip": value_cell(headline.flip, share=True),
+    }
+
+
+def subgroup_rows(cohorts: Mapping[str, Cohort], headlines: Sequence[Headline]) -> list[dict]:
+    """Return utility and leakage of every subgroup; no small group of a credentialed dataset."""
+    rows, names = [], list(cohorts)
+    for headline in headlines:
+        result = headline.result
+        wanted = ("sensitivity", headline.utility.measure if headline.utility else "", "accuracy")
+        groups = {}
+        for item in (*result.utility, *result.attacks):
+            pairs = {key: value for key, value in parse_group(item.group).items() if key not in ("level", "epsilon_mv")}
+            if pairs and not item.replicate:
+                groups[tuple(pairs.items())] = pairs
+        for pairs in groups.values():
+            leak = next(filter(None, (_strongest_in(result, level, pairs) for level in LEVELS)), None)
+            leak = _enough(leak, FEW)
+            useful = [item for name in wanted for item in select(result.utility, name, pairs)]
+            if cohorts[result.dataset].credentialed:
+                leak, useful = _enough(leak, SMALL_COUNT), [item for item in useful if _enough(item, SMALL_COUNT)]
+            if leak is None and not useful:
+                continue
+            rows.append(
+                {
+                    "dataset": result.dataset,
+                    "treatment": result.treatment,
+                    "order": [(attribute, group_order(value)) for attribute, value in pairs.items()],
+                    "group": ", ".join(f"{key} {value}" for key, value in pairs.items()),
+                    "utility_name": words.measure_name(useful[0].measure) if useful else "",
+                    "utility": value_cell(useful[0] if useful else None),
+                    "utility_n": words.integer(useful[0].n) if useful else words.MISSING,
+                    "leak": value_cell(leak),
+                    "level": _attack_and_level(leak),
+                    "leak_n": words.integer(leak.n) if leak else words.MISSING,
+                }
+            )
+    return sorted(rows, key=lambda row: (names.index(row["dataset"]), row["order"]))
+
+
+def _strongest_in(result: Result, level: str, pairs: dict[str, str]) -> Measure | None:
+    return strongest(select(result.attacks, "auc", {"level": level, **pairs}, "membership-"))
+
+
+def _attack_and_level(leak: Measure | None) -> str:
+    if leak is None or not leak.attack:
+        return ""
+    return f"{words.attack_name(leak.attack)}, per {parse_group(leak.group)['level']}"
+
+
+def _enough(measure: Measure | None, least: int) -> Measure | None:
+    return measure if measure is not None and measure.n >= least else None
+
+
+def membership_rows(headlines: Sequence[Headline]) -> list[dict]:
+    """Return every membership attack on every model, at both levels."""
+    rows = []
+    for headline in headlines:
+        measures = headline.result.attacks
+        for attack in dict.fromkeys(item.attack for item in measures if item.attack.startswith("membership-")):
+            own = [item for item in measures if item.attack == attack]
+            cells = []
+            for level in LEVELS:
+                for name in ("auc", "balanced_accuracy", "tpr_at_fpr_0.01", "tpr_at_fpr_0.001"):
+                    found = select(own, name, {"level": level})
+                    cells.append(value_cell(found[0] if found else None, share=name.startswith("tpr")))
+            rows.append(
+                {
+                    "dataset": headline.result.dataset,
+                    "treatment": headline.result.treatment,
+                    "attack": words.attack_name(attack),
+                    "cells": cells,
+                }
+            )
+    return rows
+
+
+def evasion_rows(headlines: Sequence[Headline]) -> list[dict]:
+    """Return every evasion attack's figures over all records, one row a model, attack and budget (0: no attack)."""
+    rows = []
+    for headline in headlines:
+        measures = headline.result.attacks
+        left = [item for item in measures if item.measure == "accuracy_under_attack" and not item.replicate]
+        for kept in (item for item in left if set(parse_group(item.group)) == {"epsilon_mv"}):
+            group = parse_group(kept.group)
+            flips = select(measures, "flip_rate", group, kept.attack)
+            rows.append(
+                {
+                    "dataset": headline.result.dataset,
+                    "treatment": headline.result.treatment,
+                    "attack": words.attack_name(kept.attack),
+                    "budget": group["epsilon_mv"],
+                    "cells": [value_cell(flips[0] if flips else None, share=True), value_cell(kept, share=True)],
+                    "n": words.integer(kept.n),
+                }
+            )
+    return rows
