@@ -101,7 +101,7 @@ def _stage(name: str, jobs: list[Job], keys: Mapping[str, list[str]], config: Ma
     local = (config["datasets"] or {}).get(dataset, {}).get("raw", {}).get("path")
     wanted = {key.replace("{dataset}", dataset) for job in jobs for key in keys[job.rule]}
     stage = {
-        "cmd": f"make --no-print-directory report TARGET={name}",
+        "cmd": "make --no-print-directory report" + (f" TARGET={name}" if name != REPORT else ""),
         "deps": sorted({_dependency(path, local) for path in inputs}),
         "params": [{"config.yaml": sorted({found for key in wanted for found in _present(key, config)})}],
     }
