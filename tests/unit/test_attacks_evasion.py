@@ -167,7 +167,7 @@ def make_bank(dataset: Dataset):
     from medpriv.config import CnnRecipe
     from medpriv.models.catalogue import build_network
 
-    recipe = CnnRecipe(width=4).model_dump()
+    recipe = CnnRecipe(channels=[4, 8]).model_dump()
     network = build_network("cnn", dataset.x.shape[1:], len(dataset.classes), recipe)
     drawn = [network.initial(np.random.default_rng(seed)) for seed in range(10)]
     parameters = {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
