@@ -227,13 +227,17 @@ def _exposure_histogram(result: Result, rows: Sequence[Row]) -> Panel:
                 axes.bar(height=SMALL_COUNT, color=COLOURS["paper"], edgecolor=COLOURS["muted"], hatch="////", **shape)
             else:
                 axes.bar(height=bar["patients"], color=COLOURS["series-1"], edgecolor=COLOURS["paper"], **shape)
-        axes.set(xlabel="exposure (hatched: count withheld)", ylabel="patients", title=result.key, xlim=(0, 1))
+        axes.set(xlabel="exposure", ylabel="patients", title=result.key, xlim=(0, 1))
         stem, title = (
             slug("exposure", result.dataset, result.treatment),
             f"{result.key}: exposure, small counts withheld",
         )
         table = csv_text(("lower", "upper", "patients"), bars)
-        note = f"{words.attack_name(rows[0]['attack'])}; counts that single a patient out are withheld"
+        note = (
+            f"{words.attack_name(rows[0]['attack'])}, K = {result.replicates}, n = "
+            f"{words.plural(len(rows), 'training patient')}. Hatched: count withheld, because it is below {SMALL_COUNT} "
+            "or would give one that is away"
+        )
         return drawing.render(axes, stem, title, table, note)
 
 
