@@ -235,8 +235,8 @@ def _exposure_histogram(result: Result, rows: Sequence[Row]) -> Panel:
         table = csv_text(("lower", "upper", "patients"), bars)
         note = (
             f"{words.attack_name(rows[0]['attack'])}, K = {result.replicates}, n = "
-            f"{words.plural(len(rows), 'training patient')}. Hatched: count withheld, because it is below {SMALL_COUNT} "
-            "or would give one that is away"
+            f"{words.plural(len(rows), 'training patient')}. Hatched: count withheld, being below "
+            f"{SMALL_COUNT} or giving away one that is"
         )
         return drawing.render(axes, stem, title, table, note)
 
