@@ -1,24 +1,23 @@
 # What the rules share: the checked config, the grid of datasets and treatments, code as an input.
 
 import os
-from importlib import import_module
+import sys
 from pathlib import Path
-
-from snakemake.exceptions import WorkflowError
 
 from medpriv.errors import InputError
 from medpriv.workflow.code import code_files
 from medpriv.workflow.dvc import version_results
 from medpriv.workflow.environment import fix_environment
-from medpriv.workflow.settings import effective_config, setting_of
+from medpriv.workflow.settings import effective_config, local_files, setting_of
 
 ROOT = Path(workflow.basedir)
 fix_environment(ROOT)
 
 try:
-    CONFIG = effective_config(config, ", ".join(os.path.relpath(file) for file in workflow.configfiles), ROOT)
+    CONFIG = effective_config(config, " over ".join(os.path.relpath(file, ROOT) for file in workflow.configfiles), ROOT)
+    LOCAL_FILES = local_files(CONFIG)
 except InputError as error:
-    raise WorkflowError(str(error)) from None
+    sys.exit(str(error))
 
 DATASETS = list(CONFIG["datasets"])
 MODELS = {
@@ -49,19 +48,6 @@ def code_deps(*patterns):
         return [os.path.relpath(file) for file in code_files(ROOT, *named)]
 
     return files
-
-
-def local_files(wildcards):
-    """Return the files that a local source would read, so that a changed one reruns its dataset; else nothing."""
-    section = CONFIG["datasets"][wildcards.dataset]
-    if section["raw"]["source"] != "local":
-        return []
-    path = Path(section["raw"]["path"])
-    try:
-        names = import_module(f"medpriv.sources.{section['format']}").local_files(path)
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
-    return [(path if path.is_dir() else path.parent) / name for name in names]
 
 
 def per_dataset(pattern, datasets=None):

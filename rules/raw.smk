@@ -4,11 +4,8 @@
 rule fetch_raw:
     """Bring one dataset's files into the publisher's layout."""
     input:
-        code=code_deps(
-            "scripts/fetch_raw.py",
-            "medpriv/sources/{format}.py",
-            "medpriv/simulate/{format}.py",
-        ),
+        code=code_deps("scripts/fetch_raw.py", "medpriv/*/{format}[._]*"),
+        files=lambda wildcards: LOCAL_FILES[wildcards.dataset],
     output:
         manifest="results/raw/{dataset}/manifest.json",
     log:

@@ -30,6 +30,11 @@ from medpriv.workflow.plan import Job, dry_run, snakemake
 ROOT = Path(__file__).resolve().parents[2]
 HEADER = "# Generated from the rules by `python -m medpriv.workflow.dvc generate`; do not edit by hand.\n"
 REPORT = "report"
+# Tables that `dvc plots` draws, one plot a dataset: file name -> x, y, template.
+PLOTS = {
+    "reliability.csv": ("confidence", "accuracy", "linear"),
+    "roc.csv": ("fpr", "tpr", "scatter"),
+}
 
 
 def stage_of(path: str) -> str:
@@ -90,6 +95,7 @@ def mirror(jobs: Iterable[Job], keys: Mapping[str, list[str]], config: Mapping[s
     content = {
         "stages": {name: _stage(name, stages[name], keys, config) for name in names},
         "metrics": [f"results/{REPORT}/metrics.json"],
+        "plots": _plots(sorted(path for jobs in stages.values() for job in jobs for path in job.outputs)),
     }
     return HEADER + yaml.safe_dump(content, sort_keys=False, width=120)
 
@@ -111,6 +117,18 @@ def _stage(name: str, jobs: list[Job], keys: Mapping[str, list[str]], config: Ma
     else:
         stage["outs"] = [{f"results/{name.replace('-', '/', 1)}": {"persist": True}}]
     return stage
+
+
+def _plots(outputs: list[str]) -> list[dict[str, Any]]:
+    """Return one plot a dataset and kind of table, with a curve a treatment."""
+    plots: dict[str, dict[str, Any]] = {}
+    for path in outputs:
+        _, _, dataset, *_, file = path.split("/") if path.count("/") > 2 else ("",) * 4
+        if file in PLOTS:
+            x, y, template = PLOTS[file]
+            plot = plots.setdefault(f"{file.removesuffix('.csv')}-{dataset}", {"x": x, "y": {}, "template": template})
+            plot["y"][path] = y
+    return [{name: plots[name]} for name in sorted(plots)]
 
 
 def _dependency(path: str, local: str | None) -> str:

@@ -46,15 +46,17 @@ def test_repro_of_one_stage_runs_that_stage_and_leaves_both_tools_agreeing(scrat
     assert json.loads(scratch.dvc("status", "--json")) == {}
 
 
-def test_experiments_change_a_setting_and_compare_metrics(scratch: Project) -> None:
-    said = scratch.dvc("exp", "run", "--name", "other-bins", "-S", "config.yaml:measures.calibration_bins=3")
-    assert "other-bins" in said
+def test_experiments_change_a_setting_and_compare_metrics_and_plots(scratch: Project) -> None:
+    said = scratch.dvc("exp", "run", "--name", "longer", "-S", "config.yaml:datasets.heart.baselines.mlp.epochs=20")
+    assert "Running stage 'baselines-heart'" in said and "Running stage 'baselines-mitdb'" not in said
     assert scratch.plan() == []
-    assert "measures.calibration_bins" in scratch.dvc("params", "diff")
-    changed = json.loads(scratch.dvc("metrics", "diff", "--json"))
-    assert "ece" in json.dumps(changed)
-    scratch.dvc("plots", "show", "--out", "plots")
-    assert (scratch.folder / "plots/index.html").exists()
+    assert "epochs" in scratch.dvc("params", "diff")
+    changed = json.dumps(json.loads(scratch.dvc("metrics", "diff", "--json")))
+    assert "baseline-mlp" in changed and "mitdb" not in changed
+    assert "longer" in scratch.dvc("exp", "show", "--only-changed")
+    plots = scratch.dvc("plots", "diff", "HEAD", "--out", "plots")
+    assert (scratch.folder / "plots/index.html").exists(), plots
+    assert "reliability-heart" in (scratch.folder / "plots/index.html").read_text()
 
 
 def test_restore_after_clone_and_pull_leaves_nothing_to_do(scratch: Project, tmp_path: Path) -> None:

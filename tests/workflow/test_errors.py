@@ -42,23 +42,34 @@ def test_a_missing_overlay_is_named(scratch: Project) -> None:
     assert code != 0 and "config/none.yaml: no such file" in output
 
 
-def test_bad_input_of_a_job_is_told_once_and_leaves_no_half_written_file(scratch: Project) -> None:
-    (scratch.folder / "mine").mkdir()
-    (scratch.folder / "config/bad.yaml").write_text(
-        "datasets: {mitdb: null, heart: {raw: {source: local, path: mine}}}"
-    )
+def test_a_missing_file_of_a_local_source_is_told_before_anything_runs(scratch: Project) -> None:
+    (scratch.folder / "config/bad.yaml").write_text("datasets: {heart: {raw: {source: local, path: nowhere}}}")
     code, output = run(scratch, "--overlay", "config/bad.yaml")
-    assert code != 0
-    assert "Remedy:" in output and "Traceback" not in output
-    assert "Remedy:" in (scratch.folder / "runs/bad/logs/raw/heart.log").read_text()
-    assert not list((scratch.folder / "runs/bad/results").rglob("*.*"))
+    assert code != 0 and "Remedy:" in output and "Traceback" not in output
+    assert not (scratch.folder / "runs/bad/results").exists()
 
 
-def test_a_faulty_dataset_does_not_undo_another(scratch: Project) -> None:
+def test_bad_input_of_a_job_is_told_in_plain_words_and_spoils_nothing_else(scratch: Project) -> None:
+    scratch("cp", "-r", "results/raw/heart", "mine")
+    table = scratch.folder / "mine/processed.va.data"
+    table.write_text(table.read_text().replace(table.read_text().split(",")[0], "old", 1))
     before = scratch.digests()
     scratch.set("datasets.heart.raw", {"source": "local", "path": "mine"})
-    (scratch.folder / "mine").mkdir()
-    code, _ = run(scratch)
+    code, output = run(scratch)
     assert code != 0
+    assert "line 1, column 1 (age): 'old' is not a number. Remedy:" in output and "Traceback" not in output
+    assert "Remedy:" in (scratch.folder / "logs/preprocessed/heart.log").read_text()
     after = scratch.digests()
     assert all(after[name] == digest for name, digest in before.items() if "mitdb" in name)
+    assert not list((scratch.folder / "results").rglob("*.partial"))
+    assert not (scratch.folder / "results/preprocessed/heart/dataset.json").exists()
+
+
+def test_a_changed_file_of_a_local_source_reruns_its_dataset(scratch: Project) -> None:
+    scratch("cp", "-r", "results/raw/heart", "mine")
+    scratch.set("datasets.heart.raw", {"source": "local", "path": "mine"})
+    scratch.run("raw-heart")
+    before = scratch.planned_rules()
+    table = scratch.folder / "mine/processed.va.data"
+    table.write_text("".join(table.read_text().splitlines(keepends=True)[:-1]))
+    assert scratch.planned_rules() - before == {"fetch_raw"}
