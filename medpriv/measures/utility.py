@@ -6,8 +6,9 @@ replicates together (for the generalisation gap and the training accuracy: train
 replicate has the interval over patients alone. `medpriv.measures.intervals` says what happens with few patients.
 
 `n` is the number of records the figure rests on: those of the group, of the class for a sensitivity, those predicted
-as the class for a ppv and the members for a training accuracy (both means over replicates, rounded down). A class
-without any record in the sample at hand is left out of means over classes.
+as the class for a ppv and the members for a training accuracy (both means over replicates, rounded down). Means over
+classes are over those that the sample has; a draw that misses one of them has no such mean and is left out of the
+interval, which would otherwise rise with every rare class that a draw loses.
 """
 
 from dataclasses import dataclass
@@ -75,7 +76,7 @@ def measure_utility(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> 
     n = len(test.y)
     table.add("macro_f1", macro_f1(counts), n)
     table.add("accuracy", accuracy(counts), n, patients=test.weights.shape[1])
-    table.add("balanced_accuracy", np.asarray(_nanmean(recall(counts))), n)
+    table.add("balanced_accuracy", mean_over_classes(recall(counts)), n)
     table.add("auroc", auroc(test), n)
     guess = test.probability.argmax(axis=2)
     predicted = counts[0].sum(axis=1).mean(axis=0)
@@ -155,19 +156,25 @@ def precision(counts: np.ndarray) -> np.ndarray:
 
 
 def macro_f1(counts: np.ndarray) -> np.ndarray:
-    """Return the mean over classes that have records of 2 TP / (2 TP + FP + FN)."""
+    """Return the mean over classes of 2 TP / (2 TP + FP + FN), from confusion counts [1 + B, K, C, C]."""
     hit, true, guessed = np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(axis=-1), counts.sum(axis=-2)
-    return _nanmean(np.where(true > 0, _ratio(2 * hit, true + guessed), np.nan))
+    return mean_over_classes(np.where(true > 0, _ratio(2 * hit, true + guessed), np.nan))
+
+
+def mean_over_classes(values: np.ndarray) -> np.ndarray:
+    """Return the mean [1 + B, K] over the classes that the sample has (row 0), NaN in a draw that misses one."""
+    held = ~np.isnan(values[0]).all(axis=0)
+    return values[..., held].mean(axis=-1) if held.any() else np.full(values.shape[:-1], np.nan)
 
 
 def auroc(predictions: Predictions) -> np.ndarray:
     """Return the area under the ROC curve, [1 + B, K]: of class 1 of two, else the mean of each class against the rest.
 
-    A class that all records have, or none, is left out.
+    A class that all records of the sample have, or none, is left out.
     """
     classes = predictions.probability.shape[2]
     each = [_one_against_rest(predictions, index) for index in range(1 if classes == 2 else 0, classes)]
-    return _nanmean(np.stack(each, axis=-1))
+    return mean_over_classes(np.stack(each, axis=-1))
 
 
 def _one_against_rest(predictions: Predictions, index: int) -> np.ndarray:

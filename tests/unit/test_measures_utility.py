@@ -8,7 +8,7 @@ import pytest
 from medpriv.bank.store import Bank, draw_members
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.measures.table import Measure
-from medpriv.measures.utility import RELIABILITY_COLUMNS, Predictions, measure_utility
+from medpriv.measures.utility import RELIABILITY_COLUMNS, Predictions, macro_f1, measure_utility
 
 SETTINGS = {"bootstraps": 200, "calibration_bins": 10}
 REPLICATES = 3
@@ -161,3 +161,11 @@ def test_records_of_one_patient_do_not_pass_for_many_patients():
         pick(measure_utility(dataset, bank, SETTINGS, seed=1)[0], "accuracy", replicate="5"),
     )]  # fmt: skip
     assert width[0] > 1.5 * width[1]
+
+
+def test_a_draw_that_loses_a_class_of_the_sample_has_no_macro_f1():
+    whole = np.array([[[8, 2, 0], [1, 9, 0], [0, 0, 0]]], float)  # class 2 occurs nowhere
+    without_class_1 = np.array([[[8, 2, 0], [0, 0, 0], [0, 0, 0]]], float)
+    values = macro_f1(np.stack([whole, without_class_1]))
+    assert np.isclose(values[0, 0], (16 / 19 + 18 / 21) / 2)
+    assert np.isnan(values[1, 0])
