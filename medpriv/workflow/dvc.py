@@ -123,10 +123,11 @@ def _plots(outputs: list[str]) -> list[dict[str, Any]]:
     """Return one plot a dataset and kind of table, with a curve a treatment."""
     plots: dict[str, dict[str, Any]] = {}
     for path in outputs:
-        _, _, dataset, *_, file = path.split("/") if path.count("/") > 2 else ("",) * 4
+        *folders, file = path.split("/")
         if file in PLOTS:
             x, y, template = PLOTS[file]
-            plot = plots.setdefault(f"{file.removesuffix('.csv')}-{dataset}", {"x": x, "y": {}, "template": template})
+            name = f"{file.removesuffix('.csv')}-{folders[2]}"
+            plot = plots.setdefault(name, {"x": x, "y": {}, "template": template})
             plot["y"][path] = y
     return [{name: plots[name]} for name in sorted(plots)]
 

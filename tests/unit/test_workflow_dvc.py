@@ -1,0 +1,80 @@
+"""The mirror of the workflow in DVC, on a small made-up plan."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from medpriv.attacks.membership import ROC_COLUMNS
+from medpriv.files import write_json, write_text
+from medpriv.measures.utility import RELIABILITY_COLUMNS
+from medpriv.workflow.dvc import PLOTS, mirror, remove_stale, stage_of
+from medpriv.workflow.plan import Job
+
+JOBS = [
+    Job("build_report", ("results/baselines/heart/mlp/utility.csv",), ("results/report/metrics.json",)),
+    Job("train", ("code.py", "results/raw/heart/manifest.json"), ("shards/baselines/heart/mlp/0-of-1/bank.json",)),
+    Job("gather", ("shards/baselines/heart/mlp/0-of-1/bank.json",), ("results/baselines/heart/mlp/utility.csv",)),
+    Job("fetch_raw", ("code.py", "mine/a.data", "mine/b.data"), ("results/raw/heart/manifest.json",)),
+    Job("all", ("results/report/metrics.json",), ()),
+]
+KEYS = {
+    "fetch_raw": ["datasets.{dataset}.raw", "seed"],
+    "train": ["datasets.{dataset}.baselines.{model}", "datasets.{dataset}.bank"],
+    "gather": [],
+    "build_report": [""],
+}
+CONFIG = {"seed": 1, "datasets": {"heart": {"raw": {"source": "local", "path": "mine"}, "baselines": {"mlp": {}}}}}
+ORDER = ["common", "raw", "baselines", "report"]
+
+
+@pytest.fixture
+def stages() -> dict:
+    return yaml.safe_load(mirror(JOBS, KEYS, CONFIG, ORDER))["stages"]
+
+
+def test_a_path_tells_its_stage() -> None:
+    assert stage_of("results/baselines/heart/mlp/bank.json") == "baselines-heart"
+    assert stage_of("shards/baselines/heart/mlp/0-of-1/bank.json") == "baselines-heart"
+    assert stage_of("results/report/figures/roc.svg") == "report"
+    assert stage_of("medpriv/errors.py") == ""
+
+
+def test_stages_stand_in_the_order_data_flows_whatever_the_order_of_the_plan(stages: dict) -> None:
+    assert list(stages) == ["raw-heart", "baselines-heart", "report"]
+    assert mirror(reversed(JOBS), KEYS, CONFIG, ORDER) == mirror(JOBS, KEYS, CONFIG, ORDER)
+
+
+def test_a_stage_depends_on_code_earlier_stages_and_the_local_source_but_not_on_itself(stages: dict) -> None:
+    assert stages["raw-heart"]["deps"] == ["code.py", "mine"]
+    assert stages["baselines-heart"]["deps"] == ["code.py", "results/raw/heart"]
+    assert stages["report"]["deps"] == ["results/baselines/heart"]
+
+
+def test_keys_end_at_a_wildcard_and_must_stand_in_the_config(stages: dict) -> None:
+    assert stages["raw-heart"]["params"] == [{"config.yaml": ["datasets.heart.raw", "seed"]}]
+    assert stages["baselines-heart"]["params"] == [{"config.yaml": ["datasets.heart.baselines"]}]
+    assert stages["report"]["params"] == [{"config.yaml": ["datasets", "seed"]}]
+
+
+def test_outputs_persist_and_metrics_live_in_git(stages: dict) -> None:
+    assert stages["baselines-heart"]["outs"] == [{"results/baselines/heart": {"persist": True}}]
+    assert stages["report"]["outs"] == [{"results/report/metrics.json": {"persist": True, "cache": False}}]
+
+
+def test_plots_name_columns_that_the_tables_have() -> None:
+    columns = {"reliability.csv": RELIABILITY_COLUMNS, "roc.csv": ROC_COLUMNS}
+    assert all({x, y} <= set(columns[file]) for file, (x, y, _) in PLOTS.items())
+
+
+def test_pruning_keeps_outputs_and_files_of_a_manifest_and_nothing_else(tmp_path: Path) -> None:
+    raw = tmp_path / "results/raw/heart"
+    write_json(raw / "manifest.json", {"files": {"sub/a.data": {}}})
+    kept = [raw / "sub/a.data", tmp_path / "results/baselines/heart/mlp/utility.csv", tmp_path / "results/notes.txt"]
+    stale = [raw / "b.data", tmp_path / "results/baselines/heart/cnn/utility.csv", tmp_path / "results/raw/old/c.data"]
+    for file in kept + stale:
+        write_text(file, "")
+    remove_stale(tmp_path, JOBS)
+    assert all(file.exists() for file in kept)
+    assert not any(file.exists() for file in stale)
+    assert not (tmp_path / "results/raw/old").exists()

@@ -1,0 +1,57 @@
+"""What a script gets from its harness."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from medpriv.errors import InputError
+from medpriv.workflow.guard import HEAD
+from medpriv.workflow.job import job
+
+
+@pytest.fixture
+def snakemake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
+    """What Snakemake hands to a script, for a job with one output, outside a run."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(HEAD, raising=False)
+    yield SimpleNamespace(rule="train", log=["logs/train.log"], output=["results/bank.json"], params={"seed": 1})
+    logging.captureWarnings(False)
+    logging.basicConfig(force=True)
+
+
+def test_the_library_logs_into_the_rules_log(snakemake: SimpleNamespace) -> None:
+    with job(snakemake) as params:
+        logging.getLogger("medpriv.bank").info("epoch %d", 3)
+        logging.getLogger("matplotlib").info("chatter")
+    assert params == {"seed": 1}
+    log = Path("logs/train.log").read_text()
+    assert "epoch 3" in log and "chatter" not in log
+
+
+def test_bad_input_is_one_message_in_log_and_on_stderr(snakemake: SimpleNamespace) -> None:
+    with pytest.raises(SystemExit, match=r"^train: a\.csv, line 3: no number\. Remedy: correct it$"), job(snakemake):
+        raise InputError("no number", file="a.csv", place="line 3", remedy="correct it")
+    log = Path("logs/train.log").read_text()
+    assert "a.csv, line 3: no number" in log and "Traceback" not in log
+
+
+def test_any_other_error_leaves_its_traceback_in_the_log(snakemake: SimpleNamespace) -> None:
+    with (
+        pytest.raises(SystemExit, match=r"train: ZeroDivisionError: .* \(traceback in logs/train\.log\)"),
+        job(snakemake),
+    ):
+        _ = 1 / 0
+    assert "Traceback" in Path("logs/train.log").read_text()
+
+
+def test_what_a_killed_job_left_is_removed_and_nothing_else(snakemake: SimpleNamespace) -> None:
+    folder = Path("results")
+    folder.mkdir()
+    (folder / ".bank.json.123.partial").write_text("half")
+    (folder / ".other.json.123.partial").write_text("of another job")
+    with job(snakemake):
+        assert not (folder / ".bank.json.123.partial").exists()
+    assert (folder / ".other.json.123.partial").exists()
