@@ -10,7 +10,13 @@ import pytest
 
 from medpriv.workflow.guard import HEAD, identity, lock
 
-FOLLOW = "import time; from medpriv.workflow.guard import follow_head; follow_head(); print('on', flush=True); time.sleep(60)"
+FOLLOW = """
+import time
+from medpriv.workflow.guard import follow_head
+follow_head()
+print("on", flush=True)
+time.sleep(60)
+"""
 
 
 def test_the_identity_of_a_process_is_its_own_and_ends_with_it() -> None:
