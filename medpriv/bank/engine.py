@@ -11,6 +11,7 @@ depends on which others are trained beside it.
     input_gradients(network, parameters, x, y) -> logits [K, N, C], gradients [K, N, *shape]
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,8 +24,11 @@ from medpriv.bank.optimiser import AdamW, cosine
 from medpriv.models.layers import Workspace, allocate_stack
 from medpriv.models.network import Network
 
-GROUP = 8  # replicates trained together
+CACHE = 8 * 2**20  # bytes; the working set of the replicates trained together stays below, if one replicate's does
 CHUNK = 256  # records a forward pass of predictions
+REPORTS = 10  # lines that a group's training writes to the log
+
+_LOG = logging.getLogger(__name__)
 
 Parameters = Mapping[str, np.ndarray]  # name -> float32 [K, ...]
 
@@ -63,14 +67,15 @@ def train(
     """
     records = network.arrange(torch.from_numpy(x)).contiguous()
     labels = torch.from_numpy(y)
-    trained = [
-        _train_group(
-            network, records, labels, members[start : start + GROUP], schedule,
-            initial[start : start + GROUP], order[start : start + GROUP],
-        )
-        for start in range(0, len(members), GROUP)
-    ]  # fmt: skip
-    return {name: np.concatenate([part[name] for part in trained]) for name in trained[0]}
+    drawn = [network.initial(rng) for rng in initial]
+    held = {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
+    group = _group(network, held, schedule.batch_size)
+    for start in range(0, len(members), group):
+        some = slice(start, start + group)
+        part = {name: value[some] for name, value in held.items()}
+        title = f"replicates {start + 1} to {min(start + group, len(members))} of {len(members)}"
+        _train_group(network, part, records, labels, members[some], schedule, order[some], title)
+    return held
 
 
 def logits(network: Network, parameters: Parameters, x: np.ndarray) -> np.ndarray:
@@ -110,34 +115,46 @@ def class_weights(y: np.ndarray, members: np.ndarray, classes: int, balance: flo
     return (weights / (weights * shares).sum(1, keepdims=True)).astype(np.float32)
 
 
+def _group(network: Network, parameters: Parameters, records: int) -> int:
+    """Return how many replicates fit the cache: activations for some records; parameters, gradients, two moments."""
+    floats = records * network.values() + 4 * sum(value[0].size for value in parameters.values())
+    return max(1, CACHE // (4 * floats))
+
+
 def _train_group(
     network: Network,
+    parameters: Parameters,
     records: Tensor,
     labels: Tensor,
     members: np.ndarray,
     schedule: Schedule,
-    initial: Sequence[np.random.Generator],
     order: Sequence[np.random.Generator],
-) -> dict[str, np.ndarray]:
-    """Train one group of replicates."""
-    drawn = [network.initial(rng) for rng in initial]
-    held = {name: torch.from_numpy(np.stack([one[name] for one in drawn])) for name in drawn[0]}
-    optimiser = AdamW({name: value for name, value in held.items() if "running" not in name}, schedule.weight_decay)
-    held |= optimiser.parameters
+    title: str,
+) -> None:
+    """Train one group of replicates from its first parameters, in place."""
+    held = {name: torch.from_numpy(value) for name, value in parameters.items()}
+    statistics = {name: value for name, value in held.items() if "running" in name}  # moved by the forward pass
+    optimiser = AdamW({name: held[name] for name in held if name not in statistics}, schedule.weight_decay)
+    stacked = statistics | optimiser.parameters
     replicates, size = len(members), schedule.batch_size
     weights = torch.from_numpy(class_weights(labels.numpy(), members, max(2, network.outputs), schedule.balance))
     batches = Batches(members, size, order)
     work = Workspace()
-    batch = torch.empty(replicates * size, *records.shape[1:])
+    batch = torch.empty(replicates, size, *records.shape[1:])
     for step in range(schedule.updates):
         indices = torch.from_numpy(batches.next())
-        torch.index_select(records, 0, indices.view(-1), out=batch)
+        torch.index_select(records, 0, indices.view(-1), out=batch.view(-1, *records.shape[1:]))
         y = labels[indices]
-        outputs = network.forward(held, batch.view(replicates, size, *records.shape[1:]), work, training=True)
-        slope = loss_gradient(outputs, y).mul_((weights.gather(1, y) / size).unsqueeze(-1))
-        network.backward(held, slope, work, optimiser.gradients)
+        outputs = network.forward(stacked, batch, work, training=True)
+        slope = loss_gradient(outputs, y)
+        if (step + 1) * REPORTS // schedule.updates > step * REPORTS // schedule.updates:
+            wrong = slope.abs().amax(-1).mean().item()
+            _LOG.info("%s, update %d of %d: mean error %.3f", title, step + 1, schedule.updates, wrong)
+        slope.mul_((weights.gather(1, y) / size).unsqueeze(-1))
+        network.backward(stacked, slope, work, optimiser.gradients)
         optimiser.update(schedule.learning_rate * cosine(step, schedule.updates))
-    return {name: value.numpy() for name, value in held.items()}
+    for name, value in optimiser.parameters.items():
+        held[name].copy_(value)
 
 
 def _evaluate(
@@ -148,8 +165,9 @@ def _evaluate(
     count = x.shape[0 if shared else 1]
     values = np.zeros((replicates, count, max(2, network.outputs)), np.float32)
     gradients = np.empty((replicates, 0 if y is None else count, *network.shape), np.float32)
-    for start in range(0, replicates, GROUP):
-        group = slice(start, start + GROUP)
+    width = _group(network, parameters, CHUNK)
+    for start in range(0, replicates, width):
+        group = slice(start, start + width)
         held = {name: _stack(value[group]) for name, value in parameters.items()}
         work = Workspace()
         for first in range(0, count, CHUNK):

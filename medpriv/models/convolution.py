@@ -1,14 +1,15 @@
 """The convolutional network that `cnn` and `cnn_gn` share, chosen for accuracy per operation on a CPU.
 
 A stem of patches (kernel = stride, so that it copies nothing), then 3-tap convolutions of stride 2, then one dense
-layer over all positions. Beats stand aligned on their R peak, so position carries the rhythm: with a mean over positions
-instead, sensitivity to premature beats fell from 0.35 to 0.23 (real mitdb, training patients a replicate had not seen).
-Deeper and wider forms were no better there; the patients are few.
+layer over all positions. Beats stand aligned on their R peak, so position carries the rhythm: with a mean over
+positions instead, sensitivity to premature beats fell from 0.35 to 0.23 (real mitdb, training patients that a replicate
+had not seen). Deeper and wider forms were no better there; the patients are few.
 """
 
 from collections.abc import Mapping
 from math import gcd
 
+from medpriv.errors import InputError
 from medpriv.models.layers import Convolution, Dense, Flatten
 from medpriv.models.network import Network
 
@@ -24,6 +25,13 @@ def build_cnn(shape: tuple[int, ...], outputs: int, recipe: Mapping[str, object]
     """
     leads, samples = shape
     patch, (stem, *further) = recipe["patch"], recipe["channels"]
+    if samples < patch:
+        raise InputError(
+            f"a patch of {patch} samples doesn't fit a signal of {samples}",
+            file="config",
+            place="baselines, patch",
+            remedy="give `patch` fewer samples, or widen the window of `preprocess`",
+        )
     positions, channels = samples // patch, leads * patch
     layers = []
     for index, width in enumerate((stem, *further)):

@@ -57,6 +57,10 @@ class Dense:
         """Return the multiply-adds of one record's forward pass."""
         return self.inputs * self.outputs
 
+    def values(self) -> int:
+        """Return the floats that training keeps for one record: output, input gradient."""
+        return self.outputs + self.inputs
+
     def forward(self, held: Tensors, x: Tensor, work: Workspace, training: bool) -> Tensor:
         """Return [K, records, outputs] of x [K, records, inputs]."""
         weight, bias = held[f"{self.name}.weight"], held[f"{self.name}.bias"]
@@ -126,6 +130,10 @@ class Convolution:
         """Return the multiply-adds of one record's forward pass."""
         return self.positions_out * self.kernel * self.channels * self.outputs
 
+    def values(self) -> int:
+        """Return the floats that training keeps for one record: windows and their gradients, y, z, products."""
+        return self.positions_out * (2 * self.kernel * self.channels + 3 * self.outputs)
+
     def forward(self, held: Tensors, x: Tensor, work: Workspace, training: bool) -> Tensor:
         """Return [K, records, positions_out, outputs]; training uses batch statistics and moves the running ones."""
         replicates, records = x.shape[:2]
@@ -163,38 +171,43 @@ class Convolution:
         torch.bmm(flat, held[f"{self.name}.weight"], out=out)
         return self._fold(out.view(replicates, records, self.positions_out, self.kernel, self.channels), work)
 
+    @property
+    def _tiles(self) -> bool:
+        """Whether the windows lie side by side and cover the input: then they are a view of it."""
+        return self.kernel == self.stride and not self.padding and self.positions == self.positions_out * self.kernel
+
+    def _spans(self) -> list[tuple[slice, slice]]:
+        """Return, for each offset in the kernel, the windows in which it lies within the input, and where it lies."""
+        spans = []
+        for offset in range(self.kernel):
+            first = -(-max(0, self.padding - offset) // self.stride)
+            last = min(self.positions_out - 1, (self.positions - 1 + self.padding - offset) // self.stride)
+            start = first * self.stride + offset - self.padding
+            stop = last * self.stride + offset - self.padding + 1
+            spans.append((slice(first, last + 1), slice(start, stop, self.stride)))
+        return spans
+
     def _windows(self, x: Tensor, work: Workspace) -> Tensor:
-        """Return [K, records * positions_out, kernel * channels]."""
+        """Return [K, records * positions_out, kernel * channels]; where a window hangs over the end it is 0."""
         replicates, records = x.shape[:2]
-        if self.kernel == self.stride and not self.padding and self.positions == self.positions_out * self.kernel:
-            return x.reshape(replicates, records * self.positions_out, -1)
-        if self.padding:
-            padded = work.buffer(
-                f"{self.name}.padded", replicates, records, self.positions + 2 * self.padding, self.channels
-            )
-            padded[:, :, self.padding : -self.padding] = x  # the margins stay zero
-            x = padded
+        if self._tiles:
+            return x.view(replicates, records * self.positions_out, -1)
         windows = work.buffer(
             f"{self.name}.windows", replicates, records, self.positions_out, self.kernel, self.channels
         )
-        a, b, position, channel = x.stride()
-        windows.copy_(x.as_strided(windows.shape, (a, b, self.stride * position, position, channel)))
+        for offset, (some, where) in enumerate(self._spans()):
+            windows[:, :, some, offset] = x[:, :, where]  # the rest stays 0
         return windows.view(replicates, records * self.positions_out, -1)
 
     def _fold(self, windows: Tensor, work: Workspace) -> Tensor:
-        """Return [K, records, positions, channels]: the windows added up where they came from."""
+        """Return [K, records, positions, channels]: the windows' values added up where they came from."""
         replicates, records = windows.shape[:2]
-        if self.kernel == self.stride and not self.padding and self.positions == self.positions_out * self.kernel:
+        if self._tiles:
             return windows.view(replicates, records, self.positions, self.channels)
-        out = work.buffer(
-            f"{self.name}.gpadded", replicates, records, self.positions + 2 * self.padding, self.channels
-        ).zero_()
-        span = self.stride * (self.positions_out - 1) + 1
-        for offset in range(self.kernel):
-            out[:, :, offset : offset + span : self.stride] += windows[:, :, :, offset]
-        if not self.padding:
-            return out
-        return out[:, :, self.padding : -self.padding].contiguous()
+        out = work.buffer(f"{self.name}.gx", replicates, records, self.positions, self.channels).zero_()
+        for offset, (some, where) in enumerate(self._spans()):
+            out[:, :, where] += windows[:, :, some, offset]
+        return out
 
     def _statistics(self, held: Tensors, y: Tensor, work: Workspace, training: bool) -> tuple[Tensor, Tensor]:
         """Return mean and variance: [K, 1, 1, outputs], or [K, records, 1, outputs] for groups, spread to channels."""
@@ -206,7 +219,7 @@ class Convolution:
         squares = torch.mul(y, y, out=work.buffer(f"{self.name}.products", *y.shape))
         variance = (self._sum(squares) / count - mean * mean).clamp_min_(0)
         if self.groups is None:
-            unbiased = variance * (count / (count - 1))
+            unbiased = variance * (count / max(count - 1, 1))
             for name, value in (("running_mean", mean), ("running_variance", unbiased)):
                 held[f"{self.name}.{name}"].mul_(1 - MOMENTUM).add_(value.view(len(y), -1) * MOMENTUM)
         return mean, variance
@@ -269,6 +282,10 @@ class Flatten:
 
     def products(self) -> int:
         """Return 0: nothing is computed."""
+        return 0
+
+    def values(self) -> int:
+        """Return 0: nothing is kept."""
         return 0
 
     def forward(self, held: Tensors, x: Tensor, work: Workspace, training: bool) -> Tensor:

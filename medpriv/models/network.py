@@ -43,6 +43,10 @@ class Network:
         products = [layer.products() for layer in self.layers]
         return 2 * (3 * sum(products) - products[0])  # nobody needs the first layer's input gradient
 
+    def values(self) -> int:
+        """Return the floats that training keeps for one record."""
+        return sum(layer.values() for layer in self.layers)
+
     def arrange(self, x: Tensor) -> Tensor:
         """Return records [..., *shape] as the first layer reads them.
 
