@@ -155,10 +155,15 @@ class Recipe(Section):
 class LogisticRecipe(Recipe):
     """Logistic regression."""
 
+    epochs: Count = Field(30, description="passes over a replicate's own records")
+    learning_rate: Positive = Field(0.03, description="peak step size of Adam, decayed to zero by a half cosine")
+
 
 class MlpRecipe(Recipe):
     """Multi-layer perceptron with ReLU."""
 
+    epochs: Count = Field(30, description="passes over a replicate's own records")
+    learning_rate: Positive = Field(0.003, description="peak step size of Adam, decayed to zero by a half cosine")
     hidden: Annotated[list[Count], Field(min_length=1)] = Field([64, 32], description="units of each hidden layer")
 
 

@@ -1,14 +1,16 @@
 """The bank engine: trains K replicates at once, and gives their logits and input gradients.
 
-A bank is many small networks of one shape, so time goes to call overhead and memory traffic, not to arithmetic. Hence:
-parameters are stacked along a leading axis and every layer is one batched product over all replicates
-(`medpriv.models.layers`); records are gathered by index, without a loader; buffers are reused; the optimiser is one
-kernel call. Replicates are taken in groups whose working set fits the processor's cache. Nothing a replicate does
-depends on which others are trained beside it.
+A bank is many small networks of one shape. One after another they spend their time on call overhead; here most of it
+goes to matrix products. Parameters are stacked along a leading axis and every layer is one batched product over all
+replicates (`medpriv.models.layers`); records are gathered by index, without a loader; buffers are reused; the optimiser
+is one kernel call. Replicates are taken in groups whose working set fits the processor's cache. Nothing a replicate
+does depends on which others are trained beside it: its bytes are the same in any shard.
 
-    train(network, x, y, members, recipe, names) -> parameters
+    train(network, x, y, members, schedule, initial, order) -> parameters
     logits(network, parameters, x) -> [K, N, C]
     input_gradients(network, parameters, x, y) -> logits [K, N, C], gradients [K, N, *shape]
+
+Memory holds the records once, the parameters and results of all replicates, and the buffers of one group.
 """
 
 import logging

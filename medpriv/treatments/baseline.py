@@ -8,6 +8,7 @@ from medpriv.bank import engine
 from medpriv.bank.batches import count_updates
 from medpriv.bank.store import Bank, draw_members
 from medpriv.dataset import TRAIN, Dataset
+from medpriv.errors import InputError
 from medpriv.models.catalogue import build_network
 from medpriv.seeds import generator
 
@@ -30,6 +31,9 @@ def train(
     Args:
         model: a name of `medpriv.models.catalogue.MODELS`.
         recipe: the model's section under `baselines` in the config.
+
+    Raises:
+        InputError: too few replicates or training patients, or a replicate without a record.
     """
     network = build_network(model, dataset.x.shape[1:], len(dataset.classes), recipe)
     schedule = engine.Schedule(
@@ -40,12 +44,19 @@ def train(
         balance=recipe["balance"],
     )
     members = draw_members(dataset, total, seed)[list(replicates)]
+    rows = members[:, dataset.patient]
+    if not rows.any(1).all():
+        raise InputError(
+            f"replicate {replicates[int(np.argmin(rows.any(1)))]} drew patients who have no record",
+            file=f"dataset {dataset.name}",
+            remedy="leave out patients without records, or ask for more patients",
+        )
     x = dataset.standardised()
     parameters = engine.train(
         network,
         x,
         dataset.y,
-        members[:, dataset.patient],
+        rows,
         schedule,
         initial=[generator(seed, dataset.name, treatment, replicate, "initial") for replicate in replicates],
         order=[generator(seed, dataset.name, treatment, replicate, "batches") for replicate in replicates],
