@@ -26,7 +26,7 @@ from medpriv.bank.optimiser import AdamW, cosine
 from medpriv.models.layers import Workspace, allocate_stack
 from medpriv.models.network import Network
 
-CACHE = 8 * 2**20  # bytes; the working set of the replicates trained together stays below, if one replicate's does
+CACHE = 12 * 2**20  # bytes; the working set of the replicates trained together stays below, if one replicate's does
 CHUNK = 256  # records a forward pass of predictions
 REPORTS = 10  # lines that a group's training writes to the log
 
