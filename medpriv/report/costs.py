@@ -2,6 +2,10 @@
 
 These are the only figures of the report that differ between two runs of the same config. They stand in `costs.csv`
 and in the marked block of the page, nowhere else.
+
+Snakemake looks at a job every half second for 15 seconds and every 30 seconds from then on. So the wall time is exact,
+the peak memory may miss a short peak, and the CPU time of a longer job is that of the last look: too low by up to 30
+seconds, which is why the page leaves it out.
 """
 
 import csv
@@ -16,7 +20,7 @@ COLUMNS = ("stage", "dataset", "name", "seconds", "cpu_seconds", "peak_mb")
 
 @dataclass(frozen=True)
 class Cost:
-    """One job: wall seconds, CPU seconds and peak resident memory in MB; None where the benchmark could not tell."""
+    """One job: wall seconds, CPU seconds and peak resident memory in MB; None where the job was too short to tell."""
 
     stage: str
     dataset: str
@@ -35,8 +39,8 @@ def read_costs(benchmarks: Mapping[tuple[str, str, str], Path]) -> list[Cost]:
         with Path(path).open(encoding="utf-8", newline="") as stream:
             row = next(csv.DictReader(stream, delimiter="\t"), None)
         if row is not None:
-            figures = (_number(row.get(column)) for column in ("s", "cpu_time", "max_rss"))
-            costs.append(Cost(stage, dataset, name, *figures))
+            seconds, cpu, peak = (_number(row.get(column)) for column in ("s", "cpu_time", "max_rss"))
+            costs.append(Cost(stage, dataset, name, seconds, cpu, peak or None))
     return costs
 
 

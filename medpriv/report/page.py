@@ -151,10 +151,9 @@ def _measured(headlines: Sequence[Headline], costs: Sequence[Cost]) -> dict:
 
 
 def _cost_cells(cost: Cost | None) -> dict:
-    seconds, cpu, peak = (cost.seconds, cost.cpu_seconds, cost.peak_mb) if cost else (None, None, None)
+    seconds, peak = (cost.seconds, cost.peak_mb) if cost else (None, None)
     return {
         "seconds": Cell(words.number(seconds, 1), order="" if seconds is None else f"{seconds:.3f}"),
-        "cpu": Cell(words.number(cpu, 1), order="" if cpu is None else f"{cpu:.3f}"),
         "peak": Cell(words.number(peak, 0), order="" if peak is None else f"{peak:.3f}"),
     }
 

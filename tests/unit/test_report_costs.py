@@ -9,11 +9,13 @@ from medpriv.report.costs import Cost, read_costs, training_cost
 def test_benchmark_files_are_read_and_missing_or_unmeasured_ones_tolerated(tmp_path: Path) -> None:
     write_text(tmp_path / "a.tsv", "s\th:m:s\tmax_rss\tmax_vms\tcpu_time\n4.5\t0:00:04\t310.2\t900\t4.1\n")
     write_text(tmp_path / "b.tsv", "s\th:m:s\tmax_rss\tmax_vms\tcpu_time\n0.2\t0:00:00\tNA\tNA\tNA\n")
+    write_text(tmp_path / "e.tsv", "s\th:m:s\tmax_rss\tmax_vms\tcpu_time\n0.1\t0:00:00\t0.00\t0.00\t0.00\n")
     write_text(tmp_path / "c.tsv", "")
-    files = {("baselines", "d", name): tmp_path / f"{name}.tsv" for name in "abcd"}
+    files = {("baselines", "d", name): tmp_path / f"{name}.tsv" for name in "abcde"}
     assert read_costs(files) == [
         Cost("baselines", "d", "a", 4.5, 4.1, 310.2),
         Cost("baselines", "d", "b", 0.2, None, None),
+        Cost("baselines", "d", "e", 0.1, 0.0, None),
     ]
 
 
