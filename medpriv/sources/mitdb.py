@@ -33,6 +33,7 @@ from medpriv.sources.wfdb_records import ANNOTATOR, Record, read_patients, read_
 
 LICENCE = "Open Data Commons Attribution License v1.0 (ODC-By 1.0)"
 BASE_URL = "https://physionet.org/files/mitdb/1.0.0/"
+OWN_LICENCE = "your own records; access as you have agreed with their patients"
 FIRST_LEAD = "MLII"  # taken first wherever a record has it: in record 114 it is stored second
 # de Chazal et al. 2004, IEEE Trans Biomed Eng 51:1196, Table II; 202 is moved to DS1, where its patient's 201 is.
 DS1 = frozenset("101 106 108 109 112 114 115 116 118 119 122 124 201 202 203 205 207 208 209 215 220 223 230".split())  # noqa: SIM905
@@ -97,6 +98,7 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     kept = _keep(beats.y, patient, split, settings, generator(seed, name, "beats"))
     x, y, record, patient = beats.x[kept], beats.y[kept], beats.record[kept], patient[kept]
     present = _present_classes(folder, counts, split)
+    public = manifest["source"] != "local" or set(names) <= PUBLISHED
     training = x[(split == TRAIN)[patient]]
     places = [about["site"] for about in beats.about]
     sites = sorted({places[index] for index in np.unique(record)})
@@ -115,7 +117,7 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
         classes=tuple(CLASSES[index] for index in present),
         features=tuple("/".join(sorted(set(leads))) for leads in zip(*beats.leads, strict=True)),
         units=("mV",) * x.shape[1],
-        licence=manifest["licence"],
+        licence=manifest["licence"] if public else OWN_LICENCE,
         source=manifest["source"],
         digest=sha256(folder / "manifest.json"),
         sampling_rate=float(settings["sampling_rate"]),
@@ -128,6 +130,7 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
             "high_pass_hz": BASELINE_HZ,
             "r_peak_at_sample": round(settings["before_s"] * settings["sampling_rate"]),
         },
+        credentialed=not public,
     )
 
 

@@ -256,6 +256,12 @@ def test_patients_csv_says_whose_a_record_is(own):
     assert "patients.csv" in local_files(own)
 
 
+def test_own_records_are_kept_out_of_sight_and_the_publishers_are_not(own, simulated):
+    mine, public = parse("mine", add_manifest(own), SETTINGS, 1), parse("mitdb", simulated, SETTINGS, 1)
+    assert mine.credentialed and "your own" in mine.licence
+    assert not public.credentialed and public.licence == "ODC-By 1.0"
+
+
 def test_201_and_202_of_someone_else_are_two_patients(own):
     write_record(own, "201", "NNVNNN")
     write_record(own, "202", "NNVNNN")
