@@ -142,9 +142,10 @@ class Convolution:
         torch.bmm(windows, held[f"{self.name}.weight"].transpose(1, 2), out=y.view(replicates, -1, self.outputs))
         mean, variance = self._statistics(held, y, work, training)
         inverse = torch.rsqrt(variance + EPSILON)
-        scale = inverse * held[f"{self.name}.scale"].view(replicates, 1, 1, -1)
+        scale = inverse * self._grouped(held[f"{self.name}.scale"])
+        shift = self._grouped(held[f"{self.name}.shift"]) - mean * scale
         z = work.buffer(f"{self.name}.z", *y.shape)
-        torch.addcmul(held[f"{self.name}.shift"].view(replicates, 1, 1, -1) - mean * scale, y, scale, out=z)
+        torch.addcmul(self._flat(shift), y, self._flat(scale), out=z)
         torch.clamp_min(z, 0, out=z)
         for name, value in (("windows", windows), ("y", y), ("z", z), ("mean", mean), ("inverse", inverse)):
             work.saved[f"{self.name}.{name}"] = value
@@ -209,64 +210,64 @@ class Convolution:
             out[:, :, where] += windows[:, :, some, offset]
         return out
 
+    # Statistics are [K, R, groups, 1], and what belongs to a channel is [K, R, groups, channels of a group]. Batch
+    # normalisation has R = 1 and a group for each channel, group normalisation has R = records.
+
     def _statistics(self, held: Tensors, y: Tensor, work: Workspace, training: bool) -> tuple[Tensor, Tensor]:
-        """Return mean and variance: [K, 1, 1, outputs], or [K, records, 1, outputs] for groups, spread to channels."""
+        """Return mean and variance, each [K, R, groups, 1]."""
+        running = [f"{self.name}.running_mean", f"{self.name}.running_variance"]
         if self.groups is None and not training:
-            running = (held[f"{self.name}.running_mean"], held[f"{self.name}.running_variance"])
-            return tuple(value.view(len(y), 1, 1, -1) for value in running)
+            return self._grouped(held[running[0]]), self._grouped(held[running[1]])
         count = self._count(y)
-        mean = self._sum(y) / count
         squares = torch.mul(y, y, out=work.buffer(f"{self.name}.products", *y.shape))
-        variance = (self._sum(squares) / count - mean * mean).clamp_min_(0)
+        mean, square = (self._sum(values).sum(-1, keepdim=True) / count for values in (y, squares))
+        variance = (square - mean * mean).clamp_min_(0)
         if self.groups is None:
-            unbiased = variance * (count / max(count - 1, 1))
-            for name, value in (("running_mean", mean), ("running_variance", unbiased)):
-                held[f"{self.name}.{name}"].mul_(1 - MOMENTUM).add_(value.view(len(y), -1) * MOMENTUM)
+            for name, value in zip(running, (mean, variance * (count / max(count - 1, 1))), strict=True):
+                held[name].mul_(1 - MOMENTUM).add_(value.view(len(y), -1) * MOMENTUM)
         return mean, variance
 
     def _backward_normalisation(
         self, held: Tensors, gradient: Tensor, work: Workspace, gradients: Tensors | None
     ) -> None:
         """Turn the gradient of the normalised values into that of the convolution's, in place."""
-        replicates = len(gradient)
         y, mean, inverse = (work.saved[f"{self.name}.{name}"] for name in ("y", "mean", "inverse"))
-        gamma = held[f"{self.name}.scale"].view(replicates, 1, 1, -1)
+        gamma = self._grouped(held[f"{self.name}.scale"])
+        scale = self._flat(gamma * inverse)
         if self.groups is None and gradients is None:
-            gradient.mul_(gamma * inverse)
+            gradient.mul_(scale)
             return
         # With n values a statistic, h = (y - mean) / deviation and g the gradient times gamma:
-        # dy = (g - sum(g) / n - h sum(g h) / n) / deviation, here as gradient * a + y * b + c.
+        # dy = (g - sum(g) / n - h sum(g h) / n) / deviation, here as gradient * scale + y * b + c.
         products = torch.mul(gradient, y, out=work.buffer(f"{self.name}.products", *y.shape))
-        total = self._channel_sum(gradient)
-        total_h = (self._channel_sum(products) - mean * total) * inverse
+        total = self._sum(gradient)
+        total_h = (self._sum(products) - mean * total) * inverse
         if gradients is not None:
-            gradients[f"{self.name}.shift"].copy_(total.sum((1, 2)))
-            gradients[f"{self.name}.scale"].copy_(total_h.sum((1, 2)))
-        count = self._count(y)
-        b = -inverse * inverse * self._spread(gamma * total_h) / count
-        c = -inverse * self._spread(gamma * total) / count - b * mean
-        torch.addcmul(c, y, b, out=products)
-        torch.addcmul(products, gradient, gamma * inverse, out=gradient)
+            gradients[f"{self.name}.shift"].copy_(total.sum(1).flatten(1))
+            gradients[f"{self.name}.scale"].copy_(total_h.sum(1).flatten(1))
+        share = -inverse / self._count(y)
+        b = share * inverse * (gamma * total_h).sum(-1, keepdim=True)
+        c = share * (gamma * total).sum(-1, keepdim=True) - b * mean
+        torch.addcmul(self._flat(c.expand_as(total)), y, self._flat(b.expand_as(total)), out=products)
+        torch.addcmul(products, gradient, scale, out=gradient)
 
     def _count(self, y: Tensor) -> int:
         """Return how many values go into one statistic."""
         _, records, positions, channels = y.shape
         return records * positions if self.groups is None else positions * (channels // self.groups)
 
-    def _channel_sum(self, values: Tensor) -> Tensor:
-        """Return the sum over positions and, for batch normalisation, records."""
-        return values.sum((1, 2) if self.groups is None else (2,), keepdim=True)
+    def _grouped(self, values: Tensor) -> Tensor:
+        """Return [K, channels] as [K, 1, groups, channels of a group]."""
+        return values.view(len(values), 1, self.groups or self.outputs, -1)
 
-    def _spread(self, sums: Tensor) -> Tensor:
-        """Return channel sums added up within their group; batch normalisation has one channel a group."""
-        if self.groups is None:
-            return sums
-        grouped = sums.view(*sums.shape[:3], self.groups, -1)
-        return grouped.sum(-1, keepdim=True).expand(grouped.shape).reshape(sums.shape)
+    def _flat(self, values: Tensor) -> Tensor:
+        """Return [K, R, groups, channels of a group] as [K, R, 1, channels]."""
+        return values.reshape(*values.shape[:2], 1, self.outputs)
 
     def _sum(self, values: Tensor) -> Tensor:
-        """Return the sum over all values of one statistic, spread to the channels."""
-        return self._spread(self._channel_sum(values))
+        """Return the sums over what a channel's statistic covers, [K, R, groups, channels of a group]."""
+        sums = values.sum((1, 2) if self.groups is None else 2)
+        return sums.view(len(values), -1, self.groups or self.outputs, self.outputs // (self.groups or self.outputs))
 
 
 @dataclass(frozen=True)
