@@ -25,6 +25,7 @@ from typing import Any
 import yaml
 
 from medpriv.files import read_json, write_text
+from medpriv.workflow.guard import UNVERSIONED
 from medpriv.workflow.plan import Job, dry_run, snakemake
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -191,6 +192,7 @@ def commit(root: Path = ROOT) -> None:
     if finished:
         dvc(root, "commit", "--force", "--no-relink", *finished)
         print(f"Versioned in DVC: {', '.join(finished)}.")
+    (root / UNVERSIONED).unlink(missing_ok=True)
 
 
 def prune(root: Path = ROOT) -> None:
@@ -246,11 +248,15 @@ def version_results(root: Path, config: Mapping[str, Any]) -> None:
     """Commit after a successful run; called by Snakemake's head process.
 
     Left out within a DVC stage (DVC commits itself), in an overlay's folder or config, and outside a git and DVC
-    repository. A failure here is told, but does not spoil the run, which is complete.
+    repository. A failure here is told, but does not spoil the run, which is complete. Until `commit` has succeeded a mark
+    stays, and the next `make report` tries again even if it has nothing else to do.
     """
     ours = Path.cwd() == root and config == yaml.safe_load((root / "config.yaml").read_text(encoding="utf-8"))
     if not ours or "DVC_STAGE" in os.environ or not (root / ".git").exists() or not (root / ".dvc").exists():
         return
+    mark = root / UNVERSIONED
+    mark.parent.mkdir(exist_ok=True)
+    mark.touch()
     try:
         commit(root)
     except RuntimeError as error:

@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 
 FOLDER = Path(".medpriv")
+# Stands while finished results are not in DVC yet: a run that is killed in the act leaves it to the next one.
+UNVERSIONED = FOLDER / "unversioned"
 HEAD = "MEDPRIV_HEAD"
 _POLL_S = 0.5
 

@@ -2,8 +2,9 @@
 
     python -m medpriv.workflow.run [--overlay config/open.yaml] [arguments for snakemake]
 
-A run waits for one that is still busy in the same folder, clears the lock that a killed run left, and then becomes
-Snakemake. An overlay's run lives in a folder of its own, `runs/<overlay's name>`, beside the default run in the root.
+A run waits for one that is still busy in the same folder, clears the lock that a killed run left, versions what that
+run finished but did not bring into DVC, and then becomes Snakemake. An overlay's run lives in a folder of its own,
+`runs/<overlay's name>`, beside the default run in the root.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from medpriv.workflow.guard import lock
+from medpriv.workflow.guard import UNVERSIONED, lock
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,6 +43,8 @@ def main(arguments: list[str]) -> None:
     os.close(lock("jobs.lock", wait_message="Jobs of a killed run are still ending; waiting for them."))
     if any(Path(".snakemake/locks").glob("*")):
         subprocess.run([*command, "--unlock"], check=True, capture_output=True)
+    if UNVERSIONED.exists() and "DVC_STAGE" not in os.environ:
+        subprocess.run([sys.executable, "-m", "medpriv.workflow.dvc", "commit"])
     os.set_inheritable(held, True)
     os.execv(command[0], command)
 

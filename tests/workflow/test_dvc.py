@@ -32,6 +32,14 @@ def test_a_successful_run_is_versioned(finished: Project) -> None:
     assert "results/report/metrics.json" in finished("git", "ls-files")
 
 
+def test_a_run_killed_while_versioning_is_versioned_by_the_next_one(scratch: Project) -> None:
+    (scratch.folder / "dvc.lock").unlink()
+    (scratch.folder / ".medpriv/unversioned").touch()
+    assert "Nothing to be done" in scratch.run()
+    assert json.loads(scratch.dvc("status", "--json")) == {}
+    assert not (scratch.folder / ".medpriv/unversioned").exists()
+
+
 def test_repro_does_nothing_after_a_run(scratch: Project) -> None:
     assert "Data and pipelines are up to date" in scratch.dvc("repro")
 
