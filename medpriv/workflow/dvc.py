@@ -248,8 +248,8 @@ def version_results(root: Path, config: Mapping[str, Any]) -> None:
     """Commit after a successful run; called by Snakemake's head process.
 
     Left out within a DVC stage (DVC commits itself), in an overlay's folder or config, and outside a git and DVC
-    repository. A failure here is told, but does not spoil the run, which is complete. Until `commit` has succeeded a mark
-    stays, and the next `make report` tries again even if it has nothing else to do.
+    repository. A failure here is told, but does not spoil the run, which is complete. A mark stays until `commit` has
+    succeeded, so that the next `make report` tries again even if it has nothing else to do.
     """
     ours = Path.cwd() == root and config == yaml.safe_load((root / "config.yaml").read_text(encoding="utf-8"))
     if not ours or "DVC_STAGE" in os.environ or not (root / ".git").exists() or not (root / ".dvc").exists():
