@@ -106,7 +106,8 @@ def loss_gradient(outputs: Tensor, labels: Tensor) -> Tensor:
     if outputs.shape[-1] == 1:
         probability = allocate_stack(outputs.shape[:2]).copy_(outputs.squeeze(-1))
         return torch.sigmoid(probability, out=probability).sub_(labels).unsqueeze(-1)
-    return torch.softmax(outputs, -1) - torch.nn.functional.one_hot(labels, outputs.shape[-1])
+    probabilities = allocate_stack(outputs.shape).copy_(torch.softmax(outputs, -1))
+    return probabilities.sub_(torch.nn.functional.one_hot(labels, outputs.shape[-1]))
 
 
 def class_weights(y: np.ndarray, members: np.ndarray, classes: int, balance: float) -> np.ndarray:
@@ -142,10 +143,15 @@ def _train_group(
     weights = torch.from_numpy(class_weights(labels.numpy(), members, max(2, network.outputs), schedule.balance))
     batches = Batches(members, size, order)
     work = Workspace()
-    batch = torch.empty(replicates, size, *records.shape[1:])
+    batch = allocate_stack((replicates, size, *records.shape[1:]))
+    rows = torch.empty(replicates * size, *records.shape[1:])
+    if batch.is_contiguous():
+        rows = batch.view(rows.shape)  # gathered in place
     for step in range(schedule.updates):
         indices = torch.from_numpy(batches.next())
-        torch.index_select(records, 0, indices.view(-1), out=batch.view(-1, *records.shape[1:]))
+        torch.index_select(records, 0, indices.view(-1), out=rows)
+        if not batch.is_contiguous():
+            batch.copy_(rows.view(batch.shape))
         y = labels[indices]
         outputs = network.forward(stacked, batch, work, training=True)
         slope = loss_gradient(outputs, y)

@@ -20,7 +20,8 @@ MODELS = [
     ("cnn", (1, 64), 2),
     ("cnn_gn", (2, 61), 4),
 ]
-SCHEDULE = engine.Schedule(updates=12, batch_size=16, learning_rate=0.003, weight_decay=0.01, balance=0.5)
+# A batch of 13 fills no vector register evenly: the hardest case for equal bytes in all shards.
+SCHEDULE = engine.Schedule(updates=12, batch_size=13, learning_rate=0.003, weight_decay=0.01, balance=0.5)
 
 
 @pytest.fixture(autouse=True)
