@@ -31,6 +31,8 @@ from medpriv.workflow.plan import Job, dry_run, snakemake
 ROOT = Path(__file__).resolve().parents[2]
 HEADER = "# Generated from the rules by `python -m medpriv.workflow.dvc generate`; do not edit by hand.\n"
 REPORT = "report"
+# Stages that hold patients' own rows and signals. Of a local source, which may be anybody's, they are never pushed.
+PATIENT_ROWS = ("raw", "preprocessed")
 # Tables that `dvc plots` draws, one plot a dataset: file name -> x, y, template.
 PLOTS = {
     "reliability.csv": ("confidence", "accuracy", "linear"),
@@ -116,7 +118,8 @@ def _stage(name: str, jobs: list[Job], keys: Mapping[str, list[str]], config: Ma
         outputs = sorted(path for job in jobs for path in job.outputs)
         stage["outs"] = [{path: {"persist": True, **_in_git(path)}} for path in outputs]
     else:
-        stage["outs"] = [{f"results/{name.replace('-', '/', 1)}": {"persist": True}}]
+        private = {"push": False} if local and name.partition("-")[0] in PATIENT_ROWS else {}
+        stage["outs"] = [{f"results/{name.replace('-', '/', 1)}": {"persist": True, **private}}]
     return stage
 
 

@@ -62,6 +62,12 @@ def test_outputs_persist_and_metrics_live_in_git(stages: dict) -> None:
     assert stages["report"]["outs"] == [{"results/report/metrics.json": {"persist": True, "cache": False}}]
 
 
+def test_patients_rows_of_a_local_source_are_never_pushed(stages: dict) -> None:
+    assert stages["raw-heart"]["outs"] == [{"results/raw/heart": {"persist": True, "push": False}}]
+    simulated = {**CONFIG, "datasets": {"heart": {"raw": {"source": "simulated"}}}}
+    assert "push" not in mirror(JOBS, KEYS, simulated, ORDER)
+
+
 def test_plots_name_columns_that_the_tables_have() -> None:
     columns = {"reliability.csv": RELIABILITY_COLUMNS, "roc.csv": ROC_COLUMNS}
     assert all({x, y} <= set(columns[file]) for file, (x, y, _) in PLOTS.items())
