@@ -138,10 +138,6 @@ class BankSettings(Section):
     shards: Count = Field(1, description="jobs that a bank is split into along K; changes no result")
 
 
-Balance = Annotated[float, Field(ge=0, le=1)]
-BALANCE = "a record weighs (its class's share) ** -balance: 0 all records alike, 1 all classes alike"
-
-
 class Recipe(Section):
     """How one network is trained; the number of epochs is fixed beforehand, no early stopping looks at any patient."""
 
@@ -149,7 +145,11 @@ class Recipe(Section):
     batch_size: Count = Field(64, description="records an update")
     learning_rate: Positive = Field(0.001, description="peak step size of Adam, decayed to zero by a half cosine")
     weight_decay: NotNegative = Field(0.0, description="decoupled weight decay (AdamW)")
-    balance: Balance = Field(0.0, description=BALANCE)
+    balance: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0,
+        description="a record weighs (its class's share) ** -balance: 0 all records alike, 1 all classes alike; "
+        "of use where no `beats_per_patient` has evened out the classes",
+    )
 
 
 class LogisticRecipe(Recipe):
@@ -172,7 +172,6 @@ class CnnRecipe(Recipe):
 
     epochs: Count = Field(10, description="passes over a replicate's own records")
     learning_rate: Positive = Field(0.003, description="peak step size of Adam, decayed to zero by a half cosine")
-    balance: Balance = Field(0.5, description=BALANCE)
     patch: Count = Field(6, description="samples that a position of the first convolution covers, without overlap")
     channels: Annotated[list[Count], Field(min_length=1)] = Field(
         [24, 48], description="channels of the first convolution and of each further one (3 taps, stride 2)"
