@@ -48,8 +48,8 @@ bench: $(STAMP) ## timings against the alternatives
 slurm: $(STAMP) ## the same run on a Slurm cluster, through profiles/slurm
 	@$(RUN) --profile $(CURDIR)/profiles/slurm
 
-snakemake-report: $(STAMP) ## Snakemake's own report: provenance, timings, rule graph
-	@$(RUN) --report snakemake-report.html
+snakemake-report: $(STAMP) ## logs/snakemake-report.html: Snakemake's own report
+	@$(RUN) --report logs/snakemake-report.html
 
 $(STAMP):
 	@echo "Setting up $(VENV) from envs/requirements.lock"

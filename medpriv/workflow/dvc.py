@@ -270,4 +270,7 @@ if __name__ == "__main__":
     verbs = {verb.__name__: verb for verb in (generate, check, commit, prune, restore)}
     if len(sys.argv) != 2 or sys.argv[1] not in verbs:
         sys.exit(__doc__)
-    verbs[sys.argv[1]]()
+    try:
+        verbs[sys.argv[1]]()
+    except RuntimeError as error:
+        sys.exit(str(error))

@@ -91,4 +91,7 @@ def _of(names: list[str]) -> str:
 
 if __name__ == "__main__":
     command, folder = prepared(sys.argv[1:])
-    print(explain(parse_plan(snakemake([*command, "--dry-run"], folder))))
+    try:
+        print(explain(parse_plan(snakemake([*command, "--dry-run"], folder))))
+    except RuntimeError as error:
+        sys.exit(str(error))
