@@ -6,8 +6,8 @@ Every audit tool of 2026 that trains shadow models does it one after another wit
 "tight" is the same without one (`medpriv.bank.reference`). Both use plain torch modules and `torch.optim.AdamW`, on one
 or two threads, whichever is quicker here. The engine runs in one single-threaded process, and in two (shards, as the
 workflow runs them; the processes are warm). All train K = 32 replicates, each on its own random half of the rows, for
-the same number of updates. The variants take turns within a round; the medians of wall
-seconds stand in the table, and at its end ratios of processor seconds, which a busy machine disturbs less.
+the same number of updates. The variants take turns within a round; the medians of wall seconds stand in the table, and
+at its end ratios of processor seconds, which a busy machine disturbs less.
 """
 
 import argparse
