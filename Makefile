@@ -3,8 +3,8 @@
 VENV ?= .venv
 BIN := $(abspath $(VENV))/bin
 PYTHON := $(BIN)/python
-# Its name holds the lock's content: a second call costs nothing, a changed lock is noticed whatever the time stamps say.
-STAMP := $(VENV)/.installed-$(shell sha256sum envs/requirements.lock | cut -c 1-16)
+# Its name holds the locks' content: a second call costs nothing, a changed lock is noticed whatever the time stamps say.
+STAMP := $(VENV)/.installed-$(shell cat envs/*.lock | sha256sum | cut -c 1-16)
 export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
@@ -14,7 +14,7 @@ CORES ?=
 RUN = $(PYTHON) -m medpriv.workflow.run $(if $(CONFIG),--overlay $(CONFIG)) $(if $(CORES),--cores $(CORES)) $(TARGET)
 
 .DEFAULT_GOAL := help
-.PHONY: help report test lint why restore bench slurm snakemake-report
+.PHONY: help setup report test lint why restore bench slurm snakemake-report
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,8 @@ help: ## this list
 	@echo "  CONFIG=config/open.yaml  another config, laid over config.yaml; its run gets a folder under runs/"
 	@echo "  CORES=8                  jobs side by side (default: 2)"
 	@echo "  TARGET=attacks-mitdb     a part of the run: a rule, a file, or <stage>-<dataset>"
+
+setup: $(STAMP) ## .venv alone; every other command makes it when needed
 
 report: $(STAMP) ## the whole run, up to results/report/index.html
 	@$(RUN)
@@ -52,9 +54,10 @@ snakemake-report: $(STAMP) ## logs/snakemake-report.html: Snakemake's own report
 	@$(RUN) --report logs/snakemake-report.html
 
 $(STAMP):
-	@echo "Setting up $(VENV) from envs/requirements.lock"
+	@echo "Setting up $(VENV) from envs/*.lock"
 	@test -x $(PYTHON) || python3 -m venv $(VENV)
 	@rm -f $(VENV)/.installed-*
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --requirement envs/requirements.lock
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --requirement envs/peers.lock
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
