@@ -10,10 +10,8 @@ from medpriv.measures.table import write_measures
 from medpriv.workflow.job import job
 
 with job(snakemake) as params:
-    dataset, bank = (
-        Dataset.load(Path(snakemake.input.dataset[0]).parent),
-        Bank.load(Path(snakemake.input.bank[0]).parent),
-    )
+    dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
+    bank = Bank.load(Path(snakemake.input.bank[0]).parent)
     found = audit(dataset, bank, params.evasion, params.seed)
     write_measures(snakemake.output.measures, found.measures)
     write_csv(snakemake.output.examples, EXAMPLE_COLUMNS, found.examples)

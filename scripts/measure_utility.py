@@ -10,10 +10,8 @@ from medpriv.measures.utility import RELIABILITY_COLUMNS, measure_utility
 from medpriv.workflow.job import job
 
 with job(snakemake) as params:
-    dataset, bank = (
-        Dataset.load(Path(snakemake.input.dataset[0]).parent),
-        Bank.load(Path(snakemake.input.bank[0]).parent),
-    )
+    dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
+    bank = Bank.load(Path(snakemake.input.bank[0]).parent)
     measures, reliability = measure_utility(dataset, bank, params.measures, params.seed)
     write_measures(snakemake.output.utility, measures)
     write_csv(snakemake.output.reliability, RELIABILITY_COLUMNS, reliability)
