@@ -3,8 +3,10 @@
 python tests/workflow/kills.py [how often, default 10] [seed]
 """
 
+import contextlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +16,7 @@ from pathlib import Path
 
 from project import Project, fresh_copy
 
-LONGEST_S = 15.0
+LONGEST_S = 8.0
 
 
 def jobs_of(head: int) -> list[int]:
@@ -35,7 +37,16 @@ def jobs_of(head: int) -> list[int]:
 def killed_and_resumed(project: Project, rng: random.Random) -> str:
     """Start a run, kill its head or its jobs at a random moment, resume to the end; say what was hit."""
     victim = rng.choice(("head", "job"))
-    moment = rng.uniform(1.0, LONGEST_S)
+    moment = rng.uniform(0.5, LONGEST_S)
+    while not (hit := _kill(project, victim, moment)):  # the run was over: start again, strike earlier
+        shutil.rmtree(project.folder / "results")
+        moment /= 2
+    project.run()
+    return f"{victim} after {moment:.1f} s ({hit} processes)"
+
+
+def _kill(project: Project, victim: str, moment: float) -> int:
+    """Start a run, kill the victim after `moment` seconds, or as soon as there is one; return how many were killed."""
     head = subprocess.Popen(
         [sys.executable, "-m", "medpriv.workflow.run"],
         cwd=project.folder,
@@ -43,25 +54,16 @@ def killed_and_resumed(project: Project, rng: random.Random) -> str:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + moment
-    while head.poll() is None and time.monotonic() < deadline:
+    killed, due = 0, time.monotonic() + moment
+    while not killed and head.poll() is None:
         time.sleep(0.02)
-    hit = [head.pid] if victim == "head" else jobs_of(head.pid)
-    for process in hit if head.poll() is None else ():
-        try:
-            os.kill(process, signal.SIGKILL)
-        except ProcessLookupError:
-            hit.remove(process)
-    if victim == "head":
-        head.wait()
-    project.run() if victim == "head" else _finish(project, head)
-    return f"{victim} after {moment:.1f} s ({len(hit)} processes)"
-
-
-def _finish(project: Project, head: subprocess.Popen) -> None:
-    """Let a run that lost a job end by itself, then run again."""
-    head.wait()
-    project.run()
+        if time.monotonic() >= due:
+            for process in [head.pid] if victim == "head" else jobs_of(head.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+                    killed += 1
+    head.wait()  # a run that lost a job ends by itself
+    return killed
 
 
 def main(times: int, seed: int) -> None:
