@@ -11,6 +11,7 @@ classes are over those that the sample has; a draw that misses one of them has n
 interval, which would otherwise rise with every rare class that a draw loses.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,17 +46,24 @@ class Predictions:
         """Return the predictions on some records, bool [N]."""
         return Predictions(self.probability[:, records], self.y[records], self.patient[records], self.weights)
 
-    def sums(self, values: np.ndarray) -> np.ndarray:
-        """Return values [K, N, ...] summed over records: [1 + B, K, ...], the sample itself, then each draw."""
+    def sums(self, values: Iterable[np.ndarray]) -> np.ndarray:
+        """Return values summed over records: [1 + B, K, ...], the sample itself, then each draw.
+
+        `values` gives one array [N, ...] a replicate. A generator keeps one of them in memory at a time.
+        """
         patients = self.weights.shape[1]
-        flat = values.reshape(*values.shape[:2], -1)
-        by_patient = np.zeros((patients, len(flat), flat.shape[2]))
         order = np.argsort(self.patient, kind="stable")
         starts = np.flatnonzero(np.diff(self.patient[order], prepend=-1))
-        if len(starts):
-            by_patient[self.patient[order][starts]] = np.add.reduceat(flat[:, order], starts, axis=1).swapaxes(0, 1)
+        held = self.patient[order][starts]
+        sums = []
+        for each in values:
+            by_patient = np.zeros((patients, *each.shape[1:]))
+            if len(starts):
+                by_patient[held] = np.add.reduceat(each[order], starts, axis=0, dtype=np.float64)
+            sums.append(by_patient)
+        stacked = np.stack(sums, axis=1)  # [P, K, ...]
         drawn = np.concatenate([np.ones((1, patients), np.float32), self.weights])
-        return (drawn @ by_patient.reshape(patients, -1)).reshape(len(drawn), len(flat), *values.shape[2:])
+        return (drawn @ stacked.reshape(patients, -1)).reshape(len(drawn), *stacked.shape[1:])
 
 
 def measure_utility(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> tuple[list[Measure], list[dict]]:
@@ -132,12 +140,12 @@ class _Table:
 # --- measures from sums --------------------------------------------------------------------------------------------
 
 
-def confusion(predictions: Predictions) -> np.ndarray:
-    """Return each record's cell of the confusion matrix, [K, N, C, C] (true, predicted), one 1 each."""
+def confusion(predictions: Predictions) -> Iterator[np.ndarray]:
+    """Yield for each replicate every record's cell of the confusion matrix, [N, C, C] (true, predicted), one 1 each."""
     classes = predictions.probability.shape[2]
-    guess = predictions.probability.argmax(axis=2)
-    cell = predictions.y * classes + guess
-    return np.eye(classes**2, dtype=np.float32)[cell].reshape(*guess.shape, classes, classes)
+    cells = np.eye(classes**2, dtype=np.float32).reshape(-1, classes, classes)
+    for probability in predictions.probability:
+        yield cells[predictions.y * classes + probability.argmax(axis=1)]
 
 
 def accuracy(counts: np.ndarray) -> np.ndarray:
@@ -193,17 +201,18 @@ def brier(predictions: Predictions) -> np.ndarray:
     return squares / 2 if classes == 2 else squares
 
 
-def calibration(predictions: Predictions, bins: int) -> np.ndarray:
-    """Return each record's count, right prediction and confidence in its bin of confidence, [K, N, bins, 3].
+def calibration(predictions: Predictions, bins: int) -> Iterator[np.ndarray]:
+    """Yield for each replicate every record's count, right prediction and confidence in its bin, [N, bins, 3].
 
     Confidence is the probability of the predicted class; the bins cut [1 / C, 1] into equal widths.
     """
-    confidence = predictions.probability.max(axis=2)
-    right = predictions.probability.argmax(axis=2) == predictions.y
     floor = 1 / predictions.probability.shape[2]
-    place = np.clip((bins * (confidence - floor) / (1 - floor)).astype(int), 0, bins - 1)
-    values = np.stack([np.ones_like(confidence), right, confidence], axis=-1)
-    return np.eye(bins)[place][..., None] * values[:, :, None, :]
+    for probability in predictions.probability:
+        confidence = probability.max(axis=1)
+        right = probability.argmax(axis=1) == predictions.y
+        place = np.clip((bins * (confidence - floor) / (1 - floor)).astype(int), 0, bins - 1)
+        values = np.stack([np.ones_like(confidence), right, confidence], axis=-1)
+        yield np.eye(bins)[place][..., None] * values[:, None, :]
 
 
 def expected_calibration_error(bins: np.ndarray) -> np.ndarray:
