@@ -3,8 +3,21 @@
 # slurmctld, slurmd, slurm-client and munge. Does nothing where a controller answers already.
 #
 #   tools/slurm-single-node.sh [folder for Slurm's state]
+#   tools/slurm-single-node.sh stop
+#
+# Stop it when done: where Slurm is configured and does not answer, Snakemake's Slurm plugin makes every call of
+# Snakemake wait ten seconds for it.
 set -euo pipefail
 
+configuration=/etc/slurm/slurm.conf
+ours() { grep -q '^ClusterName=medpriv$' $configuration 2>/dev/null; }
+if [ "${1:-}" = stop ]; then
+  if ours; then
+    pkill -x 'slurmctld|slurmd' || true
+    rm $configuration
+  fi
+  exit 0
+fi
 if scontrol ping 2>/dev/null | grep -q UP; then
   sinfo
   exit 0
@@ -20,14 +33,14 @@ state=${1:-/var/tmp/medpriv-slurm}
 node=$(hostname -s)
 mkdir -p "$state/controller" "$state/node" /etc/slurm /run/munge
 chown munge: /run/munge
-if [ -e /etc/slurm/slurm.conf ] && ! grep -q '^ClusterName=medpriv$' /etc/slurm/slurm.conf; then
-  echo "/etc/slurm/slurm.conf belongs to another cluster; left alone." >&2
+if [ -e $configuration ] && ! ours; then
+  echo "$configuration belongs to another cluster; left alone." >&2
   exit 1
 fi
 
 # It has to stand here: job steps do not see SLURM_CONF. Without an accounting database finished jobs must stay visible
 # to squeue (MinJobAge). Plain process tracking, no cgroups: it works within containers and virtual machines.
-cat >/etc/slurm/slurm.conf <<CONF
+cat >$configuration <<CONF
 ClusterName=medpriv
 SlurmctldHost=$node(127.0.0.1)
 SlurmUser=root

@@ -3,21 +3,29 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from project import ROOT, Project
 
 
 @pytest.fixture(scope="module")
-def cluster() -> None:
-    """A Slurm that answers: one that runs already, or one started here."""
+def cluster() -> Iterator[None]:
+    """A Slurm that answers: one that runs already, or one started here and stopped at the end."""
     if shutil.which("sbatch") is None or shutil.which("slurmctld") is None:
         pytest.skip("slurmctld and slurm-client are not installed")
     if os.geteuid() != 0:
         pytest.skip("only root can start a Slurm")
-    started = subprocess.run([ROOT / "tools/slurm-single-node.sh"], text=True, capture_output=True)
-    assert started.returncode == 0, started.stdout + started.stderr
+    if "UP" in subprocess.run(["scontrol", "ping"], text=True, capture_output=True).stdout:
+        yield
+        return
+    script = ROOT / "tools/slurm-single-node.sh"
+    try:
+        started = subprocess.run([script], text=True, capture_output=True)
+        assert started.returncode == 0, started.stdout + started.stderr
+        yield
+    finally:
+        subprocess.run([script, "stop"], check=True)
 
 
 @pytest.mark.usefixtures("cluster")
