@@ -1,17 +1,17 @@
 """Generates `docs/config.md` and `docs/config.schema.json` from the config's models; a test holds them equal.
 
-Run `python -m medpriv.workflow.reference` after a change in `medpriv/config.py`.
+Run `python -m medpriv.workflow.reference` after a change in `medpriv/config/`.
 """
 
 import json
 from pathlib import Path
 
-from medpriv.config import Config
+from medpriv.config.check import Config
 from medpriv.files import write_text
 
 HEAD = """# Config reference
 
-Generated from `medpriv/config.py` by `python -m medpriv.workflow.reference`; do not edit by hand.
+Generated from `medpriv/config/` by `python -m medpriv.workflow.reference`; do not edit by hand.
 
 `config.yaml` at the root is the default run. An overlay in `config/` holds only what it changes and is laid over it:
 `make report CONFIG=config/open.yaml`. Unknown keys are refused with the nearest known name, and all faults are shown

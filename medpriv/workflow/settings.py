@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from medpriv.config import check_config
+from medpriv.config.check import check_config
 
 
 def effective_config(content: Mapping[str, Any], file: str, root: Path) -> dict[str, Any]:

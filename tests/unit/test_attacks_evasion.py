@@ -164,7 +164,7 @@ def test_a_credentialed_dataset_gives_no_examples():
 def make_bank(dataset: Dataset):
     """Return an untrained bank of small CNNs."""
     from medpriv.bank.store import Bank, draw_members
-    from medpriv.config import CnnRecipe
+    from medpriv.config.check import CnnRecipe
     from medpriv.models.catalogue import build_network
 
     recipe = CnnRecipe(channels=[4, 8]).model_dump()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from medpriv.config import check_config
+from medpriv.config.check import check_config
 from medpriv.errors import InputError
 from medpriv.workflow import reference
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import yaml
 
-from medpriv.config import check_config
+from medpriv.config.check import check_config
 from medpriv.dataset import TEST, TRAIN
 from medpriv.errors import InputError
 from medpriv.sources import table

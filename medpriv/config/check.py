@@ -1,0 +1,96 @@
+"""The whole config, and its check.
+
+`check_config` refuses a bad config with all its faults at once. `medpriv.workflow.reference` makes `docs/config.md`
+and the JSON schema from these models. Scripts never see these models: each rule passes the plain values it needs.
+"""
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+from pydantic import Field, ValidationError
+
+from medpriv.config.attacks import AttackSettings, MeasureSettings
+from medpriv.config.heart import HeartSettings
+from medpriv.config.mitdb import MitdbSettings
+from medpriv.config.models import DatasetSettings
+from medpriv.config.section import Name, Section
+from medpriv.config.table import TableSettings
+from medpriv.errors import InputError
+
+AnyDataset = Annotated[MitdbSettings | HeartSettings | TableSettings, Field(discriminator="format")]
+
+
+class Config(Section):
+    """The whole run."""
+
+    seed: Annotated[int, Field(ge=0)] = Field(
+        1, description="root of all randomness; every job derives its own from names"
+    )
+    datasets: dict[Name, AnyDataset] = Field(description="one section a dataset, under a name of your choice")
+    attacks: AttackSettings = Field(default_factory=AttackSettings, description="settings of the attack families")
+    measures: MeasureSettings = Field(default_factory=MeasureSettings, description="settings of the utility measures")
+
+
+def check_config(content: dict[str, Any], file: Path | str = "config.yaml") -> dict[str, Any]:
+    """Return the config with all defaults filled in, as plain values; raise one InputError that lists every fault."""
+    try:
+        return Config.model_validate(content).model_dump(mode="json", by_alias=True)
+    except ValidationError as error:
+        faults = [_explain(fault) for fault in error.errors()]
+        raise InputError(
+            f"{len(faults)} fault{'s' if len(faults) > 1 else ''}",
+            file=file,
+            remedy="correct each (docs/config.md lists every key):\n" + "\n".join(f"  - {fault}" for fault in faults),
+        ) from None
+
+
+_REMEDIES = {
+    "greater_than": "use a number above {gt}",
+    "greater_than_equal": "use {ge} or more",
+    "less_than": "use a number below {lt}",
+    "less_than_equal": "use {le} or less",
+    "literal_error": "use one of {expected}",
+    "union_tag_invalid": "use one of the formats {expected_tags}",
+    "union_tag_not_found": "say which `format` the dataset has",
+    "string_pattern_mismatch": "use lower-case letters and digits, a letter first",
+    "value_error": "add it",
+}
+
+
+def _explain(fault: Any) -> str:
+    """Return one line for one pydantic fault: key, what is wrong, value, nearest name."""
+    place = list(fault["loc"])
+    if place[0] == "datasets" and len(place) > 2:
+        del place[2]  # the discriminator's tag, which is no key of the file
+    key = ".".join(str(part) for part in place)
+    if fault["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(place[-1]), _keys_beside(fault["loc"]), n=1)
+        return f"{key}: unknown key; " + (f"did you mean `{near[0]}`?" if near else "remove it")
+    if fault["type"] == "missing":
+        return f"{key}: missing; add it"
+    message = fault["msg"].removeprefix("Value error, ")
+    remedy = _REMEDIES.get(fault["type"], "give a value of that kind").format(**fault.get("ctx", {}))
+    return f"{key}: {message[0].lower()}{message[1:]}, found {fault['input']!r}; {remedy}"
+
+
+def _keys_beside(place: tuple[str | int, ...]) -> list[str]:
+    """Return the names allowed where the last part of `place` stands."""
+    section: Any = Config
+    steps = list(place[:-1])
+    if steps[:1] == ["datasets"] and len(steps) > 2:
+        section = next(kind for kind in _dataset_kinds() if kind.model_fields["format"].default == steps[2])
+        steps = steps[3:]
+    for step in steps:
+        section = _section_of(section.model_fields[step].annotation)
+    return list(section.model_fields)
+
+
+def _dataset_kinds() -> tuple[type[DatasetSettings], ...]:
+    return get_args(get_args(AnyDataset)[0])
+
+
+def _section_of(annotation: Any) -> Any:
+    """Return the Section class within an annotation such as `Raw | None`."""
+    candidates = (annotation, *get_args(annotation))
+    return next((item for item in candidates if isinstance(item, type) and issubclass(item, Section)), None)

@@ -1,0 +1,36 @@
+"""UCI heart disease."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from medpriv.config.models import DatasetSettings
+from medpriv.config.section import Count, Fraction, Raw, Section
+
+
+class SimulatedHeart(Section):
+    """Patients made here in UCI's `processed.<hospital>.data` format."""
+
+    patients: dict[Literal["cleveland", "hungarian", "switzerland", "va"], Count] = Field(
+        {"cleveland": 303, "hungarian": 294, "switzerland": 123, "va": 200}, description="patients to make a hospital"
+    )
+
+
+class RawHeart(Raw):
+    """Raw UCI heart-disease files."""
+
+    simulated: SimulatedHeart = Field(default_factory=SimulatedHeart, description="what the simulator makes")
+
+
+class PreprocessHeart(Section):
+    """Thirteen features; median imputation and scaling fitted on the training split."""
+
+    test_fraction: Fraction = Field(0.3, description="share of patients held out, stratified by hospital and label")
+
+
+class HeartSettings(DatasetSettings):
+    """UCI heart disease."""
+
+    format: Literal["heart"] = Field("heart", description="UCI's `processed.<hospital>.data` files")
+    raw: RawHeart = Field(default_factory=RawHeart, description="where the raw files come from")
+    preprocess: PreprocessHeart = Field(default_factory=PreprocessHeart, description="how rows are split")

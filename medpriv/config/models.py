@@ -1,0 +1,70 @@
+"""The bank and the networks: how many replicates, how each network is trained."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from medpriv.config.section import Count, NotNegative, Positive, Section
+
+
+class BankSettings(Section):
+    """The bank that every treatment of the dataset trains."""
+
+    replicates: Annotated[int, Field(ge=2)] = Field(32, description="K, the replicate models of each treatment")
+    shards: Count = Field(1, description="jobs that a bank is split into along K; changes no result")
+
+
+class Recipe(Section):
+    """How one network is trained; the number of epochs is fixed beforehand, no early stopping looks at any patient."""
+
+    epochs: Count = Field(20, description="passes over a replicate's own records")
+    batch_size: Count = Field(64, description="records an update")
+    learning_rate: Positive = Field(0.001, description="peak step size of Adam, decayed to zero by a half cosine")
+    weight_decay: NotNegative = Field(0.0, description="decoupled weight decay (AdamW)")
+    balance: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0,
+        description="a record weighs (its class's share) ** -balance: 0 all records alike, 1 all classes alike; "
+        "of use where no `beats_per_patient` has evened out the classes",
+    )
+
+
+class LogisticRecipe(Recipe):
+    """Logistic regression."""
+
+    epochs: Count = Field(30, description="passes over a replicate's own records")
+    learning_rate: Positive = Field(0.03, description="peak step size of Adam, decayed to zero by a half cosine")
+
+
+class MlpRecipe(Recipe):
+    """Multi-layer perceptron with ReLU."""
+
+    epochs: Count = Field(30, description="passes over a replicate's own records")
+    learning_rate: Positive = Field(0.003, description="peak step size of Adam, decayed to zero by a half cosine")
+    hidden: Annotated[list[Count], Field(min_length=1)] = Field([64, 32], description="units of each hidden layer")
+
+
+class CnnRecipe(Recipe):
+    """Small 1-D convolutional network."""
+
+    epochs: Count = Field(10, description="passes over a replicate's own records")
+    learning_rate: Positive = Field(0.003, description="peak step size of Adam, decayed to zero by a half cosine")
+    patch: Count = Field(6, description="samples that a position of the first convolution covers, without overlap")
+    channels: Annotated[list[Count], Field(min_length=1)] = Field(
+        [24, 48], description="channels of the first convolution and of each further one (3 taps, stride 2)"
+    )
+
+
+class Baselines(Section):
+    """The baseline networks to train; leave one out to skip it."""
+
+    logistic: LogisticRecipe | None = Field(None, description="logistic regression")
+    mlp: MlpRecipe | None = Field(None, description="multi-layer perceptron")
+    cnn: CnnRecipe | None = Field(None, description="1-D CNN with batch normalisation")
+    cnn_gn: CnnRecipe | None = Field(None, description="its twin with group normalisation, fit for DP-SGD")
+
+
+class DatasetSettings(Section):
+    """What every dataset's section holds."""
+
+    bank: BankSettings = Field(default_factory=BankSettings, description="the replicate models")
+    baselines: Baselines = Field(default_factory=Baselines, description="the baseline networks")

@@ -1,0 +1,33 @@
+"""What every part of the config is made of: a base class that refuses unknown keys, and checked numbers."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*$")]
+
+
+class Section(BaseModel):
+    """A part of the config: unknown keys are refused, values are not changed after the check."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Raw(Section):
+    """Where the raw files come from."""
+
+    source: Literal["simulated", "local", "remote"] = Field(
+        "simulated", description="`simulated` (made here), `local` (a folder), `remote` (the publisher or a mirror)"
+    )
+    path: str | None = Field(None, description="the folder of a `local` source, relative to the config's folder")
+    base_url: str | None = Field(None, description="a mirror's address for a `remote` source; empty: the publisher")
+
+    @model_validator(mode="after")
+    def _local_needs_a_path(self) -> "Raw":
+        if self.source == "local" and not self.path:
+            raise ValueError("a local source needs `path`, the folder that holds the publisher's files")
+        return self

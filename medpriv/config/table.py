@@ -1,0 +1,42 @@
+"""Your own CSV table."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from medpriv.config.models import DatasetSettings
+from medpriv.config.section import Fraction, Section
+
+
+class RawTable(Section):
+    """Your own table."""
+
+    source: Literal["local"] = Field("local", description="`local`, a file of yours")
+    path: str = Field(description="the .csv file, relative to the project's folder")
+
+
+class PreprocessTable(Section):
+    """What each column of your own table is; a column that is not named is a number to learn from."""
+
+    label: str = Field(description="column with the class to be learnt")
+    patient: str | None = Field(None, description="column with the patient's id; empty: each row is a patient")
+    site: str | None = Field(None, description="column with the hospital or device; empty: all one")
+    groups: list[str] = Field([], description="columns by which risk is stated; they are learnt from unless ignored")
+    categorical: list[str] = Field([], description="columns with words or codes, one-hot encoded")
+    ignore: list[str] = Field([], description="columns not to learn from")
+    test_fraction: Fraction = Field(0.3, description="share of patients held out, stratified by site and label")
+
+    @model_validator(mode="after")
+    def _one_role_a_column(self) -> "PreprocessTable":
+        named = [self.label, self.patient, self.site, *self.categorical, *self.ignore]
+        if twice := sorted({column for column in named if column is not None and named.count(column) > 1}):
+            raise ValueError(f"give each column one of label, patient, site, categorical, ignore: {', '.join(twice)}")
+        return self
+
+
+class TableSettings(DatasetSettings):
+    """Your own CSV table."""
+
+    format: Literal["table"] = Field("table", description="one CSV file with a header line")
+    raw: RawTable = Field(description="where the file is")
+    preprocess: PreprocessTable = Field(description="what its columns are")
