@@ -15,6 +15,7 @@ from medpriv.files import read_json, read_tensors, write_json, write_tensors
 
 TRAIN, TEST = 0, 1
 _ARRAYS = ("x", "y", "patient", "site", "split", "centre", "scale")
+_OPTIONAL = ("time", "valid")
 _TEXTS = ("name", "patients", "sites", "classes", "features", "units", "licence", "source", "digest")
 
 
@@ -39,6 +40,10 @@ class Dataset:
         groups: per attribute (`sex`, ...) one value a patient, for risk by subgroup.
         notes: counts and decisions of the preprocessing worth stating (records left out, cells imputed).
         credentialed: True forbids the report to show any single patient's signal or row.
+        time: float32 [N], seconds of each record after the start of its patient's recording (a patient's further
+            recordings follow the first without a gap); None where records have no order.
+        valid: int32 [N, 2], the first sample of each record that is signal and the one after its last: the rest is
+            padding; None where nothing is padded.
     """
 
     name: str
@@ -61,6 +66,8 @@ class Dataset:
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
     notes: dict[str, object] = field(default_factory=dict)
     credentialed: bool = False
+    time: np.ndarray | None = None
+    valid: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         _check(self)
@@ -76,7 +83,8 @@ class Dataset:
     def save(self, folder: Path | str) -> None:
         """Write `dataset.safetensors`, then `dataset.json`, into the folder."""
         folder = Path(folder)
-        write_tensors(folder / "dataset.safetensors", {name: getattr(self, name) for name in _ARRAYS})
+        arrays = {name: getattr(self, name) for name in (*_ARRAYS, *_OPTIONAL)}
+        write_tensors(folder / "dataset.safetensors", {name: held for name, held in arrays.items() if held is not None})
         about = {name: getattr(self, name) for name in _TEXTS}
         about |= {
             "sampling_rate": self.sampling_rate,
@@ -103,9 +111,10 @@ def _check(dataset: Dataset) -> None:
     def refuse(problem: str, place: str) -> None:
         raise InputError(problem, file=f"dataset {dataset.name}", place=place, remedy=remedy)
 
-    for name in ("y", "patient", "site"):
-        if getattr(dataset, name).shape != (records,):
-            refuse(f"{len(getattr(dataset, name))} entries for {records} records", name)
+    for name in ("y", "patient", "site", *_OPTIONAL):
+        held = getattr(dataset, name)
+        if held is not None and len(held) != records:
+            refuse(f"{len(held)} entries for {records} records", name)
     if dataset.split.shape != (patients,):
         refuse(f"{len(dataset.split)} entries for {patients} patients", "split")
     for name, values in dataset.groups.items():

@@ -43,11 +43,19 @@ PUBLISHED = DS1 | DS2 | {"102", "104", "107", "217"}
 
 @dataclass(frozen=True)
 class _Beats:
-    """All usable beats of a folder: x float32 [B, L, window], class y and `record` (index into `names`) int64 [B]."""
+    """All usable beats of a folder.
+
+    Attributes:
+        x: float32 [B, L, window].
+        y, record: int64 [B], class, and index into `names`.
+        second: float64 [B], the R peak's time in its record; `lengths` of the records in seconds.
+    """
 
     x: np.ndarray
     y: np.ndarray
     record: np.ndarray
+    second: np.ndarray
+    lengths: list[float]
     names: list[str]
     leads: list[tuple[str, ...]]
     about: list[dict[str, str]]
@@ -97,6 +105,7 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
         split = _split_as_dechazal(beats.names, people, patients, folder)
     kept = _keep(beats.y, patient, split, settings, generator(seed, name, "beats"))
     x, y, record, patient = beats.x[kept], beats.y[kept], beats.record[kept], patient[kept]
+    time = beats.second[kept] + _starts(owners, beats.lengths)[record]
     present = _present_classes(folder, counts, split)
     public = manifest["source"] != "local" or set(names) <= PUBLISHED
     training = x[(split == TRAIN)[patient]]
@@ -131,22 +140,36 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
             "r_peak_at_sample": round(settings["before_s"] * settings["sampling_rate"]),
         },
         credentialed=not public,
+        time=time.astype(np.float32),
     )
+
+
+def _starts(owners: list[str], lengths: list[float]) -> np.ndarray:
+    """Return when each record begins, seconds [R], if a patient's records follow each other without a gap."""
+    ends = dict.fromkeys(owners, 0.0)
+    starts = []
+    for owner, length in zip(owners, lengths, strict=True):
+        starts.append(ends[owner])
+        ends[owner] += length
+    return np.array(starts)
 
 
 def _read_beats(folder: Path, names: list[str], settings: dict) -> _Beats:
     """Read the records one by one and cut their beats; records with paced beats are left out."""
     left_out = {"class Q": 0, "too near an end of the record": 0}
-    used, paced, windows, labels, owners, leads, about = [], [], [], [], [], [], []
+    used, paced, windows, labels, seconds, owners, leads, about = [], [], [], [], [], [], [], []
+    lengths = []
     for name in names:
         record = read_record(folder, name, FIRST_LEAD, settings["leads"])
         codes = _aami_classes(folder, record)
         if PACED in record.symbols:
             paced.append(name)
             continue
-        x, y = _cut_record(record, codes, settings, left_out)
+        x, y, second = _cut_record(record, codes, settings, left_out)
         windows.append(x)
         labels.append(y)
+        seconds.append(second)
+        lengths.append(len(record.signal) / record.rate)
         owners.append(np.full(len(y), len(used)))
         used.append(name)
         leads.append(record.leads)
@@ -155,8 +178,8 @@ def _read_beats(folder: Path, names: list[str], settings: dict) -> _Beats:
         raise InputError(
             "no usable beat", file=folder, remedy="give records with beat annotations that are not of paced patients"
         )
-    x, y, owner = np.concatenate(windows), np.concatenate(labels), np.concatenate(owners)
-    return _Beats(x, y, owner, used, leads, about, paced, left_out)
+    x, y, owner, second = (np.concatenate(parts) for parts in (windows, labels, owners, seconds))
+    return _Beats(x, y, owner, second, lengths, used, leads, about, paced, left_out)
 
 
 def _patients_of(folder: Path, names: list[str]) -> dict[str, str]:
@@ -189,8 +212,10 @@ def _aami_classes(folder: Path, record: Record) -> np.ndarray:
 
 def _cut_record(
     record: Record, codes: np.ndarray, settings: dict, left_out: dict[str, int]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return a record's beats float32 [B, L, window] and their classes int64 [B]; count what is left out."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return a record's beats float32 [B, L, window], their classes int64 [B] and R peaks in seconds [B]; count the
+    beats that are left out.
+    """
     target = settings["sampling_rate"]
     signal = prepare_signal(record.signal, record.rate, target)
     up, down = resampling(record.rate, target)
@@ -199,7 +224,7 @@ def _cut_record(
     peaks = np.rint(record.marks[used] * (up / down)).astype(np.int64)
     beats, whole = cut_beats(signal, peaks, round(settings["before_s"] * target), round(settings["after_s"] * target))
     left_out["too near an end of the record"] += int((~whole).sum())
-    return beats, np.array([CLASSES.index(code) for code in codes[used][whole]], np.int64)
+    return beats, np.array([CLASSES.index(code) for code in codes[used][whole]], np.int64), peaks[whole] / target
 
 
 def _describe(comments: tuple[str, ...]) -> dict[str, str]:

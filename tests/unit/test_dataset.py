@@ -42,6 +42,16 @@ def test_a_dataset_comes_back_equal_and_saves_to_the_same_bytes(tmp_path):
     assert back.patients == tiny().patients
 
 
+def test_time_and_valid_come_back_and_their_absence_too(tmp_path):
+    timed = replace(tiny(), time=np.arange(4, dtype=np.float32), valid=np.tile(np.int32([0, 2]), (4, 1)))
+    timed.save(tmp_path / "timed")
+    back = Dataset.load(tmp_path / "timed")
+    np.testing.assert_array_equal(back.time, timed.time)
+    np.testing.assert_array_equal(back.valid, timed.valid)
+    tiny().save(tmp_path / "plain")
+    assert Dataset.load(tmp_path / "plain").time is None
+
+
 def test_rows_follow_the_patients_split():
     assert tiny().rows(TRAIN).tolist() == [True, True, True, False]
     assert tiny().rows(TEST).tolist() == [False, False, False, True]

@@ -256,6 +256,15 @@ def test_patients_csv_says_whose_a_record_is(own):
     assert "patients.csv" in local_files(own)
 
 
+def test_a_patients_second_record_follows_the_first_in_time(own):
+    (own / "patients.csv").write_text("record,patient\na,p1\nb,p1\nc,p2\nd,p3\n")
+    dataset = parse("own", own, SETTINGS, 1)
+    length = 1 + 0.8 * 15 + 1  # write_record: a beat every 0.8 s from 1 s on, one second after the last of 16
+    of_one = np.array([1 + 0.8 * index for index in range(16)])  # every window is whole
+    assert np.allclose(dataset.time[dataset.patient == 0], [*of_one, *(length + of_one)], atol=0.01)
+    assert np.allclose(dataset.time[dataset.patient == 1], of_one, atol=0.01)
+
+
 def test_own_records_are_kept_out_of_sight_and_the_publishers_are_not(own, simulated):
     mine, public = parse("mine", add_manifest(own), SETTINGS, 1), parse("mitdb", simulated, SETTINGS, 1)
     assert mine.credentialed and "your own" in mine.licence
