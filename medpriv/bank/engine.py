@@ -6,7 +6,7 @@ replicates (`medpriv.models.layers`); records are gathered by index, without a l
 is one kernel call. Replicates are taken in groups whose working set fits the processor's cache. Nothing a replicate
 does depends on which others are trained beside it: its bytes are the same in any shard.
 
-    train(network, x, y, members, schedule, initial, order) -> parameters
+    train(network, x, y, members, schedule, initial, order, start=, frozen=, step=) -> parameters
     logits(network, parameters, x) -> [K, N, C]
     input_gradients(network, parameters, x, y) -> logits [K, N, C], gradients [K, N, *shape]
 
@@ -14,7 +14,7 @@ Memory holds the records once, the parameters and results of all replicates, and
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +22,9 @@ import torch
 from torch import Tensor
 
 from medpriv.bank.batches import Batches
-from medpriv.bank.optimiser import AdamW, cosine
+from medpriv.bank.losses import class_weights, cross_entropy, cross_entropy_slope
+from medpriv.bank.optimiser import cosine
+from medpriv.bank.stack import Parameters, Stack, Step, arranged
 from medpriv.models.layers import Workspace, allocate_stack
 from medpriv.models.network import Network
 
@@ -31,8 +33,6 @@ CHUNK = 256  # records a forward pass of predictions
 REPORTS = 10  # lines that a group's training writes to the log
 
 _LOG = logging.getLogger(__name__)
-
-Parameters = Mapping[str, np.ndarray]  # name -> float32 [K, ...]
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,10 @@ def train(
     schedule: Schedule,
     initial: Sequence[np.random.Generator],
     order: Sequence[np.random.Generator],
+    *,
+    start: Parameters | None = None,
+    frozen: int = 0,
+    step: Step = cross_entropy,
 ) -> dict[str, np.ndarray]:
     """Train K replicates and return their parameters, name -> [K, ...].
 
@@ -66,18 +70,22 @@ def train(
         y: int64 [N], classes.
         members: bool [K, N], the records each replicate is trained on.
         initial, order: one generator a replicate, for its first parameters and for its batches.
+        start: parameters to begin from instead (fine-tuning); `initial` is not used then.
+        frozen: how many of the first layers keep their parameters.
+        step: the loss, see `medpriv.bank.stack.Step`.
     """
-    records = network.arrange(torch.from_numpy(x)).contiguous()
-    labels = torch.from_numpy(y)
-    drawn = [network.initial(rng) for rng in initial]
-    held = {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
-    group = _group(network, held, schedule.batch_size)
-    for start in range(0, len(members), group):
-        some = slice(start, start + group)
-        part = {name: value[some] for name, value in held.items()}
-        title = f"replicates {start + 1} to {min(start + group, len(members))} of {len(members)}"
-        _train_group(network, part, records, labels, members[some], schedule, order[some], title)
-    return held
+    records, labels = arranged(network, x), torch.from_numpy(y)
+    if start is None:
+        drawn = [network.initial(rng) for rng in initial]
+        start = {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
+    parts = []
+    for some in groups(network, start, schedule.batch_size):
+        part = {name: value[some] for name, value in start.items()}
+        title = f"replicates {some.start + 1} to {some.start + len(members[some])} of {len(members)}"
+        parts.append(
+            _train_group(network, part, records, labels, members[some], schedule, order[some], frozen, step, title)
+        )
+    return {name: np.concatenate([part[name] for part in parts]) for name in start}
 
 
 def logits(network: Network, parameters: Parameters, x: np.ndarray) -> np.ndarray:
@@ -101,27 +109,14 @@ def input_gradients(
     return _evaluate(network, parameters, x, y)
 
 
-def loss_gradient(outputs: Tensor, labels: Tensor) -> Tensor:
-    """Return d cross-entropy / d outputs, [K, B, outputs], one record at a time; labels int64 [K, B]."""
-    if outputs.shape[-1] == 1:
-        probability = allocate_stack(outputs.shape[:2]).copy_(outputs.squeeze(-1))
-        return torch.sigmoid(probability, out=probability).sub_(labels).unsqueeze(-1)
-    probabilities = allocate_stack(outputs.shape).copy_(torch.softmax(outputs, -1))
-    return probabilities.sub_(torch.nn.functional.one_hot(labels, outputs.shape[-1]))
+def groups(network: Network, parameters: Parameters, records: int) -> Iterator[slice]:
+    """Yield the replicates that are worked on together, so that batches of `records` stay in the cache.
 
-
-def class_weights(y: np.ndarray, members: np.ndarray, classes: int, balance: float) -> np.ndarray:
-    """Return float32 [K, classes]: what a record of each class weighs in each replicate's loss (see `Schedule`)."""
-    counts = np.stack([np.bincount(y[row], minlength=classes) for row in members])
-    shares = counts / counts.sum(1, keepdims=True)
-    weights = np.where(counts > 0, np.maximum(shares, 1e-12) ** -balance, 0)
-    return (weights / (weights * shares).sum(1, keepdims=True)).astype(np.float32)
-
-
-def _group(network: Network, parameters: Parameters, records: int) -> int:
-    """Return how many replicates fit the cache: activations for some records; parameters, gradients, two moments."""
+    Counted are activations, parameters, their gradients and two moments.
+    """
     floats = records * network.values() + 4 * sum(value[0].size for value in parameters.values())
-    return max(1, CACHE // (4 * floats))
+    width, replicates = max(1, CACHE // (4 * floats)), len(next(iter(parameters.values())))
+    return (slice(start, start + width) for start in range(0, replicates, width))
 
 
 def _train_group(
@@ -132,37 +127,23 @@ def _train_group(
     members: np.ndarray,
     schedule: Schedule,
     order: Sequence[np.random.Generator],
+    frozen: int,
+    step: Step,
     title: str,
-) -> None:
-    """Train one group of replicates from its first parameters, in place."""
-    held = {name: torch.from_numpy(value) for name, value in parameters.items()}
-    statistics = {name: value for name, value in held.items() if "running" in name}  # moved by the forward pass
-    optimiser = AdamW({name: held[name] for name in held if name not in statistics}, schedule.weight_decay)
-    stacked = statistics | optimiser.parameters
-    replicates, size = len(members), schedule.batch_size
+) -> dict[str, np.ndarray]:
+    """Train one group of replicates and return their parameters."""
+    stack = Stack(network, parameters, records, labels, weight_decay=schedule.weight_decay, frozen=frozen)
     weights = torch.from_numpy(class_weights(labels.numpy(), members, max(2, network.outputs), schedule.balance))
-    batches = Batches(members, size, order)
-    work = Workspace()
-    batch = allocate_stack((replicates, size, *records.shape[1:]))
-    rows = torch.empty(replicates * size, *records.shape[1:])
-    if batch.is_contiguous():
-        rows = batch.view(rows.shape)  # gathered in place
-    for step in range(schedule.updates):
-        indices = torch.from_numpy(batches.next())
-        torch.index_select(records, 0, indices.view(-1), out=rows)
-        if not batch.is_contiguous():
-            batch.copy_(rows.view(batch.shape))
-        y = labels[indices]
-        outputs = network.forward(stacked, batch, work, training=True)
-        slope = loss_gradient(outputs, y)
-        if (step + 1) * REPORTS // schedule.updates > step * REPORTS // schedule.updates:
-            wrong = slope.abs().amax(-1).mean().item()
-            _LOG.info("%s, update %d of %d: mean error %.3f", title, step + 1, schedule.updates, wrong)
-        slope.mul_((weights.gather(1, y) / size).unsqueeze(-1))
-        network.backward(stacked, slope, work, optimiser.gradients)
-        optimiser.update(schedule.learning_rate * cosine(step, schedule.updates))
-    for name, value in optimiser.parameters.items():
-        held[name].copy_(value)
+    weights /= schedule.batch_size
+    batches = Batches(members, schedule.batch_size, order)
+    for update in range(schedule.updates):
+        rows = torch.from_numpy(batches.next())
+        slope = step(stack, rows, weights.gather(1, labels[rows]))
+        if (update + 1) * REPORTS // schedule.updates > update * REPORTS // schedule.updates:
+            wrong = slope.abs().amax(-1).sum().item() / len(stack)
+            _LOG.info("%s, update %d of %d: mean error %.3f", title, update + 1, schedule.updates, wrong)
+        stack.update(schedule.learning_rate * cosine(update, schedule.updates))
+    return stack.parameters()
 
 
 def _evaluate(
@@ -173,9 +154,7 @@ def _evaluate(
     count = x.shape[0 if shared else 1]
     values = np.zeros((replicates, count, max(2, network.outputs)), np.float32)
     gradients = np.empty((replicates, 0 if y is None else count, *network.shape), np.float32)
-    width = _group(network, parameters, CHUNK)
-    for start in range(0, replicates, width):
-        group = slice(start, start + width)
+    for group in groups(network, parameters, CHUNK):
         held = {name: _stack(value[group]) for name, value in parameters.items()}
         work = Workspace()
         for first in range(0, count, CHUNK):
@@ -190,7 +169,7 @@ def _evaluate(
             if y is not None:
                 labels = torch.zeros(outputs.shape[:2], dtype=torch.int64)
                 labels[:, :size] = torch.from_numpy(y[chunk])
-                back = network.backward(held, loss_gradient(outputs, labels), work, None, need_input=True)
+                back = network.backward(held, cross_entropy_slope(outputs, labels), work, None, need_input=True)
                 gradients[group, chunk] = network.restore(back[:, :size]).numpy()
     return values, gradients
 

@@ -31,6 +31,14 @@ class AdamW:
         for name, value in parameters.items():
             self.parameters[name].copy_(value)
 
+    def copy_gradients(self) -> torch.Tensor:
+        """Return a copy of all gradients, one flat vector."""
+        return self._slopes.clone()
+
+    def add_gradients(self, others: torch.Tensor) -> None:
+        """Add a vector of `copy_gradients` to the gradients."""
+        self._slopes += others
+
     def update(self, learning_rate: float) -> None:
         """Move the parameters by the gradients that stand in `gradients`."""
         self._step += 1

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from medpriv.bank.batches import Batches
-from medpriv.bank.engine import Schedule, class_weights
+from medpriv.bank.engine import Schedule
+from medpriv.bank.losses import class_weights
 from medpriv.models.network import Network
 
 

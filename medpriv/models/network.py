@@ -5,7 +5,7 @@ name. `Network.reference` gives one replicate as plain torch modules: the slow f
 the stacked form to.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,18 +66,35 @@ class Network:
         parts = gradient.unflatten(-1, (leads, self.patch)).movedim(-2, -3).flatten(-2)
         return torch.nn.functional.pad(parts, (0, samples - parts.shape[-1]))
 
-    def forward(self, held: Tensors, x: Tensor, work: Workspace, training: bool) -> Tensor:
-        """Return outputs [K, records, outputs] for arranged records [K, records, ...]; the workspace owns them."""
-        for layer in self.layers:
-            x = layer.forward(held, x, work, training)
+    def frozen_names(self, names: Iterable[str], frozen: int) -> set[str]:
+        """Return those of the parameters' names that belong to the first `frozen` layers."""
+        fixed = {layer.name for layer in self.layers[:frozen] if not isinstance(layer, Flatten)}
+        return {name for name in names if name.partition(".")[0] in fixed}
+
+    def forward(self, held: Tensors, x: Tensor, work: Workspace, training: bool, frozen: int = 0) -> Tensor:
+        """Return outputs [K, records, outputs] for arranged records [K, records, ...]; the workspace owns them.
+
+        The first `frozen` layers run in evaluation mode whatever `training` says.
+        """
+        for index, layer in enumerate(self.layers):
+            x = layer.forward(held, x, work, training and index >= frozen)
         return x
 
     def backward(
-        self, held: Tensors, gradient: Tensor, work: Workspace, gradients: Tensors | None, need_input: bool = False
+        self,
+        held: Tensors,
+        gradient: Tensor,
+        work: Workspace,
+        gradients: Tensors | None,
+        need_input: bool = False,
+        frozen: int = 0,
     ) -> Tensor | None:
-        """Follow `forward` with the gradient of its outputs: fill `gradients`, return the input's if needed."""
-        for layer in reversed(self.layers):
-            gradient = layer.backward(held, gradient, work, gradients, need_input or layer is not self.layers[0])
+        """Follow `forward` with the gradient of its outputs, which is overwritten.
+
+        Fill `gradients` (of all but the first `frozen` layers), return the input's if needed (frozen must be 0 then).
+        """
+        for layer in reversed(self.layers[frozen:]):
+            gradient = layer.backward(held, gradient, work, gradients, need_input or layer is not self.layers[frozen])
         return gradient
 
     def reference(self, parameters: Mapping[str, np.ndarray], replicate: int) -> torch.nn.Module:

@@ -1,0 +1,104 @@
+"""A group of replicates in training: their parameters, gradients, optimiser state and buffers, and one step at a time.
+
+`medpriv.bank.engine.train` drives it with batches and a schedule; a treatment that needs another loss passes its own
+`Step`, and one that needs another order of steps (unlearning) drives a stack by itself. Replicates never mix.
+
+A loss is given by its gradient at the network's outputs, written out, so that a step is: gather, forward, slope,
+backward. With two losses in one step the second `backward` adds to the first.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from medpriv.bank.optimiser import AdamW
+from medpriv.models.layers import Workspace, allocate_stack
+from medpriv.models.network import Network
+
+Parameters = Mapping[str, np.ndarray]  # name -> float32 [K, ...]
+
+# Given the stack, the records of the step (int64 [K, B]) and their weights (float32 [K, B], sum 1 a replicate on
+# average), leaves the gradients in the stack and returns the weighted slope of the outputs, [K, B, outputs].
+Step = Callable[["Stack", Tensor, Tensor], Tensor]
+
+
+class Stack:
+    """K replicates of one network in training.
+
+    Attributes:
+        network: the network.
+        records: float32 [N, ...], all records, arranged as the network reads them.
+        labels: int64 [N].
+        frozen: how many of the network's first layers keep their parameters; these run in evaluation mode.
+        gradients: name -> [K, ...], what `backward` fills and `update` uses.
+        held: name -> [K, ...], the current parameters, running statistics included.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        parameters: Parameters,
+        records: Tensor,
+        labels: Tensor,
+        *,
+        weight_decay: float = 0.0,
+        frozen: int = 0,
+    ) -> None:
+        """Copy the parameters, [K, ...] each, and take the records (see `arranged`)."""
+        self.network, self.records, self.labels, self.frozen = network, records, labels, frozen
+        constant = network.frozen_names(parameters, frozen)
+        fixed = {name: value for name, value in parameters.items() if name in constant or "running" in name}
+        moved = {name: torch.from_numpy(value) for name, value in parameters.items() if name not in fixed}
+        self._optimiser = AdamW(moved, weight_decay)
+        self.gradients = self._optimiser.gradients
+        statistics = {name: allocate_stack(value.shape).copy_(torch.from_numpy(value)) for name, value in fixed.items()}
+        self.held = {name: statistics.get(name, self._optimiser.parameters.get(name)) for name in parameters}
+        self._work = Workspace()
+
+    def __len__(self) -> int:
+        """Return K."""
+        return len(next(iter(self.held.values())))
+
+    def gather(self, rows: Tensor) -> Tensor:
+        """Return the records [K, B, ...] of int64 [K, B], in a buffer that the next call of this size uses again."""
+        batch = self._work.buffer("batch", *rows.shape, *self.records.shape[1:])
+        if batch.is_contiguous():
+            torch.index_select(self.records, 0, rows.reshape(-1), out=batch.view(-1, *self.records.shape[1:]))
+            return batch
+        return batch.copy_(self.records[rows])
+
+    def forward(self, x: Tensor, *, training: bool = True) -> Tensor:
+        """Return outputs [K, B, outputs] of arranged records; the next call uses their memory again.
+
+        In training batch normalisation uses the batch's statistics and moves the running ones.
+        """
+        return self.network.forward(self.held, x, self._work, training, self.frozen)
+
+    def backward(self, slope: Tensor, *, add: bool = False) -> None:
+        """Follow `forward` in training: fill `gradients` (or add to them) from the slope [K, B, outputs], overwritten.
+
+        The slope must lie in memory as `allocate_stack` lays it out, as the slopes of `medpriv.bank.losses` do.
+        """
+        before = self._optimiser.copy_gradients() if add else None
+        self.network.backward(self.held, slope, self._work, self.gradients, frozen=self.frozen)
+        if before is not None:
+            self._optimiser.add_gradients(before)
+
+    def input_gradient(self, slope: Tensor) -> Tensor:
+        """Follow `forward` in evaluation mode: return the arranged records' gradient [K, B, ...]."""
+        return self.network.backward(self.held, slope, self._work, None, need_input=True)
+
+    def update(self, learning_rate: float) -> None:
+        """Take one AdamW step along `gradients`."""
+        self._optimiser.update(learning_rate)
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        """Return a copy of the parameters, running statistics included, name -> float32 [K, ...]."""
+        return {name: np.ascontiguousarray(value.numpy()).copy() for name, value in self.held.items()}
+
+
+def arranged(network: Network, x: np.ndarray) -> Tensor:
+    """Return standardised records [N, *shape] as a stack takes them."""
+    return network.arrange(torch.from_numpy(x)).contiguous()
