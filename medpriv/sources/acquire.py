@@ -3,17 +3,24 @@
 Everything is built in a scratch folder and moved in at once, with `manifest.json` (what each file must be) inside, so
 that a raw folder is either whole or not there. The formats know their files (`medpriv.sources.<format>`) and how to
 simulate them (`medpriv.simulate.<format>`); only a `remote` source opens a connection (`medpriv.sources.download`).
+
+A format states the SHA-256 of its remote files in one of two ways:
+- `remote_files() -> dict[str, str]`: they ship with it, SHA-256 by path.
+- `CHECKSUMS`, the path of the publisher's own list of checksums, and `wanted(published: Collection[str]) -> list[str]`,
+  which of the paths listed belong to the dataset (and any other that it cannot do without): for publishers of many
+  files whose checksums nobody could ship. Such a download is checked for damage, not for the publisher's honesty.
 """
 
 import shutil
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 from medpriv.errors import InputError
 from medpriv.files import sha256, write_json
 from medpriv.seeds import derive_seed
-from medpriv.sources.download import download
+from medpriv.sources.download import download, published_checksums
 from medpriv.sources.manifest import MANIFEST
 
 SIMULATED_LICENCE = "simulated by medpriv, of no real patient"
@@ -45,8 +52,9 @@ def acquire_raw(format: str, name: str, settings: Mapping, seed: int, destinatio
         _empty(build)
         files = _copy(Path(settings["path"]), module.local_files, build)
     else:
-        expected = module.remote_files()
-        download(expected, settings["base_url"] or module.BASE_URL, build, work / "parts")
+        base_url = settings["base_url"] or module.BASE_URL
+        expected = _remote_checksums(module, base_url, work / "parts")
+        download(expected, base_url, build, work / "parts")
         files = sorted(expected)
         _keep_only(build, set(files))
     manifest = {
@@ -81,6 +89,22 @@ def _copy(path: Path, local_files: Callable[[Path], list[str]], build: Path) -> 
         (build / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, build / name)
     return sorted(files)
+
+
+def _remote_checksums(module: ModuleType, base_url: str, parts: Path) -> dict[str, str]:
+    """Return the SHA-256 by path of a format's remote files: those shipped, or those of the publisher's own list."""
+    if not hasattr(module, "CHECKSUMS"):
+        return module.remote_files()
+    published = published_checksums(base_url, module.CHECKSUMS, parts / module.CHECKSUMS)
+    wanted = module.wanted(published)
+    if missing := sorted(set(wanted) - set(published)):
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise InputError(
+            f"{missing[0]}{more} not listed",
+            file=base_url.rstrip("/") + "/" + module.CHECKSUMS,
+            remedy="check raw.base_url: it must be the address of the publisher's folder or a whole mirror of it",
+        )
+    return {name: published[name] for name in wanted}
 
 
 def _keep_only(folder: Path, files: set[str]) -> None:

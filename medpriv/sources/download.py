@@ -3,6 +3,7 @@
 pooch decides what is missing and checks each file's SHA-256; the transfer below it is ours, because pooch's own does
 not resume: what has arrived stays in a `.part` file and the rest is asked for by an HTTP Range. requests finds user
 and password by itself in netrc (`~/.netrc`, or the file that `NETRC` names); they stand nowhere else.
+`published_checksums` brings the list in which a publisher itself states the SHA-256 of its files.
 """
 
 import logging
@@ -12,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from medpriv.errors import InputError
@@ -75,6 +76,52 @@ def download(
                     raise
                 except ValueError as again:
                     raise _wrong_checksum(stock.get_url(name), again) from None
+
+
+def published_checksums(
+    base_url: str, name: str, part: Path, *, attempts: int = 5, first_wait_s: float = 1.0
+) -> dict[str, str]:
+    """Return the SHA-256 by path of a publisher's own list (the output of `sha256sum`), brought from `base_url`.
+
+    The list is as trustworthy as its server: it tells a truncated or damaged file from a whole one, not an honest
+    publisher from a dishonest one.
+
+    Args:
+        base_url: as in `download`.
+        name: the list's path relative to `base_url`.
+        part: where the list waits while it arrives; it is brought afresh every time and removed again.
+        attempts, first_wait_s: as in `download`.
+
+    Raises:
+        InputError: a bad address, no such list, or a line that is no checksum and path within the folder.
+    """
+    import requests
+
+    _check_address(base_url)
+    url = base_url.rstrip("/") + "/" + name
+    part.parent.mkdir(parents=True, exist_ok=True)
+    part.unlink(missing_ok=True)
+    arrived = part.with_name(f"{part.name}.whole")
+    with requests.Session() as session, _progress(1) as show:
+        _transfer(
+            url, str(arrived), None, session=session, part=part, attempts=attempts, first_wait_s=first_wait_s, show=show
+        )
+    lines = arrived.read_text(encoding="utf-8", errors="replace").splitlines()
+    arrived.unlink()
+    return dict(_read_checksum(url, number, line) for number, line in enumerate(lines, 1) if line.strip())
+
+
+def _read_checksum(url: str, number: int, line: str) -> tuple[str, str]:
+    """Return path and SHA-256 of one line of a list of checksums."""
+    found = re.fullmatch(r"([0-9a-fA-F]{64}) [ *]?(?:\./)?(\S.*)", line.rstrip())
+    if not found or PurePosixPath(found[2]).is_absolute() or ".." in PurePosixPath(found[2]).parts:
+        raise InputError(
+            "not a SHA-256 and a file of this folder",
+            file=url,
+            place=f"line {number}",
+            remedy="run again in case the list was cut off; else use the publisher or another mirror (raw.base_url)",
+        )
+    return found[2], found[1].lower()
 
 
 def _check_address(base_url: str) -> None:

@@ -10,7 +10,7 @@ from loopback import publisher
 from medpriv.errors import InputError
 from medpriv.files import sha256
 from medpriv.sources import download as module
-from medpriv.sources.download import download
+from medpriv.sources.download import download, published_checksums
 
 MITDB = Path(__file__).parents[3] / "shared" / "data" / "physionet" / "mitdb" / "1.0.0"
 HEART = Path(__file__).parents[3] / "shared" / "data" / "uci" / "heart-disease"
@@ -178,6 +178,45 @@ def test_each_file_is_logged_where_there_is_no_terminal(bring, caplog):
     with caplog.at_level(logging.INFO, logger="medpriv"):
         bring()
     assert f"a.dat: {SIZE} bytes" in caplog.text
+
+
+def publish(server, text):
+    (server.folder / "SHA256SUMS.txt").write_text(text)
+
+
+def listed(server, tmp_path):
+    return published_checksums(server.url, "SHA256SUMS.txt", tmp_path / "parts" / "list", first_wait_s=0.001)
+
+
+def test_a_publishers_list_gives_checksums_by_path_in_every_form_of_sha256sum(server, tmp_path):
+    one, two, three = "a" * 64, "B" * 64, "0" * 64
+    publish(server, f"{one} a.dat\n{two}  sub/b.dat\n{three} *./sub/c d.dat\n\n")
+    assert listed(server, tmp_path) == {"a.dat": one, "sub/b.dat": two.lower(), "sub/c d.dat": three}
+
+
+def test_a_publishers_list_is_brought_afresh_every_time(server, tmp_path):
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "list").write_text("what a killed run left")
+    for digest in ("a" * 64, "b" * 64):
+        publish(server, f"{digest} a.dat\n")
+        assert listed(server, tmp_path) == {"a.dat": digest}
+    assert list((tmp_path / "parts").iterdir()) == []
+
+
+@pytest.mark.parametrize("line", ["no checksum", "a" * 63 + " a.dat", "a" * 64, "a" * 64 + " ../b", "a" * 64 + " /b"])
+def test_a_line_that_is_no_checksum_of_a_file_within_is_refused(server, tmp_path, line):
+    publish(server, "a" * 64 + f" a.dat\n{line}\n")
+    with pytest.raises(InputError, match=r"SHA256SUMS\.txt, line 2: not a SHA-256 and a file of this folder"):
+        listed(server, tmp_path)
+
+
+def test_a_publishers_list_that_is_cut_off_is_refused_and_one_that_is_not_there_named(server, tmp_path):
+    publish(server, "a" * 64 + " a.dat\n")
+    server.faults["SHA256SUMS.txt"] = ["truncated", 404]
+    with pytest.raises(InputError, match=r"line 1: not a SHA-256"):
+        listed(server, tmp_path)
+    with pytest.raises(InputError, match=r"SHA256SUMS\.txt: the server has no such file"):
+        listed(server, tmp_path)
 
 
 @pytest.mark.skipif(not MITDB.is_dir(), reason="needs ../shared/data (open MIT-BIH records)")
