@@ -1,8 +1,8 @@
 """Derived banks: R models, each made from one replicate of a bank for one patient.
 
-A personalised model is a replicate fine-tuned to a patient whom it had not seen. An unlearned model is a replicate (or a
-personalised model) that should have forgotten some records of a patient. Only parameters are kept: predictions of so
-many models on every record would be gigabytes, and the engine recomputes what an audit needs in seconds.
+A personalised model is a replicate fine-tuned to a patient whom it had not seen. An unlearned model is a replicate (or
+a personalised model) that should have forgotten some records of a patient. Only parameters are kept: predictions of
+so many models on every record would be gigabytes, and the engine recomputes what an audit needs in seconds.
 """
 
 from dataclasses import dataclass

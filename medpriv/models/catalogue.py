@@ -3,11 +3,17 @@
 from collections.abc import Mapping
 
 from medpriv.models import cnn, cnn_gn, logistic, mlp
+from medpriv.models.ensemble import Ensemble, build_ensemble
 from medpriv.models.network import Network
 
 MODELS = {"logistic": logistic.build, "mlp": mlp.build, "cnn": cnn.build, "cnn_gn": cnn_gn.build}
 
 
-def build_network(model: str, shape: tuple[int, ...], classes: int, recipe: Mapping[str, object]) -> Network:
-    """Return the network of a model's name for records of `shape`; two classes need one output."""
-    return MODELS[model](shape, 1 if classes == 2 else classes, recipe)
+def build_network(model: str, shape: tuple[int, ...], classes: int, recipe: Mapping[str, object]) -> Network | Ensemble:
+    """Return the network of a model's name for records of `shape`; two classes need one output.
+
+    A recipe with `ensemble` (`members`, `bands`) gives an ensemble of such networks.
+    """
+    network = MODELS[model](shape, 1 if classes == 2 else classes, recipe)
+    ensemble = recipe.get("ensemble")
+    return build_ensemble(network, ensemble["members"], ensemble["bands"]) if ensemble else network

@@ -69,7 +69,7 @@ class Network:
     def frozen_names(self, names: Iterable[str], frozen: int) -> set[str]:
         """Return those of the parameters' names that belong to the first `frozen` layers."""
         fixed = {layer.name for layer in self.layers[:frozen] if not isinstance(layer, Flatten)}
-        return {name for name in names if name.partition(".")[0] in fixed}
+        return {name for name in names if name.rpartition(".")[0] in fixed}
 
     def forward(self, held: Tensors, x: Tensor, work: Workspace, training: bool, frozen: int = 0) -> Tensor:
         """Return outputs [K, records, outputs] for arranged records [K, records, ...]; the workspace owns them.
