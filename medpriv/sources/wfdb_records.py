@@ -1,10 +1,11 @@
-"""WFDB records with beat annotations: which files belong to a record, and its checked signal and annotations.
+"""WFDB records, with beat annotations or without: which files belong to one, its checked signal and annotations.
 
 Knows the file format and nothing of classes or patients (`medpriv.sources.beats`, `medpriv.sources.mitdb`). Decoding is
 left to the `wfdb` package; here stand the checks that it does not make, so that a bad file is one clear `InputError`.
 """
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -64,17 +65,17 @@ def record_names(folder: Path) -> list[str]:
 
 def record_files(folder: Path, name: str) -> list[str]:
     """Return a record's files relative to the folder: header, signals, annotations; all of them exist."""
+    files = [*signal_files(folder, name), f"{name}.{ANNOTATOR}"]
+    _refuse_missing(folder, name, files)
+    return files
+
+
+def signal_files(folder: Path, name: str) -> list[str]:
+    """Return the header and signal files of a record relative to the folder; all of them exist."""
     header = _read_header(folder, name)
     parent = PurePosixPath(name).parent
-    signals = [str(parent / file) for file in dict.fromkeys(header.file_name)]
-    files = [f"{name}.hea", *signals, f"{name}.{ANNOTATOR}"]
-    for file in files:
-        if not (folder / file).is_file():
-            raise InputError(
-                f"missing, though record {name} needs it",
-                file=folder / file,
-                remedy="add the file, or take the record out of RECORDS",
-            )
+    files = [f"{name}.hea", *(str(parent / file) for file in dict.fromkeys(header.file_name))]
+    _refuse_missing(folder, name, files)
     return files
 
 
@@ -103,10 +104,63 @@ def read_record(folder: Path, name: str, first: str, leads: int) -> Record:
 
     Truncated or altered files are refused; so are gaps (NaN), flat lines and units other than volts in those leads.
     """
-    import wfdb
-
     header = _read_header(folder, name)
     record_files(folder, name)
+    digital = _read_digital(folder, name, header)
+    chosen = sorted(range(header.n_sig), key=lambda lead: header.sig_name[lead] != first)[:leads]
+    if len(chosen) < leads:
+        raise InputError(
+            f"{len(chosen)} leads where {leads} are asked for",
+            file=folder / f"{name}.hea",
+            remedy="lower preprocess.leads, or take the record out of RECORDS",
+        )
+    for lead in chosen:
+        if len(digital) == 0 or digital[:, lead].min() == digital[:, lead].max():
+            raise InputError(
+                "flat, the same value throughout",
+                file=(folder / name).with_name(header.file_name[lead]),
+                place=f"lead {header.sig_name[lead]}",
+                remedy="take the record out of RECORDS",
+            )
+    signal = np.stack([_millivolts(folder, name, header, lead, digital[:, lead]) for lead in chosen], axis=1)
+    marks, symbols = _read_annotations(folder, name, len(signal))
+    names = tuple(header.sig_name[lead] for lead in chosen)
+    return Record(name, signal, float(header.fs), names, tuple(header.comments or ()), marks, tuple(symbols))
+
+
+def read_leads(folder: Path, name: str, leads: Sequence[str]) -> tuple[np.ndarray, float]:
+    """Return float32 [samples, leads] in millivolts and the rate in Hz of a record that has no annotations.
+
+    The leads come by name, in the order asked for. Checks are those of `read_record`, but a flat lead is returned.
+    """
+    header = _read_header(folder, name)
+    signal_files(folder, name)
+    if missing := [lead for lead in leads if lead not in header.sig_name]:
+        raise InputError(
+            f"no lead {', '.join(missing)}",
+            file=folder / f"{name}.hea",
+            remedy="leave it out of preprocess.leads, or leave the record out",
+        )
+    digital = _read_digital(folder, name, header)
+    chosen = [header.sig_name.index(lead) for lead in leads]
+    signal = [_millivolts(folder, name, header, lead, digital[:, lead]) for lead in chosen]
+    return np.stack(signal, axis=1), float(header.fs)
+
+
+def _refuse_missing(folder: Path, name: str, files: list[str]) -> None:
+    for file in files:
+        if not (folder / file).is_file():
+            raise InputError(
+                f"missing, though record {name} needs it",
+                file=folder / file,
+                remedy="add the file, or leave the record out",
+            )
+
+
+def _read_digital(folder: Path, name: str, header) -> np.ndarray:
+    """Return the stored numbers of all leads, int [samples, leads], after checking sizes and checksums."""
+    import wfdb
+
     _check_sizes(folder, name, header)
     try:
         record = wfdb.rdrecord(str(folder / name), physical=False, return_res=16 if _fits_16_bits(header) else 32)
@@ -118,17 +172,7 @@ def read_record(folder: Path, name: str, first: str, leads: int) -> Record:
             remedy="get the record again",
         ) from error
     _check_checksums(folder / f"{name}.hea", header, record.d_signal)
-    chosen = sorted(range(header.n_sig), key=lambda lead: header.sig_name[lead] != first)[:leads]
-    if len(chosen) < leads:
-        raise InputError(
-            f"{len(chosen)} leads where {leads} are asked for",
-            file=folder / f"{name}.hea",
-            remedy="lower preprocess.leads, or take the record out of RECORDS",
-        )
-    signal = np.stack([_millivolts(folder, name, header, lead, record.d_signal[:, lead]) for lead in chosen], axis=1)
-    marks, symbols = _read_annotations(folder, name, len(signal))
-    names = tuple(header.sig_name[lead] for lead in chosen)
-    return Record(name, signal, float(header.fs), names, tuple(header.comments or ()), marks, tuple(symbols))
+    return record.d_signal
 
 
 def _millivolts(folder: Path, name: str, header, lead: int, digital: np.ndarray) -> np.ndarray:
@@ -144,11 +188,7 @@ def _millivolts(folder: Path, name: str, header, lead: int, digital: np.ndarray)
             f"{gaps.size} samples without a value, the first at sample {gaps[0]}",
             file=file,
             place=place,
-            remedy="cut the record to its complete part, or take it out of RECORDS",
-        )
-    if len(digital) == 0 or digital.min() == digital.max():
-        raise InputError(
-            "flat, the same value throughout", file=file, place=place, remedy="take the record out of RECORDS"
+            remedy="cut the record to its complete part, or leave it out",
         )
     return (digital - np.float32(header.baseline[lead])) * np.float32(MILLIVOLTS_PER[unit] / header.adc_gain[lead])
 
