@@ -62,6 +62,7 @@ def train(
     start: Parameters | None = None,
     frozen: int = 0,
     step: Step = cross_entropy,
+    noise: Sequence[np.random.Generator] = (),
 ) -> dict[str, np.ndarray]:
     """Train K replicates and return their parameters, name -> [K, ...].
 
@@ -73,6 +74,7 @@ def train(
         start: parameters to begin from instead (fine-tuning); `initial` is not used then.
         frozen: how many of the first layers keep their parameters.
         step: the loss, see `medpriv.bank.stack.Step`.
+        noise: one generator a replicate, for a loss that draws.
     """
     records, labels = arranged(network, x), torch.from_numpy(y)
     if start is None:
@@ -80,11 +82,18 @@ def train(
         start = {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
     parts = []
     for some in groups(network, start, schedule.batch_size):
-        part = {name: value[some] for name, value in start.items()}
-        title = f"replicates {some.start + 1} to {some.start + len(members[some])} of {len(members)}"
-        parts.append(
-            _train_group(network, part, records, labels, members[some], schedule, order[some], frozen, step, title)
+        stack = Stack(
+            network,
+            {name: value[some] for name, value in start.items()},
+            records,
+            labels,
+            weight_decay=schedule.weight_decay,
+            frozen=frozen,
+            noise=noise[some],
         )
+        title = f"replicates {some.start + 1} to {some.start + len(stack)} of {len(members)}"
+        _train_stack(stack, members[some], schedule, order[some], step, title)
+        parts.append(stack.parameters())
     return {name: np.concatenate([part[name] for part in parts]) for name in start}
 
 
@@ -119,31 +128,26 @@ def groups(network: Network, parameters: Parameters, records: int) -> Iterator[s
     return (slice(start, start + width) for start in range(0, replicates, width))
 
 
-def _train_group(
-    network: Network,
-    parameters: Parameters,
-    records: Tensor,
-    labels: Tensor,
+def _train_stack(
+    stack: Stack,
     members: np.ndarray,
     schedule: Schedule,
     order: Sequence[np.random.Generator],
-    frozen: int,
     step: Step,
     title: str,
-) -> dict[str, np.ndarray]:
-    """Train one group of replicates and return their parameters."""
-    stack = Stack(network, parameters, records, labels, weight_decay=schedule.weight_decay, frozen=frozen)
-    weights = torch.from_numpy(class_weights(labels.numpy(), members, max(2, network.outputs), schedule.balance))
+) -> None:
+    """Train one group of replicates in place."""
+    outputs = max(2, stack.network.outputs)
+    weights = torch.from_numpy(class_weights(stack.labels.numpy(), members, outputs, schedule.balance))
     weights /= schedule.batch_size
     batches = Batches(members, schedule.batch_size, order)
     for update in range(schedule.updates):
         rows = torch.from_numpy(batches.next())
-        slope = step(stack, rows, weights.gather(1, labels[rows]))
+        slope = step(stack, rows, weights.gather(1, stack.labels[rows]))
         if (update + 1) * REPORTS // schedule.updates > update * REPORTS // schedule.updates:
             wrong = slope.abs().amax(-1).sum().item() / len(stack)
             _LOG.info("%s, update %d of %d: mean error %.3f", title, update + 1, schedule.updates, wrong)
         stack.update(schedule.learning_rate * cosine(update, schedule.updates))
-    return stack.parameters()
 
 
 def _evaluate(

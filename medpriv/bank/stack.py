@@ -7,7 +7,7 @@ A loss is given by its gradient at the network's outputs, written out, so that a
 backward. With two losses in one step the second `backward` adds to the first.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -32,8 +32,10 @@ class Stack:
         records: float32 [N, ...], all records, arranged as the network reads them.
         labels: int64 [N].
         frozen: how many of the network's first layers keep their parameters; these run in evaluation mode.
+        noise: one generator a replicate, for losses that draw; empty if nobody draws.
         gradients: name -> [K, ...], what `backward` fills and `update` uses.
         held: name -> [K, ...], the current parameters, running statistics included.
+        work: the buffers, in which a loss may keep its own.
     """
 
     def __init__(
@@ -45,9 +47,11 @@ class Stack:
         *,
         weight_decay: float = 0.0,
         frozen: int = 0,
+        noise: Sequence[np.random.Generator] = (),
     ) -> None:
         """Copy the parameters, [K, ...] each, and take the records (see `arranged`)."""
         self.network, self.records, self.labels, self.frozen = network, records, labels, frozen
+        self.noise = noise
         constant = network.frozen_names(parameters, frozen)
         fixed = {name: value for name, value in parameters.items() if name in constant or "running" in name}
         moved = {name: torch.from_numpy(value) for name, value in parameters.items() if name not in fixed}
@@ -55,7 +59,7 @@ class Stack:
         self.gradients = self._optimiser.gradients
         statistics = {name: allocate_stack(value.shape).copy_(torch.from_numpy(value)) for name, value in fixed.items()}
         self.held = {name: statistics.get(name, self._optimiser.parameters.get(name)) for name in parameters}
-        self._work = Workspace()
+        self.work = Workspace()
 
     def __len__(self) -> int:
         """Return K."""
@@ -63,7 +67,7 @@ class Stack:
 
     def gather(self, rows: Tensor) -> Tensor:
         """Return the records [K, B, ...] of int64 [K, B], in a buffer that the next call of this size uses again."""
-        batch = self._work.buffer("batch", *rows.shape, *self.records.shape[1:])
+        batch = self.work.buffer("batch", *rows.shape, *self.records.shape[1:])
         if batch.is_contiguous():
             torch.index_select(self.records, 0, rows.reshape(-1), out=batch.view(-1, *self.records.shape[1:]))
             return batch
@@ -74,7 +78,7 @@ class Stack:
 
         In training batch normalisation uses the batch's statistics and moves the running ones.
         """
-        return self.network.forward(self.held, x, self._work, training, self.frozen)
+        return self.network.forward(self.held, x, self.work, training, self.frozen)
 
     def backward(self, slope: Tensor, *, add: bool = False) -> None:
         """Follow `forward` in training: fill `gradients` (or add to them) from the slope [K, B, outputs], overwritten.
@@ -82,13 +86,13 @@ class Stack:
         The slope must lie in memory as `allocate_stack` lays it out, as the slopes of `medpriv.bank.losses` do.
         """
         before = self._optimiser.copy_gradients() if add else None
-        self.network.backward(self.held, slope, self._work, self.gradients, frozen=self.frozen)
+        self.network.backward(self.held, slope, self.work, self.gradients, frozen=self.frozen)
         if before is not None:
             self._optimiser.add_gradients(before)
 
     def input_gradient(self, slope: Tensor) -> Tensor:
         """Follow `forward` in evaluation mode: return the arranged records' gradient [K, B, ...]."""
-        return self.network.backward(self.held, slope, self._work, None, need_input=True)
+        return self.network.backward(self.held, slope, self.work, None, need_input=True)
 
     def update(self, learning_rate: float) -> None:
         """Take one AdamW step along `gradients`."""
