@@ -65,16 +65,7 @@ def record_names(folder: Path) -> list[str]:
 
 def record_files(folder: Path, name: str) -> list[str]:
     """Return a record's files relative to the folder: header, signals, annotations; all of them exist."""
-    files = [*signal_files(folder, name), f"{name}.{ANNOTATOR}"]
-    _refuse_missing(folder, name, files)
-    return files
-
-
-def signal_files(folder: Path, name: str) -> list[str]:
-    """Return the header and signal files of a record relative to the folder; all of them exist."""
-    header = _read_header(folder, name)
-    parent = PurePosixPath(name).parent
-    files = [f"{name}.hea", *(str(parent / file) for file in dict.fromkeys(header.file_name))]
+    files = [*_signal_files(name, _read_header(folder, name)), f"{name}.{ANNOTATOR}"]
     _refuse_missing(folder, name, files)
     return files
 
@@ -134,7 +125,7 @@ def read_leads(folder: Path, name: str, leads: Sequence[str]) -> tuple[np.ndarra
     The leads come by name, in the order asked for. Checks are those of `read_record`, but a flat lead is returned.
     """
     header = _read_header(folder, name)
-    signal_files(folder, name)
+    _refuse_missing(folder, name, _signal_files(name, header))
     if missing := [lead for lead in leads if lead not in header.sig_name]:
         raise InputError(
             f"no lead {', '.join(missing)}",
@@ -145,6 +136,12 @@ def read_leads(folder: Path, name: str, leads: Sequence[str]) -> tuple[np.ndarra
     chosen = [header.sig_name.index(lead) for lead in leads]
     signal = [_millivolts(folder, name, header, lead, digital[:, lead]) for lead in chosen]
     return np.stack(signal, axis=1), float(header.fs)
+
+
+def _signal_files(name: str, header) -> list[str]:
+    """Return a record's header and signal files, relative to the folder."""
+    parent = PurePosixPath(name).parent
+    return [f"{name}.hea", *(str(parent / file) for file in dict.fromkeys(header.file_name))]
 
 
 def _refuse_missing(folder: Path, name: str, files: list[str]) -> None:
