@@ -2,21 +2,14 @@
 
 from pydantic import Field
 
-from medpriv.config.section import Count, Fraction, Positive, Section
+from medpriv.config.evasion import EvasionSettings
+from medpriv.config.section import Count, Fraction, Section
 
 
 class MembershipSettings(Section):
     """Membership inference on every bank."""
 
     false_positive_rates: list[Fraction] = Field([0.01, 0.001], description="rates at which TPR is stated")
-    bootstraps: Count = Field(500, description="patient bootstrap draws behind each interval")
-
-
-class EvasionSettings(Section):
-    """FGSM on signal datasets."""
-
-    epsilons_mv: list[Positive] = Field([0.005, 0.01, 0.02, 0.05, 0.1], description="L-infinity budgets, millivolts")
-    records_per_class: Count = Field(100, description="most test records attacked a class")
     bootstraps: Count = Field(500, description="patient bootstrap draws behind each interval")
 
 

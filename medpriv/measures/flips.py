@@ -1,0 +1,104 @@
+"""Rates and means over attacked records, with intervals by a bootstrap of their patients.
+
+- accuracy_under_attack: share of the attacked records that are classified rightly (epsilon 0: without attack).
+- flip_rate: among those that a replicate classified rightly before, the share that it no longer does.
+- targeted_success: among those right before, the share that is turned into the attack's target class.
+Each is a mean over replicates; `n` counts records (where only those right before count, the mean over replicates,
+rounded down).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from medpriv.dataset import Dataset
+from medpriv.measures.intervals import draw_patients, percentile_interval, rate_interval
+from medpriv.measures.table import Measure
+
+
+@dataclass(frozen=True)
+class Records:
+    """The n attacked records of one dataset and treatment.
+
+    Attributes:
+        y: int64 [n].
+        patient: int [n], index into the P patients that have one of them.
+        weights: float32 [B, P], the bootstrap draws.
+    """
+
+    dataset: str
+    treatment: str
+    classes: tuple[str, ...]
+    y: np.ndarray
+    patient: np.ndarray
+    weights: np.ndarray
+
+    @classmethod
+    def of(
+        cls, dataset: Dataset, treatment: str, rows: np.ndarray, bootstraps: int, rng: np.random.Generator
+    ) -> "Records":
+        """Return the records in these rows of the dataset."""
+        patients, patient = np.unique(dataset.patient[rows], return_inverse=True)
+        weights = draw_patients(rng, len(patients), bootstraps)
+        return cls(dataset.name, treatment, dataset.classes, dataset.y[rows], patient, weights)
+
+    def rate(self, attack: str, measure: str, hits: np.ndarray, of: np.ndarray, group: str, label: str = "") -> Measure:
+        """Return the share of hits, bool [K, n], among `of`, bool [K, n]; of one class if labelled."""
+        inside = self.y == self.classes.index(label) if label else np.ones(len(self.y), bool)
+        value, draws = self._mean(hits[:, inside], of[:, inside], inside)
+        limits = rate_interval(value, draws, len(np.unique(self.patient[inside])))
+        n = int(of[:, inside].sum(axis=1).mean())
+        group += f",class={label}" if label else ""
+        return Measure(self.dataset, self.treatment, attack, measure, value, *limits, n=n, group=group)
+
+    def mean(self, attack: str, measure: str, values: np.ndarray, group: str) -> Measure:
+        """Return the mean of values, float [K, n], NaN left out."""
+        valued = ~np.isnan(values)
+        value, draws = self._mean(np.where(valued, values, 0), valued, np.ones(len(self.y), bool))
+        n = int(valued.sum(axis=1).mean())
+        limits = percentile_interval(draws)
+        return Measure(self.dataset, self.treatment, attack, measure, value, *limits, n=n, group=group)
+
+    def _mean(self, values: np.ndarray, of: np.ndarray, inside: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return the mean over replicates of sum(values) / sum(of), [K, m] each, and its draws [B]; NaN if 0 / 0."""
+
+        def by_patient(rows: np.ndarray) -> np.ndarray:  # [P, K]
+            size = self.weights.shape[1]
+            return np.stack([np.bincount(self.patient[inside], row, minlength=size) for row in rows], axis=1)
+
+        drawn = np.concatenate([np.ones((1, self.weights.shape[1])), self.weights])
+        part, whole = drawn @ by_patient(values), drawn @ by_patient(of)  # [1 + B, K]
+        valued = whole > 0
+        with np.errstate(invalid="ignore"):
+            shares = np.where(valued, part / np.where(valued, whole, 1), 0).sum(axis=1) / valued.sum(axis=1)
+        return float(shares[0]), shares[1:]
+
+
+def flip_measures(
+    records: Records,
+    attack: str,
+    epsilons: Sequence[float],
+    before: np.ndarray,
+    after: np.ndarray,
+    target: np.ndarray | None = None,
+) -> list[Measure]:
+    """Return every rate at each budget, over all records and by class.
+
+    Args:
+        before, after: predicted classes, [K, n] and [E, K, n].
+        target: int64 [n], the attack's target classes if it has some.
+    """
+    right = before == records.y
+    everything = np.ones_like(right)
+    found = []
+    for label in ("", *records.classes):
+        found.append(records.rate(attack, "accuracy_under_attack", right, everything, "epsilon_mv=0", label))
+        for epsilon, predicted in zip(epsilons, after, strict=True):
+            still, group = predicted == records.y, f"epsilon_mv={epsilon:g}"
+            found.append(records.rate(attack, "accuracy_under_attack", still, everything, group, label))
+            found.append(records.rate(attack, "flip_rate", right & ~still, right, group, label))
+            if target is not None:
+                reached = right & (predicted == target)
+                found.append(records.rate(attack, "targeted_success", reached, right, group, label))
+    return found
