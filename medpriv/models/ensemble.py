@@ -5,7 +5,7 @@ from 0 to half the sampling rate are cut into so many equal bands, and member m 
 (complementary Fourier partition of DNA-ECG, Yang et al. 2024): the members' inputs add up to the record.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -100,16 +100,20 @@ class Ensemble:
     def backward_members(
         self,
         held: Tensors,
-        slopes: Iterable[Tensor],
+        slopes: Sequence[Tensor],
         work: Workspace,
         gradients: Tensors | None,
         need_input: bool = False,
         frozen: int = 0,
+        extra: Sequence[Tensor | None] = (),
     ) -> Tensor | None:
-        """Follow `forward` with a gradient for each member's own outputs, [K, records, outputs], overwritten."""
+        """Follow `forward` with a gradient for each member's own outputs, [K, records, outputs], overwritten.
+
+        `extra` is each member's gradient of a loss on its features (see `Network.backward`).
+        """
         parts = [
-            member.backward(held, slope, work, gradients, need_input, frozen)
-            for member, slope in zip(self.members, slopes, strict=True)
+            member.backward(held, slope, work, gradients, need_input, frozen, more)
+            for member, slope, more in zip(self.members, slopes, extra or [None] * len(slopes), strict=True)
         ]
         if not need_input:
             return None

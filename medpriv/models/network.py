@@ -88,13 +88,17 @@ class Network:
         gradients: Tensors | None,
         need_input: bool = False,
         frozen: int = 0,
+        extra: Tensor | None = None,
     ) -> Tensor | None:
         """Follow `forward` with the gradient of its outputs, which is overwritten.
 
         Fill `gradients` (of all but the first `frozen` layers), return the input's if needed (frozen must be 0 then).
+        `extra` is added to the gradient of the last layer's input: that of a loss on the features.
         """
         for layer in reversed(self.layers[frozen:]):
             gradient = layer.backward(held, gradient, work, gradients, need_input or layer is not self.layers[frozen])
+            if extra is not None and layer is self.layers[-1]:
+                gradient += extra
         return gradient
 
     def reference(self, parameters: Mapping[str, np.ndarray], replicate: int) -> torch.nn.Module:

@@ -1,4 +1,7 @@
-"""The baseline treatment: plain training, no defence. What every other treatment is compared with."""
+"""Training a bank, and the baseline treatment: plain training, no defence, what every other treatment is compared with.
+
+`train` serves other treatments too, with another loss (`step`).
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,6 +9,8 @@ import numpy as np
 
 from medpriv.bank import engine
 from medpriv.bank.batches import count_updates
+from medpriv.bank.losses import cross_entropy
+from medpriv.bank.stack import Step
 from medpriv.bank.store import Bank, draw_members
 from medpriv.dataset import TRAIN, Dataset
 from medpriv.errors import InputError
@@ -21,6 +26,7 @@ def train(
     replicates: Sequence[int],
     total: int,
     seed: int,
+    step: Step = cross_entropy,
 ) -> Bank:
     """Train the replicates named, of a bank of `total`, and predict every record of the dataset with each.
 
@@ -31,18 +37,13 @@ def train(
     Args:
         model: a name of `medpriv.models.catalogue.MODELS`.
         recipe: the model's section under `baselines` in the config.
+        step: the loss.
 
     Raises:
         InputError: too few replicates or training patients, or a replicate without a record.
     """
     network = build_network(model, dataset.x.shape[1:], len(dataset.classes), recipe)
-    schedule = engine.Schedule(
-        updates=count_updates(int(dataset.rows(TRAIN).sum()) // 2, recipe["epochs"], recipe["batch_size"]),
-        batch_size=recipe["batch_size"],
-        learning_rate=recipe["learning_rate"],
-        weight_decay=recipe["weight_decay"],
-        balance=recipe["balance"],
-    )
+    schedule = schedule_of(dataset, recipe)
     members = draw_members(dataset, total, seed)[list(replicates)]
     rows = members[:, dataset.patient]
     if not rows.any(1).all():
@@ -60,6 +61,8 @@ def train(
         schedule,
         initial=[generator(seed, dataset.name, treatment, replicate, "initial") for replicate in replicates],
         order=[generator(seed, dataset.name, treatment, replicate, "batches") for replicate in replicates],
+        step=step,
+        noise=[generator(seed, dataset.name, treatment, replicate, "noise") for replicate in replicates],
     )
     return Bank(
         dataset=dataset.name,
@@ -76,4 +79,15 @@ def train(
             "flops": schedule.updates * schedule.batch_size * network.flops(),
             "parameters": sum(value[0].size for value in parameters.values()),
         },
+    )
+
+
+def schedule_of(dataset: Dataset, recipe: Mapping[str, object]) -> engine.Schedule:
+    """Return how long and how fast a recipe trains on this dataset."""
+    return engine.Schedule(
+        updates=count_updates(int(dataset.rows(TRAIN).sum()) // 2, recipe["epochs"], recipe["batch_size"]),
+        batch_size=recipe["batch_size"],
+        learning_rate=recipe["learning_rate"],
+        weight_decay=recipe["weight_decay"],
+        balance=recipe["balance"],
     )

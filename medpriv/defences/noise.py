@@ -1,0 +1,26 @@
+"""Gaussian-noise training: every record is learnt with fresh white noise on it, which randomised smoothing builds on
+(Cohen et al. 2019; the certificate is in `medpriv.attacks.smoothing`)."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from medpriv.bank.losses import cross_entropy_slope
+from medpriv.bank.stack import Stack, Step
+
+
+def noise_step(deviation: np.ndarray) -> Step:
+    """Return the training step; the noise's standard deviation is float32 [leads, 1], in standardised units."""
+    scale = torch.from_numpy(deviation)
+
+    def step(stack: Stack, rows: Tensor, weights: Tensor) -> Tensor:
+        labels = stack.labels[rows]
+        batch = stack.gather(rows)
+        signal = stack.network.restore(batch)
+        drawn = [rng.standard_normal(signal.shape[1:], np.float32) for rng in stack.noise]
+        batch.copy_(stack.network.arrange(signal + torch.from_numpy(np.stack(drawn)) * scale))
+        slope = cross_entropy_slope(stack.forward(batch), labels).mul_(weights.unsqueeze(-1))
+        stack.backward(slope)
+        return slope
+
+    return step
