@@ -2,14 +2,24 @@
 
 from collections.abc import Mapping
 
-from medpriv.models import cnn, cnn_gn, logistic, mlp
+from medpriv.models import cnn, cnn_gn, dilated, logistic, mlp, resnet1d
 from medpriv.models.ensemble import Ensemble, build_ensemble
+from medpriv.models.module import ModuleNetwork
 from medpriv.models.network import Network
 
-MODELS = {"logistic": logistic.build, "mlp": mlp.build, "cnn": cnn.build, "cnn_gn": cnn_gn.build}
+MODELS = {
+    "logistic": logistic.build,
+    "mlp": mlp.build,
+    "cnn": cnn.build,
+    "cnn_gn": cnn_gn.build,
+    "dilated": dilated.build,
+    "resnet1d": resnet1d.build,
+}
 
 
-def build_network(model: str, shape: tuple[int, ...], classes: int, recipe: Mapping[str, object]) -> Network | Ensemble:
+def build_network(
+    model: str, shape: tuple[int, ...], classes: int, recipe: Mapping[str, object]
+) -> Network | ModuleNetwork | Ensemble:
     """Return the network of a model's name for records of `shape`; two classes need one output.
 
     A recipe with `ensemble` (`members`, `bands`) gives an ensemble of such networks.

@@ -10,7 +10,7 @@ from medpriv.models.catalogue import MODELS, build_network
 from medpriv.models.layers import Convolution, Workspace, allocate_stack
 from medpriv.seeds import generator
 
-RECIPE = {"hidden": [4, 3], "patch": 4, "channels": [8, 12]}
+RECIPE = {"hidden": [4, 3], "patch": 4, "channels": [8, 12], "width": 1, "blocks": [1, 1], "dropout": 0.3}
 
 
 def make_stack(model: str, shape: tuple[int, ...], classes: int, replicates: int = 2):
@@ -34,7 +34,7 @@ def test_operations_of_a_cnn_are_counted_by_hand():
 
 @pytest.mark.parametrize("model", MODELS)
 def test_two_classes_need_one_output_and_three_need_three(model):
-    shape = (2, 61) if model.startswith("cnn") else (7,)
+    shape = (7,) if model in ("logistic", "mlp") else (2, 61)
     assert build_network(model, shape, 2, RECIPE).outputs == 1
     assert build_network(model, shape, 3, RECIPE).outputs == 3
 
