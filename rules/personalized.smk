@@ -1,0 +1,27 @@
+# personalized: replicates of a baseline fine-tuned to each held-out patient, and what that gains and gives away.
+
+
+rule personalize:
+    """Fine-tune a bank's replicates to each held-out patient."""
+    input:
+        code=code_deps("scripts/personalize.py"),
+        dataset=multiext("results/preprocessed/{dataset}/dataset", ".safetensors", ".json"),
+        bank=base_of_personalized,
+    output:
+        bank="results/personalized/{dataset}/personalized-{variant}/bank.safetensors",
+        about="results/personalized/{dataset}/personalized-{variant}/bank.json",
+    log:
+        "logs/personalized/{dataset}/personalized-{variant}.log",
+    benchmark:
+        "logs/benchmarks/personalized/{dataset}/personalized-{variant}.tsv"
+    conda:
+        "../envs/environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        personalization=setting("datasets.{dataset}.personalization"),
+        seed=setting("seed"),
+    script:
+        "../scripts/personalize.py"

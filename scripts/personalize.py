@@ -1,0 +1,14 @@
+"""Fine-tune a bank's replicates to each held-out patient."""
+
+from pathlib import Path
+
+from medpriv.bank.store import Bank
+from medpriv.dataset import Dataset
+from medpriv.treatments.personalized import personalize
+from medpriv.workflow.job import job
+
+with job(snakemake) as params:
+    dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
+    bank = Bank.load(Path(snakemake.input.bank[0]).parent)
+    personal = personalize(dataset, bank, snakemake.wildcards.variant, params.personalization, params.seed)
+    personal.save(Path(snakemake.output.bank).parent)
