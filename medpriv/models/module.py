@@ -76,20 +76,7 @@ class ModuleNetwork:
 
     def values(self) -> int:
         """Return the floats that training keeps for one record."""
-        kept: dict[int, int] = {}
-
-        def note(tensor: Tensor) -> Tensor:
-            kept[tensor.untyped_storage()._cdata] = tensor.numel()
-            return tensor
-
-        totals = []
-        for records in (2, 3):
-            with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-                outputs = self._trial(records)
-            totals.append(sum(kept.values()))
-            kept.clear()
-            del outputs
-        return totals[1] - totals[0]  # the parameters are in both
+        return self._values
 
     def arrange(self, x: Tensor) -> Tensor:
         """Return records [..., *shape] as the first block reads them: as they are."""
@@ -209,7 +196,20 @@ class ModuleNetwork:
 
     @cached_property
     def _values(self) -> int:
-        return self.values()
+        """What autograd keeps of a third record in a batch: the parameters are kept for two already."""
+        totals = []
+        for records in (2, 3):
+            kept: dict[int, int] = {}
+
+            def note(tensor: Tensor, kept: dict[int, int] = kept) -> Tensor:
+                kept[tensor.untyped_storage()._cdata] = tensor.numel()
+                return tensor
+
+            with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+                outputs = self._trial(records)  # held until counted, so that no storage gets another's address
+            totals.append(sum(kept.values()))
+            del outputs
+        return totals[1] - totals[0]
 
     @cached_property
     def _device(self) -> torch.device:
