@@ -1,0 +1,115 @@
+"""Unlearning: which models forget whom, and each method's settings."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from medpriv.config.section import Count, Positive, Section
+
+Share = Annotated[float, Field(gt=0, le=1)]
+Weight = Annotated[float, Field(ge=0, le=1)]
+CountOrNone = Annotated[int, Field(ge=0)]
+
+
+class Nothing(Section):
+    """A method without settings."""
+
+
+class Finetune(Section):
+    """Training further on the retained records."""
+
+    epochs: Count = Field(2, description="passes over the retained records")
+    learning_rate: Positive = Field(0.001, description="peak step size of Adam, decayed to zero by a half cosine")
+
+
+class LastLayers(Section):
+    """How many layers are trained."""
+
+    layers: Count = Field(1, description="k, the last layers, which are trained; those before keep their weights")
+
+
+class FinetuneLast(LastLayers, Finetune):
+    """Training the last layers further on the retained records."""
+
+
+class JointDescent(Finetune):
+    """Training on batches of retained and forgotten records."""
+
+    forget_batch: Count = Field(16, description="forgotten records an update, beside a batch of retained ones")
+
+
+class NegGrad(JointDescent):
+    """NegGrad+."""
+
+    alpha: Weight = Field(0.95, description="weight of the retained records' loss; 1 - alpha ascends the forgotten's")
+
+
+class Relabel(JointDescent):
+    """Random relabelling."""
+
+    repair_epochs: CountOrNone = Field(1, description="passes over the retained records alone afterwards")
+
+
+class Scrub(Section):
+    """SCRUB with rewind."""
+
+    epochs: Count = Field(3, description="epochs of both kinds")
+    max_epochs: CountOrNone = Field(2, description="the first so many epochs begin by moving away from the teacher")
+    forget_batch: Count = Field(32, description="forgotten records an update of a moving-away epoch")
+    learning_rate: Positive = Field(0.0005, description="peak step size of Adam, decayed to zero by a half cosine")
+    gamma: Weight = Field(0.99, description="weight of the cross-entropy on retained records")
+    beta: Weight = Field(0.001, description="weight of the distance to the teacher on retained records")
+    temperature: Positive = Field(4.0, description="temperature of the distance to the teacher")
+    references: Count = Field(256, description="never-seen training records that the rewind compares with, at most")
+
+
+class Dampening(Section):
+    """Selective synaptic dampening."""
+
+    selection: Positive = Field(10.0, description="a: weights whose importance to the forgotten exceeds a times all's")
+    dampening: Positive = Field(
+        1.0, description="lambda: a chosen weight shrinks to lambda times the importances' ratio"
+    )
+
+
+class Fisher(Section):
+    """Fisher forgetting."""
+
+    alpha: Positive = Field(1e-6, description="variance of the noise times the Fisher information")
+    most: Positive = Field(1000.0, description="largest inverse of the Fisher information")
+
+
+class Methods(Section):
+    """The methods to run; leave one out to skip it."""
+
+    retrain: Nothing | None = Field(None, description="training anew without the forgotten: the reference")
+    finetune: Finetune | None = Field(None, description="training further on the retained records")
+    cf_k: FinetuneLast | None = Field(None, description="CF-k: the last k layers trained further")
+    eu_k: LastLayers | None = Field(None, description="EU-k: the last k layers trained anew")
+    neggrad: NegGrad | None = Field(None, description="NegGrad+: descent on the retained, ascent on the forgotten")
+    scrub: Scrub | None = Field(None, description="SCRUB with rewind")
+    relabel: Relabel | None = Field(None, description="random relabelling, then repair")
+    badteacher: JointDescent | None = Field(None, description="distillation from an untrained teacher on the forgotten")
+    ssd: Dampening | None = Field(None, description="selective synaptic dampening")
+    ssd_labelfree: Dampening | None = Field(None, description="the same without labels")
+    fisher: Fisher | None = Field(None, description="noise where the retained records don't mind")
+    fake: Nothing | None = Field(None, description="control: changes nothing")
+    destroyed: Nothing | None = Field(None, description="control: an untrained model")
+
+
+class PersonalRequest(Section):
+    """Beats to be forgotten by personalised models."""
+
+    share: Share = Field(0.5, description="of the beats that a model adapted to: neighbours in time; 1: all of them")
+
+
+class UnlearningSettings(Section):
+    """Who forgets whom, and how."""
+
+    model: str = Field("cnn", description="the baseline network whose bank forgets")
+    replicates: Count | None = Field(None, description="the first so many replicates forget; empty: all")
+    forget_per_replicate: Count | None = Field(
+        2, description="patients forgotten in turn by each replicate, drawn; empty: every one it was trained on"
+    )
+    personal: PersonalRequest | None = Field(None, description="personalised models forget too")
+    methods: Methods = Field(default_factory=Methods, description="the methods")

@@ -1,0 +1,103 @@
+"""The unlearning methods by name, and the banks that they make."""
+
+import time
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from medpriv.bank.derived import DerivedBank
+from medpriv.bank.store import Bank
+from medpriv.dataset import Dataset
+from medpriv.unlearning import controls, finetuning, gradients, importance
+from medpriv.unlearning.requests import Outcome, Request, personal_request, population_request
+
+Method = Callable[[Request, Mapping[str, object]], Outcome]
+
+METHODS: Mapping[str, Method] = {
+    "retrain": finetuning.retrain,
+    "finetune": finetuning.finetune,
+    "cf_k": finetuning.forget_last,
+    "eu_k": finetuning.retrain_last,
+    "neggrad": gradients.neggrad,
+    "scrub": gradients.scrub,
+    "relabel": gradients.relabel,
+    "badteacher": gradients.badteacher,
+    "ssd": importance.ssd,
+    "ssd_labelfree": importance.ssd_labelfree,
+    "fisher": importance.fisher,
+    "fake": controls.fake,
+    "destroyed": controls.destroyed,
+}
+
+
+def unlearn(
+    dataset: Dataset,
+    bank: Bank,
+    method: str,
+    settings: Mapping[str, object],
+    seed: int,
+    *,
+    forget_per_replicate: int | None = None,
+    replicates: int | None = None,
+) -> tuple[DerivedBank, float]:
+    """Return the bank of the replicates' answers to the population request, and the seconds they took in all.
+
+    Args:
+        method: a name of `METHODS`.
+        settings: the method's section of the config.
+        forget_per_replicate, replicates: see `population_request`.
+    """
+    request = population_request(dataset, bank, forget_per_replicate, replicates, f"unlearned-{method}", seed)
+    return _answer(request, bank, method, settings, {"request": "population"})
+
+
+def unlearn_personal(
+    dataset: Dataset,
+    bank: Bank,
+    personalised: DerivedBank,
+    method: str,
+    settings: Mapping[str, object],
+    seed: int,
+    *,
+    share: float,
+) -> tuple[DerivedBank, float]:
+    """Return the bank of the personalised models' answers to the personal request, and the seconds they took in all.
+
+    Args:
+        bank: the replicates that were personalised.
+        share: of the beats adapted to that is to be forgotten.
+    """
+    request = personal_request(dataset, bank, personalised, share, f"unlearned-{method}-personal", seed)
+    return _answer(request, bank, method, settings, {"request": "personal", "share": share})
+
+
+def _answer(
+    request: Request, bank: Bank, method: str, settings: Mapping[str, object], about: Mapping[str, object]
+) -> tuple[DerivedBank, float]:
+    """Run the method on the request; return its bank, and the seconds of the request without what was prepared."""
+    began = time.perf_counter()
+    outcome = METHODS[method](request, settings)
+    seconds = time.perf_counter() - began - outcome.prepared
+    anew = float(request.anew_updates.mean()) * request.schedule.batch_size
+    network = dict(bank.recipe)
+    if outcome.members > 1:
+        network["ensemble"] = {"members": outcome.members, "bands": None}
+    derived = DerivedBank(
+        dataset=request.dataset,
+        treatment=request.treatment,
+        model=bank.model,
+        recipe={"method": method, **about, **settings},
+        origin=np.asarray(request.origin, np.int64),
+        patient=np.asarray(request.patient, np.int64),
+        records=request.forget,
+        patients=request.patients,
+        network=network,
+        parameters=outcome.parameters,
+        costs={
+            "updates": outcome.updates,
+            "passes": outcome.passes,
+            "passes_share": outcome.passes / anew if anew else 0.0,
+            **(outcome.certificate or {}),
+        },
+    )
+    return derived, seconds

@@ -1,0 +1,18 @@
+"""Two false methods that every audit must catch: one that changes nothing, one that leaves nothing."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from medpriv.unlearning.requests import Outcome, Request
+
+
+def fake(request: Request, settings: Mapping[str, object]) -> Outcome:
+    """Return the models as they are."""
+    return Outcome({name: value.copy() for name, value in request.start.items()})
+
+
+def destroyed(request: Request, settings: Mapping[str, object]) -> Outcome:
+    """Return freshly initialised models, trained on nothing."""
+    drawn = [request.network.initial(rng) for rng in request.generators("initial")]
+    return Outcome({name: np.stack([one[name] for one in drawn]) for name in request.start})

@@ -1,0 +1,148 @@
+"""Methods that read off which parameters a patient's records matter to: SSD, its label-free form, Fisher forgetting.
+
+Importance is the mean over records of |dL_i/dtheta|^p, in evaluation mode, one record at a time: p = 2 is the diagonal
+of the empirical Fisher information. (The code released with SSD squares gradients of whole batches instead.) The stacks
+give sums over records only, so the passes here go down the layers themselves: a dense layer's record has the gradient
+g x^T, and sum_i |g_i x_i^T|^p is one product of |g|^p and |x|^p.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from medpriv.bank.engine import groups
+from medpriv.bank.losses import cross_entropy_slope
+from medpriv.bank.stack import Parameters, Stack
+from medpriv.errors import InputError
+from medpriv.models.layers import Convolution, Dense, Flatten, Tensors, Workspace, allocate_stack, mask_relu
+from medpriv.models.network import Network
+from medpriv.unlearning.loops import each_record, stack_of
+from medpriv.unlearning.requests import Outcome, Request
+
+CHUNK = 32  # records a pass; a convolution keeps one gradient of its weights for each
+
+Size = Callable[[Tensor], Tensor]  # |.|^p
+Loss = Callable[[Tensor, Tensor], Tensor]  # outputs [K, B, outputs], labels [K, B] -> slope of each record's loss
+
+
+def ssd(request: Request, settings: Mapping[str, object]) -> Outcome:
+    """Selective synaptic dampening (Foster et al. 2024): F is the diagonal of the Fisher information.
+
+    Where F_forget > a F_all, theta <- theta min(lambda F_all / F_forget, 1); nothing is trained.
+    """
+    return _dampen(request, settings, cross_entropy_slope, torch.square)
+
+
+def ssd_labelfree(request: Request, settings: Mapping[str, object]) -> Outcome:
+    """LF-SSD (Foster et al. 2024): as SSD, with importance mean |d ||outputs||^2 / d theta|, which needs no labels."""
+    return _dampen(request, settings, _norm_slope, torch.abs)
+
+
+def fisher(request: Request, settings: Mapping[str, object]) -> Outcome:
+    """Fisher forgetting (Golatkar et al. 2020): theta <- theta + N(0, alpha min(1 / F_retain, `most`)).
+
+    F is taken at the records' labels (the authors average over the model's own classes, which on records that it was
+    trained on are nearly the same). Running statistics stay.
+    """
+    information = importance(request, request.start, request.retain, cross_entropy_slope, torch.square)
+    generators = request.generators("noise")
+    parameters = {}
+    for name, value in request.start.items():
+        if name in information:
+            variance = settings["alpha"] * np.minimum(1 / (information[name] + 1e-8), settings["most"])
+            drawn = np.stack([rng.standard_normal(value.shape[1:], np.float32) for rng in generators])
+            parameters[name] = value + np.sqrt(variance, dtype=np.float32) * drawn
+        else:
+            parameters[name] = value.copy()
+    return Outcome(parameters, passes=float(request.retain.sum(1).mean()))
+
+
+def importance(
+    request: Request, parameters: Parameters, members: np.ndarray, loss: Loss, size: Size
+) -> dict[str, np.ndarray]:
+    """Return name -> float32 [R, ...]: the mean of |dL_i/dtheta|^p over each model's records, bool [R, N]."""
+    if not isinstance(request.network, Network):
+        raise InputError(
+            "importance of parameters is known for networks of stacked layers only",
+            file="config",
+            place="unlearning.model",
+            remedy="leave out `ssd`, `ssd_labelfree` and `fisher`, or unlearn from cnn, cnn_gn, mlp or logistic",
+        )
+    parts = []
+    for some in groups(request.network, parameters, CHUNK):
+        stack = stack_of(request, parameters, some)
+        sums = {name: torch.zeros(value.shape) for name, value in stack.gradients.items()}
+        for rows, inside in each_record(members[some], CHUNK):
+            outputs = stack.forward(stack.gather(rows), training=False)
+            _add_sizes(stack, loss(outputs, stack.labels[rows]).mul_(inside.unsqueeze(-1)), sums, size)
+        counts = members[some].sum(1)
+        parts.append({name: (value.numpy().T / counts).T.astype(np.float32) for name, value in sums.items()})
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _dampen(request: Request, settings: Mapping[str, object], loss: Loss, size: Size) -> Outcome:
+    """Dampen what matters to the forgotten records more than to all.
+
+    Models of a replicate that forget different patients were one model before: the importance of all records is found
+    once for them, and its cost is shared among them.
+    """
+    forgotten = importance(request, request.start, request.forget, loss, size)
+    alike = request.origin if request.before is None else np.arange(len(request))
+    _, first, place = np.unique(alike, return_index=True, return_inverse=True)
+    one = {name: value[first] for name, value in request.start.items()}
+    trained_on = (request.forget | request.remaining)[first]
+    known = importance(request, one, trained_on, loss, size)
+    parameters = {}
+    for name, value in request.start.items():
+        parameters[name] = value.copy()
+        if name in forgotten:
+            every = known[name][place]
+            chosen = forgotten[name] > settings["selection"] * every
+            factor = np.minimum(settings["dampening"] * every[chosen] / forgotten[name][chosen], 1)
+            parameters[name][chosen] *= factor
+    return Outcome(parameters, passes=float((request.forget.sum() + trained_on.sum()) / len(request)))
+
+
+def _norm_slope(outputs: Tensor, labels: Tensor) -> Tensor:
+    """Return d ||outputs||^2 / d outputs."""
+    return allocate_stack(outputs.shape).copy_(outputs).mul_(2)
+
+
+def _add_sizes(stack: Stack, slope: Tensor, sums: Tensors, size: Size) -> None:
+    """Follow a forward pass in evaluation mode: add each record's |gradient|^p to `sums`; `slope` is overwritten."""
+    layers = stack.network.layers
+    for layer in reversed(layers):
+        if isinstance(layer, Convolution):
+            _add_normalisation(layer, slope, stack.work, sums, size)
+        elif isinstance(layer, Dense) and layer.relu:
+            mask_relu(slope, stack.work.saved[f"{layer.name}.y"])
+        below = layer.backward(stack.held, slope, stack.work, None, layer is not layers[0])
+        if isinstance(layer, Convolution):  # `slope` is now that of the convolution's own values
+            records = slope.shape[0] * slope.shape[1]
+            windows = stack.work.saved[f"{layer.name}.windows"].reshape(records, layer.positions_out, -1)
+            each = torch.bmm(slope.reshape(records, layer.positions_out, -1).transpose(1, 2), windows)
+            sums[f"{layer.name}.weight"] += size(each).unflatten(0, slope.shape[:2]).sum(1)
+        elif isinstance(layer, Dense):
+            x = stack.work.saved[f"{layer.name}.x"]
+            sums[f"{layer.name}.weight"] += torch.bmm(size(slope).transpose(1, 2), size(x))
+            sums[f"{layer.name}.bias"] += size(slope).sum(1)
+        elif not isinstance(layer, Flatten):
+            raise InputError(
+                f"importance is not known for the layer {layer}",
+                file="config",
+                place="unlearning.model",
+                remedy="leave out `ssd`, `ssd_labelfree` and `fisher`",
+            )
+        slope = below
+
+
+def _add_normalisation(layer: Convolution, slope: Tensor, work: Workspace, sums: Tensors, size: Size) -> None:
+    """Add the sizes of a convolution's scale and shift: its values h scale + shift, h normalised, before the ReLU."""
+    mask_relu(slope, work.saved[f"{layer.name}.z"])
+    y, mean, inverse = (work.saved[f"{layer.name}.{name}"] for name in ("y", "mean", "inverse"))
+    per = layer.outputs // mean.shape[2]  # channels a statistic
+    mean, inverse = (value.expand(-1, -1, -1, per).flatten(2).unsqueeze(2) for value in (mean, inverse))
+    sums[f"{layer.name}.shift"] += size(slope.sum(2)).sum(1)
+    sums[f"{layer.name}.scale"] += size((slope * (y - mean) * inverse).sum(2)).sum(1)

@@ -1,0 +1,276 @@
+"""What is asked of an unlearning method, and what it gives back.
+
+Two requests. `population_request`: each replicate of a bank forgets some of the patients it was trained on, one patient
+a model. `personal_request`: each personalised model forgets a share of the beats it adapted to. Both become one
+`Request` over R models, so that every method answers both. The methods are in the modules beside this one,
+`medpriv.unlearning.catalogue` names them and makes banks of their answers.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from medpriv.bank.batches import count_updates
+from medpriv.bank.derived import DerivedBank
+from medpriv.bank.engine import Schedule
+from medpriv.bank.stack import Parameters, arranged
+from medpriv.bank.store import Bank
+from medpriv.dataset import TRAIN, Dataset
+from medpriv.errors import InputError
+from medpriv.models.catalogue import build_network
+from medpriv.models.network import Network
+from medpriv.seeds import generator
+
+
+@dataclass(frozen=True)
+class Request:
+    """R models, each with records to forget.
+
+    Attributes:
+        network: the models' network.
+        x: float32 [N, *shape], all records of the dataset, standardised.
+        y: int64 [N], classes.
+        owner: int [N], whose record: an index into `patients`.
+        patients: the dataset's patient names.
+        start: name -> [R, ...], the models that must forget.
+        before: name -> [R, ...], where their training began; None: freshly initialised.
+        retain: bool [R, N], records that a method may train on.
+        forget: bool [R, N], records to forget; they were trained on.
+        unseen: bool [R, N], records of training patients that the model never saw.
+        emptied: nothing of the training since `before` remains: training anew is `before` itself, and `retain` are the
+            records that `before` was trained on.
+        schedule: how the models were trained (`updates` of it does not count).
+        trained_updates, anew_updates: int [R], the updates of that training, and of training anew.
+        retain_records, forget_records: what counts as one epoch, the same for all models.
+        origin: int [R], the replicate that each was derived from.
+        patient: int [R], an index into `patients`.
+        dataset, treatment: names, of the dataset and of the bank to be made.
+        trained: for each model the names that its training's generators derive from.
+        seed: the root seed.
+    """
+
+    network: Network
+    x: np.ndarray
+    y: np.ndarray
+    owner: np.ndarray
+    patients: tuple[str, ...]
+    start: Parameters
+    before: Parameters | None
+    retain: np.ndarray
+    forget: np.ndarray
+    unseen: np.ndarray
+    emptied: bool
+    schedule: Schedule
+    trained_updates: np.ndarray
+    anew_updates: np.ndarray
+    retain_records: int
+    forget_records: int
+    origin: np.ndarray
+    patient: np.ndarray
+    dataset: str
+    treatment: str
+    trained: tuple[tuple[object, ...], ...]
+    seed: int
+
+    def __len__(self) -> int:
+        """Return R."""
+        return len(self.origin)
+
+    @cached_property
+    def arranged(self) -> Tensor:
+        """Return all records as a stack takes them."""
+        return arranged(self.network, self.x)
+
+    @cached_property
+    def labels(self) -> Tensor:
+        """Return int64 [N], the classes as a stack takes them."""
+        return torch.from_numpy(self.y)
+
+    @property
+    def remaining(self) -> np.ndarray:
+        """Return bool [R, N]: what training anew since `before` would use."""
+        return np.zeros_like(self.retain) if self.emptied else self.retain
+
+    def generators(self, role: str) -> list[np.random.Generator]:
+        """Return a fresh generator for each model, from (seed, dataset, treatment, origin, patient, role)."""
+        return [
+            generator(self.seed, self.dataset, self.treatment, origin, self.patients[patient], role)
+            for origin, patient in zip(self.origin, self.patient, strict=True)
+        ]
+
+    def replayed(self, role: str) -> list[np.random.Generator]:
+        """Return the generators that the models' own training used, as they were at its beginning."""
+        return [generator(self.seed, *names, role) for names in self.trained]
+
+    def select(self, models: np.ndarray) -> "Request":
+        """Return the request of some of the models (their numbers)."""
+        names = ("retain", "forget", "unseen", "trained_updates", "anew_updates", "origin", "patient")
+        arrays = {name: getattr(self, name)[models] for name in names}
+        start = {name: value[models] for name, value in self.start.items()}
+        before = None if self.before is None else {name: value[models] for name, value in self.before.items()}
+        return replace(self, **arrays, start=start, before=before, trained=tuple(self.trained[r] for r in models))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A method's answer.
+
+    Attributes:
+        parameters: name -> [R, ...].
+        updates: optimiser steps, of one model on average.
+        passes: records passed forward and backward, of one model on average; a forward pass alone counts a third, and
+            a backward pass through the last layers only what it costs (see `medpriv.unlearning.loops.pass_cost`).
+        prepared: seconds of the work that belongs to the first training, not to the request (a method that trains in
+            its own way must do that here, since the bank does not hold it).
+        members: models whose mean logit is the answer's logit; 1 if the answer is a network like the bank's.
+        certificate: for a method that gives one, its figures.
+    """
+
+    parameters: dict[str, np.ndarray]
+    updates: float = 0.0
+    passes: float = 0.0
+    prepared: float = 0.0
+    members: int = 1
+    certificate: Mapping[str, float] | None = None
+
+
+def population_request(
+    dataset: Dataset, bank: Bank, per_replicate: int | None, replicates: int | None, treatment: str, seed: int
+) -> Request:
+    """Return the request that each replicate forgets some of its patients, one patient a model.
+
+    Args:
+        per_replicate: how many of a replicate's patients are forgotten in turn, drawn by name; None: every one.
+        replicates: the first so many replicates are asked; None: all.
+        treatment: the name of the bank to be made.
+    """
+    members = bank.record_members(dataset)
+    rows, patients = [], []
+    for k, replicate in enumerate(bank.replicates[:replicates]):
+        known = np.intersect1d(np.flatnonzero(bank.members[k]), dataset.patient)
+        if per_replicate is not None and per_replicate < len(known):
+            rng = generator(seed, dataset.name, "forget", int(replicate))
+            known = np.sort(rng.choice(known, per_replicate, replace=False))
+        rows += [k] * len(known)
+        patients += known.tolist()
+    rows, patients = np.array(rows), np.array(patients)
+    forget = dataset.patient == patients[:, None]
+    retain = members[rows] & ~forget
+    if not retain.any(1).all():
+        raise InputError(
+            "a replicate that was trained on one patient alone would be left with nothing",
+            file=f"dataset {dataset.name}",
+            place="bank",
+            remedy="ask for more training patients",
+        )
+    schedule = baseline_schedule(dataset, bank)
+    origin = bank.replicates[rows]
+    train = dataset.rows(TRAIN)
+    return Request(
+        network=build_network(bank.model, dataset.x.shape[1:], len(dataset.classes), bank.recipe),
+        x=dataset.standardised(),
+        y=dataset.y,
+        owner=dataset.patient,
+        patients=dataset.patients,
+        start={name: value[rows] for name, value in bank.parameters.items()},
+        before=None,
+        retain=retain,
+        forget=forget,
+        unseen=train & ~members[rows],
+        emptied=False,
+        schedule=schedule,
+        trained_updates=np.full(len(rows), schedule.updates),
+        anew_updates=np.full(len(rows), schedule.updates),
+        retain_records=int(train.sum()) // 2,
+        forget_records=-(-int(train.sum()) // int((dataset.split == TRAIN).sum())),
+        origin=origin,
+        patient=patients,
+        dataset=dataset.name,
+        treatment=treatment,
+        trained=tuple((dataset.name, bank.treatment, int(replicate)) for replicate in origin),
+        seed=seed,
+    )
+
+
+def baseline_schedule(dataset: Dataset, bank: Bank) -> Schedule:
+    """Return the schedule by which `medpriv.treatments.baseline` trained the bank."""
+    recipe = bank.recipe
+    records = int(dataset.rows(TRAIN).sum()) // 2
+    return Schedule(
+        updates=count_updates(records, recipe["epochs"], recipe["batch_size"]),
+        batch_size=recipe["batch_size"],
+        learning_rate=recipe["learning_rate"],
+        weight_decay=recipe["weight_decay"],
+        balance=recipe["balance"],
+    )
+
+
+def personal_request(
+    dataset: Dataset, bank: Bank, personalised: DerivedBank, share: float, treatment: str, seed: int
+) -> Request:
+    """Return the request that each personalised model forgets a share of the beats it adapted to.
+
+    The beats to forget are neighbours in time, since beats side by side are near copies of each other: one stretch that
+    begins at a drawn beat and goes on at the recording's beginning where it reaches the end.
+
+    Args:
+        bank: the replicates that were personalised.
+        share: of the beats adapted to; 1: all, and training anew is the replicate itself.
+        treatment: the name of the bank to be made.
+    """
+    personalised.check(dataset)
+    place = {int(replicate): k for k, replicate in enumerate(bank.replicates)}
+    rows = np.array([place[int(origin)] for origin in personalised.origin])
+    members = bank.record_members(dataset)[rows]
+    adapted = personalised.records
+    forget = np.zeros_like(adapted)
+    for r, (origin, patient) in enumerate(zip(personalised.origin, personalised.patient, strict=True)):
+        beats = np.flatnonzero(adapted[r])
+        if dataset.time is not None:
+            beats = beats[np.argsort(dataset.time[beats], kind="stable")]
+        rng = generator(seed, dataset.name, "forget", int(origin), dataset.patients[patient])
+        forget[r, np.roll(beats, -int(rng.integers(len(beats))))[: max(1, round(share * len(beats)))]] = True
+    recipe = personalised.recipe
+
+    def updates(records: np.ndarray) -> np.ndarray:
+        return np.array([count_updates(count, recipe["epochs"], recipe["batch_size"]) for count in records.sum(1)])
+
+    emptied = share == 1
+    adapted_records = max(2, round(adapted.sum() / len(adapted)))
+    return Request(
+        network=build_network(bank.model, dataset.x.shape[1:], len(dataset.classes), bank.recipe),
+        x=dataset.standardised(),
+        y=dataset.y,
+        owner=dataset.patient,
+        patients=dataset.patients,
+        start=personalised.parameters,
+        before={name: value[rows] for name, value in bank.parameters.items()},
+        retain=members if emptied else adapted & ~forget,
+        forget=forget,
+        unseen=dataset.rows(TRAIN) & ~members & (dataset.patient != personalised.patient[:, None]),
+        emptied=emptied,
+        schedule=Schedule(
+            updates=0,
+            batch_size=recipe["batch_size"],
+            learning_rate=recipe["learning_rate"],
+            weight_decay=0.0,
+            balance=0.0,
+        ),
+        trained_updates=updates(adapted),
+        anew_updates=updates(adapted & ~forget),
+        retain_records=adapted_records,
+        forget_records=max(1, round(share * adapted_records)),
+        origin=personalised.origin,
+        patient=personalised.patient,
+        dataset=dataset.name,
+        treatment=treatment,
+        trained=tuple(
+            (dataset.name, personalised.treatment, int(origin), dataset.patients[patient])
+            for origin, patient in zip(personalised.origin, personalised.patient, strict=True)
+        ),
+        seed=seed,
+    )

@@ -1,0 +1,22 @@
+"""Make a bank's replicates forget patients by one method."""
+
+from pathlib import Path
+
+from medpriv.bank.store import Bank
+from medpriv.dataset import Dataset
+from medpriv.files import write_json
+from medpriv.unlearning.catalogue import unlearn
+from medpriv.workflow.job import job
+
+with job(snakemake) as params:
+    derived, seconds = unlearn(
+        Dataset.load(Path(snakemake.input.dataset[0]).parent),
+        Bank.load(Path(snakemake.input.bank[0]).parent),
+        snakemake.wildcards.method,
+        params.settings,
+        params.seed,
+        forget_per_replicate=params.forget_per_replicate,
+        replicates=params.replicates,
+    )
+    derived.save(Path(snakemake.output.bank).parent)
+    write_json(snakemake.log.timing, {"seconds": seconds, "models": len(derived.origin)})

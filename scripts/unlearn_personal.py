@@ -1,0 +1,23 @@
+"""Make personalised models forget some of the beats they adapted to by one method."""
+
+from pathlib import Path
+
+from medpriv.bank.derived import DerivedBank
+from medpriv.bank.store import Bank
+from medpriv.dataset import Dataset
+from medpriv.files import write_json
+from medpriv.unlearning.catalogue import unlearn_personal
+from medpriv.workflow.job import job
+
+with job(snakemake) as params:
+    derived, seconds = unlearn_personal(
+        Dataset.load(Path(snakemake.input.dataset[0]).parent),
+        Bank.load(Path(snakemake.input.bank[0]).parent),
+        DerivedBank.load(Path(snakemake.input.personalized[0]).parent),
+        snakemake.wildcards.method,
+        params.settings,
+        params.seed,
+        share=params.share,
+    )
+    derived.save(Path(snakemake.output.bank).parent)
+    write_json(snakemake.log.timing, {"seconds": seconds, "models": len(derived.origin)})
