@@ -27,6 +27,8 @@ SETTINGS = {
     "before_s": 1.0,
     "after_s": 0.6,
     "sampling_rate": 120.0,
+    "heart_rate": None,
+    "neighbour_margin_s": None,
     "leads": 2,
     "beats_per_patient": 150,
     "test_beats_per_patient": None,

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from medpriv.config.models import DatasetSettings
-from medpriv.config.section import Count, Fraction, Positive, Raw, Section
+from medpriv.config.section import Count, Fraction, NotNegative, Positive, Raw, Section
 
 
 class SimulatedMitdb(Section):
@@ -28,6 +28,16 @@ class PreprocessMitdb(Section):
     after_s: Positive = Field(0.6, description="window after the R peak, seconds")
     sampling_rate: Annotated[float, Field(ge=50, le=1000)] = Field(
         120.0, description="Hz to which all records are resampled; a lower rate makes training quicker"
+    )
+    heart_rate: Annotated[float, Field(ge=20, le=250)] | None = Field(
+        None,
+        description="beats a minute to which each record's time axis is scaled by its median RR interval; seconds and "
+        "Hz of this section and of attacks then hold at this heart rate; empty: time as recorded",
+    )
+    neighbour_margin_s: NotNegative | None = Field(
+        None,
+        description="signal kept beyond the previous and the next R peak, seconds; the window's rest is 0 mV; "
+        "empty: the whole window",
     )
     leads: Annotated[int, Field(ge=1, le=12)] = Field(2, description="leads used: MLII first, then as stored")
     beats_per_patient: Count | None = Field(

@@ -44,6 +44,28 @@ def resampling(rate: float, target: float) -> tuple[int, int]:
     return up // common, down // common
 
 
+def rate_at(marks: np.ndarray, heart_rate: float) -> int:
+    """Return the rate, whole Hz, at which the median of R peaks' distances (samples [B > 1]) is 60 / heart_rate s.
+
+    Signals resampled as if recorded at this rate have beats equally far apart, whoever's they are: a beat that comes a
+    third too early then does so by the same number of samples in a slow heart and in a quick one.
+    """
+    return max(round(float(np.median(np.diff(marks))) * heart_rate / 60), 1)
+
+
+def span_neighbours(peaks: np.ndarray, before: int, after: int, margin: int) -> np.ndarray:
+    """Return int32 [B, 2]: the part of each window from `margin` before the previous peak to `margin` after the next.
+
+    The window of the sorted peaks int [B] is that of `cut_beats`; first sample, and the one after the last. The first
+    and the last beat have one neighbour: on the other side their window is whole.
+    """
+    gaps = np.diff(peaks)
+    first, last = np.zeros(len(peaks), np.int64), np.full(len(peaks), before + after)
+    first[1:] = np.maximum(before - gaps - margin, 0)
+    last[:-1] = np.minimum(before + gaps + margin + 1, before + after)
+    return np.stack([first, last], axis=1).astype(np.int32)
+
+
 def cut_beats(signal: np.ndarray, peaks: np.ndarray, before: int, after: int) -> tuple[np.ndarray, np.ndarray]:
     """Return windows float32 [B', L, before + after] around peaks int [B], and bool [B]: whole windows only.
 

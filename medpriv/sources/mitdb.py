@@ -25,7 +25,9 @@ from medpriv.sources.beats import (
     cap_beats,
     cut_beats,
     prepare_signal,
+    rate_at,
     resampling,
+    span_neighbours,
     split_patients,
 )
 from medpriv.sources.manifest import verify_raw
@@ -47,11 +49,13 @@ class _Beats:
 
     Attributes:
         x: float32 [B, L, window].
+        valid: int32 [B, 2], the part of each window that was kept; the rest of x is 0.
         y, record: int64 [B], class, and index into `names`.
         second: float64 [B], the R peak's time in its record; `lengths` of the records in seconds.
     """
 
     x: np.ndarray
+    valid: np.ndarray
     y: np.ndarray
     record: np.ndarray
     second: np.ndarray
@@ -83,8 +87,8 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     Args:
         name: the dataset's name in the config.
         folder: raw files with their `manifest.json`.
-        settings: the `preprocess` section: before_s, after_s, sampling_rate, leads, beats_per_patient,
-            test_beats_per_patient, split, test_fraction.
+        settings: the `preprocess` section: before_s, after_s, sampling_rate, heart_rate,
+            neighbour_margin_s, leads, beats_per_patient, test_beats_per_patient, split, test_fraction.
         seed: root seed.
 
     Raises:
@@ -137,10 +141,12 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
             "beats_left_out": beats.left_out | {"over the cap a patient": len(beats.y) - len(kept)},
             "classes_absent": [label for index, label in enumerate(CLASSES) if index not in present],
             "high_pass_hz": BASELINE_HZ,
+            "heart_rate": settings["heart_rate"],
             "r_peak_at_sample": round(settings["before_s"] * settings["sampling_rate"]),
         },
         credentialed=not public,
         time=time.astype(np.float32),
+        valid=None if settings["neighbour_margin_s"] is None else beats.valid[kept],
     )
 
 
@@ -157,7 +163,7 @@ def _starts(owners: list[str], lengths: list[float]) -> np.ndarray:
 def _read_beats(folder: Path, names: list[str], settings: dict) -> _Beats:
     """Read the records one by one and cut their beats; records with paced beats are left out."""
     left_out = {"class Q": 0, "too near an end of the record": 0}
-    used, paced, windows, labels, seconds, owners, leads, about = [], [], [], [], [], [], [], []
+    used, paced, windows, spans, labels, seconds, owners, leads, about = [], [], [], [], [], [], [], [], []
     lengths = []
     for name in names:
         record = read_record(folder, name, FIRST_LEAD, settings["leads"])
@@ -165,8 +171,9 @@ def _read_beats(folder: Path, names: list[str], settings: dict) -> _Beats:
         if PACED in record.symbols:
             paced.append(name)
             continue
-        x, y, second = _cut_record(record, codes, settings, left_out)
+        x, valid, y, second = _cut_record(folder, record, codes, settings, left_out)
         windows.append(x)
+        spans.append(valid)
         labels.append(y)
         seconds.append(second)
         lengths.append(len(record.signal) / record.rate)
@@ -178,8 +185,8 @@ def _read_beats(folder: Path, names: list[str], settings: dict) -> _Beats:
         raise InputError(
             "no usable beat", file=folder, remedy="give records with beat annotations that are not of paced patients"
         )
-    x, y, owner, second = (np.concatenate(parts) for parts in (windows, labels, owners, seconds))
-    return _Beats(x, y, owner, second, lengths, used, leads, about, paced, left_out)
+    x, valid, y, owner, second = (np.concatenate(parts) for parts in (windows, spans, labels, owners, seconds))
+    return _Beats(x, valid, y, owner, second, lengths, used, leads, about, paced, left_out)
 
 
 def _patients_of(folder: Path, names: list[str]) -> dict[str, str]:
@@ -211,20 +218,36 @@ def _aami_classes(folder: Path, record: Record) -> np.ndarray:
 
 
 def _cut_record(
-    record: Record, codes: np.ndarray, settings: dict, left_out: dict[str, int]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return a record's beats float32 [B, L, window], their classes int64 [B] and R peaks in seconds [B]; count the
-    beats that are left out.
+    folder: Path, record: Record, codes: np.ndarray, settings: dict, left_out: dict[str, int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return a record's beats float32 [B, L, window], what of each window is signal int32 [B, 2], classes int64 [B] and
+    R peaks in seconds [B]; count the beats that are left out.
     """
-    target = settings["sampling_rate"]
-    signal = prepare_signal(record.signal, record.rate, target)
-    up, down = resampling(record.rate, target)
+    target, beat = settings["sampling_rate"], codes != ""
+    marks, codes, rate = record.marks[beat], codes[beat], record.rate
+    if settings["heart_rate"] is not None:
+        if len(marks) < 2:
+            raise InputError(
+                "fewer than two beats, so no heart rate",
+                file=folder / f"{record.name}.{ANNOTATOR}",
+                remedy="leave the record out, or leave preprocess.heart_rate empty",
+            )
+        rate = rate_at(marks, settings["heart_rate"])
+    signal = prepare_signal(record.signal, rate, target)
+    up, down = resampling(rate, target)
+    peaks = np.rint(marks * (up / down)).astype(np.int64)
+    before, after = round(settings["before_s"] * target), round(settings["after_s"] * target)
     used = np.isin(codes, CLASSES)
     left_out["class Q"] += int((codes == "Q").sum())
-    peaks = np.rint(record.marks[used] * (up / down)).astype(np.int64)
-    beats, whole = cut_beats(signal, peaks, round(settings["before_s"] * target), round(settings["after_s"] * target))
+    beats, whole = cut_beats(signal, peaks[used], before, after)
     left_out["too near an end of the record"] += int((~whole).sum())
-    return beats, np.array([CLASSES.index(code) for code in codes[used][whole]], np.int64), peaks[whole] / target
+    valid = np.full((len(beats), 2), (0, before + after), np.int32)
+    if (margin := settings["neighbour_margin_s"]) is not None:
+        valid = span_neighbours(peaks, before, after, round(margin * target))[used][whole]  # beats of class Q are seen
+        sample = np.arange(before + after)
+        beats = beats * ((valid[:, :1] <= sample) & (sample < valid[:, 1:]))[:, None]
+    classes = np.array([CLASSES.index(code) for code in codes[used][whole]], np.int64)
+    return beats, valid, classes, marks[used][whole] / record.rate
 
 
 def _describe(comments: tuple[str, ...]) -> dict[str, str]:

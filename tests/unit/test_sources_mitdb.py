@@ -13,7 +13,16 @@ from medpriv.dataset import TEST, TRAIN
 from medpriv.errors import InputError
 from medpriv.seeds import generator
 from medpriv.simulate.mitdb import simulate
-from medpriv.sources.beats import AAMI, CLASSES, cap_beats, cut_beats, prepare_signal, split_patients
+from medpriv.sources.beats import (
+    AAMI,
+    CLASSES,
+    cap_beats,
+    cut_beats,
+    prepare_signal,
+    rate_at,
+    span_neighbours,
+    split_patients,
+)
 from medpriv.sources.mitdb import DS1, DS2, local_files, parse, remote_files
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "physionet" / "mitdb" / "1.0.0"
@@ -21,6 +30,8 @@ SETTINGS = {
     "before_s": 0.5,
     "after_s": 0.4,
     "sampling_rate": 120.0,
+    "heart_rate": None,
+    "neighbour_margin_s": None,
     "leads": 2,
     "beats_per_patient": None,
     "test_beats_per_patient": None,
@@ -117,6 +128,24 @@ def test_preparing_takes_off_the_baseline_and_leaves_the_waves():
 def test_resampling_does_not_alias():
     tone = np.sin(2 * np.pi * 100 * np.arange(20 * 360) / 360)[:, None]
     assert np.abs(prepare_signal(tone, 360.0, 120.0)[240:-240]).max() < 0.01
+
+
+def test_neighbours_span_equals_a_loop_over_beats():
+    peaks = np.array([40, 100, 130, 330, 345, 500])
+    before, after, margin = 90, 60, 7
+    for index, (first, last) in enumerate(span_neighbours(peaks, before, after, margin)):
+        seen = np.arange(peaks[index] - before, peaks[index] + after)
+        if index > 0:
+            seen = seen[seen >= peaks[index - 1] - margin]
+        if index < len(peaks) - 1:
+            seen = seen[seen <= peaks[index + 1] + margin]
+        assert (first, last) == (seen[0] - peaks[index] + before, seen[-1] - peaks[index] + before + 1)
+
+
+def test_a_median_interval_of_one_second_at_75_beats_a_minute_is_read_as_four_fifths():
+    marks = np.array([0, 360, 720, 900, 1260, 1620])  # one early beat moves no median
+    assert rate_at(marks, 75) == 450  # 360 samples in 0.8 s
+    assert rate_at(marks, 60) == 360
 
 
 def test_cap_keeps_rare_classes_whole_and_shares_the_rest():
@@ -240,6 +269,37 @@ def test_records_of_different_rates_give_aligned_beats(own):
     dataset = parse("own", own, SETTINGS, 1)
     assert dataset.x.shape[2] == 108
     assert (np.abs(dataset.x[:, 0].argmax(axis=1) - dataset.notes["r_peak_at_sample"]) <= 1).all()
+
+
+def test_at_one_heart_rate_all_patients_neighbouring_peaks_stand_alike(tmp_path):
+    for name, spacing in (("a", 0.6), ("b", 0.8), ("c", 1.0), ("d", 1.3)):
+        write_record(tmp_path, name, "NNVNNVNNN", spacing=spacing)
+    settings = SETTINGS | {"before_s": 1.2, "after_s": 1.2, "sampling_rate": 100.0, "heart_rate": 75.0}
+    dataset = parse("own", add_manifest(tmp_path), settings, 1)
+    assert len(np.unique(dataset.patient)) == 4
+    between = (dataset.time > 1.1) & (dataset.time < 5.7)  # neither the first beat of a record nor the last
+    for peak in (40, 120, 200):  # 0.8 s apart at 75 beats a minute
+        assert (np.abs(dataset.x[between, 0, peak - 20 : peak + 20].argmax(axis=1) - 20) <= 1).all()
+    slow = dataset.patient == 3
+    assert np.allclose(np.diff(dataset.time[slow]), 1.3, atol=0.01)  # time stays as recorded
+
+
+def test_beyond_the_neighbouring_peaks_there_is_nothing(own):
+    settings = SETTINGS | {"before_s": 2.0, "after_s": 1.5}
+    whole, cut = (parse("own", own, settings | {"neighbour_margin_s": margin}, 1) for margin in (None, 0.1))
+    assert whole.valid is None
+    assert (cut.valid == (240 - 96 - 12, 240 + 96 + 12 + 1)).all()  # beats every 0.8 s, 120 Hz, 0.1 s beyond
+    first, last = cut.valid[0]
+    assert np.array_equal(cut.x[:, :, first:last], whole.x[:, :, first:last])
+    assert not cut.x[:, :, :first].any() and not cut.x[:, :, last:].any()
+    assert np.abs(whole.x[:, :, :first]).max() > 0.5
+
+
+def test_a_record_of_one_beat_has_no_heart_rate(own):
+    write_record(own, "e", "N")
+    parse("own", own, SETTINGS, 1)
+    with pytest.raises(InputError, match=r"e\.atr: fewer than two beats"):
+        parse("own", own, SETTINGS | {"heart_rate": 75.0}, 1)
 
 
 def test_mlii_comes_first_wherever_it_is_stored(own):
