@@ -20,7 +20,9 @@ rule all:
 
 include: "rules/raw.smk"
 include: "rules/preprocessed.smk"
+include: "rules/banks.smk"
 include: "rules/baselines.smk"
+include: "rules/robust.smk"
 include: "rules/attacks.smk"
 include: "rules/report.smk"
 include: "rules/targets.smk"

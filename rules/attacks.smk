@@ -6,12 +6,7 @@ rule attack_membership:
     input:
         code=code_deps("scripts/attack_membership.py"),
         dataset=multiext("results/preprocessed/{dataset}/dataset", ".safetensors", ".json"),
-        bank=multiext(
-            "results/baselines/{dataset}/{treatment}/",
-            "bank.safetensors",
-            "bank.json",
-            "predictions.safetensors",
-        ),
+        bank=files_of_bank,
     output:
         measures="results/attacks/{dataset}/{treatment}/membership/measures.csv",
         roc="results/attacks/{dataset}/{treatment}/membership/roc.csv",
@@ -38,12 +33,7 @@ rule attack_evasion:
     input:
         code=code_deps("scripts/attack_evasion.py"),
         dataset=multiext("results/preprocessed/{dataset}/dataset", ".safetensors", ".json"),
-        bank=multiext(
-            "results/baselines/{dataset}/{treatment}/",
-            "bank.safetensors",
-            "bank.json",
-            "predictions.safetensors",
-        ),
+        bank=files_of_bank,
     output:
         measures="results/attacks/{dataset}/{treatment}/evasion/measures.csv",
         examples="results/attacks/{dataset}/{treatment}/evasion/examples.csv",
@@ -62,3 +52,29 @@ rule attack_evasion:
         seed=setting("seed"),
     script:
         "../scripts/attack_evasion.py"
+
+
+rule attack_smoothing:
+    """Certify what no change of a signal can do to a bank trained on noise."""
+    input:
+        code=code_deps("scripts/attack_smoothing.py"),
+        dataset=multiext("results/preprocessed/{dataset}/dataset", ".safetensors", ".json"),
+        bank=files_of_bank,
+    output:
+        measures="results/attacks/{dataset}/{treatment}/smoothing/measures.csv",
+    log:
+        "logs/attacks/{dataset}/{treatment}/smoothing.log",
+    benchmark:
+        "logs/benchmarks/attacks/{dataset}/{treatment}/smoothing.tsv"
+    conda:
+        "../envs/environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        evasion=setting("attacks.evasion"),
+        smoothing=setting("attacks.smoothing"),
+        seed=setting("seed"),
+    script:
+        "../scripts/attack_smoothing.py"

@@ -10,6 +10,17 @@ from medpriv.workflow.dvc import version_results
 from medpriv.workflow.environment import fix_environment
 from medpriv.workflow.settings import effective_config, local_files, setting_of
 
+
+def chosen(sections):
+    """Return the names of the sections that are there (an absent one is null)."""
+    return [name for name, section in (sections or {}).items() if section is not None]
+
+
+def variants_of(personalization):
+    """Return the names of the variants of personalisation."""
+    return [name for name in ("all", "head", "regularized") if (personalization or {}).get(name)]
+
+
 ROOT = Path(workflow.basedir)
 fix_environment(ROOT)
 
@@ -20,21 +31,44 @@ except InputError as error:
     sys.exit(str(error))
 
 DATASETS = list(CONFIG["datasets"])
-MODELS = {
-    dataset: [model for model, recipe in section["baselines"].items() if recipe]
-    for dataset, section in CONFIG["datasets"].items()
+# Banks of K replicates, by the first word of their treatment's name: the stage that makes them.
+STAGES = {"baseline": "baselines", "robust": "robust"}
+MODELS = {dataset: chosen(section["baselines"]) for dataset, section in CONFIG["datasets"].items()}
+DEFENCES = {
+    dataset: chosen((section.get("robust") or {}).get("defences")) for dataset, section in CONFIG["datasets"].items()
 }
-TREATMENTS = {dataset: [f"baseline-{model}" for model in models] for dataset, models in MODELS.items()}
-SIGNALS = [dataset for dataset, section in CONFIG["datasets"].items() if section["format"] == "mitdb"]
-FAMILIES = {dataset: ["membership", *["evasion"] * (dataset in SIGNALS)] for dataset in DATASETS}
+TREATMENTS = {
+    dataset: [f"baseline-{name}" for name in MODELS[dataset]] + [f"robust-{name}" for name in DEFENCES[dataset]]
+    for dataset in DATASETS
+}
+# Banks derived from a baseline: personalised models, and models that should have forgotten.
+VARIANTS = {dataset: variants_of(section.get("personalization")) for dataset, section in CONFIG["datasets"].items()}
+METHODS = {
+    dataset: chosen((section.get("unlearning") or {}).get("methods")) for dataset, section in CONFIG["datasets"].items()
+}
+FORGETTING_BEATS = [
+    dataset for dataset in DATASETS if METHODS[dataset] and CONFIG["datasets"][dataset]["unlearning"]["personal"]
+]
+SIGNALS = [dataset for dataset, section in CONFIG["datasets"].items() if "robust" in section]
+
+BANK_FILES = ("bank.safetensors", "bank.json", "predictions.safetensors")
 
 setting = setting_of(CONFIG)
 
 
+def any_of(names):
+    """Return a pattern of every name that any dataset has."""
+    return "|".join(sorted({name for some in names.values() for name in some})) or "none"
+
+
 wildcard_constraints:
     dataset="|".join(DATASETS),
-    model="|".join(sorted({model for models in MODELS.values() for model in models})),
-    treatment="|".join(sorted({name for names in TREATMENTS.values() for name in names})),
+    stage="|".join(STAGES.values()),
+    model=any_of(MODELS),
+    treatment=any_of(TREATMENTS),
+    defence=any_of(DEFENCES),
+    variant=any_of(VARIANTS),
+    method=any_of(METHODS),
     shard=r"\d+",
     shards=r"\d+",
 
@@ -55,30 +89,72 @@ def per_dataset(pattern, datasets=None):
     return [pattern.format(dataset=dataset) for dataset in (DATASETS if datasets is None else datasets)]
 
 
-def per_bank(pattern, datasets=None):
-    """Return the pattern filled in for every bank (of all datasets, or of those given)."""
+def per_bank(file, datasets=None, kind=""):
+    """Return a file of every bank of K replicates whose treatment's name begins with `kind`."""
     return [
-        pattern.format(dataset=dataset, treatment=treatment)
+        f"{bank_folder(dataset, treatment)}/{file}"
         for dataset in (DATASETS if datasets is None else datasets)
         for treatment in TREATMENTS[dataset]
+        if treatment.startswith(kind)
     ]
+
+
+def per_attack(file, datasets=None, families=()):
+    """Return a file of every attack (of some families, or of all) on every bank of K replicates."""
+    return [
+        f"results/attacks/{dataset}/{treatment}/{family}/{file}"
+        for dataset in (DATASETS if datasets is None else datasets)
+        for treatment in TREATMENTS[dataset]
+        for family in families_of(dataset, treatment)
+        if not families or family in families
+    ]
+
+
+def families_of(dataset, treatment):
+    """Return the attack families that a bank of K replicates faces."""
+    evasion, smoothing = dataset in SIGNALS, treatment == "robust-noise"
+    return ["membership", *["evasion"] * evasion, *["smoothing"] * smoothing]
+
+
+def bank_folder(dataset, treatment):
+    """Return the folder of a bank of K replicates."""
+    return f"results/{STAGES[treatment.partition('-')[0]]}/{dataset}/{treatment}"
+
+
+def files_of_bank(wildcards):
+    """Return the files of the bank that is attacked."""
+    folder = bank_folder(wildcards.dataset, wildcards.treatment)
+    return [f"{folder}/{file}" for file in BANK_FILES]
+
+
+def base_of(section):
+    """Return an input function: the files of the baseline bank that a section of the dataset builds on."""
+
+    def files(wildcards):
+        model = CONFIG["datasets"][wildcards.dataset][section]["model"]
+        return [f"results/baselines/{wildcards.dataset}/baseline-{model}/{file}" for file in BANK_FILES]
+
+    return files
 
 
 def shards_of_bank(wildcards):
     """Return the files of a bank's shards."""
     shards = CONFIG["datasets"][wildcards.dataset]["bank"]["shards"]
     return expand(
-        "shards/baselines/{dataset}/baseline-{model}/{shard}-of-{shards}/{file}",
+        "shards/{stage}/{dataset}/{treatment}/{shard}-of-{shards}/{file}",
         shard=range(shards),
         shards=shards,
-        file=["bank.safetensors", "bank.json", "predictions.safetensors"],
+        file=BANK_FILES,
         **dict(wildcards.items()),
     )
 
 
 def replicates_of_shard(wildcards):
-    """Return the replicate numbers that one shard trains: every so-many-th."""
-    replicates = CONFIG["datasets"][wildcards.dataset]["bank"]["replicates"]
+    """Return the replicate numbers that one shard trains: every so-many-th of the bank's."""
+    section = CONFIG["datasets"][wildcards.dataset]
+    replicates = section["bank"]["replicates"]
+    if "defence" in wildcards.keys():
+        replicates = min(replicates, section["robust"]["replicates"])
     return list(range(int(wildcards.shard), replicates, int(wildcards.shards)))
 
 
@@ -89,12 +165,10 @@ def benchmark_files(wildcards):
         shards = CONFIG["datasets"][dataset]["bank"]["shards"]
         names = {("raw", ""), ("preprocessed", "")}
         for treatment in TREATMENTS[dataset]:
-            names |= {("baselines", f"{treatment}/{shard}-of-{shards}") for shard in range(shards)}
-            names |= {
-                ("baselines", f"{treatment}/gather"),
-                ("baselines", f"{treatment}/utility"),
-            }
-            names |= {("attacks", f"{treatment}/{family}") for family in FAMILIES[dataset]}
+            stage = STAGES[treatment.partition("-")[0]]
+            names |= {(stage, f"{treatment}/{shard}-of-{shards}") for shard in range(shards)}
+            names |= {(stage, f"{treatment}/{work}") for work in ("gather", "utility")}
+            names |= {("attacks", f"{treatment}/{family}") for family in families_of(dataset, treatment)}
         for stage, name in sorted(names):
             files[stage, dataset, name] = f"logs/benchmarks/{stage}/{dataset}{'/' * bool(name)}{name}.tsv"
     return files

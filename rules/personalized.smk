@@ -6,7 +6,7 @@ rule personalize:
     input:
         code=code_deps("scripts/personalize.py"),
         dataset=multiext("results/preprocessed/{dataset}/dataset", ".safetensors", ".json"),
-        bank=base_of_personalized,
+        bank=base_of("personalization"),
     output:
         bank="results/personalized/{dataset}/personalized-{variant}/bank.safetensors",
         about="results/personalized/{dataset}/personalized-{variant}/bank.json",

@@ -7,14 +7,13 @@ rule build_report:
         code=code_deps("scripts/build_report.py", "medpriv/report/*.*"),
         datasets=per_dataset("results/preprocessed/{dataset}/dataset.safetensors"),
         abouts=per_dataset("results/preprocessed/{dataset}/dataset.json"),
-        banks=per_bank("results/baselines/{dataset}/{treatment}/bank.json"),
-        utility=per_bank("results/baselines/{dataset}/{treatment}/utility.csv"),
-        reliability=per_bank("results/baselines/{dataset}/{treatment}/reliability.csv"),
-        membership=per_bank("results/attacks/{dataset}/{treatment}/membership/measures.csv"),
-        roc=per_bank("results/attacks/{dataset}/{treatment}/membership/roc.csv"),
-        exposure=per_bank("results/attacks/{dataset}/{treatment}/membership/exposure.csv"),
-        evasion=per_bank("results/attacks/{dataset}/{treatment}/evasion/measures.csv", SIGNALS),
-        examples=per_bank("results/attacks/{dataset}/{treatment}/evasion/examples.csv", SIGNALS),
+        banks=per_bank("bank.json"),
+        utility=per_bank("utility.csv"),
+        reliability=per_bank("reliability.csv"),
+        measures=per_attack("measures.csv"),
+        roc=per_attack("roc.csv", families=["membership"]),
+        exposure=per_attack("exposure.csv", families=["membership"]),
+        examples=per_attack("examples.csv", families=["evasion"]),
     output:
         page=report("results/report/index.html", category="Comparison"),
         comparison="results/report/comparison.csv",
@@ -33,12 +32,12 @@ rule build_report:
         runtime=30,
     params:
         datasets={dataset: f"results/preprocessed/{dataset}" for dataset in DATASETS},
-        banks={(d, t): f"results/baselines/{d}/{t}" for d in DATASETS for t in TREATMENTS[d]},
+        banks={(d, t): bank_folder(d, t) for d in DATASETS for t in TREATMENTS[d]},
         attacks={
             (d, t, family): f"results/attacks/{d}/{t}/{family}"
             for d in DATASETS
             for t in TREATMENTS[d]
-            for family in FAMILIES[d]
+            for family in families_of(d, t)
         },
         benchmarks=benchmark_files,
         config=setting(),

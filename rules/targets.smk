@@ -3,12 +3,9 @@
 OUTCOMES = {
     "raw": lambda datasets: per_dataset("results/raw/{dataset}/manifest.json", datasets),
     "preprocessed": lambda datasets: per_dataset("results/preprocessed/{dataset}/dataset.json", datasets),
-    "baselines": lambda datasets: per_bank("results/baselines/{dataset}/{treatment}/utility.csv", datasets),
-    "attacks": lambda datasets: per_bank("results/attacks/{dataset}/{treatment}/membership/measures.csv", datasets)
-    + per_bank(
-        "results/attacks/{dataset}/{treatment}/evasion/measures.csv",
-        [d for d in datasets if d in SIGNALS],
-    ),
+    "baselines": lambda datasets: per_bank("utility.csv", datasets, "baseline"),
+    "robust": lambda datasets: per_bank("utility.csv", datasets, "robust"),
+    "attacks": lambda datasets: per_attack("measures.csv", datasets),
 }
 
 
@@ -33,6 +30,13 @@ rule train_baselines:
     localrule: True
 
 
+rule train_robust:
+    """Every robust bank, with its utility."""
+    input:
+        OUTCOMES["robust"](DATASETS),
+    localrule: True
+
+
 rule attack_banks:
     """Every attack on every bank."""
     input:
@@ -42,10 +46,11 @@ rule attack_banks:
 
 for stage, outcome in OUTCOMES.items():
     for dataset in DATASETS:
+        if outcome([dataset]):
 
-        rule:
-            name:
-                f"{stage}-{dataset}"
-            input:
-                outcome([dataset]),
-            localrule: True
+            rule:
+                name:
+                    f"{stage}-{dataset}"
+                input:
+                    outcome([dataset]),
+                localrule: True

@@ -6,7 +6,7 @@ rule unlearn:
     input:
         code=code_deps("scripts/unlearn.py"),
         dataset=multiext("results/preprocessed/{dataset}/dataset", ".safetensors", ".json"),
-        bank=base_of_unlearned,
+        bank=base_of("unlearning"),
     output:
         bank="results/unlearned/{dataset}/unlearned-{method}/bank.safetensors",
         about="results/unlearned/{dataset}/unlearned-{method}/bank.json",
@@ -35,7 +35,7 @@ rule unlearn_personal:
     input:
         code=code_deps("scripts/unlearn_personal.py"),
         dataset=multiext("results/preprocessed/{dataset}/dataset", ".safetensors", ".json"),
-        bank=base_of_personalized,
+        bank=base_of("personalization"),
         personalized=multiext(
             "results/personalized/{dataset}/personalized-all/bank",
             ".safetensors",

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from medpriv.config.evasion import EvasionSettings
+from medpriv.config.personalized import PersonalAttackSettings
 from medpriv.config.section import Count, Fraction, Section
 
 
@@ -10,6 +11,17 @@ class MembershipSettings(Section):
     """Membership inference on every bank."""
 
     false_positive_rates: list[Fraction] = Field([0.01, 0.001], description="rates at which TPR is stated")
+    bootstraps: Count = Field(500, description="patient bootstrap draws behind each interval")
+
+
+class SmoothingSettings(Section):
+    """Randomised smoothing of the bank trained on noise."""
+
+    replicates: Count = Field(4, description="most replicates certified")
+    records_per_class: Count = Field(20, description="most test records certified a class")
+    guesses: Count = Field(20, description="noisy copies by which the top class is guessed")
+    draws: Count = Field(200, description="noisy copies that bound its probability")
+    alpha: Fraction = Field(0.001, description="probability that one certificate is wrong")
     bootstraps: Count = Field(500, description="patient bootstrap draws behind each interval")
 
 
@@ -21,6 +33,12 @@ class AttackSettings(Section):
     )
     evasion: EvasionSettings = Field(
         default_factory=EvasionSettings, description="how small a change flips a diagnosis"
+    )
+    smoothing: SmoothingSettings = Field(
+        default_factory=SmoothingSettings, description="what no change can flip, for the bank trained on noise"
+    )
+    personal: PersonalAttackSettings = Field(
+        default_factory=PersonalAttackSettings, description="what personalised models gain, leak and stand"
     )
 
 

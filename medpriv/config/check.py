@@ -11,14 +11,18 @@ from typing import Annotated, Any, get_args
 from pydantic import Field, ValidationError
 
 from medpriv.config.attacks import AttackSettings, MeasureSettings
+from medpriv.config.cinc2017 import Cinc2017Settings
+from medpriv.config.dataset import DatasetSettings
 from medpriv.config.heart import HeartSettings
 from medpriv.config.mitdb import MitdbSettings
-from medpriv.config.models import DatasetSettings
+from medpriv.config.ptbxl import PtbxlSettings
 from medpriv.config.section import Name, Section
 from medpriv.config.table import TableSettings
 from medpriv.errors import InputError
 
-AnyDataset = Annotated[MitdbSettings | HeartSettings | TableSettings, Field(discriminator="format")]
+AnyDataset = Annotated[
+    MitdbSettings | Cinc2017Settings | PtbxlSettings | HeartSettings | TableSettings, Field(discriminator="format")
+]
 
 
 class Config(Section):
@@ -54,7 +58,6 @@ _REMEDIES = {
     "union_tag_invalid": "use one of the formats {expected_tags}",
     "union_tag_not_found": "say which `format` the dataset has",
     "string_pattern_mismatch": "use lower-case letters and digits, a letter first",
-    "value_error": "add it",
 }
 
 
@@ -70,6 +73,8 @@ def _explain(fault: Any) -> str:
     if fault["type"] == "missing":
         return f"{key}: missing; add it"
     message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "value_error":  # ours, of a whole section: the message holds the remedy
+        return f"{key}: {message}"
     remedy = _REMEDIES.get(fault["type"], "give a value of that kind").format(**fault.get("ctx", {}))
     return f"{key}: {message[0].lower()}{message[1:]}, found {fault['input']!r}; {remedy}"
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from medpriv.config.models import DatasetSettings
+from medpriv.config.dataset import SignalSettings
 from medpriv.config.section import Count, Fraction, Raw, Section
 
 Length = Annotated[float, Field(ge=2, le=61)]
@@ -50,7 +50,7 @@ class PreprocessCinc2017(Section):
     test_fraction: Fraction = Field(0.1, description="share of the records of each class held out")
 
 
-class Cinc2017Settings(DatasetSettings):
+class Cinc2017Settings(SignalSettings):
     """Single-lead ECG of the PhysioNet/CinC Challenge 2017: normal rhythm, atrial fibrillation, other, noise."""
 
     format: Literal["cinc2017"] = Field("cinc2017", description="the challenge's `.mat` and `.hea` files")

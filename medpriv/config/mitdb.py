@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from medpriv.config.models import DatasetSettings
+from medpriv.config.dataset import PatientSignalSettings
 from medpriv.config.section import Count, Fraction, NotNegative, Positive, Raw, Section
 
 
@@ -53,7 +53,7 @@ class PreprocessMitdb(Section):
     test_fraction: Fraction = Field(0.3, description="share of patients held out by a `random` split")
 
 
-class MitdbSettings(DatasetSettings):
+class MitdbSettings(PatientSignalSettings):
     """Beats of MIT-BIH, or of your own WFDB records with beat annotations."""
 
     format: Literal["mitdb"] = Field("mitdb", description="WFDB records with beat annotations")

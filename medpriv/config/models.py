@@ -1,4 +1,4 @@
-"""The bank and the networks: how many replicates, how each network is trained."""
+"""The bank and the small networks: how many replicates, how each network is trained."""
 
 from typing import Annotated
 
@@ -52,19 +52,3 @@ class CnnRecipe(Recipe):
     channels: Annotated[list[Count], Field(min_length=1)] = Field(
         [24, 48], description="channels of the first convolution and of each further one (3 taps, stride 2)"
     )
-
-
-class Baselines(Section):
-    """The baseline networks to train; leave one out to skip it."""
-
-    logistic: LogisticRecipe | None = Field(None, description="logistic regression")
-    mlp: MlpRecipe | None = Field(None, description="multi-layer perceptron")
-    cnn: CnnRecipe | None = Field(None, description="1-D CNN with batch normalisation")
-    cnn_gn: CnnRecipe | None = Field(None, description="its twin with group normalisation, fit for DP-SGD")
-
-
-class DatasetSettings(Section):
-    """What every dataset's section holds."""
-
-    bank: BankSettings = Field(default_factory=BankSettings, description="the replicate models")
-    baselines: Baselines = Field(default_factory=Baselines, description="the baseline networks")

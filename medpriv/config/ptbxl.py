@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from medpriv.config.models import DatasetSettings
+from medpriv.config.dataset import PatientSignalSettings
 from medpriv.config.section import Fraction, Raw, Section
 
 Lead = Literal["I", "II", "III", "AVR", "AVL", "AVF", "V1", "V2", "V3", "V4", "V5", "V6"]
@@ -52,7 +52,7 @@ class PreprocessPtbxl(Section):
         return value
 
 
-class PtbxlSettings(DatasetSettings):
+class PtbxlSettings(PatientSignalSettings):
     """Twelve-lead records of PTB-XL, with one diagnostic superclass each."""
 
     format: Literal["ptbxl"] = Field("ptbxl", description="PTB-XL's tables and WFDB records at 100 Hz")

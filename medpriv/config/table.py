@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from medpriv.config.models import DatasetSettings
+from medpriv.config.dataset import DatasetSettings
 from medpriv.config.section import Fraction, Section
 
 

@@ -79,6 +79,30 @@ class Fisher(Section):
     most: Positive = Field(1000.0, description="largest inverse of the Fisher information")
 
 
+class Amnesiac(Section):
+    """Amnesiac unlearning."""
+
+    repair_epochs: CountOrNone = Field(1, description="passes over the retained records afterwards")
+    learning_rate: Positive = Field(0.001, description="peak step size of Adam, decayed to zero by a half cosine")
+
+
+class Sisa(Section):
+    """SISA."""
+
+    shards: Annotated[int, Field(ge=2)] = Field(3, description="models that share the patients among them")
+    slices: Count = Field(2, description="parts of a shard that its training takes in one after another")
+
+
+class Certified(Section):
+    """Certified removal from a convex head."""
+
+    dimension: Count = Field(64, description="random projections of the features that the head reads")
+    l2: Positive = Field(1.0, description="lambda, weight of half the squared norm in the summed loss")
+    sigma: Positive = Field(1.0, description="standard deviation of the linear perturbation of the loss")
+    epsilon: Positive = Field(1.0, description="epsilon of the certificate")
+    delta: Share = Field(0.001, description="delta of the certificate")
+
+
 class Methods(Section):
     """The methods to run; leave one out to skip it."""
 
@@ -93,6 +117,9 @@ class Methods(Section):
     ssd: Dampening | None = Field(None, description="selective synaptic dampening")
     ssd_labelfree: Dampening | None = Field(None, description="the same without labels")
     fisher: Fisher | None = Field(None, description="noise where the retained records don't mind")
+    amnesiac: Amnesiac | None = Field(None, description="updates that saw the forgotten are taken back, then repair")
+    sisa: Sisa | None = Field(None, description="SISA: an ensemble of shards, whose forgetting is exact")
+    certified: Certified | None = Field(None, description="Newton step on a convex head, with its residual bound")
     fake: Nothing | None = Field(None, description="control: changes nothing")
     destroyed: Nothing | None = Field(None, description="control: an untrained model")
 

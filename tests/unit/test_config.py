@@ -53,6 +53,18 @@ def test_one_replicate_is_refused():
     assert "datasets.heart.bank.replicates" in message_of(content)
 
 
+def test_a_treatment_on_an_untrained_network_is_refused():
+    content = default()
+    del content["datasets"]["mitdb"]["baselines"]["cnn"]
+    assert "datasets.mitdb: robust builds on cnn, which `baselines` doesn't train: add it there" in message_of(content)
+
+
+def test_unlearning_without_its_reference_is_refused():
+    content = default()
+    content["datasets"]["heart"]["unlearning"] = {"model": "mlp", "methods": {"finetune": {}}}
+    assert "unlearning.methods lacks retrain" in message_of(content)
+
+
 def test_local_source_without_a_path_is_refused():
     content = default()
     content["datasets"]["mitdb"]["raw"] = {"source": "local"}
@@ -64,7 +76,7 @@ def test_unknown_format_names_the_known_ones():
     content["datasets"]["mine"] = {"format": "dicom"}
     text = message_of(content)
     assert "datasets.mine" in text
-    assert "'mitdb', 'heart'" in text
+    assert "'mitdb', 'cinc2017', 'ptbxl', 'heart', 'table'" in text
 
 
 @pytest.mark.parametrize("overlay", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.name)

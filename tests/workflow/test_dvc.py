@@ -86,7 +86,7 @@ def test_restore_after_clone_and_pull_leaves_nothing_to_do(scratch: Project, tmp
     clone("git", "checkout", "--quiet", "config.yaml")
     clone.set("datasets.heart.baselines.mlp.epochs", 4)
     assert {job.wildcards.split(",")[0] for job in clone.plan() if job.wildcards} == {"dataset=heart"}
-    assert {"train_baseline_shard", "gather_baseline"} < clone.planned_rules()
+    assert {"train_baseline_shard", "gather_bank"} < clone.planned_rules()
     clone("git", "checkout", "--quiet", "config.yaml")
     clone.append("medpriv/attacks/membership.py", "\n")
     assert clone.planned_rules() == {"attack_membership", "build_report"}

@@ -5,8 +5,10 @@ import json
 import pytest
 from project import Project
 
-SEED_OF_ALL = {"fetch_raw", "preprocess_dataset", "train_baseline_shard", "gather_baseline", "measure_utility"}
-SEED_OF_ALL |= {"attack_membership", "attack_evasion", "build_report"}
+SEED_OF_ALL = {"fetch_raw", "preprocess_dataset", "train_baseline_shard", "gather_bank", "measure_utility"}
+SEED_OF_ALL |= {"attack_membership", "attack_evasion", "attack_smoothing", "train_robust_shard", "build_report"}
+
+UTILITIES = {"baselines-heart", "baselines-mitdb", "robust-mitdb"}
 
 
 def dvc_finds_changed(project: Project) -> set[str]:
@@ -30,8 +32,8 @@ def test_touched_files_replan_nothing(scratch: Project) -> None:
     ("module", "rules", "stages"),
     [
         ("medpriv/attacks/membership.py", {"attack_membership"}, {"attacks-heart", "attacks-mitdb"}),
-        ("medpriv/attacks/evasion.py", {"attack_evasion"}, {"attacks-mitdb"}),
-        ("medpriv/measures/utility.py", {"measure_utility"}, {"baselines-heart", "baselines-mitdb"}),
+        ("medpriv/attacks/evasion.py", {"attack_evasion", "attack_smoothing"}, {"attacks-mitdb"}),
+        ("medpriv/measures/utility.py", {"measure_utility"}, UTILITIES),
         ("medpriv/report/page.html", set(), {"report"}),
     ],
 )
@@ -46,9 +48,9 @@ def test_an_edited_module_replans_its_own_jobs_and_the_report(
 @pytest.mark.parametrize(
     ("key", "value", "rules", "stages"),
     [
-        ("attacks.evasion.epsilons_mv", [0.3], {"attack_evasion"}, {"attacks-mitdb"}),
+        ("attacks.evasion.epsilons_mv", [0.3], {"attack_evasion", "attack_smoothing"}, {"attacks-mitdb"}),
         ("attacks.membership.bootstraps", 21, {"attack_membership"}, {"attacks-heart", "attacks-mitdb"}),
-        ("measures.calibration_bins", 5, {"measure_utility"}, {"baselines-heart", "baselines-mitdb"}),
+        ("measures.calibration_bins", 5, {"measure_utility"}, UTILITIES),
         ("seed", 7, SEED_OF_ALL, None),
     ],
 )
@@ -66,7 +68,7 @@ def test_one_recipe_replans_one_bank(scratch: Project) -> None:
     planned = [job for job in scratch.plan() if job.rule != "build_report"]
     assert {job.rule for job in planned} == {
         "train_baseline_shard",
-        "gather_baseline",
+        "gather_bank",
         "measure_utility",
         "attack_membership",
     }
