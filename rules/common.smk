@@ -110,6 +110,24 @@ def per_attack(file, datasets=None, families=()):
     ]
 
 
+def derived_folders(stage, datasets=None):
+    """Return the folders of the derived banks of a stage, `personalized` or `unlearned`."""
+    folders = []
+    for dataset in DATASETS if datasets is None else datasets:
+        names = [f"personalized-{variant}" for variant in VARIANTS[dataset]]
+        if stage == "unlearned":
+            names = [f"unlearned-{method}" for method in METHODS[dataset]]
+            if dataset in FORGETTING_BEATS:  # a personalised model has no shards
+                names += [f"{name}-personal" for name in names if name != "unlearned-sisa"]
+        folders += [f"results/{stage}/{dataset}/{name}" for name in names]
+    return folders
+
+
+def per_derived(file, stage, datasets=None):
+    """Return a file of every derived bank of a stage."""
+    return [f"{folder}/{file}" for folder in derived_folders(stage, datasets)]
+
+
 def families_of(dataset, treatment):
     """Return the attack families that a bank of K replicates faces."""
     evasion, smoothing = dataset in SIGNALS, treatment == "robust-noise"
@@ -169,6 +187,8 @@ def benchmark_files(wildcards):
             names |= {(stage, f"{treatment}/{shard}-of-{shards}") for shard in range(shards)}
             names |= {(stage, f"{treatment}/{work}") for work in ("gather", "utility")}
             names |= {("attacks", f"{treatment}/{family}") for family in families_of(dataset, treatment)}
+        names |= {tuple(folder.split("/")[1::2]) for folder in derived_folders("personalized", [dataset])}
+        names |= {tuple(folder.split("/")[1::2]) for folder in derived_folders("unlearned", [dataset])}
         for stage, name in sorted(names):
             files[stage, dataset, name] = f"logs/benchmarks/{stage}/{dataset}{'/' * bool(name)}{name}.tsv"
     return files

@@ -5,6 +5,8 @@ OUTCOMES = {
     "preprocessed": lambda datasets: per_dataset("results/preprocessed/{dataset}/dataset.json", datasets),
     "baselines": lambda datasets: per_bank("utility.csv", datasets, "baseline"),
     "robust": lambda datasets: per_bank("utility.csv", datasets, "robust"),
+    "personalized": lambda datasets: per_derived("bank.json", "personalized", datasets),
+    "unlearned": lambda datasets: per_derived("bank.json", "unlearned", datasets),
     "attacks": lambda datasets: per_attack("measures.csv", datasets),
 }
 
@@ -34,6 +36,20 @@ rule train_robust:
     """Every robust bank, with its utility."""
     input:
         OUTCOMES["robust"](DATASETS),
+    localrule: True
+
+
+rule personalize_banks:
+    """Every personalised bank."""
+    input:
+        OUTCOMES["personalized"](DATASETS),
+    localrule: True
+
+
+rule unlearn_banks:
+    """Every bank that was asked to forget."""
+    input:
+        OUTCOMES["unlearned"](DATASETS),
     localrule: True
 
 
