@@ -118,7 +118,7 @@ def draw_person(number: int, rng: np.random.Generator) -> Person:
         statements[code] = float(rng.choice(LIKELIHOODS, p=[0.05, 0.05, 0.1, 0.2, 0.2, 0.4]))
     for disease in DISEASES:
         if rng.random() < 0.25:  # a trace that nobody would write down
-            now, _ = DISEASES[disease](now, 0.35 * rng.beta(1, 2), rng)
+            now, _ = DISEASES[disease](now, 0.3 * rng.beta(1, 2), rng)
     fibrillation = bool(severities) and rng.random() < 0.06
     if rng.random() < UNDIAGNOSED:
         statements = {"ABQRS": 0.0}
@@ -148,7 +148,7 @@ def _draw_severities(superclass: str, rng: np.random.Generator) -> dict[str, flo
     """Return a patient's diseases with their severities, 0 to 1."""
     if superclass == "NORM":
         return {"CD": float(rng.beta(1, 2))} if rng.random() < NORMAL_WITH_BLOCK else {}
-    severities = {superclass: float(rng.beta(2.0, 1.3))}
+    severities = {superclass: float(rng.beta(3.0, 1.2))}
     if rng.random() < SECOND:
         severities[str(rng.choice([disease for disease in DISEASES if disease != superclass]))] = float(rng.beta(2, 2))
     return severities
