@@ -1,0 +1,312 @@
+"""Was it forgotten? One audit of all unlearning methods of a request, against retraining.
+
+Each method's models are compared with models that never saw the patient (`medpriv.attacks.forgetting.inquiry` says
+which those are) and with the original and the retrained models on the same records. Attack names:
+
+- `forgetting-ulira`: AUC and TPR of U-LiRA (`medpriv.attacks.forgetting.ulira`) by patient and by record.
+  `reference=retrain`: the never-seen models are retrained ones, the question of the literature. `reference=own`: they
+  were made by the same method, of replicates that never saw the patient. If the first AUC is far from 0.5 and the second isn't, the method
+  changes models in a way that shows, but not by what it remembers of the patient.
+- `forgetting-quality`: the NeurIPS 2023 score (`medpriv.measures.forgetting`); the ceiling is the epsilon that so many
+  models can show at most. Retraining's own F is what perfect forgetting gets from so few models: compare with it.
+- `forgetting-gap`: accuracies and their signed gap to retraining; KL divergence of predictions from the retrained
+  model of the same replicate (`kl_floor`: from retrained models of other replicates that never saw the patient either);
+  distance of parameters.
+- `forgetting-retained`: membership risk of the patients who stay, by LiRA whose shadows are made by the same method.
+- `forgetting-robustness`: share of right predictions that FGSM and PGD flip.
+- `forgetting-relearn`: passes over forgotten records until their loss is where the original had it.
+- `forgetting-cost`, `forgetting-verdict`: passes as a share of retraining's; `forgotten`: 1 if the AUC's interval holds
+  0.5 (patients; own reference where the network differs from the retrained one's), `usable`: 1 unless the gap in test
+  accuracy lies below the margin, interval and all.
+
+`*_gap` is the difference to retraining, `*_change` that to the original, both paired. Intervals draw forgotten patients
+(of an AUC: patients and replicates together). `n` is the number of unlearned models behind a figure; the row
+`models_never` has the number on the other side. Settings must not be chosen by these figures.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from medpriv.attacks.forgetting import figures
+from medpriv.attacks.forgetting.figures import Draws, Figure, Key, difference, over_models
+from medpriv.attacks.forgetting.inquiry import Answers, Inquiry, align, ask, build, make_inquiry, select, unforgotten
+from medpriv.attacks.forgetting.ulira import Cells, count_wins
+from medpriv.bank.derived import DerivedBank
+from medpriv.bank.store import Bank
+from medpriv.dataset import Dataset
+from medpriv.measures.forgetting import epsilon_ceiling, forgetting_epsilon, forgetting_points
+from medpriv.measures.intervals import newcombe, percentile_interval
+from medpriv.measures.table import NAN, Measure
+from medpriv.seeds import generator
+
+PATIENT_COLUMNS = ("treatment", "request", "patient", "auc", "lower", "upper", "n_unlearned", "n_never", "phi_gap")
+
+_CHANCE = 0.5
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What the audit of one request yields: measures, and rows with `PATIENT_COLUMNS`, one a patient and treatment."""
+
+    measures: list[Measure]
+    patients: list[dict]
+
+
+@dataclass(frozen=True)
+class Probes:
+    """The records on which models are attacked and relearn, int [K, n]; the models are those of the first round."""
+
+    attacked: dict[str, np.ndarray]
+    relearnt: np.ndarray
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One bank's figures, and its per-patient rows."""
+
+    figures: dict[Key, Figure]
+    patients: list[dict]
+    same_network: bool
+
+
+def audit(
+    dataset: Dataset,
+    base: Bank,
+    personalised: DerivedBank | None,
+    retrain: DerivedBank,
+    methods: Sequence[DerivedBank],
+    settings: Mapping,
+    seed: int,
+) -> Audit:
+    """Judge the original models, the retrained ones and every method's.
+
+    Args:
+        dataset: what the banks were trained on.
+        base: the replicates.
+        personalised: of a personal request, the models that had to forget; None: the replicates had to.
+        retrain: the reference, models trained without what was to be forgotten.
+        methods: the models that each method made forget; all asked the same as `retrain`.
+        settings: of `medpriv.config.forgetting.ForgettingSettings`.
+        seed: the root seed; all draws depend on it and on names alone.
+
+    Raises:
+        InputError: banks of other data or requests.
+    """
+    inquiry = make_inquiry(dataset, base, personalised, retrain, settings, seed)
+    draws = figures.make_draws(inquiry, settings["bootstraps"], seed)
+    original = unforgotten(base, retrain) if personalised is None else align(personalised, retrain, dataset)
+    probes = draw_probes(inquiry, settings, seed)
+    reference = ask(inquiry, retrain)
+    losses = _losses(inquiry, original, probes)
+    judged = {}
+    for bank in (original, retrain, *(align(method, retrain, dataset) for method in methods)):
+        answers = reference if bank is retrain else ask(inquiry, bank)
+        judged[bank.treatment] = _judge(inquiry, bank, answers, retrain, reference, probes, losses, draws, settings)
+    measures = []
+    for treatment, found in judged.items():
+        table = compare(found.figures, judged[retrain.treatment].figures, judged[original.treatment].figures)
+        table |= verdicts(table, found.same_network, settings["margin"])
+        measures += [_row(inquiry, treatment, key, figure) for key, figure in table.items()]
+    return Audit(measures, [row for found in judged.values() for row in found.patients])
+
+
+def compare(own: dict[Key, Figure], retrained: dict[Key, Figure], original: dict[Key, Figure]) -> dict[Key, Figure]:
+    """Return the figures with their differences to retraining (`_gap`) and to the original (`_change`)."""
+    found = dict(own)
+    for key, figure in own.items():
+        attack, measure, group = key
+        if attack in ("forgetting-gap", "forgetting-robustness") and key in retrained and measure not in _ABSOLUTE:
+            found[attack, f"{measure}_gap", group] = difference(figure, retrained[key])
+        if attack in ("forgetting-retained", "forgetting-robustness"):
+            found[attack, f"{measure}_change", group] = difference(figure, original[key])
+    passes = ("forgetting-relearn", "passes", "")
+    found["forgetting-relearn", "passes_share", ""] = _ratio(own[passes], retrained[passes])
+    found["forgetting-quality", "score", ""] = _score(own, retrained)
+    return found
+
+
+_ABSOLUTE = ("kl", "kl_floor", "parameter_distance")  # already distances to retraining
+
+
+def verdicts(table: Mapping[Key, Figure], same_network: bool, margin: float) -> dict[Key, Figure]:
+    """Return `forgotten` and `usable`, 1 or 0; NaN where the interval behind it has no limits."""
+    seen = table["forgetting-ulira", "auc", f"level=patient,reference={'retrain' if same_network else 'own'}"]
+    gap = table["forgetting-gap", "test_accuracy_gap", ""]
+    answers = {
+        "forgotten": (seen.limits[0] <= _CHANCE <= seen.limits[1], seen),
+        "usable": (gap.limits[1] >= -margin, gap),
+    }
+    return {
+        ("forgetting-verdict", name, ""): _fixed(float(holds) if np.isfinite(behind.limits).all() else NAN, behind.n)
+        for name, (holds, behind) in answers.items()
+    }
+
+
+def draw_probes(inquiry: Inquiry, settings: Mapping, seed: int) -> Probes:
+    """Draw by name the records that each model of the first round is attacked on and relearns."""
+    dataset, models = inquiry.dataset, inquiry.rounds[0]
+    groups = figures.sample_groups(inquiry, models)
+
+    def drawn(role: str, candidates: list[np.ndarray], size: int) -> np.ndarray:
+        rows = []
+        for model, rest in zip(models, candidates, strict=True):
+            names = (
+                int(inquiry.origins[inquiry.origin[model]]),
+                dataset.patients[inquiry.patients[inquiry.patient[model]]],
+            )
+            rng = generator(seed, dataset.name, "forgetting", inquiry.request, role, *names)
+            rows.append(rng.choice(rest, size, replace=len(rest) < size))
+        return np.stack(rows)
+
+    forgotten = []
+    for model in models:
+        pool = inquiry.pools[inquiry.patient[model]]
+        forgotten.append(pool[inquiry.forgotten[model][pool]])
+    candidates = {
+        "forgotten": forgotten,
+        "retained": [inquiry.sample[row] for row in groups["retained"]],
+        "test": [inquiry.sample[row] for row in groups["test"]],
+    }
+    signals = set(dataset.units) == {"mV"}
+    return Probes(
+        attacked={
+            name: drawn(name, rows, settings["attacked_records"]) for name, rows in candidates.items() if signals
+        },
+        relearnt=drawn("relearn", forgotten, settings["relearn_records"]),
+    )
+
+
+def _judge(
+    inquiry: Inquiry, bank: DerivedBank, answers: Answers, retrain: DerivedBank, reference: Answers,
+    probes: Probes, losses: np.ndarray, draws: Draws, settings: Mapping,
+) -> Judged:  # fmt: skip
+    """Return everything that is said of one bank."""
+    records = figures.record_cells(inquiry, answers, reference.never)
+    patients = figures.patient_cells(inquiry, records)
+    found: dict[Key, Figure] = {}
+    rates = settings["false_positive_rates"]
+    for level, cells in (("patient", patients), ("record", records)):
+        found |= figures.ulira_figures(cells, f"level={level},reference=retrain", rates, draws)
+    if inquiry.request == "population":
+        own = figures.patient_cells(inquiry, figures.record_cells(inquiry, answers, answers.never))
+        found |= figures.ulira_figures(own, "level=patient,reference=own", rates, draws)
+    found |= dict(quality_figures(patients, settings["delta"], draws))
+    found |= dict(figures.accuracy_figures(inquiry, answers, draws))
+    same_network = bank.network == retrain.network and bank.model == retrain.model
+    found |= dict(_distances(inquiry, bank, answers, retrain, reference, same_network, draws))
+    found["forgetting-retained", "auc", "level=patient"] = figures.retained_figure(inquiry, answers, draws)
+    found |= dict(_probe(inquiry, bank, probes, losses, draws, settings))
+    if "passes_share" in bank.costs:
+        found["forgetting-cost", "passes_share", ""] = _fixed(bank.costs["passes_share"], len(inquiry.origin))
+    return Judged(found, _patient_rows(inquiry, bank.treatment, patients), same_network)
+
+
+def quality_figures(cells: Cells, delta: float, draws: Draws) -> Iterator[tuple[Key, Figure]]:
+    """Yield the mean epsilon and its ceiling, and F, means over the patients with enough models on either side."""
+    sides = [[side[~np.isnan(side)] for side in values.T] for values in (cells.inside, cells.outside)]
+    epsilon = np.array([forgetting_epsilon(*pair, delta) for pair in zip(*sides, strict=True)])
+    ceiling = np.array([epsilon_ceiling(len(one), len(other), delta) for one, other in zip(*sides, strict=True)])
+    models = sum(len(side) for side, value in zip(sides[0], epsilon, strict=True) if not np.isnan(value))
+    named = {"forgetting": forgetting_points(epsilon), "epsilon": epsilon, "epsilon_ceiling": ceiling}
+    for name, values in named.items():
+        figure = over_models(values, None, cells.patient, draws.patients)
+        yield ("forgetting-quality", name, ""), Figure(figure.value, figure.draws, figure.limits, models)
+
+
+def _distances(
+    inquiry: Inquiry, bank: DerivedBank, answers: Answers, retrain: DerivedBank, reference: Answers,
+    same_network: bool, draws: Draws,
+) -> Iterator[tuple[Key, Figure]]:  # fmt: skip
+    values = {"kl": figures.divergence_values(inquiry, reference, answers)}
+    if bank is retrain:
+        values = {"kl_floor": figures.divergence_floor(inquiry, reference)}
+    elif same_network:
+        values["parameter_distance"] = figures.parameter_distance(retrain.parameters, bank.parameters)
+    for name, each in values.items():
+        yield ("forgetting-gap", name, ""), over_models(each, None, inquiry.patient, draws.patients)
+
+
+def _probe(
+    inquiry: Inquiry, bank: DerivedBank, probes: Probes, losses: np.ndarray, draws: Draws, settings: Mapping
+) -> Iterator[tuple[Key, Figure]]:
+    """Yield flip rates (in mV alone) and the passes of relearning."""
+    from medpriv.attacks.forgetting.probes import attack_own_records, relearn
+
+    dataset, models = inquiry.dataset, inquiry.rounds[0]
+    network, parameters, patient = build(dataset, bank), select(bank, models), inquiry.patient[models]
+    if probes.attacked:
+        rows = np.concatenate(list(probes.attacked.values()), axis=1)
+        right = attack_own_records(dataset, network, parameters, rows, settings)
+        for index, name in enumerate(probes.attacked):
+            part = slice(index * settings["attacked_records"], (index + 1) * settings["attacked_records"])
+            before = right["clean"][:, part]
+            for attack in ("fgsm", "pgd"):
+                flips = (before & ~right[attack][:, part]).sum(axis=1).astype(float)
+                group = f"attack={attack},epsilon_mv={settings['epsilon_mv']:g},records={name}"
+                figure = over_models(flips, before.sum(axis=1), patient, draws.patients, rate=True)
+                yield ("forgetting-robustness", "flip_rate", group), figure
+    passes = relearn(dataset, network, parameters, probes.relearnt, losses, settings)
+    yield ("forgetting-relearn", "passes", ""), over_models(passes.astype(float), None, patient, draws.patients)
+
+
+def _losses(inquiry: Inquiry, original: DerivedBank, probes: Probes) -> np.ndarray:
+    """Return the original models' losses on the records that the others relearn."""
+    from medpriv.attacks.forgetting.probes import mean_losses
+
+    network = build(inquiry.dataset, original)
+    return mean_losses(inquiry.dataset, network, select(original, inquiry.rounds[0]), probes.relearnt)
+
+
+def _patient_rows(inquiry: Inquiry, treatment: str, cells: Cells) -> list[dict]:
+    """Return one row a forgotten patient; limits are Newcombe's on the numbers of models."""
+    wins, rows = count_wins(cells), []
+    for place, patient in enumerate(inquiry.patients):
+        inside, outside = (side[~np.isnan(side[:, place]), place] for side in (cells.inside, cells.outside))
+        pairs = wins.pairs[place].sum()
+        auc = wins.won[place].sum() / pairs if pairs else NAN
+        lower, upper = newcombe(auc, len(inside), len(outside)) if pairs else (NAN, NAN)
+        rows.append(
+            {
+                "treatment": treatment,
+                "request": inquiry.request,
+                "patient": inquiry.dataset.patients[patient],
+                "auc": auc,
+                "lower": float(lower),
+                "upper": float(upper),
+                "n_unlearned": len(inside),
+                "n_never": len(outside),
+                "phi_gap": inside.mean() - outside.mean() if len(inside) and len(outside) else NAN,
+            }
+        )
+    return rows
+
+
+def _score(own: Mapping[Key, Figure], retrained: Mapping[Key, Figure]) -> Figure:
+    """Return F x (RA_u / RA_r) x (TA_u / TA_r)."""
+    score = own["forgetting-quality", "forgetting", ""]
+    for name in ("retained_accuracy", "test_accuracy"):
+        share = _ratio(own["forgetting-gap", name, ""], retrained["forgetting-gap", name, ""])
+        score = Figure(score.value * share.value, score.draws * share.draws, (NAN, NAN), score.n)
+    return Figure(score.value, score.draws, percentile_interval(score.draws), score.n)
+
+
+def _ratio(one: Figure, other: Figure) -> Figure:
+    """Return one / other with paired draws; NaN where the other is 0."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        draws = np.where(other.draws > 0, one.draws / other.draws, np.nan)
+    value = one.value / other.value if other.value > 0 else NAN
+    return Figure(value, draws, percentile_interval(draws), one.n)
+
+
+def _fixed(value: float, n: int) -> Figure:
+    return Figure(value, np.empty(0), (NAN, NAN), n)
+
+
+def _row(inquiry: Inquiry, treatment: str, key: Key, figure: Figure) -> Measure:
+    attack, measure, group = key
+    group = f"request={inquiry.request}" + (f",{group}" if group else "")
+    return Measure(
+        inquiry.dataset.name, treatment, attack, measure, figure.value, *figure.limits, n=figure.n, group=group
+    )

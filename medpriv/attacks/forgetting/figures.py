@@ -1,0 +1,295 @@
+"""The figures of one bank in an audit of unlearning, each with its bootstrap draws, so that differences can be paired.
+
+`medpriv.attacks.forgetting.audit` says what each figure means and makes the table. Keys are (attack, measure, group).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from medpriv.attacks.forgetting.inquiry import Answers, Inquiry
+from medpriv.attacks.forgetting.ulira import Cells, count_wins, score_cells
+from medpriv.attacks.signals import true_class_logit
+from medpriv.dataset import TEST, TRAIN
+from medpriv.measures.forgetting import divergence, pair_auc
+from medpriv.measures.intervals import auc_interval, draw_patients, percentile_interval, rate_interval
+from medpriv.measures.roc import bootstrap_roc, resolvable, tpr_at
+from medpriv.measures.table import NAN
+from medpriv.measures.utility import macro_f1
+from medpriv.seeds import generator
+
+Key = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A value with its draws [B], its limits, and the number of models behind it."""
+
+    value: float
+    draws: np.ndarray
+    limits: tuple[float, float]
+    n: int
+
+
+@dataclass(frozen=True)
+class Draws:
+    """How often each is drawn: forgotten patients [B, P], origins [B, K], training patients of the sample [B, T]."""
+
+    patients: np.ndarray
+    origins: np.ndarray
+    trained: np.ndarray
+
+
+def make_draws(inquiry: Inquiry, draws: int, seed: int) -> Draws:
+    """Return draws that depend on the names of dataset and request alone: all methods share them."""
+
+    def drawn(role: str, size: int) -> np.ndarray:
+        return draw_patients(generator(seed, inquiry.dataset.name, "forgetting", inquiry.request, role), size, draws)
+
+    return Draws(
+        patients=drawn("patients", len(inquiry.patients)),
+        origins=drawn("origins", len(inquiry.origins)),
+        trained=drawn("trained", len(sampled_patients(inquiry))),
+    )
+
+
+def sampled_patients(inquiry: Inquiry) -> np.ndarray:
+    """Return the training patients of the sample."""
+    patients = np.unique(inquiry.dataset.patient[inquiry.sample])
+    return patients[inquiry.dataset.split[patients] == TRAIN]
+
+
+def over_models(
+    values: np.ndarray, of: np.ndarray | None, patient: np.ndarray, weights: np.ndarray, rate: bool = False
+) -> Figure:
+    """Return sum(values) / sum(of) over models [M], `of` one each unless given; draws take a patient's models together.
+
+    A model without a value (NaN) or with `of` 0 doesn't count.
+    """
+    known = ~np.isnan(values)
+    whole = known.astype(float) if of is None else np.where(known, of, 0.0)
+    size = weights.shape[1]
+    parts = np.bincount(patient, np.where(known, values, 0.0), size), np.bincount(patient, whole, size)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value = float(parts[0].sum() / parts[1].sum())
+        draws = (weights @ parts[0]) / (weights @ parts[1])
+    patients = int((parts[1] > 0).sum())
+    limits = rate_interval(value, draws, patients) if rate else percentile_interval(draws)
+    return Figure(value, draws, limits, int((whole > 0).sum()))
+
+
+def difference(one: Figure, other: Figure) -> Figure:
+    """Return one - other with paired draws."""
+    draws = one.draws - other.draws
+    return Figure(one.value - other.value, draws, percentile_interval(draws), one.n)
+
+
+# --- what models still know ------------------------------------------------------------------------------------------
+
+
+def record_cells(inquiry: Inquiry, answers: Answers, never: list[np.ndarray]) -> Cells:
+    """Return phi of the models that forgot each record, and of those of `never` (see `Answers`) that never saw it."""
+    origins = len(inquiry.origins)
+    inside, outside, patient = [], [], []
+    for place, pool in enumerate(inquiry.pools):
+        models, others = inquiry.of_patient(place), inquiry.never[:, place]
+        asked = inquiry.forgotten[models][:, pool]
+        used, y = asked.any(axis=0), inquiry.dataset.y[pool]
+        left, right = (np.full((origins, len(pool)), np.nan) for _ in range(2))
+        left[inquiry.origin[models]] = np.where(asked, true_class_logit(answers.pools[place], y), np.nan)
+        right[others >= 0] = true_class_logit(never[place], y)
+        if inquiry.request == "personal":
+            right[others >= 0] = np.where(inquiry.forgotten[others[others >= 0]][:, pool], right[others >= 0], np.nan)
+        inside.append(left[:, used])
+        outside.append(right[:, used])
+        patient.append(np.full(int(used.sum()), place))
+    return Cells(np.concatenate(inside, axis=1), np.concatenate(outside, axis=1), np.concatenate(patient))
+
+
+def patient_cells(inquiry: Inquiry, records: Cells) -> Cells:
+    """Return the means of phi over the records that each model had to forget.
+
+    Personalised models forget different records of a patient, so there each record's phi counts from its mean over the
+    never-seen models of other origins.
+    """
+    sides = [records.inside, records.outside]
+    if inquiry.request == "personal":
+        known = ~np.isnan(records.outside)
+        filled = np.where(known, records.outside, 0)
+        others = known.sum(axis=0) - known
+        with np.errstate(invalid="ignore"):
+            centre = np.where(others > 0, (filled.sum(axis=0) - filled) / others, np.nan)
+        sides = [side - centre for side in sides]
+    size = len(inquiry.patients)
+    whose = np.eye(size)[records.patient]
+    means = []
+    for side in sides:
+        known = ~np.isnan(side)
+        with np.errstate(invalid="ignore"):
+            means.append((np.where(known, side, 0) @ whose) / (known @ whose))
+    return Cells(means[0], means[1], np.arange(size))
+
+
+def ulira_figures(cells: Cells, level: str, rates: list[float], draws: Draws) -> Iterator[tuple[Key, Figure]]:
+    """Yield AUC and TPR of telling the models that forgot from those that never saw."""
+    wins = count_wins(cells)
+    models = [int((~np.isnan(side)).any(axis=0).sum()) for side in (cells.inside.T, cells.outside.T)]
+    n = _models(cells)
+    yield ("forgetting-ulira", "auc", level), _auc(wins.won, wins.pairs, draws.patients, draws.origins, models, n[0])
+    yield ("forgetting-ulira", "models_never", level), _count(n[1], n[0])
+    scores = score_cells(cells)
+    known = [~np.isnan(side) for side in scores]
+    flat = np.concatenate([side[held] for side, held in zip(scores, known, strict=True)])
+    positive = np.arange(len(flat)) < known[0].sum()
+    patient = np.concatenate([np.broadcast_to(cells.patient, held.shape)[held] for held in known])
+    curve = bootstrap_roc(flat, positive, patient, draws.patients, np.array(rates))
+    for index, rate in enumerate(rates):
+        value, held = NAN, (NAN, NAN)
+        if resolvable(int((~positive).sum()), rate):
+            value = tpr_at(flat, positive, rate)
+            held = rate_interval(value, curve.tpr[:, index], len(np.unique(patient)))
+        yield ("forgetting-ulira", f"tpr_at_fpr_{rate:g}", level), Figure(value, curve.tpr[:, index], held, n[0])
+
+
+def retained_figure(inquiry: Inquiry, answers: Answers, draws: Draws) -> Figure:
+    """Return the AUC of LiRA on the patients who stay: a model's members without the forgotten patient against others.
+
+    In each round one model of every origin is the target in turn, the others are its shadows.
+    """
+    dataset, patients = inquiry.dataset, sampled_patients(inquiry)
+    rows = np.isin(dataset.patient[inquiry.sample], patients)
+    records, whose = inquiry.sample[rows], np.searchsorted(patients, dataset.patient[inquiry.sample[rows]])
+    mean = np.eye(len(patients))[whose] / np.bincount(whose)
+    won = pairs = 0
+    for models, logits in zip(inquiry.rounds, answers.sample, strict=True):
+        phi = true_class_logit(logits[:, rows], dataset.y[records]) @ mean
+        members = inquiry.members[models][:, patients]
+        gone = patients == inquiry.patients[inquiry.patient[models]][:, None]
+        wins = count_wins(
+            Cells(
+                np.where(members & ~gone, phi, np.nan),
+                np.where(members | gone, np.nan, phi),
+                np.arange(len(patients)),
+            )
+        )
+        won, pairs = won + wins.won, pairs + wins.pairs
+    count = [float(inquiry.members[inquiry.rounds[0]][:, patients].sum(axis=1).mean())]
+    count.append(len(patients) - count[0])
+    return _auc(won, pairs, draws.trained, draws.origins, count, inquiry.rounds.size)
+
+
+# --- what models got right and what they say -------------------------------------------------------------------------
+
+
+def accuracy_figures(inquiry: Inquiry, answers: Answers, draws: Draws) -> Iterator[tuple[Key, Figure]]:
+    """Yield the accuracy on each group of records, and the macro-F1 on test patients, means over models."""
+    for name, hits, of in _pool_hits(inquiry, answers):
+        if of.any():
+            figure = over_models(hits, of, inquiry.patient, draws.patients, rate=True)
+            yield ("forgetting-gap", f"{name}_accuracy", ""), figure
+    models = inquiry.rounds.ravel()
+    guess = answers.sample.argmax(axis=-1).reshape(len(models), -1)
+    y, patient = inquiry.dataset.y[inquiry.sample], inquiry.patient[models]
+    for name, inside in sample_groups(inquiry, models).items():
+        hits, of = ((guess == y) & inside).sum(axis=1).astype(float), inside.sum(axis=1)
+        yield ("forgetting-gap", f"{name}_accuracy", ""), over_models(hits, of, patient, draws.patients, rate=True)
+    classes = len(inquiry.dataset.classes)
+    inside = sample_groups(inquiry, models)["test"]
+    counts = [np.bincount(row[i] + classes * y[i], minlength=classes**2) for row, i in zip(guess, inside, strict=True)]
+    scores = macro_f1(np.reshape(counts, (1, len(models), classes, classes)))[0]
+    yield ("forgetting-gap", "test_macro_f1", ""), over_models(scores, None, patient, draws.patients, rate=True)
+
+
+def sample_groups(inquiry: Inquiry, models: np.ndarray) -> dict[str, np.ndarray]:
+    """Return which records of the sample, bool [M, S], are a model's retained ones, never seen ones, and test ones.
+
+    None of them are of the patient who was forgotten.
+    """
+    patient = inquiry.dataset.patient[inquiry.sample]
+    other = patient != inquiry.patients[inquiry.patient[models]][:, None]
+    train, members = inquiry.dataset.split[patient] == TRAIN, inquiry.members[models][:, patient]
+    return {
+        "retained": other & members,
+        "unseen": other & train & ~members,
+        "test": other & (inquiry.dataset.split[patient] == TEST),
+    }
+
+
+def pool_groups(inquiry: Inquiry, place: int) -> dict[str, np.ndarray]:
+    """Return which records of a patient's pool, bool [its models, n], were forgotten, kept, or never adapted to."""
+    models, pool = inquiry.of_patient(place), inquiry.pools[place]
+    forgotten, kept = inquiry.forgotten[models][:, pool], inquiry.kept[models][:, pool]
+    return {"forgotten": forgotten, "kept": kept, "later": np.broadcast_to(~(forgotten | kept).any(0), kept.shape)}
+
+
+def divergence_values(inquiry: Inquiry, reference: Answers, answers: Answers) -> np.ndarray:
+    """Return KL(retrained || unlearned) [R] on the forgotten records, both of one replicate."""
+    found = np.full(len(inquiry.origin), np.nan)
+    for place in range(len(inquiry.patients)):
+        asked = pool_groups(inquiry, place)["forgotten"]
+        for index, model in enumerate(inquiry.of_patient(place)):
+            pair = (side.pools[place][[index]][:, asked[index]] for side in (reference, answers))
+            found[model] = divergence(*pair)[0, 0]
+    return found
+
+
+def divergence_floor(inquiry: Inquiry, reference: Answers) -> np.ndarray:
+    """Return the mean KL [R] from each retrained model to those of other replicates that never saw the records."""
+    found = np.full(len(inquiry.origin), np.nan)
+    for place, pool in enumerate(inquiry.pools):
+        others = inquiry.never[:, place][inquiry.never[:, place] >= 0]
+        asked, theirs = pool_groups(inquiry, place)["forgotten"], inquiry.forgotten[others][:, pool]
+        for index, model in enumerate(inquiry.of_patient(place)):
+            values = []
+            for other, known, logits in zip(others, theirs, reference.never[place], strict=True):
+                rows = asked[index] if inquiry.request == "population" else asked[index] & known
+                if inquiry.origin[other] != inquiry.origin[model] and rows.any():
+                    values.append(divergence(reference.pools[place][[index]][:, rows], logits[None, rows])[0, 0])
+            found[model] = np.mean(values) if values else np.nan
+    return found
+
+
+def parameter_distance(reference: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return |w - w_retrained| / |w_retrained| [R] over all trained parameters (not the running statistics)."""
+    names = [name for name in reference if "running" not in name]
+
+    def squares(values: Mapping[str, np.ndarray]) -> np.ndarray:
+        return sum((value.reshape(len(value), -1).astype(np.float64) ** 2).sum(axis=1) for value in values.values())
+
+    apart = squares({name: other[name] - reference[name] for name in names})
+    return np.sqrt(apart / squares({name: reference[name] for name in names}))
+
+
+# --- parts -----------------------------------------------------------------------------------------------------------
+
+
+def _pool_hits(inquiry: Inquiry, answers: Answers) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Yield each group of the patients' own records with its right predictions and its size, [R] each."""
+    for name in ("forgotten", "kept", "later") if inquiry.request == "personal" else ("forgotten",):
+        hits, of = np.zeros(len(inquiry.origin)), np.zeros(len(inquiry.origin))
+        for place, pool in enumerate(inquiry.pools):
+            models, inside = inquiry.of_patient(place), pool_groups(inquiry, place)[name]
+            right = answers.pools[place].argmax(axis=2) == inquiry.dataset.y[pool]
+            hits[models], of[models] = (right & inside).sum(axis=1), inside.sum(axis=1)
+        yield name, hits, of
+
+
+def _auc(
+    won: np.ndarray, pairs: np.ndarray, patients: np.ndarray, origins: np.ndarray, sides: list[float], n: int
+) -> Figure:
+    ones = np.ones((1, patients.shape[1])), np.ones((1, origins.shape[1]))
+    value = float(pair_auc(won, pairs, *ones)[0])
+    drawn = pair_auc(won, pairs, patients, origins)
+    return Figure(value, drawn, auc_interval(value, drawn, *sides) if np.isfinite(value) else (NAN, NAN), n)
+
+
+def _models(cells: Cells) -> tuple[int, int]:
+    """Return the number of models on either side: pairs of origin and patient."""
+    size = int(cells.patient.max()) + 1
+    whose = np.eye(size, dtype=bool)[cells.patient]
+    return tuple(int(((~np.isnan(side)).astype(int) @ whose > 0).sum()) for side in (cells.inside, cells.outside))
+
+
+def _count(value: float, n: int) -> Figure:
+    return Figure(float(value), np.empty(0), (NAN, NAN), n)

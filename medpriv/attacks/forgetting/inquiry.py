@@ -1,0 +1,254 @@
+"""Who forgot whom, which models never saw them, and on which records all of them are looked at.
+
+An `Inquiry` is made once from the retrained bank and serves every method, so that all are compared on the same models
+and records. Two requests, told apart by whether the replicates' members hold the patient:
+
+- `population`: model (k, p) is replicate k, which was trained on p, after forgetting p. Never seen: a model retrained
+  from replicate k', which was not trained on p, without some other patient q: it was trained on as many patients as the
+  retrained (k, p). (The replicates k' themselves had one patient more, which is why they are not the reference.) Of
+  the several (k', q) one is drawn by name: they share nearly all members, so they are not independent.
+- `personal`: model (k, p) is the personalised replicate k after forgetting some beats of p. A beat's never-seen models
+  are those retrained from other replicates that had to forget the same beat. Other personalised models that happened
+  not to adapt to it would not do: they may have adapted to its neighbours in time, which are near copies.
+
+For the second, retraining is both sides at once and its AUC is 0.5 by construction.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from medpriv.attacks.victim import standardise
+from medpriv.bank.derived import DerivedBank
+from medpriv.bank.store import Bank
+from medpriv.dataset import TEST, TRAIN, Dataset
+from medpriv.errors import InputError
+from medpriv.seeds import generator
+
+
+@dataclass(frozen=True)
+class Inquiry:
+    """R models of K origins that forgot records of P patients.
+
+    Attributes:
+        dataset: what they were trained on.
+        request: `population` or `personal`.
+        origins, patients: int [K] replicate numbers, int [P] indices into the dataset's patients.
+        origin, patient: int [R], each model's place in these two.
+        members: bool [R, all patients], whom the model's replicate was trained on.
+        forgotten: bool [R, N], the records to forget.
+        kept: bool [R, N], records of the patient that a personalised model was adapted to and keeps.
+        pools: for each patient the records looked at, rising.
+        asked: int [K, P], the model that forgot the patient, -1 where there is none.
+        never: int [K, P], the model that stands for never having seen the patient, -1 where there is none.
+        rounds: int [J, K], models, each round one of every origin.
+        sample: int [S], records of training and test patients, rising.
+    """
+
+    dataset: Dataset
+    request: str
+    origins: np.ndarray
+    patients: np.ndarray
+    origin: np.ndarray
+    patient: np.ndarray
+    members: np.ndarray
+    forgotten: np.ndarray
+    kept: np.ndarray
+    pools: tuple[np.ndarray, ...]
+    asked: np.ndarray
+    never: np.ndarray
+    rounds: np.ndarray
+    sample: np.ndarray
+
+    def of_patient(self, place: int) -> np.ndarray:
+        """Return the models that forgot records of a patient, rising."""
+        return np.flatnonzero(self.patient == place)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """One bank's logits where an inquiry looks.
+
+    Attributes:
+        pools: for each patient [models of the patient, records of the pool, C].
+        never: for each patient [models of `Inquiry.never`, records of the pool, C].
+        sample: [J, K, S, C].
+    """
+
+    pools: list[np.ndarray]
+    never: list[np.ndarray]
+    sample: np.ndarray
+
+
+def make_inquiry(
+    dataset: Dataset, base: Bank, personalised: DerivedBank | None, retrain: DerivedBank, settings: Mapping, seed: int
+) -> Inquiry:
+    """Return the inquiry about one request.
+
+    Args:
+        base: the bank of the replicates.
+        personalised: the models that had to forget, for a personal request; None for a population request.
+        retrain: the models trained without what is to be forgotten.
+        settings: `forgotten_records`, `train_records`, `test_records`, `models_per_origin`.
+        seed: the root seed.
+
+    Raises:
+        InputError: banks of other data or requests, two models for one patient and replicate.
+    """
+    retrain.check(dataset)
+    base.record_members(dataset)
+    origins, origin = np.unique(retrain.origin, return_inverse=True)
+    patients, patient = np.unique(retrain.patient, return_inverse=True)
+    if len(np.unique(origin * len(patients) + patient)) < len(origin):
+        _refuse(dataset, retrain, "two models forget the same patient of one replicate", "ask for each patient once")
+    members = base.members[[int(np.flatnonzero(base.replicates == number)[0]) for number in retrain.origin]]
+    saw = members[np.arange(len(patient)), retrain.patient]
+    if saw.any() if personalised is not None else not saw.all():
+        _refuse(dataset, retrain, "its requests fit the replicates' members only in part", "rerun the workflow")
+    asked = np.full((len(origins), len(patients)), -1)
+    asked[origin, patient] = np.arange(len(origin))
+    kept = np.zeros_like(retrain.records)
+    if personalised is not None:
+        kept = align(personalised, retrain, dataset).records & ~retrain.records
+    rng = generator(seed, dataset.name, "forgetting", "rounds")
+    return Inquiry(
+        dataset=dataset,
+        request="population" if personalised is None else "personal",
+        origins=origins,
+        patients=patients,
+        origin=origin,
+        patient=patient,
+        members=members,
+        forgotten=retrain.records,
+        kept=kept,
+        pools=tuple(
+            _pool(dataset, whom, (retrain.records | kept)[patient == place].any(axis=0), settings["forgotten_records"])
+            for place, whom in enumerate(patients)
+        ),
+        asked=asked,
+        never=_never_seen(dataset, members, origins, origin, patients, seed) if personalised is None else asked,
+        rounds=_rounds(origin, settings["models_per_origin"], rng),
+        sample=_draw_sample(dataset, {TRAIN: settings["train_records"], TEST: settings["test_records"]}, seed),
+    )
+
+
+def align(bank: DerivedBank, retrain: DerivedBank, dataset: Dataset) -> DerivedBank:
+    """Return the bank's models in the order of the retrained ones; refuse a bank that lacks one of them."""
+    bank.check(dataset)
+    place = {pair: index for index, pair in enumerate(zip(bank.origin.tolist(), bank.patient.tolist(), strict=True))}
+    try:
+        rows = [place[pair] for pair in zip(retrain.origin.tolist(), retrain.patient.tolist(), strict=True)]
+    except KeyError:
+        _refuse(dataset, bank, f"it was not asked the same as {retrain.treatment}", "rerun the workflow")
+    if rows == list(range(len(bank.origin))):
+        return bank
+    chosen = {name: getattr(bank, name)[rows] for name in ("origin", "patient", "records")}
+    return DerivedBank(
+        **{**vars(bank), **chosen, "parameters": {name: value[rows] for name, value in bank.parameters.items()}}
+    )
+
+
+def unforgotten(base: Bank, retrain: DerivedBank) -> DerivedBank:
+    """Return the replicates as models that were asked and did nothing, in the order of the retrained models."""
+    rows = [int(np.flatnonzero(base.replicates == number)[0]) for number in retrain.origin]
+    return DerivedBank(
+        **{
+            **vars(retrain),
+            "treatment": base.treatment,
+            "recipe": base.recipe,
+            "network": base.recipe,
+            "parameters": {name: value[rows] for name, value in base.parameters.items()},
+            "costs": {},
+        }
+    )
+
+
+def build(dataset: Dataset, bank: DerivedBank) -> object:
+    """Return the network of the bank's models."""
+    from medpriv.models.catalogue import build_network
+
+    return build_network(bank.model, dataset.x.shape[1:], len(dataset.classes), bank.network)
+
+
+def select(bank: DerivedBank, models: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the parameters of some models."""
+    return {name: value[models] for name, value in bank.parameters.items()}
+
+
+def ask(inquiry: Inquiry, bank: DerivedBank) -> Answers:
+    """Return the bank's logits where the inquiry looks."""
+    from medpriv.attacks.forgetting.probes import own_logits
+    from medpriv.bank import engine
+
+    dataset, network = inquiry.dataset, build(inquiry.dataset, bank)
+    size = max(len(pool) for pool in inquiry.pools)
+    padded = np.stack([np.resize(pool, size) for pool in inquiry.pools])  # one shape for all models
+
+    def on_pools(models: np.ndarray, places: np.ndarray) -> list[np.ndarray]:
+        held = own_logits(dataset, network, select(bank, models), padded[places])
+        return [held[places == place, : len(pool)] for place, pool in enumerate(inquiry.pools)]
+
+    pools = on_pools(np.arange(len(inquiry.origin)), inquiry.patient)
+    if inquiry.request == "population":
+        places, origins = np.nonzero(inquiry.never.T >= 0)
+        never = on_pools(inquiry.never[origins, places], places)
+    else:
+        never = [
+            held[np.searchsorted(inquiry.of_patient(place), column[column >= 0])]
+            for place, (held, column) in enumerate(zip(pools, inquiry.never.T, strict=True))
+        ]
+    x = standardise(dataset, dataset.x[inquiry.sample])
+    sample = engine.logits(network, select(bank, inquiry.rounds.ravel()), x)
+    return Answers(pools, never, sample.reshape(*inquiry.rounds.shape, *sample.shape[1:]))
+
+
+# --- draws -----------------------------------------------------------------------------------------------------------
+
+
+def _never_seen(
+    dataset: Dataset, members: np.ndarray, origins: np.ndarray, origin: np.ndarray, patients: np.ndarray, seed: int
+) -> np.ndarray:
+    """Return int [K, P]: one model of each origin that was not trained on the patient, drawn by name."""
+    never = np.full((len(origins), len(patients)), -1)
+    for k, number in enumerate(origins):
+        models = np.flatnonzero(origin == k)
+        for place, patient in enumerate(patients):
+            if not members[models[0], patient]:
+                rng = generator(seed, dataset.name, "forgetting", "never", int(number), dataset.patients[patient])
+                never[k, place] = rng.choice(models)
+    return never
+
+
+def _rounds(origin: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+    """Return int [J, K]: models of each origin in drawn order, as many rounds as every origin can fill."""
+    drawn = [rng.permutation(np.flatnonzero(origin == k)) for k in range(origin.max() + 1)]
+    rounds = min([most, *(len(models) for models in drawn)])
+    return np.stack([models[:rounds] for models in drawn], axis=1)
+
+
+def _pool(dataset: Dataset, patient: int, known: np.ndarray, most: int) -> np.ndarray:
+    """Return the records of a patient that are looked at: of those ever learnt and of the others, evenly spread."""
+    own = dataset.patient == patient
+    return np.sort(np.concatenate([_spread(np.flatnonzero(part), most) for part in (own & known, own & ~known)]))
+
+
+def _spread(rows: np.ndarray, most: int) -> np.ndarray:
+    """Return at most so many of the rows, evenly spread."""
+    return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(int)]
+
+
+def _draw_sample(dataset: Dataset, most: Mapping[int, int], seed: int) -> np.ndarray:
+    """Return at most so many records of each split's patients, evenly over patients."""
+    chosen = []
+    for split, total in most.items():
+        patients = np.unique(dataset.patient[dataset.rows(split)])
+        patients = generator(seed, dataset.name, "forgetting", "sample", split).permutation(patients)[:total]
+        for patient in patients:
+            rng = generator(seed, dataset.name, "forgetting", "sample", dataset.patients[patient])
+            chosen.append(rng.permutation(np.flatnonzero(dataset.patient == patient))[: total // len(patients)])
+    return np.sort(np.concatenate(chosen))
+
+
+def _refuse(dataset: Dataset, bank: DerivedBank, problem: str, remedy: str) -> None:
+    raise InputError(problem, file=f"bank {dataset.name}/{bank.treatment}", place="origin, patient", remedy=remedy)

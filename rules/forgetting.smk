@@ -1,0 +1,76 @@
+# forgetting: one audit of all unlearning methods of a request, against retraining.
+
+
+def forgotten_by(kind, file):
+    """Return an input function: a file of every method's bank for a request, retraining's first."""
+
+    def files(wildcards):
+        folders = [
+            folder
+            for folder in derived_folders("unlearned", [wildcards.dataset])
+            if folder.endswith("-personal") == (kind == "personal")
+        ]
+        return [f"{folder}/{file}" for folder in sorted(folders, key=lambda folder: "-retrain" not in folder)]
+
+    return files
+
+
+rule attack_forgetting:
+    """Find whether replicates forgot their patients, by every method at once."""
+    input:
+        code=code_deps("scripts/attack_forgetting.py"),
+        dataset=multiext("results/preprocessed/{dataset}/dataset", ".safetensors", ".json"),
+        bank=base_of("unlearning"),
+        forgotten=forgotten_by("population", "bank.safetensors"),
+        about=forgotten_by("population", "bank.json"),
+    output:
+        measures="results/attacks/{dataset}/unlearned/forgetting/measures.csv",
+        patients="results/attacks/{dataset}/unlearned/forgetting/patients.csv",
+    log:
+        "logs/attacks/{dataset}/unlearned/forgetting.log",
+    benchmark:
+        "logs/benchmarks/attacks/{dataset}/unlearned/forgetting.tsv"
+    conda:
+        "../envs/environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        forgetting=setting("attacks.forgetting"),
+        seed=setting("seed"),
+    script:
+        "../scripts/attack_forgetting.py"
+
+
+rule attack_forgetting_personal:
+    """Find whether personalised models forgot their beats, by every method at once."""
+    input:
+        code=code_deps("scripts/attack_forgetting.py"),
+        dataset=multiext("results/preprocessed/{dataset}/dataset", ".safetensors", ".json"),
+        bank=base_of("personalization"),
+        personalized=multiext(
+            "results/personalized/{dataset}/personalized-all/bank",
+            ".safetensors",
+            ".json",
+        ),
+        forgotten=forgotten_by("personal", "bank.safetensors"),
+        about=forgotten_by("personal", "bank.json"),
+    output:
+        measures="results/attacks/{dataset}/unlearned-personal/forgetting/measures.csv",
+        patients="results/attacks/{dataset}/unlearned-personal/forgetting/patients.csv",
+    log:
+        "logs/attacks/{dataset}/unlearned-personal/forgetting.log",
+    benchmark:
+        "logs/benchmarks/attacks/{dataset}/unlearned-personal/forgetting.tsv"
+    conda:
+        "../envs/environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        forgetting=setting("attacks.forgetting"),
+        seed=setting("seed"),
+    script:
+        "../scripts/attack_forgetting.py"
