@@ -1,46 +1,78 @@
 """Evasion: how small a change of a signal, in millivolts, overturns a right diagnosis?
 
-FGSM (Goodfellow et al. 2015), one gradient step of the largest size allowed: x' = x + epsilon * sign(d loss / d x),
-with x in millivolts, so that epsilon is the most that any sample of any lead may change. The attacker knows the network
-(white box) and the true class. Each replicate is attacked by its own gradient.
+The audit of one bank. The attacks stand in `medpriv.attacks.gradient` (FGSM, PGD), `smooth` (SAP, noise), `blackbox`
+(square) and `recombination`; what is measured of them in `medpriv.measures.flips`, `plausibility`, `landmarks`, and in
+`medpriv.attacks.masking` and `detector`.
 
-Records are test patients' only: at most `records_per_class` of each class, spread over as many patients as have the
-class, the same for every replicate. Figures over all classes therefore weigh rare classes more than a ward would.
-- accuracy_under_attack: share of those records that are still classified rightly (epsilon 0: without attack).
-- flip_rate: among those that the replicate classified rightly before, the share that it no longer does.
-Both are means over replicates with a patient bootstrap; `n` counts records (for a flip_rate those right before, the
-mean over replicates rounded down).
+Budgets bound the change of every sample of every lead. White-box attackers know the network and the true class, and
+each replicate is attacked by its own gradient. Records are test patients' only, as many of each class as there are up
+to a limit, spread over as many patients as have the class, the same for every replicate: figures over all classes weigh
+rare classes more than a ward would. FGSM takes all replicates and `records_per_class`; everything else costs many steps
+and takes the first `replicates` and `iterated_records_per_class`. A step is `step_share` of the budget. A low flip rate
+of one attack is no proof of robustness, a high one is proof of its absence.
 
-FGSM is a weak attack: a low flip rate is no proof of robustness, a high one is proof of its absence.
+What the audit writes, one row a figure. In groups, E is a budget, written as 0.01, R is `reference_epsilon_mv`, C a
+class. Attacks:
+
+    evasion-fgsm                 one step
+    evasion-pgd                  `steps` steps, from the clean signal and `restarts` random starts, the best of them
+    evasion-sap                  smooth, `steps` and `smooth_steps`, as released
+    evasion-pgd-released         SAP's first stage, which resets padding at its end alone; only if records are padded
+    evasion-noise                random, in SAP's band, each record with the energy of its SAP perturbation
+    evasion-square               black box, `queries` queries
+    evasion-<pgd|sap>-transfer   a replicate attacked by what was made for the next one of its stack
+    evasion-<pgd|sap>-targeted   towards the class after the true one in the dataset's order (the last one: the first)
+    evasion-band, evasion-concatenation   new examples from SAP's: `medpriv.attacks.recombination`
+    evasion-none                 clean signals
+
+Measures, with their groups and attacks:
+
+    accuracy_under_attack, flip_rate: `epsilon_mv=E[,class=C]`, all but the last three; `epsilon_mv=0` is without attack
+    targeted_success: `epsilon_mv=E[,class=C]`, the targeted ones
+    flip_rate_filtered, flip_rate_requantised: `epsilon_mv=E`, pgd and sap; what survives a monitor's filter (0.5 to 40
+        Hz) or a 12-bit converter; "right before" is judged on clean signals so treated
+    masking, masking_<check>: no group, pgd; masking_<check>_figure: `epsilon_mv=E,...`; `medpriv.attacks.masking`
+    detector_auc: `epsilon_mv=R`; pgd, sap, noise; `medpriv.attacks.detector`
+    mean_d1_uv, mean_d2_uv, energy_above_40hz, slew_uv_per_sample, slew_mv_per_s, snr_db: `epsilon_mv=R`; pgd, sap,
+        noise; of the perturbation; `medpriv.measures.plausibility`
+    signal_mean_d1_uv, signal_energy_above_40hz, signal_slew_mv_per_s: the same and none (no group); of the signal
+    r_peaks_changed, r_peak_shift_ms, rr_change_ms, qrs_change_ms: `epsilon_mv=R`; pgd, sap, noise; first replicate,
+        first lead; `medpriv.measures.landmarks`
+    still_misclassified, unchanged_share, new_examples: `epsilon_mv=R,form=<released|intended>`; band, concatenation
+    kept_share: `epsilon_mv=R`; band, concatenation
+
+Intervals are patient bootstraps; of recombinations Clopper-Pearson over source records. Examples for drawing
+(`EXAMPLE_COLUMNS`): of each class one record that the first replicate gets right and both PGD and SAP overturn, at the
+least budget at which there is one; its first lead, clean and attacked, once an attack.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from medpriv.attacks.blackbox import square
+from medpriv.attacks.detector import detector_measure
+from medpriv.attacks.gradient import climb, inside_only
+from medpriv.attacks.masking import attack_for_checks, masking_measures
+from medpriv.attacks.recombination import recombination_measures
+from medpriv.attacks.task import Task, draw_records, make_examples, make_targeted
+from medpriv.attacks.victim import Victim, bank_victims, predict
 from medpriv.bank.store import Bank
-from medpriv.dataset import TEST, Dataset
+from medpriv.dataset import TRAIN, Dataset
 from medpriv.errors import InputError
-from medpriv.measures.intervals import draw_patients, rate_interval
+from medpriv.measures.flips import Records, flip_measures
+from medpriv.measures.landmarks import landmark_figures
+from medpriv.measures.plausibility import monitor_filter, perturbation_figures, requantise, signal_figures
 from medpriv.measures.table import Measure
 from medpriv.seeds import generator
 
-EXAMPLE_COLUMNS = ("example", "class", "attacked_as", "epsilon_mv", "lead", "seconds", "clean_mv", "attacked_mv")
+EXAMPLE_COLUMNS = (
+    "example", "class", "attack", "attacked_as", "epsilon_mv", "lead", "seconds", "clean_mv", "attacked_mv",
+)  # fmt: skip
 
-ATTACK = "evasion-fgsm"
-GROUP = 8  # replicates attacked together; bounds the memory of the attacked copies
-
-
-class Victim(Protocol):
-    """A stack of K networks that the attacker can differentiate; x is standardised."""
-
-    def logits(self, x: np.ndarray) -> np.ndarray:
-        """Return logits [K, N, C] of x [K, N, ...], each network its own."""
-
-    def input_gradients(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return logits [K, N, C] of x [N, ...] and the gradients [K, N, ...] of the cross-entropy with y [N]."""
+DRAWN = ("pgd", "sap")  # attacks with examples, transfer and survival
+JUDGED = ("pgd", "sap", "noise")  # attacks whose plausibility is measured
 
 
 @dataclass(frozen=True)
@@ -51,40 +83,30 @@ class Audit:
     examples: list[dict]
 
 
-@dataclass(frozen=True)
-class BankVictim:
-    """Some replicates of a bank, run by the bank engine."""
+@dataclass
+class Outcome:
+    """Predicted classes, a list entry a stack: `before` [K, n] and `after` [E, K, n]."""
 
-    network: object
-    parameters: Mapping[str, np.ndarray]
+    before: list[np.ndarray] = field(default_factory=list)
+    after: list[np.ndarray] = field(default_factory=list)
 
-    def logits(self, x: np.ndarray) -> np.ndarray:
-        """Return logits [K, N, C]."""
-        from medpriv.bank import engine
-
-        return engine.logits(self.network, self.parameters, x)
-
-    def input_gradients(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return logits [K, N, C] and input gradients [K, N, ...]."""
-        from medpriv.bank import engine
-
-        return engine.input_gradients(self.network, self.parameters, x, y)
+    def joined(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return both over all stacks."""
+        return np.concatenate(self.before), np.concatenate(self.after, axis=1)
 
 
 def audit(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> Audit:
-    """Attack every replicate of the bank at every budget.
+    """Attack a bank at every budget.
 
     Args:
         dataset: what the bank was trained on; all its features in mV.
         bank: K replicates.
-        settings: `epsilons_mv`, `records_per_class`, `bootstraps`.
+        settings: see `medpriv.config.evasion`.
         seed: the root seed; records and draws depend on it and the dataset's name alone, so treatments share them.
 
     Raises:
         InputError: the dataset has features in other units than mV, or the bank is of another dataset.
     """
-    from medpriv.models.catalogue import build_network
-
     bank.record_members(dataset)
     if set(dataset.units) != {"mV"}:
         raise InputError(
@@ -93,131 +115,190 @@ def audit(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> Audit:
             place="units",
             remedy="attack signal datasets only",
         )
-    network = build_network(bank.model, dataset.x.shape[1:], len(dataset.classes), bank.recipe)
-    victims = [
-        BankVictim(network, {name: value[start : start + GROUP] for name, value in bank.parameters.items()})
-        for start in range(0, len(bank.members), GROUP)
-    ]
-    return attack_victims(dataset, bank.treatment, victims, settings, seed)
+    everyone = bank_victims(dataset, bank, len(bank.members))
+    return attack_victims(
+        dataset, bank.treatment, everyone, bank_victims(dataset, bank, settings["replicates"]), settings, seed
+    )
 
 
-def attack_victims(dataset: Dataset, treatment: str, victims: Sequence[Victim], settings: dict, seed: int) -> Audit:
-    """Attack stacks of networks, one after the other, and measure over all of them."""
-    epsilons = sorted(settings["epsilons_mv"])
-    rows = draw_records(dataset, settings["records_per_class"], seed)
-    x, y = dataset.x[rows], dataset.y[rows]
-    before, after = [], []
+def attack_victims(
+    dataset: Dataset, treatment: str, everyone: Sequence[Victim], some: Sequence[Victim], settings: dict, seed: int
+) -> Audit:
+    """Attack stacks of networks: `everyone` by FGSM, `some` by all else."""
+    settings = settings | {"epsilons_mv": sorted({*settings["epsilons_mv"], settings["reference_epsilon_mv"]})}
+    measures = _attack_in_one_step(dataset, treatment, everyone, settings, seed)
+    found = _attack_in_many_steps(dataset, treatment, some, settings, seed)
+    return Audit(measures + found.measures, [] if dataset.credentialed else found.examples)
+
+
+def _attack_in_one_step(
+    dataset: Dataset, treatment: str, victims: Sequence[Victim], settings: dict, seed: int
+) -> list[Measure]:
+    task = Task.of(dataset, draw_records(dataset, settings["records_per_class"], seed))
+    outcome = Outcome()
     for victim in victims:
-        direction = gradient_signs(victim, dataset, x, y)
-        before.append(predict(victim, dataset, np.broadcast_to(x, direction.shape)))
-        after.append(np.stack([predict(victim, dataset, x + np.float32(size) * direction) for size in epsilons]))
-    right = np.concatenate(before) == y  # [K, n]
-    still = np.concatenate(after, axis=1) == y  # [E, K, n]
-    measures = _measures(dataset, treatment, rows, epsilons, right, still, settings["bootstraps"], seed)
-    return Audit(measures, [] if dataset.credentialed else _examples(dataset, victims[0], rows, epsilons, after[0]))
+        outcome.before.append(predict(victim, dataset, task.x))
+        signs = climb(victim, dataset, task.x, task.y, np.zeros_like(task.x), 1, 1, 1, None, inside_only(task.inside))
+        after = [predict(victim, dataset, task.x + np.float32(size) * signs) for size in settings["epsilons_mv"]]
+        outcome.after.append(np.stack(after))
+    records = _records(task, treatment, settings, seed)
+    return flip_measures(records, "evasion-fgsm", settings["epsilons_mv"], *outcome.joined())
 
 
-def draw_records(dataset: Dataset, per_class: int, seed: int) -> np.ndarray:
-    """Return indices of test records, at most `per_class` of each class, in rising order.
+def _attack_in_many_steps(
+    dataset: Dataset, treatment: str, victims: Sequence[Victim], settings: dict, seed: int
+) -> Audit:
+    epsilons, reference = settings["epsilons_mv"], settings["reference_epsilon_mv"]
+    task = Task.of(dataset, draw_records(dataset, settings["iterated_records_per_class"], seed))
+    records = _records(task, treatment, settings, seed)
+    outcomes: dict[str, Outcome] = {}
+    extras, measures, examples = [], [], []
+    for number, victim in enumerate(victims):
+        drawn: dict[str, list[np.ndarray]] = {}  # the first replicate's examples at each budget
+        after: dict[str, list[np.ndarray]] = {}
+        for epsilon in epsilons:
+            rng = _generator(dataset, seed, f"{epsilon:g}", number)
+            made = make_examples(victim, task, epsilon, settings, rng)
+            made["square"] = square(victim, dataset, task.x, task.y, epsilon, settings["queries"], rng, task.inside)
+            predicted = {name: predict(victim, dataset, x) for name, x in made.items()}
+            for name in DRAWN:
+                if len(made[name]) > 1:
+                    predicted[f"{name}-transfer"] = predict(victim, dataset, np.roll(made[name], -1, axis=0))
+                predicted |= {f"{name}_{way}": predict(victim, dataset, treat(task, made[name])) for way, treat in WAYS}
+                drawn.setdefault(name, []).append(made[name][0])
+            for name, x in make_targeted(victim, task, epsilon, settings).items():
+                predicted[name] = predict(victim, dataset, x)
+            for name, classes in predicted.items():
+                after.setdefault(name, []).append(classes)
+            if epsilon == reference and not number:
+                measures += _plausibility(victim, task, records, made, settings, seed)
+                measures += _recombination(victim, task, treatment, made["sap"][0], settings, seed)
+        clean = {"": predict(victim, dataset, task.x)}
+        clean |= {way: predict(victim, dataset, treat(task, task.x)) for way, treat in WAYS}
+        for name, classes in after.items():
+            outcome = outcomes.setdefault(name, Outcome())
+            outcome.before.append(clean[name.partition("_")[2]])
+            outcome.after.append(np.stack(classes))
+        extras.append(attack_for_checks(victim, dataset, task.x, task.y, epsilons, settings, task.inside))
+        if not number:
+            own = {name: np.stack(after[name])[:, 0] for name in DRAWN}
+            examples = _examples(task, epsilons, drawn, clean[""][0], own)
+    found = _flips(records, outcomes, task.target, settings)
+    extra = {name: np.concatenate([one[name] for one in extras], axis=-2) for name in extras[0]}
+    (before, pgd_after), (_, square_after) = outcomes["pgd"].joined(), outcomes["square"].joined()
+    checks = masking_measures(records, epsilons, settings, before, pgd_after, square_after, extra)
+    return Audit(found + checks + measures, examples)
 
-    A record comes before all second records of other patients if it is its patient's first, and so on.
-    """
-    chosen = []
-    for index, name in enumerate(dataset.classes):
-        rows = np.flatnonzero(dataset.rows(TEST) & (dataset.y == index))
-        shuffled = generator(seed, dataset.name, "evasion", "records", name).permutation(rows)
-        patient = dataset.patient[shuffled]
-        by_patient = np.argsort(patient, kind="stable")
-        starts = np.flatnonzero(np.diff(patient[by_patient], prepend=-1))
-        turn = np.empty(len(rows), int)
-        turn[by_patient] = np.arange(len(rows)) - np.repeat(starts, np.diff(starts, append=len(rows)))
-        chosen.append(shuffled[np.argsort(turn, kind="stable")][:per_class])
-    return np.sort(np.concatenate(chosen))
+
+def _filtered(task: Task, x: np.ndarray) -> np.ndarray:
+    return monitor_filter(x, task.dataset.sampling_rate, task.inside)
 
 
-def gradient_signs(victim: Victim, dataset: Dataset, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return sign(d loss / d x), float32 [K, N, ...], for x [N, ...] in mV.
-
-    Scales are positive, so the sign is that of the gradient in the standardised space which the network sees.
-    """
-    return np.sign(victim.input_gradients(_standardised(dataset, x), y)[1]).astype(np.float32)
+def _requantised(task: Task, x: np.ndarray) -> np.ndarray:
+    return requantise(x)
 
 
-def predict(victim: Victim, dataset: Dataset, x: np.ndarray) -> np.ndarray:
-    """Return predicted classes [K, N] for x [K, N, ...] in mV."""
-    return victim.logits(_standardised(dataset, x)).argmax(axis=2)
+WAYS = (("filtered", _filtered), ("requantised", _requantised))  # what an attack has to survive
 
 
-def _standardised(dataset: Dataset, x: np.ndarray) -> np.ndarray:
-    return ((x - dataset.centre) / dataset.scale).astype(np.float32)
-
-
-def _measures(
-    dataset: Dataset, treatment: str, rows: np.ndarray, epsilons: Sequence[float], right: np.ndarray,
-    still: np.ndarray, bootstraps: int, seed: int,
-) -> list[Measure]:  # fmt: skip
-    """Return both measures at each budget, over all records and by class."""
-    patients, patient = np.unique(dataset.patient[rows], return_inverse=True)
-    weights = draw_patients(generator(seed, dataset.name, "evasion", "bootstrap"), len(patients), bootstraps)
-    everything = np.ones_like(right)
+def _flips(records: Records, outcomes: Mapping[str, Outcome], target: np.ndarray, settings: Mapping) -> list[Measure]:
+    """Return the rates of every attack; of what survives a treatment only the flip rate over all records."""
     found = []
-
-    def add(measure: str, hits: np.ndarray, of: np.ndarray, epsilon: float, name: str, inside: np.ndarray) -> None:
-        group = f"epsilon_mv={epsilon:g}" + (f",class={name}" if name else "")
-        value, draws = _mean_share(hits[:, inside], of[:, inside], patient[inside], weights)
-        limits = rate_interval(value, draws, len(np.unique(patient[inside])))
-        n = int(of[:, inside].sum(axis=1).mean())
-        found.append(Measure(dataset.name, treatment, ATTACK, measure, value, *limits, n=n, group=group))
-
-    parts = [("", np.ones(len(rows), bool))]
-    parts += [(name, dataset.y[rows] == index) for index, name in enumerate(dataset.classes)]
-    for name, inside in parts:
-        add("accuracy_under_attack", right, everything, 0.0, name, inside)
-        for epsilon, kept in zip(epsilons, still, strict=True):
-            add("accuracy_under_attack", kept, everything, epsilon, name, inside)
-            add("flip_rate", right & ~kept, right, epsilon, name, inside)
+    for name, outcome in sorted(outcomes.items()):
+        before, after = outcome.joined()
+        attack, _, way = name.partition("_")
+        if way:
+            right = before == records.y
+            for epsilon, predicted in zip(settings["epsilons_mv"], after, strict=True):
+                hits, group = right & (predicted != records.y), f"epsilon_mv={epsilon:g}"
+                found.append(records.rate(f"evasion-{attack}", f"flip_rate_{way}", hits, right, group))
+        else:
+            aim = target if attack.endswith("targeted") else None
+            found += flip_measures(records, f"evasion-{attack}", settings["epsilons_mv"], before, after, aim)
     return found
 
 
-def _mean_share(hits: np.ndarray, of: np.ndarray, patient: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray]:
-    """Return the mean over replicates of sum(hits) / sum(of), bool [K, N] each, and its draws [B]; NaN if 0 / 0."""
-    patients = weights.shape[1]
+def _plausibility(
+    victim: Victim, task: Task, records: Records, made: Mapping[str, np.ndarray], settings: Mapping, seed: int
+) -> list[Measure]:
+    """Return what attacked signals of the first stack look like at the reference budget."""
+    dataset, epsilon = task.dataset, settings["reference_epsilon_mv"]
+    rate, group = dataset.sampling_rate, f"epsilon_mv={epsilon:g}"
+    found = [
+        records.mean("evasion-none", name, values, "")
+        for name, values in signal_figures(task.x[None], rate, task.inside).items()
+    ]
+    learnt = Task.of(dataset, draw_records(dataset, settings["iterated_records_per_class"], seed, TRAIN))
+    lessons = make_examples(victim, learnt, epsilon, settings, _generator(dataset, seed, "detector"))
+    for name in JUDGED:
+        figures = perturbation_figures(task.x, made[name] - task.x, rate, task.inside)
+        figures |= signal_figures(made[name], rate, task.inside)
+        first = landmark_figures(task.x[:, 0], made[name][0][:, 0], rate)
+        figures |= {measure: values[None] for measure, values in first.items()}
+        found += [records.mean(f"evasion-{name}", measure, values, group) for measure, values in figures.items()]
+        train, test = (learnt.x, lessons[name]), (task.x, made[name])
+        found.append(detector_measure(records, f"evasion-{name}", group, train, test))
+    return found
 
-    def by_patient(chosen: np.ndarray) -> np.ndarray:  # [P, K]
-        return np.stack([np.bincount(patient, row, minlength=patients) for row in chosen], axis=1)
 
-    drawn = np.concatenate([np.ones((1, patients)), weights])
-    part, whole = drawn @ by_patient(hits), drawn @ by_patient(of)  # [1 + B, K]
-    valued = whole > 0
-    with np.errstate(invalid="ignore"):
-        shares = np.where(valued, part / np.where(valued, whole, 1), 0).sum(axis=1) / valued.sum(axis=1)
-    return float(shares[0]), shares[1:]
+def _recombination(
+    victim: Victim, task: Task, treatment: str, attacked: np.ndarray, settings: Mapping, seed: int
+) -> list[Measure]:
+    """Return measures of examples made from some that SAP overturns for the first replicate."""
+    overturned = np.flatnonzero(
+        (predict(victim, task.dataset, task.x)[0] == task.y) & (predict(victim, task.dataset, attacked)[0] != task.y)
+    )
+    count = min(settings["recombined_records"], len(overturned))
+    sources = overturned[np.linspace(0, len(overturned) - 1, count).round().astype(int)]
+    return recombination_measures(
+        victim,
+        task.dataset,
+        treatment,
+        task.x[sources],
+        attacked[sources],
+        task.y[sources],
+        settings,
+        _generator(task.dataset, seed, "recombination"),
+        None if task.inside is None else task.inside[sources],
+    )
 
 
 def _examples(
-    dataset: Dataset, victim: Victim, rows: np.ndarray, epsilons: Sequence[float], after: np.ndarray
+    task: Task,
+    epsilons: Sequence[float],
+    drawn: Mapping[str, Sequence[np.ndarray]],
+    before: np.ndarray,
+    after: Mapping[str, np.ndarray],
 ) -> list[dict]:
-    """Return one beat a class that the first replicate gets right and the least budget overturns, its first lead."""
-    x, y = dataset.x[rows], dataset.y[rows]
-    direction = gradient_signs(victim, dataset, x, y)
-    right = predict(victim, dataset, np.broadcast_to(x, direction.shape))[0] == y
-    overturned = right & (after[:, 0] != y)  # [E, n]
-    found = []
-    for index, name in enumerate(dataset.classes):
-        candidates = overturned & (y == index)
-        if not candidates.any():
+    """Return the example rows, from the first replicate's examples [n, ...] and predictions [n], [E, n]."""
+    dataset, found = task.dataset, []
+    overturned = (before == task.y) & np.all([after[name] != task.y for name in DRAWN], axis=0)  # [E, n]
+    for index, label in enumerate(dataset.classes):
+        candidates = np.argwhere(overturned & (task.y == index))
+        if not len(candidates):
             continue
-        budget, place = np.argwhere(candidates)[0]
-        attacked = x[place] + np.float32(epsilons[budget]) * direction[0, place]
-        about = {
-            "example": name,
-            "class": name,
-            "attacked_as": dataset.classes[after[budget, 0, place]],
-            "epsilon_mv": epsilons[budget],
-            "lead": dataset.features[0],
-        }
-        found += [
-            about | {"seconds": sample / dataset.sampling_rate, "clean_mv": clean, "attacked_mv": changed}
-            for sample, (clean, changed) in enumerate(zip(x[place, 0], attacked[0], strict=True))
-        ]
+        budget, place = candidates[0]
+        clean = task.x[place, 0]
+        for name in DRAWN:
+            about = {
+                "example": label,
+                "class": label,
+                "attack": f"evasion-{name}",
+                "attacked_as": dataset.classes[after[name][budget, place]],
+                "epsilon_mv": epsilons[budget],
+                "lead": dataset.features[0],
+            }
+            found += [
+                about | {"seconds": sample / dataset.sampling_rate, "clean_mv": before_mv, "attacked_mv": after_mv}
+                for sample, (before_mv, after_mv) in enumerate(zip(clean, drawn[name][budget][place, 0], strict=True))
+            ]
     return found
+
+
+def _records(task: Task, treatment: str, settings: Mapping, seed: int) -> Records:
+    rng = generator(seed, task.dataset.name, "evasion", "bootstrap")
+    return Records.of(task.dataset, treatment, task.rows, settings["bootstraps"], rng)
+
+
+def _generator(dataset: Dataset, seed: int, *names: object) -> np.random.Generator:
+    return generator(seed, dataset.name, "evasion", *names)

@@ -85,6 +85,7 @@ def pgd(
     target: np.ndarray | None = None,
     inside: np.ndarray | None = None,
     rng: np.random.Generator | None = None,
+    first: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return attacked signals [K, N, ...] in mV (Madry et al. 2018).
 
@@ -96,19 +97,22 @@ def pgd(
         y, target: int64 [N]; with a target, the loss of that class is descended.
         inside: bool, broadcast over x: False where nothing may change.
         rng: of the restarts.
+        first: the first run's theta, where `climb` has made it already.
     """
     shape = inside_only(inside)
 
-    def run(theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        found = climb(victim, dataset, x, y, theta, epsilon_mv, step_mv, steps, target, shape)
-        attacked = x + shape(found)
-        return attacked, margins(victim.logits(standardise(dataset, attacked)), y, target)
+    def run(start: np.ndarray) -> np.ndarray:
+        return climb(victim, dataset, x, y, start, epsilon_mv, step_mv, steps, target, shape)
 
-    if not restarts:
-        return x + shape(climb(victim, dataset, x, y, np.zeros_like(x), epsilon_mv, step_mv, steps, target, shape))
-    best, reached = run(np.zeros_like(x))
+    def reach(attacked: np.ndarray) -> np.ndarray:
+        return margins(victim.logits(standardise(dataset, attacked)), y, target)
+
+    best = x + shape(run(np.zeros_like(x)) if first is None else first)
+    if restarts:
+        reached = reach(best)
     for _ in range(restarts):
-        other, margin = run(rng.uniform(-epsilon_mv, epsilon_mv, best.shape).astype(np.float32))
+        other = x + shape(run(rng.uniform(-epsilon_mv, epsilon_mv, best.shape).astype(np.float32)))
+        margin = reach(other)
         better = margin > reached
         best[better], reached[better] = other[better], margin[better]
     return best

@@ -59,6 +59,7 @@ def sap(
     smooth_steps: int,
     target: np.ndarray | None = None,
     inside: np.ndarray | None = None,
+    first: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return smoothly attacked signals [K, N, ...] in mV.
 
@@ -67,11 +68,13 @@ def sap(
         y, target: int64 [N]; with a target, the loss of that class is descended.
         steps, smooth_steps: of the two stages.
         inside: bool, broadcast over x: False on padding.
+        first: theta after stage 1, where `climb` has made it already.
     """
     taps = smoothing_filter(dataset.sampling_rate)
-    theta = climb(victim, dataset, x, y, np.zeros_like(x), epsilon_mv, step_mv, steps, target)
+    if first is None:
+        first = climb(victim, dataset, x, y, np.zeros_like(x), epsilon_mv, step_mv, steps, target)
     theta = climb(
-        victim, dataset, x, y, theta, epsilon_mv, step_mv, smooth_steps, target, lambda held: smooth(held, taps)
+        victim, dataset, x, y, first, epsilon_mv, step_mv, smooth_steps, target, lambda held: smooth(held, taps)
     )
     delta = smooth(theta, taps)
     return x + (delta if inside is None else delta * inside)

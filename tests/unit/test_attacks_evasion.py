@@ -1,150 +1,173 @@
-"""FGSM against linear networks, where its effect is known in closed form."""
+"""The evasion audit on linear networks, where effects are known, and on a bank of small CNNs."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+import attacked_toys as toys
 import numpy as np
 import pytest
 
 from medpriv.attacks import evasion
-from medpriv.dataset import TEST, TRAIN, Dataset
+from medpriv.attacks.gradient import fgsm, pgd
+from medpriv.attacks.task import Task, draw_records, make_examples
+from medpriv.attacks.victim import STACK, bank_victims, predict
+from medpriv.config.evasion import EvasionSettings
+from medpriv.dataset import TEST, Dataset
 from medpriv.errors import InputError
+from medpriv.measures.plausibility import energy_above
 
-SETTINGS = {"epsilons_mv": [0.1, 0.01, 0.3], "records_per_class": 20, "bootstraps": 50}
-LEADS, SAMPLES = 2, 8
-
-
-@dataclass(frozen=True)
-class Linear:
-    """K linear networks: logits = weight . x + bias; weight [K, C, leads, samples], bias [K, C]."""
-
-    weight: np.ndarray
-    bias: np.ndarray
-
-    def logits(self, x: np.ndarray) -> np.ndarray:
-        return np.einsum("knls,kcls->knc", x, self.weight) + self.bias[:, None]
-
-    def input_gradients(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        logits = self.logits(np.broadcast_to(x, (len(self.weight), *x.shape)))
-        p = np.exp(logits - logits.max(axis=2, keepdims=True))
-        error = p / p.sum(axis=2, keepdims=True) - np.eye(logits.shape[2])[y]
-        return logits, np.einsum("knc,kcls->knls", error, self.weight)
+SETTINGS = EvasionSettings(
+    epsilons_mv=[0.1, 0.01, 0.3],
+    reference_epsilon_mv=0.1,
+    records_per_class=20,
+    iterated_records_per_class=15,
+    bootstraps=50,
+    queries=60,
+    noise_trials=20,
+).model_dump()
+MULTI_STEP = ("pgd", "sap", "noise", "square", "pgd-transfer", "sap-transfer", "pgd-targeted", "sap-targeted")
 
 
-def make_dataset(patients: int = 12, records: int = 10, units: str = "mV") -> Dataset:
-    rng = np.random.default_rng(0)
-    n = patients * records
-    y = rng.integers(0, 2, n)
-    x = rng.normal(0, 1, (n, LEADS, SAMPLES)) + 0.3 * (2 * y - 1)[:, None, None]
-    return Dataset(
-        name="toy",
-        x=x.astype(np.float32),
-        y=y,
-        patient=np.repeat(np.arange(patients), records).astype(np.int32),
-        site=np.zeros(n, np.int32),
-        split=np.where(np.arange(patients) % 2, TEST, TRAIN).astype(np.uint8),
-        centre=np.full((LEADS, 1), 0.1, np.float32),
-        scale=np.array([[0.5], [2.0]], np.float32),
-        patients=tuple(f"p{index}" for index in range(patients)),
-        sites=("one",),
-        classes=("N", "V"),
-        features=("MLII", "V1"),
-        units=(units, units),
-        licence="none",
-        source="simulated",
-        digest="0",
-        sampling_rate=4.0,
-    )
+def pick(audit: evasion.Audit, attack: str, measure: str, group: str = ""):
+    """Return the one row of an attack, measure and group."""
+    (row,) = (row for row in audit.measures if (row.attack, row.measure, row.group) == (attack, measure, group))
+    return row
 
 
-def make_victim(replicates: int = 3) -> Linear:
-    rng = np.random.default_rng(1)
-    weight = rng.normal(0, 0.1, (replicates, 2, LEADS, SAMPLES))
-    weight[:, 1] += 0.3
-    weight[:, 1, 1] *= 4  # scaled by 2, where the first lead is scaled by 0.5
-    return Linear(weight, np.zeros((replicates, 2)))
-
-
-def pick(audit: evasion.Audit, measure: str, group: str):
-    return next(row for row in audit.measures if (row.measure, row.group) == (measure, group))
+def attack(dataset: Dataset, *stacks: toys.Linear, **changed: object) -> evasion.Audit:
+    return evasion.attack_victims(dataset, "t", stacks, stacks, SETTINGS | changed, seed=1)
 
 
 @pytest.fixture(scope="module")
 def audit() -> evasion.Audit:
-    return evasion.attack_victims(make_dataset(), "t", [make_victim()], SETTINGS, seed=1)
+    return attack(toys.make_dataset(), toys.make_victim())
 
 
-def test_fgsm_moves_a_linear_margin_by_epsilon_times_the_l1_norm_of_its_weights_per_millivolt():
-    dataset, victim = make_dataset(), make_victim()
-    x, y, epsilon = dataset.x[:6], np.ones(6, int), 0.05
-    signs = evasion.gradient_signs(victim, dataset, x, y)
-
-    def margin(signal: np.ndarray) -> np.ndarray:
-        logits = victim.logits((signal - dataset.centre) / dataset.scale)
-        return logits[..., 1] - logits[..., 0]
-
-    clean = margin(np.broadcast_to(x, (3, *x.shape)))
-    weight = (victim.weight[:, 1] - victim.weight[:, 0]) / dataset.scale
-    drop = epsilon * np.abs(weight).sum(axis=(1, 2))[:, None]
-    np.testing.assert_allclose(clean - margin(x + epsilon * signs), np.broadcast_to(drop, (3, 6)), rtol=1e-4)
+def test_every_attack_has_its_rates_at_every_budget_overall_and_by_class(audit):
+    for name in ("fgsm", *MULTI_STEP):
+        for label in ("", ",class=N", ",class=V"):
+            groups = [f"epsilon_mv={epsilon}{label}" for epsilon in ("0", "0.01", "0.1", "0.3")]
+            kept = [pick(audit, f"evasion-{name}", "accuracy_under_attack", group) for group in groups]
+            assert all(row.lower <= row.value <= row.upper and row.n for row in kept)
+            flips = [pick(audit, f"evasion-{name}", "flip_rate", group) for group in groups[1:]]
+            assert {row.attack for row in flips} == {f"evasion-{name}"}
+    keys = [(row.attack, row.measure, row.group) for row in audit.measures]
+    assert len(set(keys)) == len(keys)
 
 
-def test_no_sample_changes_by_more_than_epsilon_and_signs_are_those_of_the_gradient():
-    dataset = make_dataset()
-    signs = evasion.gradient_signs(make_victim(), dataset, dataset.x, dataset.y)
-    assert set(np.unique(signs)) <= {-1.0, 0.0, 1.0}
+def test_larger_budgets_never_help_a_linear_network(audit):
+    for name in ("fgsm", "pgd", "sap", "pgd-targeted", "sap-targeted"):
+        for label in ("", ",class=N", ",class=V"):
+            groups = [f"epsilon_mv={epsilon}{label}" for epsilon in ("0", "0.01", "0.1", "0.3")]
+            kept = [pick(audit, f"evasion-{name}", "accuracy_under_attack", group).value for group in groups]
+            assert kept == sorted(kept, reverse=True) and kept[0] > kept[-1]
 
 
-def test_larger_budgets_never_help_a_linear_network_and_accuracy_and_flips_agree(audit):
-    for name in ("", ",class=N", ",class=V"):
-        groups = [f"epsilon_mv={epsilon}{name}" for epsilon in ("0", "0.01", "0.1", "0.3")]
-        kept = [pick(audit, "accuracy_under_attack", group).value for group in groups]
-        assert kept == sorted(kept, reverse=True) and kept[0] > kept[-1]
-        flips = [pick(audit, "flip_rate", group).value for group in groups[1:]]
-        assert flips == sorted(flips)
+def test_attacks_on_a_linear_network_rank_as_theory_has_them(audit):
+    flips = {name: pick(audit, f"evasion-{name}", "flip_rate", "epsilon_mv=0.1").value for name in MULTI_STEP}
+    assert flips["pgd"] >= flips["sap"] > flips["noise"]  # SAP's perturbations are some of PGD's
+    assert flips["pgd"] >= flips["square"] and flips["pgd"] >= flips["pgd-transfer"] > flips["noise"]
+    for name in ("pgd", "sap"):  # with two classes, away from one is towards the other
+        row = pick(audit, f"evasion-{name}-targeted", "targeted_success", "epsilon_mv=0.1")
+        assert row.value == pick(audit, f"evasion-{name}", "flip_rate", "epsilon_mv=0.1").value
+
+
+def test_an_honest_linear_network_passes_the_masking_checks_and_their_figures_are_there(audit):
+    assert pick(audit, "evasion-pgd", "masking").value == 1
+    steps = [
+        pick(audit, "evasion-pgd", "masking_steps_figure", f"epsilon_mv=0.1,steps={s}").value for s in (20, 40, 80)
+    ]
+    assert steps[0] == steps[1] == steps[2] == pick(audit, "evasion-pgd", "flip_rate", "epsilon_mv=0.1").value
+    assert pick(audit, "evasion-pgd", "masking_unbounded_figure", "epsilon_mv=6").value == 0
+
+
+def test_plausibility_survival_and_recombination_are_measured_at_the_reference_budget(audit):
+    smooth, noise = (pick(audit, f"evasion-{name}", "mean_d2_uv", "epsilon_mv=0.1").value for name in ("sap", "noise"))
+    assert 0 < smooth < noise
+    snr = [pick(audit, f"evasion-{name}", "snr_db", "epsilon_mv=0.1").value for name in ("sap", "noise")]
+    assert snr[0] == pytest.approx(snr[1], abs=1e-3)  # equal energy
+    for name in ("pgd", "sap"):
+        for way in ("filtered", "requantised"):
+            row = pick(audit, f"evasion-{name}", f"flip_rate_{way}", "epsilon_mv=0.3")
+            assert 0 < row.value <= 1
+        assert 0 <= pick(audit, f"evasion-{name}", "detector_auc", "epsilon_mv=0.1").value <= 1
+        assert pick(audit, f"evasion-{name}", "r_peaks_changed", "epsilon_mv=0.1").n == 30
+    assert pick(audit, "evasion-none", "signal_slew_mv_per_s").value > 0
+    pick(audit, "evasion-band", "still_misclassified", "epsilon_mv=0.1,form=intended")
+
+
+def test_a_reference_budget_outside_the_grid_joins_it():
+    found = attack(toys.make_dataset(), toys.make_victim(), reference_epsilon_mv=0.05, epsilons_mv=[0.2])
+    assert pick(found, "evasion-pgd", "flip_rate", "epsilon_mv=0.05").value > 0
+    pick(found, "evasion-fgsm", "flip_rate", "epsilon_mv=0.2")
 
 
 def test_a_budget_of_nothing_changes_nothing():
-    settings = SETTINGS | {"epsilons_mv": [0.0]}
-    audit = evasion.attack_victims(make_dataset(), "t", [make_victim()], settings, seed=1)
-    before, after = (
-        row.value for row in audit.measures if row.measure == "accuracy_under_attack" and "," not in row.group
-    )
-    assert before == after
-    assert pick(audit, "flip_rate", "epsilon_mv=0").value == 0
-    assert pick(audit, "flip_rate", "epsilon_mv=0").upper > 0.2  # no flip among 6 patients proves little
-    assert audit.examples == []
+    found = attack(toys.make_dataset(), toys.make_victim(), epsilons_mv=[1e-9])
+    for name in ("fgsm", "pgd", "sap", "square"):
+        row = pick(found, f"evasion-{name}", "flip_rate", "epsilon_mv=1e-09")
+        assert row.value == 0 and row.upper > 0.2  # no flip among 6 patients proves little
 
 
-def test_flip_rate_equals_a_loop_over_replicates(audit):
-    dataset, victim = make_dataset(), make_victim()
-    rows = evasion.draw_records(dataset, 20, seed=1)
+@pytest.mark.parametrize("name", ["fgsm", "pgd"])
+def test_flip_rate_equals_a_loop_over_replicates(audit, name):
+    dataset, victim = toys.make_dataset(), toys.make_victim()
+    rows = draw_records(dataset, 20 if name == "fgsm" else 15, seed=1)
     x, y = dataset.x[rows], dataset.y[rows]
     rates = []
     for k in range(3):
-        one = Linear(victim.weight[[k]], victim.bias[[k]])
-        before = evasion.predict(one, dataset, x[None])[0] == y
-        attacked = x + np.float32(0.1) * evasion.gradient_signs(one, dataset, x, y)
-        after = evasion.predict(one, dataset, attacked)[0] == y
+        one = toys.Linear(victim.weight[[k]], victim.bias[[k]])
+        before = predict(one, dataset, x)[0] == y
+        about = (one, dataset, x, y, 0.1)
+        after = predict(one, dataset, fgsm(*about) if name == "fgsm" else pgd(*about, 0.01, 20))[0] == y
         rates.append((before & ~after).sum() / before.sum())
-    row = pick(audit, "flip_rate", "epsilon_mv=0.1")
+    row = pick(audit, f"evasion-{name}", "flip_rate", "epsilon_mv=0.1")
     assert row.value == pytest.approx(np.mean(rates))
     assert row.lower <= row.value <= row.upper
 
 
+def test_transfer_attacks_each_replicate_by_the_next_ones_examples(audit):
+    dataset, victim = toys.make_dataset(), toys.make_victim()
+    rows = draw_records(dataset, 15, seed=1)
+    x, y = dataset.x[rows], dataset.y[rows]
+    made = pgd(victim, dataset, x, y, 0.1, 0.01, 20)
+    right = predict(victim, dataset, x) == y
+    flipped = right & (predict(victim, dataset, made[[1, 2, 0]]) != y)
+    expected = (flipped.sum(axis=1) / right.sum(axis=1)).mean()
+    assert pick(audit, "evasion-pgd-transfer", "flip_rate", "epsilon_mv=0.1").value == pytest.approx(expected)
+
+
 def test_replicates_in_several_stacks_are_attacked_as_in_one(audit):
-    whole = make_victim()
-    stacks = [Linear(whole.weight[part], whole.bias[part]) for part in (slice(0, 2), slice(2, 3))]
-    assert evasion.attack_victims(make_dataset(), "t", stacks, SETTINGS, seed=1).measures == audit.measures
+    whole = toys.make_victim()
+    stacks = [toys.Linear(whole.weight[part], whole.bias[part]) for part in (slice(0, 2), slice(2, 3))]
+    parts = attack(toys.make_dataset(), *stacks)
+    for name in ("fgsm", "pgd", "sap", "pgd-targeted"):  # the others draw at random, or look at the first stack alone
+        for group in ("epsilon_mv=0.01", "epsilon_mv=0.1,class=V"):
+            assert pick(parts, f"evasion-{name}", "flip_rate", group) == pick(
+                audit, f"evasion-{name}", "flip_rate", group
+            )
 
 
 def test_records_are_test_patients_capped_by_class_and_spread_over_patients():
-    dataset = make_dataset()
-    rows = evasion.draw_records(dataset, 6, seed=1)
+    dataset = toys.make_dataset()
+    rows = draw_records(dataset, 6, seed=1)
     assert dataset.rows(TEST)[rows].all()
     for index in (0, 1):
         own = rows[dataset.y[rows] == index]
         having = np.unique(dataset.patient[dataset.rows(TEST) & (dataset.y == index)])
         assert len(own) == 6 and set(dataset.patient[own]) == set(having)
+    assert set(draw_records(dataset, 3, seed=1)) <= set(rows)
+
+
+def test_padded_records_keep_their_zeros_and_have_the_released_form_beside_pgd():
+    valid = np.tile(np.array([[16, 64]], np.int32), (120, 1))
+    dataset = toys.make_dataset(valid=valid)
+    dataset.x[..., :16] = 0
+    task = Task.of(dataset, draw_records(dataset, 5, seed=1))
+    made = make_examples(toys.make_victim(), task, 0.1, SETTINGS, np.random.default_rng(0))
+    assert set(made) == {"pgd", "sap", "noise", "pgd-released"}
+    assert all(not attacked[..., :16].any() for attacked in made.values())
+    found = attack(dataset, toys.make_victim())
+    pick(found, "evasion-pgd-released", "flip_rate", "epsilon_mv=0.1")
 
 
 def test_examples_are_right_before_and_wrong_after_within_the_budget(audit):
@@ -153,40 +176,66 @@ def test_examples_are_right_before_and_wrong_after_within_the_budget(audit):
         assert set(row) == set(evasion.EXAMPLE_COLUMNS)
         assert row["attacked_as"] != row["class"] and row["lead"] == "MLII"
         assert abs(row["attacked_mv"] - row["clean_mv"]) <= row["epsilon_mv"] + 1e-6
-    assert [row["seconds"] for row in audit.examples[:SAMPLES]] == [index / 4 for index in range(SAMPLES)]
+    assert {row["attack"] for row in audit.examples} == {"evasion-pgd", "evasion-sap"}
+    seconds = [row["seconds"] for row in audit.examples[: toys.SAMPLES]]
+    assert seconds == [index / toys.RATE for index in range(toys.SAMPLES)]
 
 
 def test_a_credentialed_dataset_gives_no_examples():
-    dataset = replace(make_dataset(), credentialed=True)
-    assert evasion.attack_victims(dataset, "t", [make_victim()], SETTINGS, seed=1).examples == []
+    assert attack(replace(toys.make_dataset(), credentialed=True), toys.make_victim()).examples == []
 
 
-def make_bank(dataset: Dataset):
+def make_bank(dataset: Dataset, replicates: int = 10):
     """Return an untrained bank of small CNNs."""
     from medpriv.bank.store import Bank, draw_members
-    from medpriv.config.check import CnnRecipe
     from medpriv.models.catalogue import build_network
 
-    recipe = CnnRecipe(channels=[4, 8]).model_dump()
+    recipe = {"patch": 6, "channels": [4, 8]}
     network = build_network("cnn", dataset.x.shape[1:], len(dataset.classes), recipe)
-    drawn = [network.initial(np.random.default_rng(seed)) for seed in range(10)]
+    drawn = [network.initial(np.random.default_rng(seed)) for seed in range(replicates)]
     parameters = {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
-    members = draw_members(dataset, 10, 0)
-    logits = np.zeros((10, len(dataset.y), 2), np.float32)
-    return Bank("toy", "t", "cnn", recipe, np.arange(10), members, dataset.patients, parameters, logits, {})
+    members = draw_members(dataset, replicates, 0)
+    logits = np.zeros((replicates, len(dataset.y), 2), np.float32)
+    numbers = np.arange(replicates)
+    return Bank("toy", "t", "cnn", recipe, numbers, members, dataset.patients, parameters, logits, {})
+
+
+def make_long_dataset() -> Dataset:
+    """Return the toy dataset with longer records, as the small CNN needs them."""
+    dataset = toys.make_dataset()
+    return replace(dataset, x=np.tile(dataset.x, 4))
 
 
 def test_a_bank_of_networks_is_attacked_through_the_engine():
-    dataset = make_dataset()
-    x = np.repeat(dataset.x, 32, axis=2)
-    dataset = replace(dataset, x=x)
-    audit = evasion.audit(dataset, make_bank(dataset), SETTINGS, seed=1)
-    clean, attacked = (pick(audit, "accuracy_under_attack", f"epsilon_mv={size}").value for size in ("0", "0.3"))
-    assert attacked < clean
-    assert repr(audit) == repr(evasion.audit(dataset, make_bank(dataset), SETTINGS, seed=1))
+    dataset = make_long_dataset()
+    fewer = {"steps": 4, "smooth_steps": 4, "queries": 5, "replicates": 2}
+    settings = SETTINGS | fewer | {"iterated_records_per_class": 5, "epsilons_mv": [0.1]}
+    audit = evasion.audit(dataset, make_bank(dataset), settings, seed=1)
+    for name in ("fgsm", "pgd"):
+        clean, attacked = (
+            pick(audit, f"evasion-{name}", "accuracy_under_attack", f"epsilon_mv={size}").value for size in ("0", "0.1")
+        )
+        assert attacked < clean
+    assert repr(audit) == repr(evasion.audit(dataset, make_bank(dataset), settings, seed=1))
+
+
+def test_stacks_are_even_and_bounded():
+    dataset = make_long_dataset()
+    victims = bank_victims(dataset, make_bank(dataset), 9)
+    sizes = [len(next(iter(victim.parameters.values()))) for victim in victims]
+    assert sizes == [5, 4] and max(sizes) <= STACK
+
+
+def test_sap_has_less_than_1_percent_of_its_energy_above_40_hz_where_pgd_has_most():
+    dataset = make_long_dataset()
+    (victim,) = bank_victims(dataset, make_bank(dataset), 4)
+    task = Task.of(dataset, draw_records(dataset, 10, seed=1))
+    made = make_examples(victim, task, 0.01, SETTINGS | {"restarts": 0}, np.random.default_rng(0))
+    shares = {name: energy_above(made[name] - task.x, toys.RATE) for name in ("pgd", "sap")}
+    assert shares["sap"].max() < 0.01 and shares["pgd"].min() > 0.5
 
 
 def test_features_in_other_units_are_refused():
-    dataset = make_dataset(units="mmHg")
+    dataset = replace(make_long_dataset(), units=("mmHg", "mmHg"))
     with pytest.raises(InputError, match="mmHg"):
-        evasion.audit(dataset, make_bank(replace(dataset, x=np.repeat(dataset.x, 32, axis=2))), SETTINGS, seed=1)
+        evasion.audit(dataset, make_bank(dataset), SETTINGS, seed=1)

@@ -1,0 +1,62 @@
+"""A detector that learns to tell attacked signals from clean ones: an AUC near 0.5 means that they look alike.
+
+Logistic regression on the logarithms of a signal's energy in 12 bands up to the Nyquist frequency, of its mean first,
+second and third differences and of its largest second difference, means over leads. It learns from training patients'
+records, clean and attacked, and is judged on test patients'. A better detector would find more: the AUC is a floor.
+"""
+
+from itertools import pairwise
+
+import numpy as np
+
+from medpriv.measures.flips import Records
+from medpriv.measures.intervals import auc_interval
+from medpriv.measures.roc import auc, bootstrap_roc
+from medpriv.measures.table import Measure
+
+BANDS = 12
+FLOOR = 1e-12  # mV squared; keeps the logarithm of an empty band finite
+
+
+def detector_features(x: np.ndarray) -> np.ndarray:
+    """Return [M, 16] of signals [..., leads, samples] in mV, M in the order of the leading axes."""
+    flat = x.reshape(-1, *x.shape[-2:])
+    power = np.square(np.abs(np.fft.rfft(flat - flat.mean(axis=-1, keepdims=True)))) / flat.shape[-1] ** 2
+    edges = np.linspace(0, power.shape[-1], BANDS + 1).round().astype(int)
+    bands = [power[..., start:stop].sum(axis=-1) for start, stop in pairwise(edges)]
+    steps = [np.abs(np.diff(flat, order)) for order in (1, 2, 3)]
+    sizes = [np.square(step.mean(axis=-1)) for step in steps] + [np.square(steps[1].max(axis=-1))]
+    return np.log(np.stack(bands + sizes, axis=-1) + FLOOR).mean(axis=1)
+
+
+def detector_measure(
+    records: Records,
+    attack: str,
+    group: str,
+    train: tuple[np.ndarray, np.ndarray],
+    test: tuple[np.ndarray, np.ndarray],
+) -> Measure:
+    """Return `detector_auc`.
+
+    Args:
+        records: of the test signals.
+        train, test: clean [n, leads, samples] and attacked [K, n, leads, samples] signals; all networks' together.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    clean, attacked = (detector_features(part) for part in train)
+    labels = np.repeat([0, 1], [len(clean), len(attacked)])
+    model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000))
+    model.fit(np.concatenate([clean, attacked]), labels)
+    clean, attacked = (model.decision_function(detector_features(part)) for part in test)
+    scores = np.concatenate([clean, attacked])
+    positive = np.arange(len(scores)) >= len(clean)
+    patient = np.tile(records.patient, len(scores) // len(records.patient))
+    value = auc(scores, positive)
+    draws = bootstrap_roc(scores, positive, patient, records.weights, np.array([0.5])).auc
+    patients = records.weights.shape[1]
+    limits = auc_interval(value, draws, patients, patients)
+    n = len(records.y)
+    return Measure(records.dataset, records.treatment, attack, "detector_auc", value, *limits, n=n, group=group)

@@ -1,0 +1,86 @@
+"""Which records are attacked, and the white-box attacks that each of them meets at one budget."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from medpriv.attacks.gradient import climb, pgd
+from medpriv.attacks.smooth import matched_noise, sap
+from medpriv.attacks.victim import Victim, signal_mask
+from medpriv.dataset import TEST, Dataset
+from medpriv.seeds import generator
+
+
+@dataclass(frozen=True)
+class Task:
+    """Records to attack.
+
+    Attributes:
+        rows: indices into the dataset's records, rising.
+        x, y: of them, x in mV.
+        target: the classes that targeted attacks aim at.
+        inside: bool [n, 1, samples], False on padding; None without padding.
+    """
+
+    dataset: Dataset
+    rows: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    target: np.ndarray
+    inside: np.ndarray | None
+
+    @classmethod
+    def of(cls, dataset: Dataset, rows: np.ndarray) -> "Task":
+        """Return the task of these records."""
+        y = dataset.y[rows]
+        return cls(dataset, rows, dataset.x[rows], y, (y + 1) % len(dataset.classes), signal_mask(dataset, rows))
+
+
+def draw_records(dataset: Dataset, per_class: int, seed: int, split: int = TEST) -> np.ndarray:
+    """Return indices of records of a split, at most `per_class` of each class, in rising order.
+
+    A record comes before all second records of other patients if it is its patient's first, and so on.
+    """
+    chosen = []
+    for index, name in enumerate(dataset.classes):
+        rows = np.flatnonzero(dataset.rows(split) & (dataset.y == index))
+        shuffled = generator(seed, dataset.name, "evasion", "records", name).permutation(rows)
+        patient = dataset.patient[shuffled]
+        by_patient = np.argsort(patient, kind="stable")
+        starts = np.flatnonzero(np.diff(patient[by_patient], prepend=-1))
+        turn = np.empty(len(rows), int)
+        turn[by_patient] = np.arange(len(rows)) - np.repeat(starts, np.diff(starts, append=len(rows)))
+        chosen.append(shuffled[np.argsort(turn, kind="stable")][:per_class])
+    return np.sort(np.concatenate(chosen))
+
+
+def make_examples(
+    victim: Victim, task: Task, epsilon: float, settings: Mapping, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Return signals attacked without a target, [K, n, ...] in mV, by attack.
+
+    SAP's first stage is PGD without restarts. Where records are padded, PGD keeps padding at zero in every step, while
+    the released code resets it at the end: there both forms are made.
+    """
+    about = (victim, task.dataset, task.x, task.y, epsilon, settings["step_share"] * epsilon)
+    steps, padded = settings["steps"], task.inside is not None
+    stage = climb(victim, task.dataset, task.x, task.y, np.zeros_like(task.x), *about[4:], steps)
+    smooth = sap(*about, steps, settings["smooth_steps"], inside=task.inside, first=stage)
+    made = {
+        "pgd": pgd(*about, steps, settings["restarts"], inside=task.inside, rng=rng, first=None if padded else stage),
+        "sap": smooth,
+        "noise": task.x + matched_noise(task.dataset, smooth - task.x, epsilon, rng, task.inside),
+    }
+    return made | {"pgd-released": task.x + stage * task.inside} if padded else made
+
+
+def make_targeted(victim: Victim, task: Task, epsilon: float, settings: Mapping) -> dict[str, np.ndarray]:
+    """Return signals attacked towards the target classes, [K, n, ...] in mV, by attack."""
+    about = (victim, task.dataset, task.x, task.y, epsilon, settings["step_share"] * epsilon)
+    steps, padded = settings["steps"], task.inside is not None
+    stage = climb(victim, task.dataset, task.x, task.y, np.zeros_like(task.x), *about[4:], steps, task.target)
+    return {
+        "pgd-targeted": pgd(*about, steps, 0, task.target, task.inside, first=None if padded else stage),
+        "sap-targeted": sap(*about, steps, settings["smooth_steps"], task.target, task.inside, stage),
+    }
