@@ -26,6 +26,7 @@ include: "rules/robust.smk"
 include: "rules/personalized.smk"
 include: "rules/unlearned.smk"
 include: "rules/attacks.smk"
+include: "rules/forgetting.smk"
 include: "rules/report.smk"
 include: "rules/targets.smk"
 

@@ -128,6 +128,21 @@ def per_derived(file, stage, datasets=None):
     return [f"{folder}/{file}" for folder in derived_folders(stage, datasets)]
 
 
+def audit_folders(datasets=None):
+    """Return the folders of the audits of derived banks: of a personalised one, of all methods of a request."""
+    folders = []
+    for dataset in DATASETS if datasets is None else datasets:
+        folders += [f"results/attacks/{dataset}/personalized-{variant}/personal" for variant in VARIANTS[dataset]]
+        folders += [f"results/attacks/{dataset}/unlearned/forgetting"] * bool(METHODS[dataset])
+        folders += [f"results/attacks/{dataset}/unlearned-personal/forgetting"] * (dataset in FORGETTING_BEATS)
+    return folders
+
+
+def per_audit(file, datasets=None):
+    """Return a file of every audit of derived banks."""
+    return [f"{folder}/{file}" for folder in audit_folders(datasets)]
+
+
 def families_of(dataset, treatment):
     """Return the attack families that a bank of K replicates faces."""
     evasion, smoothing = dataset in SIGNALS, treatment == "robust-noise"
@@ -189,6 +204,7 @@ def benchmark_files(wildcards):
             names |= {("attacks", f"{treatment}/{family}") for family in families_of(dataset, treatment)}
         names |= {tuple(folder.split("/")[1::2]) for folder in derived_folders("personalized", [dataset])}
         names |= {tuple(folder.split("/")[1::2]) for folder in derived_folders("unlearned", [dataset])}
+        names |= {("attacks", folder.partition(f"{dataset}/")[2]) for folder in audit_folders([dataset])}
         for stage, name in sorted(names):
             files[stage, dataset, name] = f"logs/benchmarks/{stage}/{dataset}{'/' * bool(name)}{name}.tsv"
     return files

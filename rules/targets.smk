@@ -7,7 +7,7 @@ OUTCOMES = {
     "robust": lambda datasets: per_bank("utility.csv", datasets, "robust"),
     "personalized": lambda datasets: per_derived("bank.json", "personalized", datasets),
     "unlearned": lambda datasets: per_derived("bank.json", "unlearned", datasets),
-    "attacks": lambda datasets: per_attack("measures.csv", datasets),
+    "attacks": lambda datasets: per_attack("measures.csv", datasets) + per_audit("measures.csv", datasets),
 }
 
 

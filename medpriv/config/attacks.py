@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from medpriv.config.evasion import EvasionSettings
+from medpriv.config.forgetting import ForgettingSettings
 from medpriv.config.personalized import PersonalAttackSettings
 from medpriv.config.section import Count, Fraction, Section
 
@@ -39,6 +40,9 @@ class AttackSettings(Section):
     )
     personal: PersonalAttackSettings = Field(
         default_factory=PersonalAttackSettings, description="what personalised models gain, leak and stand"
+    )
+    forgetting: ForgettingSettings = Field(
+        default_factory=ForgettingSettings, description="whether unlearned models forgot, and at what price"
     )
 
 
