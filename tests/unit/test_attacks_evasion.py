@@ -92,7 +92,7 @@ def test_plausibility_survival_and_recombination_are_measured_at_the_reference_b
             for measure in ("flip_rate", "flip_rate_requantised", "flip_rate_filtered")
         )
         # The toy's best attack is a shift of the whole signal: a converter hands it on, a monitor takes it for drift.
-        assert kept == pytest.approx(flips, abs=0.02) and gone < 0.2 < flips
+        assert kept == pytest.approx(flips, abs=0.02) and gone < flips / 2
         assert 0 <= pick(audit, f"evasion-{name}", "detector_auc", "epsilon_mv=0.1").value <= 1
         assert pick(audit, f"evasion-{name}", "r_peaks_changed", "epsilon_mv=0.1").n == 30
     assert pick(audit, "evasion-none", "signal_slew_mv_per_s").value > 0
