@@ -83,22 +83,23 @@ class Amnesiac(Section):
     """Amnesiac unlearning."""
 
     repair_epochs: CountOrNone = Field(1, description="passes over the retained records afterwards")
-    learning_rate: Positive = Field(0.001, description="peak step size of Adam, decayed to zero by a half cosine")
+    learning_rate: Positive = Field(0.003, description="peak step size of Adam, decayed to zero by a half cosine")
 
 
 class Sisa(Section):
     """SISA."""
 
-    shards: Annotated[int, Field(ge=2)] = Field(3, description="models that share the patients among them")
-    slices: Count = Field(2, description="parts of a shard that its training takes in one after another")
+    shards: Annotated[int, Field(ge=2)] = Field(2, description="models that share the patients among them")
+    slices: Count = Field(3, description="parts of a shard that its training takes in one after another")
 
 
 class Certified(Section):
     """Certified removal from a convex head."""
 
-    dimension: Count = Field(64, description="random projections of the features that the head reads")
+    dimension: Count = Field(128, description="random projections of the features that the head reads")
     l2: Positive = Field(1.0, description="lambda, weight of half the squared norm in the summed loss")
     sigma: Positive = Field(1.0, description="standard deviation of the linear perturbation of the loss")
+    steps: Count = Field(4, description="most Newton steps; whose bound is not met by then are fitted anew")
     epsilon: Positive = Field(1.0, description="epsilon of the certificate")
     delta: Share = Field(0.001, description="delta of the certificate")
 

@@ -8,7 +8,7 @@ import numpy as np
 from medpriv.bank.derived import DerivedBank
 from medpriv.bank.store import Bank
 from medpriv.dataset import Dataset
-from medpriv.unlearning import controls, finetuning, gradients, importance
+from medpriv.unlearning import amnesiac, certified, controls, finetuning, gradients, importance, sisa
 from medpriv.unlearning.requests import Outcome, Request, personal_request, population_request
 
 Method = Callable[[Request, Mapping[str, object]], Outcome]
@@ -25,9 +25,14 @@ METHODS: Mapping[str, Method] = {
     "ssd": importance.ssd,
     "ssd_labelfree": importance.ssd_labelfree,
     "fisher": importance.fisher,
+    "amnesiac": amnesiac.amnesiac,
+    "sisa": sisa.sisa,
+    "certified": certified.certified,
     "fake": controls.fake,
     "destroyed": controls.destroyed,
 }
+# Those that answer the personal request too; a personalised model has no shards.
+PERSONAL = tuple(name for name in METHODS if name != "sisa")
 
 
 def unlearn(

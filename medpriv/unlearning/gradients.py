@@ -89,12 +89,13 @@ def scrub(request: Request, settings: Mapping[str, object]) -> Outcome:
     epochs, max_epochs = settings["epochs"], min(settings["epochs"], settings["max_epochs"])
     total = epochs * retain_updates + max_epochs * forget_updates
     unseen = _sample(request.unseen, settings["references"], request.generators("references"))
-    checkpoints: list[dict[str, list[np.ndarray]]] = []
+    retain_order, forget_order = request.generators("retain"), request.generators("forget")
+    checkpoints: list[dict[str, np.ndarray]] = []
 
     def work(stack: Stack, some: slice) -> None:
         teacher = stack_of(request, request.start, some)
-        retain = WeightedBatches(request, some, request.retain, retain_size, "retain")
-        forget = WeightedBatches(request, some, request.forget, forget_size, "forget")
+        retain = WeightedBatches(request, request.retain[some], retain_size, retain_order[some])
+        forget = WeightedBatches(request, request.forget[some], forget_size, forget_order[some])
         kept, errors = [], []
         update = 0
         for epoch in range(epochs):
@@ -168,11 +169,12 @@ def _descend(
     """
     size, others_size = request.schedule.batch_size, settings["forget_batch"]
     updates = count_updates(request.retain_records, settings["epochs"], size)
+    retain_order, forget_order = request.generators("retain"), request.generators("forget")
 
     def work(stack: Stack, some: slice) -> None:
         slope = slope_of(some)
-        retain = WeightedBatches(request, some, request.retain, size, "retain")
-        forget = WeightedBatches(request, some, request.forget, others_size, "forget")
+        retain = WeightedBatches(request, request.retain[some], size, retain_order[some])
+        forget = WeightedBatches(request, request.forget[some], others_size, forget_order[some])
         for update in range(updates):
             (rows, weights), (others, others_weights) = retain.next(), forget.next()
             outputs = stack.forward(stack.gather(torch.cat([rows, others], 1)))

@@ -1,6 +1,6 @@
 """What the methods' loops share: groups of models, batches with their weights, passes over a set, what they cost."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -45,17 +45,16 @@ class WeightedBatches:
 
     Args:
         request: the request.
-        some: the models.
-        members: bool [R, N], the records of each model.
+        members: bool [K, N], the records of each model.
         batch_size: records a batch.
-        role: names the generators.
+        generators: one a model.
     """
 
-    def __init__(self, request: Request, some: slice, members: np.ndarray, batch_size: int, role: str) -> None:
-        classes = max(2, request.network.outputs)
-        self._batches = Batches(members[some], batch_size, request.generators(role)[some])
-        self._labels = request.labels
-        weights = class_weights(request.y, members[some], classes, request.schedule.balance)
+    def __init__(
+        self, request: Request, members: np.ndarray, batch_size: int, generators: Sequence[np.random.Generator]
+    ) -> None:
+        weights = class_weights(request.y, members, max(2, request.network.outputs), request.schedule.balance)
+        self._batches, self._labels = Batches(members, batch_size, generators), request.labels
         self._weights = torch.from_numpy(weights) / batch_size
 
     def next(self) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,110 @@
+"""Requests: who is to be forgotten, what is retained, what nobody has seen; and that every method answers both."""
+
+import numpy as np
+import pytest
+import torch
+from made_up_requests import (
+    SETTINGS,
+    forget_beats,
+    forget_patients,
+    odd_bank,
+    odd_dataset,
+    odd_personalised,
+)
+
+from medpriv.bank import engine
+from medpriv.dataset import TRAIN
+from medpriv.files import sha256
+from medpriv.unlearning.catalogue import METHODS, PERSONAL, unlearn, unlearn_personal
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As in the jobs."""
+    torch.set_num_threads(1)
+
+
+def test_a_patient_is_forgotten_whole_and_the_other_members_are_retained():
+    request, dataset, bank = forget_patients(), odd_dataset(), odd_bank()
+    assert len(request) == 2 * len(bank.replicates)
+    for r, (origin, patient) in enumerate(zip(request.origin, request.patient, strict=True)):
+        assert bank.members[origin, patient]
+        np.testing.assert_array_equal(request.forget[r], dataset.patient == patient)
+        np.testing.assert_array_equal(request.forget[r] | request.retain[r], bank.record_members(dataset)[origin])
+        assert not (request.forget[r] & request.retain[r]).any()
+        np.testing.assert_array_equal(request.unseen[r], dataset.rows(TRAIN) & ~request.forget[r] & ~request.retain[r])
+
+
+def test_all_methods_are_asked_to_forget_the_same_patients():
+    first, second = forget_patients("neggrad"), forget_patients("ssd")
+    np.testing.assert_array_equal(first.patient, second.patient)
+    assert first.generators("retain")[0].integers(2**60) != second.generators("retain")[0].integers(2**60)
+
+
+def test_without_a_number_every_member_is_forgotten_in_turn():
+    request, bank = forget_patients(per_replicate=None), odd_bank()
+    pairs = set(zip(request.origin.tolist(), request.patient.tolist(), strict=True))
+    assert pairs == set(zip(*(where.tolist() for where in np.nonzero(bank.members)), strict=True))
+
+
+def test_personal_beats_to_forget_are_neighbours_in_time_and_half_of_those_adapted_to():
+    request, derived = forget_beats(), odd_personalised()
+    for r, adapted in enumerate(derived.records):
+        beats = np.flatnonzero(adapted)
+        chosen = request.forget[r][beats]
+        assert chosen.sum() == max(1, round(0.5 * len(beats)))
+        assert np.abs(np.diff(np.concatenate([chosen[-1:], chosen]).astype(int))).sum() == 2  # one stretch of the ring
+        np.testing.assert_array_equal(request.retain[r], adapted & ~request.forget[r])
+        assert not (request.unseen[r] & adapted).any()
+
+
+def test_a_personalised_model_that_forgets_all_its_beats_is_retrained_into_the_replicate():
+    request = forget_beats(share=1.0)
+    assert not request.remaining.any()
+    outcome = METHODS["retrain"](request, {})
+    for name, value in outcome.parameters.items():
+        np.testing.assert_array_equal(value, odd_bank().parameters[name][request.origin])
+    assert outcome.passes == 0
+
+
+def test_personal_retraining_makes_the_updates_that_personalisation_makes_on_the_rest():
+    request = forget_beats()
+    assert (request.anew_updates <= request.trained_updates).all()
+    assert np.mean(request.trained_updates) == odd_personalised().costs["updates"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_bank_is_the_same_bytes_twice_and_holds_the_request(method, tmp_path):
+    for folder in ("1", "2"):
+        derived, seconds = unlearn(
+            odd_dataset(), odd_bank(), method, SETTINGS[method], 5, forget_per_replicate=1, replicates=2
+        )
+        derived.save(tmp_path / folder)
+        assert seconds >= 0
+    assert sha256(tmp_path / "1/bank.safetensors") == sha256(tmp_path / "2/bank.safetensors")
+    assert sha256(tmp_path / "1/bank.json") == sha256(tmp_path / "2/bank.json")
+    assert derived.treatment == f"unlearned-{method}"
+    np.testing.assert_array_equal(derived.records, odd_dataset().patient == derived.patient[:, None])
+    assert all(np.isfinite(value).all() for value in derived.parameters.values())
+
+
+@pytest.mark.parametrize("share", [0.5, 1.0])
+@pytest.mark.parametrize("method", PERSONAL)
+def test_every_method_answers_the_personal_request(method, share):
+    derived, _ = unlearn_personal(
+        odd_dataset(), odd_bank(), odd_personalised(), method, SETTINGS[method], 5, share=share
+    )
+    assert derived.treatment == f"unlearned-{method}-personal"
+    assert len(derived.origin) == len(odd_personalised().origin)
+    assert all(np.isfinite(value).all() for value in derived.parameters.values())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_model_does_not_depend_on_those_beside_it(method, monkeypatch):
+    request = forget_patients(method)
+    whole = METHODS[method](request, SETTINGS[method]).parameters
+    monkeypatch.setattr(engine, "CACHE", 0)  # one model a group
+    some = np.array([4, 1])
+    part = METHODS[method](request.select(some), SETTINGS[method]).parameters
+    for name, value in whole.items():
+        np.testing.assert_array_equal(part[name], value[some])
