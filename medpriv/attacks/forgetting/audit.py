@@ -5,8 +5,8 @@ which those are) and with the original and the retrained models on the same reco
 
 - `forgetting-ulira`: AUC and TPR of U-LiRA (`medpriv.attacks.forgetting.ulira`) by patient and by record.
   `reference=retrain`: the never-seen models are retrained ones, the question of the literature. `reference=own`: they
-  were made by the same method, of replicates that never saw the patient. If the first AUC is far from 0.5 and the second isn't, the method
-  changes models in a way that shows, but not by what it remembers of the patient.
+  were made by the same method, of replicates that never saw the patient. If the first AUC is far from 0.5 and the
+  second isn't, the method changes models in a way that shows, but not by what it remembers of the patient.
 - `forgetting-quality`: the NeurIPS 2023 score (`medpriv.measures.forgetting`); the ceiling is the epsilon that so many
   models can show at most. Retraining's own F is what perfect forgetting gets from so few models: compare with it.
 - `forgetting-gap`: accuracies and their signed gap to retraining; KL divergence of predictions from the retrained

@@ -1,0 +1,401 @@
+"""The audit of unlearning on small real banks: what it catches, what it compares with what, and what it refuses."""
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+from made_up_requests import PERSONALIZATION, odd_dataset
+
+from medpriv.attacks.forgetting.audit import PATIENT_COLUMNS, Audit, audit
+from medpriv.attacks.forgetting.figures import (
+    divergence_floor,
+    divergence_values,
+    over_models,
+    parameter_distance,
+    patient_cells,
+    pool_groups,
+    record_cells,
+    sample_groups,
+)
+from medpriv.attacks.forgetting.inquiry import Inquiry, ask, build, make_inquiry, unforgotten
+from medpriv.attacks.forgetting.probes import attack_own_records, own_logits, relearn
+from medpriv.attacks.gradient import fgsm
+from medpriv.attacks.victim import BankVictim, predict, standardise
+from medpriv.bank import engine
+from medpriv.bank.derived import DerivedBank
+from medpriv.bank.store import Bank
+from medpriv.config.forgetting import ForgettingSettings
+from medpriv.config.models import CnnRecipe, MlpRecipe
+from medpriv.dataset import TEST, TRAIN
+from medpriv.errors import InputError
+from medpriv.treatments.baseline import train
+from medpriv.treatments.personalized import personalize
+from medpriv.unlearning.catalogue import unlearn, unlearn_personal
+
+REPLICATES = 12
+SETTINGS = ForgettingSettings(
+    train_records=120, test_records=60, attacked_records=6, relearn_records=10, bootstraps=200
+).model_dump()
+PATIENT = "request=population,level=patient,reference=retrain"
+
+
+@cache
+def bank(model: str = "cnn", replicates: int = REPLICATES) -> Bank:
+    common = {"epochs": 25, "batch_size": 16, "learning_rate": 0.01}
+    recipe = MlpRecipe(**common, hidden=[24]) if model == "mlp" else CnnRecipe(**common, patch=4, channels=[8, 12])
+    dataset = odd_dataset(model)
+    return train(dataset, f"baseline-{model}", model, recipe.model_dump(), range(replicates), replicates, seed=5)
+
+
+@cache
+def forgotten(method: str) -> DerivedBank:
+    return unlearn(odd_dataset(), bank(), method, {}, seed=5)[0]
+
+
+@cache
+def population() -> Audit:
+    methods = [forgotten("fake"), forgotten("destroyed")]
+    return audit(odd_dataset(), bank(), None, forgotten("retrain"), methods, SETTINGS, seed=1)
+
+
+@cache
+def personalised() -> DerivedBank:
+    settings = PERSONALIZATION | {"replicates": 8, "all": {"epochs": 20, "learning_rate": 0.01}}
+    return personalize(odd_dataset(), bank(), "all", settings, seed=5)
+
+
+@cache
+def forgotten_beats(method: str, share: float) -> DerivedBank:
+    return unlearn_personal(odd_dataset(), bank(), personalised(), method, {}, seed=5, share=share)[0]
+
+
+@cache
+def personal(share: float) -> Audit:
+    retrain, fake = (forgotten_beats(method, share) for method in ("retrain", "fake"))
+    return audit(odd_dataset(), bank(), personalised(), retrain, [fake], SETTINGS, seed=1)
+
+
+@cache
+def inquiry() -> Inquiry:
+    return make_inquiry(odd_dataset(), bank(), None, forgotten("retrain"), SETTINGS, seed=1)
+
+
+def figure(found: Audit, treatment: str, attack: str, measure: str, group: str = "request=population"):
+    rows = [
+        row
+        for row in found.measures
+        if (row.treatment, row.attack, row.measure, row.group) == (treatment, f"forgetting-{attack}", measure, group)
+    ]
+    assert len(rows) == 1
+    return rows[0]
+
+
+# --- what is caught ---------------------------------------------------------------------------------------------------
+
+
+def test_retraining_cannot_be_told_from_never_seen_and_the_original_can():
+    retrained = figure(population(), "unlearned-retrain", "ulira", "auc", PATIENT)
+    original = figure(population(), "baseline-cnn", "ulira", "auc", PATIENT)
+    assert retrained.lower <= 0.5 <= retrained.upper < original.lower
+    assert original.value > 0.7
+    assert retrained.n == original.n == REPLICATES * 6
+
+
+def test_the_fake_method_has_not_forgotten_and_the_destroying_one_is_not_usable():
+    def verdict(method: str, name: str) -> float:
+        return figure(population(), method, "verdict", name).value
+
+    assert (verdict("unlearned-fake", "forgotten"), verdict("unlearned-fake", "usable")) == (0, 1)
+    assert verdict("unlearned-destroyed", "usable") == 0
+    assert (verdict("unlearned-retrain", "forgotten"), verdict("unlearned-retrain", "usable")) == (1, 1)
+    assert verdict("baseline-cnn", "forgotten") == 0
+
+
+def test_the_destroying_method_shows_by_what_it_broke_but_not_by_what_it_remembers():
+    own = figure(population(), "unlearned-destroyed", "ulira", "auc", PATIENT.replace("retrain", "own"))
+    assert figure(population(), "unlearned-destroyed", "ulira", "auc", PATIENT).lower > 0.5
+    assert own.lower <= 0.5 <= own.upper
+
+
+def test_the_fake_method_has_all_figures_of_the_original():
+    def figures(treatment: str) -> dict:
+        rows = [row for row in population().measures if row.treatment == treatment and row.attack != "forgetting-cost"]
+        return {(row.attack, row.measure, row.group): (row.value, row.lower, row.upper, row.n) for row in rows}
+
+    assert repr(figures("unlearned-fake")) == repr(figures("baseline-cnn"))
+
+
+def test_gaps_to_retraining_are_signed_and_zero_for_retraining_itself():
+    def gap(treatment: str, measure: str) -> float:
+        return figure(population(), treatment, "gap", measure).value
+
+    for name in ("forgotten_accuracy", "retained_accuracy", "unseen_accuracy", "test_accuracy", "test_macro_f1"):
+        assert gap("unlearned-retrain", f"{name}_gap") == 0
+        difference = gap("unlearned-destroyed", name) - gap("unlearned-retrain", name)
+        assert gap("unlearned-destroyed", f"{name}_gap") == pytest.approx(difference)
+    assert gap("unlearned-fake", "forgotten_accuracy_gap") > 0.1
+    assert gap("unlearned-destroyed", "test_accuracy_gap") < -0.1
+    assert gap("unlearned-fake", "kl") > gap("unlearned-retrain", "kl_floor") > 0
+
+
+def test_who_stays_is_at_risk_unless_the_model_is_destroyed():
+    group = "request=population,level=patient"
+    assert figure(population(), "baseline-cnn", "retained", "auc", group).lower > 0.55
+    destroyed = figure(population(), "unlearned-destroyed", "retained", "auc", group)
+    assert destroyed.lower <= 0.5 <= destroyed.upper
+    assert figure(population(), "unlearned-destroyed", "retained", "auc_change", group).upper < 0
+    assert figure(population(), "unlearned-fake", "retained", "auc_change", group).value == 0
+
+
+def test_relearning_takes_no_pass_where_nothing_was_forgotten():
+    assert figure(population(), "unlearned-fake", "relearn", "passes").value == 0
+    assert figure(population(), "unlearned-fake", "relearn", "passes_share").value == 0
+    assert figure(population(), "unlearned-retrain", "relearn", "passes").value > 1
+    assert figure(population(), "unlearned-retrain", "relearn", "passes_share").value == 1
+
+
+def test_the_score_is_the_forgetting_times_both_shares_of_accuracy():
+    settings = SETTINGS | {"models_per_origin": 6}
+    many = unlearn(odd_dataset(), bank("cnn", 24), "retrain", {}, seed=5)[0]
+    destroyed = unlearn(odd_dataset(), bank("cnn", 24), "destroyed", {}, seed=5)[0]
+    found = audit(odd_dataset(), bank("cnn", 24), None, many, [destroyed], settings, seed=1)
+
+    def value(treatment: str, attack: str, measure: str) -> float:
+        return figure(found, treatment, attack, measure).value
+
+    expected = value("unlearned-destroyed", "quality", "forgetting")
+    for name in ("retained_accuracy", "test_accuracy"):
+        expected *= value("unlearned-destroyed", "gap", name) / value("unlearned-retrain", "gap", name)
+    assert value("unlearned-destroyed", "quality", "score") == pytest.approx(expected)
+    forgetting = value("unlearned-retrain", "quality", "forgetting")
+    assert value("unlearned-retrain", "quality", "score") == pytest.approx(forgetting)
+    assert forgetting > value("baseline-cnn", "quality", "forgetting")
+    assert 1.9 < value("unlearned-retrain", "quality", "epsilon_ceiling") < np.log(23)
+
+
+def test_every_forgotten_patient_has_a_row_for_every_treatment():
+    rows = population().patients
+    assert all(tuple(row) == PATIENT_COLUMNS for row in rows)
+    assert len(rows) == 4 * 12
+    mine = [row for row in rows if row["treatment"] == "baseline-cnn"]
+    assert sum(row["n_unlearned"] for row in mine) == REPLICATES * 6
+    assert all(row["n_unlearned"] + row["n_never"] == REPLICATES for row in mine)
+    assert all(row["lower"] <= row["auc"] <= row["upper"] for row in mine)
+    odd = [row["phi_gap"] for row in mine if int(row["patient"][1:]) % 3 == 0]
+    assert min(odd) > 1  # their labels can only be known by heart
+
+
+# --- who is compared with whom ----------------------------------------------------------------------------------------
+
+
+def test_a_never_seen_model_was_not_trained_on_the_patient_but_on_as_many_patients():
+    asked = inquiry()
+    retrain, count = forgotten("retrain"), 0
+    for place, patient in enumerate(asked.patients):
+        for k, model in enumerate(asked.never[:, place]):
+            assert (model >= 0) == (not bank().members[k, patient])
+            if model >= 0:
+                assert retrain.origin[model] == asked.origins[k]
+                assert retrain.patient[model] != patient
+                count += 1
+    assert count == REPLICATES * 6
+
+
+def test_rounds_hold_different_models_of_every_origin():
+    rounds = inquiry().rounds
+    assert rounds.shape == (4, REPLICATES)
+    assert len(np.unique(rounds)) == rounds.size
+    np.testing.assert_array_equal(inquiry().origin[rounds], np.tile(np.arange(REPLICATES), (4, 1)))
+
+
+def test_groups_of_records_are_disjoint_and_leave_out_the_forgotten_patient():
+    asked, dataset = inquiry(), odd_dataset()
+    models = np.arange(len(asked.origin))
+    groups = sample_groups(asked, models)
+    patient = dataset.patient[asked.sample]
+    total = sum(group.astype(int) for group in groups.values())
+    np.testing.assert_array_equal(total == 1, patient != asked.patients[asked.patient][:, None])
+    for model in (0, 17, 50):
+        members = bank().members[asked.origin[model]]
+        assert members[patient[groups["retained"][model]]].all()
+        assert not members[patient[groups["unseen"][model]]].any()
+        assert (dataset.split[patient[groups["unseen"][model]]] == TRAIN).all()
+        assert (dataset.split[patient[groups["test"][model]]] == TEST).all()
+
+
+def test_answers_are_the_engines_logits_of_each_model_on_its_own_records():
+    asked, retrain, dataset = inquiry(), forgotten("retrain"), odd_dataset()
+    answers, network = ask(asked, retrain), build(dataset, retrain)
+    whole = engine.logits(network, retrain.parameters, dataset.standardised())
+    for place in (0, 7):
+        pool, models = asked.pools[place], asked.of_patient(place)
+        np.testing.assert_allclose(answers.pools[place], whole[models][:, pool], atol=1e-4)
+        others = asked.never[:, place][asked.never[:, place] >= 0]
+        np.testing.assert_allclose(answers.never[place], whole[others][:, pool], atol=1e-4)
+    np.testing.assert_allclose(answers.sample, whole[asked.rounds][:, :, asked.sample], atol=1e-4)
+
+
+def test_a_patients_phi_is_the_mean_over_the_forgotten_records():
+    asked = inquiry()
+    answers = ask(asked, forgotten("retrain"))
+    records = record_cells(asked, answers, answers.never)
+    patients = patient_cells(asked, records)
+    for place in range(len(asked.patients)):
+        mine = records.patient == place
+        np.testing.assert_allclose(patients.inside[:, place], records.inside[:, mine].mean(axis=1))
+        np.testing.assert_allclose(patients.outside[:, place], records.outside[:, mine].mean(axis=1))
+
+
+def test_the_floor_of_divergence_is_a_mean_over_independent_models():
+    asked, answers = inquiry(), ask(inquiry(), forgotten("retrain"))
+    assert np.abs(divergence_values(asked, answers, answers)).max() < 1e-9
+    floor = divergence_floor(asked, answers)
+
+    def log_p(logits):
+        return logits - np.log(np.exp(logits.astype(float)).sum(axis=-1, keepdims=True))
+
+    model = asked.of_patient(2)[1]
+    mine, others = log_p(answers.pools[2][1]), log_p(answers.never[2])
+    expected = np.mean([(np.exp(mine) * (mine - other)).sum(axis=1).mean() for other in others])
+    assert floor[model] == pytest.approx(expected, rel=1e-5)
+
+
+def test_distance_of_parameters_is_relative_and_leaves_out_running_statistics():
+    reference = {"a": np.ones((2, 3)), "b.running_mean": np.zeros((2, 1))}
+    other = {"a": np.ones((2, 3)) * [[2], [1]], "b.running_mean": np.full((2, 1), 9.0)}
+    np.testing.assert_allclose(parameter_distance(reference, other), [1, 0])
+
+
+def test_figures_over_models_draw_a_patients_models_together():
+    found = over_models(
+        np.array([1.0, 3.0, 5.0, np.nan]), None, np.array([0, 0, 1, 1]), np.array([[1, 1], [2, 0], [0, 2]])
+    )
+    assert (found.value, found.n) == (3.0, 3)
+    np.testing.assert_allclose(found.draws, [3, 2, 5])
+
+
+# --- personal request -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_beats_not_forgotten_are_found_and_retraining_is_chance_by_construction(share):
+    group = "request=personal,level=record,reference=retrain"
+    retrained = figure(personal(share), "unlearned-retrain-personal", "ulira", "auc", group)
+    fake = figure(personal(share), "unlearned-fake-personal", "ulira", "auc", group)
+    assert retrained.value == pytest.approx(0.5, abs=1e-12)
+    assert retrained.lower <= 0.5 <= retrained.upper
+    assert fake.value > 0.6
+    assert fake.value == figure(personal(share), "personalized-all", "ulira", "auc", group).value
+
+
+def test_own_records_are_told_apart_by_whether_they_were_forgotten_kept_or_never_adapted_to():
+    dataset, retrain = odd_dataset(), forgotten_beats("retrain", 0.5)
+    asked = make_inquiry(dataset, bank(), personalised(), retrain, SETTINGS, seed=1)
+    for place in range(len(asked.patients)):
+        groups, pool = pool_groups(asked, place), asked.pools[place]
+        assert (sum(group.astype(int) for group in groups.values()) <= 1).all()
+        for index, model in enumerate(asked.of_patient(place)):
+            assert personalised().records[model, pool[groups["forgotten"][index] | groups["kept"][index]]].all()
+            assert not personalised().records[:, pool[groups["later"][index]]].any()
+            assert not members_saw(asked, model)
+    request = "request=personal"
+    accuracy = {
+        name: figure(personal(0.5), "unlearned-fake-personal", "gap", f"{name}_accuracy", request).value
+        for name in ("forgotten", "kept", "later")
+    }
+    assert accuracy["forgotten"] > accuracy["later"] - 0.05
+
+
+def members_saw(asked: Inquiry, model: int) -> bool:
+    return bool(asked.members[model, asked.patients[asked.patient[model]]])
+
+
+def test_a_beats_never_seen_models_had_to_forget_the_same_beat():
+    dataset, retrain = odd_dataset(), forgotten_beats("retrain", 0.5)
+    asked = make_inquiry(dataset, bank(), personalised(), retrain, SETTINGS, seed=1)
+    answers = ask(asked, retrain)
+    cells = record_cells(asked, answers, answers.never)
+    np.testing.assert_array_equal(cells.inside, cells.outside)
+    assert (~np.isnan(cells.inside)).sum() == retrain.records.sum()
+
+
+# --- attacks and relearning -------------------------------------------------------------------------------------------
+
+
+def test_attacks_on_own_records_equal_those_on_shared_ones():
+    dataset, retrain = odd_dataset(), forgotten("retrain")
+    network, models = build(dataset, retrain), np.array([0, 9, 30])
+    parameters = {name: value[models] for name, value in retrain.parameters.items()}
+    rows = np.random.default_rng(0).integers(0, len(dataset.y), (3, 8))
+    epsilon = 0.5
+    found = attack_own_records(dataset, network, parameters, rows, {"epsilon_mv": epsilon, "pgd_steps": 3})
+    for index in range(3):
+        victim = BankVictim(network, {name: value[[index]] for name, value in parameters.items()})
+        x, y = dataset.x[rows[index]], dataset.y[rows[index]]
+        np.testing.assert_array_equal(found["clean"][index], predict(victim, dataset, x)[0] == y)
+        attacked = fgsm(victim, dataset, x, y, epsilon)
+        np.testing.assert_array_equal(found["fgsm"][index], predict(victim, dataset, attacked)[0] == y)
+    assert found["pgd"].sum() < found["clean"].sum()
+
+
+def test_a_binary_models_own_logits_are_zero_and_z():
+    dataset, tables = odd_dataset("mlp"), bank("mlp", 3)
+    retrain = unlearn(dataset, tables, "fake", {}, seed=5, forget_per_replicate=1)[0]
+    rows = np.tile(np.arange(7), (len(retrain.origin), 1))
+    network = build(dataset, retrain)
+    found = own_logits(dataset, network, retrain.parameters, rows)
+    expected = engine.logits(network, retrain.parameters, standardise(dataset, dataset.x[:7]))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_relearning_counts_passes_until_the_loss_is_reached():
+    dataset, retrain = odd_dataset(), forgotten("retrain")
+    network = build(dataset, retrain)
+    parameters = {name: value[:4] for name, value in retrain.parameters.items()}
+    rows = np.stack([np.flatnonzero(retrain.records[model])[:12] for model in range(4)])
+    settings = {"relearn_rate": 0.003, "relearn_passes": 9}
+    easy, hard = (relearn(dataset, network, parameters, rows, np.full(4, target), settings) for target in (50.0, 0.0))
+    np.testing.assert_array_equal(easy, 0)
+    np.testing.assert_array_equal(hard, 9)
+    lower, higher = (
+        relearn(dataset, network, parameters, rows, np.full(4, target), settings) for target in (0.05, 0.3)
+    )
+    assert (higher <= lower).all()
+
+
+def test_tables_are_not_attacked():
+    dataset, tables = odd_dataset("mlp"), bank("mlp", 6)
+    dataset = replace(dataset, units=("mmHg",) * len(dataset.units))
+    retrain = unlearn(dataset, tables, "retrain", {}, seed=5, forget_per_replicate=2)[0]
+    found = audit(dataset, tables, None, retrain, [], SETTINGS, seed=1)
+    assert not [row for row in found.measures if row.attack == "forgetting-robustness"]
+    assert np.isfinite(figure(found, "baseline-mlp", "ulira", "auc", PATIENT).value)
+    assert np.isnan(figure(found, "baseline-mlp", "quality", "forgetting").value)  # too few models a patient
+
+
+# --- refusals and repeats ---------------------------------------------------------------------------------------------
+
+
+def test_a_method_that_was_asked_otherwise_is_refused_and_another_order_changes_nothing():
+    fake = forgotten("fake")
+    order = np.random.default_rng(0).permutation(len(fake.origin))
+    chosen = {name: getattr(fake, name)[order] for name in ("origin", "patient", "records")}
+    mixed = replace(fake, **chosen, parameters={name: value[order] for name, value in fake.parameters.items()})
+    again = audit(odd_dataset(), bank(), None, forgotten("retrain"), [mixed, forgotten("destroyed")], SETTINGS, seed=1)
+    assert repr(again) == repr(population())
+    with pytest.raises(InputError, match="not asked the same"):
+        audit(odd_dataset(), bank(), None, forgotten("retrain"), [replace(fake, origin=fake.origin + 1)], SETTINGS, 1)
+
+
+def test_a_personal_request_is_refused_as_a_population_one_and_the_other_way_round():
+    with pytest.raises(InputError, match="members"):
+        make_inquiry(odd_dataset(), bank(), None, forgotten_beats("retrain", 0.5), SETTINGS, seed=1)
+    with pytest.raises(InputError, match="members"):
+        make_inquiry(odd_dataset(), bank(), personalised(), forgotten("retrain"), SETTINGS, seed=1)
+
+
+def test_replicates_that_were_asked_and_did_nothing_are_the_fake_method():
+    idle = unforgotten(bank(), forgotten("retrain"))
+    for name, value in forgotten("fake").parameters.items():
+        np.testing.assert_array_equal(idle.parameters[name], value)
