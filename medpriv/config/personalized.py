@@ -57,14 +57,17 @@ class PersonalAttackSettings(Section):
     epsilons_mv: Annotated[list[Positive], Field(min_length=1)] = Field(
         [0.01, 0.02, 0.05], description="L-infinity budgets, millivolts"
     )
-    pgd_steps: Count = Field(20, description="steps of PGD, each a quarter of the budget or less")
-    sap_steps: Count = Field(20, description="steps of each of SAP's two stages")
+    pgd_steps: Count = Field(10, description="steps of PGD, 2.5 budgets long together")
+    sap_steps: Count = Field(10, description="steps of SAP through its smoothing filter, after those of PGD")
+    unlearned_attacks: Annotated[list[Literal["fgsm", "pgd", "sap"]], Field(min_length=1)] = Field(
+        ["fgsm"], description="attacks on models that should have forgotten some of the beats they were adapted to"
+    )
     attacked_replicates: Count = Field(4, description="replicates whose models are attacked, the first ones")
     records_per_group: Count = Field(
         20,
         description="most records attacked of each patient's later beats and of strangers; twice that of early beats",
     )
-    strangers_per_patient: Count = Field(
-        100, description="most later records of each patient, by which the models of all others are judged"
+    panel_records: Count = Field(
+        100, description="most early and most later records of each patient that all models are shown"
     )
     bootstraps: Count = Field(500, description="bootstrap draws of patients and replicates behind each interval")

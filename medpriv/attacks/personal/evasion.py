@@ -1,0 +1,301 @@
+"""Is a personalised model easier to overturn than its replicate, on the beats that it was adapted to above all?
+
+Each patient's models and their replicates are attacked on the same beats, each by its own gradient, every sample of
+every lead within epsilon:
+- `adapted`: early beats of the patient that the model was adapted to, `adapted_rare`: those of them that are not of the
+  patient's most frequent class; `early`: beats of the same minutes that the model was not adapted to; `later`: beats
+  after those minutes; `strangers`: later beats of other patients.
+- FGSM; PGD from the clean signal, step 2.5 epsilon / steps; SAP, which goes on from PGD's end through its smoothing
+  filter (`medpriv.attacks.smooth`).
+
+An attack's success is the share of what was classified rightly before that no longer is. With `right=own` each model
+is judged on what it had right itself; a personalised model has hard beats right that its replicate has wrong, and they
+are the first to fall, so with `right=both` both are judged on what both had right: the comparison to read.
+
+H1 (Chatterjee et al. 2024): on the adapted beats the attack succeeds more often with the personalised model than with
+its replicate. The figure is the difference of success, the mean over budgets, so that one attack is one test.
+H2: unlearning moves the success on the forgotten beats to that of a model retrained without them. The figure is how
+much nearer it comes: |s(personalised) - s(retrained)| - |s(unlearned) - s(retrained)|.
+A verdict is 1 where the interval lies on the hypothesis' side, 0 where it lies on the other, and empty where neither;
+H2 has none where the personalised model's success is not told apart from retraining's: there is nothing to undo.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from medpriv.attacks.gradient import climb, inside_only
+from medpriv.attacks.personal.pairs import Pairs
+from medpriv.attacks.smooth import sap
+from medpriv.attacks.victim import BankVictim, Victim, predict, signal_mask
+from medpriv.bank.stack import Parameters
+from medpriv.dataset import Dataset
+from medpriv.measures.crossed import Crossed, difference_interval
+from medpriv.measures.intervals import rate_interval
+from medpriv.measures.table import NAN, Measure
+from medpriv.seeds import generator
+
+ATTACKS = ("fgsm", "pgd", "sap")
+GROUPS = ("adapted", "adapted_rare", "early", "later", "strangers")
+LENGTH = 2.5  # budgets that the steps of PGD, and SAP's through the filter, add up to
+
+
+@dataclass(frozen=True)
+class Successes:
+    """What attacks did to V kinds of models: sums over beats for each replicate and patient.
+
+    Attributes:
+        overturned: [A, E, V, G, K, P], beats right before the attack and wrong after it.
+        right: [V, G, K, P], beats right before.
+        overturned_both, right_both: the same among beats that the first two kinds had right.
+    """
+
+    overturned: np.ndarray
+    right: np.ndarray
+    overturned_both: np.ndarray
+    right_both: np.ndarray
+
+    def parts(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Return overturned and right by whose right beats count."""
+        return {"own": (self.overturned, self.right), "both": (self.overturned_both, self.right_both)}
+
+
+def attack_beats(
+    victim: Victim, dataset: Dataset, rows: np.ndarray, settings: Mapping, attacks: Sequence[str] = ATTACKS
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what each network had right before, bool [V, n], and still has after each attack, [A, E, V, n].
+
+    All budgets are attacked in one stack of records: n x E of them.
+    """
+    x, y = dataset.x[rows], dataset.y[rows]
+    right = predict(victim, dataset, x) == y
+    budgets = len(settings["epsilons_mv"])
+    tiled, labels = np.tile(x, (budgets, 1, 1)), np.tile(y, budgets)
+    epsilon = np.repeat(np.array(sorted(settings["epsilons_mv"]), np.float32), len(rows))[:, None, None]
+    mask = signal_mask(dataset, rows)
+    inside = None if mask is None else np.tile(mask, (budgets, 1, 1))
+    shape = inside_only(inside)
+    steps, smooth_steps = settings["pgd_steps"], settings["sap_steps"]
+
+    def walk(steps: int, step: np.ndarray) -> np.ndarray:
+        return climb(victim, dataset, tiled, labels, np.zeros_like(tiled), epsilon, step, steps, None, shape)
+
+    attacked = {}
+    if "fgsm" in attacks:
+        attacked["fgsm"] = tiled + shape(walk(1, epsilon))
+    if "pgd" in attacks or "sap" in attacks:
+        reached = walk(steps, LENGTH / steps * epsilon)
+        attacked["pgd"] = tiled + shape(reached)
+    if "sap" in attacks:
+        step = LENGTH / smooth_steps * epsilon
+        attacked["sap"] = sap(
+            victim, dataset, tiled, labels, epsilon, step, steps, smooth_steps, inside=inside, first=reached
+        )
+    still = [predict(victim, dataset, attacked[name]) == labels for name in attacks]
+    return right, np.stack(still).reshape(len(attacks), len(right), budgets, -1).swapaxes(1, 2)
+
+
+def attack_pairs(
+    dataset: Dataset,
+    pairs: Pairs,
+    kinds: Sequence[Sequence[Parameters]],
+    beats: Sequence[np.ndarray],
+    groups: Sequence[np.ndarray],
+    settings: Mapping,
+    attacks: Sequence[str] = ATTACKS,
+) -> Successes:
+    """Attack kinds of models on each patient's beats.
+
+    Args:
+        kinds: V kinds; for each patient parameters name -> [K, ...].
+        beats: for each patient records int [n].
+        groups: for each patient bool [G, K, n].
+        settings: `epsilons_mv`, `pgd_steps`, `sap_steps`.
+    """
+    sums = []
+    for index, (rows, inside) in enumerate(zip(beats, groups, strict=True)):
+        held = [kind[index] for kind in kinds]
+        stack = {name: np.concatenate([each[name] for each in held]) for name in held[0]}
+        right, still = attack_beats(BankVictim(pairs.network, stack), dataset, rows, settings, attacks)
+        right = right.reshape(len(kinds), -1, len(rows))  # [V, K, n]
+        lost = right & ~still.reshape(*still.shape[:2], *right.shape)  # [A, E, V, K, n]
+        both = right[0] & right[1]
+        sums.append(
+            (
+                np.einsum("aevkn,gkn->aevgk", lost, inside, dtype=float),
+                np.einsum("vkn,gkn->vgk", right, inside, dtype=float),
+                np.einsum("aevkn,gkn->aevgk", lost & both, inside, dtype=float),
+                np.einsum("vkn,gkn->vgk", right & both, inside, dtype=float),
+            )
+        )
+    return Successes(*(np.stack(parts, axis=-1) for parts in zip(*sums, strict=True)))
+
+
+def draw_beats(dataset: Dataset, pairs: Pairs, count: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return for each patient records int [n] and what they are to each replicate's model, bool [G, K, n].
+
+    At most twice `count` early beats, of which each model was adapted to some, and `count` later ones of the patient
+    and of others together.
+    """
+    found = []
+    for index, patient in enumerate(pairs.patients):
+        rng = generator(seed, dataset.name, "personal", "beats", dataset.patients[patient])
+        own = dataset.patient == patient
+        others = np.isin(dataset.patient, pairs.patients) & ~own & ~pairs.early
+        parts = [
+            rng.permutation(np.flatnonzero(part))[:most]
+            for part, most in ((own & pairs.early, 2 * count), (own & ~pairs.early, count))
+        ]
+        parts.append(_evenly(dataset.patient, np.flatnonzero(others), count, rng))
+        rows = np.concatenate(parts)
+        adapted = pairs.records[:, index, rows]
+        kind = np.broadcast_to(np.repeat(np.arange(3), [len(part) for part in parts]), adapted.shape)
+        rare = adapted & (dataset.y[rows] != np.bincount(dataset.y[own & pairs.early]).argmax())
+        found.append((rows, np.stack([adapted, rare, (kind == 0) & ~adapted, kind == 1, kind == 2])))
+    return found
+
+
+def _evenly(owner: np.ndarray, rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Return at most `count` of the rows, patients in turn."""
+    shuffled = rng.permutation(rows)
+    order = np.argsort(owner[shuffled], kind="stable")
+    starts = np.flatnonzero(np.diff(owner[shuffled][order], prepend=-1))
+    turn = np.empty(len(rows), int)
+    turn[order] = np.arange(len(rows)) - np.repeat(starts, np.diff(starts, append=len(rows)))
+    return shuffled[np.argsort(turn, kind="stable")][:count]
+
+
+def audit_robustness(dataset: Dataset, pairs: Pairs, settings: Mapping, seed: int, treatment: str) -> list[Measure]:
+    """Return success of every attack by group, model and budget, what personalisation adds, and H1.
+
+    `n` is the number of right beats behind a success, the mean over replicates.
+    """
+    pairs = first_replicates(pairs, settings["attacked_replicates"])
+    drawn = draw_beats(dataset, pairs, settings["records_per_group"], seed)
+    size = len(pairs.patients)
+    kinds = [[pairs.base] * size, [pairs.of_patient(index) for index in range(size)]]
+    done = attack_pairs(dataset, pairs, kinds, *zip(*drawn, strict=True), settings)
+    crossed = draws_of_attacks(dataset, pairs, settings, seed)
+    measures = []
+    for whose, (overturned, right) in done.parts().items():
+        for a, attack in enumerate(ATTACKS):
+            about = (dataset.name, treatment, f"personal-{attack}")
+            gains = {}
+            for g, group in enumerate(GROUPS):
+                counted = [int(right[v, g].sum(axis=1).mean()) for v in range(2)]
+                held = [int((right[v, g].sum(axis=0) > 0).sum()) for v in range(2)]
+                success = np.array(
+                    [
+                        [crossed.ratio(beats, right[v, g]) for v, beats in enumerate(part[:, g])]
+                        for part in overturned[a]
+                    ]
+                )  # [E, 2, 1 + B]
+                name = f"records={group},right={whose}"
+                for epsilon, each in zip(sorted(settings["epsilons_mv"]), success, strict=True):
+                    place = f"{name},epsilon_mv={epsilon:g}"
+                    for v, model in enumerate(("base", "personalized")):
+                        value, limits = float(each[v][0]), rate_interval(each[v][0], each[v][1:], held[v])
+                        row = Measure(*about, "success", value, *limits, n=counted[v], group=f"{place},model={model}")
+                        measures.append(row)
+                    limits = difference_interval(each[1] - each[0])
+                    measures.append(Measure(*about, "success_gain", *limits, n=counted[1], group=place))
+                gains[group] = (success[:, 1] - success[:, 0]).mean(axis=0)
+                limits = difference_interval(gains[group])
+                measures.append(Measure(*about, "success_gain", *limits, n=counted[1], group=name))
+            for group in GROUPS[2:]:
+                limits = difference_interval(gains["adapted"] - gains[group])
+                name = f"records=adapted,beyond={group},right={whose}"
+                measures.append(Measure(*about, "success_gain", *limits, n=size, group=name))
+            measures += hypothesis(about, "h1", gains["adapted"], f"right={whose}", size)
+    return measures
+
+
+def audit_unlearning(
+    dataset: Dataset,
+    pairs: Pairs,
+    forgetting: Mapping[str, Pairs],
+    settings: Mapping,
+    seed: int,
+    treatment: str,
+) -> list[Measure]:
+    """Return the success on the forgotten beats by method, how far it is from retraining's, and H2.
+
+    Args:
+        pairs: the personalised models.
+        forgetting: by method, the models that should have forgotten; `retrain` among them, the reference.
+    """
+    few = {name: first_replicates(held, settings["attacked_replicates"]) for name, held in forgetting.items()}
+    pairs = first_replicates(pairs, settings["attacked_replicates"])
+    methods = [name for name in sorted(few) if name != "retrain"]
+    size, count = len(pairs.patients), 4 * settings["records_per_group"]
+    beats, groups = [], []
+    for index, patient in enumerate(pairs.patients):
+        forgotten = few["retrain"].records[:, index]
+        rng = generator(seed, dataset.name, "personal", "forgotten", dataset.patients[patient])
+        beats.append(rng.permutation(np.flatnonzero(forgotten.any(axis=0)))[:count])
+        groups.append(forgotten[None, :, beats[-1]])
+    order = [pairs, few["retrain"], *(few[name] for name in methods)]
+    kinds = [[each.of_patient(index) for index in range(size)] for each in order]
+    attacks = settings["unlearned_attacks"]
+    done = attack_pairs(dataset, pairs, kinds, beats, groups, settings, attacks)
+    crossed = draws_of_attacks(dataset, pairs, settings, seed)
+    measures = []
+    for a, attack in enumerate(attacks):
+        about = (dataset.name, treatment, f"personal-{attack}")
+        success = [
+            np.mean([crossed.ratio(part[v, 0], done.right[v, 0]) for part in done.overturned[a]], axis=0)
+            for v in range(len(order))
+        ]
+        counted = [int(done.right[v, 0].sum(axis=1).mean()) for v in range(len(order))]
+        away = success[0] - success[1]
+        apart = difference_interval(away)
+        for v, name in enumerate(["personalized", "retrain", *methods]):
+            group = f"records=forgotten,method={name}"
+            limits = rate_interval(success[v][0], success[v][1:], size)
+            measures.append(Measure(*about, "success", float(success[v][0]), *limits, n=counted[v], group=group))
+            if name == "retrain":
+                continue
+            limits = difference_interval(success[v] - success[1])
+            measures.append(Measure(*about, "success_over_retrain", *limits, n=counted[v], group=group))
+            if v:
+                nearer = np.abs(away) - np.abs(success[v] - success[1])
+                rows = hypothesis(about, "h2", nearer, f"method={name}", size)
+                told_apart = apart[1] > 0 or apart[2] < 0
+                measures += rows if told_apart else [rows[0], undecided(rows[1])]
+    return measures
+
+
+def hypothesis(about: tuple[str, str, str], name: str, drawn: np.ndarray, group: str, n: int) -> list[Measure]:
+    """Return a hypothesis' figure, supported above 0, and its verdict: 1, 0 or empty."""
+    value, lower, upper = difference_interval(drawn)
+    verdict = 1.0 if lower > 0 else 0.0 if upper < 0 else NAN
+    return [
+        Measure(*about, f"hypothesis_{name}", value, lower, upper, n=n, group=group),
+        Measure(*about, f"verdict_{name}", verdict, n=n, group=group),
+    ]
+
+
+def undecided(verdict: Measure) -> Measure:
+    """Return the verdict, emptied."""
+    return Measure(**{**vars(verdict), "value": NAN})
+
+
+def first_replicates(pairs: Pairs, count: int) -> Pairs:
+    """Return the pairs of the first replicates."""
+    return Pairs(
+        network=pairs.network,
+        base={name: value[:count] for name, value in pairs.base.items()},
+        personal={name: value[:count] for name, value in pairs.personal.items()},
+        replicates=pairs.replicates[:count],
+        places=pairs.places[:count],
+        patients=pairs.patients,
+        records=pairs.records[:count],
+        early=pairs.early,
+    )
+
+
+def draws_of_attacks(dataset: Dataset, pairs: Pairs, settings: Mapping, seed: int) -> Crossed:
+    """Return the bootstrap draws of attacked replicates and patients: the same for all treatments of a dataset."""
+    rng = generator(seed, dataset.name, "personal", "attacks", "bootstrap")
+    return Crossed(rng, len(pairs.replicates), len(pairs.patients), settings["bootstraps"])

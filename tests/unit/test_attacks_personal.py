@@ -1,0 +1,460 @@
+"""The audit of personalised models against cases whose answer is known."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from test_treatments_personalized import RECIPE, SETTINGS, toy_dataset
+
+from medpriv.attacks.gradient import fgsm, pgd
+from medpriv.attacks.personal import evasion, gain, membership
+from medpriv.attacks.personal.audit import audit, audit_h2
+from medpriv.attacks.personal.pairs import Outputs, Pairs, draw_panel, pair_up, predict_pairs
+from medpriv.attacks.smooth import sap
+from medpriv.attacks.victim import BankVictim, predict
+from medpriv.bank.derived import DerivedBank
+from medpriv.bank.store import Bank
+from medpriv.dataset import TEST, Dataset
+from medpriv.errors import InputError
+from medpriv.measures.crossed import Crossed, difference_interval
+from medpriv.measures.roc import auc
+from medpriv.models.catalogue import build_network
+from medpriv.seeds import generator
+from medpriv.treatments.baseline import train
+from medpriv.treatments.personalized import personalize
+
+ATTACK = {
+    "false_positive_rate": 0.1,
+    "epsilons_mv": [0.3, 0.1],
+    "pgd_steps": 3,
+    "sap_steps": 3,
+    "unlearned_attacks": ["fgsm"],
+    "attacked_replicates": 2,
+    "records_per_group": 6,
+    "panel_records": 10,
+    "bootstraps": 40,
+}
+MINUTES = SETTINGS["minutes"]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As in the jobs."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    """Three classes, some labels wrong: to fit them is to memorise."""
+    toy = toy_dataset()
+    rng = generator(0, "wrong labels")
+    wrong = rng.random(len(toy.y)) < 0.3
+    return replace(toy, y=np.where(wrong, rng.integers(3, size=len(toy.y)), toy.y))
+
+
+@pytest.fixture(scope="module")
+def base(dataset) -> Bank:
+    torch.set_num_threads(1)
+    return train(dataset, "baseline-cnn", "cnn", RECIPE, range(4), 4, seed=1)
+
+
+@pytest.fixture(scope="module")
+def personal(dataset, base) -> DerivedBank:
+    torch.set_num_threads(1)
+    long = SETTINGS | {"all": {"epochs": 150, "learning_rate": 0.01}}
+    return personalize(dataset, base, "all", long, seed=1)
+
+
+@pytest.fixture(scope="module")
+def found(dataset, base, personal):
+    torch.set_num_threads(1)
+    return audit(dataset, base, personal, ATTACK, seed=1)
+
+
+@pytest.fixture(scope="module")
+def unchanged(base, personal) -> DerivedBank:
+    """Personalised models that never moved."""
+    parameters = {name: value[personal.origin] for name, value in base.parameters.items()}
+    return replace(personal, parameters=parameters)
+
+
+def pick(measures, name: str, group: str = "", attack: str = ""):
+    return next(row for row in measures if (row.measure, row.group, row.attack) == (name, group, attack))
+
+
+# --- draws ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_crossed_draw_is_the_table_with_rows_and_columns_repeated():
+    rng = np.random.default_rng(0)
+    crossed = Crossed(np.random.default_rng(1), 3, 4, 20)
+    part, whole = rng.random((3, 4)), rng.random((3, 4)) + 1
+    got = crossed.ratio(part, whole)
+    for b in range(21):
+        repeated = [
+            table.repeat(crossed.replicates[b].astype(int), 0).repeat(crossed.patients[b].astype(int), 1)
+            for table in (part, whole)
+        ]
+        assert got[b] == pytest.approx(repeated[0].sum() / repeated[1].sum(), rel=1e-6)
+    assert got[0] == pytest.approx(part.sum() / whole.sum())
+
+
+def test_a_crossed_mean_leaves_out_what_has_no_value_and_takes_values_of_each_draw():
+    crossed = Crossed(np.random.default_rng(1), 2, 3, 5)
+    values = np.array([[1.0, np.nan, 2.0], [3.0, 4.0, np.nan]])
+    assert crossed.mean(values)[0] == 2.5
+    np.testing.assert_allclose(crossed.mean(np.broadcast_to(values, (6, 2, 3))), crossed.mean(values))
+    assert np.isnan(crossed.mean(np.full((2, 3), np.nan))).all()
+
+
+# --- beats ---------------------------------------------------------------------------------------------------------
+
+
+def made_up_phi(leak: float, replicates: int = 12, beats: int = 200, seed: int = 0):
+    """Return phi of replicates and models, and members; beats differ in difficulty, models add `leak` to members."""
+    rng = np.random.default_rng(seed)
+    difficulty = rng.normal(0, 3, beats)
+    members = rng.random((replicates, beats)) < 0.5
+    base = difficulty + rng.normal(0, 0.3, (replicates, beats))
+    return base, base + leak * members + rng.normal(0, 0.3, (replicates, beats)), members
+
+
+def mean_auc(scores: np.ndarray, members: np.ndarray) -> float:
+    return np.mean([auc(*pair) for pair in zip(scores, members, strict=True)])
+
+
+def test_a_model_that_memorised_its_beats_gives_all_of_them_away_to_whoever_holds_the_pair():
+    base, personal, members = made_up_phi(leak=3.0)
+    scores = membership.beat_scores(base, personal, members)
+    assert mean_auc(scores["difference"], members) > 0.99
+    assert mean_auc(scores["lira-difference"], members) > 0.99
+    assert mean_auc(scores["lira"], members) > 0.95
+    assert 0.6 < mean_auc(scores["loss"], members) < 0.85  # the beats' own difficulty drowns it
+
+
+def test_beats_that_left_no_trace_are_told_apart_by_nobody():
+    base, personal, members = made_up_phi(leak=0.0, replicates=40)
+    for name, scores in membership.beat_scores(base, personal, members).items():
+        assert abs(mean_auc(scores, members) - 0.5) < 0.03, name
+
+
+def test_a_targets_own_membership_never_enters_its_scores():
+    base, personal, members = made_up_phi(leak=1.0)
+    other = members.copy()
+    other[3] = ~other[3]
+    for name, scores in membership.beat_scores(base, personal, members).items():
+        np.testing.assert_allclose(scores[3], membership.beat_scores(base, personal, other)[name][3], err_msg=name)
+
+
+def test_memorised_labels_of_trained_models_are_found_and_shuffled_membership_is_not(dataset, base, personal, found):
+    for attacker in ("loss", "difference"):
+        assert pick(found.measures, "auc", "level=beat", f"personal-membership-{attacker}").value > 0.8
+    pairs = pair_up(dataset, base, personal, MINUTES)
+    records = pairs.records.copy()
+    for k in range(records.shape[0]):
+        for p, patient in enumerate(pairs.patients):
+            pool = np.flatnonzero(pairs.early & (dataset.patient == patient))
+            records[k, p, pool] = generator(0, "shuffle", k, p).permutation(records[k, p, pool])
+    outputs = predict_pairs(dataset, base, pairs, 10, seed=1)
+    crossed = Crossed(np.random.default_rng(0), 3, 4, 20)
+    measures, _ = membership.audit_beats(dataset, replace(pairs, records=records), outputs, crossed, 0.1, "t")
+    for attacker in ("loss", "difference"):
+        assert abs(pick(measures, "auc", "level=beat", f"personal-membership-{attacker}").value - 0.5) < 0.15
+
+
+# --- patients ------------------------------------------------------------------------------------------------------
+
+
+def slow_margins(statistic: np.ndarray, same_base: bool) -> np.ndarray:
+    """Return `calibrated_margins`, one number at a time."""
+    replicates, patients, _ = statistic.shape
+    margins = np.zeros_like(statistic)
+    for k in range(replicates):
+        for p in range(patients):
+            for q in range(patients):
+                if p == q:
+                    continue
+                bases = [j for j in range(replicates) if (j == k) == same_base]
+                shadows = np.array([statistic[j, o] for j in bases for o in range(patients) if o not in (p, q)])
+                z = (statistic[k, p] - shadows.mean(0)) / shadows.std(0)
+                margins[k, p, q] = z[p] - z[q]
+    return margins
+
+
+@pytest.mark.parametrize("same_base", [True, False])
+def test_calibrated_margins_equal_one_number_at_a_time(same_base):
+    statistic = np.random.default_rng(0).normal(2, 1, (3, 5, 5)) * np.arange(1, 6)
+    got = membership.calibrated_margins(statistic, same_base=same_base)
+    np.testing.assert_allclose(got, slow_margins(statistic, same_base), atol=1e-8)
+
+
+@pytest.mark.parametrize("same_base", [True, False])
+def test_calibration_takes_out_each_candidates_own_level_and_spread(same_base):
+    """Candidates who gain with anybody's model hide the true one from the plain difference only."""
+    rng = np.random.default_rng(0)
+    level, spread = rng.normal(0, 30, 8), rng.uniform(0.5, 5, 8)
+    statistic = level + spread * (rng.normal(size=(4, 8, 8)) + 6 * np.eye(8))
+    others = ~np.eye(8, dtype=bool)
+    assert (membership.calibrated_margins(statistic, same_base=same_base)[:, others] > 0).mean() > 0.97
+    assert (membership.duel_margins(statistic)[:, others] > 0).mean() < 0.85
+
+
+@pytest.mark.parametrize("same_base", [True, False])
+def test_models_that_carry_nothing_of_their_patient_are_named_by_chance_whatever_else_they_share(same_base):
+    """Each patient's models may shift everybody's statistic alike: that names nobody."""
+    rng = np.random.default_rng(0)
+    shift = 3 * rng.normal(size=(1, 30, 1))
+    statistic = rng.normal(size=(12, 30, 30)) + shift
+    margins = membership.calibrated_margins(statistic, same_base=same_base)[:, ~np.eye(30, dtype=bool)]
+    assert abs((margins > 0).mean() - 0.5) < 0.02
+
+
+def panel_outputs(size: int, shift: float) -> tuple[Dataset, Pairs, Outputs]:
+    """Return models of 12 patients that raise the true class's logit of their own patient's records by `shift`."""
+    dataset = toy_dataset(36)
+    patients = np.arange(2, 36, 3)
+    early = dataset.time < 60
+    panel = np.flatnonzero(np.isin(dataset.patient, patients))
+    rng = np.random.default_rng(0)
+    base = rng.normal(size=(size, len(panel), 3))
+    own = np.where(dataset.patient[panel] == patients[:, None], shift, 0.0)[..., None] * np.eye(3)[dataset.y[panel]]
+    model = base[:, None] + rng.normal(0, 1, (size, 12, len(panel), 3)) + own
+    nothing = np.zeros((size, 12, len(dataset.y)), bool)
+    pairs = Pairs(None, {}, {}, np.arange(size), np.arange(size), patients, nothing, early)
+    return dataset, pairs, Outputs([], [], [], panel, base, model)
+
+
+def test_identification_names_the_right_patient_when_shifted_and_nobody_when_not():
+    crossed = Crossed(np.random.default_rng(0), 6, 12, 20)
+    for shift, low, high in ((3.0, 0.99, 1.0), (0.0, 0.4, 0.6)):
+        measures, ranks = membership.audit_patients(*panel_outputs(6, shift), crossed, "t")
+        for records in ("early", "later"):
+            for attacker in ("difference", "difference-calibrated", "calibrated"):
+                about = (f"level=patient,records={records}", f"personal-identification-{attacker}")
+                assert low <= pick(measures, "auc", *about).value <= high
+                assert pick(measures, "top_1_chance", *about).value == pytest.approx(1 / 12)
+                top = pick(measures, "top_1", *about).value
+                assert top == (1.0 if shift else pytest.approx(1 / 12, abs=0.1))
+                assert ((ranks[records, attacker] >= 1) & (ranks[records, attacker] <= 12)).all()
+
+
+# --- gain ----------------------------------------------------------------------------------------------------------
+
+
+def test_gains_are_exact_on_a_case_by_hand():
+    """Two patients, two replicates; personalised models are right everywhere, replicates on half of patient 2's."""
+    dataset = toy_dataset()
+    alternating = np.where(dataset.time % 4 == 0, 0, 1)
+    dataset = replace(dataset, y=np.where(dataset.rows(TEST), alternating, dataset.y))
+    patients, early = np.array([2, 5]), dataset.time < 60
+    rows = [np.flatnonzero(dataset.patient == patient) for patient in patients]
+    truth = [np.broadcast_to(10 * np.eye(3)[dataset.y[own]], (2, len(own), 3)) for own in rows]
+    always = [np.broadcast_to(10 * np.eye(3)[np.zeros(len(own), int)], (2, len(own), 3)) for own in rows]
+    panel = np.concatenate(rows)
+    both = np.broadcast_to(np.concatenate(truth, axis=1)[:, None], (2, 2, len(panel), 3))
+    outputs = Outputs(rows, [always[0], truth[1]], truth, panel, both[:, 0], both)
+    pairs = Pairs(None, {}, {}, np.arange(2), np.arange(2), patients, np.zeros((2, 2, len(early)), bool), early)
+    measures, gains = gain.audit_gain(dataset, pairs, outputs, Crossed(np.random.default_rng(0), 2, 2, 20), "t")
+    np.testing.assert_allclose(gains["accuracy"].difference, [[0.5, 0], [0.5, 0]])
+    np.testing.assert_allclose(gains["macro_f1"].base, [[1 / 3, 1], [1 / 3, 1]])  # two classes: (2/3 + 0) / 2
+    assert pick(measures, "accuracy_gain", "records=later").value == 0.25
+    assert pick(measures, "patients_gaining", "of=accuracy").value == 1
+    assert pick(measures, "patients_losing", "of=accuracy").value == 0
+    assert pick(measures, "sensitivity", "records=later,class=b,model=base").value == 0.5
+    assert pick(measures, "sensitivity_gain", "records=later,class=b").value == 0.5
+    assert pick(measures, "sensitivity_gain", "records=later,class=b,adapted=without").value == 0.5
+    assert np.isnan(pick(measures, "sensitivity_gain", "records=later,class=b,adapted=with").value)
+    assert pick(measures, "auroc_gain", "records=strangers").value == 0
+    assert pick(measures, "verdict_h3").value == 1
+
+
+def test_auroc_on_strangers_leaves_the_patient_out():
+    """The patient's own records are ranked upside down: without them every model is perfect."""
+    owner, y = np.repeat([3, 7, 9], 20), np.tile([0, 1], 30)
+    logits = np.zeros((2, 3, 60, 2))
+    for index, patient in enumerate((3, 7, 9)):
+        logits[:, index, :, 1] = np.where(owner == patient, 1 - y, y)
+    crossed = Crossed(np.random.default_rng(0), 2, 3, 10)
+    got = gain.auroc_on_strangers(logits, y, owner, np.array([3, 7, 9]), crossed)
+    np.testing.assert_allclose(got[0], 1.0)
+    assert np.nanmin(got) == pytest.approx(1.0)
+
+
+def test_models_that_never_moved_gain_nothing_leak_nothing_and_stand_as_before(dataset, base, unchanged):
+    measures = audit(dataset, base, unchanged, ATTACK, seed=1).measures
+    for row in measures:
+        if row.measure.endswith("_gain") and not np.isnan(row.value):
+            assert (row.value, row.lower, row.upper) == (0, 0, 0), row
+        if row.measure == "auc" and "difference" in row.attack and "lira" not in row.attack:
+            assert row.value == 0.5
+        if row.measure == "verdict_h1":
+            assert np.isnan(row.value)
+    assert pick(measures, "verdict_h3").value == 1
+
+
+# --- robustness ----------------------------------------------------------------------------------------------------
+
+
+def test_attacking_all_budgets_in_one_stack_equals_one_after_the_other(dataset, base):
+    network = build_network("cnn", dataset.x.shape[1:], 3, base.recipe)
+    victim = BankVictim(network, base.parameters)
+    rows = np.arange(0, 60, 3)
+    right, still = evasion.attack_beats(victim, dataset, rows, ATTACK)
+    x, y = dataset.x[rows], dataset.y[rows]
+    np.testing.assert_array_equal(right, predict(victim, dataset, x) == y)
+    assert still.shape == (3, 2, 4, 20)
+    for e, epsilon in enumerate((0.1, 0.3)):
+        step = 2.5 * epsilon / 3
+        attacked = (
+            fgsm(victim, dataset, x, y, epsilon),
+            pgd(victim, dataset, x, y, epsilon, step, 3),
+            sap(victim, dataset, x, y, epsilon, step, 3, 3),
+        )
+        for a, changed in enumerate(attacked):
+            assert np.abs(changed - x).max() <= epsilon * (1 + 1e-5)
+            np.testing.assert_array_equal(still[a, e], predict(victim, dataset, changed) == y)
+
+
+def test_beats_fall_into_their_groups_and_no_later_one_ever_adapted_a_model(dataset, base, personal):
+    pairs = pair_up(dataset, base, personal, MINUTES)
+    for index, (rows, groups) in enumerate(evasion.draw_beats(dataset, pairs, 6, seed=1)):
+        adapted, rare, other, later, strangers = groups
+        own = dataset.patient[rows] == pairs.patients[index]
+        assert len(rows) == len(set(rows)) == 24
+        np.testing.assert_array_equal(adapted, pairs.records[:, index, rows])
+        assert (adapted & ~rare).any() and not (rare & ~adapted).any()
+        np.testing.assert_array_equal(adapted | other, np.broadcast_to(own & pairs.early[rows], adapted.shape))
+        np.testing.assert_array_equal(later[0], own & ~pairs.early[rows])
+        np.testing.assert_array_equal(strangers[0], ~own)
+        assert np.isin(dataset.patient[rows], pairs.patients).all()
+    assert not (pairs.records & ~pairs.early).any()
+
+
+def made_up_successes(shares) -> evasion.Successes:
+    """Return 100 right beats in all groups, and overturned ones by kind: shares [V]; 2 replicates, 4 patients."""
+    count = len(evasion.GROUPS)
+    right = np.full((len(shares), count, 2, 4), 100.0)
+    noise = np.random.default_rng(0).normal(0, 1, (3, 2, 1, count, 2, 4))  # the same for all kinds: a paired test
+    overturned = 100 * np.array(shares)[:, None, None, None] + noise
+    return evasion.Successes(overturned, right, overturned, right)
+
+
+@pytest.mark.parametrize(("base_share", "personal_share", "verdict"), [(0.3, 0.5, 1), (0.5, 0.3, 0), (0.4, 0.4, None)])
+def test_h1_is_judged_by_the_side_that_the_interval_lies_on(
+    dataset, base, personal, monkeypatch, base_share, personal_share, verdict
+):
+    monkeypatch.setattr(evasion, "attack_pairs", lambda *_: made_up_successes((base_share, personal_share)))
+    pairs = pair_up(dataset, base, personal, MINUTES)
+    measures = evasion.audit_robustness(dataset, pairs, ATTACK, 1, "t")
+    row = pick(measures, "hypothesis_h1", "right=both", "personal-pgd")
+    assert row.value == pytest.approx(personal_share - base_share, abs=0.01)
+    assert row.lower <= row.value <= row.upper
+    got = pick(measures, "verdict_h1", "right=both", "personal-pgd").value
+    assert np.isnan(got) if verdict is None else got == verdict
+
+
+def test_h2_praises_who_came_to_retrainings_level_and_not_who_changed_nothing(dataset, base, personal, monkeypatch):
+    fake = replace(personal, recipe={"method": "fake"})
+    asked = [replace(fake, recipe={"method": name}) for name in ("retrain", "fake", "good", "worse")]
+
+    def judged(shares):
+        monkeypatch.setattr(evasion, "attack_pairs", lambda *_: made_up_successes(shares))
+        return audit_h2(dataset, base, personal, asked, ATTACK, seed=1)
+
+    measures = judged((0.6, 0.4, 0.6, 0.4, 0.8))  # personalised, retrained, then fake, good, worse
+    verdicts = {
+        name: pick(measures, "verdict_h2", f"method={name}", "personal-fgsm").value
+        for name in ("fake", "good", "worse")
+    }
+    assert (verdicts["good"], verdicts["worse"]) == (1, 0)
+    assert pick(measures, "hypothesis_h2", "method=fake", "personal-fgsm").value == pytest.approx(0, abs=0.02)
+    over = pick(measures, "success_over_retrain", "records=forgotten,method=personalized", "personal-fgsm")
+    assert over.value == pytest.approx(0.2, abs=0.02)
+
+    nothing_to_undo = judged((0.4, 0.4, 0.4, 0.4, 0.8))
+    for name in ("fake", "good", "worse"):
+        assert np.isnan(pick(nothing_to_undo, "verdict_h2", f"method={name}", "personal-fgsm").value)
+
+
+def test_h2_of_real_models_attacks_the_forgotten_beats(dataset, base, personal, unchanged):
+    asked = [replace(unchanged, recipe={"method": "retrain"}), replace(personal, recipe={"method": "fake"})]
+    measures = audit_h2(dataset, base, personal, asked, ATTACK, seed=1)
+    fake, own = (
+        pick(measures, "success", f"records=forgotten,method={name}", "personal-fgsm")
+        for name in ("fake", "personalized")
+    )
+    assert (fake.value, fake.n) == (own.value, own.n)
+    hypothesis = pick(measures, "hypothesis_h2", "method=fake", "personal-fgsm")
+    assert (hypothesis.value, hypothesis.lower, hypothesis.upper) == (0, 0, 0)
+
+
+def test_a_hypothesis_whose_interval_holds_0_has_no_verdict():
+    about, drawn = ("d", "t", "a"), np.concatenate([[0.1], np.linspace(-0.05, 0.3, 100)])
+    value, verdict = evasion.hypothesis(about, "h1", drawn, "", 3)
+    assert value.value == 0.1 and np.isnan(verdict.value)
+    assert evasion.hypothesis(about, "h1", drawn + 0.1, "", 3)[1].value == 1
+    assert evasion.hypothesis(about, "h1", drawn - 0.4, "", 3)[1].value == 0
+
+
+def test_a_hypothesis_without_a_figure_has_no_verdict():
+    value, verdict = evasion.hypothesis(("d", "t", "a"), "h1", np.full(5, np.nan), "", 3)
+    assert np.isnan(value.value) and np.isnan(verdict.value)
+    assert np.isnan(difference_interval(np.full(5, np.nan))).all()
+
+
+# --- the whole -----------------------------------------------------------------------------------------------------
+
+
+def test_the_same_inputs_give_the_same_audit(dataset, base, personal, found):
+    again = audit(dataset, base, personal, ATTACK, seed=1)
+    assert repr(again) == repr(found)
+
+
+def test_every_patient_has_a_row_a_figure_and_an_exposure_an_attacker(dataset, base, personal, found):
+    names = [dataset.patients[index] for index in sorted(set(personal.patient))]
+    assert [row["patient"] for row in found.patients] == names * 2
+    assert {(row["patient"], row["attack"], row["measure"]) for row in found.exposure} == {
+        (name, attack, measure)
+        for name in names
+        for attack, measure in [
+            *((f"personal-membership-{a}", "auc") for a in ("loss", "difference", "lira", "lira-difference")),
+            *(
+                (f"personal-identification-{a}", f"top_1_{records}")
+                for a in ("difference", "difference-calibrated", "calibrated")
+                for records in ("early", "later")
+            ),
+        ]
+    }
+    for row in found.patients:
+        assert row["gain"] == pytest.approx(row["personalized"] - row["base"])
+        assert row["lower"] <= row["gain"] <= row["upper"]
+        assert (row["records"], row["adapted"]) == (30, 15)
+    for row in found.measures:
+        if not np.isnan([row.value, row.lower, row.upper]).any():
+            assert row.lower <= row.value + 1e-9 and row.value <= row.upper + 1e-9, row
+
+
+def test_the_panel_of_a_patient_depends_on_the_patient_alone(dataset, base, personal):
+    pairs = pair_up(dataset, base, personal, MINUTES)
+    whole = draw_panel(dataset, pairs, 10, seed=1)
+    alone = draw_panel(dataset, replace(pairs, patients=pairs.patients[[1]]), 10, seed=1)
+    assert len(whole) == 4 * 20
+    np.testing.assert_array_equal(alone, whole[dataset.patient[whole] == pairs.patients[1]])
+
+
+def test_banks_that_dont_belong_together_are_refused(dataset, base, personal):
+    for other in (
+        replace(personal, origin=np.roll(personal.origin, 1)),
+        replace(personal, origin=personal.origin + 9),
+        replace(personal, network=RECIPE | {"patch": 8}),
+    ):
+        with pytest.raises(InputError, match="was not made from the bank baseline-cnn"):
+            audit(dataset, base, other, ATTACK, seed=1)
+    with pytest.raises(InputError, match="mV"):
+        audit(replace(dataset, units=("mV", "uV")), base, personal, ATTACK, seed=1)
+    retrained = replace(personal, recipe={"method": "retrain"})
+    less = replace(personal, recipe={"method": "fake"}, records=personal.records & (dataset.time < 30))
+    for banks in ([replace(personal, recipe={"method": "fake"})], [retrained, less]):
+        with pytest.raises(InputError, match="answer different requests, or none is retrained"):
+            audit_h2(dataset, base, personal, banks, ATTACK, seed=1)
