@@ -1,8 +1,9 @@
 """Parts of convolutional networks as plain torch modules: normalised convolution, dropout, pooling over positions.
 
-Signals are [records, channels, 1, positions] in torch's channels-last layout, as pictures one sample high: on a CPU the
-same convolution is 1.5 to 3 times quicker so than as `Conv1d` (see benchmarks). `medpriv.models.dilated` and
-`medpriv.models.resnet1d` put the parts together; `medpriv.models.module` trains what comes out.
+Signals are [records, channels, 1, positions] in torch's channels-last layout, as pictures one sample high. So the
+dilated network at an eighth of its width trains 1.6 times as quickly on a CPU as with `Conv1d`, and gives input
+gradients 3 times as quickly. `medpriv.models.dilated` and `medpriv.models.resnet1d` put the parts together;
+`medpriv.models.module` trains what comes out.
 """
 
 import torch

@@ -29,8 +29,8 @@ class ModuleNetwork:
     """Named blocks in order, for records of one shape; the last block is a linear layer.
 
     A replicate's dropout masks come from a generator seeded with a digest of the parameters that its training starts
-    from, so they are the same whatever is trained beside it. Replicates run on a GPU where there is one (cuDNN's
-    deterministic kernels); the stacked tensors stay where they are.
+    from, so they are the same whatever is trained beside it. Replicates run on a GPU where there is one; the stacked
+    tensors stay in the processor's memory.
 
     Attributes:
         build: makes one replicate, whose children are the blocks: [records, *shape] to [records, outputs].
@@ -98,6 +98,8 @@ class ModuleNetwork:
         self._set_mode(training, frozen)
         outputs = work.buffer("outputs", *x.shape[:2], self.outputs)
         keep = training or x.shape[0] * x.shape[1] * self._values <= KEPT
+        for name in [name for name in work.saved if name.endswith((".signals", ".result"))]:
+            del work.saved[name]  # of a pass that no backward pass followed
         work.saved["x"] = x
         for k in range(len(x)):
             tensors = self._replicate(held, k)
@@ -213,7 +215,11 @@ class ModuleNetwork:
 
     @cached_property
     def _device(self) -> torch.device:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        """Where replicates run."""
+        if not torch.cuda.is_available():
+            return torch.device("cpu")
+        torch.backends.cudnn.deterministic = True  # the same bytes each time
+        return torch.device("cuda")
 
     def _trained(self, frozen: int) -> list[str]:
         """Return the names of the parameters that training moves."""

@@ -114,6 +114,22 @@ def test_input_gradients_equal_autograd_kept_or_computed_again(model, shape, cla
         np.testing.assert_allclose(gradients[k], inputs.grad.numpy(), atol=2e-5, rtol=1e-3)
 
 
+def test_a_pass_that_nobody_follows_leaves_nothing_behind(monkeypatch):
+    network, task, parameters = make_trained(*MODELS[2])
+    held = {name: torch.from_numpy(value) for name, value in parameters.items()}
+    x = torch.from_numpy(np.stack([task["x"]] * 2))
+    slope = torch.ones(2, RECORDS, 5)
+    expected, found = Workspace(), Workspace()
+    network.forward(held, x, expected, training=False)
+    network.forward(held, x.flip(1)[:, :40], found, training=False)
+    monkeypatch.setattr(module, "KEPT", 0)
+    network.forward(held, x, found, training=False)
+    torch.testing.assert_close(
+        network.backward(held, slope, found, None, need_input=True),
+        network.backward(held, slope, expected, None, need_input=True),
+    )
+
+
 @pytest.mark.parametrize(("model", "shape", "classes", "recipe"), MODELS)
 def test_frozen_blocks_keep_parameters_and_statistics_and_the_rest_moves(model, shape, classes, recipe):
     network, task, parameters = make_trained(model, shape, classes, recipe)
