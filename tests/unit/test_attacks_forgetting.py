@@ -239,7 +239,7 @@ def test_answers_are_the_engines_logits_of_each_model_on_its_own_records():
 def test_a_patients_phi_is_the_mean_over_the_forgotten_records():
     asked = inquiry()
     answers = ask(asked, forgotten("retrain"))
-    records = record_cells(asked, answers, answers.never)
+    records = record_cells(asked, answers, answers)
     patients = patient_cells(asked, records)
     for place in range(len(asked.patients)):
         mine = records.patient == place
@@ -315,9 +315,22 @@ def test_a_beats_never_seen_models_had_to_forget_the_same_beat():
     dataset, retrain = odd_dataset(), forgotten_beats("retrain", 0.5)
     asked = make_inquiry(dataset, bank(), personalised(), retrain, SETTINGS, seed=1)
     answers = ask(asked, retrain)
-    cells = record_cells(asked, answers, answers.never)
+    cells = record_cells(asked, answers, answers)
     np.testing.assert_array_equal(cells.inside, cells.outside)
     assert (~np.isnan(cells.inside)).sum() == retrain.records.sum()
+
+
+def test_a_methods_own_never_seen_models_had_not_adapted_to_the_beat():
+    dataset, retrain = odd_dataset(), forgotten_beats("retrain", 0.5)
+    asked = make_inquiry(dataset, bank(), personalised(), retrain, SETTINGS, seed=1)
+    cells = record_cells(asked, ask(asked, retrain), None)
+    records = np.concatenate([pool[retrain.records[:, pool].any(axis=0)] for pool in asked.pools])
+    for k in range(len(asked.origins)):
+        for place in range(len(asked.patients)):
+            mine, model = cells.patient == place, asked.asked[k, place]
+            adapted = personalised().records[model, records[mine]]
+            np.testing.assert_array_equal(np.isnan(cells.outside[k, mine]), adapted)
+            np.testing.assert_array_equal(np.isnan(cells.inside[k, mine]), ~retrain.records[model, records[mine]])
 
 
 # --- attacks and relearning -------------------------------------------------------------------------------------------

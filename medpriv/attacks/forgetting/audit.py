@@ -183,15 +183,17 @@ def _judge(
     probes: Probes, losses: np.ndarray, draws: Draws, settings: Mapping,
 ) -> Judged:  # fmt: skip
     """Return everything that is said of one bank."""
-    records = figures.record_cells(inquiry, answers, reference.never)
+    records = figures.record_cells(inquiry, answers, reference)
     patients = figures.patient_cells(inquiry, records)
+    own = figures.patient_cells(inquiry, figures.record_cells(inquiry, answers, None))
     found: dict[Key, Figure] = {}
     rates = settings["false_positive_rates"]
-    for level, cells in (("patient", patients), ("record", records)):
-        found |= figures.ulira_figures(cells, f"level={level},reference=retrain", rates, draws)
-    if inquiry.request == "population":
-        own = figures.patient_cells(inquiry, figures.record_cells(inquiry, answers, answers.never))
-        found |= figures.ulira_figures(own, "level=patient,reference=own", rates, draws)
+    for cells, group in (
+        (patients, "level=patient,reference=retrain"),
+        (records, "level=record,reference=retrain"),
+        (own, "level=patient,reference=own"),
+    ):
+        found |= figures.ulira_figures(cells, group, rates, draws)
     found |= dict(quality_figures(patients, settings["delta"], draws))
     found |= dict(figures.accuracy_figures(inquiry, answers, draws))
     same_network = bank.network == retrain.network and bank.model == retrain.model

@@ -88,19 +88,27 @@ def difference(one: Figure, other: Figure) -> Figure:
 # --- what models still know ------------------------------------------------------------------------------------------
 
 
-def record_cells(inquiry: Inquiry, answers: Answers, never: list[np.ndarray]) -> Cells:
-    """Return phi of the models that forgot each record, and of those of `never` (see `Answers`) that never saw it."""
+def record_cells(inquiry: Inquiry, answers: Answers, reference: Answers | None) -> Cells:
+    """Return phi of the models that forgot each record, and of models that never saw it.
+
+    The latter are the reference's (retraining's answers), or the method's own if there is none:
+    `medpriv.attacks.forgetting.inquiry` says which.
+    """
     origins = len(inquiry.origins)
     inside, outside, patient = [], [], []
     for place, pool in enumerate(inquiry.pools):
         models, others = inquiry.of_patient(place), inquiry.never[:, place]
-        asked = inquiry.forgotten[models][:, pool]
+        others = others[others >= 0]
+        asked, spared = inquiry.forgotten[models][:, pool], np.ones((len(others), len(pool)), bool)
+        if inquiry.request == "personal":
+            spared = inquiry.forgotten[others][:, pool]
+            if reference is None:
+                spared = ~(spared | inquiry.kept[others][:, pool])
         used, y = asked.any(axis=0), inquiry.dataset.y[pool]
         left, right = (np.full((origins, len(pool)), np.nan) for _ in range(2))
         left[inquiry.origin[models]] = np.where(asked, true_class_logit(answers.pools[place], y), np.nan)
-        right[others >= 0] = true_class_logit(never[place], y)
-        if inquiry.request == "personal":
-            right[others >= 0] = np.where(inquiry.forgotten[others[others >= 0]][:, pool], right[others >= 0], np.nan)
+        logits = (reference or answers).never[place]
+        right[inquiry.never[:, place] >= 0] = np.where(spared, true_class_logit(logits, y), np.nan)
         inside.append(left[:, used])
         outside.append(right[:, used])
         patient.append(np.full(int(used.sum()), place))

@@ -8,10 +8,14 @@ and records. Two requests, told apart by whether the replicates' members hold th
   retrained (k, p). (The replicates k' themselves had one patient more, which is why they are not the reference.) Of
   the several (k', q) one is drawn by name: they share nearly all members, so they are not independent.
 - `personal`: model (k, p) is the personalised replicate k after forgetting some beats of p. A beat's never-seen models
-  are those retrained from other replicates that had to forget the same beat. Other personalised models that happened
-  not to adapt to it would not do: they may have adapted to its neighbours in time, which are near copies.
+  are those retrained from other replicates that had to forget the same beat. Retraining is both sides at once then, and
+  its AUC 0.5 by construction.
 
-For the second, retraining is both sides at once and its AUC is 0.5 by construction.
+With the method itself as the reference, never seen is population model (k', q) by that method, and for a beat the
+personalised model of another replicate, after the method, that had not adapted to it. The latter may have adapted to
+the beat's neighbours in time, which are near copies and which the others had to forget too: read it beside
+retraining's. It asks for the trace of the beats, while the first reference also sees that the original adapted to more
+beats.
 """
 
 from collections.abc import Mapping
