@@ -52,3 +52,6 @@ class CnnRecipe(Recipe):
     channels: Annotated[list[Count], Field(min_length=1)] = Field(
         [24, 48], description="channels of the first convolution and of each further one (3 taps, stride 2)"
     )
+    pooled: bool = Field(
+        False, description="classify by each channel's mean and maximum, not by position: for unaligned signals"
+    )

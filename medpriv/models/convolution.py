@@ -1,16 +1,17 @@
 """The convolutional network that `cnn` and `cnn_gn` share, chosen for accuracy per operation on a CPU.
 
 A stem of patches (kernel = stride, so that it copies nothing), then 3-tap convolutions of stride 2, then one dense
-layer over all positions. Beats stand aligned on their R peak, so position carries the rhythm: with a mean over
-positions instead, sensitivity to premature beats fell from 0.35 to 0.23 (real mitdb, training patients that a replicate
-had not seen). Deeper and wider forms were no better there; the patients are few.
+layer: over all positions, or over each channel's mean and maximum (`pooled`). Beats stand aligned on their R peak, so
+position carries the rhythm: pooled, sensitivity to premature beats fell from 0.35 to 0.23 (real mitdb, training
+patients that a replicate had not seen). Deeper and wider forms were no better there; the patients are few. Whole
+recordings are aligned on nothing and want the pooled form.
 """
 
 from collections.abc import Mapping
 from math import gcd
 
 from medpriv.errors import InputError
-from medpriv.models.layers import Convolution, Dense, Flatten
+from medpriv.models.layers import Convolution, Dense, Flatten, Pool
 from medpriv.models.network import Network
 
 GROUPS = 4  # at most, of a group normalisation
@@ -20,7 +21,8 @@ def build_cnn(shape: tuple[int, ...], outputs: int, recipe: Mapping[str, object]
     """Return the network for signals of `shape` (leads, samples).
 
     Args:
-        recipe: `patch`, samples a position of the stem covers; `channels`, of the stem and each further convolution.
+        recipe: `patch`, samples a position of the stem covers; `channels`, of the stem and each further convolution;
+            `pooled`, dense layer over means and maxima.
         by_group: group instead of batch normalisation.
     """
     leads, samples = shape
@@ -40,5 +42,7 @@ def build_cnn(shape: tuple[int, ...], outputs: int, recipe: Mapping[str, object]
         name = f"convolution{index}" if index else "stem"
         layers.append(Convolution(name, positions, channels, width, kernel, stride, padding, groups))
         positions, channels = layers[-1].positions_out, width
-    layers += [Flatten(positions, channels), Dense("output", positions * channels, outputs, relu=False)]
+    pooled = recipe.get("pooled", False)
+    layers.append(Pool("pool", positions, channels) if pooled else Flatten(positions, channels))
+    layers.append(Dense("output", 2 * channels if pooled else positions * channels, outputs, relu=False))
     return Network(tuple(layers), shape, patch)

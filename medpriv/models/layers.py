@@ -300,6 +300,43 @@ class Flatten:
         return gradient.unflatten(2, (self.positions, self.channels))
 
 
+@dataclass(frozen=True)
+class Pool:
+    """Mean and maximum over positions: [K, records, positions, channels] to [K, records, 2 * channels]."""
+
+    name: str
+    positions: int
+    channels: int
+
+    def initial(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Return no parameters."""
+        return {}
+
+    def products(self) -> int:
+        """Return 0: nothing is multiplied."""
+        return 0
+
+    def values(self) -> int:
+        """Return the floats that training keeps for one record: output, input gradient."""
+        return (2 + self.positions) * self.channels
+
+    def forward(self, held: Tensors, x: Tensor, work: Workspace, training: bool) -> Tensor:
+        """Return means, then maxima."""
+        out = work.buffer(f"{self.name}.y", *x.shape[:2], 2 * self.channels)
+        out[..., : self.channels] = x.mean(2)
+        out[..., self.channels :], work.saved[f"{self.name}.place"] = x.max(2)
+        return out
+
+    def backward(
+        self, held: Tensors, gradient: Tensor, work: Workspace, gradients: Tensors | None, need_input: bool
+    ) -> Tensor:
+        """Return the input's gradient: a mean's goes to all positions, a maximum's to its own."""
+        mean, highest = gradient[..., : self.channels], gradient[..., self.channels :]
+        out = work.buffer(f"{self.name}.gx", *gradient.shape[:2], self.positions, self.channels)
+        out.copy_((mean / self.positions).unsqueeze(2))
+        return out.scatter_add_(2, work.saved[f"{self.name}.place"].unsqueeze(2), highest.unsqueeze(2))
+
+
 def allocate_stack(shape: Sequence[int]) -> Tensor:
     """Return zeros [K, ...] in which each replicate's block begins at a multiple of `ALIGNED` floats.
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medpriv.models.layers import Convolution, Dense, Flatten, Tensors, Workspace
+from medpriv.models.layers import Convolution, Dense, Flatten, Pool, Tensors, Workspace
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Network:
         patch: samples a position of the first convolution covers (kernel = stride); None for tables.
     """
 
-    layers: tuple[Dense | Convolution | Flatten, ...]
+    layers: tuple[Dense | Convolution | Flatten | Pool, ...]
     shape: tuple[int, ...]
     patch: int | None = None
 
@@ -68,7 +68,7 @@ class Network:
 
     def frozen_names(self, names: Iterable[str], frozen: int) -> set[str]:
         """Return those of the parameters' names that belong to the first `frozen` layers."""
-        fixed = {layer.name for layer in self.layers[:frozen] if not isinstance(layer, Flatten)}
+        fixed = {layer.name for layer in self.layers[:frozen] if not isinstance(layer, Flatten | Pool)}
         return {name for name in names if name.rpartition(".")[0] in fixed}
 
     def forward(self, held: Tensors, x: Tensor, work: Workspace, training: bool, frozen: int = 0) -> Tensor:
@@ -110,7 +110,7 @@ class Network:
 
 
 def _reference(
-    layer: Dense | Convolution | Flatten, patch: int | None, parameters: Mapping[str, np.ndarray], replicate: int
+    layer: Dense | Convolution | Flatten | Pool, patch: int | None, parameters: Mapping[str, np.ndarray], replicate: int
 ) -> list[torch.nn.Module]:
     """Return torch's own modules for one layer, with the replicate's parameters in them."""
 
@@ -119,6 +119,8 @@ def _reference(
 
     if isinstance(layer, Flatten):
         return [_Transpose(), torch.nn.Flatten()]  # positions first, as in the stack
+    if isinstance(layer, Pool):
+        return [_MeanAndMax()]
     if isinstance(layer, Dense):
         dense = torch.nn.Linear(layer.inputs, layer.outputs)
         dense.load_state_dict({"weight": held("weight"), "bias": held("bias")})
@@ -156,3 +158,10 @@ class _Transpose(torch.nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.transpose(1, 2)
+
+
+class _MeanAndMax(torch.nn.Module):
+    """[records, channels, positions] to [records, 2 * channels]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([x.mean(2), x.amax(2)], 1)

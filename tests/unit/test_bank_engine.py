@@ -7,6 +7,7 @@ import torch
 from medpriv.bank import engine
 from medpriv.bank.reference import predict_one_by_one, record_losses, train_one_by_one
 from medpriv.models.catalogue import build_network
+from medpriv.models.network import Network
 from medpriv.seeds import generator
 
 RECIPE = {"hidden": [16, 8], "patch": 4, "channels": [8, 12, 10]}
@@ -19,6 +20,7 @@ MODELS = [
     ("cnn", (2, 61), 4),
     ("cnn", (1, 64), 2),
     ("cnn_gn", (2, 61), 4),
+    ("cnn_pooled", (1, 90), 4),
 ]
 # A batch of 13 fills no vector register evenly: the hardest case for equal bytes in all shards.
 SCHEDULE = engine.Schedule(updates=12, batch_size=13, learning_rate=0.003, weight_decay=0.01, balance=0.5)
@@ -28,6 +30,11 @@ SCHEDULE = engine.Schedule(updates=12, batch_size=13, learning_rate=0.003, weigh
 def one_thread():
     """As in the jobs."""
     torch.set_num_threads(1)
+
+
+def build(model: str, shape: tuple[int, ...], classes: int) -> Network:
+    """Return the network; `cnn_pooled` is the cnn with means and maxima over positions."""
+    return build_network(model.removesuffix("_pooled"), shape, classes, RECIPE | {"pooled": model.endswith("_pooled")})
 
 
 def make_task(shape: tuple[int, ...], classes: int, replicates: int) -> dict:
@@ -47,7 +54,7 @@ def seeds(replicates) -> dict:
 
 @pytest.mark.parametrize(("model", "shape", "classes"), MODELS)
 def test_engine_equals_one_by_one_training(model, shape, classes):
-    network = build_network(model, shape, classes, RECIPE)
+    network = build(model, shape, classes)
     task = make_task(shape, classes, replicates=3)
     parameters = engine.train(network, **task)
     modules = train_one_by_one(network, **task | seeds(range(3)))
@@ -58,7 +65,7 @@ def test_engine_equals_one_by_one_training(model, shape, classes):
 
 @pytest.mark.parametrize(("model", "shape", "classes"), MODELS)
 def test_shards_give_the_same_bytes_as_one_bank(model, shape, classes):
-    network = build_network(model, shape, classes, RECIPE)
+    network = build(model, shape, classes)
     task = make_task(shape, classes, replicates=11)
     whole = engine.train(network, **task)
     for shard in ([0, 1, 2, 3, 4], [5, 6, 7, 8, 9, 10], [9]):
@@ -69,7 +76,7 @@ def test_shards_give_the_same_bytes_as_one_bank(model, shape, classes):
 
 @pytest.mark.parametrize(("model", "shape", "classes"), MODELS)
 def test_input_gradients_equal_autograd(model, shape, classes):
-    network = build_network(model, shape, classes, RECIPE)
+    network = build(model, shape, classes)
     task = make_task(shape, classes, replicates=3)
     parameters = engine.train(network, **task)
     x, y = task["x"][:30], task["y"][:30]
