@@ -158,9 +158,47 @@ def test_memorised_labels_of_trained_models_are_found_and_shuffled_membership_is
             records[k, p, pool] = generator(0, "shuffle", k, p).permutation(records[k, p, pool])
     outputs = predict_pairs(dataset, base, pairs, 10, seed=1)
     crossed = Crossed(np.random.default_rng(0), 3, 4, 20)
-    measures, _ = membership.audit_beats(dataset, replace(pairs, records=records), outputs, crossed, 0.1, "t")
+    measures, _ = membership.audit_beats(dataset, replace(pairs, records=records), outputs, crossed, ATTACK, 1, "t")
     for attacker in ("loss", "difference"):
         assert abs(pick(measures, "auc", "level=beat", f"personal-membership-{attacker}").value - 0.5) < 0.15
+
+
+def test_turning_round_keeps_blocks_and_their_number_and_moves_every_row():
+    members = np.repeat(np.random.default_rng(0).random((20, 12)) < 0.5, 10, axis=1)
+    turned = membership.turn_round(members, np.random.default_rng(1))
+    np.testing.assert_array_equal(turned.sum(1), members.sum(1))
+    edges = [
+        (np.diff(np.concatenate([rows, rows[:, :1]], axis=1).astype(int)) != 0).sum(1) for rows in (members, turned)
+    ]
+    np.testing.assert_array_equal(*edges)
+    assert abs((turned == members).mean() - 0.5) < 0.1
+
+
+def test_the_chance_level_of_a_tpr_is_that_of_blocks_scored_alike(dataset):
+    """Without a leak, blocks of 20 beats with one score each: the TPR at 1 % is far above 1 %, and so is chance's."""
+    rng, size, count = np.random.default_rng(0), 40, 400
+    members = np.repeat(rng.random((size, count // 20)) < 0.5, 20, axis=1)
+    y = np.zeros(count, int)
+    made = replace(
+        dataset,
+        x=np.zeros((count, 2, 32), np.float32),
+        y=np.concatenate([y[:-2], [1, 2]]),
+        patient=np.zeros(count, np.int32),
+        split=np.zeros(1, np.uint8),
+        site=np.zeros(count, np.int32),
+        patients=("p0",),
+        time=np.arange(count, dtype=np.float32),
+    )
+    logits = np.repeat(rng.normal(size=(2, size, count // 20, 1)), 20, axis=2) * np.array([1.0, 0, 0])
+    everything = np.ones(count, bool)
+    pairs = Pairs(None, {}, {}, np.arange(size), np.arange(size), np.array([0]), members[:, None], everything)
+    outputs = Outputs([np.arange(count)], [logits[0]], [logits[1]], np.arange(count), logits[0], logits[1][:, None])
+    crossed = Crossed(np.random.default_rng(0), size, 1, 20)
+    measures, _ = membership.audit_beats(made, pairs, outputs, crossed, ATTACK | {"false_positive_rate": 0.01}, 1, "t")
+    about = ("level=beat", "personal-membership-loss")
+    value, chance = (pick(measures, f"tpr_at_fpr_0.01{ending}", *about).value for ending in ("", "_chance"))
+    assert value > 0.04
+    assert chance == pytest.approx(value, rel=0.5)
 
 
 # --- patients ------------------------------------------------------------------------------------------------------
@@ -433,6 +471,18 @@ def test_every_patient_has_a_row_a_figure_and_an_exposure_an_attacker(dataset, b
     for row in found.measures:
         if not np.isnan([row.value, row.lower, row.upper]).any():
             assert row.lower <= row.value + 1e-9 and row.value <= row.upper + 1e-9, row
+
+
+def test_one_replicate_and_one_patient_give_figures_where_there_are_any(dataset, base):
+    split = np.where(np.arange(12) == 5, TEST, 0).astype(np.uint8)
+    alone = replace(dataset, split=split)
+    derived = personalize(alone, base, "head", SETTINGS | {"replicates": 1}, seed=1)
+    found = audit(alone, base, derived, ATTACK, seed=1)
+    assert 0 <= pick(found.measures, "accuracy", "records=later,model=personalized").value <= 1
+    assert np.isnan(pick(found.measures, "accuracy", "records=strangers,model=personalized").value)
+    about = ("level=patient,records=later", "personal-identification-difference")
+    assert np.isnan(pick(found.measures, "auc", *about).value)
+    assert np.isnan(pick(found.measures, "verdict_h3").value)
 
 
 def test_the_panel_of_a_patient_depends_on_the_patient_alone(dataset, base, personal):

@@ -59,9 +59,9 @@ def audit(
     outputs = predict_pairs(dataset, base, pairs, settings["panel_records"], seed)
     rng = generator(seed, dataset.name, "personal", "bootstrap")
     crossed = Crossed(rng, len(pairs.replicates), len(pairs.patients), settings["bootstraps"])
-    name, rate = derived.treatment, settings["false_positive_rate"]
+    name = derived.treatment
     worth, gains = gain.audit_gain(dataset, pairs, outputs, crossed, name)
-    beats, aucs = membership.audit_beats(dataset, pairs, outputs, crossed, rate, name)
+    beats, aucs = membership.audit_beats(dataset, pairs, outputs, crossed, settings, seed, name)
     people, ranks = membership.audit_patients(dataset, pairs, outputs, crossed, name)
     stood = evasion.audit_robustness(dataset, pairs, settings, seed, name)
     forgotten = audit_h2(dataset, base, derived, unlearned, settings, seed) if unlearned else []

@@ -6,7 +6,9 @@ beats of those minutes, so members and non-members come from one patient and one
 - `difference` holds the pair: phi of the personalised model minus phi of its replicate;
 - `lira` and `lira-difference` add shadow models to either, the same patient's models from the other replicates, each
   adapted to its own half (online, shared variances; `medpriv.attacks.lira`).
-AUC and TPR are taken within each model and averaged, so patients who are easy as a whole don't count.
+AUC and TPR are taken within each model and averaged, so patients who are easy as a whole don't count. Beats of a block
+are scored alike and are members together, so that chance alone reaches a TPR above the false-positive rate: beside each
+TPR stands its chance level, from the same attack where every model's membership is turned round in time by some draws.
 
 Patients. Given a model, whose is it? A candidate's statistic is the mean over some of the candidate's beats, early ones
 (the true patient's among them were partly trained on) or later ones (never trained on). The attackers:
@@ -19,6 +21,8 @@ The AUC is the share of other patients whom the true one beats, ties counted hal
 Chance is 0.5, 1 / P and 5 / P.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from medpriv.attacks import lira
@@ -30,9 +34,12 @@ from medpriv.measures.crossed import Crossed
 from medpriv.measures.intervals import auc_interval, rate_interval
 from medpriv.measures.roc import auc, tpr_at
 from medpriv.measures.table import Measure
+from medpriv.seeds import generator
 
 FLOOR = 1e-12  # of variances
 TOP = (1, 5)
+BEAT_ATTACKERS = ("loss", "difference", "lira", "lira-difference")
+TURNS = 4  # of each model's membership, for the chance level of a TPR
 
 
 def beat_scores(base: np.ndarray, personal: np.ndarray, members: np.ndarray) -> dict[str, np.ndarray]:
@@ -65,35 +72,48 @@ def _lira(statistic: np.ndarray, members: np.ndarray) -> np.ndarray:
 
 
 def audit_beats(
-    dataset: Dataset, pairs: Pairs, outputs: Outputs, crossed: Crossed, rate: float, treatment: str
+    dataset: Dataset, pairs: Pairs, outputs: Outputs, crossed: Crossed, settings: Mapping, seed: int, treatment: str
 ) -> tuple[list[Measure], dict[str, np.ndarray]]:
     """Return the measures of each attacker on beats, and the AUC [K, P] of every model under each.
 
     A model without a non-member has no AUC; `n` is the mean number of non-members a model.
     """
-    whole = (len(pairs.replicates), len(pairs.patients))
-    found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    rate, whole = settings["false_positive_rate"], (len(pairs.replicates), len(pairs.patients))
+    figures = {name: np.full((3, *whole), np.nan) for name in BEAT_ATTACKERS}  # AUC, TPR, its chance level
     others = np.zeros(whole)
     for index, (rows, base, personal) in enumerate(zip(outputs.rows, outputs.base, outputs.personal, strict=True)):
-        early = pairs.early[rows]
+        early = np.flatnonzero(pairs.early[rows])
+        early = early[np.argsort(dataset.time[rows[early]], kind="stable")]
         phi = [true_class_logit(logits[:, early], dataset.y[rows[early]]) for logits in (base, personal)]
         members = pairs.records[:, index, rows[early]]
         others[:, index] = (~members).sum(axis=1)
+        rng = generator(seed, dataset.name, "personal", "turns", dataset.patients[pairs.patients[index]])
+        turned = [turn_round(members, rng) for _ in range(TURNS)]
+        chance = [beat_scores(*phi, each) for each in turned]
         for name, scores in beat_scores(*phi, members).items():
-            aucs, tprs = found.setdefault(name, (np.full(whole, np.nan), np.full(whole, np.nan)))
             for k in range(whole[0]):
-                aucs[k, index] = auc(scores[k], members[k])
-                tprs[k, index] = tpr_at(scores[k], members[k], rate)
-    measures = []
-    for name, (aucs, tprs) in found.items():
+                by_chance = [tpr_at(null[name][k], each[k], rate) for null, each in zip(chance, turned, strict=True)]
+                values = (auc(scores[k], members[k]), tpr_at(scores[k], members[k], rate), np.mean(by_chance))
+                figures[name][:, k, index] = values
+    measures, n = [], int(others.mean())
+    for name, (aucs, tprs, chances) in figures.items():
         about = (dataset.name, treatment, f"personal-membership-{name}")
-        drawn, n = crossed.mean(aucs), int(others.mean())
+        drawn = crossed.mean(aucs)
         limits = auc_interval(drawn[0], drawn[1:], whole[1], whole[1])
         measures.append(Measure(*about, "auc", float(drawn[0]), *limits, n=n, group="level=beat"))
-        drawn, resolved = crossed.mean(tprs), int((~np.isnan(tprs)).any(axis=0).sum())
-        limits = rate_interval(drawn[0], drawn[1:], resolved)
-        measures.append(Measure(*about, f"tpr_at_fpr_{rate:g}", float(drawn[0]), *limits, n=n, group="level=beat"))
-    return measures, {name: aucs for name, (aucs, _) in found.items()}
+        for ending, values in (("", tprs), ("_chance", chances)):
+            drawn = crossed.mean(values)
+            limits = rate_interval(drawn[0], drawn[1:], int((~np.isnan(values)).any(axis=0).sum()))
+            measure = f"tpr_at_fpr_{rate:g}{ending}"
+            measures.append(Measure(*about, measure, float(drawn[0]), *limits, n=n, group="level=beat"))
+    return measures, {name: held[0] for name, held in figures.items()}
+
+
+def turn_round(members: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return bool [K, n], each row of a patient's beats in time turned by a quarter to three quarters of its length."""
+    count = members.shape[1]
+    shifts = rng.integers(count // 4, max(count // 4, 3 * count // 4) + 1, len(members))
+    return np.stack([np.roll(row, shift) for row, shift in zip(members, shifts, strict=True)])
 
 
 def patient_means(phi: np.ndarray, owner: np.ndarray, patients: np.ndarray) -> np.ndarray:
@@ -166,7 +186,7 @@ def audit_patients(
             ranks[name, attacker] = 1 + lost
             about = (dataset.name, treatment, f"personal-identification-{attacker}")
             group = f"level=patient,records={name}"
-            drawn = crossed.mean(1 - lost / max(size - 1, 1))
+            drawn = crossed.mean(1 - lost / (size - 1) if size > 1 else np.full_like(lost, np.nan))
             limits = auc_interval(drawn[0], drawn[1:], size, size)
             measures.append(Measure(*about, "auc", float(drawn[0]), *limits, n=size, group=group))
             for top in TOP:
