@@ -20,7 +20,7 @@ class ForgettingSettings(Section):
     pgd_steps: Count = Field(10, description="steps of PGD, each 2.5 budgets over the number of steps")
     attacked_records: Count = Field(16, description="records attacked a model: forgotten, retained and test, each")
     relearn_records: Count = Field(32, description="forgotten records that a model relearns")
-    relearn_rate: Positive = Field(3e-4, description="step size of Adam in relearning")
+    relearn_rate: Positive = Field(1e-3, description="step size of Adam in relearning")
     relearn_passes: Count = Field(20, description="most passes over the records in relearning")
     margin: Positive = Field(0.02, description="test accuracy that an unlearned model may lose and still be usable")
     bootstraps: Count = Field(500, description="draws of patients and replicates behind each interval")

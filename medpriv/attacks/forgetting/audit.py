@@ -15,17 +15,20 @@ which those are) and with the original and the retrained models on the same reco
 - `forgetting-retained`: membership risk of the patients who stay, by LiRA whose shadows are made by the same method.
 - `forgetting-robustness`: share of right predictions that FGSM and PGD flip.
 - `forgetting-relearn`: passes over forgotten records until their loss is where the original had it.
-- `forgetting-cost`, `forgetting-verdict`: passes as a share of retraining's; `forgotten`: 1 if the AUC's interval holds
-  0.5 (patients; own reference where the network differs from the retrained one's), `usable`: 1 unless the gap in test
-  accuracy lies below the margin, interval and all.
+- `forgetting-cost`: what the bank says of its costs, `passes_share` of retraining's among them, and of its certificate.
+- `forgetting-verdict`: `forgotten`, 1 if the AUC's interval holds 0.5 (patients; own reference where the network
+  differs from the retrained one's), which few models make easy; `usable`, 1 unless the gap in test accuracy lies below
+  the margin, interval and all.
 
 `*_gap` is the difference to retraining, `*_change` that to the original, both paired. Intervals draw forgotten patients
 (of an AUC: patients and replicates together). `n` is the number of unlearned models behind a figure; the row
 `models_never` has the number on the other side. Settings must not be chosen by these figures.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -44,6 +47,8 @@ from medpriv.seeds import generator
 PATIENT_COLUMNS = ("treatment", "request", "patient", "auc", "lower", "upper", "n_unlearned", "n_never", "phi_gap")
 
 _CHANCE = 0.5
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ def audit(
     base: Bank,
     personalised: DerivedBank | None,
     retrain: DerivedBank,
-    methods: Sequence[DerivedBank],
+    methods: Iterable[DerivedBank],
     settings: Mapping,
     seed: int,
 ) -> Audit:
@@ -87,7 +92,7 @@ def audit(
         base: the replicates.
         personalised: of a personal request, the models that had to forget; None: the replicates had to.
         retrain: the reference, models trained without what was to be forgotten.
-        methods: the models that each method made forget; all asked the same as `retrain`.
+        methods: the models that each method made forget, all asked the same as `retrain`; held one at a time.
         settings: of `medpriv.config.forgetting.ForgettingSettings`.
         seed: the root seed; all draws depend on it and on names alone.
 
@@ -101,7 +106,8 @@ def audit(
     reference = ask(inquiry, retrain)
     losses = _losses(inquiry, original, probes)
     judged = {}
-    for bank in (original, retrain, *(align(method, retrain, dataset) for method in methods)):
+    for bank in chain([original, retrain], (align(method, retrain, dataset) for method in methods)):
+        _LOG.info("%s: %d models, request %s", bank.treatment, len(bank.origin), inquiry.request)
         answers = reference if bank is retrain else ask(inquiry, bank)
         judged[bank.treatment] = _judge(inquiry, bank, answers, retrain, reference, probes, losses, draws, settings)
     measures = []
@@ -200,8 +206,7 @@ def _judge(
     found |= dict(_distances(inquiry, bank, answers, retrain, reference, same_network, draws))
     found["forgetting-retained", "auc", "level=patient"] = figures.retained_figure(inquiry, answers, draws)
     found |= dict(_probe(inquiry, bank, probes, losses, draws, settings))
-    if "passes_share" in bank.costs:
-        found["forgetting-cost", "passes_share", ""] = _fixed(bank.costs["passes_share"], len(inquiry.origin))
+    found |= {("forgetting-cost", name, ""): _fixed(cost, len(inquiry.origin)) for name, cost in bank.costs.items()}
     return Judged(found, _patient_rows(inquiry, bank.treatment, patients), same_network)
 
 
