@@ -19,7 +19,7 @@ class Finetune(Section):
     """Training further on the retained records."""
 
     epochs: Count = Field(2, description="passes over the retained records")
-    learning_rate: Positive = Field(0.001, description="peak step size of Adam, decayed to zero by a half cosine")
+    learning_rate: Positive = Field(0.01, description="peak step size of Adam, decayed to zero by a half cosine")
 
 
 class LastLayers(Section):
@@ -31,23 +31,34 @@ class LastLayers(Section):
 class FinetuneLast(LastLayers, Finetune):
     """Training the last layers further on the retained records."""
 
+    epochs: Count = Field(1, description="passes over the retained records")
+
 
 class JointDescent(Finetune):
     """Training on batches of retained and forgotten records."""
 
+    epochs: Count = Field(1, description="passes over the retained records")
+    learning_rate: Positive = Field(0.003, description="peak step size of Adam, decayed to zero by a half cosine")
     forget_batch: Count = Field(16, description="forgotten records an update, beside a batch of retained ones")
 
 
 class NegGrad(JointDescent):
     """NegGrad+."""
 
-    alpha: Weight = Field(0.95, description="weight of the retained records' loss; 1 - alpha ascends the forgotten's")
+    alpha: Weight = Field(0.97, description="weight of the retained records' loss; 1 - alpha ascends the forgotten's")
 
 
 class Relabel(JointDescent):
     """Random relabelling."""
 
+    learning_rate: Positive = Field(0.0015, description="peak step size of Adam, decayed to zero by a half cosine")
     repair_epochs: CountOrNone = Field(1, description="passes over the retained records alone afterwards")
+
+
+class BadTeacher(JointDescent):
+    """Distillation from two teachers."""
+
+    learning_rate: Positive = Field(0.0003, description="peak step size of Adam, decayed to zero by a half cosine")
 
 
 class Scrub(Section):
@@ -57,8 +68,8 @@ class Scrub(Section):
     max_epochs: CountOrNone = Field(2, description="the first so many epochs begin by moving away from the teacher")
     forget_batch: Count = Field(32, description="forgotten records an update of a moving-away epoch")
     learning_rate: Positive = Field(0.0005, description="peak step size of Adam, decayed to zero by a half cosine")
-    gamma: Weight = Field(0.99, description="weight of the cross-entropy on retained records")
-    beta: Weight = Field(0.001, description="weight of the distance to the teacher on retained records")
+    gamma: Weight = Field(0.9, description="weight of the cross-entropy on retained records")
+    beta: Weight = Field(0.1, description="weight of the distance to the teacher on retained records")
     temperature: Positive = Field(4.0, description="temperature of the distance to the teacher")
     references: Count = Field(256, description="never-seen training records that the rewind compares with, at most")
 
@@ -66,16 +77,22 @@ class Scrub(Section):
 class Dampening(Section):
     """Selective synaptic dampening."""
 
-    selection: Positive = Field(10.0, description="a: weights whose importance to the forgotten exceeds a times all's")
+    selection: Positive = Field(2.5, description="a: weights whose importance to the forgotten exceeds a times all's")
     dampening: Positive = Field(
         1.0, description="lambda: a chosen weight shrinks to lambda times the importances' ratio"
     )
 
 
+class LabelfreeDampening(Dampening):
+    """Selective synaptic dampening without labels."""
+
+    selection: Positive = Field(4.0, description="a: weights whose importance to the forgotten exceeds a times all's")
+
+
 class Fisher(Section):
     """Fisher forgetting."""
 
-    alpha: Positive = Field(1e-6, description="variance of the noise times the Fisher information")
+    alpha: Positive = Field(5e-6, description="variance of the noise times the Fisher information")
     most: Positive = Field(1000.0, description="largest inverse of the Fisher information")
 
 
@@ -114,9 +131,9 @@ class Methods(Section):
     neggrad: NegGrad | None = Field(None, description="NegGrad+: descent on the retained, ascent on the forgotten")
     scrub: Scrub | None = Field(None, description="SCRUB with rewind")
     relabel: Relabel | None = Field(None, description="random relabelling, then repair")
-    badteacher: JointDescent | None = Field(None, description="distillation from an untrained teacher on the forgotten")
+    badteacher: BadTeacher | None = Field(None, description="distillation from an untrained teacher on the forgotten")
     ssd: Dampening | None = Field(None, description="selective synaptic dampening")
-    ssd_labelfree: Dampening | None = Field(None, description="the same without labels")
+    ssd_labelfree: LabelfreeDampening | None = Field(None, description="the same without labels")
     fisher: Fisher | None = Field(None, description="noise where the retained records don't mind")
     amnesiac: Amnesiac | None = Field(None, description="updates that saw the forgotten are taken back, then repair")
     sisa: Sisa | None = Field(None, description="SISA: an ensemble of shards, whose forgetting is exact")
