@@ -60,8 +60,10 @@ def climb(
     """
     for _ in range(steps):
         # Leads of one record may have other scales: S acts along time alone, so it commutes with them.
-        slope = np.sign(shape(uphill(victim, dataset, x + shape(theta), y, target)))
-        theta = np.clip(theta + np.float32(step_mv) * slope, -np.float32(epsilon_mv), np.float32(epsilon_mv))
+        move = np.sign(shape(uphill(victim, dataset, x + shape(theta), y, target)))
+        move *= np.float32(step_mv)
+        move += theta
+        theta = np.clip(move, -np.float32(epsilon_mv), np.float32(epsilon_mv), out=move)
     return theta
 
 

@@ -61,7 +61,9 @@ def bank_victims(dataset: Dataset, bank: Bank, replicates: int) -> Sequence[Vict
 
 def standardise(dataset: Dataset, x: np.ndarray) -> np.ndarray:
     """Return x in mV as the networks see it."""
-    return ((x - dataset.centre) / dataset.scale).astype(np.float32, copy=False)
+    centred = x - dataset.centre
+    centred /= dataset.scale
+    return centred.astype(np.float32, copy=False)
 
 
 def predict(victim: Victim, dataset: Dataset, x: np.ndarray) -> np.ndarray:
