@@ -387,6 +387,21 @@ def test_tables_are_not_attacked():
     assert np.isnan(figure(found, "baseline-mlp", "quality", "forgetting").value)  # too few models a patient
 
 
+@pytest.mark.parametrize(("replicates", "forgotten_each"), [(2, 1), (3, None), (4, 2)])
+def test_the_fewest_replicates_are_audited_without_a_warning(replicates, forgotten_each):
+    few = bank("cnn", replicates)
+    retrain = unlearn(odd_dataset(), few, "retrain", {}, seed=5, forget_per_replicate=forgotten_each)[0]
+    with np.errstate(all="raise", under="ignore"):
+        found = audit(odd_dataset(), few, None, retrain, [], SETTINGS, seed=1)
+    verdict = figure(found, "baseline-cnn", "verdict", "forgotten")
+    assert np.isnan(verdict.value) == (replicates < 4)  # too few to leave out two and have one on either side
+    settings = PERSONALIZATION | {"replicates": 2}
+    beats = personalize(odd_dataset(), few, "all", settings, seed=5)
+    retrain = unlearn_personal(odd_dataset(), few, beats, "retrain", {}, seed=5, share=0.3)[0]
+    with np.errstate(all="raise", under="ignore"):
+        audit(odd_dataset(), few, beats, retrain, [], SETTINGS, seed=1)
+
+
 # --- refusals and repeats ---------------------------------------------------------------------------------------------
 
 

@@ -58,7 +58,9 @@ class Scorer:
 
     def __init__(self, cells: Cells) -> None:
         self._cells = cells
-        self._centre = np.nanmean(np.concatenate([cells.inside, cells.outside]), axis=0)  # against cancellation
+        values = np.concatenate([cells.inside, cells.outside])
+        count = np.maximum((~np.isnan(values)).sum(axis=0), 1)
+        self._centre = np.nansum(values, axis=0) / count  # keeps differences of squares free of cancellation
 
     def ratios(self, left_out: np.ndarray, *columns: np.ndarray) -> list[np.ndarray]:
         """Return the scores [T, U] of each column of values [T, U]; NaN where a fit has no model.
