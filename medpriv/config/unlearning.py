@@ -1,6 +1,6 @@
 """Unlearning: which models forget whom, and each method's settings."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -151,7 +151,9 @@ class PersonalRequest(Section):
 class UnlearningSettings(Section):
     """Who forgets whom, and how."""
 
-    model: str = Field("cnn", description="the baseline network whose bank forgets")
+    model: Literal["cnn", "cnn_gn", "mlp", "logistic"] = Field(
+        "cnn", description="the baseline network whose bank forgets"
+    )
     replicates: Count | None = Field(None, description="the first so many replicates forget; empty: all")
     forget_per_replicate: Count | None = Field(
         2, description="patients forgotten in turn by each replicate, drawn; empty: every one it was trained on"

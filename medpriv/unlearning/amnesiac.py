@@ -8,8 +8,8 @@ of whom is in nearly every batch: nearly the whole training is taken back, and w
 first weights, repaired. Running statistics are no updates of the optimiser; they stay, and the repair moves them.
 """
 
-import time
 from collections.abc import Mapping
+from time import process_time
 
 import numpy as np
 import torch
@@ -24,13 +24,13 @@ from medpriv.unlearning.requests import Outcome, Request
 
 def amnesiac(request: Request, settings: Mapping[str, object]) -> Outcome:
     """Take back the updates that saw a forgotten record; `repair_epochs` over the retained records follow."""
-    began = time.perf_counter()
+    began = process_time()
     taken = {name: np.zeros_like(value) for name, value in request.start.items()}
     for updates in np.unique(request.trained_updates):  # models of equal length are replayed together
         some = np.flatnonzero(request.trained_updates == updates)
         for name, value in updates_with(request.select(some), request.forget[some])[0].items():
             taken[name][some] = value
-    prepared = time.perf_counter() - began
+    prepared = process_time() - began
     left = {name: value - taken[name] for name, value in request.start.items()}
     outcome = repair(request, left, {**settings, "epochs": settings["repair_epochs"]})
     return Outcome(outcome.parameters, updates=outcome.updates, passes=outcome.passes, prepared=prepared)

@@ -1,7 +1,7 @@
 """The unlearning methods by name, and the banks that they make."""
 
-import time
 from collections.abc import Callable, Mapping
+from time import process_time
 
 import numpy as np
 
@@ -45,7 +45,7 @@ def unlearn(
     forget_per_replicate: int | None = None,
     replicates: int | None = None,
 ) -> tuple[DerivedBank, float]:
-    """Return the bank of the replicates' answers to the population request, and the seconds they took in all.
+    """Return the bank of the replicates' answers to the population request, and the processor seconds taken in all.
 
     Args:
         method: a name of `METHODS`.
@@ -66,7 +66,7 @@ def unlearn_personal(
     *,
     share: float,
 ) -> tuple[DerivedBank, float]:
-    """Return the bank of the personalised models' answers to the personal request, and the seconds they took in all.
+    """Return the bank of the personalised models' answers to the personal request, and the processor seconds taken.
 
     Args:
         bank: the replicates that were personalised.
@@ -79,10 +79,10 @@ def unlearn_personal(
 def _answer(
     request: Request, bank: Bank, method: str, settings: Mapping[str, object], about: Mapping[str, object]
 ) -> tuple[DerivedBank, float]:
-    """Run the method on the request; return its bank, and the seconds of the request without what was prepared."""
-    began = time.perf_counter()
+    """Run the method on the request; return its bank, and the processor seconds taken, less what was prepared."""
+    began = process_time()
     outcome = METHODS[method](request, settings)
-    seconds = time.perf_counter() - began - outcome.prepared
+    seconds = process_time() - began - outcome.prepared
     anew = float(request.anew_updates.mean()) * request.schedule.batch_size
     network = dict(bank.recipe)
     if outcome.members > 1:

@@ -24,9 +24,9 @@ forgotten patient too, and the certificate covers the head alone.
 The random projection and the scale 1 / sqrt(features) don't depend on data, so they need no cover.
 """
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from time import process_time
 
 import numpy as np
 
@@ -129,14 +129,14 @@ def certified(request: Request, settings: Mapping[str, object]) -> Outcome:
     The head takes the place of the network's output layer. Features are those of the replicate (personal request) or
     of the model itself (population request).
     """
-    began = time.perf_counter()
+    began = process_time()
     base = request.start if request.before is None else request.before
     alike = request.origin if request.before is None else np.arange(len(request))
     _, first, place = np.unique(alike, return_index=True, return_inverse=True)
     trained_on = request.forget | request.remaining
     heads = _heads(request, {name: value[first] for name, value in base.items()}, trained_on, first, settings)
     fitted = [fit(head) for head in heads]
-    prepared = time.perf_counter() - began
+    prepared = process_time() - began
 
     allowed = budget(settings["sigma"], settings["epsilon"], settings["delta"])
     weights, first_bounds, bounds, steps = [], [], [], []

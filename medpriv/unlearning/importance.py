@@ -15,9 +15,7 @@ from torch import Tensor
 from medpriv.bank.engine import groups
 from medpriv.bank.losses import cross_entropy_slope
 from medpriv.bank.stack import Parameters, Stack
-from medpriv.errors import InputError
-from medpriv.models.layers import Convolution, Dense, Flatten, Tensors, Workspace, allocate_stack, mask_relu
-from medpriv.models.network import Network
+from medpriv.models.layers import Convolution, Dense, Tensors, Workspace, allocate_stack, mask_relu
 from medpriv.unlearning.loops import each_record, stack_of
 from medpriv.unlearning.requests import Outcome, Request
 
@@ -63,13 +61,6 @@ def importance(
     request: Request, parameters: Parameters, members: np.ndarray, loss: Loss, size: Size
 ) -> dict[str, np.ndarray]:
     """Return name -> float32 [R, ...]: the mean of |dL_i/dtheta|^p over each model's records, bool [R, N]."""
-    if not isinstance(request.network, Network):
-        raise InputError(
-            "importance of parameters is known for networks of stacked layers only",
-            file="config",
-            place="unlearning.model",
-            remedy="leave out `ssd`, `ssd_labelfree` and `fisher`, or unlearn from cnn, cnn_gn, mlp or logistic",
-        )
     parts = []
     for some in groups(request.network, parameters, CHUNK):
         stack = stack_of(request, parameters, some)
@@ -128,13 +119,6 @@ def _add_sizes(stack: Stack, slope: Tensor, sums: Tensors, size: Size) -> None:
             x = stack.work.saved[f"{layer.name}.x"]
             sums[f"{layer.name}.weight"] += torch.bmm(size(slope).transpose(1, 2), size(x))
             sums[f"{layer.name}.bias"] += size(slope).sum(1)
-        elif not isinstance(layer, Flatten):
-            raise InputError(
-                f"importance is not known for the layer {layer}",
-                file="config",
-                place="unlearning.model",
-                remedy="leave out `ssd`, `ssd_labelfree` and `fisher`",
-            )
         slope = below
 
 

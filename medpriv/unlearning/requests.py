@@ -124,8 +124,8 @@ class Outcome:
         updates: optimiser steps, of one model on average.
         passes: records passed forward and backward, of one model on average; a forward pass alone counts a third, and
             a backward pass through the last layers only what it costs (see `medpriv.unlearning.loops.pass_cost`).
-        prepared: seconds of the work that belongs to the first training, not to the request (a method that trains in
-            its own way must do that here, since the bank does not hold it).
+        prepared: processor seconds of work that belongs to the first training, not to the request (a method that trains
+            in its own way must do that here, since the bank does not hold it).
         members: models whose mean logit is the answer's logit; 1 if the answer is a network like the bank's.
         certificate: for a method that gives one, its figures.
     """
@@ -171,7 +171,7 @@ def population_request(
     origin = bank.replicates[rows]
     train = dataset.rows(TRAIN)
     return Request(
-        network=build_network(bank.model, dataset.x.shape[1:], len(dataset.classes), bank.recipe),
+        network=stacked_network(dataset, bank),
         x=dataset.standardised(),
         y=dataset.y,
         owner=dataset.patient,
@@ -194,6 +194,19 @@ def population_request(
         trained=tuple((dataset.name, bank.treatment, int(replicate)) for replicate in origin),
         seed=seed,
     )
+
+
+def stacked_network(dataset: Dataset, bank: Bank) -> Network:
+    """Return the bank's network; refuse one of torch modules, since the methods look into layers."""
+    network = build_network(bank.model, dataset.x.shape[1:], len(dataset.classes), bank.recipe)
+    if not isinstance(network, Network):
+        raise InputError(
+            f"unlearning is known for networks of stacked layers, which {bank.model} is not",
+            file="config",
+            place="unlearning.model",
+            remedy="unlearn from cnn, cnn_gn, mlp or logistic, without `ensemble`",
+        )
+    return network
 
 
 def baseline_schedule(dataset: Dataset, bank: Bank) -> Schedule:
@@ -242,7 +255,7 @@ def personal_request(
     emptied = share == 1
     adapted_records = max(2, round(adapted.sum() / len(adapted)))
     return Request(
-        network=build_network(bank.model, dataset.x.shape[1:], len(dataset.classes), bank.recipe),
+        network=stacked_network(dataset, bank),
         x=dataset.standardised(),
         y=dataset.y,
         owner=dataset.patient,

@@ -29,7 +29,7 @@ RECIPES = {
         "channels": [8, 12],
     }
 }
-RECIPES["cnn_gn"] = RECIPES["cnn"]
+RECIPES["cnn_gn"] = RECIPES["cnn"] | {"pooled": True}
 RECIPES["mlp"] = {name: RECIPES["cnn"][name] for name in list(RECIPES["cnn"])[:5]} | {"hidden": [24]}
 PERSONALIZATION = {
     "replicates": 3,

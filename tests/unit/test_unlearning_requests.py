@@ -1,5 +1,7 @@
 """Requests: who is to be forgotten, what is retained, what nobody has seen; and that every method answers both."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -14,8 +16,10 @@ from made_up_requests import (
 
 from medpriv.bank import engine
 from medpriv.dataset import TRAIN
+from medpriv.errors import InputError
 from medpriv.files import sha256
 from medpriv.unlearning.catalogue import METHODS, PERSONAL, unlearn, unlearn_personal
+from medpriv.unlearning.requests import stacked_network
 
 
 @pytest.fixture(autouse=True)
@@ -108,3 +112,9 @@ def test_a_model_does_not_depend_on_those_beside_it(method, monkeypatch):
     part = METHODS[method](request.select(some), SETTINGS[method]).parameters
     for name, value in whole.items():
         np.testing.assert_array_equal(part[name], value[some])
+
+
+def test_a_network_of_torch_modules_is_refused():
+    bank = replace(odd_bank(), model="resnet1d", recipe=odd_bank().recipe | {"width": 4, "blocks": [1], "kernel": 3})
+    with pytest.raises(InputError, match="networks of stacked layers, which resnet1d is not"):
+        stacked_network(odd_dataset(), bank)
