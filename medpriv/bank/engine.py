@@ -41,6 +41,7 @@ class Schedule:
 
     Attributes:
         balance: a record of class c weighs (share of c among the replicate's records) ** -balance, scaled to mean 1.
+        shift: records are learnt rotated by random amounts.
     """
 
     updates: int
@@ -48,6 +49,7 @@ class Schedule:
     learning_rate: float
     weight_decay: float
     balance: float
+    shift: bool = False
 
 
 def train(
@@ -74,7 +76,7 @@ def train(
         start: parameters to begin from instead (fine-tuning); `initial` is not used then.
         frozen: how many of the first layers keep their parameters.
         step: the loss, see `medpriv.bank.stack.Step`.
-        noise: one generator a replicate, for a loss that draws.
+        noise: one generator a replicate, for a loss that draws and for shifts.
     """
     records, labels = arranged(network, x), torch.from_numpy(y)
     if start is None:
@@ -90,6 +92,7 @@ def train(
             weight_decay=schedule.weight_decay,
             frozen=frozen,
             noise=noise[some],
+            shift=schedule.shift,
         )
         title = f"replicates {some.start + 1} to {some.start + len(stack)} of {len(members)}"
         _train_stack(stack, members[some], schedule, order[some], step, title)

@@ -13,8 +13,12 @@ from medpriv.models.layers import allocate_stack
 
 def cross_entropy(stack: Stack, rows: Tensor, weights: Tensor) -> Tensor:
     """Take the plain training step: weighted cross-entropy with the records' labels."""
-    outputs = stack.forward(stack.gather(rows))
-    slope = cross_entropy_slope(outputs, stack.labels[rows]).mul_(weights.unsqueeze(-1))
+    return descend(stack, stack.gather(rows), stack.labels[rows], weights)
+
+
+def descend(stack: Stack, batch: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    """Leave the gradients of weighted cross-entropy on arranged records [K, B, ...]; return the outputs' slope."""
+    slope = cross_entropy_slope(stack.forward(batch), labels).mul_(weights.unsqueeze(-1))
     stack.backward(slope)
     return slope
 

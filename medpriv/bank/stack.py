@@ -33,6 +33,7 @@ class Stack:
         labels: int64 [N].
         frozen: how many of the network's first layers keep their parameters; these run in evaluation mode.
         noise: one generator a replicate, for losses that draw; empty if nobody draws.
+        shift: every record is gathered rotated by a random number of samples: for signals that are aligned on nothing.
         gradients: name -> [K, ...], what `backward` fills and `update` uses.
         held: name -> [K, ...], the current parameters, running statistics included.
         work: the buffers, in which a loss may keep its own.
@@ -48,10 +49,11 @@ class Stack:
         weight_decay: float = 0.0,
         frozen: int = 0,
         noise: Sequence[np.random.Generator] = (),
+        shift: bool = False,
     ) -> None:
         """Copy the parameters, [K, ...] each, and take the records (see `arranged`)."""
         self.network, self.records, self.labels, self.frozen = network, records, labels, frozen
-        self.noise = noise
+        self.noise, self.shift = noise, shift
         constant = network.frozen_names(parameters, frozen)
         fixed = {name: value for name, value in parameters.items() if name in constant or "running" in name}
         moved = {name: torch.from_numpy(value) for name, value in parameters.items() if name not in fixed}
@@ -70,8 +72,18 @@ class Stack:
         batch = self.work.buffer("batch", *rows.shape, *self.records.shape[1:])
         if batch.is_contiguous():
             torch.index_select(self.records, 0, rows.reshape(-1), out=batch.view(-1, *self.records.shape[1:]))
-            return batch
-        return batch.copy_(self.records[rows])
+        else:
+            batch.copy_(self.records[rows])
+        if self.shift:
+            batch.copy_(self.network.arrange(self._rotated(self.network.restore(batch))))
+        return batch
+
+    def _rotated(self, signals: Tensor) -> Tensor:
+        """Return signals [K, B, leads, samples], each rotated in time by its replicate's own draw."""
+        samples = signals.shape[-1]
+        drawn = torch.from_numpy(np.stack([rng.integers(samples, size=signals.shape[1]) for rng in self.noise]))
+        places = (torch.arange(samples) + drawn.unsqueeze(-1)) % samples
+        return torch.gather(signals, -1, places.unsqueeze(2).expand_as(signals))
 
     def forward(self, x: Tensor, *, training: bool = True) -> Tensor:
         """Return outputs [K, B, outputs] of arranged records; the next call uses their memory again.

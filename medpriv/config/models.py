@@ -55,3 +55,6 @@ class CnnRecipe(Recipe):
     pooled: bool = Field(
         False, description="classify by each channel's mean and maximum, not by position: for unaligned signals"
     )
+    shift: bool = Field(
+        False, description="learn every record rotated in time by a random amount, for the same signals"
+    )

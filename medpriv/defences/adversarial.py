@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medpriv.bank.losses import cross_entropy_slope
+from medpriv.bank.losses import cross_entropy_slope, descend
 from medpriv.bank.stack import Stack, Step
 
 REACH = 2.5  # all steps together cross the budget so many times, as in Madry et al.
@@ -30,9 +30,7 @@ def adversarial_step(budget: np.ndarray, steps: int, taps: np.ndarray | None = N
         labels = stack.labels[rows]
         clean = stack.gather(rows)
         attacked = _attack(stack, clean, labels, budget, steps, taps)
-        slope = cross_entropy_slope(stack.forward(attacked), labels).mul_(weights.unsqueeze(-1))
-        stack.backward(slope)
-        return slope
+        return descend(stack, attacked, labels, weights)
 
     return step
 

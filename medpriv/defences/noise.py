@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medpriv.bank.losses import cross_entropy_slope
+from medpriv.bank.losses import descend
 from medpriv.bank.stack import Stack, Step
 
 
@@ -14,13 +14,10 @@ def noise_step(deviation: np.ndarray) -> Step:
     scale = torch.from_numpy(deviation)
 
     def step(stack: Stack, rows: Tensor, weights: Tensor) -> Tensor:
-        labels = stack.labels[rows]
         batch = stack.gather(rows)
         signal = stack.network.restore(batch)
         drawn = [rng.standard_normal(signal.shape[1:], np.float32) for rng in stack.noise]
         batch.copy_(stack.network.arrange(signal + torch.from_numpy(np.stack(drawn)) * scale))
-        slope = cross_entropy_slope(stack.forward(batch), labels).mul_(weights.unsqueeze(-1))
-        stack.backward(slope)
-        return slope
+        return descend(stack, batch, stack.labels[rows], weights)
 
     return step

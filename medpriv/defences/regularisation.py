@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medpriv.bank.losses import cross_entropy, cross_entropy_slope
+from medpriv.bank.losses import cross_entropy_slope, descend
 from medpriv.bank.stack import Stack, Step
 from medpriv.models.layers import allocate_stack
 
@@ -35,7 +35,7 @@ def jacobian_step(strength: float) -> Step:
         vector = torch.from_numpy(drawn / np.maximum(np.linalg.norm(drawn, axis=-1, keepdims=True), TINY))
         gradient = stack.input_gradient(_laid_out(vector)).clone()
         norm = _norms(gradient)
-        slope = cross_entropy(stack, rows, weights)
+        slope = descend(stack, clean, stack.labels[rows], weights)
         # d/dtheta (strength / 2 C |g|^2) = strength C |g| d|g| / dtheta
         factor = (strength * outputs.shape[-1] * norm * weights).unsqueeze(-1)
         direction = gradient / _like(norm.clamp_min(TINY), gradient)

@@ -90,4 +90,5 @@ def schedule_of(dataset: Dataset, recipe: Mapping[str, object]) -> engine.Schedu
         learning_rate=recipe["learning_rate"],
         weight_decay=recipe["weight_decay"],
         balance=recipe["balance"],
+        shift=recipe.get("shift", False),
     )

@@ -112,3 +112,13 @@ def test_costs_are_of_one_replicate_and_known():
     bank = train_bank(dataset, "logistic", range(6))
     updates = 10 * 5  # 75 records, half of the training patients', in batches of 16
     assert bank.costs == {"updates": updates, "flops": updates * 16 * 2 * 2 * 6, "parameters": 7}
+
+
+def test_shifted_training_is_the_same_in_any_shard_and_another_one_than_plain():
+    dataset, recipe = toy_dataset("cnn"), RECIPES["cnn"] | {"pooled": True, "epochs": 2}
+    shifted = recipe | {"shift": True}
+    whole = train(dataset, "baseline-cnn", "cnn", shifted, range(4), 4, seed=1)
+    part = train(dataset, "baseline-cnn", "cnn", shifted, [3], 4, seed=1)
+    plain = train(dataset, "baseline-cnn", "cnn", recipe, [3], 4, seed=1)
+    np.testing.assert_array_equal(part.parameters["stem.weight"][0], whole.parameters["stem.weight"][3])
+    assert not np.array_equal(plain.parameters["stem.weight"][0], whole.parameters["stem.weight"][3])
