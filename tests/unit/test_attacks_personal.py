@@ -158,20 +158,25 @@ def test_memorised_labels_of_trained_models_are_found_and_shuffled_membership_is
             records[k, p, pool] = generator(0, "shuffle", k, p).permutation(records[k, p, pool])
     outputs = predict_pairs(dataset, base, pairs, 10, seed=1)
     crossed = Crossed(np.random.default_rng(0), 3, 4, 20)
-    measures, _ = membership.audit_beats(dataset, replace(pairs, records=records), outputs, crossed, ATTACK, 1, "t")
+    measures, _ = membership.audit_beats(
+        dataset, replace(pairs, records=records), outputs, crossed, 6.0, ATTACK, 1, "t"
+    )
     for attacker in ("loss", "difference"):
         assert abs(pick(measures, "auc", "level=beat", f"personal-membership-{attacker}").value - 0.5) < 0.15
 
 
-def test_turning_round_keeps_blocks_and_their_number_and_moves_every_row():
-    members = np.repeat(np.random.default_rng(0).random((20, 12)) < 0.5, 10, axis=1)
-    turned = membership.turn_round(members, np.random.default_rng(1))
-    np.testing.assert_array_equal(turned.sum(1), members.sum(1))
-    edges = [
-        (np.diff(np.concatenate([rows, rows[:, :1]], axis=1).astype(int)) != 0).sum(1) for rows in (members, turned)
-    ]
-    np.testing.assert_array_equal(*edges)
-    assert abs((turned == members).mean() - 0.5) < 0.1
+def test_membership_drawn_anew_keeps_blocks_whole_and_their_number():
+    blocks = np.repeat([4.0, 1.0, 7.0, 9.0, 2.0, 3.0], [5, 1, 10, 3, 8, 2])
+    members = np.random.default_rng(0).random((50, 6)) < 0.5
+    redrawn = membership.redraw_blocks(
+        np.repeat(members, [5, 1, 10, 3, 8, 2], axis=1), blocks, np.random.default_rng(1)
+    )
+    for block in np.unique(blocks):
+        inside = redrawn[:, blocks == block]
+        assert (inside == inside[:, :1]).all()
+    first = np.unique(blocks, return_index=True)[1]
+    np.testing.assert_array_equal(redrawn[:, first].sum(1), members.sum(1))
+    assert 0.3 < (redrawn[:, first] == members[:, np.argsort([4, 1, 7, 9, 2, 3])]).mean() < 0.7
 
 
 def test_the_chance_level_of_a_tpr_is_that_of_blocks_scored_alike(dataset):
@@ -194,7 +199,9 @@ def test_the_chance_level_of_a_tpr_is_that_of_blocks_scored_alike(dataset):
     pairs = Pairs(None, {}, {}, np.arange(size), np.arange(size), np.array([0]), members[:, None], everything)
     outputs = Outputs([np.arange(count)], [logits[0]], [logits[1]], np.arange(count), logits[0], logits[1][:, None])
     crossed = Crossed(np.random.default_rng(0), size, 1, 20)
-    measures, _ = membership.audit_beats(made, pairs, outputs, crossed, ATTACK | {"false_positive_rate": 0.01}, 1, "t")
+    measures, _ = membership.audit_beats(
+        made, pairs, outputs, crossed, 20.0, ATTACK | {"false_positive_rate": 0.01}, 1, "t"
+    )
     about = ("level=beat", "personal-membership-loss")
     value, chance = (pick(measures, f"tpr_at_fpr_0.01{ending}", *about).value for ending in ("", "_chance"))
     assert value > 0.04

@@ -61,7 +61,8 @@ def audit(
     crossed = Crossed(rng, len(pairs.replicates), len(pairs.patients), settings["bootstraps"])
     name = derived.treatment
     worth, gains = gain.audit_gain(dataset, pairs, outputs, crossed, name)
-    beats, aucs = membership.audit_beats(dataset, pairs, outputs, crossed, settings, seed, name)
+    block_s = derived.recipe["block_s"]
+    beats, aucs = membership.audit_beats(dataset, pairs, outputs, crossed, block_s, settings, seed, name)
     people, ranks = membership.audit_patients(dataset, pairs, outputs, crossed, name)
     stood = evasion.audit_robustness(dataset, pairs, settings, seed, name)
     forgotten = audit_h2(dataset, base, derived, unlearned, settings, seed) if unlearned else []

@@ -8,7 +8,7 @@ beats of those minutes, so members and non-members come from one patient and one
   adapted to its own half (online, shared variances; `medpriv.attacks.lira`).
 AUC and TPR are taken within each model and averaged, so patients who are easy as a whole don't count. Beats of a block
 are scored alike and are members together, so that chance alone reaches a TPR above the false-positive rate: beside each
-TPR stands its chance level, from the same attack where every model's membership is turned round in time by some draws.
+TPR stands its chance level: the same attack's on membership drawn anew, blocks as they are.
 
 Patients. Given a model, whose is it? A candidate's statistic is the mean over some of the candidate's beats, early ones
 (the true patient's among them were partly trained on) or later ones (never trained on). The attackers:
@@ -39,7 +39,7 @@ from medpriv.seeds import generator
 FLOOR = 1e-12  # of variances
 TOP = (1, 5)
 BEAT_ATTACKERS = ("loss", "difference", "lira", "lira-difference")
-TURNS = 4  # of each model's membership, for the chance level of a TPR
+REDRAWS = 4  # of each model's membership, for the chance level of a TPR
 
 
 def beat_scores(base: np.ndarray, personal: np.ndarray, members: np.ndarray) -> dict[str, np.ndarray]:
@@ -72,9 +72,19 @@ def _lira(statistic: np.ndarray, members: np.ndarray) -> np.ndarray:
 
 
 def audit_beats(
-    dataset: Dataset, pairs: Pairs, outputs: Outputs, crossed: Crossed, settings: Mapping, seed: int, treatment: str
+    dataset: Dataset,
+    pairs: Pairs,
+    outputs: Outputs,
+    crossed: Crossed,
+    block_s: float,
+    settings: Mapping,
+    seed: int,
+    treatment: str,
 ) -> tuple[list[Measure], dict[str, np.ndarray]]:
     """Return the measures of each attacker on beats, and the AUC [K, P] of every model under each.
+
+    Args:
+        block_s: seconds of the blocks in which the beats to adapt to were drawn.
 
     A model without a non-member has no AUC; `n` is the mean number of non-members a model.
     """
@@ -82,17 +92,17 @@ def audit_beats(
     figures = {name: np.full((3, *whole), np.nan) for name in BEAT_ATTACKERS}  # AUC, TPR, its chance level
     others = np.zeros(whole)
     for index, (rows, base, personal) in enumerate(zip(outputs.rows, outputs.base, outputs.personal, strict=True)):
-        early = np.flatnonzero(pairs.early[rows])
-        early = early[np.argsort(dataset.time[rows[early]], kind="stable")]
+        early = pairs.early[rows]
         phi = [true_class_logit(logits[:, early], dataset.y[rows[early]]) for logits in (base, personal)]
         members = pairs.records[:, index, rows[early]]
         others[:, index] = (~members).sum(axis=1)
-        rng = generator(seed, dataset.name, "personal", "turns", dataset.patients[pairs.patients[index]])
-        turned = [turn_round(members, rng) for _ in range(TURNS)]
-        chance = [beat_scores(*phi, each) for each in turned]
+        blocks = dataset.time[rows[early]] // block_s
+        rng = generator(seed, dataset.name, "personal", "redraws", dataset.patients[pairs.patients[index]])
+        redrawn = [redraw_blocks(members, blocks, rng) for _ in range(REDRAWS)]
+        chance = [beat_scores(*phi, each) for each in redrawn]
         for name, scores in beat_scores(*phi, members).items():
             for k in range(whole[0]):
-                by_chance = [tpr_at(null[name][k], each[k], rate) for null, each in zip(chance, turned, strict=True)]
+                by_chance = [tpr_at(null[name][k], each[k], rate) for null, each in zip(chance, redrawn, strict=True)]
                 values = (auc(scores[k], members[k]), tpr_at(scores[k], members[k], rate), np.mean(by_chance))
                 figures[name][:, k, index] = values
     measures, n = [], int(others.mean())
@@ -109,11 +119,10 @@ def audit_beats(
     return measures, {name: held[0] for name, held in figures.items()}
 
 
-def turn_round(members: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return bool [K, n], each row of a patient's beats in time turned by a quarter to three quarters of its length."""
-    count = members.shape[1]
-    shifts = rng.integers(count // 4, max(count // 4, 3 * count // 4) + 1, len(members))
-    return np.stack([np.roll(row, shift) for row, shift in zip(members, shifts, strict=True)])
+def redraw_blocks(members: np.ndarray, blocks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return bool [K, n]: each row of members, whole blocks [n], with as many blocks drawn anew."""
+    _, first, block = np.unique(blocks, return_index=True, return_inverse=True)
+    return rng.permuted(members[:, first], axis=1)[:, block]
 
 
 def patient_means(phi: np.ndarray, owner: np.ndarray, patients: np.ndarray) -> np.ndarray:
