@@ -10,6 +10,8 @@ Share = Annotated[float, Field(gt=0, le=1)]
 Weight = Annotated[float, Field(ge=0, le=1)]
 CountOrNone = Annotated[int, Field(ge=0)]
 
+RATE = "peak step size of Adam, times that of the first training; decayed to zero by a half cosine"
+
 
 class Nothing(Section):
     """A method without settings."""
@@ -19,7 +21,7 @@ class Finetune(Section):
     """Training further on the retained records."""
 
     epochs: Count = Field(2, description="passes over the retained records")
-    learning_rate: Positive = Field(0.01, description="peak step size of Adam, decayed to zero by a half cosine")
+    rate: Positive = Field(3.0, description=RATE)
 
 
 class LastLayers(Section):
@@ -38,7 +40,7 @@ class JointDescent(Finetune):
     """Training on batches of retained and forgotten records."""
 
     epochs: Count = Field(1, description="passes over the retained records")
-    learning_rate: Positive = Field(0.003, description="peak step size of Adam, decayed to zero by a half cosine")
+    rate: Positive = Field(1.0, description=RATE)
     forget_batch: Count = Field(16, description="forgotten records an update, beside a batch of retained ones")
 
 
@@ -51,14 +53,14 @@ class NegGrad(JointDescent):
 class Relabel(JointDescent):
     """Random relabelling."""
 
-    learning_rate: Positive = Field(0.0015, description="peak step size of Adam, decayed to zero by a half cosine")
+    rate: Positive = Field(0.5, description=RATE)
     repair_epochs: CountOrNone = Field(1, description="passes over the retained records alone afterwards")
 
 
 class BadTeacher(JointDescent):
     """Distillation from two teachers."""
 
-    learning_rate: Positive = Field(0.0003, description="peak step size of Adam, decayed to zero by a half cosine")
+    rate: Positive = Field(0.1, description=RATE)
 
 
 class Scrub(Section):
@@ -67,7 +69,7 @@ class Scrub(Section):
     epochs: Count = Field(3, description="epochs of both kinds")
     max_epochs: CountOrNone = Field(2, description="the first so many epochs begin by moving away from the teacher")
     forget_batch: Count = Field(32, description="forgotten records an update of a moving-away epoch")
-    learning_rate: Positive = Field(0.0005, description="peak step size of Adam, decayed to zero by a half cosine")
+    rate: Positive = Field(0.15, description=RATE)
     gamma: Weight = Field(0.9, description="weight of the cross-entropy on retained records")
     beta: Weight = Field(0.1, description="weight of the distance to the teacher on retained records")
     temperature: Positive = Field(4.0, description="temperature of the distance to the teacher")
@@ -100,7 +102,7 @@ class Amnesiac(Section):
     """Amnesiac unlearning."""
 
     repair_epochs: CountOrNone = Field(1, description="passes over the retained records afterwards")
-    learning_rate: Positive = Field(0.003, description="peak step size of Adam, decayed to zero by a half cosine")
+    rate: Positive = Field(1.0, description=RATE)
 
 
 class Sisa(Section):

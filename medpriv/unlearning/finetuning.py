@@ -19,18 +19,18 @@ def retrain(request: Request, settings: Mapping[str, object]) -> Outcome:
     """Train anew without the forgotten records, by the same schedule: what every other method is compared with."""
     if request.emptied:
         return Outcome({name: value.copy() for name, value in request.before.items()})
-    return _train(request, request.before, request.anew_updates, request.schedule.learning_rate, frozen=0)
+    return _train(request, request.before, request.anew_updates, 1.0, frozen=0)
 
 
 def finetune(request: Request, settings: Mapping[str, object]) -> Outcome:
     """Train all layers further on the retained records (the baseline of the NeurIPS 2023 starting kit, with AdamW)."""
-    return _train(request, request.start, short_updates(request, settings), settings["learning_rate"], frozen=0)
+    return _train(request, request.start, short_updates(request, settings), settings["rate"], frozen=0)
 
 
 def forget_last(request: Request, settings: Mapping[str, object]) -> Outcome:
     """CF-k, "catastrophic forgetting" (Goel et al. 2022): train the last k layers further on the retained records."""
     frozen = first_trained(request.network, settings["layers"])
-    return _train(request, request.start, short_updates(request, settings), settings["learning_rate"], frozen)
+    return _train(request, request.start, short_updates(request, settings), settings["rate"], frozen)
 
 
 def retrain_last(request: Request, settings: Mapping[str, object]) -> Outcome:
@@ -45,14 +45,14 @@ def retrain_last(request: Request, settings: Mapping[str, object]) -> Outcome:
         drawn = [request.network.initial(rng) for rng in request.generators("initial")]
         fresh = {name: np.stack([one[name] for one in drawn]) for name in request.start}
     start = {name: request.start[name] if name in kept else fresh[name] for name in request.start}
-    return _train(request, start, request.anew_updates, request.schedule.learning_rate, frozen)
+    return _train(request, start, request.anew_updates, 1.0, frozen)
 
 
 def repair(request: Request, start: Parameters, settings: Mapping[str, object]) -> Outcome:
     """Train further on the retained records from `start`: how methods that damage first end; 0 epochs: nothing."""
     if not settings["epochs"]:
         return Outcome(dict(start))
-    return _train(request, start, short_updates(request, settings), settings["learning_rate"], frozen=0)
+    return _train(request, start, short_updates(request, settings), settings["rate"], frozen=0)
 
 
 def first_trained(network: Network, layers: int) -> int:
@@ -74,10 +74,9 @@ def short_updates(request: Request, settings: Mapping[str, object]) -> np.ndarra
     return np.full(len(request), updates)
 
 
-def _train(
-    request: Request, start: Parameters | None, updates: np.ndarray, learning_rate: float, frozen: int
-) -> Outcome:
-    """Train on the retained records, each model for its own number of updates."""
+def _train(request: Request, start: Parameters | None, updates: np.ndarray, rate: float, frozen: int) -> Outcome:
+    """Train on the retained records: each model its own number of updates, at `rate` times the first training's."""
+    learning_rate = rate * request.schedule.learning_rate
     initial = request.generators("initial") if start is None else None
     order = request.generators("retain")
     parameters = {name: np.empty_like(value) for name, value in request.start.items()}

@@ -87,6 +87,7 @@ def scrub(request: Request, settings: Mapping[str, object]) -> Outcome:
     retain_updates = count_updates(request.retain_records, 1, retain_size)
     forget_updates = count_updates(request.forget_records, 1, forget_size)
     epochs, max_epochs = settings["epochs"], min(settings["epochs"], settings["max_epochs"])
+    learning_rate = settings["rate"] * request.schedule.learning_rate
     total = epochs * retain_updates + max_epochs * forget_updates
     unseen = _sample(request.unseen, settings["references"], request.generators("references"))
     retain_order, forget_order = request.generators("retain"), request.generators("forget")
@@ -113,7 +114,7 @@ def scrub(request: Request, settings: Mapping[str, object]) -> Outcome:
                     slope.mul_(settings["beta"])
                     slope.add_(cross_entropy_slope(outputs, stack.labels[rows]), alpha=settings["gamma"])
                 stack.backward(slope.mul_(weights.unsqueeze(-1)))
-                stack.update(settings["learning_rate"] * cosine(update, total))
+                stack.update(learning_rate * cosine(update, total))
                 update += 1
             kept.append(stack.parameters())
             errors.append(error_rates(stack, request.forget[some], request.forget[some]))
@@ -168,6 +169,7 @@ def _descend(
         cost: passes a record of a batch.
     """
     size, others_size = request.schedule.batch_size, settings["forget_batch"]
+    learning_rate = settings["rate"] * request.schedule.learning_rate
     updates = count_updates(request.retain_records, settings["epochs"], size)
     retain_order, forget_order = request.generators("retain"), request.generators("forget")
 
@@ -180,7 +182,7 @@ def _descend(
             outputs = stack.forward(stack.gather(torch.cat([rows, others], 1)))
             weights = torch.cat([weights * retained, others_weights * forgotten], 1)
             stack.backward(slope(stack, outputs, rows, others).mul_(weights.unsqueeze(-1)))
-            stack.update(settings["learning_rate"] * cosine(update, updates))
+            stack.update(learning_rate * cosine(update, updates))
 
     parameters = work_on_stacks(request, request.start, size + others_size, work)
     return Outcome(parameters, updates=float(updates), passes=float(updates * (size + others_size) * cost))

@@ -48,9 +48,9 @@ def test_the_bank_knows_the_odd_patients_and_retraining_does_not():
     [
         ("eu_k", {}),
         ("neggrad", {"alpha": 0.9, "epochs": 4}),
-        ("scrub", {"max_epochs": 3, "learning_rate": 0.005}),
-        ("relabel", {"epochs": 6, "learning_rate": 0.003}),
-        ("badteacher", {"epochs": 4, "learning_rate": 0.003}),
+        ("scrub", {"max_epochs": 3, "rate": 0.5}),
+        ("relabel", {"epochs": 6, "rate": 0.3}),
+        ("badteacher", {"epochs": 4, "rate": 0.3}),
         ("ssd", {}),
         ("amnesiac", {"repair_epochs": 10}),
         ("sisa", {}),

@@ -39,7 +39,7 @@ def test_distillation_slope_equals_autograd(outputs, temperature):
 @pytest.mark.parametrize("method", ["neggrad", "relabel", "badteacher"])
 def test_a_joint_method_equals_a_plain_loop_of_autograd(method, model):
     request = forget_patients(method, model)
-    settings = {**SETTINGS[method], "learning_rate": 0.001, "repair_epochs": 0, "forget_batch": 5, "alpha": 0.8}
+    settings = {**SETTINGS[method], "rate": 0.1, "repair_epochs": 0, "forget_batch": 5, "alpha": 0.8}
     outcome = METHODS[method](request, settings)
     for r in (0, 3):
         module = plain_joint(method, request, settings, r)
@@ -90,7 +90,7 @@ def plain_joint(method, request, settings, r):
                 for part, target in zip((student[:size], student[size:]), taught, strict=True)
             )
         for group in optimiser.param_groups:
-            group["lr"] = settings["learning_rate"] * cosine(update, updates)
+            group["lr"] = 0.1 * request.schedule.learning_rate * cosine(update, updates)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -100,7 +100,7 @@ def plain_joint(method, request, settings, r):
 def test_relabelling_never_draws_the_true_class():
     request = forget_patients("relabel", "mlp")  # two classes: the wrong one is always the other
     flipped = METHODS["relabel"](
-        request, SETTINGS["relabel"] | {"epochs": 10, "learning_rate": 0.01, "repair_epochs": 0, "forget_batch": 32}
+        request, SETTINGS["relabel"] | {"epochs": 10, "rate": 1.0, "repair_epochs": 0, "forget_batch": 32}
     )
     outputs = [request.network.reference(flipped.parameters, r).eval() for r in range(len(request))]
     with torch.no_grad():
@@ -138,7 +138,7 @@ def test_error_rates_of_a_set_like_itself_are_plain_error_rates():
 
 def test_scrub_rewinds_to_the_epoch_whose_error_is_nearest(monkeypatch):
     request = forget_patients("scrub")
-    settings = SETTINGS["scrub"] | {"epochs": 3, "max_epochs": 3, "learning_rate": 0.003}
+    settings = SETTINGS["scrub"] | {"epochs": 3, "max_epochs": 3, "rate": 0.3}
     kept = []
 
     def all_epochs(stack, members, like):
@@ -166,3 +166,39 @@ def test_scrub_without_moving_away_stays_at_the_teacher_on_what_it_retains():
                 for held in (request.start, outcome.parameters)
             )
         assert (before - after).abs().mean() < 0.02
+
+
+def test_scrub_equals_a_plain_loop_of_autograd(monkeypatch):
+    request = forget_patients("scrub")
+    settings = SETTINGS["scrub"] | {"epochs": 2, "max_epochs": 1, "forget_batch": 7, "rate": 0.1}
+    asked = []
+
+    def later_is_nearer(stack, members, like):
+        asked.append(members)
+        return np.full(len(members), 1 / len(asked))
+
+    monkeypatch.setattr(gradients, "error_rates", later_is_nearer)
+    outcome = METHODS["scrub"](request.select(np.array([2])), settings)
+    module = request.network.reference(request.start, 2).train()
+    teacher = request.network.reference(request.start, 2).eval()
+    retain = Batches(request.retain[2:3], request.schedule.batch_size, request.generators("retain")[2:3])
+    forget = Batches(request.forget[2:3], 7, request.generators("forget")[2:3])
+    away, back = -(-request.forget_records // 7), -(-request.retain_records // request.schedule.batch_size)
+    steps = [(forget, True)] * away + [(retain, False)] * back * 2
+    optimiser = torch.optim.AdamW(module.parameters(), weight_decay=0.0)
+    x, y, t = torch.from_numpy(request.x), torch.from_numpy(request.y), settings["temperature"]
+    for update, (batches, forgetting) in enumerate(steps):
+        rows = torch.from_numpy(batches.next()[0].copy())
+        outputs, taught = module(x[rows]), teacher(x[rows]).detach()
+        distance = t**2 * torch.nn.functional.kl_div(
+            (outputs / t).log_softmax(1), (taught / t).softmax(1), reduction="batchmean"
+        )
+        entropy = torch.nn.functional.cross_entropy(outputs, y[rows])
+        optimiser.param_groups[0]["lr"] = 0.1 * request.schedule.learning_rate * cosine(update, len(steps))
+        optimiser.zero_grad()
+        (-distance if forgetting else settings["beta"] * distance + settings["gamma"] * entropy).backward()
+        optimiser.step()
+    with torch.no_grad():
+        expected, before = module.eval()(x[:60]), teacher(x[:60])
+        got = request.network.reference(outcome.parameters, 0).eval()(x[:60])
+    assert (got - expected).abs().mean() < 0.02 * (expected - before).abs().mean()
