@@ -14,6 +14,9 @@ rule build_report:
         roc=per_attack("roc.csv", families=["membership"]),
         exposure=per_attack("exposure.csv", families=["membership"]),
         examples=per_attack("examples.csv", families=["evasion"]),
+        derived=per_derived("bank.json", "personalized") + per_derived("bank.json", "unlearned"),
+        audits=per_audit("measures.csv"),
+        patients=per_audit("patients.csv"),
     output:
         page=report("results/report/index.html", category="Comparison"),
         comparison="results/report/comparison.csv",
@@ -39,7 +42,14 @@ rule build_report:
             for t in TREATMENTS[d]
             for family in families_of(d, t)
         },
+        derived={
+            tuple(folder.split("/")[2:]): folder
+            for stage in ("personalized", "unlearned")
+            for folder in derived_folders(stage)
+        },
+        audits={tuple(folder.split("/")[2:]): folder for folder in audit_folders()},
         benchmarks=benchmark_files,
+        timings={tuple(folder.split("/")[2:]): f"logs/{folder.removeprefix('results/')}.json" for folder in derived_folders("unlearned")},
         config=setting(),
     script:
         "../scripts/build_report.py"

@@ -1,7 +1,8 @@
 """The report stage: read every stage's tables, write the comparison as a page, tables and figures.
 
 This module reads and writes files and decides nothing: `inputs` reads the folders, `comparison` chooses the headline
-figures, `answer` puts them into sentences, `figures` draws, `page` fills the template. None of them imports torch.
+figures, `answer` puts them into sentences, `figures` draws, `sections` answers one question each, `page` fills the
+templates. None of them imports torch.
 """
 
 import shutil
@@ -10,9 +11,9 @@ from pathlib import Path
 
 from medpriv.files import write_text
 from medpriv.report.comparison import choose_headline, write_comparison, write_metrics
-from medpriv.report.costs import read_costs, write_costs
-from medpriv.report.figures import draw_figures
-from medpriv.report.inputs import read_cohort, read_result
+from medpriv.report.contents import compose, figures_of
+from medpriv.report.costs import read_costs, read_timings, write_costs
+from medpriv.report.inputs import read_audit, read_cohort, read_derived, read_result
 from medpriv.report.page import render_page
 
 
@@ -20,7 +21,10 @@ def build_report(
     datasets: Mapping[str, Path],
     banks: Mapping[tuple[str, str], Path],
     attacks: Mapping[tuple[str, str, str], Path],
+    derived: Mapping[tuple[str, str], Path],
+    audits: Mapping[tuple[str, str, str], Path],
     benchmarks: Mapping[tuple[str, str, str], Path],
+    timings: Mapping[tuple[str, str], Path],
     config: dict,
     destination: Path,
 ) -> None:
@@ -31,8 +35,12 @@ def build_report(
         banks: (dataset, treatment) -> folder with `bank.json`, `utility.csv` and `reliability.csv`; rows in this order.
         attacks: (dataset, treatment, family) -> folder with `measures.csv` and what else the family writes
             (`membership`: `roc.csv`, `exposure.csv`; `evasion`: `examples.csv`). A model may lack a family.
+        derived: (dataset, treatment) -> folder with the `bank.json` of personalised or unlearned models.
+        audits: (dataset, subject, family) -> folder with the `measures.csv` and `patients.csv` of an audit of derived
+            banks (`personal`, of `personalized-<variant>`; `forgetting`, of `unlearned` or `unlearned-personal`).
         benchmarks: (stage, dataset, name) -> Snakemake benchmark file; the name is the treatment and, after "/", the
             part of the work (`baseline-cnn/0-of-2`, `baseline-cnn/membership`). Missing files are left out.
+        timings: (dataset, treatment) -> JSON with the `seconds` that `models` unlearned models took; may be missing.
         config: the whole checked config, printed on the page.
         destination: `results/report`.
 
@@ -45,13 +53,16 @@ def build_report(
         choose_headline(cohorts[dataset], read_result(dataset, treatment, Path(folder), attacks))
         for (dataset, treatment), folder in banks.items()
     ]
-    costs = read_costs(benchmarks)
-    figures = draw_figures(cohorts, headlines)
+    found = [read_audit(*key, Path(folder)) for key, folder in audits.items()]
+    made = {key: read_derived(*key, Path(folder)) for key, folder in derived.items()}
+    costs, clock = read_costs(benchmarks), read_timings(timings)
+    parts = compose(cohorts, headlines, found, made, [(item.dataset, item.treatment) for item in clock], config)
     shutil.rmtree(destination / "figures", ignore_errors=True)  # those of an earlier config
-    for panel in (panel for figure in figures for panel in figure.panels):
+    for panel in (panel for figure in figures_of(parts) for panel in figure.panels):
         write_text(destination / "figures" / f"{panel.stem}.svg", panel.svg)
         write_text(destination / "figures" / f"{panel.stem}.csv", panel.table)
-    write_comparison(destination / "comparison.csv", headlines)
-    write_metrics(destination / "metrics.json", headlines)
-    write_costs(destination / "costs.csv", costs)
-    write_text(destination / "index.html", render_page(list(cohorts.values()), headlines, figures, costs, config))
+    write_comparison(destination / "comparison.csv", headlines, found)
+    write_metrics(destination / "metrics.json", headlines, found)
+    write_costs(destination / "costs.csv", costs, clock)
+    page = render_page(list(cohorts.values()), headlines, parts, list(made.values()), costs, clock, config)
+    write_text(destination / "index.html", page)

@@ -5,13 +5,13 @@ defender, and slightly optimistic for the attacker, since the best of several no
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from medpriv.files import write_csv, write_json
 from medpriv.measures.table import Measure
-from medpriv.report.inputs import Cohort, Result
+from medpriv.report.inputs import Audit, Cohort, Result
 
 LEVELS = ("patient", "record")
 RATE = "0.01"
@@ -26,7 +26,8 @@ class Headline:
         utility: macro-F1, or AUROC of a two-class dataset, on patients that no replicate saw.
         gap: accuracy on training patients minus accuracy on unseen ones.
         auc, tpr: by level, the strongest membership attack's AUC and its TPR at 1 % FPR (NaN: unresolvable).
-        flip: share of correct predictions that evasion overturns at the middle budget of its grid.
+        flip: share of correct predictions that the strongest evasion attack overturns at the middle budget of the grid.
+        failed: checks of gradient masking that failed; None if there were none: the flip rate may then be too low.
     """
 
     result: Result
@@ -35,6 +36,7 @@ class Headline:
     auc: dict[str, Measure | None]
     tpr: dict[str, Measure | None]
     flip: Measure | None
+    failed: tuple[str, ...] | None = None
 
     def figures(self) -> dict[str, Measure]:
         """Return the figures that exist, by the name they have in `comparison.csv` and `metrics.json`."""
@@ -65,6 +67,15 @@ def select(
     ]
 
 
+def find(
+    measures: Iterable[Measure], measure: str, group: Mapping[str, str], attack: str = "", treatment: str = ""
+) -> Measure | None:
+    """Return the bank-wide figure of one measure, attack and group, of a treatment if named; None if there is none."""
+    found = (item for item in measures if item.measure == measure and item.attack == attack and not item.replicate)
+    named = (item for item in found if not treatment or item.treatment == treatment)
+    return next((item for item in named if parse_group(item.group) == group), None)
+
+
 def strongest(measures: Sequence[Measure]) -> Measure | None:
     """Return the highest figure; if none can be resolved, one without value; None if there is none at all."""
     resolved = [item for item in measures if not math.isnan(item.value)]
@@ -85,8 +96,32 @@ def choose_headline(cohort: Cohort, result: Result) -> Headline:
         gap=gap[0] if gap else None,
         auc={level: _strongest_membership(result, "auc", level) for level in LEVELS},
         tpr={level: _strongest_membership(result, f"tpr_at_fpr_{RATE}", level) for level in LEVELS},
-        flip=strongest(select(result.attacks, "flip_rate", {"epsilon_mv": budget}, "evasion-")),
+        flip=strongest_flip(result, budget),
+        failed=failed_checks(result),
     )
+
+
+def strongest_flip(result: Result, budget: str) -> Measure | None:
+    """Return the flip rate of the strongest attack on the model itself at a budget."""
+    return strongest([item for item in select(result.attacks, "flip_rate", {"epsilon_mv": budget}) if direct(item)])
+
+
+def direct(item: Measure) -> bool:
+    """Tell an untargeted attack on the model itself from random noise, transfer, targets and recombination."""
+    attack = item.attack.removeprefix("evasion-")
+    return attack != item.attack and attack not in ("noise", "none") and not attack.endswith(("-transfer", "-targeted"))
+
+
+def failed_checks(result: Result) -> tuple[str, ...] | None:
+    """Return the checks of gradient masking that failed; None if none was made."""
+    checks = [item for item in result.attacks if item.measure.startswith("masking_") and not item.group]
+    return tuple(item.measure for item in checks if item.value == 0) if checks else None
+
+
+def reference_budget(result: Result) -> str:
+    """Return the budget at which attacks were looked at closely, as the table writes it; else the middle one."""
+    measured = (parse_group(item.group) for item in result.attacks if item.measure == "mean_d1_uv")
+    return next((group["epsilon_mv"] for group in measured if "epsilon_mv" in group), middle_budget(result))
 
 
 def budgets(result: Result) -> list[str]:
@@ -101,7 +136,45 @@ def middle_budget(result: Result) -> str:
     return grid[(len(grid) - 1) // 2] if grid else ""
 
 
-def write_comparison(path: Path, headlines: Sequence[Headline]) -> None:
+PERSONAL = {
+    "gain_accuracy": ("accuracy_gain", "", {"records": "later"}),
+    "gain_macro_f1": ("macro_f1_gain", "", {"records": "later"}),
+    "strangers_auroc_change": ("auroc_gain", "", {"records": "strangers"}),
+    "beats_auc": ("auc", "personal-membership-lira-difference", {"level": "beat"}),
+    "patient_top_1": ("top_1", "personal-identification-difference", {"level": "patient", "records": "later"}),
+    "h1_fgsm": ("hypothesis_h1", "personal-fgsm", {"right": "both"}),
+    "h3": ("hypothesis_h3", "", {}),
+}
+FORGETTING = {
+    "ulira_auc": ("auc", "forgetting-ulira", {"level": "patient", "reference": "retrain"}),
+    "forgetting_score": ("score", "forgetting-quality", {}),
+    "test_gap": ("test_accuracy_gap", "forgetting-gap", {}),
+    "forgotten_gap": ("forgotten_accuracy_gap", "forgetting-gap", {}),
+    "retained_auc": ("auc", "forgetting-retained", {"level": "patient"}),
+    "passes_share": ("passes_share", "forgetting-cost", {}),
+    "forgotten": ("forgotten", "forgetting-verdict", {}),
+    "usable": ("usable", "forgetting-verdict", {}),
+}
+
+
+def audit_figures(audit: Audit) -> list[tuple[str, Measure]]:
+    """Return the headline figures of an audit's treatments, each with its name in both files."""
+    wanted, request = (PERSONAL, {}) if audit.family == "personal" else (FORGETTING, {"request": request_of(audit)})
+    found = []
+    for treatment in dict.fromkeys(item.treatment for item in audit.measures):
+        own = [item for item in audit.measures if item.treatment == treatment]
+        for name, (measure, attack, group) in wanted.items():
+            if item := find(own, measure, {**request, **group}, attack):
+                found.append((name, item))
+    return found
+
+
+def request_of(audit: Audit) -> str:
+    """Return the request that an audit of unlearning is of."""
+    return "personal" if audit.subject.endswith("-personal") else "population"
+
+
+def write_comparison(path: Path, headlines: Sequence[Headline], audits: Sequence[Audit]) -> None:
     """Write the tidy comparison: one row a model and headline figure; costs only where no machine matters."""
     rows: list[dict[str, object]] = []
     for headline in headlines:
@@ -111,20 +184,26 @@ def write_comparison(path: Path, headlines: Sequence[Headline]) -> None:
         for name, value in sorted(costs.items()):
             cost = Measure(result.dataset, result.treatment, "", name, value, n=result.replicates)
             rows.append({"headline": "cost", **asdict(cost)})
+    for audit in audits:
+        rows += [{"headline": name, **asdict(measure)} for name, measure in audit_figures(audit)]
     write_csv(path, COLUMNS, rows)
 
 
-def write_metrics(path: Path, headlines: Sequence[Headline]) -> None:
+def write_metrics(path: Path, headlines: Sequence[Headline], audits: Sequence[Audit]) -> None:
     """Write the headline figures nested by dataset and treatment, for `dvc metrics`; unresolvable ones are left out."""
     content: dict[str, dict[str, dict[str, float]]] = {}
     for headline in headlines:
-        figures = {
-            name: float(f"{measure.value:.6g}")
-            for name, measure in headline.figures().items()
-            if not math.isnan(measure.value)
-        }
-        content.setdefault(headline.result.dataset, {})[headline.result.treatment] = figures
+        own = content.setdefault(headline.result.dataset, {}).setdefault(headline.result.treatment, {})
+        own |= _resolved(headline.figures().items())
+    for audit in audits:
+        for name, measure in audit_figures(audit):
+            own = content.setdefault(audit.dataset, {}).setdefault(measure.treatment, {})
+            own |= _resolved([(name, measure)])
     write_json(path, content)
+
+
+def _resolved(figures: Iterable[tuple[str, Measure]]) -> dict[str, float]:
+    return {name: float(f"{measure.value:.6g}") for name, measure in figures if not math.isnan(measure.value)}
 
 
 def _strongest_membership(result: Result, measure: str, level: str) -> Measure | None:

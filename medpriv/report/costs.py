@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from medpriv.files import write_csv
+from medpriv.files import read_json, write_csv
 
 COLUMNS = ("stage", "dataset", "name", "seconds", "cpu_seconds", "peak_mb")
 
@@ -44,6 +44,35 @@ def read_costs(benchmarks: Mapping[tuple[str, str, str], Path]) -> list[Cost]:
     return costs
 
 
+@dataclass(frozen=True)
+class Timing:
+    """What one unlearning request took by the clock, without what a bank of models was prepared with."""
+
+    dataset: str
+    treatment: str
+    seconds: float
+    models: int
+
+    @property
+    def of_one(self) -> float:
+        """Return the seconds of one model."""
+        return self.seconds / self.models if self.models else 0.0
+
+
+def read_timings(files: Mapping[tuple[str, str], Path]) -> list[Timing]:
+    """Read the timings that exist."""
+    read = ((key, read_json(path)) for key, path in files.items() if Path(path).exists())
+    return [Timing(*key, float(about["seconds"]), int(about["models"])) for key, about in read]
+
+
+def retraining_share(timings: Sequence[Timing], timing: Timing) -> float | None:
+    """Return the seconds of one model as a share of those of one retrained model, for the same request."""
+    suffix = "-personal" if timing.treatment.endswith("-personal") else ""
+    wanted = (timing.dataset, f"unlearned-retrain{suffix}")
+    anew = next((item for item in timings if (item.dataset, item.treatment) == wanted), None)
+    return timing.of_one / anew.of_one if anew and anew.of_one else None
+
+
 def training_cost(costs: Sequence[Cost], dataset: str, treatment: str) -> Cost | None:
     """Return what making a treatment's bank took: its jobs' seconds added up, the largest of their peaks."""
     jobs = [cost for cost in costs if cost.dataset == dataset and _makes(cost, treatment)]
@@ -59,9 +88,12 @@ def training_cost(costs: Sequence[Cost], dataset: str, treatment: str) -> Cost |
     )
 
 
-def write_costs(path: Path, costs: Sequence[Cost]) -> None:
-    """Write the measured costs, one row a job."""
-    write_csv(path, COLUMNS, (asdict(cost) for cost in costs))
+def write_costs(path: Path, costs: Sequence[Cost], timings: Sequence[Timing]) -> None:
+    """Write the measured costs, one row a job and one an unlearning request."""
+    requests = (
+        Cost("unlearned", item.dataset, f"{item.treatment}/request", item.seconds, None, None) for item in timings
+    )
+    write_csv(path, COLUMNS, (asdict(cost) for cost in (*costs, *requests)))
 
 
 def _makes(cost: Cost, treatment: str) -> bool:

@@ -6,7 +6,8 @@ becomes a histogram without small counts.
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from medpriv.report import drawing, words
@@ -76,11 +77,11 @@ def _tradeoff_panel(dataset: str, headlines: Sequence[Headline]) -> Panel:
         return drawing.render(axes, slug("tradeoff", dataset), title, csv_text(columns, rows), note)
 
 
-def draw_roc(cohorts: Mapping[str, Cohort], results: Sequence[Result]) -> Figure:
+def draw_roc(cohorts: Mapping[str, Cohort], results: Sequence[Result], leading: Collection[str]) -> Figure:
     """Log-log ROC curves, one panel a model and level, one line an attack; one level where they are the same."""
     attacks = sorted({row["attack"] for result in results for row in result.rows("roc")})
     panels = [
-        _roc_panel(result, level, attacks)
+        replace(_roc_panel(result, level, attacks), folded=result.key not in leading)
         for level in LEVELS
         for result in results
         if any(row["level"] == level and row["tpr"] for row in result.rows("roc"))
@@ -126,14 +127,14 @@ def _roc_panel(result: Result, level: str, attacks: Sequence[str]) -> Panel:
         )
 
 
-def draw_exposure(cohorts: Mapping[str, Cohort], results: Sequence[Result]) -> Figure:
+def draw_exposure(cohorts: Mapping[str, Cohort], results: Sequence[Result], leading: Collection[str]) -> Figure:
     """Who is exposed: the distribution of per-patient exposure, by class, sex and site."""
     panels = []
     for result in results:
         rows = exposure_rows(result)
         if rows:
             panel = _exposure_histogram if cohorts[result.dataset].credentialed else _exposure_panel
-            panels.append(panel(result, rows))
+            panels.append(replace(panel(result, rows), folded=result.key not in leading))
     return Figure(
         "exposure",
         "Who is exposed",

@@ -1,48 +1,82 @@
 """Figures of the models themselves: how small a change flips a diagnosis, what it looks like, and calibration.
 
-A panel carries the rows that it was drawn from. No beat is drawn of a credentialed dataset.
+A panel carries the rows that it was drawn from. No signal is drawn of a credentialed dataset.
 """
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from medpriv.measures.table import Measure
 from medpriv.report import drawing, words
-from medpriv.report.comparison import parse_group
-from medpriv.report.drawing import COLOURS, Figure, Panel, csv_text, line_style, mark, slug
+from medpriv.report.comparison import Headline, budgets, parse_group, reference_budget, strongest_flip
+from medpriv.report.drawing import COLOURS, Figure, Panel, csv_text, folded, line_style, mark, slug
 from medpriv.report.inputs import Cohort, Result, Row
 
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
 
-def draw_evasion(results: Sequence[Result]) -> Figure:
-    """Flip rate over the budget: one panel a dataset with all treatments, one a model with its classes."""
-    panels = []
-    by_dataset: dict[str, dict[str, list[Measure]]] = defaultdict(dict)
-    for result in results:
-        flips = [item for item in result.attacks if item.measure == "flip_rate" and not item.replicate]
-        curves: dict[str, list[Measure]] = defaultdict(list)
-        for item in flips:
-            group = parse_group(item.group)
-            if "class" in group and set(group) == {"epsilon_mv", "class"}:
-                curves[f"class {group['class']}"].append(item)
-            elif set(group) == {"epsilon_mv"}:
-                by_dataset[result.dataset].setdefault(result.treatment, []).append(item)
+STRETCH = 3.0  # seconds of a record that are drawn
+
+
+def draw_evasion(headlines: Sequence[Headline], leading: Collection[str]) -> Figure:
+    """Flip rate over the budget: one panel a dataset with all treatments, one a model by attack and one by class."""
+    overall, by_attack, by_class = [], [], []
+    for dataset in dict.fromkeys(headline.result.dataset for headline in headlines):
+        results = [headline.result for headline in headlines if headline.result.dataset == dataset]
+        curves = {result.treatment: _strongest_curve(result) for result in results}
+        curves = {name: items for name, items in curves.items() if items}
         if curves:
-            panels.append(
-                _flip_panel(slug("evasion", result.dataset, result.treatment), f"{result.key}, by class", curves)
-            )
-    overall = [
-        _flip_panel(slug("evasion", name), f"{name}, all classes", curves) for name, curves in by_dataset.items()
-    ]
+            overall.append(_flip_panel(slug("evasion", dataset), f"{dataset}, strongest attack", curves))
+        for result in results:
+            fold = result.key not in leading
+            every = _curves(result)
+            if len(every) > 1:
+                named = {words.attack_name(attack): items for attack, items in every.items()}
+                stem = slug("evasion", dataset, result.treatment, "attacks")
+                by_attack.append(replace(_flip_panel(stem, f"{result.key}, by attack", named), folded=fold))
+            if found := _class_curves(result):
+                attack = words.attack_name(next(iter(found.values()))[0].attack)
+                stem = slug("evasion", dataset, result.treatment)
+                by_class.append(replace(_flip_panel(stem, f"{result.key}, {attack} by class", found), folded=fold))
     return Figure(
         "evasion",
         "How small a change flips a diagnosis",
-        "Share of correct predictions that one gradient step (FGSM) overturns, by the largest change that it may "
-        "make to any sample, in millivolts. A small square of ECG paper is 0.1 mV. As many beats of each class are "
-        "attacked where there are enough, so rare classes weigh more than on a ward. Bars are 95 % intervals over "
-        "patients.",
-        tuple(overall + panels),
+        "Share of correct predictions that an attack overturns, by the largest change that it may make to any sample, "
+        "in millivolts. A small square of ECG paper is 0.1 mV. As many records of each class are attacked where there "
+        "are enough, so rare classes weigh more than on a ward. Bars are 95 % intervals over patients.",
+        tuple(overall + by_attack + by_class),
     )
+
+
+def _curves(result: Result) -> dict[str, list[Measure]]:
+    """Return the flip rates of each untargeted attack over all records."""
+    curves: dict[str, list[Measure]] = defaultdict(list)
+    for item in result.attacks:
+        whole = item.measure == "flip_rate" and not item.replicate and set(parse_group(item.group)) == {"epsilon_mv"}
+        if whole and not item.attack.endswith("-targeted"):
+            curves[item.attack].append(item)
+    return dict(curves)
+
+
+def _strongest_curve(result: Result) -> list[Measure]:
+    found = (strongest_flip(result, budget) for budget in budgets(result))
+    return [item for item in found if item is not None]
+
+
+def _class_curves(result: Result) -> dict[str, list[Measure]]:
+    """Return the flip rates by class of the attack that is strongest over all at the reference budget."""
+    chosen = strongest_flip(result, reference_budget(result))
+    curves: dict[str, list[Measure]] = defaultdict(list)
+    for item in result.attacks:
+        if chosen and (item.measure, item.attack, item.replicate) == ("flip_rate", chosen.attack, ""):
+            group = parse_group(item.group)
+            if set(group) == {"epsilon_mv", "class"}:
+                curves[f"class {group['class']}"].append(item)
+    return dict(curves)
 
 
 def _flip_panel(stem: str, title: str, curves: Mapping[str, Sequence[Measure]]) -> Panel:
@@ -80,20 +114,28 @@ def _flip_panel(stem: str, title: str, curves: Mapping[str, Sequence[Measure]]) 
 
 
 def draw_beats(cohorts: Mapping[str, Cohort], results: Sequence[Result]) -> Figure:
-    """A clean beat and the same beat attacked, on a clinical grid; nothing for a credentialed dataset."""
+    """Clean and attacked signals on a clinical grid, of each dataset's first model and its first defence.
+
+    Nothing is drawn of a credentialed dataset.
+    """
     panels = []
+    kinds = set()
     for result in results:
-        if cohorts[result.dataset].credentialed:
+        kind = (result.dataset, result.treatment.partition("-")[0])
+        if cohorts[result.dataset].credentialed or kind in kinds or not result.rows("examples"):
             continue
+        kinds.add(kind)
         examples: dict[str, list[Row]] = defaultdict(list)
         for row in result.rows("examples"):
             examples[row["example"]].append(row)
-        panels += [_beat_panel(result, rows, rank) for rank, rows in enumerate(examples.values(), start=1)]
+        drawn = [_beat_panel(result, rows, rank) for rank, rows in enumerate(examples.values(), start=1)]
+        panels += drawn if kind[1] == "baseline" else folded(drawn)
     return Figure(
         "beats",
         "What the attacked signal looks like",
-        "One beat as recorded and the same beat after the attack, on ECG paper at 25 mm/s and 10 mm/mV "
-        "(enlarged). Below it the difference alone, magnified.",
+        "A record and the same record after each attack, on ECG paper at 25 mm/s and 10 mm/mV (enlarged). Below it the "
+        f"differences alone, magnified. Of a record longer than {STRETCH:g} seconds the {STRETCH:g} seconds with the "
+        "largest difference are shown.",
         tuple(panels),
     )
 
@@ -101,46 +143,78 @@ def draw_beats(cohorts: Mapping[str, Cohort], results: Sequence[Result]) -> Figu
 def _beat_panel(result: Result, rows: Sequence[Row], rank: int) -> Panel:
     import numpy as np
 
-    seconds, clean, attacked = (
-        np.array([float(row[name]) for row in rows]) for name in ("seconds", "clean_mv", "attacked_mv")
-    )
-    difference = attacked - clean
-    scale = _round_magnification(0.25 / max(float(np.abs(difference).max()), 1e-9))
+    attacks: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        attacks[row["attack"]].append(row)
+    seconds = np.array([float(row["seconds"]) for row in next(iter(attacks.values()))])
+    clean = np.array([float(row["clean_mv"]) for row in next(iter(attacks.values()))])
+    attacked = {name: np.array([float(row["attacked_mv"]) for row in own]) for name, own in attacks.items()}
+    part = _stretch(seconds, sum(np.abs(after - clean) for after in attacked.values()))
+    kept = [row for own in attacks.values() for row in own[part]]
+    seconds, clean = seconds[part], clean[part]
+    attacked = {name: after[part] for name, after in attacked.items()}
+    largest = max(float(np.abs(after - clean).max()) for after in attacked.values())
+    scale = _round_magnification(0.25 / max(largest, 1e-9))
     x = (seconds - seconds[0]) * 25  # millimetres of paper
-    top = math.ceil(max(clean.max(), attacked.max()) * 2 + 0.2) * 5
-    low = math.floor(min(clean.min(), attacked.min()) * 2 - 0.2) * 5
+    top = math.ceil(max(clean.max(), *(after.max() for after in attacked.values())) * 2 + 0.2) * 5
+    low = math.floor(min(clean.min(), *(after.min() for after in attacked.values())) * 2 - 0.2) * 5
     right = math.ceil(x[-1] / 5) * 5
-    below = low - 5  # the line that the difference is drawn around
-    per_mm = min((drawing.WIDTH - 24) / right, 420 / (top - low + 10))
+    below = low - 5 - 10 * np.arange(len(attacked))  # the lines that the differences are drawn around
+    bottom = int(below[-1]) - 5
+    per_mm = min((drawing.WIDTH - 24) / right, 460 / (top - bottom))
     side = (drawing.WIDTH - right * per_mm) / 2
-    about = rows[0]
-    label = f"{about['class']} read as {about['attacked_as']} at {float(about['epsilon_mv']):g} mV"
-    height = 34 + (top - low + 10) * per_mm + 26
-    with drawing.drawing(height, left=side, right=side, top=34, bottom=26) as axes:
-        axes.set(xlim=(0, right), ylim=(low - 10, top))
-        axes.grid(visible=False)
-        for step, colour, width in ((1, "ecg-fine", 0.5), (5, "ecg-bold", 0.9)):
-            for place in range(0, right + 1, step):
-                axes.axvline(place, color=COLOURS[colour], linewidth=width, zorder=0)
-            for place in range(low - 10, top + 1, step):
-                axes.axhline(place, color=COLOURS[colour], linewidth=width, zorder=0)
-        axes.plot(x, clean * 10, color=COLOURS["ink"], linewidth=1.6, label="recorded")
-        axes.plot(x, attacked * 10, color=COLOURS["series-2"], linewidth=1.3, linestyle=(0, (4, 2)), label="attacked")
-        axes.plot(
-            x,
-            below + difference * 10 * scale,
-            color=COLOURS["series-1"],
-            linewidth=1.1,
-            label=f"difference × {scale:g}",
-        )
+    label = f"{rows[0]['class']} at {words.microvolts(rows[0]['epsilon_mv'])}"
+    height = 34 + (top - bottom) * per_mm + 26
+    with drawing.drawing(height, left=side, right=side, top=34, bottom=26, legend=2 * len(attacked) - 1) as axes:
+        axes.set(xlim=(0, right), ylim=(bottom, top))
+        _paper(axes, right, bottom, top, fine=per_mm > 2.5)
+        axes.plot(x, clean * 10, color=COLOURS["ink"], linewidth=1.5, label="recorded")
+        for index, (name, after) in enumerate(attacked.items()):
+            colour = COLOURS[drawing.SERIES[1 - index % 2]]
+            short = words.attack_name(name)
+            dash = (0, (4, 2)) if index else (0, (1.5, 1.2))
+            axes.plot(x, after * 10, color=colour, linewidth=1.1, linestyle=dash, label=short)
+            difference = below[index] + (after - clean) * 10 * scale
+            axes.plot(x, difference, color=colour, linewidth=0.9, label=f"{short} − recorded, × {scale:g}")
         axes.set_title(f"{result.key}: {label}")
         axes.tick_params(length=0, labelbottom=False, labelleft=False)
         for spine in axes.spines.values():
             spine.set_visible(False)
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, 0), ncols=3, columnspacing=1.2, borderaxespad=0.4)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2, columnspacing=1.2, borderaxespad=0.4)
         stem = slug("beat", result.dataset, result.treatment, str(rank))
-        spoken = f"{result.key}: a beat before and after the attack, {label}"
-        return drawing.render(axes, stem, spoken, drawing.rows_csv(rows), "n = 1 beat, an example")
+        spoken = f"{result.key}: a record before and after the attacks, {label}"
+        read = "; ".join(f"{words.attack_name(name)}: read as {own[0]['attacked_as']}" for name, own in attacks.items())
+        note = f"n = 1 record, an example, seconds {seconds[0]:.1f} to {seconds[-1]:.1f}. {read}"
+        return drawing.render(axes, stem, spoken, drawing.rows_csv(kept), note)
+
+
+def _stretch(seconds: "np.ndarray", difference: "np.ndarray") -> slice:
+    """Return the stretch of at most `STRETCH` seconds with the largest summed difference."""
+    import numpy as np
+
+    length = int(np.searchsorted(seconds, seconds[0] + STRETCH + 1e-9))
+    if length >= len(seconds):
+        return slice(None)
+    sums = np.concatenate([[0], np.cumsum(difference)])
+    start = int(np.argmax(sums[length:] - sums[:-length]))
+    return slice(start, start + length)
+
+
+def _paper(axes: "Axes", right: int, bottom: int, top: int, fine: bool) -> None:
+    """Draw the grid of ECG paper in millimetres, each kind of line as one path."""
+    axes.grid(visible=False)
+    nan = float("nan")
+    for step, colour, width in ((1, "ecg-fine", 0.5), (5, "ecg-bold", 0.9)):
+        if step == 1 and not fine:
+            continue
+        x, y = [], []
+        for place in range(0, right + 1, step):
+            x += [place, place, nan]
+            y += [bottom, top, nan]
+        for place in range(bottom, top + 1, step):
+            x += [0, right, nan]
+            y += [place, place, nan]
+        axes.plot(x, y, color=COLOURS[colour], linewidth=width, zorder=0)
 
 
 def draw_calibration(results: Sequence[Result]) -> Figure:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from medpriv.dataset import TRAIN
 from medpriv.errors import InputError
@@ -79,6 +80,59 @@ class Result:
         """Return the rows of one table; none where the stage that writes it was not run."""
         return self.tables.get(table, ())
 
+    def artefact(self, family: str) -> str:
+        """Return the file that holds the figures of one family of attacks."""
+        return artefact(self.dataset, self.treatment, family)
+
+
+@dataclass(frozen=True)
+class Derived:
+    """What a bank of personalised or unlearned models says of itself.
+
+    Attributes:
+        models: R.
+        recipe, costs: as `bank.json` has them.
+    """
+
+    dataset: str
+    treatment: str
+    models: int
+    recipe: dict
+    costs: dict
+
+    @property
+    def key(self) -> str:
+        """`dataset/treatment`."""
+        return f"{self.dataset}/{self.treatment}"
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What one audit of derived banks found.
+
+    Attributes:
+        subject: `personalized-<variant>`, or `unlearned` or `unlearned-personal` for all methods of a request.
+        family: `personal` or `forgetting`.
+        measures: a treatment of its own each.
+        patients: its rows of single patients.
+    """
+
+    dataset: str
+    subject: str
+    family: str
+    measures: tuple[Measure, ...]
+    patients: tuple[Row, ...]
+
+    @property
+    def artefact(self) -> str:
+        """Return the file that holds its figures."""
+        return artefact(self.dataset, self.subject, self.family)
+
+
+def artefact(dataset: str, subject: str, family: str) -> str:
+    """Return the file of one audit's figures, as `results/` is laid out."""
+    return f"results/attacks/{dataset}/{subject}/{family}/measures.csv"
+
 
 def read_cohort(name: str, folder: Path) -> Cohort:
     """Read what a dataset says of itself, and count its patients and records."""
@@ -121,17 +175,33 @@ def read_result(dataset: str, treatment: str, bank: Path, attacks: Mapping[tuple
     )
 
 
+def read_derived(dataset: str, treatment: str, folder: Path) -> Derived:
+    """Read a derived bank's description."""
+    about = read_json(folder / "bank.json")
+    return Derived(dataset, treatment, about["models"], about["recipe"], about["costs"])
+
+
+def read_audit(dataset: str, subject: str, family: str, folder: Path) -> Audit:
+    """Read what one audit of derived banks found; figures of another dataset are refused."""
+    measures = read_measures(folder / "measures.csv")
+    if strange := {measure.dataset for measure in measures} - {dataset}:
+        _refuse(f"{', '.join(sorted(strange))}", dataset, folder / "measures.csv")
+    return Audit(dataset, subject, family, tuple(measures), _table(folder / "patients.csv"))
+
+
 def _own(path: Path, dataset: str, treatment: str) -> list[Measure]:
     """Read measures and refuse those of another model, so that no figure can stand in the wrong row."""
     measures = read_measures(path)
     for measure in measures:
         if (measure.dataset, measure.treatment) != (dataset, treatment):
-            raise InputError(
-                f"a figure of {measure.dataset}/{measure.treatment} among those of {dataset}/{treatment}",
-                file=path,
-                remedy="rerun the stage that wrote this file",
-            )
+            _refuse(f"{measure.dataset}/{measure.treatment}", f"{dataset}/{treatment}", path)
     return measures
+
+
+def _refuse(other: str, own: str, path: Path) -> NoReturn:
+    raise InputError(
+        f"a figure of {other} among those of {own}", file=path, remedy="rerun the stage that wrote this file"
+    )
 
 
 def _table(path: Path) -> tuple[Row, ...]:

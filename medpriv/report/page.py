@@ -10,18 +10,20 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import medpriv
 from medpriv.report import words
 from medpriv.report.answer import answer, limits
 from medpriv.report.comparison import Headline, parse_group
-from medpriv.report.costs import Cost, training_cost
-from medpriv.report.drawing import Figure, inline
+from medpriv.report.contents import Part, figures_of
+from medpriv.report.costs import Cost, Timing, retraining_share, training_cost
+from medpriv.report.drawing import Figure, Panel, inline
 from medpriv.report.figures_leakage import FEW, SMALL_COUNT
-from medpriv.report.inputs import Cohort, Result
-from medpriv.report.tables import Cell, comparison_row, evasion_rows, membership_rows, subgroup_rows
+from medpriv.report.inputs import Cohort, Derived, Result
+from medpriv.report.layout import Cell, Table
+from medpriv.report.tables import comparison_row, evasion_tables, membership_rows, subgroup_rows
 
 PACKAGES = (
     "numpy",
@@ -40,8 +42,10 @@ PACKAGES = (
 def render_page(
     cohorts: Sequence[Cohort],
     headlines: Sequence[Headline],
-    figures: Sequence[Figure],
+    parts: Sequence[Part],
+    derived: Sequence[Derived],
     costs: Sequence[Cost],
+    timings: Sequence[Timing],
     config: dict,
 ) -> str:
     """Return the page's HTML."""
@@ -53,6 +57,7 @@ def render_page(
     )
     script = (here / "page.js").read_text(encoding="utf-8")
     leak, price = answer(headlines)
+    places = {figure.anchor: index for index, figure in enumerate(figures_of(parts), start=1)}
     return environment.get_template("page.html").render(
         style=(here / "style.css").read_text(encoding="utf-8"),
         script=script,
@@ -63,38 +68,66 @@ def render_page(
         simulated=[cohort.name for cohort in cohorts if cohort.simulated],
         rows=[comparison_row(headline) for headline in headlines],
         budgets=sorted({parse_group(item.flip.group)["epsilon_mv"] for item in headlines if item.flip}, key=float),
-        figures=[_figure(index + 1, figure) for index, figure in enumerate(figures)],
+        failed=[
+            (item.result.key, [words.check_name(name) for name in item.failed if name != "masking"])
+            for item in headlines
+            if item.failed
+        ],
+        parts=[_part(part, places) for part in parts],
         few=FEW,
         subgroups=subgroup_rows({cohort.name: cohort for cohort in cohorts}, headlines),
         membership=membership_rows(headlines),
-        evasion=evasion_rows(headlines),
+        evasion=evasion_tables(headlines),
         models=[_model(headline.result) for headline in headlines],
+        derived=[_derived(bank) for bank in derived],
         limits=limits(cohorts, headlines),
-        measured=_measured(headlines, costs),
+        measured=_measured(headlines, derived, costs, timings),
         versions=_versions(),
         seed=config.get("seed", words.MISSING),
         config=json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False),
     )
 
 
-def _figure(place: int, figure: Figure) -> dict:
-    panels = [
-        {
-            "stem": panel.stem,
-            "title": panel.title,
-            "svg": inline(panel.svg),
-            "data": _data_uri(panel.table),
-            "note": panel.note,
-        }
-        for panel in figure.panels
-    ]
+def _part(part: Part | Table, places: Mapping[str, int]) -> dict:
+    """Return a figure, a table or a section as the template wants it; sections hold the other two."""
+    if isinstance(part, Figure):
+        return _figure(part, places[part.anchor])
+    if isinstance(part, Table):
+        return {"kind": "table", "table": part}
+    inner = [_part(item, places) for item in part.parts]
     return {
+        "kind": "section",
+        "section": part,
+        "paragraphs": [_spaced(text) for text in part.paragraphs],
+        "parts": inner,
+    }
+
+
+def _figure(figure: Figure, place: int) -> dict:
+    return {
+        "kind": "figure",
         "place": place,
         "anchor": figure.anchor,
         "title": figure.title,
-        "caption": figure.caption.replace(" %", "\u00a0%"),
-        "panels": panels,
+        "caption": _spaced(figure.caption),
+        "open": [_panel(panel) for panel in figure.open_panels],
+        "folded": [_panel(panel) for panel in figure.folded_panels],
     }
+
+
+def _panel(panel: Panel) -> dict:
+    """Return a panel; one that is folded away leaves its table to the folder `figures`, to keep the page small."""
+    return {
+        "stem": panel.stem,
+        "title": panel.title,
+        "svg": inline(panel.svg),
+        "data": "" if panel.folded else _data_uri(panel.table),
+        "note": _spaced(panel.note),
+    }
+
+
+def _spaced(text: str) -> str:
+    return text.replace(" %", "\u00a0%")
 
 
 def _data_uri(table: str) -> str:
@@ -130,24 +163,57 @@ def _count(cohort: Cohort, count: int) -> str:
 
 def _model(result: Result) -> dict:
     costs = {name: words.scientific(float(value)) for name, value in result.costs.items()}
-    recipe = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in sorted(result.recipe.items()))
     return {
         "dataset": result.dataset,
         "treatment": result.treatment,
-        "replicates": result.replicates,
+        "count": result.replicates,
         "costs": costs,
-        "recipe": recipe,
+        "recipe": _recipe(result.recipe),
     }
 
 
-def _measured(headlines: Sequence[Headline], costs: Sequence[Cost]) -> dict:
-    """Return what differs between two runs: training cost a model, and every job."""
-    models = []
-    for headline in headlines:
-        cost = training_cost(costs, headline.result.dataset, headline.result.treatment)
-        models.append({"key": headline.result.key, **_cost_cells(cost)})
+def _derived(bank: Derived) -> dict:
+    costs = {name: words.scientific(float(value)) for name, value in bank.costs.items()}
+    return {
+        "dataset": bank.dataset,
+        "treatment": bank.treatment,
+        "count": bank.models,
+        "costs": costs,
+        "recipe": _recipe(bank.recipe),
+    }
+
+
+def _recipe(recipe: Mapping[str, object]) -> str:
+    def text(value: object) -> str:
+        if isinstance(value, Mapping):
+            return "(" + _recipe(value) + ")"
+        return f"{value:g}" if isinstance(value, float) else str(value)
+
+    return ", ".join(f"{name.replace('_', ' ')} {text(value)}" for name, value in sorted(recipe.items()))
+
+
+def _measured(
+    headlines: Sequence[Headline], derived: Sequence[Derived], costs: Sequence[Cost], timings: Sequence[Timing]
+) -> dict:
+    """Return what differs between two runs: training cost a model, every unlearning request, and every job."""
+    keys = [(headline.result.dataset, headline.result.treatment) for headline in headlines]
+    keys += [(bank.dataset, bank.treatment) for bank in derived if not bank.treatment.startswith("unlearned-")]
+    models = [{"key": "/".join(key), **_cost_cells(training_cost(costs, *key))} for key in keys]
     jobs = [{"stage": cost.stage, "dataset": cost.dataset, "name": cost.name, **_cost_cells(cost)} for cost in costs]
-    return {"models": models, "jobs": jobs}
+    requests = [
+        {
+            "key": f"{item.dataset}/{item.treatment}",
+            "seconds": Cell(words.number(item.of_one, 3), order=f"{item.of_one:.6f}"),
+            "share": _share_cell(retraining_share(timings, item)),
+            "models": item.models,
+        }
+        for item in timings
+    ]
+    return {"models": models, "requests": requests, "jobs": jobs}
+
+
+def _share_cell(share: float | None) -> Cell:
+    return Cell(words.percent(share), order="" if share is None else f"{share:.6f}")
 
 
 def _cost_cells(cost: Cost | None) -> dict:

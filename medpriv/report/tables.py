@@ -1,36 +1,13 @@
 """The rows of the page's tables: figures as text, with what stands below them and what they are sorted by."""
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from medpriv.measures.table import Measure
 from medpriv.report import words
-from medpriv.report.comparison import LEVELS, Headline, parse_group, select, strongest
+from medpriv.report.comparison import LEVELS, Headline, budgets, parse_group, select, strongest
 from medpriv.report.figures_leakage import FEW, SMALL_COUNT, group_order
 from medpriv.report.inputs import Cohort, Result
-
-UNRESOLVABLE = "unresolvable"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One figure of a table: its text, what stands below it in small type, and the number to sort by."""
-
-    text: str
-    details: tuple[str, ...] = ()
-    order: str = ""
-
-
-def value_cell(measure: Measure | None, *, share: bool = False, attack: bool = False) -> Cell:
-    """Return a measure as a cell: value, interval, and the attack behind it where that was a choice."""
-    if measure is None:
-        return Cell(words.MISSING)
-    if math.isnan(measure.value):
-        return Cell(UNRESOLVABLE, (f"n = {words.integer(measure.n)}",))
-    show = words.percent if share else words.number
-    details = (words.interval(measure, share=share), words.attack_name(measure.attack) if attack else "")
-    return Cell(show(measure.value), tuple(text for text in details if text), f"{measure.value:.6g}")
+from medpriv.report.layout import Cell, Column, Row, Table, count_cell, numbers, value_cell
 
 
 def comparison_row(headline: Headline) -> dict:
@@ -46,7 +23,8 @@ def comparison_row(headline: Headline) -> dict:
         "gap": value_cell(headline.gap),
         "auc": [value_cell(headline.auc[level], attack=True) for level in LEVELS],
         "tpr": [value_cell(headline.tpr[level], share=True, attack=True) for level in LEVELS],
-        "flip": value_cell(headline.flip, share=True),
+        "flip": value_cell(headline.flip, share=True, attack=True),
+        "failed": bool(headline.failed),
     }
 
 
@@ -123,23 +101,45 @@ def membership_rows(headlines: Sequence[Headline]) -> list[dict]:
     return rows
 
 
-def evasion_rows(headlines: Sequence[Headline]) -> list[dict]:
-    """Return every evasion attack's figures over all records, one row a model, attack and budget (0: no attack)."""
-    rows = []
-    for headline in headlines:
-        measures = headline.result.attacks
-        left = [item for item in measures if item.measure == "accuracy_under_attack" and not item.replicate]
-        for kept in (item for item in left if set(parse_group(item.group)) == {"epsilon_mv"}):
-            group = parse_group(kept.group)
-            flips = select(measures, "flip_rate", group, kept.attack)
-            rows.append(
-                {
-                    "dataset": headline.result.dataset,
-                    "treatment": headline.result.treatment,
-                    "attack": words.attack_name(kept.attack),
-                    "budget": group["epsilon_mv"],
-                    "cells": [value_cell(flips[0] if flips else None, share=True), value_cell(kept, share=True)],
-                    "n": words.integer(kept.n),
-                }
+def evasion_tables(headlines: Sequence[Headline]) -> list[Table]:
+    """Return one table a dataset: every evasion attack on every model, flip rate and accuracy at each budget."""
+    found = []
+    for dataset in dict.fromkeys(headline.result.dataset for headline in headlines):
+        results = [headline.result for headline in headlines if headline.result.dataset == dataset]
+        columns = sorted({budget for result in results for budget in budgets(result)}, key=float)
+        rows = [row for result in results for row in _evasion_rows(result, columns)]
+        if rows:
+            heads = [(words.microvolts(budget), "") for budget in columns]
+            columns_of = (
+                Column("Attack"),
+                Column("Accuracy", "unattacked"),
+                *numbers(heads, "Flip rate at"),
+                Column("n"),
             )
+            found.append(
+                Table(f"Evasion on {dataset}", columns_of, tuple(rows), fold=f"Every evasion attack on {dataset}")
+            )
+    return found
+
+
+def _evasion_rows(result: Result, budgets_mv: Sequence[str]) -> list[Row]:
+    table: dict[tuple[str, str, str], Measure] = {}
+    for item in result.attacks:
+        group = parse_group(item.group)
+        if (
+            item.measure in ("flip_rate", "accuracy_under_attack")
+            and set(group) == {"epsilon_mv"}
+            and not item.replicate
+        ):
+            table[item.attack, item.measure, group["epsilon_mv"]] = item
+    rows = []
+    for attack in dict.fromkeys(attack for attack, _, _ in table):
+        cells = [value_cell(table.get((attack, "accuracy_under_attack", "0")))]
+        for budget in budgets_mv:
+            cell = value_cell(table.get((attack, "flip_rate", budget)), share=True)
+            left = table.get((attack, "accuracy_under_attack", budget))
+            more = (f"accuracy {words.number(left.value)}",) if left else ()
+            cells.append(Cell(cell.text, (*cell.details, *more), cell.order))
+        n = next(item.n for key, item in table.items() if key[0] == attack)
+        rows.append(Row(words.attack_name(attack), (*cells, count_cell(n)), below=(result.key,)))
     return rows

@@ -30,9 +30,57 @@ ATTACKS = {
     "membership-rmia": "RMIA",
     "membership-bavaria": "BaVarIA",
     "evasion-fgsm": "FGSM",
+    "evasion-pgd": "PGD",
+    "evasion-pgd-released": "PGD as released",
+    "evasion-pgd-transfer": "PGD, transferred",
+    "evasion-pgd-targeted": "PGD, targeted",
+    "evasion-sap": "SAP",
+    "evasion-sap-transfer": "SAP, transferred",
+    "evasion-sap-targeted": "SAP, targeted",
+    "evasion-noise": "Random noise in SAP’s band",
+    "evasion-square": "Square (black box)",
+    "evasion-band": "Band",
+    "evasion-concatenation": "Concatenation",
+    "personal-fgsm": "FGSM",
+    "personal-pgd": "PGD",
+    "personal-sap": "SAP",
+    "personal-membership-loss": "Loss, one model",
+    "personal-membership-difference": "Difference of the pair",
+    "personal-membership-lira": "LiRA, one model",
+    "personal-membership-lira-difference": "LiRA on the pair",
+    "personal-identification-difference": "Difference of the pair",
+    "personal-identification-difference-calibrated": "Difference, calibrated by shadows",
+    "personal-identification-calibrated": "One model, calibrated by shadows",
 }
+METHODS = {
+    "retrain": "Retraining",
+    "finetune": "Fine-tuning",
+    "cf_k": "CF-k",
+    "eu_k": "EU-k",
+    "neggrad": "NegGrad+",
+    "scrub": "SCRUB",
+    "relabel": "Random relabelling",
+    "badteacher": "Bad teacher",
+    "ssd": "SSD",
+    "ssd_labelfree": "SSD, label-free",
+    "fisher": "Fisher forgetting",
+    "amnesiac": "Amnesiac",
+    "sisa": "SISA",
+    "certified": "Certified removal",
+    "fake": "Fake",
+    "destroyed": "Destroyed",
+}
+CHECKS = {
+    "masking": "any check",
+    "masking_steps": "more steps are not weaker",
+    "masking_black_box": "the black box is not stronger",
+    "masking_single_step": "one step is not stronger",
+    "masking_unbounded": "without bound nothing stays right",
+}
+VARIANTS = {"all": "all weights", "head": "last layer alone", "regularized": "all weights, pulled back"}
 FAMILIES = {
     "baseline": "no defence",
+    "robust": "trained to resist changes",
     "personalized": "adapted to each patient",
     "unlearned": "patients removed afterwards",
     "dp": "differentially private training",
@@ -41,6 +89,7 @@ FAMILIES = {
     "synthetic": "trained on synthetic records",
 }
 MISSING = "–"
+UNRESOLVABLE = "unresolvable"
 
 
 def measure_name(name: str) -> str:
@@ -51,6 +100,28 @@ def measure_name(name: str) -> str:
 def attack_name(name: str) -> str:
     """Return an attack's name as the field writes it."""
     return ATTACKS.get(name, name)
+
+
+def method_name(treatment: str) -> str:
+    """Return the name of an unlearning method, from its bank's treatment."""
+    method = treatment.removeprefix("unlearned-").removesuffix("-personal")
+    return METHODS.get(method, method)
+
+
+def variant_name(treatment: str) -> str:
+    """Return what a variant of personalisation trains, from its bank's treatment."""
+    variant = treatment.removeprefix("personalized-")
+    return VARIANTS.get(variant, variant)
+
+
+def check_name(name: str) -> str:
+    """Return what a check of gradient masking asks."""
+    return CHECKS.get(name, name)
+
+
+def microvolts(millivolts: float | str) -> str:
+    """Return a size given in millivolts in microvolts."""
+    return f"{float(millivolts) * 1000:g}\u00a0µV"
 
 
 def family_of(treatment: str) -> str:
@@ -73,11 +144,11 @@ def percent(value: float | None, places: int = 1) -> str:
     return number(100 * value, places) + "\u00a0%"
 
 
-def interval(measure: Measure | None, *, share: bool = False) -> str:
+def interval(measure: Measure | None, *, share: bool = False, places: int = 3) -> str:
     """Return a 95 % interval; empty where none was computed."""
     if measure is None or math.isnan(measure.lower) or math.isnan(measure.upper):
         return ""
-    low, high = (number(100 * end, 1) if share else number(end) for end in (measure.lower, measure.upper))
+    low, high = (number(100 * end, 1) if share else number(end, places) for end in (measure.lower, measure.upper))
     return f"{low} to {high}"
 
 

@@ -5,14 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
-from medpriv.attacks import membership
+from medpriv.attacks import evasion, membership
+from medpriv.attacks.forgetting import audit as forgetting
+from medpriv.attacks.personal import audit as personal
 from medpriv.bank.store import Bank
 from medpriv.dataset import Dataset
 from medpriv.files import write_csv, write_json, write_text
 from medpriv.measures.table import NAN, Measure, write_measures
 from medpriv.measures.utility import RELIABILITY_COLUMNS
 
-EXAMPLE_COLUMNS = ("example", "class", "attacked_as", "epsilon_mv", "lead", "seconds", "clean_mv", "attacked_mv")
 ATTACKS = [f"membership-{name}" for name in membership.ATTACKS]
 BUDGETS = (0.005, 0.01, 0.02, 0.05, 0.1)
 
@@ -24,7 +25,7 @@ def write_results(
     rng = np.random.default_rng(7)
     datasets, banks, attacks, benchmarks = {}, {}, {}, {}
     plan = {
-        "beats": (classes, 47, 60, ("baseline-cnn", "baseline-cnn_gn"), 32),
+        "beats": (classes, 47, 60, ("baseline-cnn", "baseline-cnn_gn", "robust-pgd", "robust-noise"), 32),
         "table": (("absent", "present"), 400, 1, ("baseline-logistic", "baseline-mlp"), 64),
     }
     for name, (labels, patients, records, treatments, replicates) in plan.items():
@@ -33,23 +34,37 @@ def write_results(
         datasets[name] = root / "preprocessed" / name
         dataset.save(datasets[name])
         for place, treatment in enumerate(treatments):
-            folder = banks[name, treatment] = root / "baselines" / name / treatment
-            _bank(folder, dataset, treatment, replicates)
+            defended = treatment.startswith("robust-")
+            folder = banks[name, treatment] = root / ("robust" if defended else "baselines") / name / treatment
+            _bank(folder, dataset, treatment, replicates // 2 if defended else replicates)
             _utility(folder, dataset, treatment, rng)
-            leak = 0.55 + 0.2 * place
+            leak = 0.55 + 0.2 * place if place < 2 else 0.62 + 0.02 * place
             folder = attacks[name, treatment, "membership"] = root / "attacks" / name / treatment / "membership"
             _membership(folder, dataset, treatment, leak, replicates, rng)
             if signal:
                 folder = attacks[name, treatment, "evasion"] = root / "attacks" / name / treatment / "evasion"
                 _evasion(folder, dataset, treatment, rng)
+            if treatment == "robust-noise":
+                folder = attacks[name, treatment, "smoothing"] = root / "attacks" / name / treatment / "smoothing"
+                _smoothing(folder, dataset, treatment)
             for stage, work in (("baselines", "0-of-1"), ("baselines", "gather"), ("attacks", "membership")):
                 path = benchmarks[stage, name, f"{treatment}/{work}"] = (
                     root / "logs" / f"{stage}{name}{treatment}{work}.tsv"
                 )
                 write_text(path, "s\th:m:s\tmax_rss\tcpu_time\n" + f"{12.3 + place}\t0:00:12\t{512.5 + place}\t11.2\n")
+        if signal:
+            derived, audits, timings = _derived(root, dataset, rng)
     benchmarks["raw", "beats", ""] = root / "logs" / "never-written.tsv"
-    config = {"seed": 1, "datasets": {name: {"format": name} for name in plan}}
-    return {"datasets": datasets, "banks": banks, "attacks": attacks, "benchmarks": benchmarks, "config": config}
+    return {
+        "datasets": datasets,
+        "banks": banks,
+        "attacks": attacks,
+        "derived": derived,
+        "audits": audits,
+        "benchmarks": benchmarks,
+        "timings": timings,
+        "config": {"seed": 1, "datasets": {name: {"format": name} for name in plan}},
+    }
 
 
 def _dataset(
@@ -94,8 +109,9 @@ def _bank(folder: Path, dataset: Dataset, treatment: str, replicates: int) -> No
     Bank(
         dataset=dataset.name,
         treatment=treatment,
-        model=treatment.removeprefix("baseline-"),
-        recipe={"epochs": 20, "batch_size": 64, "learning_rate": 0.003},
+        model=treatment.removeprefix("baseline-") if treatment.startswith("baseline-") else "cnn",
+        recipe={"epochs": 20, "batch_size": 64, "learning_rate": 0.003}
+        | ({"defence": {"deviation_mv": 0.1}} if treatment == "robust-noise" else {}),
         replicates=np.arange(replicates),
         members=np.zeros((replicates, len(dataset.patients)), bool),
         patients=dataset.patients,
@@ -168,21 +184,194 @@ def _membership(
 
 
 def _evasion(folder: Path, dataset: Dataset, treatment: str, rng: np.random.Generator) -> None:
-    about, measures, examples = (dataset.name, treatment, "evasion-fgsm"), [], []
-    for budget in BUDGETS:
-        flip = 1 - math.exp(-budget * 30)
-        for group in ("", *(f",class={label}" for label in dataset.classes)):
-            group = f"epsilon_mv={budget:g}{group}"
-            measures.append(Measure(*about, "flip_rate", flip, flip * 0.8, min(flip * 1.2, 1), 300, group))
-            measures.append(Measure(*about, "accuracy_under_attack", 1 - flip, NAN, NAN, 340, group))
-    seconds = np.arange(432) / 360
-    clean = 1.2 * np.exp(-(((seconds - 0.7) / 0.012) ** 2)) + 0.2 * np.exp(-(((seconds - 1.0) / 0.05) ** 2))
-    attacked = clean + 0.02 * np.sign(rng.normal(size=432))
-    for time, before, after in zip(seconds, clean, attacked, strict=True):
-        label = {"example": "1", "class": dataset.classes[0], "attacked_as": dataset.classes[2], "epsilon_mv": 0.02}
-        examples.append(label | {"lead": "MLII", "seconds": time, "clean_mv": before, "attacked_mv": after})
+    measures, examples = [], []
+    firmness = {"robust-pgd": 0.25, "robust-noise": 0.8}.get(treatment, 1)
+    strengths = {"fgsm": 30, "pgd": 60, "sap": 50, "noise": 2, "square": 15, "sap-transfer": 20, "pgd-targeted": 70}
+
+    def add(attack: str, measure: str, value: float, group: str = "", width: float = 0.05, n: int = 300) -> None:
+        about = (dataset.name, treatment, f"evasion-{attack}")
+        limits = (max(value - width, 0), value + width) if width else (NAN, NAN)
+        measures.append(Measure(*about, measure, value, *limits, n=n, group=group))
+
+    for attack, strength in strengths.items():
+        for label in ("", *(f",class={label}" for label in dataset.classes)):
+            add(attack, "accuracy_under_attack", 0.85, f"epsilon_mv=0{label}", n=340)
+            for budget in BUDGETS:
+                flip, group = 1 - math.exp(-budget * strength * firmness), f"epsilon_mv={budget:g}{label}"
+                add(attack, "flip_rate", flip, group)
+                add(attack, "accuracy_under_attack", 0.85 * (1 - flip), group, n=340)
+                if attack.endswith("targeted"):
+                    add(attack, "targeted_success", flip / 2, group)
+    at = "epsilon_mv=0.01"
+    for attack, high, told in (("pgd", 0.7, 0.99), ("sap", 0.004, 0.62), ("noise", 0.003, 0.58)):
+        for measure, value in (("mean_d1_uv", 8.1), ("energy_above_40hz", high), ("snr_db", 31.0)):
+            add(attack, measure, value, at, width=value / 10)
+        add(attack, "r_peaks_changed", 0.01, at, width=0.01)
+        add(attack, "detector_auc", told, at)
+    for attack in ("pgd", "sap"):
+        for way in ("filtered", "requantised"):
+            add(attack, f"flip_rate_{way}", 0.3, at)
+    for method in ("band", "concatenation"):
+        for form, copies in (("released", 0.97), ("intended", 0.0)):
+            add(method, "still_misclassified", 0.99, f"{at},form={form}", n=8)
+            add(method, "unchanged_share", copies if method == "concatenation" else 0, f"{at},form={form}", n=8)
+    masked = treatment == "robust-noise"
+    for check in ("masking", "masking_steps", "masking_black_box", "masking_single_step", "masking_unbounded"):
+        add("pgd", check, float(not (masked and check in ("masking", "masking_black_box"))), width=0)
+    seconds = np.arange(1800) / 360
+    clean = 0.2 * np.exp(-(((seconds % 0.8 - 0.5) / 0.05) ** 2)) + 1.2 * np.exp(-(((seconds % 0.8 - 0.3) / 0.012) ** 2))
+    wave = {"pgd": 0.02 * np.sign(rng.normal(size=1800)), "sap": 0.015 * np.sin(40 * seconds)}
+    for label in dataset.classes[:2]:
+        for attack, change in wave.items():
+            about = {"example": label, "class": label, "attack": f"evasion-{attack}", "attacked_as": dataset.classes[2]}
+            about |= {"epsilon_mv": 0.02, "lead": "MLII"}
+            late = np.where(seconds > 1, change, 0)
+            for time, before, after in zip(seconds, clean, clean + late, strict=True):
+                examples.append(about | {"seconds": time, "clean_mv": before, "attacked_mv": after})
     write_measures(folder / "measures.csv", measures)
-    write_csv(folder / "examples.csv", EXAMPLE_COLUMNS, examples)
+    write_csv(folder / "examples.csv", evasion.EXAMPLE_COLUMNS, examples)
+
+
+def _smoothing(folder: Path, dataset: Dataset, treatment: str) -> None:
+    about = (dataset.name, treatment, "smoothing")
+    rows = [Measure(*about, "smoothed_accuracy", 0.7, 0.6, 0.8, n=340)]
+    rows += [
+        Measure(*about, "certified_against_budget", value, value, value + 0.01, n=340, group=f"epsilon_mv={budget:g}")
+        for budget, value in zip(BUDGETS, (0.4, 0.1, 0, 0, 0), strict=True)
+    ]
+    rows += [Measure(*about, "certified_radius_mv", 0.12, n=240), Measure(*about, "certified_linf_uv", 4.1, n=240)]
+    write_measures(folder / "measures.csv", rows)
+
+
+METHODS = {  # AUC, gap of test accuracy, share of retraining's passes
+    "retrain": (0.5, 0.0, 1.0),
+    "finetune": (0.72, -0.005, 0.2),
+    "scrub": (0.53, -0.01, 0.3),
+    "ssd": (0.6, -0.15, 0.01),
+    "fake": (0.85, 0.01, 0.0),
+    "destroyed": (0.9, -0.5, 0.0),
+}
+
+
+def _derived(root: Path, dataset: Dataset, rng: np.random.Generator) -> tuple[dict, dict, dict]:
+    """Write personalised and unlearned banks' descriptions, their audits and timings; return where they lie."""
+    derived, audits, timings = {}, {}, {}
+
+    def describe(stage: str, treatment: str, costs: dict[str, float]) -> None:
+        folder = derived[dataset.name, treatment] = root / stage / dataset.name / treatment
+        recipe = {"method": treatment, "epochs": 2, "learning_rate": 0.001}
+        write_json(folder / "bank.json", {"models": 24, "recipe": recipe, "costs": {"passes": 640, **costs}})
+
+    for place, variant in enumerate(("all", "head")):
+        treatment = f"personalized-{variant}"
+        describe("personalized", treatment, {"updates": 40})
+        folder = audits[dataset.name, treatment, "personal"] = root / "attacks" / dataset.name / treatment / "personal"
+        _personal(folder, dataset, treatment, 0.08 - 0.05 * place, rng)
+    for request, suffix in (("population", ""), ("personal", "-personal")):
+        for place, (method, (_, _, cost)) in enumerate(METHODS.items()):
+            treatment = f"unlearned-{method}{suffix}"
+            describe("unlearned", treatment, {"passes_share": cost})
+            path = timings[dataset.name, treatment] = root / "logs" / f"{treatment}.json"
+            if place != 1:
+                write_json(path, {"seconds": 48.0 * cost + 0.5, "models": 24})
+        subject = f"unlearned{suffix}"
+        folder = audits[dataset.name, subject, "forgetting"] = root / "attacks" / dataset.name / subject / "forgetting"
+        _forgetting(folder, dataset, request, suffix)
+    return derived, audits, timings
+
+
+def _personal(folder: Path, dataset: Dataset, treatment: str, gain: float, rng: np.random.Generator) -> None:
+    measures, people = [], [index for index, split in enumerate(dataset.split) if split == 1]
+
+    def add(attack: str, measure: str, value: float, group: str = "", width: float = 0.03) -> None:
+        limits = (value - width, value + width) if width else (NAN, NAN)
+        measures.append(Measure(dataset.name, treatment, attack, measure, value, *limits, n=len(people), group=group))
+
+    for name in ("accuracy", "macro_f1"):
+        add("", name, 0.8, "records=later,model=base")
+        add("", f"{name}_gain", gain, "records=later")
+        add("", f"{name}_gain", -0.02, "records=strangers")
+        add("", "patients_gaining", 9, f"of={name}", 0)
+        add("", "patients_losing", 2, f"of={name}", 0)
+    add("", "auroc_gain", -0.004, "records=strangers", 0.002)
+    add("", "hypothesis_h3", -0.004, width=0.002)
+    add("", "verdict_h3", 1.0, width=0)
+    for label in dataset.classes:
+        for part in ("", ",adapted=with", ",adapted=without"):
+            add("", "sensitivity_gain", gain - 0.1 * ("out" in part), f"records=later,class={label}{part}")
+    for attacker in ("loss", "lira-difference"):
+        add(f"personal-membership-{attacker}", "auc", 0.6, "level=beat")
+        add(f"personal-membership-{attacker}", "tpr_at_fpr_0.01", 0.04, "level=beat")
+    for records in ("early", "later"):
+        attack, group = "personal-identification-difference", f"level=patient,records={records}"
+        for measure, value in (("auc", 0.97), ("top_1", 0.8), ("top_1_chance", 1 / len(people))):
+            add(attack, measure, value, group)
+    for attack, verdict in (("fgsm", 1.0), ("pgd", NAN), ("sap", 0.0)):
+        for right in ("own", "both"):
+            for records in ("adapted", "adapted_rare", "early", "later", "strangers"):
+                add(f"personal-{attack}", "success_gain", 0.02, f"records={records},right={right}")
+            add(f"personal-{attack}", "hypothesis_h1", 0.02, f"right={right}")
+            add(f"personal-{attack}", "verdict_h1", verdict, f"right={right}", 0)
+    if treatment == "personalized-all":
+        for method in ("personalized", "retrain", "scrub", "fake"):
+            group = f"records=forgotten,method={method}"
+            add("personal-fgsm", "success", 0.4, group)
+            if method != "retrain":
+                add("personal-fgsm", "success_over_retrain", 0.05, group)
+            if method in ("scrub", "fake"):
+                add("personal-fgsm", "hypothesis_h2", 0.01, f"method={method}")
+                add("personal-fgsm", "verdict_h2", 1.0 if method == "scrub" else NAN, f"method={method}", 0)
+    patients = []
+    for index in people:
+        for name in ("accuracy", "macro_f1"):
+            value = rng.normal(gain, 0.1)
+            row = {"patient": dataset.patients[index], "groups": "sex=F", "measure": name, "base": 0.8}
+            row |= {"personalized": 0.8 + value, "gain": value, "lower": value - 0.05, "upper": value + 0.05}
+            patients.append(row | {"records": 60, "adapted": 20})
+    write_measures(folder / "measures.csv", measures)
+    write_csv(folder / "patients.csv", personal.PATIENT_COLUMNS, patients)
+
+
+def _forgetting(folder: Path, dataset: Dataset, request: str, suffix: str) -> None:
+    measures, patients = [], []
+    original = "personalized-all" if suffix else "baseline-cnn"
+    for method, (auc, gap, cost) in {"": (0.86, 0.01, None), **METHODS}.items():
+        treatment = f"unlearned-{method}{suffix}" if method else original
+
+        def add(
+            attack: str, measure: str, value: float, group: str = "", width: float = 0.06, treatment: str = treatment
+        ) -> None:
+            about = (dataset.name, treatment, f"forgetting-{attack}")
+            limits = (value - width, value + width) if width else (NAN, NAN)
+            place = f"request={request}" + (f",{group}" if group else "")
+            measures.append(Measure(*about, measure, value, *limits, n=24, group=place))
+
+        for group in (
+            "level=patient,reference=retrain",
+            "level=record,reference=retrain",
+            "level=patient,reference=own",
+        ):
+            add("ulira", "auc", auc, group)
+            add("ulira", "models_never", 180, group, 0)
+        add("quality", "score", 0.6)
+        for name, value in (("forgotten", auc - 0.5), ("retained", gap / 2), ("test", gap)):
+            add("gap", f"{name}_accuracy", 0.8 + value)
+            add("gap", f"{name}_accuracy_gap", value, width=0.01)
+        add("retained", "auc", 0.7, "level=patient")
+        add("retained", "auc_change", 0.01, "level=patient")
+        for records in ("forgotten", "retained", "test"):
+            group = f"attack=pgd,epsilon_mv=0.02,records={records}"
+            for measure, value in (("flip_rate", 0.4), ("flip_rate_change", 0.02), ("flip_rate_gap", 0.01)):
+                add("robustness", measure, value, group)
+        add("relearn", "passes", 3.5)
+        if cost is not None:
+            add("cost", "passes_share", cost, width=0)
+        add("verdict", "forgotten", float(abs(auc - 0.5) <= 0.06), width=0)
+        add("verdict", "usable", float(gap > -0.03), width=0)
+        row = {"treatment": treatment, "request": request, "patient": dataset.patients[1], "auc": auc, "lower": 0.4}
+        patients.append(row | {"upper": 0.9, "n_unlearned": 8, "n_never": 12, "phi_gap": 0.3})
+    write_measures(folder / "measures.csv", measures)
+    write_csv(folder / "patients.csv", forgetting.PATIENT_COLUMNS, patients)
 
 
 def write_config(path: Path, config: dict) -> None:

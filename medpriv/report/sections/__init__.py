@@ -1,0 +1,1 @@
+"""The page's sections on one question each: words, tables and figures from the earlier stages' figures."""
