@@ -48,7 +48,7 @@ rule attack_evasion:
         mem_mb=4000,
         runtime=120,
     params:
-        evasion=setting("attacks.evasion"),
+        evasion=setting("datasets.{dataset}.evasion"),
         seed=setting("seed"),
     script:
         "../scripts/attack_evasion.py"
@@ -73,7 +73,7 @@ rule attack_smoothing:
         mem_mb=4000,
         runtime=120,
     params:
-        evasion=setting("attacks.evasion"),
+        evasion=setting("datasets.{dataset}.evasion"),
         smoothing=setting("attacks.smoothing"),
         seed=setting("seed"),
     script:

@@ -2,7 +2,6 @@
 
 from pydantic import Field
 
-from medpriv.config.evasion import EvasionSettings
 from medpriv.config.forgetting import ForgettingSettings
 from medpriv.config.personalized import PersonalAttackSettings
 from medpriv.config.section import Count, Fraction, Section
@@ -27,13 +26,10 @@ class SmoothingSettings(Section):
 
 
 class AttackSettings(Section):
-    """The attack families."""
+    """The attack families that have the same settings for all datasets."""
 
     membership: MembershipSettings = Field(
         default_factory=MembershipSettings, description="who was in the training set"
-    )
-    evasion: EvasionSettings = Field(
-        default_factory=EvasionSettings, description="how small a change flips a diagnosis"
     )
     smoothing: SmoothingSettings = Field(
         default_factory=SmoothingSettings, description="what no change can flip, for the bank trained on noise"

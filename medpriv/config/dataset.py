@@ -2,6 +2,7 @@
 
 from pydantic import Field, model_validator
 
+from medpriv.config.evasion import EvasionSettings
 from medpriv.config.models import BankSettings, CnnRecipe, LogisticRecipe, MlpRecipe
 from medpriv.config.networks import DilatedRecipe, ResnetRecipe
 from medpriv.config.personalized import PersonalizationSettings
@@ -45,6 +46,9 @@ class DatasetSettings(Section):
 class SignalSettings(DatasetSettings):
     """What the section of a dataset of signals holds."""
 
+    evasion: EvasionSettings = Field(
+        default_factory=EvasionSettings, description="how small a change flips a diagnosis: the attacks"
+    )
     robust: RobustSettings | None = Field(None, description="banks trained to withstand evasion; empty: skip")
 
 

@@ -48,7 +48,7 @@ def test_an_edited_module_replans_its_own_jobs_and_the_report(
 @pytest.mark.parametrize(
     ("key", "value", "rules", "stages"),
     [
-        ("attacks.evasion.epsilons_mv", [0.3], {"attack_evasion", "attack_smoothing"}, {"attacks-mitdb"}),
+        ("datasets.mitdb.evasion.epsilons_mv", [0.3], {"attack_evasion", "attack_smoothing"}, {"attacks-mitdb"}),
         ("attacks.membership.bootstraps", 21, {"attack_membership"}, {"attacks-heart", "attacks-mitdb"}),
         ("measures.calibration_bins", 5, {"measure_utility"}, UTILITIES),
         ("seed", 7, SEED_OF_ALL, None),
