@@ -38,7 +38,7 @@ def compose(
         robustness_section(headlines),
         smooth,
         personal_section(cohorts, audits, derived),
-        unlearning_section(audits, derived, timed),
+        unlearning_section(cohorts, audits, derived, timed),
     ]
     figures = draw_figures(cohorts, headlines)
     return [*figures, *([] if smooth else drawn), *(section for section in sections if section is not None)]

@@ -42,7 +42,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """A row: its head, what stands above and below it in small type, cells; `control` sets it apart."""
+    """A row: its head, what stands above and below it in small type, cells (none: the head of the rows below it).
+
+    `control` sets it apart.
+    """
 
     head: str
     cells: tuple[Cell, ...]
@@ -61,6 +64,11 @@ class Table:
     lede: str = ""
     fold: str = ""
     kind: ClassVar[str] = "table"
+
+    @property
+    def sortable(self) -> bool:
+        """Return whether rows may change places: not below heads of their own."""
+        return all(row.cells for row in self.rows)
 
     @property
     def overs(self) -> list[tuple[str, int]]:

@@ -26,10 +26,11 @@ TESTS = {
     "h3": "change of the AUROC on strangers, at most one point",
 }
 VERDICTS = {1.0: ("supported", "good"), 0.0: ("contradicted", "bad")}
+_TEXTS = ("supported", "contradicted", "undecided")
 RECORDS = {
     "adapted": "adapted to",
-    "adapted_rare": "adapted to, rare class",
-    "early": "same minutes, not adapted to",
+    "adapted_rare": "adapted to, rare",
+    "early": "of the same minutes",
     "later": "later",
     "strangers": "strangers’",
 }
@@ -76,16 +77,27 @@ def _sentences(audits: Sequence[Audit]) -> list[str]:
     found = []
     for dataset, audit in first.items():
         parts = []
-        for name in CLAIMS:
-            verdicts = [_verdict_text(item) for item in _verdicts(audit, name)]
-            if len(set(verdicts)) == 1:
-                parts.append(f"{name.upper()} is {verdicts[0]}")
-            elif verdicts:
-                counted = ", ".join(f"{text} {verdicts.count(text)}" for text in dict.fromkeys(verdicts))
-                parts.append(f"{name.upper()} is answered differently by attack or method ({counted})")
+        if each := _verdicts(audit, "h1"):
+            told = [
+                (text, [words.attack_name(item.attack) for item in each if _verdict_text(item) == text])
+                for text in _TEXTS
+            ]
+            parts.append("H1 is " + ", ".join(f"{text} under {_listed(under)}" for text, under in told if under))
+        if each := [_verdict_text(item) for item in _verdicts(audit, "h2")]:
+            told = [(text, each.count(text)) for text in _TEXTS if text in each]
+            count = words.plural(len(each), "method")
+            whole = f"{told[0][0]} for each of {count}" if len(told) == 1 else ""
+            parts.append(
+                f"H2 is {whole or ', '.join(f'{text} for {number}' for text, number in told) + f' of {count}'}"
+            )
+        parts += [f"H3 is {_verdict_text(item)}" for item in _verdicts(audit, "h3")]
         if parts:
             found.append(f"On {dataset}, {words.variant_name(audit.subject)} adapted: {'; '.join(parts)}.")
     return found
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _verdicts(audit: Audit, name: str) -> list[Measure]:
@@ -100,15 +112,11 @@ def _verdict_text(verdict: Measure) -> str:
 
 def _hypotheses(audits: Sequence[Audit]) -> Table:
     rows = []
-    for audit in audits:
-        for name in ("h1", "h3"):
-            for verdict in _verdicts(audit, name):
-                rows.append(_hypothesis_row(audit, name, verdict))
-        if tally := _verdicts(audit, "h2"):
-            rows.append(_tally_row(audit, tally))
-    rows.sort(key=lambda row: (row.below[0].split(",")[0], row.above))  # by dataset, then claim
+    for name, claim in CLAIMS.items():
+        found = [row for audit in audits for row in _claim_rows(audit, name)]
+        rows += [Row(f"{name.upper()}. {claim}", (), below=(TESTS[name],)), *found] if found else []
     columns = (
-        Column("Claim"),
+        Column("Data, what was adapted"),
         Column("Attack", form="prose"),
         Column("Figure", "as tested"),
         Column("Verdict", form="prose"),
@@ -116,6 +124,13 @@ def _hypotheses(audits: Sequence[Audit]) -> Table:
         Column("Artefact", form="code"),
     )
     return Table("Three claims", columns, tuple(rows))
+
+
+def _claim_rows(audit: Audit, name: str) -> list[Row]:
+    verdicts = _verdicts(audit, name)
+    if name == "h2":
+        return [_tally_row(audit, verdicts)] if verdicts else []
+    return [_hypothesis_row(audit, name, verdict) for verdict in verdicts]
 
 
 def _hypothesis_row(audit: Audit, name: str, verdict: Measure) -> Row:
@@ -128,14 +143,12 @@ def _hypothesis_row(audit: Audit, name: str, verdict: Measure) -> Row:
         count_cell(verdict.n),
         source_cell(audit.artefact, where),
     )
-    return Row(CLAIMS[name], cells, above=name.upper(), below=(_whose(audit), TESTS[name]))
+    return Row(_whose(audit), cells)
 
 
 def _tally_row(audit: Audit, verdicts: Sequence[Measure]) -> Row:
     texts = [_verdict_text(item) for item in verdicts]
-    counted = tuple(
-        f"{texts.count(text)} {text}" for text in ("supported", "contradicted", "undecided") if text in texts
-    )
+    counted = tuple(f"{texts.count(text)} {text}" for text in _TEXTS if text in texts)
     attacks = ", ".join(dict.fromkeys(words.attack_name(item.attack) for item in verdicts))
     cells = (
         prose(attacks),
@@ -144,7 +157,7 @@ def _tally_row(audit: Audit, verdicts: Sequence[Measure]) -> Row:
         count_cell(verdicts[0].n),
         source_cell(audit.artefact, "hypothesis_h2"),
     )
-    return Row(CLAIMS["h2"], cells, above="H2", below=(_whose(audit), TESTS["h2"]))
+    return Row(_whose(audit), cells)
 
 
 def _whose(audit: Audit) -> str:
@@ -197,13 +210,13 @@ def _people_cell(cohort: Cohort, audit: Audit, which: str) -> Cell:
 
 def _privacy(dataset: str, audits: Sequence[Audit]) -> Table:
     """Return attackers by variants: which beats adapted the model, and whose they are."""
-    rows = []
     keys = dict.fromkeys(
         (item.attack, item.group)
         for audit in audits
         for item in audit.measures
         if item.measure == "auc" and item.attack.startswith(("personal-membership-", "personal-identification-"))
     )
+    asked: dict[str, list[Row]] = defaultdict(list)
     for attack, group in keys:
         beats = attack.startswith("personal-membership-")
         pairs = parse_group(group)
@@ -211,9 +224,9 @@ def _privacy(dataset: str, audits: Sequence[Audit]) -> Table:
         for audit in audits:
             cells.append(value_cell(find(audit.measures, "auc", pairs, attack)))
             cells.append(_rate_cell(audit, attack, pairs, beats))
-        above = "Which beats adapted it?" if beats else "Whose model is it?"
-        below = () if beats else (f"seen on {'early' if pairs.get('records') == 'early' else 'later'} beats",)
-        rows.append(Row(words.attack_name(attack), tuple(cells), above, below))
+        topic = "Which beats adapted it?" if beats else f"Whose model is it, seen on {pairs['records']} beats?"
+        asked[topic].append(Row(words.attack_name(attack), tuple(cells)))
+    rows = [row for topic, own in asked.items() for row in (Row(topic, ()), *own)]
     columns = [Column("Attacker")]
     for audit in audits:
         name = words.variant_name(audit.subject)

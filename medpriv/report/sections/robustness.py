@@ -250,11 +250,8 @@ def _smoothing(results: Sequence[Result]) -> Table:
         if budgets and certified.value > 0:
             least = 1000 * float(parse_group(budgets[0].group)["epsilon_mv"])
             notes.append(
-                f"on {result.dataset} it vouches for {certified.value:.2g} µV a sample in the median, 1/"
-                f"{least / certified.value:.0f} of the smallest budget attacked"
-                if certified.value < least
-                else f"on {result.dataset} it vouches for {certified.value:.2g} µV a sample in the median, more than "
-                f"the smallest budget attacked ({least:g} µV)"
+                f"on {result.dataset} it vouches for {certified.value:.2g} µV a sample in the median, "
+                f"{words.percent(certified.value / least, 0)} of the smallest budget attacked"
             )
     columns = (
         Column("Bank"),

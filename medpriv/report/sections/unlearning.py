@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from medpriv.measures.table import Measure
 from medpriv.report import words
 from medpriv.report.comparison import find, parse_group, request_of
-from medpriv.report.inputs import Audit, Derived
+from medpriv.report.drawing import Figure
+from medpriv.report.inputs import Audit, Cohort, Derived
 from medpriv.report.layout import Cell, Column, Row, Section, Table, value_cell
 from medpriv.report.sections.unlearning_figures import draw_forgetting
 
 CONTROLS = {"fake": "control: changes nothing", "destroyed": "control: an untrained model"}
 REQUESTS = {
-    "population": "forget one patient",
-    "personal": "a personalised model forgets beats",
+    "population": "models asked to forget one patient",
+    "personal": "personalised models asked to forget beats",
 }
 ULIRA = {"level": "patient", "reference": "retrain"}
 
@@ -63,7 +64,10 @@ def judged(audit: Audit) -> list[Judged]:
 
 
 def unlearning_section(
-    audits: Sequence[Audit], derived: Mapping[tuple[str, str], Derived], timed: Sequence[tuple[str, str]]
+    cohorts: Mapping[str, Cohort],
+    audits: Sequence[Audit],
+    derived: Mapping[tuple[str, str], Derived],
+    timed: Sequence[tuple[str, str]],
 ) -> Section | None:
     """Return the section; None where nothing had to be forgotten.
 
@@ -84,14 +88,21 @@ def unlearning_section(
             "that were never trained on a patient differ from each other too.",
             *(_sentence(audit) for audit in own),
         ),
-        tuple(part for audit in own for part in (_table(audit, derived, timed), draw_forgetting(audit, judged(audit)))),
+        tuple(part for audit in own for part in _parts(cohorts[audit.dataset], audit, derived, timed)),
     )
+
+
+def _parts(
+    cohort: Cohort, audit: Audit, derived: Mapping[tuple[str, str], Derived], timed: Sequence[tuple[str, str]]
+) -> tuple[Table | Figure, ...]:
+    each = judged(audit)
+    return _table(audit, each, derived, timed), draw_forgetting(cohort, audit, each), _more(audit, each)
 
 
 def _sentence(audit: Audit) -> str:
     """Return what the intervals say of one request: whether the audit can see, and which methods pass."""
     each = {item.method: item for item in judged(audit)}
-    where = f"{audit.dataset}, {REQUESTS[request_of(audit)]}"
+    where = f"On {audit.dataset}, {REQUESTS[request_of(audit)]}"
     original, fake, destroyed = (each.get(name) for name in ("", "fake", "destroyed"))
     parts = []
     if original is not None:
@@ -102,64 +113,72 @@ def _sentence(audit: Audit) -> str:
             else "even the original can’t be told from models that never saw the patient, so this audit is too small "
             "to judge by"
         )
-    for control, verdict, caught in ((fake, "forgotten", "still remembers"), (destroyed, "usable", "is unusable")):
+    for control, verdict, caught in ((fake, "forgotten", "told apart"), (destroyed, "usable", "unusable")):
         if control is not None:
             held = control.holds(verdict)
-            name = control.name.lower()
-            parts.append(f"the {name} control {'is caught, it ' + caught if held is False else 'is not caught'}")
+            parts.append(
+                f"the {control.name.lower()} control is {f'caught ({caught})' if held is False else 'not caught'}"
+            )
     methods = [item for name, item in each.items() if name not in ("", "retrain", *CONTROLS)]
     good = [item.name for item in methods if item.holds("forgotten") and item.holds("usable")]
-    named = f" ({', '.join(good)})" if good else ""
+    count = words.plural(len(methods), "method")
     parts.append(
-        f"of {words.plural(len(methods), 'method')}, {len(good)} can’t be told from retraining and "
-        f"{'stays' if len(good) == 1 else 'stay'} usable{named}"
+        f"{len(good)} of {count} can’t be told apart and {'stays' if len(good) == 1 else 'stay'} usable "
+        f"({', '.join(good)}), as far as so few models tell"
+        if good
+        else f"none of {count} both can’t be told apart and stays usable"
     )
     text = "; ".join(parts)
-    return f"{where[0].upper()}{where[1:]}: {text}."
+    return f"{where}: {text}."
 
 
-def _table(audit: Audit, derived: Mapping[tuple[str, str], Derived], timed: Sequence[tuple[str, str]]) -> Table:
+def _table(
+    audit: Audit,
+    each: Sequence[Judged],
+    derived: Mapping[tuple[str, str], Derived],
+    timed: Sequence[tuple[str, str]],
+) -> Table:
     rows = []
-    for item in judged(audit):
+    original = next((item for item in each if not item.method), None)
+    for item in each:
         bank = derived.get((audit.dataset, item.treatment))
         below = {"": "before forgetting", "retrain": "the reference", **CONTROLS}.get(item.method, "")
         cells = (
             _verdict_cell(item),
-            _ulira_cell(item),
-            value_cell(item.figure("ulira", "auc", {**ULIRA, "level": "record"})),
-            value_cell(item.figure("quality", "score")),
+            value_cell(item.figure("ulira", "auc", ULIRA), places=2),
+            _score_cell(item),
             *_accuracy_cells(item),
-            _with_change(item, "retained", "auc", {"level": "patient"}),
-            *(_flip_cell(item, records) for records in ("forgotten", "test")),
+            _with_before(item, original, "retained", "auc", {"level": "patient"}),
+            *(_flip_cell(item, original, records) for records in ("forgotten", "test")),
             value_cell(item.figure("relearn", "passes"), places=1),
             _passes_cell(item, bank),
             _seconds_cell(audit, item, timed),
             _models_cell(item, bank),
         )
         rows.append(Row(item.name, cells, below=(below,) if below else (), control=item.method in CONTROLS))
-    forgotten, gap, stay = "Was it forgotten?", "Accuracy, gap to retraining", "Others"
-    firm, price = "PGD overturns", "Cost, share of retraining’s"
+    forgotten, gap, stay = "Was it forgotten?", "Accuracy, gap to retraining", "Who stays"
+    firm, price = "PGD overturns, of right ones", "Price, against retraining"
     columns = (
         Column("Method"),
         Column("Verdict", "", forgotten, "prose"),
-        Column("U-LiRA AUC", "per patient", forgotten),
-        Column("U-LiRA AUC", "per record", forgotten),
+        Column("U-LiRA AUC", "guessing: 0.5", forgotten),
         Column("Score", "NeurIPS 2023", forgotten),
-        Column("Forgotten", "", gap),
-        Column("Retained", "", gap),
-        Column("Test", "", gap),
-        Column("Risk", "AUC of who stays", stay),
-        Column("Forgotten", "share of right", firm),
-        Column("Test", "share of right", firm),
+        Column("Forgotten", "records", gap),
+        Column("Retained", "records", gap),
+        Column("Test", "records", gap),
+        Column("Risk", "AUC", stay),
+        Column("Forgotten", "records", firm),
+        Column("Test", "records", firm),
         Column("Relearn", "passes", price),
-        Column("Passes", "", price),
-        Column("Seconds", "measured", price),
-        Column("Models", "never-seen below", price),
+        Column("Passes", "share", price),
+        Column("Seconds", "share", price),
+        Column("Models", "unlearned"),
     )
     lede = (
-        "Intervals are 95 %, by patients and replicates. “Change” is against the original. The score of retraining is "
-        "what perfect forgetting gets from so few models. Both controls must be caught: the fake one must not count as "
-        f"forgotten, the destroyed one not as usable. From {audit.artefact}."
+        "Below each figure stands its 95 % interval, by patients and replicates; an arrow marks a change with its "
+        "interval on one side of 0. Retraining’s score is what perfect forgetting gets from so few models. “Told "
+        "apart” need not mean remembered: a method can leave a mark of its own. Both controls must be caught: the "
+        f"fake one must not count as forgotten, the destroyed one not as usable. From {audit.artefact}."
     )
     if request_of(audit) == "personal":
         lede += " Retrained copies are both sides of the comparison here, so their own AUC is 0.5 by construction."
@@ -172,47 +191,55 @@ def _verdict_cell(item: Judged) -> Cell:
     if item.method == "retrain":
         return Cell("reference", form="prose", order="reference")
     held, usable = item.holds("forgotten"), item.holds("usable")
-    first = {True: "forgotten", False: "still remembered", None: "undecided"}[held]
+    first = {True: "not told apart", False: "told apart", None: "undecided"}[held]
     second = {True: "usable", False: "unusable", None: "use undecided"}[usable]
     tone = "good" if held and usable else "open" if None in (held, usable) else "bad"
     return Cell(first, (second,), f"{first} {second}", "prose", tone)
 
 
-def _ulira_cell(item: Judged) -> Cell:
-    """Return the AUC; where the method's own never-seen models say otherwise, theirs too."""
-    cell = value_cell(item.figure("ulira", "auc", ULIRA))
-    own = item.figure("ulira", "auc", {**ULIRA, "reference": "own"})
-    if item.method in ("", "retrain") or own is None or own.value != own.value:
-        return cell
-    return Cell(cell.text, (*cell.details, f"own kind {words.number(own.value)}"), cell.order)
+def _score_cell(item: Judged) -> Cell:
+    """Return the score of NeurIPS 2023, which wants a number of models a patient."""
+    score = item.figure("quality", "score")
+    if score is not None and score.value != score.value:
+        return Cell("too few", ("models",))
+    return value_cell(score, places=2)
 
 
 def _accuracy_cells(item: Judged) -> list[Cell]:
     """Return the gaps to retraining; of retraining itself its accuracies."""
     names = ("forgotten_accuracy", "retained_accuracy", "test_accuracy")
     if item.method == "retrain":
-        cells = [value_cell(item.figure("gap", name)) for name in names]
+        cells = [value_cell(item.figure("gap", name), share=True) for name in names]
         return [Cell(cell.text, ("accuracy itself",), cell.order) for cell in cells]
-    return [value_cell(item.figure("gap", f"{name}_gap"), signed=True) for name in names]
+    return [value_cell(item.figure("gap", f"{name}_gap"), share=True, signed=True) for name in names]
 
 
-def _with_change(item: Judged, attack: str, measure: str, group: Mapping[str, str], share: bool = False) -> Cell:
-    """Return a figure with its change from the original."""
-    cell = value_cell(item.figure(attack, measure, group), share=share)
-    change = item.figure(attack, f"{measure}_change", group)
-    if not item.method or change is None or change.value != change.value:
+def _with_before(
+    item: Judged, original: Judged | None, attack: str, measure: str, group: Mapping[str, str], share: bool = False
+) -> Cell:
+    """Return a figure with what the original had; an arrow where the paired change has a sign."""
+    cell = value_cell(item.figure(attack, measure, group), share=share, places=2)
+    before = original.figure(attack, measure, group) if original else None
+    if not item.method or before is None:
         return cell
-    told = value_cell(change, share=share, signed=True)
-    return Cell(cell.text, (f"change {told.text}", *told.details), cell.order)
+    change = item.figure(attack, f"{measure}_change", group)
+    told = "" if change is None else " ↓" if change.upper < 0 else " ↑" if change.lower > 0 else ""
+    text = words.percent(before.value) if share else words.number(before.value, 2)
+    return Cell(f"{cell.text}{told}", (*cell.details, f"before {text}"), cell.order)
 
 
-def _flip_cell(item: Judged, records: str) -> Cell:
-    """Return the share that PGD overturns among these records, at whatever budget the audit had."""
-    for measure in item.measures:
-        group = parse_group(measure.group)
-        if measure.measure == "flip_rate" and (group["attack"], group["records"]) == ("pgd", records):
-            return _with_change(item, "robustness", "flip_rate", group, share=True)
-    return Cell(words.MISSING)
+def _flip_cell(item: Judged, original: Judged | None, records: str) -> Cell:
+    found = _flip(item, "pgd", records)
+    if found is None:
+        return Cell(words.MISSING)
+    return _with_before(item, original, "robustness", "flip_rate", parse_group(found.group), share=True)
+
+
+def _flip(item: Judged, attack: str, records: str) -> Measure | None:
+    """Return the share that an attack overturns among these records, at whatever budget the audit had."""
+    wanted = {"attack": attack, "records": records}
+    rates = (measure for measure in item.measures if measure.measure == "flip_rate")
+    return next((measure for measure in rates if wanted.items() <= parse_group(measure.group).items()), None)
 
 
 def passes_share(item: Judged, bank: Derived | None) -> float | None:
@@ -239,4 +266,39 @@ def _models_cell(item: Judged, bank: Derived | None) -> Cell:
     count = bank.models if bank else auc.n if auc else None
     if count is None:
         return Cell(words.MISSING)
-    return Cell(words.integer(count), (words.integer(never.value),) if never else (), str(count))
+    return Cell(words.integer(count), (f"{words.integer(never.value)} never saw",) if never else (), str(count))
+
+
+MORE = (  # (label, note, attack, measure, group, as a share)
+    ("U-LiRA AUC", "per record", "ulira", "auc", {**ULIRA, "level": "record"}, False),
+    ("U-LiRA AUC", "own kind", "ulira", "auc", {**ULIRA, "reference": "own"}, False),
+    ("Epsilon", "shown", "quality", "epsilon", {}, False),
+    ("Epsilon", "ceiling", "quality", "epsilon_ceiling", {}, False),
+    ("Macro-F1", "test, gap", "gap", "test_macro_f1_gap", {}, False),
+    ("Unseen", "accuracy, gap", "gap", "unseen_accuracy_gap", {}, True),
+    ("KL", "to retraining, nats", "gap", "kl", {}, False),
+    ("Distance", "of parameters", "gap", "parameter_distance", {}, False),
+    ("Risk", "who stays, change", "retained", "auc_change", {"level": "patient"}, False),
+)
+
+
+def _more(audit: Audit, each: Sequence[Judged]) -> Table:
+    """Return the audits that the first table has no room for, folded."""
+    rows = []
+    for item in each:
+        cells = [
+            value_cell(item.figure(attack, measure, group), share=share, places=2)
+            for _, _, attack, measure, group, share in MORE
+        ]
+        flips = [
+            value_cell(found, share=True) for found in (_flip(item, attack, "retained") for attack in ("fgsm", "pgd"))
+        ]
+        rows.append(Row(item.name, (*cells, *flips), control=item.method in CONTROLS))
+    heads = [Column(label, note) for label, note, *_ in MORE]
+    columns = (Column("Method"), *heads, Column("FGSM", "retained records"), Column("PGD", "retained records"))
+    lede = (
+        "“Own kind” compares with models of the same method that never saw the patient: if that AUC is near 0.5 and "
+        "the other is not, the method leaves a mark that is not what it remembers of the patient."
+    )
+    title = f"More audits: {audit.dataset}, {REQUESTS[request_of(audit)]}"
+    return Table(title, columns, tuple(rows), lede, title)
