@@ -23,7 +23,7 @@ rule unlearn:
         runtime=120,
     params:
         settings=setting("datasets.{dataset}.unlearning.methods.{method}"),
-        forget_per_replicate=setting("datasets.{dataset}.unlearning.forget_per_replicate"),
+        patients=setting("datasets.{dataset}.unlearning.patients"),
         replicates=setting("datasets.{dataset}.unlearning.replicates"),
         seed=setting("seed"),
     script:

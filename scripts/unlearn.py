@@ -15,7 +15,7 @@ with job(snakemake) as params:
         snakemake.wildcards.method,
         params.settings,
         params.seed,
-        forget_per_replicate=params.forget_per_replicate,
+        patients=params.patients,
         replicates=params.replicates,
     )
     derived.save(Path(snakemake.output.bank).parent)

@@ -29,7 +29,6 @@ from medpriv.models.layers import Workspace, allocate_stack
 from medpriv.models.network import Network
 
 CACHE = 12 * 2**20  # bytes; the working set of the replicates trained together stays below, if one replicate's does
-CHUNK = 256  # records a forward pass of predictions
 REPORTS = 10  # lines that a group's training writes to the log
 
 _LOG = logging.getLogger(__name__)
@@ -161,15 +160,16 @@ def _evaluate(
     count = x.shape[0 if shared else 1]
     values = np.zeros((replicates, count, max(2, network.outputs)), np.float32)
     gradients = np.empty((replicates, 0 if y is None else count, *network.shape), np.float32)
-    for group in groups(network, parameters, CHUNK):
+    whole = network.pass_records
+    for group in groups(network, parameters, whole):
         held = {name: _stack(value[group]) for name, value in parameters.items()}
         work = Workspace()
-        for first in range(0, count, CHUNK):
-            chunk = slice(first, min(first + CHUNK, count))
+        for first in range(0, count, whole):
+            chunk = slice(first, min(first + whole, count))
             size = chunk.stop - first
             part = network.arrange(torch.from_numpy(x[chunk] if shared else x[group, chunk]))
-            # Always a whole chunk, the last one with old rows at its end: one shape, one rounding, one set of buffers.
-            batch = work.buffer("batch", len(values[group]), CHUNK, *part.shape[1 if shared else 2 :])
+            # Always as many records, the last ones with old rows at the end: one shape, one rounding, one set of buffers.
+            batch = work.buffer("batch", len(values[group]), whole, *part.shape[1 if shared else 2 :])
             batch[:, :size] = part
             outputs = network.forward(held, batch, work, training=False)
             values[group, chunk, -network.outputs :] = outputs[:, :size].numpy()

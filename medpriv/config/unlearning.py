@@ -118,7 +118,7 @@ class Certified(Section):
     dimension: Count = Field(128, description="random projections of the features that the head reads")
     l2: Positive = Field(1.0, description="lambda, weight of half the squared norm in the summed loss")
     sigma: Positive = Field(1.0, description="standard deviation of the linear perturbation of the loss")
-    steps: Count = Field(4, description="most Newton steps; whose bound is not met by then are fitted anew")
+    steps: Count = Field(6, description="most Newton steps; whose bound is not met by then are fitted anew")
     epsilon: Positive = Field(1.0, description="epsilon of the certificate")
     delta: Share = Field(0.001, description="delta of the certificate")
 
@@ -157,8 +157,8 @@ class UnlearningSettings(Section):
         "cnn", description="the baseline network whose bank forgets"
     )
     replicates: Count | None = Field(None, description="the first so many replicates forget; empty: all")
-    forget_per_replicate: Count | None = Field(
-        2, description="patients forgotten in turn by each replicate, drawn; empty: every one it was trained on"
+    patients: Count | None = Field(
+        4, description="training patients forgotten, drawn; by every replicate trained on them; empty: every one"
     )
     personal: PersonalRequest | None = Field(None, description="personalised models forget too")
     methods: Methods = Field(default_factory=Methods, description="the methods")

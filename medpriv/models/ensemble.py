@@ -34,6 +34,11 @@ class Ensemble:
         return self.members[0].shape
 
     @property
+    def pass_records(self) -> int:
+        """Records of a pass in evaluation mode."""
+        return self.members[0].pass_records
+
+    @property
     def outputs(self) -> int:
         """Values a record, as of one network."""
         return self.members[0].outputs

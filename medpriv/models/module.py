@@ -43,6 +43,11 @@ class ModuleNetwork:
     outputs: int
 
     @property
+    def pass_records(self) -> int:
+        """Records of a pass in evaluation mode: few, so that what lies between the layers stays in the cache."""
+        return SLICE
+
+    @property
     def layers(self) -> tuple[str, ...]:
         """Names of the blocks, the first part of their parameters' names."""
         return tuple(name for name, _ in self._shell.named_children())

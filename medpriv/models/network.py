@@ -30,6 +30,11 @@ class Network:
     patch: int | None = None
 
     @property
+    def pass_records(self) -> int:
+        """Records of a pass in evaluation mode: many, so that small products are worth their calls."""
+        return 256
+
+    @property
     def outputs(self) -> int:
         """Values a record: 1 for a binary model (its logit z, which stands for the logits [0, z]), else the classes."""
         return self.layers[-1].outputs

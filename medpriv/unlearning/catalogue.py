@@ -42,7 +42,7 @@ def unlearn(
     settings: Mapping[str, object],
     seed: int,
     *,
-    forget_per_replicate: int | None = None,
+    patients: int | None = None,
     replicates: int | None = None,
 ) -> tuple[DerivedBank, float]:
     """Return the bank of the replicates' answers to the population request, and the processor seconds taken in all.
@@ -50,9 +50,9 @@ def unlearn(
     Args:
         method: a name of `METHODS`.
         settings: the method's section of the config.
-        forget_per_replicate, replicates: see `population_request`.
+        patients, replicates: see `population_request`.
     """
-    request = population_request(dataset, bank, forget_per_replicate, replicates, f"unlearned-{method}", seed)
+    request = population_request(dataset, bank, patients, replicates, f"unlearned-{method}", seed)
     return _answer(request, bank, method, settings, {"request": "population"})
 
 

@@ -139,26 +139,31 @@ class Outcome:
 
 
 def population_request(
-    dataset: Dataset, bank: Bank, per_replicate: int | None, replicates: int | None, treatment: str, seed: int
+    dataset: Dataset, bank: Bank, patients: int | None, replicates: int | None, treatment: str, seed: int
 ) -> Request:
     """Return the request that each replicate forgets some of its patients, one patient a model.
 
     Args:
-        per_replicate: how many of a replicate's patients are forgotten in turn, drawn by name; None: every one.
+        patients: how many of the training patients are forgotten, drawn once; each in turn by every replicate that was
+            trained on them, so that few patients have many models on either side of an audit; None: every one.
         replicates: the first so many replicates are asked; None: all.
         treatment: the name of the bank to be made.
     """
     members = bank.record_members(dataset)
-    rows, patients = [], []
-    for k, replicate in enumerate(bank.replicates[:replicates]):
-        known = np.intersect1d(np.flatnonzero(bank.members[k]), dataset.patient)
-        if per_replicate is not None and per_replicate < len(known):
-            rng = generator(seed, dataset.name, "forget", int(replicate))
-            known = np.sort(rng.choice(known, per_replicate, replace=False))
-        rows += [k] * len(known)
-        patients += known.tolist()
-    rows, patients = np.array(rows), np.array(patients)
-    forget = dataset.patient == patients[:, None]
+    asked = np.unique(dataset.patient[dataset.rows(TRAIN)])
+    if patients is not None and patients < len(asked):
+        asked = np.sort(generator(seed, dataset.name, "forget").choice(asked, patients, replace=False))
+    known = bank.members[:replicates][:, asked]  # [K, asked]
+    rows, column = np.nonzero(known)
+    forgotten = asked[column]
+    if not len(rows):
+        raise InputError(
+            "no replicate was trained on a patient who is to be forgotten",
+            file=f"dataset {dataset.name}",
+            place="unlearning",
+            remedy="ask for more patients or replicates",
+        )
+    forget = dataset.patient == forgotten[:, None]
     retain = members[rows] & ~forget
     if not retain.any(1).all():
         raise InputError(
@@ -188,7 +193,7 @@ def population_request(
         retain_records=int(train.sum()) // 2,
         forget_records=-(-int(train.sum()) // int((dataset.split == TRAIN).sum())),
         origin=origin,
-        patient=patients,
+        patient=forgotten,
         dataset=dataset.name,
         treatment=treatment,
         trained=tuple((dataset.name, bank.treatment, int(replicate)) for replicate in origin),

@@ -88,9 +88,9 @@ def odd_personalised() -> DerivedBank:
     return personalize(odd_dataset(), odd_bank(), "all", PERSONALIZATION, seed=5)
 
 
-def forget_patients(method: str = "retrain", model: str = "cnn", per_replicate: int | None = 2) -> Request:
+def forget_patients(method: str = "retrain", model: str = "cnn", patients: int | None = 6) -> Request:
     """Return the population request."""
-    return population_request(odd_dataset(model), odd_bank(model), per_replicate, None, f"unlearned-{method}", seed=5)
+    return population_request(odd_dataset(model), odd_bank(model), patients, None, f"unlearned-{method}", seed=5)
 
 
 def forget_beats(method: str = "retrain", share: float = 0.5) -> Request:

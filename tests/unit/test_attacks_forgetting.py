@@ -354,7 +354,7 @@ def test_attacks_on_own_records_equal_those_on_shared_ones():
 
 def test_a_binary_models_own_logits_are_zero_and_z():
     dataset, tables = odd_dataset("mlp"), bank("mlp", 3)
-    retrain = unlearn(dataset, tables, "fake", {}, seed=5, forget_per_replicate=1)[0]
+    retrain = unlearn(dataset, tables, "fake", {}, seed=5, patients=1)[0]
     rows = np.tile(np.arange(7), (len(retrain.origin), 1))
     network = build(dataset, retrain)
     found = own_logits(dataset, network, retrain.parameters, rows)
@@ -380,17 +380,17 @@ def test_relearning_counts_passes_until_the_loss_is_reached():
 def test_tables_are_not_attacked():
     dataset, tables = odd_dataset("mlp"), bank("mlp", 6)
     dataset = replace(dataset, units=("mmHg",) * len(dataset.units))
-    retrain = unlearn(dataset, tables, "retrain", {}, seed=5, forget_per_replicate=2)[0]
+    retrain = unlearn(dataset, tables, "retrain", {}, seed=5, patients=2)[0]
     found = audit(dataset, tables, None, retrain, [], SETTINGS, seed=1)
     assert not [row for row in found.measures if row.attack == "forgetting-robustness"]
     assert np.isfinite(figure(found, "baseline-mlp", "ulira", "auc", PATIENT).value)
     assert np.isnan(figure(found, "baseline-mlp", "quality", "forgetting").value)  # too few models a patient
 
 
-@pytest.mark.parametrize(("replicates", "forgotten_each"), [(2, 1), (3, None), (4, 2)])
-def test_the_fewest_replicates_are_audited_without_a_warning(replicates, forgotten_each):
+@pytest.mark.parametrize(("replicates", "forgotten"), [(2, None), (3, None), (4, None)])
+def test_the_fewest_replicates_are_audited_without_a_warning(replicates, forgotten):
     few = bank("cnn", replicates)
-    retrain = unlearn(odd_dataset(), few, "retrain", {}, seed=5, forget_per_replicate=forgotten_each)[0]
+    retrain = unlearn(odd_dataset(), few, "retrain", {}, seed=5, patients=forgotten)[0]
     with np.errstate(all="raise", under="ignore"):
         found = audit(odd_dataset(), few, None, retrain, [], SETTINGS, seed=1)
     verdict = figure(found, "baseline-cnn", "verdict", "forgotten")

@@ -35,7 +35,7 @@ def own_labels(request: Request) -> np.ndarray:
 
 
 def test_the_bank_knows_the_odd_patients_and_retraining_does_not():
-    request = forget_patients(per_replicate=None)
+    request = forget_patients(patients=None)
     request = request.select(own_labels(request))
     anew = METHODS["retrain"](request, {}).parameters
     assert accuracy(request, request.start, request.forget) > 0.95
@@ -58,7 +58,7 @@ def test_the_bank_knows_the_odd_patients_and_retraining_does_not():
     ],
 )
 def test_what_a_method_forgets_moves_towards_retraining_and_the_rest_is_kept(method, changed):
-    request = forget_patients(method, per_replicate=None)
+    request = forget_patients(method, patients=None)
     request = request.select(own_labels(request))
     outcome = METHODS[method](request, SETTINGS[method] | changed)
     answer = request

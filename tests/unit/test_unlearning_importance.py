@@ -112,7 +112,7 @@ def test_fisher_noise_has_the_variance_of_its_formula():
 
 
 def test_a_replicate_s_importance_is_found_once_for_all_it_forgets():
-    few, all_members = forget_patients("ssd", per_replicate=1), forget_patients("ssd", per_replicate=None)
+    few, all_members = forget_patients("ssd", patients=1), forget_patients("ssd", patients=None)
     costs = [METHODS["ssd"](request, SETTINGS["ssd"]).passes for request in (few, all_members)]
     own, every = few.forget[0].sum(), (few.forget | few.retain)[0].sum()
     assert costs == pytest.approx([own + every, own + every / (every / own)])

@@ -22,7 +22,7 @@ def one_thread():
 
 
 def test_what_has_forgotten_is_bit_identical_to_what_never_saw():
-    request = forget_patients("sisa", per_replicate=None)
+    request = forget_patients("sisa", patients=None)
     outcome = sisa(request, SETTINGS)
     shard, _ = place_patients(request, **SETTINGS)
     never_saw = train_shards(request, request.origin, request.retain, **SETTINGS)[-1]
@@ -53,7 +53,7 @@ def test_a_patient_s_place_depends_on_no_other_patient():
 
 
 def test_later_slices_are_cheaper_to_forget():
-    request = forget_patients("sisa", per_replicate=None)
+    request = forget_patients("sisa", patients=None)
     _, part = place_patients(request, **SETTINGS)
     costs = [
         np.mean([sisa(request.select(np.array([r])), SETTINGS).passes for r in some[:2]])
