@@ -168,7 +168,7 @@ def _evaluate(
             chunk = slice(first, min(first + whole, count))
             size = chunk.stop - first
             part = network.arrange(torch.from_numpy(x[chunk] if shared else x[group, chunk]))
-            # Always as many records, the last ones with old rows at the end: one shape, one rounding, one set of buffers.
+            # Always as many records, old rows at the end of the last: one shape, one rounding, one set of buffers.
             batch = work.buffer("batch", len(values[group]), whole, *part.shape[1 if shared else 2 :])
             batch[:, :size] = part
             outputs = network.forward(held, batch, work, training=False)
