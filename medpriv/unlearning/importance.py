@@ -74,26 +74,38 @@ def importance(
 
 
 def _dampen(request: Request, settings: Mapping[str, object], loss: Loss, size: Size) -> Outcome:
-    """Dampen what matters to the forgotten records more than to all.
-
-    Models of a replicate that forget different patients were one model before: the importance of all records is found
-    once for them, and its cost is shared among them.
-    """
+    """Dampen what matters to the forgotten records more than to all that the model was trained on."""
     forgotten = importance(request, request.start, request.forget, loss, size)
-    alike = request.origin if request.before is None else np.arange(len(request))
-    _, first, place = np.unique(alike, return_index=True, return_inverse=True)
-    one = {name: value[first] for name, value in request.start.items()}
-    trained_on = (request.forget | request.remaining)[first]
-    known = importance(request, one, trained_on, loss, size)
+    known, passes = _importance_of_all(request, loss, size)
     parameters = {}
     for name, value in request.start.items():
         parameters[name] = value.copy()
         if name in forgotten:
-            every = known[name][place]
-            chosen = forgotten[name] > settings["selection"] * every
-            factor = np.minimum(settings["dampening"] * every[chosen] / forgotten[name][chosen], 1)
+            chosen = forgotten[name] > settings["selection"] * known[name]
+            factor = np.minimum(settings["dampening"] * known[name][chosen] / forgotten[name][chosen], 1)
             parameters[name][chosen] *= factor
-    return Outcome(parameters, passes=float((request.forget.sum() + trained_on.sum()) / len(request)))
+    return Outcome(parameters, passes=float(request.forget.sum(1).mean() + passes))
+
+
+def _importance_of_all(request: Request, loss: Loss, size: Size) -> tuple[dict[str, np.ndarray], float]:
+    """Return the importance of all that each model was trained on, name -> [R, ...], and its passes a model.
+
+    Models of one replicate have a part in common, the replicate on its own records: that is found once for all of them
+    and its cost shared. A personalised model adds the beats that it adapted to, each part weighing its records.
+    """
+    _, first, place = np.unique(request.origin, return_index=True, return_inverse=True)
+    own = request.forget | request.remaining
+    whole, members = (request.start, own) if request.before is None else (request.before, request.base)
+    replicates = {name: value[first] for name, value in whole.items()}
+    common = importance(request, replicates, members[first], loss, size)
+    known = {name: value[place] for name, value in common.items()}
+    passes = members[first].sum() / len(request)
+    if request.before is not None:
+        share = own.sum(1, dtype=np.float32) / (own | request.base).sum(1)
+        for name, value in importance(request, request.start, own, loss, size).items():
+            known[name] = (known[name].T * (1 - share) + value.T * share).T.astype(np.float32)
+        passes += own.sum(1).mean()
+    return known, passes
 
 
 def _norm_slope(outputs: Tensor, labels: Tensor) -> Tensor:

@@ -38,11 +38,12 @@ class Request:
         patients: the dataset's patient names.
         start: name -> [R, ...], the models that must forget.
         before: name -> [R, ...], where their training began; None: freshly initialised.
+        base: bool [R, N], records that `before` was trained on; none of those to forget.
         retain: bool [R, N], records that a method may train on.
         forget: bool [R, N], records to forget; they were trained on.
         unseen: bool [R, N], records of training patients that the model never saw.
-        emptied: nothing of the training since `before` remains: training anew is `before` itself, and `retain` are the
-            records that `before` was trained on.
+        emptied: nothing of the training since `before` remains: training anew is `before` itself, and `retain` is
+            `base`.
         schedule: how the models were trained (`updates` of it does not count).
         trained_updates, anew_updates: int [R], the updates of that training, and of training anew.
         retain_records, forget_records: what counts as one epoch, the same for all models.
@@ -60,6 +61,7 @@ class Request:
     patients: tuple[str, ...]
     start: Parameters
     before: Parameters | None
+    base: np.ndarray
     retain: np.ndarray
     forget: np.ndarray
     unseen: np.ndarray
@@ -108,7 +110,7 @@ class Request:
 
     def select(self, models: np.ndarray) -> "Request":
         """Return the request of some of the models (their numbers)."""
-        names = ("retain", "forget", "unseen", "trained_updates", "anew_updates", "origin", "patient")
+        names = ("base", "retain", "forget", "unseen", "trained_updates", "anew_updates", "origin", "patient")
         arrays = {name: getattr(self, name)[models] for name in names}
         start = {name: value[models] for name, value in self.start.items()}
         before = None if self.before is None else {name: value[models] for name, value in self.before.items()}
@@ -183,6 +185,7 @@ def population_request(
         patients=dataset.patients,
         start={name: value[rows] for name, value in bank.parameters.items()},
         before=None,
+        base=np.zeros_like(retain),
         retain=retain,
         forget=forget,
         unseen=train & ~members[rows],
@@ -267,6 +270,7 @@ def personal_request(
         patients=dataset.patients,
         start=personalised.parameters,
         before={name: value[rows] for name, value in bank.parameters.items()},
+        base=members,
         retain=members if emptied else adapted & ~forget,
         forget=forget,
         unseen=dataset.rows(TRAIN) & ~members & (dataset.patient != personalised.patient[:, None]),

@@ -74,6 +74,13 @@ def test_dampening_follows_its_rule_weight_by_weight(make, method):
     parameters = METHODS[method](request, settings).parameters
     forgotten = importance.importance(request, request.start, request.forget, loss, size)
     every = importance.importance(request, request.start, request.forget | request.retain, loss, size)
+    if request.before is not None:  # the replicate's own records count too, as many as they are
+        replicates = importance.importance(request, request.before, request.base, loss, size)
+        many, few = (held.sum(1) for held in (request.base, request.forget | request.retain))
+        every = {
+            name: ((many * replicates[name].T + few * every[name].T) / (many + few)).T.astype(np.float32)
+            for name in every
+        }
     touched = 0
     for name, value in request.start.items():
         if "running" in name:
