@@ -1,6 +1,6 @@
 """Time the unlearning methods against retraining: processor seconds a forgotten patient, and passes over records.
 
-    python benchmarks/unlearning.py RESULTS [--dataset NAME] [--model NAME] [--replicates N] [--rounds N] [METHOD ...]
+    python benchmarks/unlearning.py RESULTS [--dataset NAME] [--model NAME] [--replicates N] [--rounds N] [--methods NAME ...]
 
 RESULTS is a run's folder of results, with the dataset preprocessed and the baseline's bank trained. Each of the bank's
 first N replicates forgets every patient it was trained on, one patient a model, by each method (with the config's
@@ -32,7 +32,8 @@ def main() -> None:
     parser.add_argument("--model", default="cnn")
     parser.add_argument("--replicates", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("methods", nargs="*", default=[name for name in METHODS if name not in ("fake", "destroyed")])
+    real = [name for name in METHODS if name not in ("fake", "destroyed")]
+    parser.add_argument("--methods", nargs="+", choices=real, default=real)
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     dataset = Dataset.load(chosen.results / "preprocessed" / chosen.dataset)
