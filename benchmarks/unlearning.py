@@ -1,6 +1,7 @@
 """Time the unlearning methods against retraining: processor seconds a forgotten patient, and passes over records.
 
-    python benchmarks/unlearning.py RESULTS [--dataset NAME] [--model NAME] [--replicates N] [--rounds N] [--methods NAME ...]
+    python benchmarks/unlearning.py RESULTS [--dataset NAME] [--replicates N] [--rounds N] [--model NAME]
+        [--methods NAME ...]
 
 RESULTS is a run's folder of results, with the dataset preprocessed and the baseline's bank trained. Each of the bank's
 first N replicates forgets every patient it was trained on, one patient a model, by each method (with the config's
