@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from medpriv.config.section import Count, Positive, Section
 
@@ -59,6 +59,14 @@ class Defences(Section):
 class RobustSettings(Section):
     """Banks trained to withstand evasion."""
 
-    model: Literal["cnn", "cnn_gn"] = Field("cnn", description="the baseline network that is defended, with its recipe")
+    model: Literal["cnn", "cnn_gn", "dilated", "resnet1d"] = Field(
+        "cnn", description="the baseline network that is defended, with its recipe"
+    )
     replicates: Annotated[int, Field(ge=2)] = Field(16, description="replicates of each defence, at most the bank's K")
     defences: Defences = Field(default_factory=Defences, description="the defences to train")
+
+    @model_validator(mode="after")
+    def _ensembles_are_stacked(self) -> "RobustSettings":
+        if self.defences.decorrelated and self.model not in ("cnn", "cnn_gn"):
+            raise ValueError(f"decorrelated ensembles are of cnn or cnn_gn, not {self.model}: leave `decorrelated` out")
+        return self

@@ -179,6 +179,18 @@ def test_a_defended_bank_is_harder_to_overturn_than_its_baseline(defence):
     assert flipped[1] < flipped[0] - 0.05, flipped
 
 
+@pytest.mark.parametrize("defence", ["sap", "jacobian", "nsr", "noise"])
+def test_a_network_of_torch_modules_is_defended_by_the_same_losses(defence):
+    recipe = RECIPES["cnn"] | {"width": 4, "blocks": [1], "epochs": 1}
+    dataset = signals()
+    whole = robust.train(dataset, defence, "resnet1d", recipe, SETTINGS[defence], range(3), 3, seed=1)
+    part = robust.train(dataset, defence, "resnet1d", recipe, SETTINGS[defence], [2], 3, seed=1)
+    plain = baseline.train(dataset, f"robust-{defence}", "resnet1d", recipe, [2], 3, seed=1)
+    for name, value in part.parameters.items():
+        np.testing.assert_array_equal(value[0], whole.parameters[name][2])
+    assert not np.array_equal(part.parameters["output.weight"], plain.parameters["output.weight"])
+
+
 def test_features_that_are_not_millivolts_are_refused():
     with pytest.raises(InputError, match="budgets in mV, but features are in bpm, mV"):
         robust.train(replace(signals(), units=("mV", "bpm")), "pgd", "cnn", RECIPES["cnn"], SETTINGS["pgd"], [0], 4, 1)

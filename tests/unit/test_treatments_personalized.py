@@ -219,3 +219,17 @@ def test_records_without_time_or_after_the_minutes_are_refused(dataset, bank):
         personalize(replace(dataset, time=None), bank, "all", SETTINGS, seed=1)
     with pytest.raises(InputError, match="both in the first 9 minutes and after"):
         patients_to_adapt_to(dataset, 9.0)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_residual_network_is_personalised_too(dataset, variant):
+    recipe = RECIPE | {"width": 4, "blocks": [1], "epochs": 2}
+    deep = train(dataset, "baseline-resnet1d", "resnet1d", recipe, range(2), 2, seed=1)
+    derived = personalize(dataset, deep, variant, SETTINGS | {"replicates": 2}, seed=1)
+    moved = {
+        name
+        for name, value in derived.parameters.items()
+        if not np.array_equal(value, deep.parameters[name][derived.origin])
+    }
+    head = {"output.weight", "output.bias"}
+    assert moved == head if variant == "head" else moved > head
