@@ -21,7 +21,7 @@ def draw_figures(cohorts: Mapping[str, Cohort], headlines: Sequence[Headline]) -
     leading = leading_keys(headlines)
     figures = [
         draw_tradeoff(headlines),
-        draw_roc(cohorts, results, leading),
+        draw_roc(cohorts, headlines, leading),
         draw_exposure(cohorts, results, leading),
         draw_calibration(results),
     ]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from medpriv.measures.table import Measure
 from medpriv.report import drawing, words
 from medpriv.report.comparison import Headline, budgets, parse_group, reference_budget, strongest_flip
-from medpriv.report.drawing import COLOURS, Figure, Panel, csv_text, folded, line_style, mark, slug
+from medpriv.report.drawing import COLOURS, Figure, Panel, csv_text, line_style, mark, slug
 from medpriv.report.inputs import Cohort, Result, Row
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ STRETCH = 3.0  # seconds of a record that are drawn
 
 
 def draw_evasion(headlines: Sequence[Headline], leading: Collection[str]) -> Figure:
-    """Flip rate over the budget: one panel a dataset with all treatments, one a model by attack and one by class."""
+    """Flip rate over the budget: a panel with all models, one by attack of those leading, one by class of each."""
     overall, by_attack, by_class = [], [], []
     for dataset in dict.fromkeys(headline.result.dataset for headline in headlines):
         results = [headline.result for headline in headlines if headline.result.dataset == dataset]
@@ -34,10 +34,10 @@ def draw_evasion(headlines: Sequence[Headline], leading: Collection[str]) -> Fig
         for result in results:
             fold = result.key not in leading
             every = _curves(result)
-            if len(every) > 1:
+            if len(every) > 1 and not fold:  # the tables have the attacks on the others
                 named = {words.attack_name(attack): items for attack, items in every.items()}
                 stem = slug("evasion", dataset, result.treatment, "attacks")
-                by_attack.append(replace(_flip_panel(stem, f"{result.key}, by attack", named), folded=fold))
+                by_attack.append(_flip_panel(stem, f"{result.key}, by attack", named))
             if found := _class_curves(result):
                 attack = words.attack_name(next(iter(found.values()))[0].attack)
                 stem = slug("evasion", dataset, result.treatment)
@@ -114,22 +114,20 @@ def _flip_panel(stem: str, title: str, curves: Mapping[str, Sequence[Measure]]) 
 
 
 def draw_beats(cohorts: Mapping[str, Cohort], results: Sequence[Result]) -> Figure:
-    """Clean and attacked signals on a clinical grid, of each dataset's first model and its first defence.
+    """Clean and attacked signals on a clinical grid, of each dataset's first attacked model.
 
     Nothing is drawn of a credentialed dataset.
     """
     panels = []
-    kinds = set()
+    first: dict[str, Result] = {}
     for result in results:
-        kind = (result.dataset, result.treatment.partition("-")[0])
-        if cohorts[result.dataset].credentialed or kind in kinds or not result.rows("examples"):
-            continue
-        kinds.add(kind)
+        if result.rows("examples") and not cohorts[result.dataset].credentialed:
+            first.setdefault(result.dataset, result)
+    for result in first.values():
         examples: dict[str, list[Row]] = defaultdict(list)
         for row in result.rows("examples"):
             examples[row["example"]].append(row)
-        drawn = [_beat_panel(result, rows, rank) for rank, rows in enumerate(examples.values(), start=1)]
-        panels += drawn if kind[1] == "baseline" else folded(drawn)
+        panels += [_beat_panel(result, rows, rank) for rank, rows in enumerate(examples.values(), start=1)]
     return Figure(
         "beats",
         "What the attacked signal looks like",
@@ -150,9 +148,11 @@ def _beat_panel(result: Result, rows: Sequence[Row], rank: int) -> Panel:
     clean = np.array([float(row["clean_mv"]) for row in next(iter(attacks.values()))])
     attacked = {name: np.array([float(row["attacked_mv"]) for row in own]) for name, own in attacks.items()}
     part = _stretch(seconds, sum(np.abs(after - clean) for after in attacked.values()))
-    kept = [row for own in attacks.values() for row in own[part]]
     seconds, clean = seconds[part], clean[part]
     attacked = {name: after[part] for name, after in attacked.items()}
+    columns = {"seconds": seconds, "clean_mv": clean}
+    columns |= {f"{name.removeprefix('evasion-')}_mv": after for name, after in attacked.items()}
+    table = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     largest = max(float(np.abs(after - clean).max()) for after in attacked.values())
     scale = _round_magnification(0.25 / max(largest, 1e-9))
     x = (seconds - seconds[0]) * 25  # millimetres of paper
@@ -185,7 +185,7 @@ def _beat_panel(result: Result, rows: Sequence[Row], rank: int) -> Panel:
         spoken = f"{result.key}: a record before and after the attacks, {label}"
         read = "; ".join(f"{words.attack_name(name)}: read as {own[0]['attacked_as']}" for name, own in attacks.items())
         note = f"n = 1 record, an example, seconds {seconds[0]:.1f} to {seconds[-1]:.1f}. {read}"
-        return drawing.render(axes, stem, spoken, drawing.rows_csv(kept), note)
+        return drawing.render(axes, stem, spoken, drawing.rows_csv(table), note)
 
 
 def _stretch(seconds: "np.ndarray", difference: "np.ndarray") -> slice:

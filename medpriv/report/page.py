@@ -39,6 +39,9 @@ PACKAGES = (
 )
 
 
+INSIDE = 12_000  # characters of a table that the page itself carries
+
+
 def render_page(
     cohorts: Sequence[Cohort],
     headlines: Sequence[Headline],
@@ -116,12 +119,13 @@ def _figure(figure: Figure, place: int) -> dict:
 
 
 def _panel(panel: Panel) -> dict:
-    """Return a panel; one that is folded away leaves its table to the folder `figures`, to keep the page small."""
+    """Return a panel; one that is folded away, or has a long table, leaves it to the folder `figures`."""
+    inside = not panel.folded and len(panel.table) <= INSIDE
     return {
         "stem": panel.stem,
         "title": panel.title,
         "svg": inline(panel.svg),
-        "data": "" if panel.folded else _data_uri(panel.table),
+        "data": _data_uri(panel.table) if inside else "",
         "note": _spaced(panel.note),
     }
 

@@ -118,7 +118,7 @@ def _figure(groups: Mapping[str, Sequence[Headline]]) -> Figure:
 
 def _crossing_panel(dataset: str, headlines: Sequence[Headline], level: str) -> Panel:
     rows = []
-    with drawing.drawing(280, legend=len(headlines)) as axes:
+    with drawing.drawing(330, legend=len(headlines)) as axes:
         axes.axhline(0.5, color=COLOURS["muted"], linestyle=(0, (4, 3)), linewidth=1)
         for index, headline in enumerate(headlines):
             flip, leak = _flip(headline), headline.auc[level]
@@ -143,8 +143,8 @@ def _crossing_panel(dataset: str, headlines: Sequence[Headline], level: str) -> 
             ]
         low, high = axes.get_ylim()
         axes.set_ylim(min(low, 0.45), max(high, 0.62))
-        axes.set_xlim(-0.03, 1.03)
-        axes.set_xticks((0, 0.25, 0.5, 0.75, 1), ("0 %", "25 %", "50 %", "75 %", "100 %"))
+        axes.set_xlim(left=min(0, axes.get_xlim()[0]))
+        axes.xaxis.set_major_formatter(lambda share, _: words.percent(share, 0))
         budget = words.microvolts(parse_group(_flip(headlines[0]).group)["epsilon_mv"])
         axes.set(xlabel=f"flipped at {budget}, strongest attack", ylabel=f"AUC of the attacker, per {level}")
         axes.set_title(f"{dataset}, per {level}")
@@ -250,8 +250,7 @@ def _smoothing(results: Sequence[Result]) -> Table:
         if budgets and certified.value > 0:
             least = 1000 * float(parse_group(budgets[0].group)["epsilon_mv"])
             notes.append(
-                f"on {result.dataset} it vouches for {certified.value:.2g} µV a sample in the median, "
-                f"{words.percent(certified.value / least, 0)} of the smallest budget attacked"
+                f"on {result.dataset} {certified.value:.2g} µV in the median, against budgets from {least:g} µV on"
             )
     columns = (
         Column("Bank"),
@@ -265,7 +264,7 @@ def _smoothing(results: Sequence[Result]) -> Table:
     )
     lede = (
         "Randomised smoothing proves that no change within a radius alters the answer. The radius bounds the length of "
-        "the whole change; spread over every sample of a record it is little"
+        "the whole change, so the longer a record is the less it allows every sample to change"
         f"{': ' if notes else ''}{'; '.join(notes)}. It says nothing of larger changes."
     )
     return Table("What smoothing certifies", columns, tuple(rows), lede)

@@ -110,13 +110,14 @@ def smooth_section(
     formats: Mapping[str, str],
     figures: Sequence[Figure],
 ) -> Section | None:
-    """Return the section; None where no bank was attacked by SAP.
+    """Return the section; None where no undefended bank was attacked by SAP.
 
     Args:
         formats: dataset -> the format that its config names.
         figures: those of evasion, which stand in this section.
     """
-    attacked = [item.result for item in headlines if any(row.attack == "evasion-sap" for row in item.result.attacks)]
+    undefended = [item.result for item in headlines if item.result.treatment.startswith("baseline-")]
+    attacked = [result for result in undefended if any(row.attack == "evasion-sap" for row in result.attacks)]
     if not attacked:
         return None
     tables, seen = [], set()
