@@ -29,6 +29,7 @@ from medpriv.models.layers import Workspace, allocate_stack
 from medpriv.models.network import Network
 
 CACHE = 12 * 2**20  # bytes; the working set of the replicates trained together stays below, if one replicate's does
+FEWEST = 16  # records of a pass in evaluation mode, where fewer are asked about
 REPORTS = 10  # lines that a group's training writes to the log
 
 _LOG = logging.getLogger(__name__)
@@ -160,7 +161,7 @@ def _evaluate(
     count = x.shape[0 if shared else 1]
     values = np.zeros((replicates, count, max(2, network.outputs)), np.float32)
     gradients = np.empty((replicates, 0 if y is None else count, *network.shape), np.float32)
-    whole = network.pass_records
+    whole = min(network.pass_records, max(FEWEST, 1 << (count - 1).bit_length()))
     for group in groups(network, parameters, whole):
         held = {name: _stack(value[group]) for name, value in parameters.items()}
         work = Workspace()
