@@ -1,4 +1,4 @@
-"""What the figures say in sentences: the two-sentence answer, and what may not be concluded.
+"""What the figures say in sentences: the two-sentence answer, the best defence, and what may not be concluded.
 
 Sentences are computed from the figures and claim no more than their intervals allow.
 """
@@ -7,9 +7,9 @@ import math
 from collections.abc import Sequence
 
 from medpriv.measures.table import Measure
-from medpriv.report.comparison import LEVELS, RATE, Headline
-from medpriv.report.inputs import Cohort
-from medpriv.report.words import attack_name, interval, measure_name, number, percent, plural
+from medpriv.report.comparison import LEVELS, RATE, Headline, against, defended, undefended
+from medpriv.report.inputs import Audit, Cohort
+from medpriv.report.words import attack_name, integer, interval, measure_name, number, percent, plural
 
 _ALWAYS = (
     (
@@ -77,7 +77,7 @@ def answer(headlines: Sequence[Headline]) -> tuple[str, str]:
     return "No membership attack was run, so this report can't say what the models remember.", ""
 
 
-def limits(cohorts: Sequence[Cohort], headlines: Sequence[Headline]) -> list[tuple[str, str]]:
+def limits(cohorts: Sequence[Cohort], headlines: Sequence[Headline], audits: Sequence[Audit]) -> list[tuple[str, str]]:
     """Return what may not be concluded, as (lead, explanation), only what applies to this run."""
     found = []
     if simulated := [cohort.name for cohort in cohorts if cohort.simulated]:
@@ -89,7 +89,8 @@ def limits(cohorts: Sequence[Cohort], headlines: Sequence[Headline]) -> list[tup
             )
         )
     found += _ALWAYS
-    if any(headline.flip for headline in headlines):
+    attacks = {headline.flip.attack for headline in headlines if headline.flip}
+    if attacks and attacks <= {"evasion-fgsm", ""}:
         found.append(
             (
                 "Evasion is measured with one gradient step.",
@@ -97,7 +98,41 @@ def limits(cohorts: Sequence[Cohort], headlines: Sequence[Headline]) -> list[tup
                 "attacker with the model in hand can do.",
             )
         )
+    elif attacks:
+        found.append(
+            (
+                "A low flip rate is not a proof of robustness.",
+                "It is a lower bound on what an attacker with the model in hand can do. Attacks with more steps, "
+                "restarts or another aim may find more, above all where a masking check fails.",
+            )
+        )
+    if any(audit.family == "forgetting" for audit in audits):
+        found.append(
+            (
+                "“Not told apart” is not a proof of forgetting.",
+                "Few models forget the same patient, so intervals are wide, and another attack may tell more. Only "
+                "exact methods, which retrain what the patient touched, forget by construction.",
+            )
+        )
     return found
+
+
+def defence(headlines: Sequence[Headline]) -> str:
+    """Return the sentence on the defence that lowers the flip rate most; empty where none does beyond its interval.
+
+    A defence counts only if no check of gradient masking failed, against the same network without one.
+    """
+    pairs = [(item, undefended(item, headlines)) for item in headlines if defended(item) and not item.failed]
+    pairs = [(item, base) for item, base in pairs if base and against(item.flip, base.flip) == "less"]
+    if not pairs:
+        return ""
+    best, base = max(pairs, key=lambda pair: pair[1].flip.value - pair[0].flip.value)
+    return (
+        f"Against small changes of the signal {_name(best)} helps most: the strongest attack "
+        f"({attack_name(best.flip.attack)}) overturns {percent(best.flip.value)} of right predictions (95\u00a0% "
+        f"interval {interval(best.flip, share=True)}\u00a0%, n = {integer(best.flip.n)}), without a defence "
+        f"{percent(base.flip.value)}."
+    )
 
 
 def _attacked(headlines: Sequence[Headline], level: str) -> list[Headline]:

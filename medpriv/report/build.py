@@ -64,5 +64,5 @@ def build_report(
     write_comparison(destination / "comparison.csv", headlines, found)
     write_metrics(destination / "metrics.json", headlines, found)
     write_costs(destination / "costs.csv", costs, clock)
-    page = render_page(list(cohorts.values()), headlines, parts, list(made.values()), costs, clock, config)
+    page = render_page(list(cohorts.values()), headlines, parts, found, list(made.values()), costs, clock, config)
     write_text(destination / "index.html", page)

@@ -124,6 +124,29 @@ def reference_budget(result: Result) -> str:
     return next((group["epsilon_mv"] for group in measured if "epsilon_mv" in group), middle_budget(result))
 
 
+def defended(headline: Headline) -> bool:
+    """Tell a bank trained to resist changes of the signal."""
+    return headline.result.treatment.startswith("robust-")
+
+
+def undefended(headline: Headline, headlines: Sequence[Headline]) -> Headline | None:
+    """Return the bank of the same network, on the same dataset, without a defence."""
+    about = (headline.result.dataset, headline.result.model)
+    same = (item for item in headlines if (item.result.dataset, item.result.model) == about)
+    return next((item for item in same if item.result.treatment.startswith("baseline-")), None)
+
+
+def against(own: Measure | None, other: Measure | None) -> str:
+    """Return `less`, `more` or `open` (intervals overlap), `` where a figure or an interval is missing."""
+    if own is None or other is None:
+        return ""
+    if own.upper < other.lower:
+        return "less"
+    if own.lower > other.upper:
+        return "more"
+    return "open" if own.lower <= other.upper and own.upper >= other.lower else ""
+
+
 def budgets(result: Result) -> list[str]:
     """Return the evasion budgets that were tried, in millivolts, smallest first, as the table writes them."""
     found = {parse_group(item.group).get("epsilon_mv") for item in result.attacks if item.measure == "flip_rate"}

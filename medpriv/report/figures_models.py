@@ -147,7 +147,7 @@ def _beat_panel(result: Result, rows: Sequence[Row], rank: int) -> Panel:
     seconds = np.array([float(row["seconds"]) for row in next(iter(attacks.values()))])
     clean = np.array([float(row["clean_mv"]) for row in next(iter(attacks.values()))])
     attacked = {name: np.array([float(row["attacked_mv"]) for row in own]) for name, own in attacks.items()}
-    part = _stretch(seconds, sum(np.abs(after - clean) for after in attacked.values()))
+    part = stretch(seconds, sum(np.abs(after - clean) for after in attacked.values()))
     seconds, clean = seconds[part], clean[part]
     attacked = {name: after[part] for name, after in attacked.items()}
     columns = {"seconds": seconds, "clean_mv": clean}
@@ -188,7 +188,7 @@ def _beat_panel(result: Result, rows: Sequence[Row], rank: int) -> Panel:
         return drawing.render(axes, stem, spoken, drawing.rows_csv(table), note)
 
 
-def _stretch(seconds: "np.ndarray", difference: "np.ndarray") -> slice:
+def stretch(seconds: "np.ndarray", difference: "np.ndarray") -> slice:
     """Return the stretch of at most `STRETCH` seconds with the largest summed difference."""
     import numpy as np
 

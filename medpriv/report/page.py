@@ -15,13 +15,13 @@ from pathlib import Path
 
 import medpriv
 from medpriv.report import words
-from medpriv.report.answer import answer, limits
+from medpriv.report.answer import answer, defence, limits
 from medpriv.report.comparison import Headline, parse_group
 from medpriv.report.contents import Part, figures_of
 from medpriv.report.costs import Cost, Timing, retraining_share, training_cost
 from medpriv.report.drawing import Figure, Panel, inline
 from medpriv.report.figures_leakage import FEW, SMALL_COUNT
-from medpriv.report.inputs import Cohort, Derived, Result
+from medpriv.report.inputs import Audit, Cohort, Derived, Result
 from medpriv.report.layout import Cell, Table
 from medpriv.report.tables import comparison_row, evasion_tables, membership_rows, subgroup_rows
 
@@ -46,6 +46,7 @@ def render_page(
     cohorts: Sequence[Cohort],
     headlines: Sequence[Headline],
     parts: Sequence[Part],
+    audits: Sequence[Audit],
     derived: Sequence[Derived],
     costs: Sequence[Cost],
     timings: Sequence[Timing],
@@ -67,6 +68,7 @@ def render_page(
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         leak=leak,
         price=price,
+        defence=defence(headlines),
         cohorts=[_cohort(cohort, headlines) for cohort in cohorts],
         simulated=[cohort.name for cohort in cohorts if cohort.simulated],
         rows=[comparison_row(headline) for headline in headlines],
@@ -83,7 +85,7 @@ def render_page(
         evasion=evasion_tables(headlines),
         models=[_model(headline.result) for headline in headlines],
         derived=[_derived(bank) for bank in derived],
-        limits=limits(cohorts, headlines),
+        limits=limits(cohorts, headlines, audits),
         measured=_measured(headlines, derived, costs, timings),
         versions=_versions(),
         seed=config.get("seed", words.MISSING),
@@ -217,7 +219,7 @@ def _measured(
 
 
 def _share_cell(share: float | None) -> Cell:
-    return Cell(words.percent(share), order="" if share is None else f"{share:.6f}")
+    return Cell(words.percent(share, 1 if (share or 0) < 0.1 else 0), order="" if share is None else f"{share:.6f}")
 
 
 def _cost_cells(cost: Cost | None) -> dict:

@@ -62,7 +62,7 @@ METHODS = {
     "relabel": "Random relabelling",
     "badteacher": "Bad teacher",
     "ssd": "SSD",
-    "ssd_labelfree": "SSD, label-free",
+    "ssd_labelfree": "Label-free SSD",
     "fisher": "Fisher forgetting",
     "amnesiac": "Amnesiac",
     "sisa": "SISA",

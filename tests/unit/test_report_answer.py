@@ -1,9 +1,9 @@
 """The two sentences claim no more than the intervals allow."""
 
 from medpriv.measures.table import NAN, Measure
-from medpriv.report.answer import answer, limits
+from medpriv.report.answer import answer, defence, limits
 from medpriv.report.comparison import Headline
-from medpriv.report.inputs import Cohort, Result
+from medpriv.report.inputs import Audit, Cohort, Result
 
 
 def headline(
@@ -62,5 +62,33 @@ def test_limits_of_simulated_data_are_stated_only_when_there_are_some() -> None:
     def cohort(source: str) -> Cohort:
         return Cohort("d", {}, {}, {}, {"source": source, "credentialed": False})
 
-    assert any("Simulated" in lead for lead, _ in limits([cohort("simulated")], []))
-    assert not any("Simulated" in lead for lead, _ in limits([cohort("local")], []))
+    assert any("Simulated" in lead for lead, _ in limits([cohort("simulated")], [], []))
+    assert not any("Simulated" in lead for lead, _ in limits([cohort("local")], [], []))
+
+
+def test_limits_of_forgetting_are_stated_only_where_something_was_to_be_forgotten() -> None:
+    audit = Audit("d", "unlearned", "forgetting", (), ())
+    assert any("forgetting" in lead for lead, _ in limits([], [], [audit]))
+    assert not any("forgetting" in lead for lead, _ in limits([], [], []))
+
+
+def flipped(treatment: str, flip: tuple[float, float, float], failed: tuple[str, ...] = ()) -> Headline:
+    rate = Measure("d", treatment, "evasion-pgd", "flip_rate", *flip, n=300, group="epsilon_mv=0.02")
+    result = Result("d", treatment, "cnn", 8, {}, {}, (), (rate,), {})
+    nothing = {"patient": None, "record": None}
+    return Headline(result, None, None, nothing, nothing, rate, failed)
+
+
+def test_best_defence_is_named_with_its_interval() -> None:
+    base = flipped("baseline-cnn", (0.5, 0.4, 0.6))
+    found = defence([base, flipped("robust-sap", (0.3, 0.25, 0.35)), flipped("robust-pgd", (0.1, 0.05, 0.15))])
+    assert found.startswith("Against small changes of the signal robust-pgd on d helps most")
+    assert "10.0\u00a0% of right predictions (95\u00a0% interval 5.0 to 15.0\u00a0%, n = 300)" in found
+    assert found.endswith("without a defence 50.0\u00a0%.")
+
+
+def test_defence_that_overlaps_or_fails_a_masking_check_is_not_praised() -> None:
+    base = flipped("baseline-cnn", (0.5, 0.4, 0.6))
+    assert defence([base, flipped("robust-sap", (0.35, 0.3, 0.41))]) == ""
+    assert defence([base, flipped("robust-pgd", (0.1, 0.05, 0.15), ("masking",))]) == ""
+    assert defence([flipped("robust-pgd", (0.1, 0.05, 0.15))]) == ""

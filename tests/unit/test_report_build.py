@@ -14,7 +14,7 @@ import pytest
 from made_up_results import write_results
 
 from medpriv.errors import InputError
-from medpriv.files import read_csv, read_json, write_csv, write_text
+from medpriv.files import read_csv, read_json, write_csv, write_json, write_text
 from medpriv.measures.table import COLUMNS, read_measures
 from medpriv.report.build import build_report
 
@@ -52,7 +52,8 @@ def test_report_has_page_tables_metrics_and_a_table_behind_every_figure(report: 
     figures = sorted(name for name in files if name.endswith(".svg"))
     assert figures
     assert {name.replace(".svg", ".csv") for name in figures} <= files
-    for kind in ("tradeoff", "roc", "exposure", "evasion", "beat", "calibration"):
+    kinds = ("tradeoff", "roc", "exposure", "evasion", "beat", "calibration", "crossing", "gain", "class-gain")
+    for kind in (*kinds, "forgetting"):
         assert any(name.startswith(f"figures/{kind}-") for name in figures), kind
 
 
@@ -61,8 +62,11 @@ def test_same_inputs_give_the_same_bytes_apart_from_what_was_measured(arguments:
     for place, key in enumerate(list(slower)[:-1]):
         slower[key] = tmp_path / f"{place}.tsv"
         write_text(slower[key], "s\tmax_rss\tcpu_time\n99.5\t777\t98.1\n")
+    late = dict(arguments["timings"])
+    late["beats", "unlearned-scrub"] = tmp_path / "scrub.json"
+    write_json(late["beats", "unlearned-scrub"], {"seconds": 77.7, "models": 24})
     build_report(**arguments, destination=tmp_path / "first")
-    build_report(**(arguments | {"benchmarks": slower}), destination=tmp_path / "second")
+    build_report(**(arguments | {"benchmarks": slower, "timings": late}), destination=tmp_path / "second")
     for first in (path for path in (tmp_path / "first").rglob("*") if path.is_file()):
         second = tmp_path / "second" / first.relative_to(tmp_path / "first")
         if first.name == "costs.csv":
@@ -127,7 +131,8 @@ def test_credentialed_dataset_shows_no_single_patient(tmp_path: Path) -> None:
     arguments = write_results(tmp_path, credentialed=True)
     build_report(**arguments, destination=tmp_path / "report")
     files = [path for path in (tmp_path / "report").rglob("*") if path.is_file()]
-    assert not any(path.name.startswith("beat-") for path in files)
+    assert not any(path.name.startswith(("beat-", "gain-")) for path in files)
+    assert not any(path.name.startswith("forgetting-") and "patients" in path.name for path in files)
     for path in files:
         assert "secret" not in path.read_text(), path
     page = (tmp_path / "report" / "index.html").read_text()
@@ -152,6 +157,10 @@ def test_comparison_and_metrics_agree(report: Path) -> None:
         for treatment, figures in treatments.items():
             for name, value in figures.items():
                 assert float(rows[dataset, treatment, name]["value"]) == value
+    assert metrics["beats"]["unlearned-scrub"]["ulira_auc"] == 0.53
+    assert metrics["beats"]["unlearned-scrub-personal"]["test_gap"] == -0.01
+    assert metrics["beats"]["personalized-all"]["gain_accuracy"] == 0.08
+    assert metrics["beats"]["baseline-cnn"]["ulira_auc"] == 0.86
     unresolvable = rows["beats", "baseline-cnn", "membership_tpr_at_1pct_fpr_patient"]
     assert (unresolvable["value"], unresolvable["n"]) == ("", "15")
     assert "membership_tpr_at_1pct_fpr_patient" not in metrics["beats"]["baseline-cnn"]
@@ -160,13 +169,73 @@ def test_comparison_and_metrics_agree(report: Path) -> None:
 
 def test_costs_of_missing_benchmark_files_are_left_out(arguments: dict, report: Path) -> None:
     rows = read_csv(report / "costs.csv")
-    assert len(rows) == len(arguments["benchmarks"]) - 1
+    assert sum(row["stage"] != "unlearned" for row in rows) == len(arguments["benchmarks"]) - 1
+    assert {row["name"] for row in rows if row["stage"] == "unlearned"} == {
+        f"{treatment}/request" for (_, treatment), path in arguments["timings"].items() if path.exists()
+    }
     assert {"stage": "attacks", "dataset": "beats", "name": "baseline-cnn/membership"}.items() <= rows[2].items()
 
 
 def test_report_without_attacks_still_builds(arguments: dict, tmp_path: Path) -> None:
-    build_report(**(arguments | {"attacks": {}, "benchmarks": {}}), destination=tmp_path)
-    assert "No membership attack was run" in (tmp_path / "index.html").read_text()
+    nothing = {name: {} for name in ("attacks", "audits", "derived", "benchmarks", "timings")}
+    build_report(**(arguments | nothing), destination=tmp_path)
+    page = (tmp_path / "index.html").read_text()
+    assert "No membership attack was run" in page
+    assert not {"robustness", "smooth", "personal", "unlearning"} & {
+        attributes.get("id") for tag, attributes in Elements(page).found if tag == "section"
+    } - {"robustness"}
+
+
+def test_page_has_a_section_on_each_question(report: Path) -> None:
+    found = Elements((report / "index.html").read_text()).found
+    sections = [attributes["id"] for tag, attributes in found if tag == "section"]
+    questions = ["robustness", "smooth", "personal", "unlearning"]
+    assert [name for name in sections if name in questions] == questions
+    links = {attributes.get("href") for tag, attributes in found if tag == "a"}
+    assert {f"#{name}" for name in questions} <= links
+
+
+def test_model_that_fails_a_masking_check_is_marked(report: Path) -> None:
+    page = (report / "index.html").read_text()
+    table = page[page.index('<section id="comparison">') : page.index("</section>")]
+    rows = {re.search(r'data-order="([^"]+)"', row)[1]: row for row in table.split("<tr>")[3:]}
+    assert [key for key, row in rows.items() if "checks fail" in row] == ["beats/robust-noise"]
+    assert "beats/robust-noise: the black box is not stronger" in table
+
+
+def test_folded_panels_leave_their_tables_to_the_folder(report: Path) -> None:
+    page = (report / "index.html").read_text()
+    assert 'download="exposure-beats-baseline-cnn.csv"' in page
+    assert 'download="exposure-beats-robust-pgd.csv"' not in page
+    assert "<code>figures/exposure-beats-robust-pgd.csv</code>" in page
+    named = set(re.findall(r"<code>(figures/[^<]*)</code>", page))
+    assert all((report / name).exists() for name in named)
+
+
+def test_artefacts_named_in_claims_are_those_the_figures_came_from(report: Path) -> None:
+    page = (report / "index.html").read_text()
+    paths = set(re.findall(r"<code>results/attacks/([^<]*)</code>", page))
+    assert "beats/baseline-cnn/evasion/measures.csv" in paths
+    assert "beats/personalized-all/personal/measures.csv" in paths
+    assert not [path for path in paths if path.split("/")[0] != "beats"]
+
+
+def test_seconds_of_unlearning_stand_in_the_measured_block_alone(report: Path) -> None:
+    page = (report / "index.html").read_text()
+    block = MEASURED.search(page)[0]
+    assert 'data-measured="beats/unlearned-scrub"' in block
+    assert ">31&nbsp;%<" in block or ">31\u00a0%<" in block  # (48 x 0.3 + 0.5) / (48 + 0.5)
+    assert "31\u00a0%<" not in MEASURED.sub("", page)
+    assert 'data-cost="share" data-model="beats/unlearned-scrub"' in page
+    assert 'data-model="beats/unlearned-finetune"' not in page  # not timed
+
+
+def test_audit_of_another_dataset_is_refused(tmp_path: Path) -> None:
+    arguments = write_results(tmp_path)
+    path = arguments["audits"]["beats", "unlearned", "forgetting"] / "measures.csv"
+    write_csv(path, COLUMNS, [vars(item) | {"dataset": "table"} for item in read_measures(path)])
+    with pytest.raises(InputError, match="of table among those of beats"):
+        build_report(**arguments, destination=tmp_path / "report")
 
 
 def test_figures_of_another_model_are_refused(tmp_path: Path) -> None:

@@ -3,7 +3,18 @@
 import math
 
 from medpriv.measures.table import NAN, Measure
-from medpriv.report.comparison import choose_headline, middle_budget, parse_group, select, strongest
+from medpriv.report.comparison import (
+    against,
+    choose_headline,
+    failed_checks,
+    find,
+    middle_budget,
+    parse_group,
+    reference_budget,
+    select,
+    strongest,
+    strongest_flip,
+)
 from medpriv.report.inputs import Cohort, Result
 
 
@@ -71,3 +82,59 @@ def test_flip_rate_is_stated_at_the_middle_budget_in_numeric_order() -> None:
     assert middle_budget(result) == "0.02"
     assert choose_headline(made_cohort("a", "b"), result).flip.value == 0.4
     assert middle_budget(made_result()) == ""
+
+
+def flip(attack: str, value: float, group: str = "epsilon_mv=0.01") -> Measure:
+    return Measure("d", "t", f"evasion-{attack}", "flip_rate", value, group=group)
+
+
+def test_strongest_flip_is_of_an_attack_on_the_model_itself_over_all_classes() -> None:
+    result = made_result(
+        flip("fgsm", 0.2),
+        flip("pgd", 0.4),
+        flip("sap", 0.3),
+        flip("noise", 0.9),
+        flip("pgd-transfer", 0.8),
+        flip("sap-targeted", 0.7),
+        flip("pgd", 0.6, "epsilon_mv=0.01,class=S"),
+        flip("pgd", 0.95, "epsilon_mv=0.02"),
+    )
+    assert strongest_flip(result, "0.01").attack == "evasion-pgd"
+    assert strongest_flip(result, "0.05") is None
+
+
+def test_reference_budget_is_that_of_the_plausibility_figures() -> None:
+    looked = Measure("d", "t", "evasion-sap", "mean_d1_uv", 3.0, group="epsilon_mv=0.005")
+    flips = [flip("pgd", 0.1, f"epsilon_mv={budget}") for budget in ("0.005", "0.01", "0.02")]
+    assert reference_budget(made_result(*flips, looked)) == "0.005"
+    assert reference_budget(made_result(*flips)) == "0.01"
+
+
+def test_failed_checks_are_named_and_none_made_is_not_none_failed() -> None:
+    def check(name: str, value: float) -> Measure:
+        return Measure("d", "t", "evasion-pgd", name, value)
+
+    figure = Measure("d", "t", "evasion-pgd", "masking_steps_figure", 0.0, group="epsilon_mv=0.01,steps=20")
+    assert failed_checks(made_result(check("masking_steps", 1.0), check("masking_unbounded", 0.0), figure)) == (
+        "masking_unbounded",
+    )
+    assert failed_checks(made_result(check("masking_steps", 1.0))) == ()
+    assert failed_checks(made_result()) is None
+
+
+def test_find_wants_the_very_attack_and_group() -> None:
+    rows = [flip("pgd", 0.4), flip("pgd-transfer", 0.1), flip("pgd", 0.6, "epsilon_mv=0.01,class=S")]
+    assert find(rows, "flip_rate", {"epsilon_mv": "0.01"}, "evasion-pgd") is rows[0]
+    assert find(rows, "flip_rate", {}, "evasion-pgd") is None
+    assert find(rows, "flip_rate", {"epsilon_mv": "0.01"}) is None
+
+
+def test_less_and_more_are_said_only_where_intervals_are_apart() -> None:
+    def rate(low: float, high: float) -> Measure:
+        return Measure("d", "t", "", "auc", (low + high) / 2, low, high)
+
+    assert against(rate(0.1, 0.2), rate(0.3, 0.4)) == "less"
+    assert against(rate(0.3, 0.4), rate(0.1, 0.2)) == "more"
+    assert against(rate(0.1, 0.3), rate(0.3, 0.4)) == "open"
+    assert against(rate(0.1, 0.3), rate(NAN, NAN)) == ""
+    assert against(None, rate(0.1, 0.2)) == ""

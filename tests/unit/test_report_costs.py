@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from medpriv.files import write_text
-from medpriv.report.costs import Cost, read_costs, training_cost
+from medpriv.files import write_json, write_text
+from medpriv.report.costs import Cost, Timing, read_costs, read_timings, retraining_share, training_cost
 
 
 def test_benchmark_files_are_read_and_missing_or_unmeasured_ones_tolerated(tmp_path: Path) -> None:
@@ -32,3 +32,14 @@ def test_training_cost_adds_shards_and_leaves_out_judging_and_other_treatments()
     total = training_cost(costs, "d", "cnn")
     assert (total.seconds, total.cpu_seconds, total.peak_mb) == (23.0, 20.0, 420.0)
     assert training_cost(costs, "d", "mlp") is None
+
+
+def test_unlearning_is_compared_with_retraining_of_the_same_request_model_by_model(tmp_path: Path) -> None:
+    names = ("unlearned-retrain", "unlearned-ssd", "unlearned-retrain-personal", "unlearned-ssd-personal")
+    for name, seconds, models in zip(names, (100.0, 1.0, 10.0, 2.0), (10, 5, 10, 10), strict=True):
+        write_json(tmp_path / f"{name}.json", {"seconds": seconds, "models": models})
+    files = {("d", name): tmp_path / f"{name}.json" for name in (*names, "unlearned-never-run")}
+    timings = read_timings(files)
+    assert timings[1] == Timing("d", "unlearned-ssd", 1.0, 5)
+    assert [retraining_share(timings, timing) for timing in timings] == [1.0, 0.02, 1.0, 0.2]
+    assert retraining_share(timings[1:2], timings[1]) is None

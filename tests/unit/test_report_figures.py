@@ -1,6 +1,7 @@
 """What figures count, withhold and call chance; how text and colour get into them."""
 
 import itertools
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -8,6 +9,9 @@ import pytest
 from medpriv.measures.table import NAN, Measure
 from medpriv.report.drawing import PALETTE, drawing, inline, line_style, mark, render, slug, whiskers
 from medpriv.report.figures_leakage import chance_deviation, exposure_groups, group_order, histogram
+from medpriv.report.figures_models import STRETCH, stretch
+
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 def test_histogram_withholds_small_counts_and_never_a_single_bin() -> None:
@@ -78,3 +82,25 @@ def test_drawing_is_the_same_bytes_whatever_was_drawn_before() -> None:
 
 def test_slug_keeps_only_safe_characters() -> None:
     assert slug("roc", "my data/../x", "dp-eps8.0") == "roc-my-data-..-x-dp-eps8.0"
+
+
+def test_brief_drawing_keeps_every_mark_where_it_was_and_nests_well() -> None:
+    with drawing(200) as axes:
+        axes.plot([0, 1, 2], [3, 1, 2], "o", color="#0067a5", label="three")
+        axes.legend()
+        svg = render(axes, "stem", "title", "", "").svg
+    root = ElementTree.fromstring(svg)
+    marks = [(float(use.get("x")), float(use.get("y"))) for use in root.iter(f"{SVG}use")]
+    circles = [mark for mark in marks if 54 < mark[0] < 342 and 30 < mark[1] < 156]
+    assert {(67.1, 35.7), (198.0, 150.3)} <= set(circles)  # margins 54, 18, 30 and 44; 1/22 of the rest at each end
+    assert not [group for group in root.iter(f"{SVG}g") if not group.attrib]
+    assert not any(line.startswith(" ") for line in svg.splitlines()[1:])
+
+
+def test_long_record_is_drawn_where_it_was_changed_most() -> None:
+    seconds = np.arange(3000) / 100
+    difference = np.where((seconds >= 12) & (seconds < 14), 1.0, 0.0)
+    part = stretch(seconds, difference)
+    assert seconds[part][0] <= 12 < 14 <= seconds[part][-1] + 0.02
+    assert seconds[part][-1] - seconds[part][0] == pytest.approx(STRETCH, abs=0.011)
+    assert stretch(seconds[:200], difference[:200]) == slice(None)

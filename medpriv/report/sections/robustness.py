@@ -9,12 +9,20 @@ from collections.abc import Mapping, Sequence
 
 from medpriv.measures.table import Measure
 from medpriv.report import drawing, words
-from medpriv.report.comparison import LEVELS, Headline, find, parse_group, reference_budget, strongest_flip
+from medpriv.report.comparison import (
+    LEVELS,
+    Headline,
+    against,
+    defended,
+    find,
+    parse_group,
+    reference_budget,
+    strongest_flip,
+    undefended,
+)
 from medpriv.report.drawing import COLOURS, Figure, Panel, csv_text, line_style, mark, slug
 from medpriv.report.inputs import Result
 from medpriv.report.layout import Cell, Column, Row, Section, Table, count_cell, prose, source_cell, value_cell
-
-DEFENCE = "robust-"
 
 
 def robustness_section(headlines: Sequence[Headline]) -> Section | None:
@@ -22,7 +30,7 @@ def robustness_section(headlines: Sequence[Headline]) -> Section | None:
     groups: dict[str, list[Headline]] = defaultdict(list)
     for headline in headlines:
         groups[headline.result.dataset].append(headline)
-    groups = {name: own for name, own in groups.items() if any(_defended(item) for item in own)}
+    groups = {name: own for name, own in groups.items() if any(defended(item) for item in own)}
     if not groups:
         return None
     sentences = [_sentence(name, own) for name, own in groups.items()]
@@ -42,27 +50,6 @@ def robustness_section(headlines: Sequence[Headline]) -> Section | None:
     )
 
 
-def _defended(headline: Headline) -> bool:
-    return headline.result.treatment.startswith(DEFENCE)
-
-
-def undefended(headline: Headline, headlines: Sequence[Headline]) -> Headline | None:
-    """Return the bank of the same network without a defence."""
-    same = (item for item in headlines if not _defended(item) and item.result.model == headline.result.model)
-    return next(same, None)
-
-
-def against(own: Measure | None, other: Measure | None) -> str:
-    """Return `less`, `more` or `open` (intervals overlap), `` where a figure or an interval is missing."""
-    if own is None or other is None:
-        return ""
-    if own.upper < other.lower:
-        return "less"
-    if own.lower > other.upper:
-        return "more"
-    return "open" if own.lower <= other.upper and own.upper >= other.lower else ""
-
-
 def resolved(measure: Measure | None) -> bool:
     """Return whether there is a figure to draw."""
     return measure is not None and not math.isnan(measure.value)
@@ -74,7 +61,7 @@ def _flip(headline: Headline) -> Measure | None:
 
 def _sentence(dataset: str, headlines: Sequence[Headline]) -> str:
     """Return what the intervals allow to say of one dataset's defences."""
-    pairs = [(item, undefended(item, headlines)) for item in headlines if _defended(item)]
+    pairs = [(item, undefended(item, headlines)) for item in headlines if defended(item)]
     pairs = [(item, base) for item, base in pairs if base is not None]
     firmer = [(item, base) for item, base in pairs if against(_flip(item), _flip(base)) == "less"]
     count = words.plural(len(pairs), "defence")
@@ -86,15 +73,19 @@ def _sentence(dataset: str, headlines: Sequence[Headline]) -> str:
             "robustness costs can't be said there."
         )
     found = []
-    for way, text in (("more", "leak more"), ("less", "leak less"), ("open", "can’t be told apart in what they leak")):
+    for way, one, several in (
+        ("more", "leaks more", "leak more"),
+        ("less", "leaks less", "leak less"),
+        ("open", "is not told apart", "are not told apart"),
+    ):
         those = [item for item, base in firmer if against(item.auc["record"], base.auc["record"]) == way]
         if those:
             names = ", ".join(item.result.treatment for item in those)
-            found.append(f"{len(those)} {text.replace('leak', 'leaks', 1) if len(those) == 1 else text} ({names})")
+            found.append(f"{len(those)} {one if len(those) == 1 else several} ({names})")
     text = "; ".join(found) or "what they leak was not measured"
     return (
         f"On {dataset}, {len(firmer)} of {count} lower{'s' if len(firmer) == 1 else ''} the flip rate beyond the "
-        f"intervals. Of these, by record: {text}."
+        f"intervals. Of these, by leakage per record: {text}."
     )
 
 
@@ -129,7 +120,7 @@ def _crossing_panel(dataset: str, headlines: Sequence[Headline], level: str) -> 
                 yerr=drawing.whiskers([leak]),
                 marker=mark(index),
                 color=line_style(index)["color"],
-                markerfacecolor=line_style(index)["color"] if _defended(headline) else COLOURS["paper"],
+                markerfacecolor=line_style(index)["color"] if defended(headline) else COLOURS["paper"],
                 markeredgewidth=1.6,
                 linewidth=1.1,
                 markersize=6.5,
@@ -166,12 +157,12 @@ def _verdict(verb: str, own: Measure | None, base: Measure | None) -> Cell:
 
 def _crossing(dataset: str, headlines: Sequence[Headline]) -> Table:
     """Return one row a bank that has a defence, or that a defence is compared with."""
-    bases = [undefended(item, headlines) for item in headlines if _defended(item)]
+    bases = [undefended(item, headlines) for item in headlines if defended(item)]
     rows = []
     for headline in headlines:
-        if not _defended(headline) and headline not in bases:
+        if not defended(headline) and headline not in bases:
             continue
-        base = undefended(headline, headlines) if _defended(headline) else None
+        base = undefended(headline, headlines) if defended(headline) else None
         flip = _flip(headline)
         flips = prose("the reference") if base is None else _verdict("flip", flip, _flip(base))
         leaks = prose("the reference") if base is None else _verdict("leak", headline.auc["record"], base.auc["record"])

@@ -126,7 +126,7 @@ def _sentence(audit: Audit) -> str:
         f"{len(good)} of {count} can’t be told apart and {'stays' if len(good) == 1 else 'stay'} usable "
         f"({', '.join(good)}), as far as so few models tell"
         if good
-        else f"none of {count} both can’t be told apart and stays usable"
+        else f"no method of {len(methods)} passes both tests: not told apart, and usable"
     )
     text = "; ".join(parts)
     return f"{where}: {text}."
@@ -210,7 +210,7 @@ def _accuracy_cells(item: Judged) -> list[Cell]:
     names = ("forgotten_accuracy", "retained_accuracy", "test_accuracy")
     if item.method == "retrain":
         cells = [value_cell(item.figure("gap", name), share=True) for name in names]
-        return [Cell(cell.text, ("accuracy itself",), cell.order) for cell in cells]
+        return [Cell(cell.text, ("accuracy",), cell.order) for cell in cells]
     return [value_cell(item.figure("gap", f"{name}_gap"), share=True, signed=True) for name in names]
 
 
@@ -252,7 +252,9 @@ def passes_share(item: Judged, bank: Derived | None) -> float | None:
 
 def _passes_cell(item: Judged, bank: Derived | None) -> Cell:
     share = passes_share(item, bank)
-    return Cell(words.MISSING) if share is None else Cell(words.percent(share), order=f"{share:.6g}")
+    if share is None:
+        return Cell(words.MISSING)
+    return Cell(words.percent(share, 1 if share < 0.1 else 0), order=f"{share:.6g}")
 
 
 def _seconds_cell(audit: Audit, item: Judged, timed: Sequence[tuple[str, str]]) -> Cell:

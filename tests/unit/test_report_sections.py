@@ -1,0 +1,205 @@
+"""What the sections conclude from figures: no more than the intervals allow, and nothing about other data."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from medpriv.measures.table import NAN, Measure
+from medpriv.report.comparison import Headline, choose_headline
+from medpriv.report.inputs import Audit, Cohort, Derived, Result
+from medpriv.report.layout import Column, Row, Table
+from medpriv.report.sections.personal import personal_section
+from medpriv.report.sections.robustness import robustness_section
+from medpriv.report.sections.smooth import smooth_section
+from medpriv.report.sections.unlearning import unlearning_section
+
+
+def cohort(name: str = "d", source: str = "local", credentialed: bool = False) -> Cohort:
+    about = {"classes": ("N", "S"), "source": source, "credentialed": credentialed, "sampling_rate": 300.0}
+    return Cohort(name, {"train": 40, "test": 20}, {"train": 90, "test": 50}, {}, about)
+
+
+def cells(table: Table, row: str) -> dict[str, str]:
+    """Return a row's texts by column, with those below them."""
+    found = next(item for item in table.rows if item.head == row and item.cells)
+    labels = [f"{column.label} {column.note}".strip() for column in table.columns[1:]]
+    return {label: " ".join((cell.text, *cell.details)) for label, cell in zip(labels, found.cells, strict=True)}
+
+
+def tables(section: object) -> list[Table]:
+    return [part for part in section.parts if part.kind == "table"]
+
+
+# --- robustness and privacy ------------------------------------------------------------------------------------------
+
+
+def defended(treatment: str, flip: Sequence[float], leak: Sequence[float], replicates: int = 8) -> Headline:
+    about = ("d", treatment)
+    attacks = (
+        Measure(*about, "evasion-pgd", "flip_rate", *flip, n=300, group="epsilon_mv=0.01"),
+        Measure(*about, "evasion-pgd", "mean_d1_uv", 8.0, group="epsilon_mv=0.01"),
+        Measure(*about, "membership-rmia", "auc", *leak, n=40, group="level=record"),
+    )
+    return choose_headline(cohort(), Result(*about, "cnn", replicates, {}, {}, (), attacks, {}))
+
+
+def test_price_of_robustness_is_stated_only_where_intervals_are_apart() -> None:
+    base = defended("baseline-cnn", (0.5, 0.45, 0.55), (0.6, 0.57, 0.63))
+    dear = defended("robust-pgd", (0.1, 0.05, 0.15), (0.7, 0.66, 0.74))
+    free = defended("robust-sap", (0.2, 0.15, 0.25), (0.62, 0.59, 0.65))
+    vain = defended("robust-nsr", (0.48, 0.43, 0.53), (0.7, 0.66, 0.74))
+    section = robustness_section([base, dear, free, vain])
+    assert section.paragraphs[-1] == (
+        "On d, 2 of 3 defences lower the flip rate beyond the intervals. Of these, by leakage per record: 1 leaks "
+        "more (robust-pgd); 1 is not told apart (robust-sap)."
+    )
+    table = tables(section)[0]
+    assert cells(table, "robust-pgd")["Against no defence"] == "flips less"
+    assert cells(table, "robust-pgd")["Against no defence per record"] == "leaks more"
+    assert cells(table, "robust-nsr")["Against no defence"] == "not told apart"
+    assert "differ in K" not in table.lede
+    fewer = robustness_section([base, defended("robust-pgd", (0.1, 0.05, 0.15), (0.5, 0.4, 0.56), 4)])
+    assert "differ in K" in tables(fewer)[0].lede
+
+
+def test_without_a_defence_there_is_no_question() -> None:
+    assert robustness_section([defended("baseline-cnn", (0.5, 0.45, 0.55), (0.6, 0.57, 0.63))]) is None
+
+
+# --- smooth attacks --------------------------------------------------------------------------------------------------
+
+
+def smooth_table(flip: Sequence[float], source: str, form: str) -> tuple[object, Table]:
+    about = ("d", "baseline-dilated")
+    attacks = tuple(
+        Measure(*about, attack, measure, *figures, n=500, group="epsilon_mv=0.01")
+        for attack, measure, figures in (
+            ("evasion-sap", "flip_rate", flip),
+            ("evasion-sap", "mean_d1_uv", (2.0, 1.9, 2.1)),
+            ("evasion-sap", "energy_above_40hz", (0.02, 0.019, 0.021)),
+            ("evasion-pgd", "energy_above_40hz", (0.7, 0.69, 0.71)),
+        )
+    )
+    recipe = {"width": 0.125}
+    result = Result(*about, "dilated", 3, recipe, {"parameters": 90000.0}, (), attacks, {})
+    found = cohort(source=source)
+    section = smooth_section({"d": found}, [choose_headline(found, result)], {"d": form}, [])
+    return section, tables(section)[0]
+
+
+@pytest.mark.parametrize(
+    ("flip", "reading"),
+    [((0.7, 0.66, 0.75), "agrees"), ((0.6, 0.55, 0.65), "lower"), ((0.9, 0.85, 0.95), "higher")],
+)
+def test_claim_agrees_only_where_the_interval_holds_it(flip: tuple[float, float, float], reading: str) -> None:
+    section, table = smooth_table(flip, "local", "cinc2017")
+    assert cells(table, "SAP overturns")["Reading"] == reading
+    assert "dilated of width 0.125 (90\u202f000 weights), n = 500" in section.paragraphs[1]
+    assert cells(table, "SAP’s energy above 40 Hz")["Reading"] == "not under 1\u00a0%"
+    assert cells(table, "PGD’s energy above 40 Hz")["Reading"] == "white noise: 73\u00a0%"
+
+
+@pytest.mark.parametrize(("source", "form"), [("simulated", "cinc2017"), ("local", "mitdb")])
+def test_claim_is_not_judged_by_other_or_simulated_records(source: str, form: str) -> None:
+    section, table = smooth_table((0.7, 0.66, 0.75), source, form)
+    assert cells(table, "SAP overturns")["Reading"] == "other data"
+    assert section.paragraphs[1].startswith("This run has no real records of that challenge")
+
+
+# --- personalised models ---------------------------------------------------------------------------------------------
+
+
+def personal_audit(verdicts: dict[str, float], gaining: float = 4) -> Audit:
+    about = ("d", "personalized-all")
+    rows = [
+        Measure(*about, f"personal-{attack}", measure, value, n=20, group="right=both")
+        for attack, verdict in verdicts.items()
+        for measure, value in (("hypothesis_h1", 0.1), ("verdict_h1", verdict))
+    ]
+    rows.append(Measure(*about, "", "patients_gaining", gaining, n=20, group="of=accuracy"))
+    people = tuple(
+        {"patient": name, "measure": "accuracy", "gain": "0.1", "lower": "0.05", "upper": "0.2"} for name in "abcd"
+    )
+    return Audit("d", "personalized-all", "personal", tuple(rows), people)
+
+
+def test_hypotheses_are_told_by_attack_and_an_empty_verdict_is_undecided() -> None:
+    section = personal_section({"d": cohort()}, [personal_audit({"fgsm": 1.0, "pgd": NAN, "sap": NAN})], {})
+    assert section.paragraphs[-1].endswith("H1 is supported under FGSM, undecided under PGD and SAP.")
+    assert "No number of this paper can be claimed as reproduced" in section.paragraphs[1]
+
+
+def test_credentialed_dataset_shows_no_patient_and_no_small_count_of_patients() -> None:
+    audit = personal_audit({"fgsm": 1.0})
+    shown = personal_section({"d": cohort()}, [audit], {})
+    hidden = personal_section({"d": cohort(credentialed=True)}, [audit], {})
+    assert any(part.kind == "figure" and part.anchor == "gain" for part in shown.parts)
+    assert not any(part.kind == "figure" and part.anchor == "gain" for part in hidden.parts)
+    gains = [next(table for table in tables(section) if "gains" in table.title) for section in (shown, hidden)]
+    texts = [cells(table, "all weights")["Gain patients, accuracy"] for table in gains]
+    assert texts == ["4 of 20", "fewer than 10"]
+
+
+# --- unlearning ------------------------------------------------------------------------------------------------------
+
+
+def forgetting_audit(treatments: dict[str, tuple[float, float]]) -> Audit:
+    """Return an audit with the verdicts (forgotten, usable) of each treatment."""
+    rows = [
+        Measure("d", treatment, "forgetting-verdict", name, value, n=24, group="request=population")
+        for treatment, verdicts in treatments.items()
+        for name, value in zip(("forgotten", "usable"), verdicts, strict=True)
+    ]
+    rows += [
+        Measure("d", treatment, "forgetting-ulira", "auc", 0.7, 0.6, 0.8, 24, f"request=population,{group}")
+        for treatment in treatments
+        for group in ("level=patient,reference=retrain",)
+    ]
+    return Audit("d", "unlearned", "forgetting", tuple(rows), ())
+
+
+def test_controls_that_pass_are_called_out_and_stand_last() -> None:
+    verdicts = {
+        "baseline-cnn": (0.0, 1.0),
+        "unlearned-fake": (0.0, 1.0),
+        "unlearned-retrain": (1.0, 1.0),
+        "unlearned-scrub": (1.0, 1.0),
+        "unlearned-ssd": (1.0, 0.0),
+        "unlearned-finetune": (NAN, 1.0),
+        "unlearned-destroyed": (0.0, 0.0),
+    }
+    section = unlearning_section({"d": cohort()}, [forgetting_audit(verdicts)], {}, [])
+    assert section.paragraphs[-1] == (
+        "On d, models asked to forget one patient: the original is told from models that never saw the patient; the "
+        "fake control is caught (told apart); the destroyed control is caught (unusable); 1 of 3 methods can’t be told "
+        "apart and stays usable (SCRUB), as far as so few models tell."
+    )
+    table = tables(section)[0]
+    assert [row.head for row in table.rows][-2:] == ["Fake", "Destroyed"]
+    assert [row.head for row in table.rows if row.control] == ["Fake", "Destroyed"]
+    assert cells(table, "SSD")["Verdict"] == "not told apart unusable"
+    assert cells(table, "Fine-tuning")["Verdict"] == "undecided usable"
+    blind = unlearning_section(
+        {"d": cohort()}, [forgetting_audit(verdicts | {"baseline-cnn": (1, 1), "unlearned-fake": (1, 1)})], {}, []
+    )
+    assert "this audit is too small to judge by; the fake control is not caught" in blind.paragraphs[-1]
+
+
+def test_costs_come_from_the_bank_and_seconds_are_left_to_the_measured_block() -> None:
+    audit = forgetting_audit({"baseline-cnn": (0.0, 1.0), "unlearned-ssd": (1.0, 1.0)})
+    bank = Derived("d", "unlearned-ssd", 24, {}, {"passes_share": 0.014})
+    section = unlearning_section({"d": cohort()}, [audit], {("d", "unlearned-ssd"): bank}, [("d", "unlearned-ssd")])
+    row = next(row for row in tables(section)[0].rows if row.head == "SSD")
+    assert [cell.text for cell in row.cells][-3:] == ["1.4\u00a0%", "see below", "24"]
+    assert row.cells[-2].measured == ("share", "d/unlearned-ssd")
+
+
+# --- tables ----------------------------------------------------------------------------------------------------------
+
+
+def test_spanning_heads_cover_their_columns_and_rows_below_heads_are_not_sorted() -> None:
+    columns = (Column("a"), Column("b"), Column("c", over="x"), Column("d", over="x"))
+    table = Table("t", columns, (Row("r", ()),))
+    assert table.overs == [("", 1), ("x", 2)]
+    assert not table.sortable
+    assert Table("t", columns[:2], ()).overs == []
