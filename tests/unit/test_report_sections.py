@@ -1,6 +1,7 @@
 """What the sections conclude from figures: no more than the intervals allow, and nothing about other data."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -8,6 +9,7 @@ from medpriv.measures.table import NAN, Measure
 from medpriv.report.comparison import Headline, choose_headline
 from medpriv.report.inputs import Audit, Cohort, Derived, Result
 from medpriv.report.layout import Column, Row, Table
+from medpriv.report.sections.mix import in_own_mix
 from medpriv.report.sections.personal import personal_section
 from medpriv.report.sections.robustness import robustness_section
 from medpriv.report.sections.smooth import smooth_section
@@ -80,9 +82,13 @@ def smooth_table(flip: Sequence[float], source: str, form: str) -> tuple[object,
             ("evasion-pgd", "energy_above_40hz", (0.7, 0.69, 0.71)),
         )
     )
+    shares = (("epsilon_mv=0,class=N", "accuracy_under_attack", (0.9,)), ("epsilon_mv=0.01,class=N", "flip_rate", flip))
+    attacks += tuple(
+        Measure(*about, "evasion-sap", measure, *figures, n=400, group=group) for group, measure, figures in shares
+    )
     recipe = {"width": 0.125}
     result = Result(*about, "dilated", 3, recipe, {"parameters": 90000.0}, (), attacks, {})
-    found = cohort(source=source)
+    found = replace(cohort(source=source), class_records={"N": 50, "S": 0})
     section = smooth_section({"d": found}, [choose_headline(found, result)], {"d": form}, [])
     return section, tables(section)[0]
 
@@ -94,7 +100,8 @@ def smooth_table(flip: Sequence[float], source: str, form: str) -> tuple[object,
 def test_claim_agrees_only_where_the_interval_holds_it(flip: tuple[float, float, float], reading: str) -> None:
     section, table = smooth_table(flip, "local", "cinc2017")
     assert cells(table, "SAP overturns")["Reading"] == reading
-    assert "dilated of width 0.125 (90\u202f000 weights), n = 500" in section.paragraphs[1]
+    assert "dilated of width 0.125 (90\u202f000 weights), n = 400" in section.paragraphs[1]
+    assert cells(table, "… each class alike")["Reading"] == "–"
     assert cells(table, "SAP’s energy above 40 Hz")["Reading"] == "not under 1\u00a0%"
     assert cells(table, "PGD’s energy above 40 Hz")["Reading"] == "white noise: 73\u00a0%"
 
@@ -104,6 +111,31 @@ def test_claim_is_not_judged_by_other_or_simulated_records(source: str, form: st
     section, table = smooth_table((0.7, 0.66, 0.75), source, form)
     assert cells(table, "SAP overturns")["Reading"] == "other data"
     assert section.paragraphs[1].startswith("This run has no real records of that challenge")
+
+
+def test_own_mix_of_classes_equals_the_rate_over_all_records() -> None:
+    records = {"N": (800, 0.9, 0.2), "S": (100, 0.5, 0.8), "V": (100, 0.0, NAN), "F": (0, NAN, NAN)}
+    rows = [
+        Measure(
+            "d", "t", "evasion-sap", measure, value, value - 0.1, value + 0.05, 50, f"epsilon_mv={budget},class={name}"
+        )
+        for name, (_, accuracy, flip) in records.items()
+        for budget, measure, value in (
+            ("0", "accuracy_under_attack", accuracy),
+            ("0.01", "flip_rate", flip),
+            ("0.01", "accuracy_under_attack", accuracy * (1 - flip) if accuracy else accuracy),
+        )
+    ]
+    result = Result("d", "t", "cnn", 8, {}, {}, (), tuple(rows), {})
+    counts = {name: count for name, (count, *_) in records.items()}
+    flip = in_own_mix(result, counts, "evasion-sap", "flip_rate", "0.01")
+    assert flip.value == pytest.approx((720 * 0.2 + 50 * 0.8) / 770)
+    reach = (720**2 + 50**2) ** 0.5 / 770
+    assert (flip.lower, flip.upper) == pytest.approx((flip.value - 0.1 * reach, flip.value + 0.05 * reach))
+    assert flip.n == 100
+    left = in_own_mix(result, counts, "evasion-sap", "accuracy_under_attack", "0.01")
+    assert left.value == pytest.approx((720 * 0.8 + 50 * 0.2) / 1000)
+    assert in_own_mix(result, {**counts, "Q": 5}, "evasion-sap", "flip_rate", "0.01") is None
 
 
 # --- personalised models ---------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ other data they stand for orientation, and the page says so.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from medpriv.measures.table import Measure
 from medpriv.report import words
@@ -14,6 +14,7 @@ from medpriv.report.comparison import Headline, find, reference_budget
 from medpriv.report.drawing import Figure
 from medpriv.report.inputs import Cohort, Result
 from medpriv.report.layout import Cell, Column, Row, Section, Table, count_cell, prose, source_cell, value_cell
+from medpriv.report.sections.mix import in_own_mix
 
 CLAIMED_FORMAT = "cinc2017"  # the challenge whose records the published figures are of
 CLAIMED_BUDGET = 0.01  # mV
@@ -27,7 +28,7 @@ class Line:
 
     Attributes:
         group: beside the reference budget, which every line has unless `whole`.
-        published: in words; `claim` and `claimed_by` if the figure is to be compared with a number.
+        published: in words; `claim` if the figure, in the data's own mix of classes, is to be compared with a number.
         most: what the method's idea demands the figure to lie under.
         form: `share`, `number`, or `spectrum` (a share, read beside that of white noise at the same rate).
     """
@@ -120,11 +121,11 @@ def smooth_section(
     attacked = [result for result in undefended if any(row.attack == "evasion-sap" for row in result.attacks)]
     if not attacked:
         return None
-    tables, seen = [], set()
-    for result in attacked:
-        opened = result.dataset not in seen
-        seen.add(result.dataset)
-        tables.append(_table(cohorts[result.dataset], result, formats.get(result.dataset, ""), opened))
+    attacked.sort(key=lambda result: formats.get(result.dataset, "") != CLAIMED_FORMAT)  # the claim's own data first
+    tables = [
+        _table(cohorts[result.dataset], result, formats.get(result.dataset, ""), not place)
+        for place, result in enumerate(attacked)
+    ]
     return Section(
         "smooth",
         "Smooth adversarial perturbation (Han et al. 2020)",
@@ -147,8 +148,9 @@ def _sentence(cohorts: Mapping[str, Cohort], results: Sequence[Result], formats:
     """Return what this run may say of the claim."""
     found = []
     for result in results:
-        flip = find(result.attacks, "flip_rate", {"epsilon_mv": f"{CLAIMED_BUDGET:g}"}, "evasion-sap")
-        if _comparable(cohorts[result.dataset], formats.get(result.dataset, "")) and flip is not None:
+        cohort, budget = cohorts[result.dataset], f"{CLAIMED_BUDGET:g}"
+        flip = in_own_mix(result, cohort.class_records, "evasion-sap", "flip_rate", budget)
+        if _comparable(cohort, formats.get(result.dataset, "")) and flip is not None:
             bounds = f" (95 % interval {words.interval(flip, share=True)} %)" if words.interval(flip) else ""
             found.append(f"{words.percent(flip.value)}{bounds} with {_network(result)}, n = {words.integer(flip.n)}")
     if not found:
@@ -156,7 +158,7 @@ def _sentence(cohorts: Mapping[str, Cohort], results: Sequence[Result], formats:
             "This run has no real records of that challenge, so it neither reproduces nor refutes these figures: its "
             "tables show the same measures on other data."
         )
-    return f"Here, at 10 µV, SAP overturns {'; '.join(found)}."
+    return f"Here, at 10 µV, SAP overturns of the right tracings {'; '.join(found)}."
 
 
 def _comparable(cohort: Cohort, form: str) -> bool:
@@ -176,18 +178,14 @@ def _table(cohort: Cohort, result: Result, form: str, opened: bool) -> Table:
     comparable = _comparable(cohort, form) and float(budget) == CLAIMED_BUDGET
     rows = []
     for topic, lines in LINES.items():
-        found = [
-            row for line in lines if (row := _row(result, line, budget, comparable, cohort.about["sampling_rate"]))
-        ]
+        found = [row for line in lines for row in _rows(cohort, result, line, budget, comparable)]
         rows += [Row(topic, ()), *found] if found else []
     rows += _masking_rows(result)
-    seconds = result.recipe.get("seconds")
     where = "simulated records" if cohort.simulated else "real records"
     lede = (
-        f"{_network(result)} on {where} of {cohort.name}"
-        f"{f', {seconds} s long' if seconds else ''}, K = {result.replicates}, budget "
-        f"{words.microvolts(budget)}. "
+        f"{_network(result)} on {where} of {cohort.name}, K = {result.replicates}, budget {words.microvolts(budget)}. "
     )
+    lede += "Figures beside published ones weigh the classes as the data has them; all others weigh them alike. "
     if comparable:
         lede += "The published figures are of the same challenge; network, length and training differ as stated."
     else:
@@ -204,21 +202,34 @@ def _table(cohort: Cohort, result: Result, form: str, opened: bool) -> Table:
     return Table(title, columns, tuple(rows), lede, "" if opened else title)
 
 
-def _row(result: Result, line: Line, budget: str, comparable: bool, rate: float) -> Row | None:
-    group = {"epsilon_mv": budget, **(line.group or {})}
-    measure = find(result.attacks, line.measure, group, f"evasion-{line.attack}")
+def _rows(cohort: Cohort, result: Result, line: Line, budget: str, comparable: bool) -> list[Row]:
+    """Return a line's row; before it, one in the data's own mix of classes where that was published."""
+    attack = f"evasion-{line.attack}"
+    rate = cohort.about["sampling_rate"]
+    measure = find(result.attacks, line.measure, {"epsilon_mv": budget, **(line.group or {})}, attack)
+    own = in_own_mix(result, cohort.class_records, attack, line.measure, budget) if line.claim is not None else None
     if measure is None:
-        return None
+        return []
+    if own is None:
+        return [_row(result, line, line.text, measure, _reading(measure, line, comparable, rate))]
+    even = replace(line, published="", claim=None)
+    return [
+        _row(result, line, line.text, own, _reading(own, line, comparable, rate)),
+        _row(result, even, "… each class alike", measure, _reading(measure, even, comparable, rate)),
+    ]
+
+
+def _row(result: Result, line: Line, text: str, measure: Measure, reading: Cell) -> Row:
     share = line.form != "number" and not line.measure.startswith("accuracy")
     where = ", ".join((f"evasion-{line.attack}", line.measure, measure.group))
     cells = (
         prose(line.published or words.MISSING),
         value_cell(measure, share=share, places=3 if share or abs(measure.value) < 2 else 1),
         count_cell(measure.n),
-        _reading(measure, line, comparable, rate),
+        reading,
         source_cell(result.artefact("evasion"), where),
     )
-    return Row(line.text, cells)
+    return Row(text, cells)
 
 
 def _reading(measure: Measure, line: Line, comparable: bool, rate: float) -> Cell:
