@@ -21,7 +21,7 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.special import betaincinv, ndtri
 
-from medpriv.attacks.evasion import draw_records
+from medpriv.attacks.task import draw_records
 from medpriv.attacks.victim import Victim, bank_victims, predict
 from medpriv.bank.store import Bank
 from medpriv.dataset import Dataset

@@ -6,7 +6,9 @@ import pytest
 from project import Project
 
 SEED_OF_ALL = {"fetch_raw", "preprocess_dataset", "train_baseline_shard", "gather_bank", "measure_utility"}
-SEED_OF_ALL |= {"attack_membership", "attack_evasion", "attack_smoothing", "train_robust_shard", "build_report"}
+SEED_OF_ALL |= {"train_robust_shard", "personalize", "unlearn", "unlearn_personal", "build_report"}
+OF_DERIVED = {"attack_personalized", "attack_forgetting", "attack_forgetting_personal"}
+SEED_OF_ALL |= {"attack_membership", "attack_evasion", "attack_smoothing", *OF_DERIVED}
 
 UTILITIES = {"baselines-heart", "baselines-mitdb", "robust-mitdb"}
 
@@ -32,8 +34,10 @@ def test_touched_files_replan_nothing(scratch: Project) -> None:
     ("module", "rules", "stages"),
     [
         ("medpriv/attacks/membership.py", {"attack_membership"}, {"attacks-heart", "attacks-mitdb"}),
-        ("medpriv/attacks/evasion.py", {"attack_evasion", "attack_smoothing"}, {"attacks-mitdb"}),
-        ("medpriv/measures/utility.py", {"measure_utility"}, UTILITIES),
+        ("medpriv/attacks/evasion.py", {"attack_evasion"}, {"attacks-mitdb"}),
+        ("medpriv/attacks/forgetting/ulira.py", OF_DERIVED - {"attack_personalized"}, {"attacks-mitdb"}),
+        ("medpriv/unlearning/gradients.py", {"unlearn", "unlearn_personal", *OF_DERIVED}, {"unlearned-mitdb"}),
+        ("medpriv/measures/utility.py", {"measure_utility", *OF_DERIVED}, {*UTILITIES, "attacks-mitdb"}),
         ("medpriv/report/page.html", set(), {"report"}),
     ],
 )
@@ -51,6 +55,12 @@ def test_an_edited_module_replans_its_own_jobs_and_the_report(
         ("datasets.mitdb.evasion.epsilons_mv", [0.3], {"attack_evasion", "attack_smoothing"}, {"attacks-mitdb"}),
         ("attacks.membership.bootstraps", 21, {"attack_membership"}, {"attacks-heart", "attacks-mitdb"}),
         ("measures.calibration_bins", 5, {"measure_utility"}, UTILITIES),
+        (
+            "datasets.mitdb.personalization.share",
+            0.4,
+            {"personalize", "unlearn_personal", *OF_DERIVED} - {"attack_forgetting"},
+            {"personalized-mitdb"},
+        ),
         ("seed", 7, SEED_OF_ALL, None),
     ],
 )
