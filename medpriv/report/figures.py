@@ -1,15 +1,16 @@
 """The list of the report's figures on all models, in the page's order; those of one question stand in its section.
 
-What leaks is drawn in `figures_leakage`, how the models behave in `figures_models`. Of each dataset the first two
-treatments' panels stand open, the others are folded.
+What leaks is drawn in `figures_leakage` and `figures_roc`, how the models behave in `figures_models`. Of each dataset
+the first two treatments' panels stand open, the others are folded.
 """
 
 from collections.abc import Mapping, Sequence
 
 from medpriv.report.comparison import Headline
 from medpriv.report.drawing import Figure
-from medpriv.report.figures_leakage import draw_exposure, draw_roc, draw_tradeoff
+from medpriv.report.figures_leakage import draw_exposure, draw_tradeoff
 from medpriv.report.figures_models import draw_calibration
+from medpriv.report.figures_roc import draw_roc
 from medpriv.report.inputs import Cohort
 
 SHOWN = 2

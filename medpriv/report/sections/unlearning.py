@@ -5,62 +5,20 @@ cells to the measured block of the page.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from medpriv.measures.table import Measure
 from medpriv.report import words
-from medpriv.report.comparison import find, parse_group, request_of
+from medpriv.report.comparison import parse_group, request_of
 from medpriv.report.drawing import Figure
 from medpriv.report.inputs import Audit, Cohort, Derived
 from medpriv.report.layout import Cell, Column, Row, Section, Table, value_cell
+from medpriv.report.sections.judged import CONTROLS, ULIRA, Judged, judged
 from medpriv.report.sections.unlearning_figures import draw_forgetting
 
-CONTROLS = {"fake": "control: changes nothing", "destroyed": "control: an untrained model"}
 REQUESTS = {
     "population": "models asked to forget one patient",
     "personal": "personalised models asked to forget beats",
 }
-ULIRA = {"level": "patient", "reference": "retrain"}
-
-
-@dataclass(frozen=True)
-class Judged:
-    """One treatment of one audit, and its figures by (attack, measure, group)."""
-
-    audit: Audit
-    treatment: str
-    measures: tuple[Measure, ...]
-
-    @property
-    def method(self) -> str:
-        """Return the method's name in the config; that of the original is empty."""
-        if not self.treatment.startswith("unlearned-"):
-            return ""
-        return self.treatment.removeprefix("unlearned-").removesuffix("-personal")
-
-    @property
-    def name(self) -> str:
-        """Return the method's name on the page."""
-        return words.METHODS.get(self.method, self.method) if self.method else "Original"
-
-    def figure(self, attack: str, measure: str, group: Mapping[str, str] | None = None) -> Measure | None:
-        """Return a figure of this treatment."""
-        whole = {"request": request_of(self.audit), **(group or {})}
-        return find(self.measures, measure, whole, f"forgetting-{attack}")
-
-    def holds(self, verdict: str) -> bool | None:
-        """Return a verdict; None where its interval has no limits."""
-        found = self.figure("verdict", verdict)
-        return None if found is None or found.value != found.value else found.value == 1
-
-
-def judged(audit: Audit) -> list[Judged]:
-    """Return the treatments of an audit in its order: the original, retraining, methods, and the controls last."""
-    found: dict[str, list[Measure]] = {}
-    for item in audit.measures:
-        found.setdefault(item.treatment, []).append(item)
-    each = [Judged(audit, treatment, tuple(own)) for treatment, own in found.items()]
-    return sorted(each, key=lambda item: item.method in CONTROLS)
 
 
 def unlearning_section(
@@ -242,7 +200,7 @@ def _flip(item: Judged, attack: str, records: str) -> Measure | None:
     return next((measure for measure in rates if wanted.items() <= parse_group(measure.group).items()), None)
 
 
-def passes_share(item: Judged, bank: Derived | None) -> float | None:
+def _passes_share(item: Judged, bank: Derived | None) -> float | None:
     """Return the passes over records as a share of retraining's."""
     found = item.figure("cost", "passes_share")
     if found is not None:
@@ -251,7 +209,7 @@ def passes_share(item: Judged, bank: Derived | None) -> float | None:
 
 
 def _passes_cell(item: Judged, bank: Derived | None) -> Cell:
-    share = passes_share(item, bank)
+    share = _passes_share(item, bank)
     if share is None:
         return Cell(words.MISSING)
     return Cell(words.percent(share, 1 if share < 0.1 else 0), order=f"{share:.6g}")

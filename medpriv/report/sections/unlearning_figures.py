@@ -2,23 +2,20 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from medpriv.measures.table import Measure
 from medpriv.report import drawing, words
 from medpriv.report.comparison import request_of
 from medpriv.report.drawing import COLOURS, Figure, Panel, csv_text, rows_csv, slug
 from medpriv.report.inputs import Audit, Cohort
-
-if TYPE_CHECKING:
-    from medpriv.report.sections.unlearning import Judged
+from medpriv.report.sections.judged import CONTROLS, ULIRA, Judged
 
 COLUMNS = ("method", "figure", "value", "lower", "upper", "n")
 
 
-def draw_forgetting(cohort: Cohort, audit: Audit, treatments: Sequence["Judged"]) -> Figure:
+def draw_forgetting(cohort: Cohort, audit: Audit, treatments: Sequence[Judged]) -> Figure:
     """One mark a method: U-LiRA's AUC beside its cost, and the gap in test accuracy; the AUC of each patient."""
-    known = [(item, item.figure("ulira", "auc", {"level": "patient", "reference": "retrain"})) for item in treatments]
+    known = [(item, item.figure("ulira", "auc", ULIRA)) for item in treatments]
     known = [(item, auc) for item, auc in known if auc is not None and not math.isnan(auc.value)]
     known.sort(key=lambda pair: _cost(pair[0]))
     panels = []
@@ -42,19 +39,19 @@ def draw_forgetting(cohort: Cohort, audit: Audit, treatments: Sequence["Judged"]
     )
 
 
-def _cost(item: "Judged") -> float:
+def _cost(item: Judged) -> float:
     found = item.figure("cost", "passes_share")
     return found.value if found is not None else -1.0
 
 
-def _label(item: "Judged") -> str:
+def _label(item: Judged) -> str:
     cost = item.figure("cost", "passes_share")
     return f"{item.name}  {words.percent(cost.value, 0 if cost.value >= 0.095 else 1)}" if cost else item.name
 
 
 def _forest(
     audit: Audit,
-    pairs: Sequence[tuple["Judged", Measure | None]],
+    pairs: Sequence[tuple[Judged, Measure | None]],
     name: str,
     title: str,
     label: str,
@@ -68,7 +65,7 @@ def _forest(
         for place, (item, measure) in enumerate(pairs):
             if measure is None or math.isnan(measure.value):
                 continue
-            control = item.method in ("fake", "destroyed")
+            control = item.method in CONTROLS
             colour = "series-2" if control else "ink" if item.method in ("", "retrain") else "series-1"
             axes.errorbar(
                 measure.value,
@@ -94,7 +91,7 @@ def _forest(
         return drawing.render(axes, stem, title, csv_text(COLUMNS, rows), note)
 
 
-def _people(audit: Audit, treatments: Sequence["Judged"], title: str) -> Panel:
+def _people(audit: Audit, treatments: Sequence[Judged], title: str) -> Panel:
     """Return the AUC of every forgotten patient, a line of dots a method."""
     labels = [item.name for item in treatments]
     places = {item.treatment: place for place, item in enumerate(treatments)}
