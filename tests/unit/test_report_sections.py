@@ -101,7 +101,7 @@ def test_claim_agrees_only_where_the_interval_holds_it(flip: tuple[float, float,
     section, table = smooth_table(flip, "local", "cinc2017")
     assert cells(table, "SAP overturns")["Reading"] == reading
     assert "dilated of width 0.125 (90\u202f000 weights), n = 400" in section.paragraphs[1]
-    assert cells(table, "… each class alike")["Reading"] == "–"
+    assert cells(table, "… each class alike, as attacked")["Reading"] == "–"
     assert cells(table, "SAP’s energy above 40 Hz")["Reading"] == "not under 1\u00a0%"
     assert cells(table, "PGD’s energy above 40 Hz")["Reading"] == "white noise: 73\u00a0%"
 

@@ -1,6 +1,7 @@
 """Personalised ECG models (Chatterjee et al. 2024): three claims as hypotheses, gain and leakage of fine-tuned copies.
 
-The claims stand in `personal_claims`, pictures in `personal_figures`, both beside this module. No single patient of a credentialed dataset is shown.
+The claims stand in `personal_claims`, pictures in `personal_figures`, both beside this module. No single patient of a
+credentialed dataset is shown.
 """
 
 from collections import defaultdict
