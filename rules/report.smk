@@ -49,7 +49,10 @@ rule build_report:
         },
         audits={tuple(folder.split("/")[2:]): folder for folder in audit_folders()},
         benchmarks=benchmark_files,
-        timings={tuple(folder.split("/")[2:]): f"logs/{folder.removeprefix('results/')}.json" for folder in derived_folders("unlearned")},
+        timings={
+            tuple(folder.split("/")[2:]): f"logs/{folder.removeprefix('results/')}.json"
+            for folder in derived_folders("unlearned")
+        },
         config=setting(),
     script:
         "../scripts/build_report.py"
