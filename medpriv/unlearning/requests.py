@@ -24,6 +24,7 @@ from medpriv.errors import InputError
 from medpriv.models.catalogue import build_network
 from medpriv.models.network import Network
 from medpriv.seeds import generator
+from medpriv.treatments.baseline import schedule_of
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,7 @@ def population_request(
             place="bank",
             remedy="ask for more training patients",
         )
-    schedule = baseline_schedule(dataset, bank)
+    schedule = schedule_of(dataset, bank.recipe)
     origin = bank.replicates[rows]
     train = dataset.rows(TRAIN)
     return Request(
@@ -214,20 +215,14 @@ def stacked_network(dataset: Dataset, bank: Bank) -> Network:
             place="unlearning.model",
             remedy="unlearn from cnn, cnn_gn, mlp or logistic, without `ensemble`",
         )
+    if bank.recipe.get("shift"):
+        raise InputError(
+            "unlearning doesn't know training on rotated records",
+            file="config",
+            place="unlearning.model",
+            remedy="unlearn from a network trained without `shift`",
+        )
     return network
-
-
-def baseline_schedule(dataset: Dataset, bank: Bank) -> Schedule:
-    """Return the schedule by which `medpriv.treatments.baseline` trained the bank."""
-    recipe = bank.recipe
-    records = int(dataset.rows(TRAIN).sum()) // 2
-    return Schedule(
-        updates=count_updates(records, recipe["epochs"], recipe["batch_size"]),
-        batch_size=recipe["batch_size"],
-        learning_rate=recipe["learning_rate"],
-        weight_decay=recipe["weight_decay"],
-        balance=recipe["balance"],
-    )
 
 
 def personal_request(

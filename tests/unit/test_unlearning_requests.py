@@ -117,3 +117,9 @@ def test_a_network_of_torch_modules_is_refused():
     bank = replace(odd_bank(), model="resnet1d", recipe=odd_bank().recipe | {"width": 4, "blocks": [1], "kernel": 3})
     with pytest.raises(InputError, match="networks of stacked layers, which resnet1d is not"):
         stacked_network(odd_dataset(), bank)
+
+
+def test_a_network_trained_on_rotated_records_is_refused():
+    bank = replace(odd_bank(), recipe=odd_bank().recipe | {"shift": True})
+    with pytest.raises(InputError, match="rotated records"):
+        stacked_network(odd_dataset(), bank)
