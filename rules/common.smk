@@ -25,7 +25,11 @@ ROOT = Path(workflow.basedir)
 fix_environment(ROOT)
 
 try:
-    CONFIG = effective_config(config, " over ".join(os.path.relpath(file, ROOT) for file in workflow.configfiles), ROOT)
+    CONFIG = effective_config(
+        config,
+        " over ".join(os.path.relpath(file, ROOT) for file in workflow.configfiles),
+        ROOT,
+    )
     LOCAL_FILES = local_files(CONFIG)
 except InputError as error:
     sys.exit(str(error))
@@ -110,37 +114,70 @@ def per_attack(file, datasets=None, families=()):
     ]
 
 
-def derived_folders(stage, datasets=None):
-    """Return the folders of the derived banks of a stage, `personalized` or `unlearned`."""
-    folders = []
+def derived(stage, datasets=None):
+    """Return (dataset, treatment) -> folder of every derived bank of a stage, `personalized` or `unlearned`."""
+    folders = {}
     for dataset in DATASETS if datasets is None else datasets:
         names = [f"personalized-{variant}" for variant in VARIANTS[dataset]]
         if stage == "unlearned":
             names = [f"unlearned-{method}" for method in METHODS[dataset]]
             if dataset in FORGETTING_BEATS:  # a personalised model has no shards
                 names += [f"{name}-personal" for name in names if name != "unlearned-sisa"]
-        folders += [f"results/{stage}/{dataset}/{name}" for name in names]
+        folders |= {(dataset, name): f"results/{stage}/{dataset}/{name}" for name in names}
     return folders
 
 
 def per_derived(file, stage, datasets=None):
     """Return a file of every derived bank of a stage."""
-    return [f"{folder}/{file}" for folder in derived_folders(stage, datasets)]
+    return [f"{folder}/{file}" for folder in derived(stage, datasets).values()]
 
 
-def audit_folders(datasets=None):
-    """Return the folders of the audits of derived banks: of a personalised one, of all methods of a request."""
-    folders = []
+def audits(datasets=None):
+    """Return (dataset, subject, family) -> folder of every audit of derived banks.
+
+    A personalised bank is a subject; so are all methods that answered one request.
+    """
+    subjects = []
     for dataset in DATASETS if datasets is None else datasets:
-        folders += [f"results/attacks/{dataset}/personalized-{variant}/personal" for variant in VARIANTS[dataset]]
-        folders += [f"results/attacks/{dataset}/unlearned/forgetting"] * bool(METHODS[dataset])
-        folders += [f"results/attacks/{dataset}/unlearned-personal/forgetting"] * (dataset in FORGETTING_BEATS)
-    return folders
+        subjects += [(dataset, f"personalized-{variant}", "personal") for variant in VARIANTS[dataset]]
+        subjects += [(dataset, "unlearned", "forgetting")] * bool(METHODS[dataset])
+        subjects += [(dataset, "unlearned-personal", "forgetting")] * (dataset in FORGETTING_BEATS)
+    return {key: "results/attacks/{}/{}/{}".format(*key) for key in subjects}
 
 
 def per_audit(file, datasets=None):
     """Return a file of every audit of derived banks."""
-    return [f"{folder}/{file}" for folder in audit_folders(datasets)]
+    return [f"{folder}/{file}" for folder in audits(datasets).values()]
+
+
+def forgotten_by(kind, file):
+    """Return an input function: a file of every method's bank for a request, retraining's first.
+
+    `kind` is `population` or `personal`.
+    """
+
+    def files(wildcards):
+        folders = {
+            treatment: folder
+            for (_, treatment), folder in derived("unlearned", [wildcards.dataset]).items()
+            if treatment.endswith("-personal") == (kind == "personal")
+        }
+        order = sorted(folders, key=lambda treatment: "-retrain" not in treatment)
+        return [f"{folders[treatment]}/{file}" for treatment in order]
+
+    return files
+
+
+def personal_banks(wildcards):
+    """Return the files of a variant's bank and, for all weights, of the banks that forgot beats of its models."""
+    folders = [f"results/personalized/{wildcards.dataset}/personalized-{wildcards.variant}"]
+    if wildcards.variant == "all":
+        folders += [
+            folder
+            for (_, treatment), folder in derived("unlearned", [wildcards.dataset]).items()
+            if treatment.endswith("-personal")
+        ]
+    return [f"{folder}/bank.{ending}" for folder in folders for ending in ("safetensors", "json")]
 
 
 def families_of(dataset, treatment):
@@ -202,9 +239,9 @@ def benchmark_files(wildcards):
             names |= {(stage, f"{treatment}/{shard}-of-{shards}") for shard in range(shards)}
             names |= {(stage, f"{treatment}/{work}") for work in ("gather", "utility")}
             names |= {("attacks", f"{treatment}/{family}") for family in families_of(dataset, treatment)}
-        names |= {tuple(folder.split("/")[1::2]) for folder in derived_folders("personalized", [dataset])}
-        names |= {tuple(folder.split("/")[1::2]) for folder in derived_folders("unlearned", [dataset])}
-        names |= {("attacks", folder.partition(f"{dataset}/")[2]) for folder in audit_folders([dataset])}
+        for stage in ("personalized", "unlearned"):
+            names |= {(stage, treatment) for _, treatment in derived(stage, [dataset])}
+        names |= {("attacks", f"{subject}/{family}") for _, subject, family in audits([dataset])}
         for stage, name in sorted(names):
             files[stage, dataset, name] = f"logs/benchmarks/{stage}/{dataset}{'/' * bool(name)}{name}.tsv"
     return files

@@ -1,20 +1,6 @@
 # forgetting: one audit of all unlearning methods of a request, against retraining.
 
 
-def forgotten_by(kind, file):
-    """Return an input function: a file of every method's bank for a request, retraining's first."""
-
-    def files(wildcards):
-        folders = [
-            folder
-            for folder in derived_folders("unlearned", [wildcards.dataset])
-            if folder.endswith("-personal") == (kind == "personal")
-        ]
-        return [f"{folder}/{file}" for folder in sorted(folders, key=lambda folder: "-retrain" not in folder)]
-
-    return files
-
-
 rule attack_forgetting:
     """Find whether replicates forgot their patients, by every method at once."""
     input:

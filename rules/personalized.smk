@@ -27,24 +27,13 @@ rule personalize:
         "../scripts/personalize.py"
 
 
-def derived_for_audit(wildcards):
-    """Return the files of a variant's bank and, where there is a retrained one, of the banks that should have forgotten
-    beats of its models.
-    """
-    folders = [f"results/personalized/{wildcards.dataset}/personalized-{wildcards.variant}"]
-    asked = [folder for folder in derived_folders("unlearned", [wildcards.dataset]) if folder.endswith("-personal")]
-    if wildcards.variant == "all" and any(folder.endswith("/unlearned-retrain-personal") for folder in asked):
-        folders += asked
-    return [f"{folder}/bank.{ending}" for folder in folders for ending in ("safetensors", "json")]
-
-
 rule attack_personalized:
     """Find what personalised models gain, give away and stand, and what stands once they have forgotten."""
     input:
         code=code_deps("scripts/attack_personalized.py"),
         dataset=multiext("results/preprocessed/{dataset}/dataset", ".safetensors", ".json"),
         bank=base_of("personalization"),
-        derived=derived_for_audit,
+        derived=personal_banks,
     output:
         measures="results/attacks/{dataset}/personalized-{variant}/personal/measures.csv",
         patients="results/attacks/{dataset}/personalized-{variant}/personal/patients.csv",

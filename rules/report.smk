@@ -42,17 +42,10 @@ rule build_report:
             for t in TREATMENTS[d]
             for family in families_of(d, t)
         },
-        derived={
-            tuple(folder.split("/")[2:]): folder
-            for stage in ("personalized", "unlearned")
-            for folder in derived_folders(stage)
-        },
-        audits={tuple(folder.split("/")[2:]): folder for folder in audit_folders()},
+        derived=derived("personalized") | derived("unlearned"),
+        audits=audits(),
         benchmarks=benchmark_files,
-        timings={
-            tuple(folder.split("/")[2:]): f"logs/{folder.removeprefix('results/')}.json"
-            for folder in derived_folders("unlearned")
-        },
+        timings={(d, t): f"logs/unlearned/{d}/{t}.json" for d, t in derived("unlearned")},
         config=setting(),
     script:
         "../scripts/build_report.py"
