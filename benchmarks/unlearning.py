@@ -1,10 +1,10 @@
 """Time the unlearning methods against retraining: processor seconds a forgotten patient, and passes over records.
 
-    python benchmarks/unlearning.py RESULTS [--dataset NAME] [--replicates N] [--rounds N] [--model NAME]
+    python benchmarks/unlearning.py [RESULTS] [--dataset NAME] [--replicates N] [--rounds N] [--model NAME]
         [--methods NAME ...]
 
-RESULTS is a run's folder of results, with the dataset preprocessed and the baseline's bank trained. Each of the bank's
-first N replicates forgets every patient it was trained on, one patient a model, by each method (with the config's
+RESULTS is a run's folder of results (`results` itself if not given), with the dataset preprocessed and the baseline's
+bank trained. Each of the bank's first N replicates forgets every patient it was trained on, one patient a model, by each method (with the config's
 defaults) and by retraining. All train stacks of models on one thread. Processor seconds are stated, since a busy
 machine disturbs them less; the methods take turns within a round, and medians over rounds stand in the table. What a
 method must do at the first training already (SISA's shards, the certified head's fit, the amnesiac's record of updates)
@@ -28,7 +28,7 @@ LIMIT = 0.05  # of retraining: what the quickest method shall stay under
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("results", type=Path)
+    parser.add_argument("results", type=Path, nargs="?", default=Path("results"))
     parser.add_argument("--dataset", default="mitdb")
     parser.add_argument("--model", default="cnn")
     parser.add_argument("--replicates", type=int, default=4)

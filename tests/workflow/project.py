@@ -121,8 +121,8 @@ def digests(results: Path) -> dict[str, str]:
 
 def merged(base: dict, overlay: dict) -> dict:
     """Return the base with the overlay laid over it."""
-    both = {key: merged(base[key], overlay[key]) for key in base.keys() & overlay.keys() if isinstance(base[key], dict)}
-    return {**base, **overlay, **both}
+    nested = [key for key in base.keys() & overlay.keys() if isinstance(base[key], dict) and overlay[key] is not None]
+    return {**base, **overlay, **{key: merged(base[key], overlay[key]) for key in nested}}
 
 
 def fresh_copy(folder: Path) -> Project:

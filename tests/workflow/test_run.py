@@ -75,3 +75,37 @@ def test_a_relative_path_of_a_local_source_is_meant_from_the_project_folder(scra
     (scratch.folder / "config/local.yaml").write_text(f"datasets: {{mitdb: null, heart: {{raw: {raw}}}}}\n")
     scratch.run("--overlay", "config/local.yaml", "fetch_datasets")
     assert (scratch.folder / "runs/local/results/raw/heart/manifest.json").exists()
+
+
+RECORDINGS = """
+datasets:
+  mitdb: null
+  heart: null
+  cinc2017:
+    format: cinc2017
+    raw: {simulated: {records: 40, longest_s: 12}}
+    preprocess: {seconds: 10, sampling_rate: 100, test_fraction: 0.3}
+    bank: {replicates: 2}
+    baselines:
+      dilated: {epochs: 1, width: 0.01}
+    evasion: &quick
+      {epsilons_mv: [0.02], records_per_class: 2, iterated_records_per_class: 2, replicates: 2, bootstraps: 20,
+      steps: 2, smooth_steps: 2, queries: 5, recombined_records: 2, noise_trials: 5}
+  ptbxl:
+    format: ptbxl
+    raw: {simulated: {patients: 40}}
+    preprocess: {seconds: 2.5, split: random}
+    bank: {replicates: 2}
+    baselines:
+      resnet1d: {epochs: 1, width: 4, blocks: [1]}
+    evasion: *quick
+"""
+
+
+def test_whole_recordings_and_deep_networks_end_in_a_report_too(scratch: Project) -> None:
+    (scratch.folder / "config/recordings.yaml").write_text(RECORDINGS)
+    scratch.run("--overlay", "config/recordings.yaml")
+    page = (scratch.folder / "runs/recordings/results/report/index.html").read_text()
+    assert "cinc2017" in page and "ptbxl" in page and "baseline-resnet1d" in page
+    measures = scratch.folder / "runs/recordings/results/attacks/cinc2017/baseline-dilated/evasion/measures.csv"
+    assert "evasion-sap" in measures.read_text()
