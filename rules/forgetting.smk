@@ -32,7 +32,7 @@ rule attack_forgetting:
 rule attack_forgetting_personal:
     """Find whether personalised models forgot their beats, by every method at once."""
     input:
-        code=code_deps("scripts/attack_forgetting.py"),
+        code=code_deps("scripts/attack_forgetting_personal.py"),
         dataset=multiext("results/preprocessed/{dataset}/dataset", ".safetensors", ".json"),
         bank=base_of("personalization"),
         personalized=multiext(
@@ -59,4 +59,4 @@ rule attack_forgetting_personal:
         forgetting=setting("attacks.forgetting"),
         seed=setting("seed"),
     script:
-        "../scripts/attack_forgetting.py"
+        "../scripts/attack_forgetting_personal.py"

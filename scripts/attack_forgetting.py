@@ -1,4 +1,4 @@
-"""Find whether unlearning methods made their models forget, and at what price."""
+"""Find whether replicates forgot their patients, by every method at once."""
 
 from pathlib import Path
 
@@ -13,8 +13,7 @@ from medpriv.workflow.job import job
 with job(snakemake) as params:
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
     base = Bank.load(Path(snakemake.input.bank[0]).parent)
-    start = [DerivedBank.load(Path(file).parent) for file in snakemake.input.get("personalized", [])[:1]]
-    banks = (DerivedBank.load(Path(file).parent) for file in snakemake.input.forgotten)  # retraining's first
-    found = audit(dataset, base, start[0] if start else None, next(banks), banks, params.forgetting, params.seed)
+    retrain, *methods = [DerivedBank.load(Path(file).parent) for file in snakemake.input.forgotten]
+    found = audit(dataset, base, None, retrain, methods, params.forgetting, params.seed)
     write_measures(snakemake.output.measures, found.measures)
     write_csv(snakemake.output.patients, PATIENT_COLUMNS, found.patients)

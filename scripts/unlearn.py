@@ -9,14 +9,9 @@ from medpriv.unlearning.catalogue import unlearn
 from medpriv.workflow.job import job
 
 with job(snakemake) as params:
-    derived, seconds = unlearn(
-        Dataset.load(Path(snakemake.input.dataset[0]).parent),
-        Bank.load(Path(snakemake.input.bank[0]).parent),
-        snakemake.wildcards.method,
-        params.settings,
-        params.seed,
-        patients=params.patients,
-        replicates=params.replicates,
-    )
+    dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
+    bank = Bank.load(Path(snakemake.input.bank[0]).parent)
+    whom = {"patients": params.patients, "replicates": params.replicates}
+    derived, seconds = unlearn(dataset, bank, snakemake.wildcards.method, params.settings, params.seed, **whom)
     derived.save(Path(snakemake.output.bank).parent)
     write_json(snakemake.log.timing, {"seconds": seconds, "models": len(derived.origin)})

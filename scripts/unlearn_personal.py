@@ -10,14 +10,10 @@ from medpriv.unlearning.catalogue import unlearn_personal
 from medpriv.workflow.job import job
 
 with job(snakemake) as params:
-    derived, seconds = unlearn_personal(
-        Dataset.load(Path(snakemake.input.dataset[0]).parent),
-        Bank.load(Path(snakemake.input.bank[0]).parent),
-        DerivedBank.load(Path(snakemake.input.personalized[0]).parent),
-        snakemake.wildcards.method,
-        params.settings,
-        params.seed,
-        share=params.share,
-    )
+    dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
+    bank = Bank.load(Path(snakemake.input.bank[0]).parent)
+    personalized = DerivedBank.load(Path(snakemake.input.personalized[0]).parent)
+    how = (snakemake.wildcards.method, params.settings, params.seed)
+    derived, seconds = unlearn_personal(dataset, bank, personalized, *how, share=params.share)
     derived.save(Path(snakemake.output.bank).parent)
     write_json(snakemake.log.timing, {"seconds": seconds, "models": len(derived.origin)})

@@ -82,7 +82,7 @@ def test_restore_after_clone_and_pull_leaves_nothing_to_do(scratch: Project, tmp
     assert clone.digests() == scratch.digests()
 
     clone.set("datasets.mitdb.evasion.epsilons_mv", [0.3])
-    assert clone.planned_rules() == {"attack_evasion", "build_report"}
+    assert clone.planned_rules() == {"attack_evasion", "attack_smoothing", "build_report"}
     clone("git", "checkout", "--quiet", "config.yaml")
     clone.set("datasets.heart.baselines.mlp.epochs", 4)
     assert {job.wildcards.split(",")[0] for job in clone.plan() if job.wildcards} == {"dataset=heart"}
