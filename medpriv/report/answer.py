@@ -120,10 +120,12 @@ def limits(cohorts: Sequence[Cohort], headlines: Sequence[Headline], audits: Seq
 def defence(headlines: Sequence[Headline]) -> str:
     """Return the sentence on the defence that lowers the flip rate most; empty where none does beyond its interval.
 
-    A defence counts only if no check of gradient masking failed, against the same network without one.
+    A defence counts only if no check of gradient masking failed, against the same network without one, and if it is as
+    useful as that network's interval allows: a model that always answers the same can't be overturned either.
     """
     pairs = [(item, undefended(item, headlines)) for item in headlines if defended(item) and not item.failed]
     pairs = [(item, base) for item, base in pairs if base and against(item.flip, base.flip) == "less"]
+    pairs = [(item, base) for item, base in pairs if _as_useful(item, base)]
     if not pairs:
         return ""
     best, base = max(pairs, key=lambda pair: pair[1].flip.value - pair[0].flip.value)
@@ -131,8 +133,14 @@ def defence(headlines: Sequence[Headline]) -> str:
         f"Against small changes of the signal {_name(best)} helps most: the strongest attack "
         f"({attack_name(best.flip.attack)}) overturns {percent(best.flip.value)} of right predictions (95\u00a0% "
         f"interval {interval(best.flip, share=True)}\u00a0%, n = {integer(best.flip.n)}), without a defence "
-        f"{percent(base.flip.value)}."
+        f"{percent(base.flip.value)}; it reaches {_utility(best.utility)}, without a defence "
+        f"{number(base.utility.value)}."
     )
+
+
+def _as_useful(item: Headline, base: Headline) -> bool:
+    """Tell whether a defended bank's utility is not below the interval of the undefended one's."""
+    return bool(item.utility and base.utility) and item.utility.value >= base.utility.lower
 
 
 def _attacked(headlines: Sequence[Headline], level: str) -> list[Headline]:

@@ -72,11 +72,14 @@ def test_limits_of_forgetting_are_stated_only_where_something_was_to_be_forgotte
     assert not any("forgetting" in lead for lead, _ in limits([], [], []))
 
 
-def flipped(treatment: str, flip: tuple[float, float, float], failed: tuple[str, ...] = ()) -> Headline:
+def flipped(
+    treatment: str, flip: tuple[float, float, float], failed: tuple[str, ...] = (), useful: float = 0.6
+) -> Headline:
     rate = Measure("d", treatment, "evasion-pgd", "flip_rate", *flip, n=300, group="epsilon_mv=0.02")
     result = Result("d", treatment, "cnn", 8, {}, {}, (), (rate,), {})
     nothing = {"patient": None, "record": None}
-    return Headline(result, None, None, nothing, nothing, rate, failed)
+    utility = Measure("d", treatment, "", "macro_f1", useful, useful - 0.1, useful + 0.1, n=300)
+    return Headline(result, utility, None, nothing, nothing, rate, failed)
 
 
 def test_best_defence_is_named_with_its_interval() -> None:
@@ -84,7 +87,9 @@ def test_best_defence_is_named_with_its_interval() -> None:
     found = defence([base, flipped("robust-sap", (0.3, 0.25, 0.35)), flipped("robust-pgd", (0.1, 0.05, 0.15))])
     assert found.startswith("Against small changes of the signal robust-pgd on d helps most")
     assert "10.0\u00a0% of right predictions (95\u00a0% interval 5.0 to 15.0\u00a0%, n = 300)" in found
-    assert found.endswith("without a defence 50.0\u00a0%.")
+    assert found.endswith(
+        "without a defence 50.0\u00a0%; it reaches macro-F1 0.600 (0.500 to 0.700), without a defence 0.600."
+    )
 
 
 def test_defence_that_overlaps_or_fails_a_masking_check_is_not_praised() -> None:
@@ -92,3 +97,9 @@ def test_defence_that_overlaps_or_fails_a_masking_check_is_not_praised() -> None
     assert defence([base, flipped("robust-sap", (0.35, 0.3, 0.41))]) == ""
     assert defence([base, flipped("robust-pgd", (0.1, 0.05, 0.15), ("masking",))]) == ""
     assert defence([flipped("robust-pgd", (0.1, 0.05, 0.15))]) == ""
+
+
+def test_a_model_that_always_answers_the_same_is_not_praised_for_standing_firm() -> None:
+    base, dull = flipped("baseline-cnn", (0.5, 0.4, 0.6)), flipped("robust-pgd", (0.01, 0, 0.02), useful=0.45)
+    assert defence([base, dull]) == ""
+    assert "robust-sap" in defence([base, dull, flipped("robust-sap", (0.3, 0.25, 0.35), useful=0.55)])
