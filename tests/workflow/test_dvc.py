@@ -85,7 +85,7 @@ def test_restore_after_clone_and_pull_leaves_nothing_to_do(scratch: Project, tmp
     assert clone.planned_rules() == {"attack_evasion", "attack_smoothing", "build_report"}
     clone("git", "checkout", "--quiet", "config.yaml")
     clone.set("datasets.heart.baselines.mlp.epochs", 4)
-    assert {job.wildcards.split(",")[0] for job in clone.plan() if job.wildcards} == {"dataset=heart"}
+    assert all("dataset=heart" in job.wildcards for job in clone.plan() if job.wildcards)
     assert {"train_baseline_shard", "gather_bank"} < clone.planned_rules()
     clone("git", "checkout", "--quiet", "config.yaml")
     clone.append("medpriv/attacks/membership.py", "\n")
