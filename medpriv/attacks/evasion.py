@@ -53,7 +53,7 @@ import numpy as np
 
 from medpriv.attacks.blackbox import square
 from medpriv.attacks.detector import detector_measure
-from medpriv.attacks.gradient import climb, inside_only
+from medpriv.attacks.gradient import uphill
 from medpriv.attacks.masking import attack_for_checks, masking_measures
 from medpriv.attacks.recombination import recombination_measures
 from medpriv.attacks.task import Task, draw_records, make_examples, make_targeted
@@ -138,7 +138,9 @@ def _attack_in_one_step(
     outcome = Outcome()
     for victim in victims:
         outcome.before.append(predict(victim, dataset, task.x))
-        signs = climb(victim, dataset, task.x, task.y, np.zeros_like(task.x), 1, 1, 1, None, inside_only(task.inside))
+        signs = np.sign(uphill(victim, dataset, task.x, task.y))
+        if task.inside is not None:
+            signs *= task.inside
         after = [predict(victim, dataset, task.x + np.float32(size) * signs) for size in settings["epsilons_mv"]]
         outcome.after.append(np.stack(after))
     records = _records(task, treatment, settings, seed)

@@ -14,7 +14,7 @@ The authors count in raw units of 1 microvolt: epsilon 10, step 1, 20 and 40 ste
 
 import numpy as np
 
-from medpriv.attacks.gradient import climb
+from medpriv.attacks.gradient import climb, uphill
 from medpriv.attacks.victim import Victim
 from medpriv.dataset import Dataset
 
@@ -68,14 +68,18 @@ def sap(
         y, target: int64 [N]; with a target, the loss of that class is descended.
         steps, smooth_steps: of the two stages.
         inside: bool, broadcast over x: False on padding.
-        first: theta after stage 1, where `climb` has made it already.
+        first: the signals after stage 1, where `climb` has made them already.
     """
-    taps = smoothing_filter(dataset.sampling_rate)
+    taps, limit = smoothing_filter(dataset.sampling_rate), np.float32(epsilon_mv)
     if first is None:
-        first = climb(victim, dataset, x, y, np.zeros_like(x), epsilon_mv, step_mv, steps, target)
-    theta = climb(
-        victim, dataset, x, y, first, epsilon_mv, step_mv, smooth_steps, target, lambda held: smooth(held, taps)
-    )
+        first = climb(victim, dataset, x, y, x, epsilon_mv, step_mv, steps, target)
+    theta = first - x
+    for _ in range(smooth_steps):
+        # Leads of one record may have other scales: F acts along time alone, so it commutes with them.
+        move = np.sign(smooth(uphill(victim, dataset, x + smooth(theta, taps), y, target), taps))
+        move *= np.float32(step_mv)
+        move += theta
+        theta = np.clip(move, -limit, limit, out=move)
     delta = smooth(theta, taps)
     return x + (delta if inside is None else delta * inside)
 

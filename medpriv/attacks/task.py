@@ -65,21 +65,21 @@ def make_examples(
     """
     about = (victim, task.dataset, task.x, task.y, epsilon, settings["step_share"] * epsilon)
     steps, padded = settings["steps"], task.inside is not None
-    stage = climb(victim, task.dataset, task.x, task.y, np.zeros_like(task.x), *about[4:], steps)
+    stage = climb(victim, task.dataset, task.x, task.y, task.x, *about[4:], steps)
     smooth = sap(*about, steps, settings["smooth_steps"], inside=task.inside, first=stage)
     made = {
         "pgd": pgd(*about, steps, settings["restarts"], inside=task.inside, rng=rng, first=None if padded else stage),
         "sap": smooth,
         "noise": task.x + matched_noise(task.dataset, smooth - task.x, epsilon, rng, task.inside),
     }
-    return made | {"pgd-released": task.x + stage * task.inside} if padded else made
+    return made | {"pgd-released": np.where(task.inside, stage, task.x)} if padded else made
 
 
 def make_targeted(victim: Victim, task: Task, epsilon: float, settings: Mapping) -> dict[str, np.ndarray]:
     """Return signals attacked towards the target classes, [K, n, ...] in mV, by attack."""
     about = (victim, task.dataset, task.x, task.y, epsilon, settings["step_share"] * epsilon)
     steps, padded = settings["steps"], task.inside is not None
-    stage = climb(victim, task.dataset, task.x, task.y, np.zeros_like(task.x), *about[4:], steps, task.target)
+    stage = climb(victim, task.dataset, task.x, task.y, task.x, *about[4:], steps, task.target)
     return {
         "pgd-targeted": pgd(*about, steps, 0, task.target, task.inside, first=None if padded else stage),
         "sap-targeted": sap(*about, steps, settings["smooth_steps"], task.target, task.inside, stage),

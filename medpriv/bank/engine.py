@@ -162,9 +162,9 @@ def _evaluate(
     values = np.zeros((replicates, count, max(2, network.outputs)), np.float32)
     gradients = np.empty((replicates, 0 if y is None else count, *network.shape), np.float32)
     whole = min(network.pass_records, max(FEWEST, 1 << (count - 1).bit_length()))
+    work = Workspace()
     for group in groups(network, parameters, whole):
         held = {name: _stack(value[group]) for name, value in parameters.items()}
-        work = Workspace()
         for first in range(0, count, whole):
             chunk = slice(first, min(first + whole, count))
             size = chunk.stop - first

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medpriv.attacks.gradient import climb, inside_only
+from medpriv.attacks.gradient import climb
 from medpriv.attacks.personal.pairs import Pairs
 from medpriv.attacks.smooth import sap
 from medpriv.attacks.victim import BankVictim, Victim, predict, signal_mask
@@ -75,22 +75,20 @@ def attack_beats(
     epsilon = np.repeat(np.array(sorted(settings["epsilons_mv"]), np.float32), len(rows))[:, None, None]
     mask = signal_mask(dataset, rows)
     inside = None if mask is None else np.tile(mask, (budgets, 1, 1))
-    shape = inside_only(inside)
     steps, smooth_steps = settings["pgd_steps"], settings["sap_steps"]
 
     def walk(steps: int, step: np.ndarray) -> np.ndarray:
-        return climb(victim, dataset, tiled, labels, np.zeros_like(tiled), epsilon, step, steps, None, shape)
+        return climb(victim, dataset, tiled, labels, tiled, epsilon, step, steps, inside=inside)
 
     attacked = {}
     if "fgsm" in attacks:
-        attacked["fgsm"] = tiled + shape(walk(1, epsilon))
+        attacked["fgsm"] = walk(1, epsilon)
     if "pgd" in attacks or "sap" in attacks:
-        reached = walk(steps, LENGTH / steps * epsilon)
-        attacked["pgd"] = tiled + shape(reached)
+        attacked["pgd"] = walk(steps, LENGTH / steps * epsilon)
     if "sap" in attacks:
         step = LENGTH / smooth_steps * epsilon
         attacked["sap"] = sap(
-            victim, dataset, tiled, labels, epsilon, step, steps, smooth_steps, inside=inside, first=reached
+            victim, dataset, tiled, labels, epsilon, step, steps, smooth_steps, inside=inside, first=attacked["pgd"]
         )
     still = [predict(victim, dataset, attacked[name]) == labels for name in attacks]
     return right, np.stack(still).reshape(len(attacks), len(right), budgets, -1).swapaxes(1, 2)
