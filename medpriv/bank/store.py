@@ -6,7 +6,7 @@ privacy audits need). Training lives in `medpriv.bank.engine`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,9 @@ from medpriv.dataset import TRAIN, Dataset
 from medpriv.errors import InputError
 from medpriv.files import read_json, read_tensors, write_json, write_tensors
 from medpriv.seeds import generator
+
+
+_TEXTS = ("dataset", "treatment", "model", "recipe", "patients", "costs", "facts")
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,10 @@ class Bank:
         patients: the P patient names that `members` speaks of.
         parameters: name -> [K, ...].
         logits: float32 [K, N, C], every replicate on every record of the dataset, in the dataset's order.
-        costs: of one replicate, machine-independent: `updates` (optimiser steps), `flops`, `parameters`.
+        costs: of one replicate, machine-independent: `updates` (optimiser steps), `flops`, `parameters`, and what else the
+            treatment counts (`bytes_up`, ...).
+        facts: what the treatment says of itself, in plain JSON values (a privacy guarantee, who the clients were).
+        extra: name -> [K, ...], further arrays that the treatment leaves for its audits.
     """
 
     dataset: str
@@ -42,14 +48,17 @@ class Bank:
     parameters: dict[str, np.ndarray]
     logits: np.ndarray
     costs: dict[str, float]
+    facts: dict = field(default_factory=dict)
+    extra: dict[str, np.ndarray] = field(default_factory=dict)
 
     def save(self, folder: Path | str) -> None:
         """Write the bank's three files into the folder."""
         folder = Path(folder)
         held = {f"parameters.{name}": value for name, value in self.parameters.items()}
+        held |= {f"extra.{name}": value for name, value in self.extra.items()}
         write_tensors(folder / "bank.safetensors", {**held, "members": self.members.astype(np.uint8)})
         write_tensors(folder / "predictions.safetensors", {"logits": self.logits})
-        about = {name: getattr(self, name) for name in ("dataset", "treatment", "model", "recipe", "patients", "costs")}
+        about = {name: getattr(self, name) for name in _TEXTS}
         write_json(folder / "bank.json", about | {"replicates": self.replicates.tolist()})
 
     @classmethod
@@ -60,11 +69,11 @@ class Bank:
         held = read_tensors(folder / "bank.safetensors")
         about["replicates"] = np.array(about["replicates"])
         about["patients"] = tuple(about["patients"])
-        prefix = "parameters."
         return cls(
             **about,
             members=held["members"].astype(bool),
-            parameters={name.removeprefix(prefix): value for name, value in held.items() if name.startswith(prefix)},
+            parameters=_under("parameters.", held),
+            extra=_under("extra.", held),
             logits=read_tensors(folder / "predictions.safetensors")["logits"],
         )
 
@@ -77,6 +86,11 @@ class Bank:
                 remedy="rerun the workflow so that the bank is trained again",
             )
         return self.members[:, dataset.patient]
+
+
+def _under(prefix: str, held: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the arrays whose names begin with the prefix, without it."""
+    return {name.removeprefix(prefix): value for name, value in held.items() if name.startswith(prefix)}
 
 
 def gather_shards(shards: Sequence[Bank]) -> Bank:
@@ -92,6 +106,7 @@ def gather_shards(shards: Sequence[Bank]) -> Bank:
         members=joined([shard.members for shard in shards]),
         parameters={name: joined([shard.parameters[name] for shard in shards]) for name in shards[0].parameters},
         logits=joined([shard.logits for shard in shards]),
+        extra={name: joined([shard.extra[name] for shard in shards]) for name in shards[0].extra},
     )
 
 

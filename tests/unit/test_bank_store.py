@@ -51,6 +51,8 @@ def toy_bank(replicates: int = 5) -> Bank:
         parameters={"output.weight": rng.normal(size=(replicates, 1, 3)).astype(np.float32)},
         logits=rng.normal(size=(replicates, 2 * PATIENTS, 2)).astype(np.float32),
         costs={"updates": 3, "flops": 10, "parameters": 3},
+        facts={"privacy": {"epsilon": 1.0}},
+        extra={"canaries": rng.normal(size=(replicates, 4)).astype(np.float32)},
     )
 
 
@@ -62,6 +64,7 @@ def take(bank: Bank, which: list[int]) -> Bank:
         members=bank.members[which],
         parameters={name: value[which] for name, value in bank.parameters.items()},
         logits=bank.logits[which],
+        extra={name: value[which] for name, value in bank.extra.items()},
     )
 
 
@@ -76,7 +79,8 @@ def test_a_bank_comes_back_equal_and_saves_to_the_same_bytes(tmp_path):
     digests = save_digests(bank, tmp_path / "1")
     back = Bank.load(tmp_path / "1")
     np.testing.assert_array_equal(back.members, bank.members)
-    assert back.recipe == bank.recipe
+    assert (back.recipe, back.facts) == (bank.recipe, bank.facts)
+    np.testing.assert_array_equal(back.extra["canaries"], bank.extra["canaries"])
     assert back.patients == bank.patients
     assert save_digests(back, tmp_path / "2") == digests
 
