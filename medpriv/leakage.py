@@ -1,0 +1,214 @@
+"""Does the table give its own outcome away? The check that stands between a dataset and the first model.
+
+A column that was filled in after the outcome (a time of death, a place of discharge) makes every figure worthless and
+looks like success. So does a patient, or a copied record, on both sides of the split. What is found stops the run with
+an explanation, unless the settings allow it by name; allowed findings stay on record (`dataset.notes["leakage"]`).
+
+    auc         a column that alone tells a class from the others on training rows: its AUC is above the limit of the
+                settings, and the AUC's lower 95 % limit on so many patients is above what luck gives
+    equal       a column with a value that all training rows of a class have and no others, unlikely by chance
+    time        a column measured at or after the outcome, where the source says when (`notes["times"]`, hours)
+    patients    a patient listed twice, once in each split
+    duplicates  test records equal in all features and class to a training record of another patient
+
+The AUC is that of the values in either direction, or that of the class's rate within each value or bin, learnt on other
+patients: the latter sees leaks in codes, whose order means nothing. A column that leaks in part only, or together with
+another one, is not found: a pass is no proof.
+"""
+
+import difflib
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from medpriv.dataset import TEST, TRAIN, Dataset
+from medpriv.errors import InputError
+from medpriv.measures.intervals import clopper_pearson, newcombe
+from medpriv.measures.roc import auc
+
+CHANCE = 1e-3  # equality with the outcome that luck would give some column more often than this is no finding
+LUCK = 0.8  # where the AUC's lower limit is not above this, the patients are too few to blame the column
+FOLDS = 5
+BINS = 16  # a feature with more values than that is cut at its quantiles, unless its numbers are codes
+_BESIDE = ("patients", "duplicates")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One leak.
+
+    Attributes:
+        check: a name of the table above.
+        name: the feature, or `patients`, `duplicates`: what `preprocess.leakage.allow` calls it.
+        explanation: what was found, in a sentence.
+        value, lower: the AUC or share, and its lower 95 % limit; for `time` the hours.
+        n: patients (or, of `duplicates`, test records) that it rests on.
+        stops: whether it stops the run if it isn't allowed.
+        allowed: whether the settings name it.
+    """
+
+    check: str
+    name: str
+    explanation: str
+    value: float
+    lower: float
+    n: int
+    stops: bool
+    allowed: bool
+
+
+def check_leakage(dataset: Dataset, settings: Mapping[str, object]) -> list[dict]:
+    """Return the findings as plain values for `dataset.notes["leakage"]`; refuse the dataset if one stops the run.
+
+    Args:
+        dataset: a table; of signals only the patients and the duplicates are looked at.
+        settings: `auc`, `duplicates`, `allow` of `medpriv.config.leakage.LeakageSettings`.
+
+    Raises:
+        InputError: a finding that isn't allowed, all with the way to override; or `allow` names what isn't there.
+    """
+    allow = set(settings["allow"])
+    _check_names(dataset, allow)
+    columns = _leaking_columns(dataset, settings["auc"], allow) if dataset.x.ndim == 2 else ()
+    findings = [
+        *columns,
+        *_patients_in_both_splits(dataset, allow),
+        *_duplicates(dataset, settings["duplicates"], allow),
+    ]
+    if stopping := [finding for finding in findings if finding.stops and not finding.allowed]:
+        names = list(dict.fromkeys(finding.name for finding in stopping))
+        raise InputError(
+            f"leakage, {len(stopping)} finding{'s' if len(stopping) > 1 else ''}:\n"
+            + "\n".join(f"  - {finding.explanation}" for finding in stopping)
+            + "\nA model trained on this table would look better than it is",
+            file=f"dataset {dataset.name}",
+            place="preprocess.leakage",
+            remedy="leave out what is known only after the outcome and mend the split; to keep it on purpose, name it: "
+            f"preprocess.leakage.allow: [{', '.join(names)}]",
+        )
+    return [asdict(finding) for finding in findings]
+
+
+def _check_names(dataset: Dataset, allow: set[str]) -> None:
+    known = (*dataset.features, *_BESIDE)
+    for name in sorted(allow - set(known)):
+        near = difflib.get_close_matches(name, known, n=1)
+        raise InputError(
+            f"no column {name}",
+            file=f"dataset {dataset.name}",
+            place="preprocess.leakage.allow",
+            remedy=f"did you mean {near[0]}?" if near else f"name one of {', '.join(known)}",
+        )
+
+
+def _leaking_columns(dataset: Dataset, limit: float, allow: set[str]) -> Iterator[Finding]:
+    """Yield at most one finding a column: the plainest of equal, time, AUC."""
+    train = dataset.rows(TRAIN)
+    x, y, patient = dataset.x[train], dataset.y[train], dataset.patient[train]
+    times, kinds = dataset.notes.get("times", {}), dataset.notes.get("kinds", {})
+    told = [label for label in np.unique(y) if _chance_of_equal(y == label, patient, x.shape[1]) < CHANCE]
+    for index, name in enumerate(dataset.features):
+        best, lower, units = column_auc(x[:, index], y, patient, coded=kinds.get(name) == "code")
+        equal = [label for label in told if _tells_class(x[:, index], y == label)]
+        hours = float(times.get(name, -math.inf))
+        about = {"name": name, "n": units, "stops": True, "allowed": name in allow}
+        if equal:
+            text = f"{name} has a value that all training rows of {dataset.classes[equal[0]]} have, and no others"
+            yield Finding("equal", explanation=text, value=best, lower=lower, **about)
+        elif hours >= 0:
+            text = f"{name} is known only {hours:g} hours after the outcome"
+            yield Finding("time", explanation=text, value=hours, lower=hours, **about)
+        elif best > limit and lower > LUCK:
+            text = f"{name} alone tells the outcome with an AUC of {best:.3f} (limit {limit:g}; at least {lower:.3f})"
+            yield Finding("auc", explanation=text, value=best, lower=lower, **about)
+
+
+def column_auc(values: np.ndarray, y: np.ndarray, patient: np.ndarray, coded: bool = False) -> tuple[float, float, int]:
+    """Return the best AUC of one column for a class against the others, its lower limit, and the patients behind it.
+
+    Args:
+        values: [n], the column in the training rows.
+        y: int [n], classes.
+        patient: int [n], the units of the limit and of the folds.
+        coded: the numbers are codes: each stands for itself, however many there are.
+    """
+    place = _bins(values, coded)
+    classes = np.unique(y)
+    best, lower, units = 0.5, 0.0, 0
+    for label in classes[1:] if len(classes) == 2 else classes:
+        positive = y == label
+        raw = auc(values, positive)
+        value = max(raw, 1 - raw, auc(_rates_of_others(place, positive, patient), positive))
+        inside, outside = len(np.unique(patient[positive])), len(np.unique(patient[~positive]))
+        limit = float(newcombe(value, inside, outside)[0])
+        if limit >= lower:
+            best, lower, units = value, limit, inside + outside
+    return best, lower, units
+
+
+def _bins(values: np.ndarray, coded: bool) -> np.ndarray:
+    """Return int [n], which value or quantile bin each row has."""
+    levels, place = np.unique(values, return_inverse=True)
+    if coded or len(levels) <= BINS:
+        return place
+    cuts = np.unique(np.quantile(values, np.arange(1, BINS) / BINS))
+    return np.searchsorted(cuts, values, side="right")
+
+
+def _rates_of_others(place: np.ndarray, positive: np.ndarray, patient: np.ndarray) -> np.ndarray:
+    """Return float [n]: positives' rate in a row's bin among patients of other folds, drawn a little to the mean."""
+    _, unit = np.unique(patient, return_inverse=True)
+    fold, size = unit % FOLDS, place.max() + 1
+    rates = np.empty(len(place))
+    for held in range(FOLDS):
+        others = fold != held
+        count = np.bincount(place[others], minlength=size)
+        hits = np.bincount(place[others], positive[others], minlength=size)
+        rates[~others] = ((hits + positive.mean()) / (count + 1))[place[~others]]
+    return rates
+
+
+def _tells_class(values: np.ndarray, positive: np.ndarray) -> bool:
+    """Return whether the positives share one value that no other row has."""
+    value = values[positive][0]
+    return bool(np.array_equal(values == value, positive))
+
+
+def _chance_of_equal(positive: np.ndarray, patient: np.ndarray, features: int) -> float:
+    """Return a bound on the chance that, values shuffled over patients, a value of some column marks the positives."""
+    inside, outside = len(np.unique(patient[positive])), len(np.unique(patient[~positive]))
+    return features * (inside + outside) / inside / math.comb(inside + outside, inside)
+
+
+def _patients_in_both_splits(dataset: Dataset, allow: set[str]) -> Iterator[Finding]:
+    """Yield a finding if names that differ in case and blanks alone stand in both splits."""
+    splits: dict[str, set[int]] = {}
+    for name, split in zip(dataset.patients, dataset.split, strict=True):
+        splits.setdefault(name.strip().casefold(), set()).add(int(split))
+    both = [name for name, held in splits.items() if len(held) > 1]
+    if both:
+        shown = "" if dataset.credentialed else f" ({', '.join(both[:3])}{', …' if len(both) > 3 else ''})"
+        text = f"patients: {len(both)} of {len(splits)} stand in both splits{shown}"
+        share = len(both) / len(splits)
+        yield Finding("patients", "patients", text, share, share, len(splits), True, "patients" in allow)
+
+
+def _duplicates(dataset: Dataset, limit: float, allow: set[str]) -> Iterator[Finding]:
+    """Yield a finding if a test record has a twin in training; it stops the run if such records are more than a few."""
+    rows = np.ascontiguousarray(dataset.x.reshape(len(dataset.x), -1) + np.float32(0))  # -0 becomes 0
+    train, test = dataset.rows(TRAIN), dataset.rows(TEST)
+
+    def key(row: int) -> tuple[bytes, int]:
+        return rows[row].tobytes(), int(dataset.y[row])
+
+    learnt = {key(row) for row in np.flatnonzero(train)}
+    twins = sum(key(row) in learnt for row in np.flatnonzero(test))
+    if twins:
+        count = int(test.sum())
+        lower = float(clopper_pearson(twins, count)[0])
+        text = f"duplicates: {twins} of {count} test records equal a training record in every feature and the outcome"
+        yield Finding(
+            "duplicates", "duplicates", text, twins / count, lower, count, lower > limit, "duplicates" in allow
+        )
