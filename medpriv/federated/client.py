@@ -1,0 +1,309 @@
+"""The one client step: plain SGD on a client's own records, for any number of models at once.
+
+In process a round trains all replicates of all clients in one stack of M = K * clients models
+(`medpriv.federated.rounds`); under Flower a hospital's process calls the same function with M = 1. A model's bytes
+depend on nothing beside it, so both give the same weights.
+
+    respond(network, rule, message, kept, records, labels, members, schedule, order) -> Answer
+
+A message and an answer are plain arrays by name: parameters under their own names, SCAFFOLD's control variates under
+`control.<name>`. What a client keeps to itself from round to round (`kept`) has the same names and never leaves it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from medpriv.bank.batches import count_updates
+from medpriv.bank.engine import groups
+from medpriv.bank.losses import class_weights, cross_entropy_slope
+from medpriv.federated.flat import Flat
+from medpriv.models.layers import Workspace
+from medpriv.models.network import Network
+from medpriv.seeds import generator
+
+Arrays = Mapping[str, np.ndarray]  # name -> [M, ...]
+CONTROL = "control."  # before a parameter's name: its control variate
+
+
+@dataclass(frozen=True)
+class LocalSchedule:
+    """What a client does in a round: SGD without momentum or decay.
+
+    Attributes:
+        batch_size: records a step; all batches are full (a client with fewer records sees them more than once).
+        learning_rate: of every step.
+        updates: steps a round, the same for every client; None: `epochs` passes over the client's own records.
+        epochs: passes, where `updates` is None.
+        balance: a record of class c weighs (share of c among the client's records) ** -balance, scaled to mean 1.
+    """
+
+    batch_size: int
+    learning_rate: float
+    updates: int | None = None
+    epochs: int = 1
+    balance: float = 0.0
+
+    def count(self, records: int) -> int:
+        """Return the steps that a client with so many records takes in a round; none without records."""
+        if records == 0:
+            return 0
+        return self.updates or count_updates(records, self.epochs, self.batch_size)
+
+
+@dataclass(frozen=True)
+class ClientRule:
+    """What a strategy asks of its clients beside plain SGD.
+
+    Attributes:
+        proximal: mu of FedProx: mu / 2 * ||w - w_global||^2 is added to the loss (Li et al., MLSys 2020).
+        control: SCAFFOLD: steps are corrected by control variates (Karimireddy et al., ICML 2020, option II).
+        clip: the answer lies within this L2 distance of the message, over all parameters together; None: no limit.
+        keeps: names of parameters that stay with the client.
+    """
+
+    proximal: float = 0.0
+    control: bool = False
+    clip: float | None = None
+    keeps: frozenset[str] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a client's round leaves.
+
+    Attributes:
+        sent: name -> float32 [M, ...], the answer to the server.
+        kept: name -> float32 [M, ...], what the client holds back for its next round.
+        batches: for each model the records of its steps, int32 [steps, batch_size]: what attacks are scored by.
+    """
+
+    sent: dict[str, np.ndarray]
+    kept: dict[str, np.ndarray]
+    batches: list[np.ndarray]
+
+
+def order_generator(
+    seed: int, dataset: str, treatment: str, replicate: int, client: str, number: int
+) -> np.random.Generator:
+    """Return the generator of a client's batches in round `number` (from 0): the same in any process."""
+    return generator(seed, dataset, treatment, replicate, client, number, "batches")
+
+
+def respond(
+    network: Network,
+    rule: ClientRule,
+    message: Arrays,
+    kept: Arrays,
+    records: Tensor,
+    labels: Tensor,
+    members: np.ndarray,
+    schedule: LocalSchedule,
+    order: Sequence[np.random.Generator],
+) -> Answer:
+    """Take the client's part of a round.
+
+    Args:
+        message: name -> float32 [M, ...], from the server.
+        kept: name -> float32 [M, ...], from this client's last round; empty in the first, where the message must hold
+            every parameter, those that stay with the client included.
+        records: float32 [N, ...], standardised and arranged (`medpriv.bank.stack.arranged`).
+        labels: int64 [N].
+        members: bool [M, N], the client's own records in each model; a model without any takes no step.
+        order: one generator a model, see `order_generator`.
+    """
+    start = {name: value for name, value in message.items() if not name.startswith(CONTROL)}
+    start |= {name: value for name, value in kept.items() if name in rule.keeps}
+    batches = draw_batches(members, schedule, order)
+    correction = _correction(start, message, kept) if rule.control else None
+    moved = local_steps(
+        network, start, records, labels, members, batches, schedule, proximal=rule.proximal, correction=correction
+    )
+    if rule.clip is not None:
+        moved = clipped(start, moved, rule.clip)
+    sent = {name: value for name, value in moved.items() if name not in rule.keeps}
+    held = {name: value for name, value in moved.items() if name in rule.keeps}
+    if rule.control:
+        steps = np.array([len(batch) for batch in batches])
+        controls, changes = _moved_controls(start, moved, message, kept, steps, schedule.learning_rate)
+        sent |= changes
+        held |= controls
+    return Answer(sent, held, batches)
+
+
+def local_update(
+    network: Network,
+    start: Arrays,
+    records: Tensor,
+    labels: Tensor,
+    members: np.ndarray,
+    schedule: LocalSchedule,
+    order: Sequence[np.random.Generator],
+) -> dict[str, np.ndarray]:
+    """Return name -> float32 [M, ...], the parameters after a round's plain local steps; arguments as `respond`."""
+    return respond(network, ClientRule(), start, {}, records, labels, members, schedule, order).sent
+
+
+def draw_batches(
+    members: np.ndarray, schedule: LocalSchedule, order: Sequence[np.random.Generator]
+) -> list[np.ndarray]:
+    """Return for each model the records of its steps, int32 [steps, batch_size].
+
+    Batches walk through permutations of the model's records, one after another without a break.
+    """
+    drawn = []
+    for row, rng in zip(members, order, strict=True):
+        rows = np.flatnonzero(row).astype(np.int32)
+        steps = schedule.count(len(rows))
+        needed = steps * schedule.batch_size
+        passes = -(-needed // max(len(rows), 1))
+        walk = rng.permuted(np.tile(rows, (passes, 1)), axis=1).reshape(-1)[:needed]
+        drawn.append(walk.reshape(steps, schedule.batch_size))
+    return drawn
+
+
+def local_steps(
+    network: Network,
+    start: Arrays,
+    records: Tensor,
+    labels: Tensor,
+    members: np.ndarray,
+    batches: Sequence[np.ndarray],
+    schedule: LocalSchedule,
+    *,
+    proximal: float = 0.0,
+    correction: Arrays | None = None,
+) -> dict[str, np.ndarray]:
+    """Return name -> float32 [M, ...], where SGD over the batches leads from `start`.
+
+    Args:
+        batches: of each model, see `draw_batches`; models may take different numbers of steps, or none.
+        proximal: mu, see `ClientRule`; towards `start`.
+        correction: name -> [M, ...], added to every gradient.
+    """
+    steps = np.array([len(batch) for batch in batches])
+    first = np.argsort(-steps, kind="stable")[: np.count_nonzero(steps)]  # the longest first: who is done is at the end
+    ended = {name: np.array(value, np.float32) for name, value in start.items()}
+    if len(first) == 0:
+        return ended
+    outputs = max(2, network.outputs)
+    weights = class_weights(labels.numpy(), members[first], outputs, schedule.balance) / schedule.batch_size
+    for some in groups(network, {name: value[first] for name, value in start.items()}, schedule.batch_size):
+        models = first[some]
+        walk = _Walk(network, {name: value[models] for name, value in start.items()}, records, labels)
+        walk.proximal = proximal
+        if correction is not None:
+            walk.correction = walk.flat.pack({name: value[models] for name, value in correction.items()})
+        walk.run([batches[model] for model in models], torch.from_numpy(weights[some]), schedule.learning_rate)
+        for name, value in walk.parameters().items():
+            ended[name][models] = value
+    return ended
+
+
+def clipped(start: Arrays, moved: Arrays, clip: float) -> dict[str, np.ndarray]:
+    """Return name -> float32 [M, ...]: start + (moved - start) * min(1, clip / ||moved - start||)."""
+    deltas = {name: moved[name].astype(np.float64) - start[name] for name in moved}
+    norms = np.sqrt(sum((delta**2).reshape(len(delta), -1).sum(1) for delta in deltas.values()))
+    factors = np.minimum(1.0, clip / np.maximum(norms, 1e-300))
+    return {name: (start[name] + _along(factors, delta) * delta).astype(np.float32) for name, delta in deltas.items()}
+
+
+class _Walk:
+    """Some models' parameters on their way through a round.
+
+    Everything that moves lies in one matrix [M, D], model by model, so that a step of SGD is one or two calls, and the
+    models that still have steps to take are its first rows.
+    """
+
+    def __init__(self, network: Network, start: Arrays, records: Tensor, labels: Tensor) -> None:
+        self._network, self._records, self._labels = network, records, labels
+        self._names = tuple(start)
+        self.flat = Flat({name: value.shape[1:] for name, value in start.items() if "running" not in name})
+        self._still = Flat({name: value.shape[1:] for name, value in start.items() if "running" in name})
+        self._moved, self._statistics = self.flat.pack(start), self._still.pack(start)
+        self._start = self._moved.clone()
+        self._slopes = torch.zeros_like(self._moved)
+        self.proximal = 0.0
+        self.correction: Tensor | None = None
+
+    def run(self, batches: Sequence[np.ndarray], weights: Tensor, learning_rate: float) -> None:
+        """Take all steps; models with more of them come first.
+
+        Args:
+            weights: float32 [M, classes], what a record of each class weighs.
+        """
+        steps = np.array([len(batch) for batch in batches])
+        rows = np.zeros((steps.max(), len(batches), batches[0].shape[1]), np.int64)
+        for model, batch in enumerate(batches):
+            rows[: len(batch), model] = batch
+        going = 0
+        for step, drawn in enumerate(torch.from_numpy(rows)):
+            if (count := int(np.count_nonzero(steps > step))) != going:
+                going, work = count, Workspace()
+                held = self.flat.views(self._moved[:going]) | self._still.views(self._statistics[:going])
+                slopes = self.flat.views(self._slopes[:going])
+            self._step(held, slopes, work, drawn[:going], weights[:going], learning_rate)
+
+    def _step(
+        self,
+        held: dict[str, Tensor],
+        slopes: dict[str, Tensor],
+        work: Workspace,
+        rows: Tensor,
+        weights: Tensor,
+        learning_rate: float,
+    ) -> None:
+        """Take one step of the models in `held`, on their records int64 [going, batch_size]."""
+        batch = work.buffer("batch", *rows.shape, *self._records.shape[1:])
+        batch.copy_(self._records.index_select(0, rows.reshape(-1)).view(batch.shape))
+        labels = self._labels[rows]
+        slope = cross_entropy_slope(self._network.forward(held, batch, work, True), labels)
+        self._network.backward(held, slope.mul_(weights.gather(1, labels).unsqueeze(-1)), work, slopes)
+        moved, gradient = self._moved[: len(rows)], self._slopes[: len(rows)]
+        if self.proximal:
+            gradient.add_(moved - self._start[: len(rows)], alpha=self.proximal)
+        if self.correction is not None:
+            gradient.add_(self.correction[: len(rows)])
+        moved.add_(gradient, alpha=-learning_rate)
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        """Return name -> float32 [M, ...], in the order of the start."""
+        found = self.flat.unpack(self._moved) | self._still.unpack(self._statistics)
+        return {name: found[name] for name in self._names}
+
+
+def _correction(start: Arrays, message: Arrays, kept: Arrays) -> dict[str, np.ndarray]:
+    """Return c - c_i of each trained parameter: the server's control variate minus the client's own (0 at first)."""
+    return {
+        name: message[CONTROL + name] - kept.get(CONTROL + name, np.float32(0))
+        for name in start
+        if "running" not in name
+    }
+
+
+def _moved_controls(
+    start: Arrays, moved: Arrays, message: Arrays, kept: Arrays, steps: np.ndarray, learning_rate: float
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return the client's new control variates c_i - c + (start - moved) / (steps * rate), and by how much they moved.
+
+    A model that took no step keeps its own.
+    """
+    controls, changes = {}, {}
+    walked = np.where(steps > 0, 1 / (np.maximum(steps, 1) * learning_rate), 0.0)
+    for name in start:
+        if "running" in name:
+            continue
+        server = message[CONTROL + name]
+        change = _along(walked, server) * (start[name].astype(np.float64) - moved[name])
+        change -= _along(steps > 0, server) * server
+        changes[CONTROL + name] = change.astype(np.float32)
+        controls[CONTROL + name] = kept.get(CONTROL + name, np.float32(0)) + changes[CONTROL + name]
+    return controls, changes
+
+
+def _along(values: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """Return [M] as [M, 1, ...], to be multiplied with [M, ...]."""
+    return values.reshape(-1, *[1] * (like.ndim - 1))
