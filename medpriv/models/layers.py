@@ -80,6 +80,7 @@ class Dense:
         """
         if self.relu:
             mask_relu(gradient, work.saved[f"{self.name}.y"])
+        work.saved[f"{self.name}.slope"] = gradient
         if gradients is not None:
             x = work.saved[f"{self.name}.x"]
             torch.bmm(gradient.transpose(1, 2), x, out=gradients[f"{self.name}.weight"])
@@ -162,6 +163,7 @@ class Convolution:
         replicates, records = gradient.shape[:2]
         mask_relu(gradient, work.saved[f"{self.name}.z"])
         self._backward_normalisation(held, gradient, work, gradients)
+        work.saved[f"{self.name}.slope"] = gradient
         flat = gradient.view(replicates, -1, self.outputs)
         if gradients is not None:
             windows = work.saved[f"{self.name}.windows"]
@@ -242,6 +244,7 @@ class Convolution:
         products = torch.mul(gradient, y, out=work.buffer(f"{self.name}.products", *y.shape))
         total = self._sum(gradient)
         total_h = (self._sum(products) - mean * total) * inverse
+        work.saved[f"{self.name}.shift_slope"], work.saved[f"{self.name}.scale_slope"] = total, total_h
         if gradients is not None:
             gradients[f"{self.name}.shift"].copy_(total.sum(1).flatten(1))
             gradients[f"{self.name}.scale"].copy_(total_h.sum(1).flatten(1))

@@ -1,0 +1,1 @@
+"""Differentially private training: patients as the unit, clipping, Gaussian noise, and what it guarantees."""
