@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from medpriv.config.dataset import DatasetSettings
+from medpriv.config.leakage import LeakageSettings
 from medpriv.config.section import Count, Fraction, Raw, Section
 
 
@@ -23,9 +24,20 @@ class RawHeart(Raw):
 
 
 class PreprocessHeart(Section):
-    """Thirteen features; median imputation and scaling fitted on the training split."""
+    """Which patients and features, how they are split, and what is fitted on whom."""
 
-    test_fraction: Fraction = Field(0.3, description="share of patients held out, stratified by hospital and label")
+    protocol: Literal["medpriv", "flamby", "flamby-pooled"] = Field(
+        "medpriv",
+        description="`medpriv`: all patients, gaps imputed, x in physical units; `flamby`: Fed-Heart-Disease's 740 "
+        "complete patients, one-hot codes, its split, each hospital standardised by itself; `flamby-pooled`: the same, "
+        "standardised together, as its pooled model is trained",
+    )
+    test_fraction: Fraction = Field(
+        0.3, description="share of patients held out, stratified by hospital and label; `flamby` has its own 34 %"
+    )
+    leakage: LeakageSettings = Field(
+        default_factory=LeakageSettings, description="when the table is refused because it gives the outcome away"
+    )
 
 
 class HeartSettings(DatasetSettings):

@@ -12,6 +12,7 @@ from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
 from medpriv.files import sha256
 from medpriv.seeds import generator
+from medpriv.sources import heart_flamby
 from medpriv.sources.manifest import MANIFEST, verify_raw
 from medpriv.sources.tabular import centre_and_scale, check_classes, impute, stratified_split
 
@@ -84,14 +85,16 @@ def remote_files() -> dict[str, str]:
 def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     """Make the dataset from a raw folder: 13 features, target `num > 0`, one patient a row.
 
-    Missing cells get the training rows' median (coded columns: their most frequent code); centre and scale are the
-    training rows' mean and standard deviation.
+    By the protocol `medpriv` missing cells get the training rows' median (coded columns: their most frequent code), x
+    is in physical units, and centre and scale are the training rows' mean and standard deviation. The protocol `flamby`
+    is that of `medpriv.sources.heart_flamby`: x is standardised by hospital, so centre is 0 and scale 1; by
+    `flamby-pooled` it is in units, and centre and scale are those of all training rows.
 
     Args:
         name: the dataset's name in the config.
         folder: the raw folder, with its manifest.
-        settings: the `preprocess` section: `test_fraction`.
-        seed: the root seed; it decides the split, stratified by hospital and label.
+        settings: the `preprocess` section: `test_fraction`, and `protocol` (default `medpriv`).
+        seed: the root seed; it decides the split, stratified by hospital and label (`flamby` has a split of its own).
 
     Raises:
         InputError: a file or a cell is not as it should be, or a class has too few patients to be split.
@@ -99,32 +102,34 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     folder = Path(folder)
     manifest = verify_raw(folder)
     hospitals = [hospital for hospital in HOSPITALS if file_name(hospital) in manifest["files"]]
-    tables = [read_rows(folder / file_name(hospital)) for hospital in hospitals]
-    rows = np.concatenate(tables)  # [N, 14]
-    features, y = rows[:, :-1], (rows[:, -1] > 0).astype(np.int64)
+    tables = [read_cells(folder / file_name(hospital)) for hospital in hospitals]
+    rows = np.concatenate(tables)  # [rows, 14]
     site = np.repeat(np.arange(len(hospitals), dtype=np.int32), [len(table) for table in tables])
-    split = stratified_split(site * len(CLASSES) + y, settings["test_fraction"], generator(seed, name, "split"))
-    check_classes(y, split == TEST, CLASSES, folder, "column 14 (num)")
-    x, missing, imputed = impute(features, split == TRAIN, tuple(FEATURES), tuple(CODES), folder)
-    centre, scale = centre_and_scale(x, split == TRAIN)
-    return Dataset(
-        name=name,
-        x=x.astype(np.float32),
-        y=y,
-        patient=np.arange(len(x), dtype=np.int32),
-        site=site,
-        split=split,
-        centre=centre,
-        scale=scale,
-        patients=tuple(
+    names = np.array(
+        [
             f"{hospital}-{row:04d}"
             for hospital, table in zip(hospitals, tables, strict=True)
             for row in range(1, len(table) + 1)
-        ),
+        ]
+    )
+    protocol = settings.get("protocol", "medpriv")
+    if protocol.startswith("flamby"):
+        kept, features = _by_flamby(rows, site, hospitals, folder, pooled=protocol == "flamby-pooled")
+        rows, site, names = rows[kept], site[kept], names[kept]
+    else:
+        features = _by_medpriv(name, rows, site, settings["test_fraction"], seed, folder)
+    y = (rows[:, -1] > 0).astype(np.int64)
+    check_classes(y, features["split"] == TEST, CLASSES, folder, "column 14 (num)")
+    by_hospital = {hospital: int(np.sum(site == index)) for index, hospital in enumerate(hospitals)}
+    features["notes"] |= {"protocol": protocol, "patients_by_hospital": by_hospital}
+    return Dataset(
+        name=name,
+        y=y,
+        patient=np.arange(len(y), dtype=np.int32),
+        site=site,
+        patients=tuple(names.tolist()),
         sites=tuple(hospitals),
         classes=CLASSES,
-        features=tuple(FEATURES),
-        units=tuple(FEATURES.values()),
         licence=manifest["licence"],
         source=manifest["source"],
         digest=sha256(folder / MANIFEST),
@@ -132,25 +137,86 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
             "sex": tuple("M" if sex else "F" for sex in rows[:, COLUMNS.index("sex")]),
             "age": tuple(_age_band(age) for age in rows[:, COLUMNS.index("age")]),
         },
-        notes={
-            "patients_by_hospital": {hospital: len(table) for hospital, table in zip(hospitals, tables, strict=True)},
-            "missing_cells": missing,
-            "imputed_with": imputed,
-        },
+        **features,
     )
 
 
-def read_rows(path: Path) -> np.ndarray:
-    """Return float64 [patients, 14] of one hospital's file, NaN where a cell is missing."""
-    lines = path.read_text(encoding="ascii", errors="replace").splitlines()
-    rows = [_read_line(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
-    if not rows:
-        raise InputError("the file is empty", file=path, remedy="get the file again from UCI")
-    table = np.array(rows)
+def _by_medpriv(
+    name: str, rows: np.ndarray, site: np.ndarray, test_fraction: float, seed: int, folder: Path
+) -> dict[str, object]:
+    """Return what the dataset holds of features and split: gaps imputed, all patients kept."""
+    rows = with_gaps(rows)
+    y = (rows[:, -1] > 0).astype(np.int64)
+    split = stratified_split(site * len(CLASSES) + y, test_fraction, generator(seed, name, "split"))
+    check_classes(y, split == TEST, CLASSES, folder, "column 14 (num)")
+    x, missing, imputed = impute(rows[:, :-1], split == TRAIN, tuple(FEATURES), tuple(CODES), folder)
+    centre, scale = centre_and_scale(x, split == TRAIN)
+    kinds = {column: "binary" if len(codes) == 2 else "code" for column, codes in CODES.items()}
+    return {
+        "x": x.astype(np.float32),
+        "split": split,
+        "centre": centre,
+        "scale": scale,
+        "features": tuple(FEATURES),
+        "units": tuple(FEATURES.values()),
+        "notes": {
+            "missing_cells": missing,
+            "imputed_with": imputed,
+            "kinds": {column: kinds.get(column, "number") for column in FEATURES},
+        },
+    }
+
+
+def _by_flamby(
+    rows: np.ndarray, site: np.ndarray, hospitals: list[str], folder: Path, pooled: bool
+) -> tuple[np.ndarray, dict[str, object]]:
+    """Return which rows are kept, bool [rows], and what the dataset holds of features and split."""
+    made = heart_flamby.prepare(rows, COLUMNS, site, folder)
+    features, width = heart_flamby.FEATURES, len(heart_flamby.FEATURES)
+    if pooled:
+        centre, scale = heart_flamby.mean_and_deviation(made.x[made.split == TRAIN])
+        x, units = made.x, tuple(FEATURES.get(feature, "") for feature in features)
+        kinds = dict.fromkeys(("sex", "fbs", "exang"), "binary")
+        kinds |= {name: f"onehot:{name.partition('=')[0]}" for name in features if "=" in name}
+    else:
+        centre, scale = np.zeros(width), np.ones(width)
+        x, units = made.by_hospital(), ("standard deviations",) * width
+        kinds = {}  # a code has two values at each hospital, and others at the next one: numbers
+    fitted = {
+        hospital: {"means": means.tolist(), "deviations": deviations.tolist()}
+        for hospital, means, deviations in zip(hospitals, made.means, made.deviations, strict=True)
+    }
+    return made.kept, {
+        "x": x.astype(np.float32),
+        "split": made.split,
+        "centre": centre.astype(np.float32),
+        "scale": scale.astype(np.float32),
+        "features": features,
+        "units": units,
+        "notes": {
+            "left_out_for_gaps": int(np.sum(~made.kept)),
+            "hospitals": fitted,
+            "kinds": dict.fromkeys(features, "number") | kinds,
+        },
+    }
+
+
+def with_gaps(table: np.ndarray) -> np.ndarray:
+    """Return the rows [patients, 14] with NaN for the zeros that stand for missing values."""
+    table = table.copy()
     for column in ZERO_IS_MISSING:
         values = table[:, COLUMNS.index(column)]
         values[values == 0] = np.nan
     return table
+
+
+def read_cells(path: Path) -> np.ndarray:
+    """Return float64 [patients, 14] of one hospital's file, NaN for `?`."""
+    lines = path.read_text(encoding="ascii", errors="replace").splitlines()
+    rows = [_read_line(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    if not rows:
+        raise InputError("the file is empty", file=path, remedy="get the file again from UCI")
+    return np.array(rows)
 
 
 def _read_line(path: Path, number: int, line: str) -> list[float]:

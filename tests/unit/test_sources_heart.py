@@ -99,7 +99,7 @@ def test_imputation_and_scaling_know_only_training_rows(raw):
 
 def test_a_zero_pressure_or_cholesterol_is_a_missing_value(raw):
     folder = only(raw, ["63,1,4,0,0,0,1,112,1,0,2,0,7,2", LINE])
-    table = heart.read_rows(folder / "processed.cleveland.data")
+    table = heart.with_gaps(heart.read_cells(folder / "processed.cleveland.data"))
     assert np.isnan(table[0, [3, 4]]).all() and np.isnan(table).sum() == 2
 
 
@@ -175,3 +175,72 @@ def test_the_real_files_have_the_counts_of_the_data_card(tmp_path):
         "thal": 486,
     }
     assert {name: sha256(REAL / name) for name in heart.remote_files()} == heart.remote_files()
+
+
+FLAMBY = SETTINGS | {"protocol": "flamby"}
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="needs ../shared/data (UCI heart disease)")
+def test_the_real_files_have_fed_heart_disease_s_counts(tmp_path):
+    acquire_raw("heart", "heart", {"source": "local", "path": str(REAL)}, 1, tmp_path / "raw", tmp_path / "scratch")
+    dataset = heart.parse("heart", tmp_path / "raw", FLAMBY, 1)
+    train = dataset.rows(TRAIN)
+    assert dataset.x.shape == (740, 13) and dataset.notes["left_out_for_gaps"] == 180
+    assert np.bincount(dataset.site[train]).tolist() == [199, 172, 30, 85]  # FLamby's README
+    assert np.bincount(dataset.site[~train]).tolist() == [104, 89, 16, 45]
+    # The split call of its code on these rows gave Cleveland's test patients these lines, among others.
+    test = np.array(dataset.patients)[~train]
+    assert [name for name in test if name.startswith("cleveland")][:4] == [
+        f"cleveland-{n:04d}" for n in (6, 14, 17, 25)
+    ]
+    chol = dataset.features.index("chol")
+    assert (dataset.x[dataset.site == 2, chol] == 0).all()
+
+
+def test_flamby_s_protocol_drops_gaps_and_standardises_each_hospital_on_its_training_rows(raw):
+    dataset = heart.parse("heart", raw(), FLAMBY, 1)
+    features = ["age", "sex", "trestbps", "chol", "fbs", "thalach", "exang", "oldpeak"]
+    assert list(dataset.features) == [*features, "cp=2", "cp=3", "cp=4", "restecg=1", "restecg=2"]
+    assert len(dataset.y) + dataset.notes["left_out_for_gaps"] == 100 and dataset.notes["left_out_for_gaps"] > 0
+    for site in (0, 1):
+        learnt = dataset.x[(dataset.site == site) & dataset.rows(TRAIN)]
+        assert learnt.mean(axis=0) == pytest.approx(np.zeros(13), abs=1e-5)
+        varies = learnt.std(axis=0) > 0
+        assert learnt[:, varies].std(axis=0, ddof=1) == pytest.approx(np.ones(varies.sum()), abs=1e-4)
+    assert np.array_equal(dataset.standardised(), dataset.x)
+
+
+def test_flamby_s_values_go_back_to_those_of_the_line(raw):
+    folder = raw()
+    dataset = heart.parse("heart", folder, FLAMBY, 1)
+    row = len(dataset.y) - 1
+    hospital, line = dataset.patients[row].split("-")
+    cells = (folder / f"processed.{hospital}.data").read_text().splitlines()[int(line) - 1].split(",")
+    fitted = dataset.notes["hospitals"][hospital]
+    back = dataset.x[row] * fitted["deviations"] + fitted["means"]
+    cp, restecg = float(cells[2]), float(cells[6])
+    expected = [float(cells[index]) for index in (0, 1, 3, 4, 5, 7, 8, 9)]
+    expected += [float(hit) for hit in (cp == 2, cp == 3, cp == 4, restecg == 1, restecg == 2)]
+    assert back == pytest.approx(expected, abs=1e-4)
+    pooled = heart.parse("heart", folder, SETTINGS | {"protocol": "flamby-pooled"}, 1)
+    assert pooled.x[row] == pytest.approx(expected) and np.array_equal(pooled.split, dataset.split)
+    assert pooled.standardised()[pooled.rows(TRAIN)].std(axis=0, ddof=1) == pytest.approx(np.ones(13), abs=1e-4)
+    assert [pooled.notes["kinds"][name] for name in ("age", "sex", "cp=3")] == ["number", "binary", "onehot:cp"]
+
+
+def test_flamby_s_split_is_fixed_and_medpriv_s_is_the_default(raw):
+    folder = raw()
+    first, second = (heart.parse("heart", folder, FLAMBY, seed) for seed in (1, 2))
+    assert np.array_equal(first.split, second.split)
+    assert heart.parse("heart", folder, SETTINGS, 1).notes["protocol"] == "medpriv"
+
+
+def test_a_hospital_too_small_for_flamby_s_split_is_named(raw):
+    with pytest.raises(InputError, match="a hospital has 2 patients without a gap"):
+        heart.parse("heart", only(raw, [LINE, LINE[:-1] + "0", LINE.replace("260", "?")]), FLAMBY, 1)
+
+
+def test_the_kinds_of_the_columns_are_noted(raw):
+    kinds = heart.parse("heart", raw(), SETTINGS, 1).notes["kinds"]
+    assert (kinds["sex"], kinds["cp"], kinds["age"], kinds["ca"]) == ("binary", "code", "number", "code")
+    assert set(kinds) == set(heart.FEATURES)
