@@ -1,0 +1,196 @@
+"""Split-learning treatments: the baseline's network, cut, its first layers at the sites and the rest at a server.
+
+The recipe is the baseline's, so that only the topology and the defence differ, and every replicate sees the same
+patients (`draw_members`). Bank parameters are whole networks', as every audit of a bank expects them; `describe_split`
+gives back the parts and the defence of a bank, for the audits of what crossed the cut.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from medpriv.bank.batches import count_updates
+from medpriv.bank.stack import arranged
+from medpriv.bank.store import Bank, draw_members
+from medpriv.dataset import TRAIN, Dataset
+from medpriv.errors import InputError
+from medpriv.federated.partition import by_site
+from medpriv.models.catalogue import build_network
+from medpriv.seeds import generator
+from medpriv.split.defences import Defence, noisy, nopeek, plain
+from medpriv.split.deployed import finished_logits, sent_activations
+from medpriv.split.protocol import Half, Parts, split_network
+from medpriv.split.topologies import Plan, Records, run
+
+VARIANTS = ("vanilla", "ushaped", "parallel", "nopeek", "noise")
+
+
+def train(
+    dataset: Dataset,
+    variant: str,
+    cut: int,
+    model: str,
+    recipe: Mapping[str, object],
+    settings: Mapping[str, object],
+    replicates: Sequence[int],
+    total: int,
+    seed: int,
+) -> Bank:
+    """Train the replicates named of the bank `split-<variant>-cut<cut>`; see `medpriv.treatments.baseline.train`.
+
+    Each client draws its batches from (seed, dataset, treatment, replicate, client) by name.
+
+    Args:
+        variant: one of `VARIANTS`.
+        cut: layers before the cut, at the clients.
+        recipe: of the baseline network `model`.
+        settings: the variant's section in the config (`least_patients`, `group`; `strength`; `clip`, `deviation`).
+
+    Raises:
+        InputError: the network can't be cut so, or is trained on shifted records.
+    """
+    treatment = f"split-{variant}-cut{cut}"
+    network = build_network(model, dataset.x.shape[1:], len(dataset.classes), recipe)
+    parts = split_network(network, cut, keep_head=variant == "ushaped")
+    if recipe.get("shift"):
+        raise InputError(
+            "split learning doesn't rotate records",
+            file="config",
+            place=f"baselines.{model}.shift",
+            remedy="name a model without `shift` under `split`",
+        )
+    members = draw_members(dataset, total, seed)[list(replicates)]
+    rows = members[:, dataset.patient]
+    client, names = clients_of(dataset, settings)
+    x = arranged(network, dataset.standardised())
+    plan = plan_of(dataset, variant, recipe)
+    defence = defence_of(variant, settings)
+
+    def drawn(replicate: int, *purpose: str) -> np.random.Generator:
+        return generator(seed, dataset.name, treatment, replicate, *purpose)
+
+    initial = [network.initial(drawn(replicate, "initial")) for replicate in replicates]
+    parameters = run(
+        parts,
+        {name: np.stack([one[name] for one in initial]) for name in initial[0]},
+        Records(x, torch.from_numpy(dataset.y), client),
+        rows,
+        plan,
+        order=[[drawn(replicate, "batches", name) for name in names] for replicate in replicates],
+        defence=defence,
+        noise=[drawn(replicate, "noise") for replicate in replicates],
+    )
+    sent = sent_activations(parts, parameters, x, defence, [drawn(replicate, "deployed") for replicate in replicates])
+    counts = np.bincount(client[dataset.rows(TRAIN)], minlength=len(names))
+    return Bank(
+        dataset=dataset.name,
+        treatment=treatment,
+        model=model,
+        recipe=dict(recipe) | {"split": dict(settings)},
+        replicates=np.array(replicates),
+        members=members,
+        patients=dataset.patients,
+        parameters=parameters,
+        logits=finished_logits(parts, parameters, sent),
+        costs=_costs(parts, parameters, plan, len(names)),
+        facts={"split": {"variant": variant, "cut": cut, "clients": dict(zip(names, counts.tolist(), strict=True))}},
+    )
+
+
+@dataclass(frozen=True)
+class Split:
+    """How a bank was split: its variant, parts, defence, clients, training plan."""
+
+    variant: str
+    parts: Parts
+    defence: Defence
+    client: np.ndarray
+    clients: tuple[str, ...]
+    plan: Plan
+
+
+def describe_split(dataset: Dataset, bank: Bank) -> Split:
+    """Return how a bank of `train` was split."""
+    about = bank.facts["split"]
+    settings = bank.recipe["split"]
+    network = build_network(bank.model, dataset.x.shape[1:], len(dataset.classes), bank.recipe)
+    client, names = clients_of(dataset, settings)
+    return Split(
+        variant=about["variant"],
+        parts=split_network(network, about["cut"], keep_head=about["variant"] == "ushaped"),
+        defence=defence_of(about["variant"], settings),
+        client=client,
+        clients=names,
+        plan=plan_of(dataset, about["variant"], bank.recipe),
+    )
+
+
+def clients_of(dataset: Dataset, settings: Mapping[str, object]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return the client of each record, int [N], and the clients' names: the sites, see `partition.by_site`.
+
+    A dataset of one site has one client.
+    """
+    if len(dataset.sites) == 1:
+        return np.zeros(len(dataset.y), np.int32), dataset.sites
+    found = by_site(dataset, settings["least_patients"], settings["group"])
+    return found.records(dataset), found.clients
+
+
+def defence_of(variant: str, settings: Mapping[str, object]) -> Defence:
+    """Return what a variant's clients do to their activations."""
+    if variant == "nopeek":
+        return nopeek(settings["strength"])
+    return noisy(settings["clip"], settings["deviation"]) if variant == "noise" else plain
+
+
+def plan_of(dataset: Dataset, variant: str, recipe: Mapping[str, object]) -> Plan:
+    """Return the training plan: as many updates as the baseline of the recipe takes."""
+    return Plan(
+        epochs=recipe["epochs"],
+        updates=count_updates(int(dataset.rows(TRAIN).sum()) // 2, 1, recipe["batch_size"]),
+        batch_size=recipe["batch_size"],
+        learning_rate=recipe["learning_rate"],
+        weight_decay=recipe["weight_decay"],
+        balance=recipe["balance"],
+        parallel=variant == "parallel",
+    )
+
+
+def _costs(parts: Parts, parameters: Mapping[str, np.ndarray], plan: Plan, clients: int) -> dict[str, float]:
+    """Return the costs of one replicate; bytes are the mean over clients and rounds (epochs).
+
+    In turn a client's share of an epoch's updates is one in `clients`, and it takes over and hands on its layers with
+    their moments once. In parallel it takes part in every update, and sends and receives its layers once.
+    """
+    one = {name: value[:1] for name, value in parameters.items()}
+    carried = [Half(part, one) for part in (parts.body, parts.head) if part is not None]
+    states = [half.parameters() if plan.parallel else half.state() for half in carried]
+    handed = sum(message_bytes(state) for state in states) if clients > 1 else 0
+    size = plan.client_batch(clients)
+    sent = np.zeros((1, size, *parts.width), np.float32)
+    up, down = message_bytes({"sent": sent}), message_bytes({"gradient": sent})
+    if parts.head is None:
+        up = message_bytes({"sent": sent, "labels": np.zeros((1, size), np.int64)})
+    else:
+        features = np.zeros((1, size, *parts.head.shape), np.float32)
+        up, down = up + message_bytes({"slope": features}), down + message_bytes({"features": features})
+    updates = plan.updates if plan.parallel else plan.updates / clients
+    total = plan.epochs * plan.updates
+    return {
+        "updates": total,
+        "flops": total * plan.batch_size * parts.whole.flops(),
+        "parameters": sum(value[0].size for value in parameters.values()),
+        "bytes_up": updates * up + handed,
+        "bytes_down": updates * down + handed,
+        "rounds": plan.epochs,
+        "clients": clients,
+    }
+
+
+def message_bytes(arrays: Mapping[str, np.ndarray]) -> int:
+    """Return the length of a message that carries the arrays, as safetensors."""
+    from safetensors.numpy import save
+
+    return len(save(dict(arrays)))
