@@ -4,8 +4,8 @@ NeurIPS 2022, datasets and benchmarks; written after owkin/FLamby, `datasets/fed
 `slope`, `ca` and `thal` are left out, then every patient with a gap; `cp` and `restecg` are one-hot, their first code
 dropped, which makes 13 columns. Each hospital's training rows give the mean and the deviation (n - 1) by which that
 hospital is standardised; for a pooled model, all training rows give them. FLamby trains its pooled model on the latter
-and tests it at each hospital on the former. The split is theirs: scikit-learn's `train_test_split` a hospital, 66 % training, state 43,
-stratified where both classes have more than two patients. Zeros in `chol` and `trestbps` stay as they are.
+and tests it at each hospital on the former. The split is theirs: scikit-learn's `train_test_split` a hospital, 66 %
+training, state 43, stratified where both classes have more than two patients. Zeros in `chol` and `trestbps` stay.
 """
 
 from collections.abc import Sequence
