@@ -5,14 +5,14 @@ patients (`draw_members`). Bank parameters are whole networks', as every audit o
 gives back the parts and the defence of a bank, for the audits of what crossed the cut.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from medpriv.bank.batches import count_updates
-from medpriv.bank.stack import arranged
+from medpriv.bank.stack import Parameters, arranged
 from medpriv.bank.store import Bank, draw_members
 from medpriv.dataset import TRAIN, Dataset
 from medpriv.errors import InputError
@@ -22,9 +22,32 @@ from medpriv.seeds import generator
 from medpriv.split.defences import Defence, noisy, nopeek, plain
 from medpriv.split.deployed import finished_logits, sent_activations
 from medpriv.split.protocol import Half, Parts, split_network
-from medpriv.split.topologies import Plan, Records, run
+from medpriv.split.topologies import Plan, Records, Watch, run
 
 VARIANTS = ("vanilla", "ushaped", "parallel", "nopeek", "noise")
+
+
+@dataclass(frozen=True)
+class Split:
+    """How a bank is split.
+
+    Attributes:
+        treatment: the bank's.
+        variant: one of `VARIANTS`.
+        parts: of the network.
+        defence: what clients do to their activations.
+        client: int [N], the client that holds each record.
+        clients: their names.
+        plan: the training plan.
+    """
+
+    treatment: str
+    variant: str
+    parts: Parts
+    defence: Defence
+    client: np.ndarray
+    clients: tuple[str, ...]
+    plan: Plan
 
 
 def train(
@@ -51,9 +74,6 @@ def train(
     Raises:
         InputError: the network can't be cut so, or is trained on shifted records.
     """
-    treatment = f"split-{variant}-cut{cut}"
-    network = build_network(model, dataset.x.shape[1:], len(dataset.classes), recipe)
-    parts = split_network(network, cut, keep_head=variant == "ushaped")
     if recipe.get("shift"):
         raise InputError(
             "split learning doesn't rotate records",
@@ -61,70 +81,112 @@ def train(
             place=f"baselines.{model}.shift",
             remedy="name a model without `shift` under `split`",
         )
+    split = set_up(dataset, variant, cut, model, recipe, settings)
     members = draw_members(dataset, total, seed)[list(replicates)]
-    rows = members[:, dataset.patient]
-    client, names = clients_of(dataset, settings)
-    x = arranged(network, dataset.standardised())
-    plan = plan_of(dataset, variant, recipe)
-    defence = defence_of(variant, settings)
-
-    def drawn(replicate: int, *purpose: str) -> np.random.Generator:
-        return generator(seed, dataset.name, treatment, replicate, *purpose)
-
-    initial = [network.initial(drawn(replicate, "initial")) for replicate in replicates]
-    parameters = run(
-        parts,
-        {name: np.stack([one[name] for one in initial]) for name in initial[0]},
-        Records(x, torch.from_numpy(dataset.y), client),
-        rows,
-        plan,
-        order=[[drawn(replicate, "batches", name) for name in names] for replicate in replicates],
-        defence=defence,
-        noise=[drawn(replicate, "noise") for replicate in replicates],
-    )
-    sent = sent_activations(parts, parameters, x, defence, [drawn(replicate, "deployed") for replicate in replicates])
-    counts = np.bincount(client[dataset.rows(TRAIN)], minlength=len(names))
+    parameters = train_replicates(dataset, split, members[:, dataset.patient], replicates, seed)
+    sent = deployed_activations(dataset, split, parameters, replicates, seed)
+    counts = np.bincount(split.client[dataset.rows(TRAIN)], minlength=len(split.clients)).tolist()
     return Bank(
         dataset=dataset.name,
-        treatment=treatment,
+        treatment=split.treatment,
         model=model,
         recipe=dict(recipe) | {"split": dict(settings)},
         replicates=np.array(replicates),
         members=members,
         patients=dataset.patients,
         parameters=parameters,
-        logits=finished_logits(parts, parameters, sent),
-        costs=_costs(parts, parameters, plan, len(names)),
-        facts={"split": {"variant": variant, "cut": cut, "clients": dict(zip(names, counts.tolist(), strict=True))}},
+        logits=finished_logits(split.parts, parameters, sent),
+        costs=_costs(split, parameters),
+        facts={"split": {"variant": variant, "cut": cut, "clients": dict(zip(split.clients, counts, strict=True))}},
     )
 
 
-@dataclass(frozen=True)
-class Split:
-    """How a bank was split: its variant, parts, defence, clients, training plan."""
-
-    variant: str
-    parts: Parts
-    defence: Defence
-    client: np.ndarray
-    clients: tuple[str, ...]
-    plan: Plan
+def set_up(
+    dataset: Dataset,
+    variant: str,
+    cut: int,
+    model: str,
+    recipe: Mapping[str, object],
+    settings: Mapping[str, object],
+) -> Split:
+    """Return how a bank is split; the arguments are those of `train`."""
+    network = build_network(model, dataset.x.shape[1:], len(dataset.classes), recipe)
+    client, names = clients_of(dataset, settings)
+    return Split(
+        treatment=f"split-{variant}-cut{cut}",
+        variant=variant,
+        parts=split_network(network, cut, keep_head=variant == "ushaped"),
+        defence=defence_of(variant, settings),
+        client=client,
+        clients=names,
+        plan=plan_of(dataset, variant, recipe),
+    )
 
 
 def describe_split(dataset: Dataset, bank: Bank) -> Split:
     """Return how a bank of `train` was split."""
     about = bank.facts["split"]
-    settings = bank.recipe["split"]
-    network = build_network(bank.model, dataset.x.shape[1:], len(dataset.classes), bank.recipe)
-    client, names = clients_of(dataset, settings)
-    return Split(
-        variant=about["variant"],
-        parts=split_network(network, about["cut"], keep_head=about["variant"] == "ushaped"),
-        defence=defence_of(about["variant"], settings),
-        client=client,
-        clients=names,
-        plan=plan_of(dataset, about["variant"], bank.recipe),
+    return set_up(dataset, about["variant"], about["cut"], bank.model, bank.recipe, bank.recipe["split"])
+
+
+def train_replicates(
+    dataset: Dataset,
+    split: Split,
+    members: np.ndarray,
+    replicates: Sequence[int],
+    seed: int,
+    watch: Callable[[Watch], None] | None = None,
+) -> dict[str, np.ndarray]:
+    """Return the parameters, [K, ...] each, of replicates trained on the records `members`, bool [K, N].
+
+    Called again for a bank's replicates it does the same again, while an audit watches.
+    """
+    return run(
+        split.parts,
+        first_parameters(dataset, split, replicates, seed),
+        records_of(dataset, split),
+        members,
+        split.plan,
+        batch_order(dataset, split, replicates, seed),
+        defence=split.defence,
+        noise=draws(dataset, split, replicates, seed, "noise"),
+        watch=watch,
     )
+
+
+def records_of(dataset: Dataset, split: Split) -> Records:
+    """Return the dataset's records and whose they are."""
+    return Records(arranged(split.parts.whole, dataset.standardised()), torch.from_numpy(dataset.y), split.client)
+
+
+def first_parameters(dataset: Dataset, split: Split, replicates: Sequence[int], seed: int) -> dict[str, np.ndarray]:
+    """Return the parameters that the replicates' training starts from, [K, ...] each."""
+    drawn = [split.parts.whole.initial(rng) for rng in draws(dataset, split, replicates, seed, "initial")]
+    return {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
+
+
+def batch_order(
+    dataset: Dataset, split: Split, replicates: Sequence[int], seed: int
+) -> list[list[np.random.Generator]]:
+    """Return the generators of the batches, [K][C]."""
+    clients = [draws(dataset, split, replicates, seed, "batches", name) for name in split.clients]
+    return [list(own) for own in zip(*clients, strict=True)]
+
+
+def draws(
+    dataset: Dataset, split: Split, replicates: Sequence[int], seed: int, *purpose: str
+) -> list[np.random.Generator]:
+    """Return one generator a replicate, by name."""
+    return [generator(seed, dataset.name, split.treatment, replicate, *purpose) for replicate in replicates]
+
+
+def deployed_activations(
+    dataset: Dataset, split: Split, parameters: Parameters, replicates: Sequence[int], seed: int
+) -> np.ndarray:
+    """Return float32 [K, N, ...], what the trained replicates' clients send for every record of the dataset."""
+    x = arranged(split.parts.whole, dataset.standardised())
+    noise = draws(dataset, split, replicates, seed, "deployed")
+    return sent_activations(split.parts, parameters, x, split.defence, noise)
 
 
 def clients_of(dataset: Dataset, settings: Mapping[str, object]) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -158,12 +220,13 @@ def plan_of(dataset: Dataset, variant: str, recipe: Mapping[str, object]) -> Pla
     )
 
 
-def _costs(parts: Parts, parameters: Mapping[str, np.ndarray], plan: Plan, clients: int) -> dict[str, float]:
+def _costs(split: Split, parameters: Parameters) -> dict[str, float]:
     """Return the costs of one replicate; bytes are the mean over clients and rounds (epochs).
 
     In turn a client's share of an epoch's updates is one in `clients`, and it takes over and hands on its layers with
     their moments once. In parallel it takes part in every update, and sends and receives its layers once.
     """
+    parts, plan, clients = split.parts, split.plan, len(split.clients)
     one = {name: value[:1] for name, value in parameters.items()}
     carried = [Half(part, one) for part in (parts.body, parts.head) if part is not None]
     states = [half.parameters() if plan.parallel else half.state() for half in carried]
