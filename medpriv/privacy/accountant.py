@@ -1,0 +1,112 @@
+"""What noise guarantees: epsilon of Poisson-sampled Gaussian steps, by the PRV accountant (Gopi et al., NeurIPS 2021).
+
+The figures are those of Opacus' accountant, an upper bound within 0.01 of epsilon. Neighbours differ by one unit
+(patient) more or fewer. Opacus is imported at the first question, so that asking for a default delta costs nothing.
+"""
+
+import warnings
+from functools import cache
+from math import inf, log10, sqrt
+
+from medpriv.errors import InputError
+
+TOLERANCE = 0.01  # a noise multiplier is accepted whose epsilon lies at most this share below the target
+DIGITS = 4  # significant ones of a noise multiplier
+LEAST, MOST = 0.2, 1e5  # noise multipliers looked at, about
+
+
+@cache
+def epsilon(noise_multiplier: float, rate: float, steps: int, delta: float) -> float:
+    """Return the epsilon that `steps` steps spend at this delta.
+
+    Args:
+        noise_multiplier: deviation of the noise over the clip norm; 0 gives infinity.
+        rate: probability with which a unit takes part in a step, 0 < rate <= 1.
+    """
+    return _spent("prv", noise_multiplier, rate, steps, delta) if noise_multiplier else inf
+
+
+@cache
+def noise_for(target: float, delta: float, rate: float, steps: int) -> float:
+    """Return the smallest noise multiplier (to 4 digits and 1 % of epsilon) whose epsilon is at most the target.
+
+    Raises:
+        InputError: no noise multiplier up to 100,000 does it.
+    """
+    # PRV accounting is slow where epsilon is large: begin above, at the looser and quick Renyi accountant's answer.
+    high = _renyi_noise(target, delta, rate, steps)
+    while epsilon(high, rate, steps, delta) > target:
+        high = _rounded_up(1.05 * high)
+        if high > MOST:
+            raise _refusal(target, delta, rate, steps)
+    low = high
+    while low > LEAST and epsilon(low, rate, steps, delta) <= target:
+        low, high = _rounded_up(0.85 * low), low
+    while low < high and epsilon(high, rate, steps, delta) < (1 - TOLERANCE) * target:
+        below, above = (log10(epsilon(noise, rate, steps, delta)) for noise in (high, low))
+        share = (above - log10((1 - TOLERANCE / 2) * target)) / (above - below)
+        middle = _rounded_up(low * (high / low) ** min(max(share, 0.05), 0.95))
+        if not low < middle < high:
+            break
+        low, high = (middle, high) if epsilon(middle, rate, steps, delta) > target else (low, middle)
+    return high
+
+
+def default_delta(patients: int) -> float:
+    """Return 1 / (10 n), rounded down to one digit."""
+    exact = 1 / (10 * patients)
+    place = 10.0 ** _floor(log10(exact))
+    return float(f"{_floor(exact / place + 1e-9) * place:.0e}")
+
+
+def check_delta(delta: float, patients: int) -> None:
+    """Refuse a delta at which giving away one patient's whole record would count as private."""
+    if delta >= 1 / patients:
+        raise InputError(
+            f"delta {delta:g} is not below 1/n for the {patients} patients of a replicate",
+            file="config",
+            place="private.delta",
+            remedy=f"leave it out ({default_delta(patients):g} is taken then), or give a smaller one",
+        )
+
+
+def _spent(mechanism: str, noise_multiplier: float, rate: float, steps: int, delta: float) -> float:
+    """Return what one of Opacus' accountants says."""
+    from opacus.accountants import create_accountant
+
+    accountant = create_accountant(mechanism)
+    accountant.history = [(noise_multiplier, rate, steps)]
+    with warnings.catch_warnings():
+        # log(0) of a branch that rate 1 doesn't take; and advice on Renyi orders, which only begin a search.
+        warnings.simplefilter("ignore")
+        return float(accountant.get_epsilon(delta))
+
+
+def _renyi_noise(target: float, delta: float, rate: float, steps: int) -> float:
+    """Return a noise multiplier, within 2 %, whose epsilon is at most the target by Renyi accounting."""
+    low, high = LEAST, MOST
+    if _spent("rdp", high, rate, steps, delta) > target:
+        raise _refusal(target, delta, rate, steps)
+    while high > 1.02 * low:
+        middle = sqrt(low * high)
+        low, high = (middle, high) if _spent("rdp", middle, rate, steps, delta) > target else (low, middle)
+    return _rounded_up(high)
+
+
+def _refusal(target: float, delta: float, rate: float, steps: int) -> InputError:
+    return InputError(
+        f"no noise gives epsilon {target:g} at delta {delta:g} for {steps} steps at rate {rate:g}",
+        file="config",
+        place="private.epsilons",
+        remedy="ask for a larger epsilon, fewer steps, or a smaller share of patients a step",
+    )
+
+
+def _rounded_up(value: float) -> float:
+    """Return the value rounded up to `DIGITS` significant digits."""
+    place = 10.0 ** (_floor(log10(value)) - DIGITS + 1)
+    return float(f"{-_floor(-value / place) * place:.{DIGITS}g}")
+
+
+def _floor(value: float) -> int:
+    return int(value // 1)
