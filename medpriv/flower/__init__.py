@@ -1,0 +1,19 @@
+"""Federated and split learning between real machines, on Flower.
+
+A federation is one SuperLink with the server's application, and for each hospital one SuperNode with the hospital's
+application. Flower moves the messages (HTTPS, one port, each hospital known by its key); what is computed is
+`medpriv.federated` and `medpriv.split`, the same functions as in process. Unlike in Flower's own executor, no code
+travels: both ends run what is installed with them, and a message is data.
+
+    certificates    the authority, the server's certificate, the hospitals' keys
+    launch          starts Flower's own processes, with the SuperLink's other doors shut
+    processes       child processes: started, watched, ended
+    runtime         what is used of Flower beside its commands, in one place
+    messages        arrays and settings to Flower's records and back
+    exchange        one question to many hospitals, answers until a deadline
+    hospital        answers questions out of a hospital's own records
+    server          asks them: the rounds
+    deployment      the two ends of a federation: the SuperLink and a hospital's SuperNode, each with its Flower process
+    job, run        what the server is told, and a whole run
+    __main__        the commands
+"""

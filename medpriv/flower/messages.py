@@ -1,0 +1,39 @@
+"""Arrays and settings to Flower's records and back, and how many bytes they are as sent.
+
+All arrays of a message travel as one: a safetensors file in a byte array. Flower sends each array in requests of its
+own, each of which costs more than a small model's bytes do.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
+from safetensors.numpy import load, save
+
+_ARRAYS, _SETTINGS, _TEXT, _FILE = "arrays", "settings", "json", "safetensors"
+
+
+def pack(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None) -> RecordDict:
+    """Return a message's content: settings (plain JSON values) and arrays by name."""
+    packed = RecordDict({_SETTINGS: ConfigRecord({_TEXT: json.dumps(settings, sort_keys=True, allow_nan=False)})})
+    if arrays:
+        content = save({name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)})
+        packed[_ARRAYS] = ArrayRecord({_FILE: Array(np.frombuffer(content, np.uint8))})
+    return packed
+
+
+def unpack(content: RecordDict) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return the settings and arrays of a message made by `pack`."""
+    settings = json.loads(content.config_records[_SETTINGS][_TEXT])
+    if _ARRAYS not in content.array_records:
+        return settings, {}
+    return settings, load(content.array_records[_ARRAYS][_FILE].numpy().tobytes())
+
+
+def count_bytes(content: RecordDict) -> int:
+    """Return the bytes of a message's content as Flower sends it: every object of it, serialised."""
+    from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects
+
+    return sum(len(part.deflate()) for part in get_all_nested_objects(content).values())
