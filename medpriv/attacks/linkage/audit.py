@@ -1,0 +1,119 @@
+"""The re-identification audit of one dataset: its measures, treatment `data`.
+
+Everything but singling out counts the whole table, so these figures have no interval: they speak of the people in it.
+`n` is the number of rows, or of patients where the measure counts patients. Groups: `set=<name>` the quasi-identifiers,
+`sensitive=<column>` what is disclosed, `columns=<m>` how many columns a predicate speaks of, `values=exact|decile`
+whether numbers are known exactly, `key=<name>` a number kept in the table.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from medpriv.attacks.linkage.classes import anonymity, classes_of, diversity, risks
+from medpriv.attacks.linkage.columns import Columns, known_sets, read_columns
+from medpriv.attacks.linkage.linking import inference, joined, linkability, same_person
+from medpriv.attacks.linkage.predicates import isolate
+from medpriv.dataset import TRAIN, Dataset
+from medpriv.errors import InputError
+from medpriv.measures.intervals import clopper_pearson
+from medpriv.measures.table import Measure
+from medpriv.seeds import generator
+
+TREATMENT = "data"
+
+
+def audit(dataset: Dataset, settings: Mapping[str, object], seed: int) -> list[Measure]:
+    """Return what the table itself gives away of the people in it.
+
+    Args:
+        dataset: a table. `notes["record_keys"]` (name -> one value a row), if a source gives it, are numbers that the
+            released table keeps and another table has too; `notes["quasi_identifiers"]`: features that others know.
+        settings: `sets`, `sensitive`, `known`, `targets` of `medpriv.config.linkage.LinkageSettings`.
+        seed: the root seed; it decides targets and predicates.
+
+    Raises:
+        InputError: the dataset is no table, or the settings name a column that it lacks.
+    """
+    columns = read_columns(dataset)
+    sets = known_sets(dataset, columns, settings["sets"])
+    sensitive = _sensitive(dataset, columns, settings["sensitive"])
+    measures = list(_keys(dataset))
+    for name, members in sets.items():
+        measures += _of_set(dataset, columns, name, members, sensitive)
+    return [*measures, *_singling_out(dataset, columns, settings, seed)]
+
+
+def _sensitive(dataset: Dataset, columns: Columns, asked: list[str]) -> dict[str, np.ndarray]:
+    """Return the sensitive columns' codes, the outcome first."""
+    for name in asked:
+        if name not in columns.exact:
+            raise InputError(
+                f"no column {name}",
+                file=f"dataset {dataset.name}",
+                place="attacks.linkage.sensitive",
+                remedy=f"name one of {', '.join(columns.exact)}",
+            )
+    return {"outcome": columns.outcome} | {name: columns.coarse[name] for name in asked}
+
+
+def _keys(dataset: Dataset) -> Iterator[Measure]:
+    """Yield how many rows one join on a kept number identifies."""
+    for name, values in dataset.notes.get("record_keys", {}).items():
+        share = float(joined(np.array(values)).mean())
+        yield Measure(dataset.name, TREATMENT, "linkage-join", "joined", share, n=len(dataset.y), group=f"key={name}")
+
+
+def _of_set(
+    dataset: Dataset, columns: Columns, name: str, members: tuple[str, ...], sensitive: Mapping[str, np.ndarray]
+) -> Iterator[Measure]:
+    """Yield everything about one set of quasi-identifiers."""
+    rows, persons = len(dataset.y), len(np.unique(columns.patient))
+    codes = columns.codes(members)
+    classes = classes_of(codes, columns.patient)
+
+    def measures(attack: str, found: Mapping[str, float], group: str = "", n: int = rows) -> Iterator[Measure]:
+        for measure, value in found.items():
+            counted = persons if measure.startswith("persons") else n
+            about = f"set={name}{group}"
+            yield Measure(dataset.name, TREATMENT, f"linkage-{attack}", measure, value, n=counted, group=about)
+
+    yield from measures("anonymity", {"columns": float(len(members))} | anonymity(classes, columns.patient))
+    yield from measures("reidentification", risks(classes, dataset.rows(TRAIN)))
+    for column, values in sensitive.items():
+        if column in members:
+            continue
+        about = f",sensitive={column}"
+        yield from measures("disclosure", diversity(classes, values), about)
+        right, others = (float(part.mean()) for part in inference(codes, values, columns.patient))
+        found = {"right": right, "right_from_others": others, "excess": excess(right, others)}
+        yield from measures("inference", found, about)
+    if rest := [column for column in columns.variables if column not in members]:
+        linked = float(linkability(codes, columns.codes(rest)).mean())
+        yield from measures("linkability", {"linked": linked, "by_chance": 1 / rows})
+    several, matched, blind = same_person(codes, columns.patient)
+    if len(several):
+        found = {"same_person": float(matched.mean()), "same_person_by_chance": float(blind.mean())}
+        yield from measures("linkability", found, n=len(several))
+
+
+def _singling_out(dataset: Dataset, columns: Columns, settings: Mapping[str, object], seed: int) -> Iterator[Measure]:
+    """Yield how often predicates of some columns isolate one person, beside blind ones."""
+    pool = [name for name in columns.exact if not name.startswith("group:")]
+    for values in ("exact", "decile"):
+        codes = columns.codes(pool, coarse=values == "decile")
+        for known in sorted({min(count, len(pool)) for count in settings["known"]}):
+            rng = generator(seed, dataset.name, "linkage", values, known)
+            found = isolate(codes, columns.patient, known, settings["targets"], rng)
+            about = {"n": found.predicates, "group": f"columns={known},values={values}"}
+            for measure, count in (("isolated", found.isolated), ("isolated_blindly", found.blind)):
+                limits = (float(limit) for limit in clopper_pearson(count, found.predicates))
+                rate = count / found.predicates
+                yield Measure(dataset.name, TREATMENT, "linkage-singling-out", measure, rate, *limits, **about)
+            added = excess(found.isolated / found.predicates, found.blind / found.predicates)
+            yield Measure(dataset.name, TREATMENT, "linkage-singling-out", "excess", added, **about)
+
+
+def excess(rate: float, baseline: float) -> float:
+    """Return (rate - baseline) / (1 - baseline): what an attack adds, as a share of what the baseline leaves; >= 0."""
+    return max(0.0, (rate - baseline) / (1 - baseline)) if baseline < 1 else 0.0

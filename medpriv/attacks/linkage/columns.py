@@ -1,0 +1,154 @@
+"""The table as codes, and the sets of columns that somebody may know of a person from elsewhere (quasi-identifiers)."""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from medpriv.dataset import Dataset
+from medpriv.errors import InputError
+
+# What is known of a person outside a hospital; features and groups are recognised by these words in their names.
+DEMOGRAPHIC = frozenset(
+    [
+        "age",
+        "sex",
+        "gender",
+        "ethnicity",
+        "race",
+        "religion",
+        "language",
+        "marital",
+        "insurance",
+        "nationality",
+        "occupation",
+        "zip",
+        "postcode",
+    ]
+)
+DATES = frozenset(["date", "month", "year", "dob", "dod"])
+COARSE = 10  # quantile bins of a number of which only the rough size is known
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Each column of the table as codes: equal values, equal codes.
+
+    Attributes:
+        exact: column -> int64 [N]: the variables (one-hot features of one are one column), `group:<name>`, and `site`
+            where there are several.
+        coarse: the same, numbers cut to deciles.
+        variables: those that are features.
+        patient: int64 [N].
+        outcome: int64 [N], the class.
+    """
+
+    exact: dict[str, np.ndarray]
+    coarse: dict[str, np.ndarray]
+    variables: tuple[str, ...]
+    patient: np.ndarray
+    outcome: np.ndarray
+
+    def codes(self, names: Iterable[str], coarse: bool = False) -> np.ndarray:
+        """Return int64 [N, columns]."""
+        held = self.coarse if coarse else self.exact
+        return np.column_stack([held[name] for name in names])
+
+
+def read_columns(dataset: Dataset) -> Columns:
+    """Return the columns of a table; InputError if the dataset is none."""
+    if dataset.x.ndim != 2:
+        raise InputError(
+            f"linkage is about tables, but a record has the shape {dataset.x.shape[1:]}",
+            file=f"dataset {dataset.name}",
+            remedy="leave linkage out for this dataset",
+        )
+    kinds = dataset.notes.get("kinds", {})
+    places: dict[str, list[int]] = {}
+    for index, feature in enumerate(dataset.features):
+        places.setdefault(_variable(feature, kinds), []).append(index)
+    exact = {name: _codes(dataset.x[:, held]) for name, held in places.items()}
+    numbers = [name for name in places if kinds.get(name, "number") == "number" and name in dataset.features]
+    deciles = {name: _deciles(dataset.x[:, places[name][0]]) for name in numbers}
+    beside = {f"group:{key}": _codes(np.array(values)[dataset.patient]) for key, values in dataset.groups.items()}
+    if len(dataset.sites) > 1:
+        beside["site"] = dataset.site.astype(np.int64)
+    return Columns(
+        exact | beside,
+        exact | deciles | beside,
+        tuple(exact),
+        dataset.patient.astype(np.int64),
+        dataset.y.astype(np.int64),
+    )
+
+
+def known_sets(dataset: Dataset, columns: Columns, asked: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """Return the sets of quasi-identifiers by name: those asked for, then what the dataset itself suggests.
+
+    `demographics` are features and groups with a word of `DEMOGRAPHIC` in their names (a feature goes before the group
+    of its name), `demographics+site` with the site, if there are several; `dates` features with a word of `DATES`,
+    `dates+diagnosis` with the diagnosis; `quasi` what the source notes (`notes["quasi_identifiers"]`), with the site;
+    `all` every feature. A set equal to an earlier one is left out.
+
+    Raises:
+        InputError: a set names a column that the table lacks.
+    """
+    for name, members in asked.items():
+        for member in members:
+            if member not in columns.exact:
+                near = difflib.get_close_matches(member, columns.exact, n=1)
+                raise InputError(
+                    f"no column {member}",
+                    file=f"dataset {dataset.name}",
+                    place=f"attacks.linkage.sets.{name}",
+                    remedy=f"did you mean {near[0]}?" if near else f"name one of {', '.join(columns.exact)}",
+                )
+    features = tuple(name for name in columns.variables if words(name) & DEMOGRAPHIC)
+    covered = {name.casefold() for name in features}
+    groups = tuple(
+        f"group:{key}" for key in dataset.groups if words(key) & DEMOGRAPHIC and key.casefold() not in covered
+    )
+    site = ("site",) if "site" in columns.exact else ()
+    kinds = dataset.notes.get("kinds", {})
+    noted = tuple(dict.fromkeys(_variable(name, kinds) for name in dataset.notes.get("quasi_identifiers", ())))
+    dates = tuple(name for name in columns.variables if words(name) & DATES)
+    diagnosis = tuple(name for name in columns.variables if "diagnosis" in words(name))
+    derived = {
+        "demographics": features + groups,
+        "demographics+site": features + groups + site if site else (),
+        "dates": dates,
+        "dates+diagnosis": dates + diagnosis if dates and diagnosis else (),
+        "quasi": noted + site if noted else (),
+        "all": columns.variables,
+    }
+    found: dict[str, tuple[str, ...]] = {name: tuple(members) for name, members in asked.items()}
+    for name, members in derived.items():
+        if members and set(members) not in map(set, found.values()):
+            found.setdefault(name, members)
+    return found
+
+
+def words(name: str) -> set[str]:
+    """Return the lower-case words of a name in snake, kebab or camel case."""
+    return set(re.findall(r"[a-z]+|[0-9]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).casefold()))
+
+
+def _variable(feature: str, kinds: Mapping[str, str]) -> str:
+    """Return the variable that a feature belongs to: its own name unless it is one-hot."""
+    kind = kinds.get(feature, "number")
+    return kind.removeprefix("onehot:") if kind.startswith("onehot:") else feature
+
+
+def _codes(values: np.ndarray) -> np.ndarray:
+    """Return int64 [N]: equal entries (or rows) of values [N] or [N, parts], equal codes."""
+    return np.unique(values, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
+
+
+def _deciles(values: np.ndarray) -> np.ndarray:
+    """Return int64 [N], the quantile bin; values that are few enough keep their own codes."""
+    if len(np.unique(values)) <= COARSE:
+        return _codes(values)
+    cuts = np.unique(np.quantile(values, np.arange(1, COARSE) / COARSE))
+    return np.searchsorted(cuts, values, side="right").astype(np.int64)

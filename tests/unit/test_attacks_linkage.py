@@ -1,0 +1,270 @@
+"""The re-identification audit against answers found by hand, by slow loops, and on the first seed's real table."""
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from admissions_table import DEMO, admissions_dataset, read_admissions
+
+from medpriv.attacks.linkage.audit import audit, excess
+from medpriv.attacks.linkage.classes import anonymity, classes_of, diversity, risks
+from medpriv.attacks.linkage.columns import known_sets, read_columns, words
+from medpriv.attacks.linkage.criteria import CRITERIA_COLUMNS, criteria
+from medpriv.attacks.linkage.linking import inference, joined, linkability, same_person
+from medpriv.attacks.linkage.predicates import isolate
+from medpriv.config.linkage import LinkageSettings
+from medpriv.dataset import TEST, TRAIN, Dataset
+from medpriv.errors import InputError
+from medpriv.seeds import generator
+
+SETTINGS = LinkageSettings(targets=200).model_dump()
+
+# Sweeney's kind of table: two quasi-identifiers, seven rows, six people (rows 5 and 6 are one person's).
+CODES = np.array([[0, 0], [0, 0], [0, 1], [0, 1], [1, 0], [1, 1], [1, 1]])
+PATIENT = np.array([0, 1, 2, 3, 4, 5, 5])
+SICK = np.array([0, 1, 1, 1, 0, 0, 0])
+
+
+def table(rows: int = 120, seed: int = 0) -> Dataset:
+    """Return age, sex, a one-hot ward and two lab values at two sites; every third patient has two rows."""
+    rng = generator(seed, "people")
+    patient = np.sort(np.arange(rows) % (3 * rows // 4)).astype(np.int32)
+    people = int(patient.max()) + 1
+    age, sex = rng.integers(40, 60, people), rng.integers(2, size=people)
+    ward = rng.integers(3, size=rows)
+    x = np.column_stack([age[patient], sex[patient], np.eye(3)[ward], rng.normal(size=(rows, 2))])
+    names = ("age", "Gender", "ward=a", "ward=b", "ward=c", "lactate", "urea")
+    kinds = {"age": "number", "Gender": "binary", "lactate": "number", "urea": "number"}
+    return Dataset(
+        name="people",
+        x=x.astype(np.float32),
+        y=rng.integers(2, size=rows),
+        patient=patient,
+        site=rng.integers(2, size=rows).astype(np.int32),
+        split=np.where(np.arange(people) % 3 == 2, TEST, TRAIN).astype(np.uint8),
+        centre=np.zeros(7, np.float32),
+        scale=np.ones(7, np.float32),
+        patients=tuple(f"p{index}" for index in range(people)),
+        sites=("north", "south"),
+        classes=("well", "ill"),
+        features=names,
+        units=("years", *("",) * 6),
+        licence="none",
+        source="simulated",
+        digest="0" * 64,
+        groups={"sex": tuple("FM"[value] for value in sex), "payer": tuple("ab"[value % 2] for value in age)},
+        notes={"kinds": kinds | dict.fromkeys(names[2:5], "onehot:ward"), "quasi_identifiers": ["age", "ward=a"]},
+    )
+
+
+def values(measures, attack: str, measure: str) -> dict[str, float]:
+    """Return group -> value of one measure."""
+    return {one.group: one.value for one in measures if (one.attack, one.measure) == (f"linkage-{attack}", measure)}
+
+
+def test_classes_k_anonymity_and_persons_by_hand():
+    classes = classes_of(CODES, PATIENT)
+    assert sorted(classes.size.tolist()) == [1, 2, 2, 2]
+    assert classes.k.tolist() == [2, 2, 2, 2, 1, 2, 2]
+    found = anonymity(classes, PATIENT)
+    # Patients 4 (alone) and 5 (with themselves) are found; rows 5 and 6 are not unique as rows.
+    assert found == {"k_min": 1, "classes": 4, "unique": 1 / 7, "under_5": 1, "persons_alone": 2 / 6}
+
+
+def test_diversity_and_closeness_by_hand():
+    found = diversity(classes_of(CODES, PATIENT), SICK)
+    assert found["l_min"] == 1
+    assert found["t_max"] == pytest.approx(1 - 3 / 7)  # the class that is all sick, of whom there are 3 in 7
+    assert found["t_mean"] == pytest.approx((2 * 1 / 14 + 2 * 4 / 7 + 3 * 3 / 7) / 7)
+    assert found["disclosed"] == pytest.approx(4 / 7)  # rows 2, 3, 5, 6; row 4 is singled out instead
+
+
+def test_risks_by_hand():
+    found = risks(classes_of(CODES, PATIENT), np.array([1, 1, 1, 1, 0, 0, 0], bool))
+    assert found == {
+        "prosecutor_max": 1.0,
+        "marketer": pytest.approx(4 / 7),
+        "journalist_max": 0.5,
+        "journalist_mean": 0.5,
+    }
+
+
+def test_linkability_equals_the_enumeration_of_both_matches():
+    rng = generator(1, "linkability")
+    a, b = rng.integers(3, size=(40, 2)), rng.integers(4, size=(40, 1))
+
+    def enumerated(row: int) -> float:
+        equal_a = [other for other in range(40) if (a[other] == a[row]).all()]
+        chances = [(b == b[middle]).all(1) for middle in equal_a]
+        return float(np.mean([held[row] / held.sum() for held in chances]))
+
+    assert linkability(a, b) == pytest.approx([enumerated(row) for row in range(40)])
+
+
+def test_rows_of_one_person_are_matched_by_what_stays_the_same():
+    rows, matched, blind = same_person(CODES, PATIENT)
+    assert rows.tolist() == [5, 6] and matched.tolist() == [1, 1] and blind.tolist() == [1 / 6, 1 / 6]
+    changed = np.array([[row] for row in range(7)])
+    assert same_person(changed, PATIENT)[1].tolist() == [1 / 6, 1 / 6]
+
+
+def test_inference_equals_the_slow_count_with_and_without_the_person_s_rows():
+    rng = generator(2, "inference")
+    codes, sensitive, patient = rng.integers(4, size=(60, 1)), rng.integers(3, size=60), np.arange(60) // 2
+
+    def chance(rows: np.ndarray, row: int) -> float:
+        held = rows & (codes[:, 0] == codes[row, 0])
+        counts = Counter(sensitive[held if held.any() else rows].tolist())
+        best = [value for value, count in counts.items() if count == max(counts.values())]
+        return (sensitive[row] in best) / len(best)
+
+    right, others = inference(codes, sensitive, patient)
+    assert right == pytest.approx([chance(np.ones(60, bool), row) for row in range(60)])
+    assert others == pytest.approx([chance(patient != patient[row], row) for row in range(60)])
+
+
+def test_a_table_of_unique_rows_discloses_all_that_others_do_not_teach():
+    right, others = inference(np.arange(30)[:, None], np.arange(30) % 3 // 2, np.arange(30))
+    assert right.mean() == 1 and others.mean() == pytest.approx(2 / 3)
+    assert excess(1, 2 / 3) == 1 and excess(0.5, 0.6) == 0 and excess(0.75, 0.5) == 0.5
+
+
+def test_a_key_that_occurs_once_joins():
+    assert joined(np.array([7, 8, 8, 9])).tolist() == [True, False, False, True]
+
+
+def test_predicates_isolate_everybody_by_a_number_and_nobody_by_a_constant():
+    codes = np.column_stack([np.arange(50), np.zeros(50, int)])
+    rng = generator(0, "predicates")
+    assert isolate(codes[:, :1], np.arange(50), 1, 50, rng).isolated == 50
+    assert isolate(codes[:, 1:], np.arange(50), 1, 50, rng).isolated == 0
+    assert isolate(codes[:, 1:], np.zeros(50, int), 1, 50, rng).isolated == 1  # one person, with fifty rows
+    both = isolate(codes, np.arange(50), 2, 20, rng)
+    assert (both.isolated, both.predicates) == (20, 20)
+
+
+def test_predicates_isolate_as_often_as_counting_all_of_them_says():
+    rng = generator(3, "predicates")
+    codes = rng.integers(30, size=(300, 2))
+    found = [isolate(codes, np.arange(300), 2, 300, generator(seed, "blind")) for seed in range(20)]
+    cells = np.zeros((30, 30))
+    np.add.at(cells, (codes[:, 0], codes[:, 1]), 1)
+    blind = (cells.sum(1) @ (cells == 1) @ cells.sum(0)) / 300**2  # values drawn from their columns
+    assert np.mean([one.blind for one in found]) / 300 == pytest.approx(blind, abs=0.02)
+    assert {one.isolated for one in found} == {int((cells == 1).sum())}
+
+
+def test_the_sets_are_found_in_names_notes_and_groups():
+    dataset = table()
+    columns = read_columns(dataset)
+    assert columns.variables == ("age", "Gender", "ward", "lactate", "urea")
+    sets = known_sets(dataset, columns, {"mine": ["ward", "group:payer"]})
+    assert sets == {
+        "mine": ("ward", "group:payer"),
+        "demographics": ("age", "Gender", "group:sex"),
+        "demographics+site": ("age", "Gender", "group:sex", "site"),
+        "quasi": ("age", "ward", "site"),
+        "all": columns.variables,
+    }
+    assert words("admitMonth") == words("admit_month") == {"admit", "month"} and "age" not in words("average")
+
+
+def test_numbers_are_cut_to_deciles_and_codes_are_not():
+    columns = read_columns(table())
+    assert [len(np.unique(columns.exact[name])) for name in ("lactate", "ward", "Gender")] == [120, 3, 2]
+    assert [len(np.unique(columns.coarse[name])) for name in ("lactate", "ward", "Gender")] == [10, 3, 2]
+    assert np.bincount(columns.coarse["lactate"]).tolist() == [12] * 10
+
+
+def test_the_audit_says_what_the_parts_say_and_repeats_itself():
+    dataset = table()
+    measures = audit(dataset, SETTINGS | {"sensitive": ["ward"]}, 1)
+    assert measures == audit(dataset, SETTINGS | {"sensitive": ["ward"]}, 1)
+    assert measures != audit(dataset, SETTINGS | {"sensitive": ["ward"]}, 2)
+    assert {one.treatment for one in measures} == {"data"}
+    assert len({(one.attack, one.measure, one.group) for one in measures}) == len(measures)
+    unique = values(measures, "anonymity", "unique")
+    counts = Counter(map(tuple, np.column_stack([dataset.x[:, :2], dataset.site]).tolist()))
+    assert unique["set=demographics+site"] == sum(count == 1 for count in counts.values()) / 120
+    assert unique["set=all"] == 1
+    inferred = values(measures, "inference", "excess")
+    assert "set=demographics,sensitive=ward" in inferred and "set=quasi,sensitive=ward" not in inferred
+    isolated = values(measures, "singling-out", "isolated")
+    assert isolated["columns=5,values=exact"] >= isolated["columns=1,values=exact"]
+    assert all(0 <= one.value <= 1 for one in measures if one.measure not in ("k_min", "classes", "columns", "l_min"))
+
+
+def test_equal_people_are_not_told_apart():
+    dataset = table()
+    same = replace(dataset, x=np.zeros_like(dataset.x), site=np.zeros_like(dataset.site), groups={})
+    measures = audit(same, SETTINGS, 1)
+    assert values(measures, "anonymity", "k_min")["set=all"] == 120
+    assert set(values(measures, "singling-out", "isolated").values()) == {0}
+    assert values(measures, "reidentification", "marketer")["set=all"] == pytest.approx(1 / 120)
+
+
+def test_kept_numbers_join_and_stand_in_the_criteria():
+    dataset = table()
+    dataset = replace(dataset, notes=dataset.notes | {"record_keys": {"row_id": list(range(1000, 1120))}})
+    measures = audit(dataset, SETTINGS, 1)
+    assert values(measures, "join", "joined") == {"key=row_id": 1}
+    rows = criteria(dataset, measures)
+    assert [set(row) for row in rows] == [set(CRITERIA_COLUMNS)] * 21
+    assert "row_id kept: 100.0% of rows joined by it" in rows[17]["found"]
+
+
+def test_criteria_name_columns_and_forms_but_never_a_person():
+    dataset = table()
+    clean = {row["criterion"][:3]: row["found"] for row in criteria(dataset, audit(dataset, SETTINGS, 1))}
+    assert clean["(A)"] == clean["(F)"] == clean["(G)"] == "nothing" and clean["(B)"] == "2 sites are told apart"
+    assert clean["(C)"] == "no age of 90 or more"
+    features = ("age", "zip_code", *dataset.features[2:6], "birthDate")
+    x = dataset.x.copy()
+    x[3, 0] = 91
+    patients = ("a.b@clinic.org", "078-05-1120", *dataset.patients[2:])
+    kinds = {"ward=a": "onehot:ward", "ward=b": "onehot:ward", "ward=c": "onehot:ward"}
+    dirty = replace(dataset, x=x, features=features, patients=patients, notes={"kinds": kinds})
+    rows = criteria(dirty, audit(dirty, SETTINGS, 1))
+    found = {row["criterion"][:3]: row["found"] for row in rows}
+    assert found["(B)"] == "columns so named: zip_code; 2 sites are told apart"
+    assert found["(C)"] == "columns so named: birthDate; 1 ages of 90 or more"
+    assert found["(F)"] == found["(G)"] == "1 texts of that form"
+    assert not any("clinic" in cell or "078" in cell for row in rows for cell in row.values())
+
+
+def test_a_column_that_is_not_there_is_named():
+    with pytest.raises(InputError, match=r"attacks\.linkage\.sets\.mine: no column lactat.*did you mean lactate\?"):
+        audit(table(), SETTINGS | {"sets": {"mine": ["lactat"]}}, 1)
+    with pytest.raises(InputError, match=r"attacks\.linkage\.sensitive: no column salary"):
+        audit(table(), SETTINGS | {"sensitive": ["salary"]}, 1)
+
+
+@pytest.mark.skipif(not DEMO.is_dir(), reason="needs ../shared/data (MIMIC-III demo)")
+def test_the_first_seed_s_table_is_found_again_row_by_row():
+    rows = read_admissions()
+    dataset = admissions_dataset()
+    dataset = replace(dataset, notes=dataset.notes | {"record_keys": {"row_id": [int(row["row_id"]) for row in rows]}})
+    measures = audit(dataset, SETTINGS, 1)
+    unique = values(measures, "anonymity", "unique")
+    assert values(measures, "join", "joined") == {"key=row_id": 1}  # 129 of 129
+    assert unique["set=dates"] == 113 / 129
+    assert unique["set=dates+diagnosis"] == 1
+
+
+@pytest.mark.skipif(not DEMO.is_dir(), reason="needs ../shared/data (MIMIC-III demo)")
+def test_the_first_seed_s_coarse_demographics_make_55_classes():
+    coarse = [
+        (
+            row["ethnicity"].split()[0].split("/")[0],
+            row["marital_status"] == "MARRIED",
+            row["insurance"] == "Private",
+            row["religion"],
+            row["language"],
+        )
+        for row in read_admissions()
+    ]
+    codes = np.array([[hash(cell) for cell in row] for row in coarse])
+    found = anonymity(classes_of(codes, np.arange(129)), np.arange(129))
+    # The seed's notes say 52 rows are unique; 55 classes of 129 rows can't have more than 54, and these have 31.
+    assert (found["classes"], round(found["unique"] * 129)) == (55, 31)
