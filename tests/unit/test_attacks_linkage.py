@@ -206,7 +206,7 @@ def test_equal_people_are_not_told_apart():
 
 def test_kept_numbers_join_and_stand_in_the_criteria():
     dataset = table()
-    dataset = replace(dataset, notes=dataset.notes | {"record_keys": {"row_id": list(range(1000, 1120))}})
+    dataset = replace(dataset, notes=dataset.notes | {"row_id": list(range(1000, 1120))})
     measures = audit(dataset, SETTINGS, 1)
     assert values(measures, "join", "joined") == {"key=row_id": 1}
     rows = criteria(dataset, measures)
@@ -244,7 +244,7 @@ def test_a_column_that_is_not_there_is_named():
 def test_the_first_seed_s_table_is_found_again_row_by_row():
     rows = read_admissions()
     dataset = admissions_dataset()
-    dataset = replace(dataset, notes=dataset.notes | {"record_keys": {"row_id": [int(row["row_id"]) for row in rows]}})
+    dataset = replace(dataset, notes=dataset.notes | {"row_id": [int(row["row_id"]) for row in rows]})
     measures = audit(dataset, SETTINGS, 1)
     unique = values(measures, "anonymity", "unique")
     assert values(measures, "join", "joined") == {"key=row_id": 1}  # 129 of 129

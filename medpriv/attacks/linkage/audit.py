@@ -27,8 +27,8 @@ def audit(dataset: Dataset, settings: Mapping[str, object], seed: int) -> list[M
     """Return what the table itself gives away of the people in it.
 
     Args:
-        dataset: a table. `notes["record_keys"]` (name -> one value a row), if a source gives it, are numbers that the
-            released table keeps and another table has too; `notes["quasi_identifiers"]`: features that others know.
+        dataset: a table. `notes["row_id"]` (one number a row), if a source gives it, is kept in the released table and
+            stands in the publisher's table, too; `notes["quasi_identifiers"]` are features that others know.
         settings: `sets`, `sensitive`, `known`, `targets` of `medpriv.config.linkage.LinkageSettings`.
         seed: the root seed; it decides targets and predicates.
 
@@ -58,10 +58,10 @@ def _sensitive(dataset: Dataset, columns: Columns, asked: list[str]) -> dict[str
 
 
 def _keys(dataset: Dataset) -> Iterator[Measure]:
-    """Yield how many rows one join on a kept number identifies."""
-    for name, values in dataset.notes.get("record_keys", {}).items():
-        share = float(joined(np.array(values)).mean())
-        yield Measure(dataset.name, TREATMENT, "linkage-join", "joined", share, n=len(dataset.y), group=f"key={name}")
+    """Yield how many rows one join on the number that the table kept identifies."""
+    if "row_id" in dataset.notes:
+        share = float(joined(np.array(dataset.notes["row_id"])).mean())
+        yield Measure(dataset.name, TREATMENT, "linkage-join", "joined", share, n=len(dataset.y), group="key=row_id")
 
 
 def _of_set(

@@ -95,7 +95,7 @@ def _more_of_dates(dataset: Dataset) -> tuple[list[str], str]:
 
 
 def _more_of_records(dataset: Dataset) -> tuple[list[str], str]:
-    keys = [f"kept: {', '.join(held)}"] if (held := sorted(dataset.notes.get("record_keys", {}))) else []
+    keys = ["row_id is kept"] if "row_id" in dataset.notes else []
     ids = f"{len(dataset.patients)} patient ids, {sum(name.isdigit() for name in dataset.patients)} of digits alone"
     return [*keys, ids], "whether the ids are the hospital's own or a study's"
 
