@@ -10,7 +10,7 @@ nothing of it.
 """
 
 from collections.abc import Callable, Sequence
-from math import prod, sqrt
+from math import sqrt
 
 import numpy as np
 import torch
@@ -45,32 +45,36 @@ def nopeek(strength: float) -> Defence:
 
 
 def noisy(clip: float, deviation: float) -> Defence:
-    """Return the defence that clips and blurs.
+    """Return the defence that clips (see `clipped`) and blurs.
 
     Args:
-        clip: the largest root mean square of a record's activation over its units: the norm is at most
-            clip * sqrt(units).
+        clip: the largest root mean square of a record's activation over its units.
         deviation: standard deviation of each unit's noise, in parts of `clip`.
     """
 
     def defend(records: Tensor, activations: Tensor, noise: Sequence[np.random.Generator]) -> tuple[Tensor, Back]:
-        flat = activations.flatten(2)
-        norm = flat.norm(dim=2, keepdim=True).clamp_min(TINY)
-        factor = (clip * sqrt(prod(activations.shape[2:])) / norm).clamp_max(1)
-        drawn = np.stack([rng.standard_normal(flat.shape[1:], np.float32) for rng in noise])
-        sent = allocate_stack(flat.shape).copy_(flat * factor).add_(torch.from_numpy(drawn), alpha=clip * deviation)
-        unit = flat / norm
-
-        def back(gradient: Tensor) -> Tensor:
-            # Of z factor, factor = c / |z| where clipped: factor (g - u (u . g)); else g.
-            slope = gradient.flatten(2)
-            along = (slope * unit).sum(2, keepdim=True) * (factor < 1)
-            pulled = (slope - unit * along) * factor
-            return allocate_stack(activations.shape).copy_(pulled.view(activations.shape))
-
-        return sent.view(activations.shape), back
+        sent, back = clipped(activations, clip)
+        drawn = np.stack([rng.standard_normal(activations.shape[1:], np.float32) for rng in noise])
+        return sent.add_(torch.from_numpy(drawn), alpha=clip * deviation), back
 
     return defend
+
+
+def clipped(activations: Tensor, clip: float) -> tuple[Tensor, Back]:
+    """Return activations [K, B, ...] with norms of at most clip * sqrt(units) a record, and the way back."""
+    flat = activations.flatten(2)
+    norm = flat.norm(dim=2, keepdim=True).clamp_min(TINY)
+    factor = (clip * sqrt(flat.shape[2]) / norm).clamp_max(1)
+    unit = flat / norm
+
+    def back(gradient: Tensor) -> Tensor:
+        # Of z factor, factor = c / |z| where clipped: factor (g - u (u . g)); else g.
+        slope = gradient.flatten(2)
+        along = (slope * unit).sum(2, keepdim=True) * (factor < 1)
+        pulled = (slope - unit * along) * factor
+        return allocate_stack(activations.shape).copy_(pulled.view(activations.shape))
+
+    return allocate_stack(activations.shape).copy_((flat * factor).view(activations.shape)), back
 
 
 def distance_correlation(x: Tensor, z: Tensor) -> Tensor:

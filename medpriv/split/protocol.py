@@ -220,10 +220,15 @@ class Client:
 
 
 class Server:
-    """What happens elsewhere: the layers after the cut."""
+    """What happens elsewhere: the layers after the cut.
 
-    def __init__(self, trunk: Half) -> None:
-        self.trunk = trunk
+    Attributes:
+        trunk: the server's half.
+        finishes: whether these are all layers after the cut; else a client keeps the last (U-shaped).
+    """
+
+    def __init__(self, trunk: Half, *, finishes: bool = True) -> None:
+        self.trunk, self.finishes = trunk, finishes
 
     def step(self, sent: Tensor, labels: Tensor, weights: Tensor, rate: float) -> Tensor:
         """Return the gradient of the activations [K, B, ...] that a client sent, and learn; labels, weights [K, B]."""

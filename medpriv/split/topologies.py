@@ -7,7 +7,7 @@ In parallel (SplitFed, Thapa et al. 2022): every client has layers of its own, a
 The server takes one step on the mean of their losses, each weighted by its share of the records; after an epoch the
 clients' layers are averaged with the same weights. Moments stay with the client.
 
-`Watch` is what an attack needs to look over the server's shoulder.
+`Watch` is what an attack needs to look over the server's shoulder; a malicious server drives the clients' side itself.
 """
 
 from collections.abc import Callable, Sequence
@@ -91,6 +91,108 @@ class Watch:
     rows: Tensor
 
 
+class InTurn:
+    """The clients' side, one client at a time; all that is theirs goes from hand to hand.
+
+    Attributes:
+        share: what a record's loss weighs, float32 [K, B], beside its class's weight.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        start: Parameters,
+        records: Records,
+        members: np.ndarray,
+        plan: Plan,
+        order: Sequence[Generators],
+        defence: Defence = plain,
+        noise: Generators = (),
+    ) -> None:
+        """Take K replicates at `start`; the arguments are those of `run`."""
+        self._body = Half(parts.body, start, plan.weight_decay)
+        self._head = Half(parts.head, start, plan.weight_decay) if parts.head else None
+        self._client = Client(self._body, records.x, self._head, defence, noise)
+        counts = np.stack([np.bincount(records.client[row], minlength=len(order[0])) for row in members])
+        self._turns = client_turns(counts, plan.epochs, plan.updates)
+        self._batches = ClientBatches(members, records.client, plan.batch_size, order)
+        self.share = torch.full((len(members), plan.batch_size), 1 / plan.batch_size)
+
+    def send(self, update: int) -> tuple[Tensor, Tensor]:
+        """Return the activations [K, B, ...] of an update's records, and these, int64 [K, B]."""
+        rows = torch.from_numpy(self._batches.next(self._turns[:, update]))
+        return self._client.send(rows), rows
+
+    def turn(self, features: Tensor, labels: Tensor, weights: Tensor, rate: float) -> Tensor:
+        """Return the features' gradient; see `medpriv.split.protocol.Client.turn`."""
+        return self._client.turn(features, labels, weights, rate)
+
+    def receive(self, gradient: Tensor, rate: float) -> None:
+        """Learn from the gradient of what was sent."""
+        self._client.receive(gradient, rate)
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        """Return the clients' layers, name -> [K, ...]."""
+        return self._body.parameters() | (self._head.parameters() if self._head else {})
+
+
+class InParallel:
+    """The clients' side, all clients at once: layers [K, C, ...], kept as [K * C, ...]; see `InTurn`."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        start: Parameters,
+        records: Records,
+        members: np.ndarray,
+        plan: Plan,
+        order: Sequence[Generators],
+        defence: Defence = plain,
+        noise: Generators = (),
+    ) -> None:
+        """Take K replicates at `start`; the arguments are those of `run`."""
+        clients, self._updates, self._done = len(order[0]), plan.updates, 0
+        each = {name: np.repeat(value, clients, axis=0) for name, value in start.items()}
+        self._body = Half(parts.body, each, plan.weight_decay)
+        self._client = Client(self._body, records.x, None, defence, noise)
+        counts = np.stack([np.bincount(records.client[row], minlength=clients) for row in members])
+        self._shares = torch.from_numpy((counts / counts.sum(1, keepdims=True)).astype(np.float32))  # [K, C]
+        self._size = plan.client_batch(clients)
+        self.share = self._shares.repeat_interleave(self._size, 1) / self._size
+        self._batches = ClientBatches(members, records.client, self._size, order)
+
+    def send(self, update: int) -> tuple[Tensor, Tensor]:
+        """Return the activations [K, B, ...] of the clients' batches, side by side, and the records [K, B]."""
+        rows = torch.from_numpy(self._batches.all())
+        sent = self._client.send(rows.flatten(0, 1))
+        return _laid_out(sent, len(rows)), rows.flatten(1)
+
+    def receive(self, gradient: Tensor, rate: float) -> None:
+        """Learn from the gradient of what was sent; after an epoch all clients take the mean of their layers."""
+        self._client.receive(_laid_out(gradient, self._shares.numel()), rate)
+        self._done += 1
+        if self._done % self._updates == 0:
+            for own in self._body.held.values():
+                values = own.unflatten(0, self._shares.shape)  # [K, C, ...]
+                weights = self._shares.view(*self._shares.shape, *[1] * (values.ndim - 2))
+                own.copy_((values * weights).sum(1, keepdim=True).expand_as(values).flatten(0, 1))
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        """Return the clients' layers, name -> [K, ...]."""
+        return {name: value[:: self._shares.shape[1]] for name, value in self._body.parameters().items()}
+
+
+def _laid_out(values: Tensor, first: int) -> Tensor:
+    """Return [first, ...] of [K, B, ...] or [K * C, B / C, ...], in the layout that halves take."""
+    shape = (first, values.shape[0] * values.shape[1] // first, *values.shape[2:])
+    return allocate_stack(shape).copy_(values.reshape(shape))
+
+
+def clients_side(plan: Plan) -> type[InTurn] | type[InParallel]:
+    """Return the clients' side of a plan."""
+    return InParallel if plan.parallel else InTurn
+
+
 def run(
     parts: Parts,
     start: Parameters,
@@ -113,101 +215,37 @@ def run(
         watch: called at each update, with the replicates of one group (see `medpriv.bank.engine.groups`); what it is
             given is used again by the next update.
     """
-    train = _in_parallel if plan.parallel else _in_turn
     per = len(order[0]) if plan.parallel else 1
     found = []
     for some in engine.groups(parts.whole, start, plan.batch_size):
         held = {name: value[some] for name, value in start.items()}
         draws = noise[some.start * per : some.stop * per]
-        found.append(train(parts, held, records, members[some], plan, order[some], defence, draws, watch))
+        clients = clients_side(plan)(parts, held, records, members[some], plan, order[some], defence, draws)
+        server = Server(Half(parts.trunk, held, plan.weight_decay), finishes=parts.head is None)
+        outputs = max(2, parts.whole.outputs)
+        classes = torch.from_numpy(class_weights(records.y.numpy(), members[some], outputs, plan.balance))
+        for update in range(plan.epochs * plan.updates):
+            _step(clients, server, records.y, classes, update, plan.rate(update), watch)
+        found.append(clients.parameters() | server.trunk.parameters())
     return {name: np.concatenate([part[name] for part in found]) for name in start}
 
 
-def _in_turn(
-    parts: Parts,
-    start: Parameters,
-    records: Records,
-    members: np.ndarray,
-    plan: Plan,
-    order: Sequence[Generators],
-    defence: Defence,
-    noise: Generators,
+def _step(
+    clients: InTurn | InParallel,
+    server: Server,
+    y: Tensor,
+    classes: Tensor,
+    update: int,
+    rate: float,
     watch: Callable[[Watch], None] | None,
-) -> dict[str, np.ndarray]:
-    """Train one group of replicates, one client at a time."""
-    body, trunk = Half(parts.body, start, plan.weight_decay), Half(parts.trunk, start, plan.weight_decay)
-    head = Half(parts.head, start, plan.weight_decay) if parts.head else None
-    client, server = Client(body, records.x, head, defence, noise), Server(trunk)
-    weights = _weights(parts, records, members, plan) / plan.batch_size
-    counts = np.stack([np.bincount(records.client[row], minlength=len(order[0])) for row in members])
-    turns = client_turns(counts, plan.epochs, plan.updates)
-    batches = ClientBatches(members, records.client, plan.batch_size, order)
-    for update in range(plan.epochs * plan.updates):
-        rows = torch.from_numpy(batches.next(turns[:, update]))
-        rate, labels = plan.rate(update), records.y[rows]
-        sent, returned = client.send(rows), None
-        if head is None:
-            gradient = server.step(sent, labels, weights.gather(1, labels), rate)
-        else:
-            returned = client.turn(server.forward(sent), labels, weights.gather(1, labels), rate)
-        if watch:
-            watch(Watch(update, sent, returned, rows))
-        if head is not None:
-            gradient = server.backward(returned, rate)
-        client.receive(gradient, rate)
-    return body.parameters() | trunk.parameters() | (head.parameters() if head else {})
-
-
-def _in_parallel(
-    parts: Parts,
-    start: Parameters,
-    records: Records,
-    members: np.ndarray,
-    plan: Plan,
-    order: Sequence[Generators],
-    defence: Defence,
-    noise: Generators,
-    watch: Callable[[Watch], None] | None,
-) -> dict[str, np.ndarray]:
-    """Train one group of replicates, all clients at once: [K, C, ...] is kept as [K * C, ...] on the clients' side."""
-    replicates, clients = len(members), len(order[0])
-    each = {name: np.repeat(value, clients, axis=0) for name, value in start.items()}
-    body = Half(parts.body, each, plan.weight_decay)
-    client, server = Client(body, records.x, None, defence, noise), Server(Half(parts.trunk, start, plan.weight_decay))
-    size = plan.client_batch(clients)
-    counts = np.stack([np.bincount(records.client[row], minlength=clients) for row in members])
-    shares = torch.from_numpy((counts / counts.sum(1, keepdims=True)).astype(np.float32))  # [K, C]
-    weights = _weights(parts, records, members, plan) / size
-    share = shares.repeat_interleave(size, 1)  # [K, C * size]
-    batches = ClientBatches(members, records.client, size, order)
-    for update in range(plan.epochs * plan.updates):
-        rows = torch.from_numpy(batches.all().reshape(replicates * clients, size))
-        rate, labels = plan.rate(update), records.y[rows].view(replicates, -1)
-        sent = _laid_out(client.send(rows), replicates)
-        gradient = server.step(sent, labels, weights.gather(1, labels) * share, rate)
-        if watch:
-            watch(Watch(update, sent, None, rows.view(replicates, -1)))
-        client.receive(_laid_out(gradient, replicates * clients), rate)
-        if (update + 1) % plan.updates == 0:
-            _average(body, shares)
-    return {name: value[::clients] for name, value in body.parameters().items()} | server.trunk.parameters()
-
-
-def _weights(parts: Parts, records: Records, members: np.ndarray, plan: Plan) -> Tensor:
-    """Return float32 [K, classes], what a record of each class weighs."""
-    classes = max(2, parts.whole.outputs)
-    return torch.from_numpy(class_weights(records.y.numpy(), members, classes, plan.balance))
-
-
-def _laid_out(values: Tensor, first: int) -> Tensor:
-    """Return [first, ...] of [K, B, ...] or [K * C, B / C, ...], in the layout that halves take."""
-    shape = (first, values.shape[0] * values.shape[1] // first, *values.shape[2:])
-    return allocate_stack(shape).copy_(values.reshape(shape))
-
-
-def _average(body: Half, shares: Tensor) -> None:
-    """Give every client the mean of the clients' layers, weighted by shares [K, C]."""
-    for own in body.held.values():
-        values = own.unflatten(0, shares.shape)  # [K, C, ...]
-        weights = shares.view(*shares.shape, *[1] * (values.ndim - 2))
-        own.copy_((values * weights).sum(1, keepdim=True).expand_as(values).flatten(0, 1))
+) -> None:
+    """Take one step of a group; `classes` is what a record of each class weighs, [K, classes]."""
+    sent, rows = clients.send(update)
+    labels, returned = y[rows], None
+    weights = classes.gather(1, labels) * clients.share
+    if not server.finishes:
+        returned = clients.turn(server.forward(sent), labels, weights, rate)
+    if watch:
+        watch(Watch(update, sent, returned, rows))
+    gradient = server.step(sent, labels, weights, rate) if returned is None else server.backward(returned, rate)
+    clients.receive(gradient, rate)
