@@ -118,7 +118,7 @@ def _leaking_columns(dataset: Dataset, limit: float, allow: set[str]) -> Iterato
             text = f"{name} has a value that all training rows of {dataset.classes[equal[0]]} have, and no others"
             yield Finding("equal", explanation=text, value=best, lower=lower, **about)
         elif hours >= 0:
-            text = f"{name} is known only {hours:g} hours after the outcome"
+            text = f"{name} is known only {f'{hours:g} hours after' if hours else 'at'} the outcome"
             yield Finding("time", explanation=text, value=hours, lower=hours, **about)
         elif best > limit and lower > LUCK:
             text = f"{name} alone tells the outcome with an AUC of {best:.3f} (limit {limit:g}; at least {lower:.3f})"

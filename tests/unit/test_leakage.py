@@ -98,6 +98,8 @@ def test_chance_does_not_stop_a_few_patients():
 def test_what_is_known_after_the_outcome_is_found():
     dataset = replace(table(), notes={"times": {"a": -24, "b": 0, "c": 3}})
     assert found(dataset) == {("time", "b"), ("time", "c")}
+    with pytest.raises(InputError, match=r"b is known only at the outcome\n  - c is known only 3 hours after"):
+        check_leakage(dataset, SETTINGS)
 
 
 def test_a_patient_in_both_splits_is_found():
