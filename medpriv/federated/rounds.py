@@ -15,6 +15,8 @@ from torch import Tensor
 
 from medpriv.bank.stack import arranged
 from medpriv.federated.client import Answer, Arrays, LocalSchedule, order_generator, respond
+from medpriv.federated.private import respond_privately
+from medpriv.federated.secure import add_securely
 from medpriv.federated.server import Strategy, message
 from medpriv.models.network import Network
 from medpriv.seeds import generator
@@ -107,6 +109,7 @@ def run(
     rounds: int,
     names: Names,
     *,
+    unit: np.ndarray | None = None,
     start: Arrays | None = None,
     observe: Callable[[RoundView], None] | None = None,
 ) -> Outcome:
@@ -118,6 +121,7 @@ def run(
         members: bool [K, N], the records each replicate is trained on.
         clients: names of the C clients.
         holder: int [N], the client of each record.
+        unit: int [N], the patient of each record; needed by strategies that are private by patient.
         start: name -> [K, ...], the first parameters; None: drawn from the names.
         observe: called after every round.
     """
@@ -125,7 +129,7 @@ def run(
         drawn = [network.initial(rng) for rng in names.generators("initial")]
         start = {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
     held = members[:, None] & (holder == np.arange(len(clients))[:, None])  # [K, C, N]
-    federation = _Federation(network, arranged(network, x), torch.from_numpy(y), held, tuple(clients), schedule, names)
+    federation = _Federation(network, x, arranged(network, x), y, unit, holder, held, tuple(clients), schedule, names)
     parameters, state, kept = dict(start), strategy.begin(start), {}
     weights, steps = held.sum(2).astype(np.float64), np.zeros(len(members))
     for number in range(rounds):
@@ -136,14 +140,26 @@ def run(
             answers, batches = federation.in_turn(strategy, sent, number)
             parameters = {name: value[:, -1] for name, value in answers.items()}
         else:
-            answers, kept, batches = federation.together(strategy, sent, kept, number)
+            if strategy.private:
+                answers, batches = federation.privately(strategy, sent, number)
+            else:
+                answers, kept, batches = federation.together(strategy, sent, kept, number)
+            if strategy.masked:
+                answers, weights = add_securely(sent, answers, held.sum(2)), held.sum((1, 2))[:, None]
             noise = names.generators("server", number)
             parameters, state = strategy.aggregate(state, parameters, answers, weights, noise)
-        steps += [sum(len(batch) for batch in row) for row in batches]
+        steps += _steps(strategy, batches)
         if observe is not None:
             observe(RoundView(number, federation.clients, dict(sent), answers, weights, dict(parameters), batches))
         _LOG.info("round %d of %d: %d local steps a replicate so far", number + 1, rounds, steps.mean())
     return Outcome(parameters, kept, steps)
+
+
+def _steps(strategy: Strategy, batches: Sequence[Sequence[np.ndarray]]) -> list[int]:
+    """Return the local steps of a round in each replicate."""
+    if strategy.private:
+        return [sum(schedule.steps for schedule in strategy.private.values())] * len(batches)
+    return [sum(len(batch) for batch in row) for row in batches]
 
 
 @dataclass(frozen=True)
@@ -151,12 +167,16 @@ class _Federation:
     """The clients of all replicates, and one round of theirs.
 
     Attributes:
+        records: x as the network reads it.
         held: bool [K, C, N], the records of each client in each replicate.
     """
 
     network: Network
+    x: np.ndarray
     records: Tensor
-    labels: Tensor
+    y: np.ndarray
+    unit: np.ndarray | None
+    holder: np.ndarray
     held: np.ndarray
     clients: tuple[str, ...]
     schedule: LocalSchedule
@@ -174,7 +194,7 @@ class _Federation:
             {name: np.repeat(value, clients, 0) for name, value in sent.items()},
             {name: value.reshape(-1, *value.shape[2:]) for name, value in kept.items()},
             self.records,
-            self.labels,
+            torch.from_numpy(self.y),
             self.held.reshape(replicates * clients, -1),
             self.schedule,
             [orders[k] for k in range(replicates) for orders in by_client],
@@ -195,7 +215,7 @@ class _Federation:
                     answers[-1].sent if answers else sent,
                     {},
                     self.records,
-                    self.labels,
+                    torch.from_numpy(self.y),
                     self.held[:, client],
                     self.schedule,
                     self.names.orders(name, number),
@@ -203,6 +223,28 @@ class _Federation:
             )
         stacked = {name: np.stack([answer.sent[name] for answer in answers], 1) for name in answers[0].sent}
         return stacked, [[answer.batches[k] for answer in answers] for k in range(len(self.held))]
+
+    def privately(
+        self, strategy: Strategy, sent: Arrays, number: int
+    ) -> tuple[dict[str, np.ndarray], list[list[np.ndarray]]]:
+        """Return the answers of clients that train privately, and the records that their steps were sampled from."""
+        answers = []
+        for client, name in enumerate(self.clients):
+            own = np.flatnonzero(self.holder == client)
+            draws = (self.names.generators(name, number, purpose) for purpose in ("sampling", "noise"))
+            answer = respond_privately(
+                self.network,
+                strategy.private[name],
+                sent,
+                self.x[own],
+                self.y[own],
+                self.unit[own],
+                self.held[:, client, own],
+                *draws,
+            )
+            answers.append((answer.sent, [own[batch].astype(np.int32) for batch in answer.batches]))
+        stacked = {name: np.stack([taken[name] for taken, _ in answers], 1) for name in sent}
+        return stacked, [[batches[k] for _, batches in answers] for k in range(len(self.held))]
 
     def _parted(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return name -> [K, C, ...] of [K * C, ...]."""

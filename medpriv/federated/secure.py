@@ -71,6 +71,48 @@ def decode(total: np.ndarray) -> np.ndarray:
     return total.view(np.int64) / 2.0**FRACTION
 
 
+def add_securely(
+    start: Mapping[str, np.ndarray], answers: Mapping[str, np.ndarray], weights: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return name -> float32 [K, 1, ...]: the weighted mean of the answers, as the protocol lets the server have it.
+
+    Clients send weight * (answer - start) in fixed point, and the weight; what the masks leave of the sum is added up
+    here without them, to the same bits.
+
+    Args:
+        start: name -> [K, ...], what all clients began with.
+        answers: name -> [K, C, ...].
+        weights: float64 [K, C].
+    """
+    clients, mean = weights.shape[1], {}
+    totals = decode(encode(weights, clients).sum(1, dtype=np.uint64))
+    for name, value in answers.items():
+        along = (-1, *[1] * (value.ndim - 2))
+        changes = weights.reshape(*weights.shape, *along[1:]) * (value.astype(np.float64) - start[name][:, None])
+        total = decode(encode(changes, clients).sum(1, dtype=np.uint64))
+        change = total / np.maximum(totals, 1).reshape(along)
+        mean[name] = (start[name] + change).astype(np.float32)[:, None]
+    return mean
+
+
+def protocol_bytes(clients: int, length: int, threshold: int) -> tuple[int, int]:
+    """Return the bytes that a client sends and is sent in a round beside the model, from a round that is really run.
+
+    Args:
+        length: integers of a client's vector.
+    """
+    parties = [Participant(index, clients, threshold) for index in range(clients)]
+    keys = {party.index: party.keys() for party in parties}
+    boxes = {party.index: party.share(keys) for party in parties}
+    to_first = {sender: box[0] for sender, box in boxes.items() if sender}
+    masked = parties[0].mask(np.zeros(length, np.uint64), to_first)
+    revealed = parties[0].reveal(range(clients))
+    own, answered = keys[0], 4 * clients
+    sent = len(own.cipher + own.mask) + sum(map(len, boxes[0].values())) + masked.nbytes
+    heard = clients * len(own.cipher + own.mask) + sum(map(len, to_first.values())) + answered
+    return sent + sum(map(len, revealed.values())), heard
+
+
 class Participant:
     """One client in one round.
 

@@ -18,6 +18,7 @@ from medpriv.errors import InputError
 from medpriv.federated.client import CONTROL, Arrays, ClientRule
 from medpriv.models.module import ModuleNetwork
 from medpriv.models.network import Network
+from medpriv.privacy.training import PrivateSchedule
 
 State = dict[str, np.ndarray]
 Aggregate = Callable[
@@ -36,6 +37,7 @@ class Strategy:
         aggregate: the server's step.
         sequential: clients train in turn, each from the parameters of the one before (no aggregation).
         masked: the server is given only the weighted mean of the answers (secure aggregation).
+        private: by client, how it trains with differential privacy; None: plain SGD.
     """
 
     name: str
@@ -44,13 +46,15 @@ class Strategy:
     aggregate: Aggregate
     sequential: bool = False
     masked: bool = False
+    private: Mapping[str, PrivateSchedule] | None = None
 
 
 def build_strategy(name: str, settings: Mapping, network: Network, start: Iterable[str]) -> Strategy:
     """Return a strategy by its name in the config.
 
     Args:
-        settings: the strategy's section; see `medpriv.config.federated`.
+        settings: the strategy's section, see `medpriv.config.federated`; and what derives from it: `noise_multiplier`
+            (client_dp), `schedules` by client (sample_dp).
         network: the clients' network.
         start: names of the network's parameters.
 
@@ -74,7 +78,9 @@ def build_strategy(name: str, settings: Mapping, network: Network, start: Iterab
         _refuse_statistics(names)
         noisy = partial(_noisy_mean, settings["clip"] * settings["noise_multiplier"])
         return Strategy(name, ClientRule(clip=settings["clip"]), _nothing, noisy)
-    if name in ("avg", "iid", "dirichlet", "secure", "sample_dp"):
+    if name == "sample_dp":
+        return Strategy(name, ClientRule(), _nothing, _average, private=settings["schedules"])
+    if name in ("avg", "iid", "dirichlet", "secure"):
         return Strategy(name, ClientRule(), _nothing, _average, masked=name == "secure")
     raise InputError(
         f"there is no strategy {name}", file="config", place="federated.strategies", remedy="see docs/config.md"

@@ -1,0 +1,318 @@
+"""Federated treatments: banks trained where the records are, at the sites, and joined by a server.
+
+Every replicate sees the same patients as the baseline's of its number (`draw_members`), each at its own client; the
+network is the baseline's, the local steps are plain SGD. Where clients end with different models (`local`, `bn`), a
+record is judged by its own client's: the bank then holds no parameters, only logits, and `extra["client_logits"]` has
+every client's model on every record.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from medpriv.bank import engine
+from medpriv.bank.store import Bank, draw_members
+from medpriv.dataset import Dataset
+from medpriv.errors import InputError
+from medpriv.federated import messages
+from medpriv.federated.client import LocalSchedule
+from medpriv.federated.partition import Partition, partition
+from medpriv.federated.private import private_client
+from medpriv.federated.rounds import Names, Outcome, RoundView, run
+from medpriv.federated.secure import default_threshold, protocol_bytes
+from medpriv.federated.server import Strategy, build_strategy
+from medpriv.models.catalogue import build_network
+from medpriv.models.network import Network
+from medpriv.privacy.accountant import check_delta, default_delta, epsilon, noise_for
+
+MOST_FLOATS = 2**26  # of all clients' parameters that are trained in one stack; replicates are taken in groups above
+
+SEES = {  # what reaches the server, in words
+    "local": "nothing",
+    "cyclic": "the model after each client, in turn",
+    "client_dp": "each client's clipped change, before the noise",
+    "sample_dp": "each client's model, trained with differential privacy",
+    "secure": "the weighted mean of the clients' changes",
+}
+CAVEATS = {
+    "client_dp": "The unit is a whole client: the guarantee hides whether a hospital took part, from whoever gets the "
+    "models, not from the server, which is trusted. With few clients the noise is as large as a client's change, and "
+    "patients within a client are protected only as part of it.",
+    "sample_dp": "The unit is a patient, towards the server and everybody else. The number of patients of each client "
+    "counts as known, and so does the standardisation of features, which was fitted on training patients.",
+}
+
+
+@dataclass(frozen=True)
+class Federation:
+    """A federation that is ready to run.
+
+    Attributes:
+        treatment: the bank's.
+        clients: who holds whom.
+        local: what a client does in a round.
+        privacy: what the bank states as its guarantee; empty if it has none.
+    """
+
+    treatment: str
+    network: Network
+    clients: Partition
+    strategy: Strategy
+    local: LocalSchedule
+    rounds: int
+    privacy: dict
+
+
+def train(
+    dataset: Dataset,
+    strategy: str,
+    model: str,
+    recipe: Mapping[str, object],
+    settings: Mapping[str, object],
+    replicates: Sequence[int],
+    total: int,
+    seed: int,
+) -> Bank:
+    """Train the replicates named of the bank `fed-<strategy>`; see `medpriv.treatments.baseline.train`.
+
+    Args:
+        strategy: a name under `settings["strategies"]`.
+        recipe: of the baseline network `model`; its layers count, not its optimiser.
+        settings: the dataset's `federated` section.
+
+    Raises:
+        InputError: the strategy does not fit the dataset or the network.
+    """
+    members = draw_members(dataset, total, seed)[list(replicates)]
+    settings = {**settings, "strategy": strategy, "strategies": {strategy: settings["strategies"][strategy]}}
+    federation = set_up(dataset, model, recipe, settings, seed)
+    last: list[RoundView] = []
+
+    def keep_last(view: RoundView) -> None:
+        last[:] = [view]
+
+    outcome = run_federation(dataset, federation, members, replicates, seed, keep_last)
+    parameters, logits, extra = _judged(dataset, federation, outcome)
+    return Bank(
+        dataset=dataset.name,
+        treatment=federation.treatment,
+        model=model,
+        recipe={**recipe, "federated": settings},
+        replicates=np.array(replicates),
+        members=members,
+        patients=dataset.patients,
+        parameters=parameters,
+        logits=logits,
+        costs=_costs(federation, settings, outcome, last[0]),
+        facts=_facts(dataset, federation),
+        extra=extra,
+    )
+
+
+def replay(
+    dataset: Dataset, bank: Bank, replicates: int, seed: int, observe: Callable[[RoundView], None]
+) -> Federation:
+    """Run the federation of a bank's first replicates again, under the eyes of `observe`; return what was run.
+
+    The rounds are the very ones that made the bank, if the seed is.
+    """
+    settings = bank.recipe["federated"]
+    federation = set_up(dataset, bank.model, bank.recipe, settings, seed)
+    bank.record_members(dataset)  # refuses another version of the dataset
+    run_federation(dataset, federation, bank.members[:replicates], bank.replicates[:replicates].tolist(), seed, observe)
+    return federation
+
+
+def set_up(
+    dataset: Dataset, model: str, recipe: Mapping[str, object], settings: Mapping[str, object], seed: int
+) -> Federation:
+    """Return the federation of a strategy; arguments as `train`, the strategy's name in `settings["strategy"]`."""
+    name = settings["strategy"]
+    if recipe.get("shift"):
+        raise InputError(
+            "federated learning doesn't rotate records",
+            file="config",
+            place=f"baselines.{model}.shift",
+            remedy="name a model without `shift` under `federated`",
+        )
+    network = build_network(model, dataset.x.shape[1:], len(dataset.classes), recipe)
+    clients = partition(dataset, name, settings, seed)
+    chosen, privacy = dict(settings["strategies"][name]), {}
+    if name == "client_dp":
+        privacy = _client_privacy(len(clients.clients), settings["rounds"], chosen)
+        chosen["noise_multiplier"] = privacy["noise_multiplier"]
+    if name == "sample_dp":
+        chosen["schedules"], privacy = _sample_privacy(dataset, clients, settings["rounds"], chosen)
+    names = network.initial(np.random.default_rng(0))
+    local = LocalSchedule(**settings["local"])
+    strategy = build_strategy(name, chosen, network, names)
+    return Federation(f"fed-{name}", network, clients, strategy, local, settings["rounds"], privacy)
+
+
+def run_federation(
+    dataset: Dataset,
+    federation: Federation,
+    members: np.ndarray,
+    replicates: Sequence[int],
+    seed: int,
+    observe: Callable[[RoundView], None],
+) -> Outcome:
+    """Run a federation's rounds for some replicates, in groups that fit in memory.
+
+    Args:
+        members: bool [K, P].
+        replicates: their numbers.
+        observe: called after every round, of every group.
+    """
+    x, clients = dataset.standardised(), federation.clients
+    floats = sum(value.size for value in federation.network.initial(np.random.default_rng(0)).values())
+    width, parts = max(1, MOST_FLOATS // (floats * len(clients.clients))), []
+    for first in range(0, len(members), width):
+        group = slice(first, first + width)
+        names = Names(seed, dataset.name, federation.treatment, tuple(int(number) for number in replicates[group]))
+        parts.append(
+            run(
+                federation.network,
+                x,
+                dataset.y,
+                members[group][:, dataset.patient],
+                clients.clients,
+                clients.records(dataset),
+                federation.strategy,
+                federation.local,
+                federation.rounds,
+                names,
+                unit=dataset.patient,
+                observe=observe,
+            )
+        )
+    return Outcome(
+        *({name: np.concatenate([getattr(part, held)[name] for part in parts]) for name in getattr(parts[0], held)}
+          for held in ("parameters", "kept")),
+        np.concatenate([part.steps for part in parts]),
+    )  # fmt: skip
+
+
+def _judged(
+    dataset: Dataset, federation: Federation, outcome: Outcome
+) -> tuple[dict[str, np.ndarray], np.ndarray, dict[str, np.ndarray]]:
+    """Return the bank's parameters, its logits [K, N, C], and what else it keeps."""
+    x, network = dataset.standardised(), federation.network
+    if not federation.strategy.client.keeps:
+        return outcome.parameters, engine.logits(network, outcome.parameters, x), {}
+    models = outcome.client_parameters()
+    replicates, clients = next(iter(models.values())).shape[:2]
+    flat = {name: np.ascontiguousarray(value.reshape(-1, *value.shape[2:])) for name, value in models.items()}
+    logits = engine.logits(network, flat, x).reshape(replicates, clients, len(x), -1)
+    own = logits[:, federation.clients.records(dataset), np.arange(len(x))]
+    return {}, own, {"client_logits": logits}
+
+
+def _costs(
+    federation: Federation, settings: Mapping[str, object], outcome: Outcome, last: RoundView
+) -> dict[str, float]:
+    """Return the costs of one replicate: its clients' steps together, bytes a client and round."""
+    network, strategy = federation.network, federation.strategy
+    up, down = (
+        messages.size_of({name: value[:, 0] for name, value in last.answers.items()}),
+        messages.size_of(last.sent),
+    )
+    if strategy.masked:
+        length = 1 + sum(value[0].size for value in last.sent.values())
+        clients = len(federation.clients.clients)
+        up, heard = protocol_bytes(clients, length, threshold_of(settings, clients))
+        down += heard
+    batch = federation.local.batch_size
+    if strategy.private:
+        batch = float(np.mean([schedule.batch for schedule in strategy.private.values()]))
+    steps = float(outcome.steps.mean())
+    return {
+        "updates": steps,
+        "flops": steps * batch * network.flops(),
+        "parameters": sum(value[0].size for value in outcome.parameters.values()),
+        "rounds": federation.rounds,
+        "clients": len(federation.clients.clients),
+        "bytes_up": up,
+        "bytes_down": down,
+    }
+
+
+def threshold_of(settings: Mapping[str, object], clients: int) -> int:
+    """Return how many clients must stay to the end of a round of secure aggregation."""
+    return settings["strategies"]["secure"]["threshold"] or default_threshold(clients)
+
+
+def _facts(dataset: Dataset, federation: Federation) -> dict:
+    """Return what the bank says of itself."""
+    name = federation.strategy.name
+    about = {
+        "strategy": name,
+        "partition": federation.clients.kind,
+        "clients": federation.clients.sizes(dataset),
+        "rounds": federation.rounds,
+        "server_sees": SEES.get(name, "each client's model"),
+    }
+    return {"federation": about} | ({"privacy": federation.privacy} if federation.privacy else {})
+
+
+def _client_privacy(clients: int, rounds: int, settings: Mapping[str, object]) -> dict:
+    """Return the guarantee of DP-FedAvg in which every client takes part in every round."""
+    delta = settings["delta"]
+    if delta >= 1 / clients:
+        raise InputError(
+            f"delta {delta:g} is not below 1 / {clients} clients",
+            file="config",
+            place="federated.strategies.client_dp.delta",
+            remedy="give a smaller one",
+        )
+    noise = noise_for(settings["epsilon"], delta, 1.0, rounds)
+    return _privacy(settings, "client", delta) | {
+        "epsilon": epsilon(noise, 1.0, rounds, delta),
+        "noise_multiplier": noise,
+        "sampling_rate": 1.0,
+        "steps": rounds,
+        "caveats": [CAVEATS["client_dp"]],
+    }
+
+
+def _sample_privacy(
+    dataset: Dataset, clients: Partition, rounds: int, settings: Mapping[str, object]
+) -> tuple[dict[str, object], dict]:
+    """Return each client's private schedule, and the federation's guarantee: that of its least protected patient."""
+    sizes = clients.sizes(dataset)
+    patients = sum(sizes.values()) // 2
+    delta = settings["delta"] or default_delta(patients)
+    check_delta(delta, patients)
+    # A replicate holds half of the training patients.
+    private = {name: private_client(max(size / 2, 1), rounds, delta, settings) for name, size in sizes.items()}
+    worst = max(private.values(), key=lambda client: client.epsilon)
+    privacy = _privacy(settings, "patient", delta) | {
+        "epsilon": worst.epsilon,
+        "noise_multiplier": worst.noise_multiplier,
+        "sampling_rate": worst.schedule.rate,
+        "steps": worst.schedule.steps * rounds,
+        "records_a_patient": settings["records_a_patient"],
+        "clients": {
+            name: {
+                "epsilon": client.epsilon,
+                "noise_multiplier": client.noise_multiplier,
+                "sampling_rate": client.schedule.rate,
+            }
+            for name, client in private.items()
+        },
+        "caveats": [CAVEATS["sample_dp"]],
+    }
+    return {name: client.schedule for name, client in private.items()}, privacy
+
+
+def _privacy(settings: Mapping[str, object], unit: str, delta: float) -> dict:
+    """Return what both guarantees state alike."""
+    return {
+        "target_epsilon": settings["epsilon"],
+        "delta": delta,
+        "clip": settings["clip"],
+        "unit": unit,
+        "accountant": "prv",
+        "tuning": "fixed in the config beforehand; nothing was chosen on these patients",
+    }

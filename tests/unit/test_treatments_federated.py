@@ -1,0 +1,287 @@
+"""Federated treatments: shards, who is judged by which model, guarantees, secure sums, costs in bytes."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import save
+
+from medpriv.bank import engine
+from medpriv.bank.store import Bank, gather_shards
+from medpriv.config.federated import FederatedSettings
+from medpriv.dataset import TEST, TRAIN, Dataset
+from medpriv.errors import InputError
+from medpriv.federated.client import LocalSchedule
+from medpriv.federated.private import private_client
+from medpriv.federated.rounds import Names, run
+from medpriv.federated.secure import Participant, add_securely, decode, encode, unmask
+from medpriv.federated.server import build_strategy
+from medpriv.models.catalogue import build_network
+from medpriv.privacy.accountant import epsilon
+from medpriv.seeds import generator
+from medpriv.treatments.federated import replay, train
+
+ALL = ("local", "cyclic", "avg", "prox", "scaffold", "adam", "yogi", "secure", "iid", "dirichlet")
+RECIPE = {"hidden": [8, 4]}
+FAST = {"rounds": 4, "local": {"batch_size": 8, "learning_rate": 0.2}, "partition": {"least_patients": 5}}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As in the jobs."""
+    torch.set_num_threads(1)
+
+
+def toy(patients: int = 160, records: int = 2, shift: float = 0.0) -> Dataset:
+    """Return a task of three sites; `shift` moves each site's classification boundary."""
+    rng = generator(0, "toy")
+    patient = np.repeat(np.arange(patients, dtype=np.int32), records)
+    site = rng.choice(3, patients, p=[0.5, 0.3, 0.2]).astype(np.int32)[patient]
+    x = rng.normal(size=(len(patient), 4)).astype(np.float32)
+    y = (x[:, 0] + shift * (site - 1) + 0.3 * rng.normal(size=len(x)) > 0).astype(np.int64)
+    return Dataset(
+        name="toy",
+        x=x,
+        y=y,
+        patient=patient,
+        site=site,
+        split=np.where(np.arange(patients) % 4 == 0, TEST, TRAIN).astype(np.uint8),
+        centre=np.zeros(4, np.float32),
+        scale=np.ones(4, np.float32),
+        patients=tuple(map(str, range(patients))),
+        sites=("a", "b", "c"),
+        classes=("no", "yes"),
+        features=tuple("pqrs"),
+        units=("",) * 4,
+        licence="",
+        source="simulated",
+        digest="",
+    )
+
+
+def settings(*names, **changes):
+    """Return a section with these strategies at their defaults."""
+    chosen = {name: changes.pop(name, {}) for name in names}
+    return FederatedSettings(strategies=chosen, **{**FAST, **changes}).model_dump()
+
+
+def federate(dataset, strategy, replicates=range(4), seed=1, model="mlp", recipe=RECIPE, **changes) -> Bank:
+    return train(dataset, strategy, model, recipe, settings(strategy, **changes), list(replicates), 4, seed)
+
+
+def accuracy(dataset, logits):
+    """Return [K], on the test patients."""
+    rows = dataset.rows(TEST)
+    return (logits[:, rows].argmax(-1) == dataset.y[rows]).mean(1)
+
+
+@pytest.mark.parametrize("strategy", ALL)
+def test_shards_join_to_the_same_bytes(strategy, tmp_path):
+    dataset = toy()
+    whole = federate(dataset, strategy)
+    joined = gather_shards([federate(dataset, strategy, (2, 3)), federate(dataset, strategy, (0, 1))])
+    whole.save(tmp_path / "whole")
+    replace(joined, costs=whole.costs).save(tmp_path / "joined")
+    for name in ("bank.safetensors", "predictions.safetensors", "bank.json"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "joined" / name).read_bytes()
+
+
+@pytest.mark.parametrize("strategy", ALL)
+def test_every_strategy_learns(strategy):
+    dataset = toy()
+    bank = federate(dataset, strategy, rounds=15)
+    assert accuracy(dataset, bank.logits).mean() > 0.8
+    assert bank.treatment == f"fed-{strategy}" and bank.facts["federation"]["rounds"] == 15
+    json.dumps(bank.facts), json.dumps(bank.recipe)
+
+
+def test_nothing_of_a_patient_who_is_no_member_reaches_a_replicate():
+    dataset = toy()
+    bank = federate(dataset, "avg")
+    out = int(np.flatnonzero(~bank.members[0] & (dataset.split == TRAIN))[0])
+    x = dataset.x.copy()
+    x[dataset.patient == out] += 50
+    again = federate(replace(dataset, x=x), "avg")
+    for name, value in bank.parameters.items():
+        assert np.array_equal(value[0], again.parameters[name][0])
+    learnt = bank.members[:, out]
+    assert learnt.any() and not np.array_equal(
+        bank.parameters["output.weight"][learnt], again.parameters["output.weight"][learnt]
+    )
+
+
+def test_a_record_is_judged_by_its_own_clients_model_where_models_differ():
+    dataset = toy(patients=600, shift=1.5)
+    alone = federate(dataset, "local", rounds=30)
+    shared = federate(dataset, "avg", rounds=30)
+    assert alone.parameters == {} and alone.extra["client_logits"].shape == (4, 3, len(dataset.y), 2)
+    own = np.take_along_axis(alone.extra["client_logits"], dataset.site[None, None, :, None], 1)[:, 0]
+    assert np.array_equal(alone.logits, own)
+    assert accuracy(dataset, alone.logits).mean() > accuracy(dataset, shared.logits).mean() + 0.05
+    abroad = np.mean([accuracy(dataset, alone.extra["client_logits"][:, client]) for client in range(3)])
+    assert abroad < accuracy(dataset, alone.logits).mean() - 0.05
+
+
+def test_what_clients_learn_alone_is_what_plain_training_of_their_records_gives():
+    """Client `b`'s model is the one of a federation in which it is the only client."""
+    dataset = toy()
+    bank = federate(dataset, "local")
+    network = build_network("mlp", (4,), 2, RECIPE)
+    strategy = build_strategy("local", {}, network, network.initial(np.random.default_rng(0)))
+    schedule = LocalSchedule(**FederatedSettings(**FAST).local.model_dump())
+    only = dataset.site == 1
+    outcome = run(
+        network, dataset.standardised()[only], dataset.y[only], bank.members[:, dataset.patient[only]], ("b",),
+        np.zeros(only.sum(), int), strategy, schedule, 4, Names(1, "toy", "fed-local", (0, 1, 2, 3)),
+    )  # fmt: skip
+    parameters = {name: value[:, 0] for name, value in outcome.kept.items()}
+    logits = engine.logits(network, parameters, dataset.standardised())
+    np.testing.assert_allclose(bank.extra["client_logits"][:, 1], logits, atol=1e-5)
+
+
+def test_secure_sums_are_those_of_the_protocol_and_the_model_is_fedavgs():
+    rng = np.random.default_rng(0)
+    start = {"w": rng.normal(size=(2, 3, 4)).astype(np.float32)}
+    answers = {"w": rng.normal(size=(2, 5, 3, 4)).astype(np.float32)}
+    weights = rng.integers(0, 30, (2, 5)).astype(float)
+    fast = add_securely(start, answers, weights)["w"]
+    for k in range(2):
+        parties = [Participant(index, 5, 4, rng.bytes) for index in range(5)]
+        keys = {party.index: party.keys() for party in parties}
+        boxes = {party.index: party.share(keys) for party in parties}
+        changes = [weights[k, c] * (answers["w"][k, c].astype(np.float64) - start["w"][k]).ravel() for c in range(5)]
+        masked = {
+            c: parties[c].mask(
+                encode(np.append(changes[c], weights[k, c]), 5), {s: box[c] for s, box in boxes.items() if s != c}
+            )
+            for c in range(5)
+        }
+        total = decode(unmask(masked, {c: parties[c].reveal(masked) for c in range(5)}, keys, boxes, 4))
+        slow = (start["w"][k] + (total[:-1] / total[-1]).reshape(3, 4)).astype(np.float32)
+        assert np.array_equal(slow, fast[k, 0])
+    dataset = toy()
+    plain, secure = (federate(dataset, name, seed=5).parameters for name in ("avg", "secure"))
+    same = federated_as(dataset, "secure", "fed-avg")
+    for name, value in federated_as(dataset, "avg", "fed-avg").items():
+        np.testing.assert_allclose(same[name], value, atol=2e-6)
+        assert not np.array_equal(plain[name], secure[name])  # batches bear the treatment's name
+
+
+def federated_as(dataset, strategy, treatment):
+    """Return the parameters of a strategy whose batches bear another treatment's name."""
+    network = build_network("mlp", (4,), 2, RECIPE)
+    chosen = build_strategy(strategy, {}, network, network.initial(np.random.default_rng(0)))
+    members = np.tile(dataset.rows(TRAIN), (2, 1))
+    schedule = LocalSchedule(batch_size=8, learning_rate=0.2)
+    names = Names(1, "toy", treatment, (0, 1))
+    x, y = dataset.standardised(), dataset.y
+    return run(network, x, y, members, dataset.sites, dataset.site, chosen, schedule, 4, names).parameters
+
+
+def test_the_server_sees_one_answer_under_secure_aggregation_and_every_client_otherwise():
+    dataset = toy()
+    for strategy, answers in (("secure", 1), ("avg", 3)):
+        views = []
+        bank = federate(dataset, strategy)
+        replay(dataset, bank, 2, 1, views.append)
+        assert len(views) == 4 and views[0].answers["output.weight"].shape[:2] == (2, answers)
+        for name, value in bank.parameters.items():
+            assert np.array_equal(views[-1].parameters[name], value[:2])  # the very rounds that made the bank
+        used = {int(row) for view in views for batch in view.batches[0] for row in batch.ravel()}
+        assert used <= set(np.flatnonzero(bank.members[0, dataset.patient]))
+
+
+def test_costs_are_real_messages():
+    dataset = toy()
+    avg, scaffold, secure, local = (federate(dataset, name) for name in ("avg", "scaffold", "secure", "local"))
+    one = save({name: value[0] for name, value in avg.parameters.items()})
+    assert avg.costs["bytes_up"] == avg.costs["bytes_down"] == len(one)
+    assert 1.9 * len(one) < scaffold.costs["bytes_up"] < 2.2 * len(one)
+    floats = avg.costs["parameters"]
+    assert secure.costs["bytes_up"] > 8 * floats  # fixed point takes eight bytes
+    assert local.costs["bytes_up"] == local.costs["bytes_down"] == 0
+    held = avg.members[:, dataset.patient]
+    steps = [4 * sum(-(-(row & (dataset.site == site)).sum() // 8) for site in range(3)) for row in held]
+    assert avg.costs["updates"] == pytest.approx(np.mean(steps))
+
+
+def test_patients_are_private_at_every_client_and_noise_costs_accuracy():
+    dataset = toy(patients=600, records=1)
+    change = {"updates": 2, "batch_size": 500, "learning_rate": 1.0}
+    banks = {
+        target: federate(
+            dataset, "sample_dp", rounds=10, model="logistic", recipe={}, sample_dp=change | {"epsilon": target}
+        )
+        for target in (0.3, 8.0)
+    }
+    for target, bank in banks.items():
+        privacy = bank.facts["privacy"]
+        assert 0.97 * target < privacy["epsilon"] <= target == privacy["target_epsilon"]
+        assert privacy["unit"] == "patient" and privacy["delta"] == 4e-4 < 1 / 225
+        assert set(privacy["clients"]) == set(bank.facts["federation"]["clients"])
+        assert all(client["sampling_rate"] == 1 for client in privacy["clients"].values())
+        assert privacy["steps"] == 20 and bank.costs["updates"] == 3 * 20
+    low, high = (accuracy(dataset, banks[target].logits).mean() for target in (0.3, 8.0))
+    assert high > 0.85 > low
+
+
+def test_a_large_client_samples_its_patients_and_spends_the_steps_of_all_rounds():
+    settings = {
+        "epsilon": 1.0,
+        "clip": 0.5,
+        "batch_size": 20,
+        "updates": 3,
+        "learning_rate": 0.1,
+        "records_a_patient": 2,
+    }
+    client = private_client(200.0, 10, 1e-3, settings)
+    assert client.schedule.rate == 0.1 and client.schedule.batch == 20 and client.schedule.steps == 3
+    assert client.schedule.deviation == 0.5 * client.noise_multiplier
+    assert 0.97 < client.epsilon == epsilon(client.noise_multiplier, 0.1, 30, 1e-3) <= 1
+    assert epsilon(client.noise_multiplier, 0.1, 3, 1e-3) < 0.5  # one round's steps alone would claim too little
+
+
+def test_private_noise_reaches_the_server_with_each_answer():
+    """At a huge noise the answers of one client, in rounds that begin alike, differ by the stated deviation."""
+    dataset = toy(patients=600, records=1)
+    change = {"updates": 1, "learning_rate": 1.0, "epsilon": 0.05}
+    bank = federate(dataset, "sample_dp", rounds=1, sample_dp=change, recipe={"hidden": [200]})
+    views = []
+    replay(dataset, bank, 4, 1, views.append)
+    client = next(iter(bank.facts["privacy"]["clients"].values()))
+    patients = bank.facts["federation"]["clients"]["a"] / 2
+    name = "hidden1.weight"
+    moved = views[0].answers[name][:, 0] - views[0].sent[name]
+    expected = client["noise_multiplier"] / (client["sampling_rate"] * patients)
+    assert moved.std() == pytest.approx(expected, rel=4 / np.sqrt(2 * moved.size) + 0.01)
+
+
+def test_client_level_privacy_states_what_its_unit_is():
+    dataset = toy()
+    bank = federate(dataset, "client_dp", rounds=5)
+    privacy = bank.facts["privacy"]
+    assert privacy["unit"] == "client" and privacy["steps"] == 5 and 7.8 < privacy["epsilon"] <= 8
+    assert "whole client" in privacy["caveats"][0]
+    with pytest.raises(InputError, match=r"not below 1 / 3 clients"):
+        federate(dataset, "client_dp", client_dp={"delta": 0.4})
+
+
+def test_the_accountant_agrees_with_the_gaussian_mechanisms_closed_form():
+    """T full-batch steps of multiplier z are one Gaussian mechanism of z / sqrt(T) (Balle and Wang 2018)."""
+    from scipy.stats import norm
+
+    privacy = federate(toy(), "client_dp", rounds=5).facts["privacy"]
+    mu, eps = np.sqrt(5) / privacy["noise_multiplier"], privacy["epsilon"]
+    delta = norm.cdf(mu / 2 - eps / mu) - np.exp(eps) * norm.cdf(-mu / 2 - eps / mu)
+    assert 0.9e-5 < delta <= 1e-5
+
+
+def test_rotated_records_and_foreign_banks_are_refused():
+    dataset = toy()
+    with pytest.raises(InputError, match="rotate"):
+        federate(dataset, "avg", recipe=RECIPE | {"shift": True})
+    bank = federate(dataset, "avg")
+    with pytest.raises(InputError, match="another version"):
+        replay(toy(patients=80), bank, 2, 1, lambda view: None)
