@@ -5,13 +5,14 @@ from pathlib import Path
 
 from medpriv.seeds import generator
 from medpriv.simulate.mimic3_charts import CHARTEVENTS, D_ITEMS, D_LABITEMS, LABEVENTS, dictionary_rows, draw_charts
-from medpriv.simulate.mimic3_hospital import draw_people, write_hospital, write_table
+from medpriv.simulate.mimic3_hospital import draw_people, write_admissions, write_stays, write_table
 
 
 def simulate(settings: dict, folder: Path, seed: int) -> None:
     """Write the seven tables of `settings["patients"]` patients into `folder`; no patient depends on the others."""
     people = draw_people(settings["patients"], seed)
-    write_hospital(people, folder, seed)
+    write_admissions(people, folder, seed)
+    write_stays(people, folder)
     drawn = [
         draw_charts(person, visit, generator(seed, "charts", visit.icustay))
         for person in people

@@ -19,7 +19,10 @@ CHARTEVENTS = (
     *("valueuom", "warning", "error", "resultstatus", "stopped"),
 )
 LABEVENTS = ("row_id", "subject_id", "hadm_id", "itemid", "charttime", "value", "valuenum", "valueuom", "flag")
-D_ITEMS = ("row_id", "itemid", "label", "abbreviation", "dbsource", "linksto", "category", "unitname", "param_type")
+D_ITEMS = (
+    *("row_id", "itemid", "label", "abbreviation", "dbsource", "linksto", "category", "unitname", "param_type"),
+    "conceptid",
+)
 D_LABITEMS = ("row_id", "itemid", "label", "fluid", "category", "loinc_code")
 LABS = range(50000, 53000)
 
@@ -74,7 +77,7 @@ def draw_charts(person: Person, visit: Visit, rng: np.random.Generator) -> tuple
 def dictionary_rows() -> tuple[Iterator[tuple], Iterator[tuple]]:
     """Return the rows of D_ITEMS and D_LABITEMS, of the items that the format knows."""
     charted = (
-        (item.itemid, item.label, "", "metavision" if item.itemid > 220000 else "carevue", "chartevents", "", "", "")
+        (item.itemid, item.label, "", "metavision" if item.itemid > 220000 else "carevue", "chartevents", *4 * ("",))
         for item in ITEMS
         if item.itemid not in LABS
     )

@@ -20,7 +20,7 @@ from medpriv.seeds import generator
 UNITS = {"MICU": 0.42, "SICU": 0.17, "CCU": 0.15, "CSRU": 0.15, "TSICU": 0.11}
 UNIT_SEVERITY = {"MICU": 0.25, "SICU": 0.0, "CCU": 0.1, "CSRU": -0.6, "TSICU": -0.2}
 WARDS = {"MICU": 50, "SICU": 33, "CCU": 7, "CSRU": 12, "TSICU": 14}
-DEATH = {"at severity 0, 65 years": -2.8, "per severity": 1.6, "per year": 0.025}  # log-odds
+DEATH = {"at severity 0, 65 years": -2.9, "per severity": 1.6, "per year": 0.025}  # log-odds
 SHIFTED_YEARS = 300
 CHOICES = {  # columns of ADMISSIONS that are the patient's own: value, share
     "insurance": {"Medicare": 0.6, "Private": 0.28, "Medicaid": 0.1, "Government": 0.02},
@@ -93,8 +93,8 @@ def draw_people(count: int, seed: int) -> list[Person]:
     return [_draw_person(index, generator(seed, "patient", index)) for index in range(count)]
 
 
-def write_hospital(people: Sequence[Person], folder: Path, seed: int) -> None:
-    """Write PATIENTS, ADMISSIONS and ICUSTAYS of the patients into a folder."""
+def write_admissions(people: Sequence[Person], folder: Path, seed: int) -> None:
+    """Write PATIENTS and ADMISSIONS of the patients into a folder."""
     visits = [(person, visit) for person in people for visit in person.visits]
     write_table(folder, "PATIENTS", PATIENTS, (_patient(person) for person in people))
     write_table(
@@ -103,7 +103,12 @@ def write_hospital(people: Sequence[Person], folder: Path, seed: int) -> None:
         ADMISSIONS,
         (_admission(person, visit, generator(seed, "admission", visit.hadm)) for person, visit in visits),
     )
-    write_table(folder, "ICUSTAYS", ICUSTAYS, (_stay(person, visit) for person, visit in visits))
+
+
+def write_stays(people: Sequence[Person], folder: Path) -> None:
+    """Write ICUSTAYS of the patients into a folder."""
+    rows = (_stay(person, visit) for person in people for visit in person.visits)
+    write_table(folder, "ICUSTAYS", ICUSTAYS, rows)
 
 
 def write_table(folder: Path, name: str, columns: Sequence[str], rows: Iterable[Sequence]) -> None:

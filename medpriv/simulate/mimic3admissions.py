@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from medpriv.simulate.mimic3_hospital import draw_people, write_hospital
+from medpriv.simulate.mimic3_hospital import draw_people, write_admissions
 
 
 def simulate(settings: dict, folder: Path, seed: int) -> None:
     """Write the tables of `settings["patients"]` patients into `folder`."""
-    write_hospital(draw_people(settings["patients"], seed), folder, seed)
+    write_admissions(draw_people(settings["patients"], seed), folder, seed)

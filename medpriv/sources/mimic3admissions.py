@@ -186,12 +186,12 @@ def _read(folder: Path) -> list[Row]:
         names = [column[0].lower() for column in found.description]
         rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
     whole = ("row_id", "subject_id", "admittime", "dischtime", "hospital_expire_flag", "has_chartevents_data", "dob")
-    for number, row in enumerate(rows, start=1):
+    for row in rows:
         if gaps := [column for column in whole if row[column] is None]:
             raise InputError(
                 f"no {gaps[0]}",
-                file=folder,
-                place=f"admission {number} by row_id",
+                file=table_path(folder, "PATIENTS" if gaps[0] in _PATIENT else "ADMISSIONS"),
+                place=f"row_id {row['row_id']}",
                 remedy="use the publisher's tables of MIMIC-III version 1.4",
             )
     return rows
