@@ -121,10 +121,11 @@ class Desk:
     Args:
         holding: the hospital's records.
         least_records: no trained model or evaluation is given out that rests on fewer records.
+        folder: for what the hospital is left with.
     """
 
-    def __init__(self, holding: Holding, least_records: int) -> None:
-        self.holding, self.least_records = holding, least_records
+    def __init__(self, holding: Holding, least_records: int, folder: Path) -> None:
+        self.holding, self.least_records, self.folder = holding, least_records, folder
         self._run, self._session = 0, None
 
     @property

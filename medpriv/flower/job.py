@@ -36,7 +36,17 @@ class Split(Section):
     """Split learning, hospitals in turn."""
 
     cut: Count = Field(1, description="layers of the network that stay at the hospital, from the record on")
-    keep_head: bool = Field(False, description="U-shaped: the last layer and the labels stay at the hospital too")
+    variant: Literal["vanilla", "ushaped", "nopeek", "noise"] = Field(
+        "ushaped",
+        description="`vanilla`: labels go to the server; `ushaped`: they stay, as does the last layer; "
+        "`nopeek`, `noise`: as vanilla, with a defence of the activations",
+    )
+    settings: dict[str, float] = Field(
+        default_factory=dict, description="of the defence: `strength` (nopeek); `clip`, `deviation` (noise)"
+    )
+    reveal: bool = Field(
+        False, description="the server is given the hospitals' finished layers, and saves the whole model"
+    )
     epochs: Count = Field(1, description="passes over all hospitals' records")
     batch_size: Count = Field(32, description="records an update; each update is two messages, U-shaped four")
     learning_rate: Positive = Field(0.01, description="peak of AdamW, decayed to 0 by a half cosine")

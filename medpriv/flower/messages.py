@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
-from safetensors.numpy import load, save
+
+from medpriv.federated import messages
 
 _ARRAYS, _SETTINGS, _TEXT, _FILE = "arrays", "settings", "json", "safetensors"
 
@@ -19,8 +20,7 @@ def pack(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = 
     """Return a message's content: settings (plain JSON values) and arrays by name."""
     packed = RecordDict({_SETTINGS: ConfigRecord({_TEXT: json.dumps(settings, sort_keys=True, allow_nan=False)})})
     if arrays:
-        content = save({name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)})
-        packed[_ARRAYS] = ArrayRecord({_FILE: Array(np.frombuffer(content, np.uint8))})
+        packed[_ARRAYS] = ArrayRecord({_FILE: Array(np.frombuffer(messages.pack(arrays), np.uint8))})
     return packed
 
 
@@ -29,7 +29,7 @@ def unpack(content: RecordDict) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     settings = json.loads(content.config_records[_SETTINGS][_TEXT])
     if _ARRAYS not in content.array_records:
         return settings, {}
-    return settings, load(content.array_records[_ARRAYS][_FILE].numpy().tobytes())
+    return settings, messages.unpack(content.array_records[_ARRAYS][_FILE].numpy().tobytes(), "the other end")
 
 
 def count_bytes(content: RecordDict) -> int:

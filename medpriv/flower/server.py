@@ -117,7 +117,7 @@ def treatment(job: Mapping[str, Any]) -> str:
     """Return the name that the run's randomness is drawn by."""
     if job["federated"]:
         return f"fed-{job['federated']['strategy']}"
-    return f"split-{'ushaped' if job['split']['keep_head'] else 'vanilla'}-cut{job['split']['cut']}"
+    return f"split-{job['split']['variant']}-cut{job['split']['cut']}"
 
 
 def _generator(job: Mapping[str, Any], *purpose: object) -> np.random.Generator:
