@@ -1,12 +1,12 @@
 """What noise guarantees: epsilon of Poisson-sampled Gaussian steps, by the PRV accountant (Gopi et al., NeurIPS 2021).
 
 The figures are those of Opacus' accountant, an upper bound within 0.01 of epsilon. Neighbours differ by one unit
-(patient) more or fewer. Opacus is imported at the first question, so that asking for a default delta costs nothing.
+(patient) more or fewer. A question takes some tenths of a second, at rates near 1/2 seconds. Opacus is imported at the first question, so that asking for a default delta costs nothing.
 """
 
 import warnings
 from functools import cache
-from math import inf, log10, sqrt
+from math import exp, inf, log1p, log10, sqrt
 
 from medpriv.errors import InputError
 
@@ -23,7 +23,15 @@ def epsilon(noise_multiplier: float, rate: float, steps: int, delta: float) -> f
         noise_multiplier: deviation of the noise over the clip norm; 0 gives infinity.
         rate: probability with which a unit takes part in a step, 0 < rate <= 1.
     """
-    return _spent("prv", noise_multiplier, rate, steps, delta) if noise_multiplier else inf
+    if not noise_multiplier:
+        return inf
+    from opacus.accountants import PRVAccountant
+
+    accountant = PRVAccountant()
+    accountant.history = [(noise_multiplier, rate, steps)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # log(0) in a branch that rate 1 doesn't take; a bound's coarse Renyi orders
+        return float(accountant.get_epsilon(delta))
 
 
 @cache
@@ -33,15 +41,18 @@ def noise_for(target: float, delta: float, rate: float, steps: int) -> float:
     Raises:
         InputError: no noise multiplier up to 100,000 does it.
     """
-    # PRV accounting is slow where epsilon is large: begin above, at the looser and quick Renyi accountant's answer.
-    high = _renyi_noise(target, delta, rate, steps)
+    low = high = _first_guess(target, delta, rate, steps)
     while epsilon(high, rate, steps, delta) > target:
-        high = _rounded_up(1.05 * high)
+        low, high = high, _rounded_up(1.1 * high)
         if high > MOST:
-            raise _refusal(target, delta, rate, steps)
-    low = high
+            raise InputError(
+                f"no noise gives epsilon {target:g} at delta {delta:g} for {steps} steps at rate {rate:g}",
+                file="config",
+                place="private.epsilons",
+                remedy="ask for a larger epsilon, fewer steps, or a smaller share of patients a step",
+            )
     while low > LEAST and epsilon(low, rate, steps, delta) <= target:
-        low, high = _rounded_up(0.85 * low), low
+        low, high = _rounded_up(low / 1.1), low
     while low < high and epsilon(high, rate, steps, delta) < (1 - TOLERANCE) * target:
         below, above = (log10(epsilon(noise, rate, steps, delta)) for noise in (high, low))
         share = (above - log10((1 - TOLERANCE / 2) * target)) / (above - below)
@@ -70,36 +81,20 @@ def check_delta(delta: float, patients: int) -> None:
         )
 
 
-def _spent(mechanism: str, noise_multiplier: float, rate: float, steps: int, delta: float) -> float:
-    """Return what one of Opacus' accountants says."""
-    from opacus.accountants import create_accountant
+def _first_guess(target: float, delta: float, rate: float, steps: int) -> float:
+    """Return a noise multiplier near the one sought: PRV accounting is slow far below it.
 
-    accountant = create_accountant(mechanism)
-    accountant.history = [(noise_multiplier, rate, steps)]
-    with warnings.catch_warnings():
-        # log(0) of a branch that rate 1 doesn't take; and advice on Renyi orders, which only begin a search.
-        warnings.simplefilter("ignore")
-        return float(accountant.get_epsilon(delta))
+    By the central limit theorem of Dong et al. (2019) and Bu et al. (2020) the steps come near a Gaussian mechanism of
+    sensitivity mu = q sqrt(T (exp(1 / noise^2) - 1)), whose delta at an epsilon is known.
+    """
+    from scipy.special import ndtr
 
-
-def _renyi_noise(target: float, delta: float, rate: float, steps: int) -> float:
-    """Return a noise multiplier, within 2 %, whose epsilon is at most the target by Renyi accounting."""
-    low, high = LEAST, MOST
-    if _spent("rdp", high, rate, steps, delta) > target:
-        raise _refusal(target, delta, rate, steps)
-    while high > 1.02 * low:
-        middle = sqrt(low * high)
-        low, high = (middle, high) if _spent("rdp", middle, rate, steps, delta) > target else (low, middle)
-    return _rounded_up(high)
-
-
-def _refusal(target: float, delta: float, rate: float, steps: int) -> InputError:
-    return InputError(
-        f"no noise gives epsilon {target:g} at delta {delta:g} for {steps} steps at rate {rate:g}",
-        file="config",
-        place="private.epsilons",
-        remedy="ask for a larger epsilon, fewer steps, or a smaller share of patients a step",
-    )
+    low, high = 1e-6, 1e3
+    while high > 1.001 * low:
+        mu = sqrt(low * high)
+        spent = ndtr(mu / 2 - target / mu) - exp(target) * ndtr(-mu / 2 - target / mu)
+        low, high = (low, mu) if spent > delta else (mu, high)
+    return min(max(_rounded_up(1 / sqrt(log1p((low / rate) ** 2 / steps))), LEAST), MOST)
 
 
 def _rounded_up(value: float) -> float:

@@ -14,7 +14,7 @@ from medpriv.errors import InputError
 from medpriv.privacy.accountant import epsilon as accounted
 from medpriv.treatments.private import schedule_of_bank, train
 
-STEPS = {"steps": 25, "rate": 0.5, "clip": 1.0, "learning_rate": 0.5, "records_a_patient": 2}
+STEPS = {"steps": 25, "rate": 0.4, "clip": 1.0, "learning_rate": 0.5, "records_a_patient": 2}
 SETTINGS = {"sgd": STEPS | {"momentum": 0.0}, "adam": STEPS | {"learning_rate": 0.1}}
 SETTINGS |= {"objective": {"l2": 0.05}, "output": {"l2": 0.05}}
 GRID = [("sgd", "mlp"), ("adam", "logistic"), ("sgd", "cnn_gn"), ("objective", "logistic"), ("output", "logistic")]
@@ -70,13 +70,13 @@ def test_facts_state_what_was_run_and_its_epsilon():
     bank = train_bank(toy_dataset("mlp", patients=160), "sgd", "mlp", 3.0, [0, 1])
     privacy = bank.facts["privacy"]
     assert privacy["patients"] == 60 and privacy["delta"] == 0.001 < 1 / 60
-    assert privacy["sampling_rate"] == 0.5 and privacy["steps"] == 25 and privacy["records_a_patient"] == 2
-    assert privacy["epsilon"] == accounted(privacy["noise_multiplier"], 0.5, 25, 0.001)
+    assert privacy["sampling_rate"] == 0.4 and privacy["steps"] == 25 and privacy["records_a_patient"] == 2
+    assert privacy["epsilon"] == accounted(privacy["noise_multiplier"], 0.4, 25, 0.001)
     assert 2.97 <= privacy["epsilon"] <= 3.0
     assert privacy["accountant"] == "prv" and privacy["unit"] == "patient"
     assert "nothing was spent" in privacy["tuning"] and "standardised" in privacy["caveats"][0]
     schedule = schedule_of_bank(bank)
-    assert schedule.batch == 30 and schedule.deviation == privacy["noise_multiplier"] * schedule.clip
+    assert schedule.batch == 24 and schedule.deviation == privacy["noise_multiplier"] * schedule.clip
     assert bank.costs["updates"] == 25 and bank.costs["parameters"] == 6 * 16 + 16 + 16 + 1
 
 
