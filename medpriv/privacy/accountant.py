@@ -1,7 +1,8 @@
 """What noise guarantees: epsilon of Poisson-sampled Gaussian steps, by the PRV accountant (Gopi et al., NeurIPS 2021).
 
 The figures are those of Opacus' accountant, an upper bound within 0.01 of epsilon. Neighbours differ by one unit
-(patient) more or fewer. A question takes some tenths of a second, at rates near 1/2 seconds. Opacus is imported at the first question, so that asking for a default delta costs nothing.
+(patient) more or fewer. A question takes some tenths of a second, at rates near 1/2 some seconds. Opacus is imported at
+the first one, so that a default delta costs nothing.
 """
 
 import warnings

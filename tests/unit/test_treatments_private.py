@@ -85,10 +85,9 @@ def test_opacus_trains_the_same_bank_but_for_its_noise():
     banks = [
         train_bank(dataset, "sgd", "mlp", 1e5, [0, 1], delta=0.01, engine=engine) for engine in ("medpriv", "opacus")
     ]
-    ours, theirs = (np.concatenate([value.ravel() for value in bank.parameters.values()]) for bank in banks)
     assert banks[0].facts == banks[1].facts
-    assert not np.array_equal(ours, theirs)
-    np.testing.assert_allclose(ours, theirs, atol=0.3)  # noise of both
+    ours, theirs = (bank.logits[..., 1].ravel() for bank in banks)
+    assert 0.9 < np.corrcoef(ours, theirs)[0, 1] < 1  # noise of both
 
 
 def test_what_has_no_guarantee_is_refused():
