@@ -88,12 +88,12 @@ def _first_guess(target: float, delta: float, rate: float, steps: int) -> float:
     By the central limit theorem of Dong et al. (2019) and Bu et al. (2020) the steps come near a Gaussian mechanism of
     sensitivity mu = q sqrt(T (exp(1 / noise^2) - 1)), whose delta at an epsilon is known.
     """
-    from scipy.special import ndtr
+    from scipy.special import log_ndtr, ndtr
 
     low, high = 1e-6, 1e3
     while high > 1.001 * low:
         mu = sqrt(low * high)
-        spent = ndtr(mu / 2 - target / mu) - exp(target) * ndtr(-mu / 2 - target / mu)
+        spent = ndtr(mu / 2 - target / mu) - exp(target + log_ndtr(-mu / 2 - target / mu))
         low, high = (low, mu) if spent > delta else (mu, high)
     return min(max(_rounded_up(1 / sqrt(log1p((low / rate) ** 2 / steps))), LEAST), MOST)
 
