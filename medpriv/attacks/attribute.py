@@ -1,0 +1,264 @@
+"""Attribute inference: does a model tell a hidden feature of the people it was trained on?
+
+The attacker knows a person's record but for one variable, and the class y; asks the target once with each value v that
+the variable may have, x_v; and guesses one. They hold people of their own (the test patients), and no others' record.
+
+    confidence   argmax_v  log p(v) + log p(y | x_v), p(v) the shares among the attacker's people (Fredrikson et al.
+                 2014; the same decision as Yeom et al. 2018)
+    lira         argmax_v  (phi(x_v) - mu_out(x_v)) / s_out: the value with which the target knows the record unusually
+                 well, beside shadow models that never saw the patient (after Carlini et al. 2022)
+    imputer      no target: a ridge classifier on the other features and y, fitted to the attacker's people
+
+A model that has learnt medicine helps to guess anybody's feature, members' and others', and so does the imputer. What
+membership gives away is the *member advantage*: accuracy about members minus accuracy about others. Every patient is a
+member of about half of the targets, so the two are taken for each patient and compared within them: who is easy to
+guess does not matter. Numbers are guessed to a quantile bin, asked by the bin's median.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from medpriv.attacks.signals import log_probability, true_class_logit
+from medpriv.bank.store import Bank
+from medpriv.dataset import TEST, TRAIN, Dataset
+from medpriv.errors import InputError
+from medpriv.measures.intervals import draw_patients, percentile_interval, rate_interval
+from medpriv.measures.table import NAN, Measure
+from medpriv.seeds import generator
+
+AGREES = 1e-3  # of a logit: as far may the outputs of the bank's parameters be from the logits that the bank holds
+
+
+@dataclass(frozen=True)
+class Variable:
+    """What is to be guessed.
+
+    Attributes:
+        name: a feature, or the variable of one-hot features.
+        places: int [parts], its features.
+        values: float32 [V, parts], what is asked with, in the dataset's units.
+        truth: int64 [N], the index of each record's value (of a number: its bin).
+    """
+
+    name: str
+    places: np.ndarray
+    values: np.ndarray
+    truth: np.ndarray
+
+
+def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: int) -> list[Measure]:
+    """Guess variables of training patients by every replicate of the bank.
+
+    Groups: `feature=<name>`, and none for all variables together. Measures: `accuracy_members`, `accuracy_others`,
+    `member_advantage`, `over_imputer` (accuracy about members minus the imputer's), and the imputer's `accuracy`.
+    They are means over patients, whom intervals draw; `n` are the patients that some targets saw and others didn't.
+
+    A bank that can't be asked (trees keep no model; a network's parameters alone don't give the predictions, where
+    every site has its own or noise is added) gets the imputer's accuracy, and empty values for the attacks.
+
+    Args:
+        dataset: a table that the bank was trained on.
+        bank: K >= 2 replicates.
+        settings: of `medpriv.config.attribute.AttributeSettings`.
+        seed: the root seed; it decides who is asked about.
+
+    Raises:
+        InputError: the dataset is no table, or a variable named in the settings is not there or can't be guessed.
+    """
+    members = bank.record_members(dataset)
+    variables = choose_variables(dataset, settings)
+    rows = _rows(dataset, settings["records"], generator(seed, dataset.name, "attribute", "records"))
+    rng = generator(seed, dataset.name, "attribute", "bootstrap")
+    weights = draw_patients(rng, len(rows), settings["bootstraps"])
+    inside = members[:, rows]
+    imputed = {one.name: impute(dataset, one, rows) == one.truth[rows] for one in variables}
+    guesses = guess_all(dataset, bank, variables, rows) if can_be_asked(dataset, bank, rows) else {}
+    imputed[""] = np.mean(list(imputed.values()), axis=0)
+    measures = []
+    for attack in ("confidence", "lira"):
+        about = (dataset.name, bank.treatment, f"attribute-{attack}")
+        hits = {one.name: guesses[attack, one.name] == one.truth[rows] for one in variables} if guesses else {}
+        if hits:
+            hits[""] = np.mean(list(hits.values()), axis=0)
+        for name, blind in imputed.items():
+            measures += _measured(about, _group(name), hits.get(name), blind, inside, weights)
+    about = (dataset.name, bank.treatment, "attribute-imputer")
+    for name, blind in imputed.items():
+        value, draws = float(np.mean(blind)), weights @ blind / len(rows)
+        limits = rate_interval(value, draws, len(rows))
+        measures.append(Measure(*about, "accuracy", value, *limits, n=len(rows), group=_group(name)))
+    return measures
+
+
+def _group(variable: str) -> str:
+    """Return the group of a variable's figures; all together have none."""
+    return f"feature={variable}" if variable else ""
+
+
+def choose_variables(dataset: Dataset, settings: Mapping[str, object]) -> list[Variable]:
+    """Return the variables named in the settings, or the dataset's codes and then numbers, at most `most`."""
+    if dataset.x.ndim != 2:
+        raise InputError(
+            f"attributes are columns of a table, but a record has the shape {dataset.x.shape[1:]}",
+            file=f"dataset {dataset.name}",
+            remedy="leave the attribute attack out for this dataset",
+        )
+    kinds = dataset.notes.get("kinds", {})
+    places: dict[str, list[int]] = {}
+    for index, feature in enumerate(dataset.features):
+        kind = kinds.get(feature, "number")
+        places.setdefault(kind.removeprefix("onehot:") if kind.startswith("onehot:") else feature, []).append(index)
+    if unknown := [name for name in settings["features"] if name not in places]:
+        raise InputError(
+            f"no variable {unknown[0]}",
+            file=f"dataset {dataset.name}",
+            place="attacks.attribute.features",
+            remedy=f"name one of {', '.join(places)}",
+        )
+    numbers = [name for name in places if kinds.get(name, "number") == "number" and name in dataset.features]
+    order = settings["features"] or [*(name for name in places if name not in numbers), *numbers]
+    found: list[Variable] = []
+    for name in order:
+        bins = settings["bins"] if name in numbers else 0
+        one = _variable(dataset, name, np.array(places[name]), bins)
+        fits = 2 <= len(one.values) <= max(settings["levels"], bins)
+        if name in settings["features"] and not fits:
+            raise InputError(
+                f"{name} has {len(one.values)} values",
+                file=f"dataset {dataset.name}",
+                place="attacks.attribute.features",
+                remedy=f"name variables of 2 to {settings['levels']} values, or raise attacks.attribute.levels",
+            )
+        if fits:
+            found.append(one)
+        if not settings["features"] and len(found) == settings["most"]:
+            break
+    if not found:
+        raise InputError(
+            "no variable can be guessed: none has two values or more",
+            file=f"dataset {dataset.name}",
+            remedy="leave the attribute attack out for this dataset",
+        )
+    return found
+
+
+def _variable(dataset: Dataset, name: str, places: np.ndarray, bins: int) -> Variable:
+    """Return a code with all values that occur, or a number cut into bins of the attacker's people."""
+    held = dataset.x[:, places]
+    if not bins:
+        values, truth = np.unique(held, axis=0, return_inverse=True)
+        return Variable(name, places, values, truth.reshape(-1))
+    known = held[dataset.rows(TEST), 0]
+    cuts = np.unique(np.quantile(known, np.arange(1, bins) / bins))
+    bin_of = np.searchsorted(cuts, known, side="left")
+    filled = np.unique(bin_of)  # a bin that none of the attacker's people is in is none to the attacker
+    cuts = cuts[filled[1:] - 1]
+    medians = [[np.median(known[bin_of == place])] for place in filled]
+    return Variable(name, places, np.array(medians, np.float32), np.searchsorted(cuts, held[:, 0], side="left"))
+
+
+def _rows(dataset: Dataset, most: int, rng: np.random.Generator) -> np.ndarray:
+    """Return one record each of some training patients, int [n], in the dataset's order."""
+    order = rng.permutation(np.flatnonzero(dataset.rows(TRAIN)))
+    _, first = np.unique(dataset.patient[order], return_index=True)
+    return np.sort(rng.permutation(order[first])[:most])
+
+
+def can_be_asked(dataset: Dataset, bank: Bank, rows: np.ndarray) -> bool:
+    """Return whether the bank's parameters answer new questions as the bank's own predictions do."""
+    if not bank.parameters:
+        return False
+    return bool(np.abs(_ask(dataset, bank, dataset.x[rows]) - bank.logits[:, rows]).max() < AGREES)
+
+
+def _ask(dataset: Dataset, bank: Bank, x: np.ndarray) -> np.ndarray:
+    """Return every replicate's logits [K, n, C] for x [n, F] in the dataset's units."""
+    from medpriv.bank import engine
+    from medpriv.models.catalogue import build_network
+
+    network = build_network(bank.model, dataset.x.shape[1:], len(dataset.classes), bank.recipe)
+    return engine.logits(network, bank.parameters, ((x - dataset.centre) / dataset.scale).astype(np.float32))
+
+
+def guess_all(
+    dataset: Dataset, bank: Bank, variables: list[Variable], rows: np.ndarray
+) -> dict[tuple[str, str], np.ndarray]:
+    """Return attack and variable -> guesses int [K, n], indices into the variable's values."""
+    outside = ~bank.record_members(dataset)[:, rows]
+    guesses = {}
+    for one in variables:
+        count = len(one.values)
+        asked = np.repeat(dataset.x[rows], count, axis=0)  # [n V, F]
+        asked[:, one.places] = np.tile(one.values, (len(rows), 1))
+        phi = true_class_logit(_ask(dataset, bank, asked), np.repeat(dataset.y[rows], count))
+        phi = phi.reshape(len(phi), len(rows), count)
+        known = np.bincount(one.truth[dataset.rows(TEST)], minlength=count) + 1
+        prior = np.log(known / known.sum())
+        guesses["confidence", one.name] = (log_probability(phi) + prior).argmax(axis=-1)
+        guesses["lira", one.name] = (unusual(phi, outside) + 1e-9 * prior).argmax(axis=-1)
+    return guesses
+
+
+def unusual(phi: np.ndarray, outside: np.ndarray) -> np.ndarray:
+    """Return (phi - mu_out) / s_out [K, n, V] of every target; its shadows are the others that never saw the patient.
+
+    Args:
+        phi: float64 [K, n, V].
+        outside: bool [K, n], who did not see the patient.
+
+    Returns:
+        0 where there is no such shadow; s_out is one deviation for all of a target's questions.
+    """
+    chosen = outside[..., None].astype(float)
+    centre = phi.mean(axis=0)
+    apart = phi - centre  # keeps the difference of squares free of cancellation
+    count = chosen.sum(axis=0) - chosen  # without the target itself, [K, n, 1]
+    total, squares = ((chosen * apart**power).sum(axis=0) - chosen * apart**power for power in (1, 2))
+    mean = total / np.maximum(count, 1)
+    spread = np.where(count > 1, squares - count * mean**2, 0).sum(axis=(1, 2), keepdims=True)
+    freedom = (np.maximum(count - 1, 0) * np.ones(phi.shape[2])).sum(axis=(1, 2), keepdims=True)
+    deviation = np.sqrt(np.where(freedom > 0, np.maximum(spread, 1e-12) / np.maximum(freedom, 1), 1.0))
+    return np.where(count > 0, (apart - mean) / deviation, 0.0)
+
+
+def impute(dataset: Dataset, one: Variable, rows: np.ndarray) -> np.ndarray:
+    """Return the guesses int [n] of a ridge classifier fitted to the test patients, without any target model."""
+    from sklearn.linear_model import RidgeClassifierCV
+
+    own = dataset.rows(TEST)
+    others = np.delete(dataset.standardised(), one.places, axis=1).astype(np.float64)
+    known = np.column_stack([others, np.eye(len(dataset.classes))[dataset.y]])
+    if len(np.unique(one.truth[own])) < 2:
+        return np.full(len(rows), one.truth[own][0])
+    fitted = RidgeClassifierCV(alphas=np.geomspace(0.1, 1e4, 11)).fit(known[own], one.truth[own])
+    return fitted.predict(known[rows])
+
+
+def _measured(
+    about: tuple[str, str, str],
+    group: str,
+    right: np.ndarray | None,
+    blind: np.ndarray,
+    inside: np.ndarray,
+    weights: np.ndarray,
+) -> list[Measure]:
+    """Return the measures of one attack; `right` [K, n] shares of hits (None: not asked), `blind` [n] the imputer's."""
+    names = ("accuracy_members", "accuracy_others", "member_advantage", "over_imputer")
+    seen = inside.sum(axis=0)
+    both = (seen > 0) & (seen < len(inside))
+    if right is None or not both.any():
+        return [Measure(*about, name, NAN, n=0, group=group) for name in names]
+    in_ = (right * inside).sum(axis=0)[both] / seen[both]
+    out = (right * ~inside).sum(axis=0)[both] / (len(inside) - seen[both])
+    by_patient = np.column_stack([in_, out, in_ - out, in_ - blind[both]])
+    drawn = np.concatenate([np.ones((1, both.sum())), weights[:, both]])
+    with np.errstate(invalid="ignore"):  # a draw may hold none of a few patients
+        means = drawn @ by_patient / drawn.sum(axis=1, keepdims=True)
+    n, found = int(both.sum()), []
+    for name, draws in zip(names, means.T, strict=True):
+        value, rest = float(draws[0]), draws[1:]
+        limits = rate_interval(value, rest, n) if name.startswith("accuracy") else percentile_interval(rest)
+        found.append(Measure(*about, name, value, *limits, n=n, group=group))
+    return found
