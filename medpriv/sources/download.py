@@ -1,9 +1,9 @@
 """Downloading a publisher's files: checksums, resume, retries and progress.
 
 pooch decides what is missing and checks each file's SHA-256; the transfer below it is ours, because pooch's own does
-not resume: what has arrived stays in a `.part` file and the rest is asked for by an HTTP Range. requests finds user
-and password by itself in netrc (`~/.netrc`, or the file that `NETRC` names); they stand nowhere else.
-`published_checksums` brings the list in which a publisher itself states the SHA-256 of its files.
+not resume: what has arrived stays in a `.part` file and the rest is asked for by an HTTP Range. User and password,
+where a server wants them, are found in `medpriv.sources.credentials`. `published_checksums` brings the list in which a
+publisher itself states the SHA-256 of its files.
 """
 
 import logging
@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from medpriv.errors import InputError
+from medpriv.sources.credentials import how_to_sign_in, sign_in
 
 TIMEOUTS_S = (10, 60)  # to connect, and between two pieces of data
 PIECE = 8192  # bytes; what a cut connection can lose
@@ -55,6 +56,7 @@ def download(
     registry = {name: f"sha256:{digest}" for name, digest in files.items()}
     stock = pooch.create(path=folder, base_url=base_url.rstrip("/") + "/", registry=registry, retry_if_failed=0)
     with requests.Session() as session, _progress(len(files)) as show:
+        sign_in(session, base_url)
         for name in sorted(files):
             part = Path(parts) / f"{name}.part"
             part.parent.mkdir(parents=True, exist_ok=True)
@@ -103,6 +105,7 @@ def published_checksums(
     part.unlink(missing_ok=True)
     arrived = part.with_name(f"{part.name}.whole")
     with requests.Session() as session, _progress(1) as show:
+        sign_in(session, base_url)
         _transfer(
             url, str(arrived), None, session=session, part=part, attempts=attempts, first_wait_s=first_wait_s, show=show
         )
@@ -134,7 +137,7 @@ def _check_address(base_url: str) -> None:
         raise InputError(
             "credentials stand in the address",
             file=f"{address.scheme}://{address.hostname}",
-            remedy="remove them from raw.base_url and put them into ~/.netrc",
+            remedy="remove them from raw.base_url and " + how_to_sign_in(f"{address.scheme}://{address.hostname}"),
         )
 
 
@@ -222,7 +225,7 @@ def _refuse(status: int, url: str) -> None:
         raise InputError(
             f"the server refuses access ({status})",
             file=url,
-            remedy="put user and password for this server into ~/.netrc, once the publisher has granted access",
+            remedy=how_to_sign_in(url),
         )
     if status not in (200, 206):
         raise InputError(f"the server answered {status}", file=url, remedy="check raw.base_url, or use a mirror")
