@@ -179,7 +179,8 @@ def _tells_class(values: np.ndarray, positive: np.ndarray) -> bool:
 def _chance_of_equal(positive: np.ndarray, patient: np.ndarray, features: int) -> float:
     """Return a bound on the chance that, values shuffled over patients, a value of some column marks the positives."""
     inside, outside = len(np.unique(patient[positive])), len(np.unique(patient[~positive]))
-    return features * (inside + outside) / inside / math.comb(inside + outside, inside)
+    draws = math.lgamma(inside + outside + 1) - math.lgamma(inside + 1) - math.lgamma(outside + 1)  # log of a binomial
+    return features * (inside + outside) / inside * math.exp(-draws)
 
 
 def _patients_in_both_splits(dataset: Dataset, allow: set[str]) -> Iterator[Finding]:
