@@ -57,6 +57,8 @@ class PoissonBatches:
         self._tables = [
             _draw_records(unit, row, self._width, rng) for row, rng in zip(members, generators, strict=True)
         ]
+        self._weights = [(table >= 0) / (table >= 0).sum(1, keepdims=True) for table in self._tables]
+        self._tables = [np.maximum(table, 0) for table in self._tables]
         self._ahead: list[list[np.ndarray]] = [[] for _ in members]
         self.sizes = pass_sizes(rate, expected)
 
@@ -78,9 +80,7 @@ class PoissonBatches:
     def _draw(self, k: int) -> np.ndarray:
         """Return the places in a replicate's table of the units that its next step draws."""
         if not self._ahead[k]:
-            hit = self._generators[k].random((AHEAD, len(self._tables[k]))) < self._rate
-            ends = np.cumsum(hit.sum(1))[:-1]
-            self._ahead[k] = np.split(np.nonzero(hit)[1], ends)[::-1]
+            self._ahead[k] = _draw_steps(len(self._tables[k]), self._rate, self._generators[k])[::-1]
         return self._ahead[k].pop()
 
     def _fill(self, drawn: Sequence[np.ndarray], size: int) -> Pass:
@@ -88,25 +88,40 @@ class PoissonBatches:
         rows = np.zeros((len(drawn), size, self._width), np.int64)
         weights = np.zeros(rows.shape, np.float32)
         for k, places in enumerate(drawn):
-            records = self._tables[k][places]
-            real = records >= 0
-            rows[k, : len(places)] = np.where(real, records, 0)
-            weights[k, : len(places)] = real / real.sum(1, keepdims=True)
+            rows[k, : len(places)] = self._tables[k][places]
+            weights[k, : len(places)] = self._weights[k][places]
         return Pass(rows.reshape(len(drawn), -1), weights.reshape(len(drawn), -1), size)
 
 
 def pass_sizes(rate: float, expected: float) -> tuple[int, int]:
     """Return the units of a step's first pass, and of each further one.
 
-    The first holds what a step draws on average, a further one the usual scatter: little is filled up in vain.
+    The first has room for two standard deviations more than a step draws on average, a further one for one.
     """
     scatter = (expected * (1 - rate)) ** 0.5
-    return _rounded(expected), _rounded(scatter)
+    return _rounded(expected + 2 * scatter), _rounded(scatter)
 
 
 def _rounded(units: float) -> int:
     """Return the multiple of `ROWS` at or above."""
     return max(1, -int(-units // ROWS)) * ROWS
+
+
+def _draw_steps(units: int, rate: float, rng: np.random.Generator) -> list[np.ndarray]:
+    """Return the places, of 0 to units - 1, that the next `AHEAD` steps draw.
+
+    The steps' coins, one a unit, stand in one long row. Gaps between hits are geometric: ceil(E / -log(1 - rate)), E
+    being exponential. What falls behind the row's end is of no use: coins there are yet to be thrown.
+    """
+    end, mean = AHEAD * units, -np.log1p(-rate) if rate < 1 else np.inf
+    size = int(end * rate + 6 * (end * rate) ** 0.5) + 1
+    hits = [np.array([-1])]
+    while hits[-1][-1] < end - 1:
+        gaps = np.maximum(np.ceil(rng.standard_exponential(size) / mean), 1)
+        hits.append(hits[-1][-1] + np.cumsum(gaps).astype(np.int64))
+    row = np.concatenate(hits[1:] or hits[:0])
+    places = row[: np.searchsorted(row, end)]
+    return np.split(places % max(units, 1), np.searchsorted(places, units * np.arange(1, AHEAD)))
 
 
 def _draw_records(unit: np.ndarray, members: np.ndarray, width: int, rng: np.random.Generator) -> np.ndarray:

@@ -61,10 +61,11 @@ class Product:
     def add(self, factors: Tensor, gradient: Tensor, work: Workspace) -> None:
         """Add the sum of the units' gradients times their factors [K, units] to [K, outputs, inputs].
 
-        The slopes are overwritten unless the units' gradients stand formed.
+        Inputs or slopes, whichever are fewer, are overwritten unless the units' gradients stand formed.
         """
         if not self.instantiates:
-            self.slope.view(*factors.shape, -1).mul_(factors.unsqueeze(2))
+            fewer = min(self.x, self.slope, key=lambda side: side.shape[2])
+            fewer.view(*factors.shape, -1).mul_(factors.unsqueeze(2))
             torch.baddbmm(gradient, self.slope.transpose(1, 2), self.x, out=gradient)
             return
         formed = work.buffer(f"{self.name}.formed", factors.numel(), *gradient.shape[1:]).flatten(1)
@@ -96,7 +97,7 @@ def unit_squares(layer: object, units: int, work: Workspace) -> Tensor | None:
 def add_clipped(layer: object, factors: Tensor, work: Workspace, gradients: Tensors) -> None:
     """Add the sum over units of factor times gradient to a layer's `gradients`; factors [K, units].
 
-    Follows `unit_squares`; the slopes are overwritten.
+    Follows `unit_squares`; what the pass has saved is overwritten.
     """
     if not isinstance(layer, Dense | Convolution):
         return

@@ -129,7 +129,7 @@ class PrivateStack:
         adam = schedule.optimizer == "adam"
         self._optimiser = AdamW(moved, 0.0) if adam else Sgd(moved, schedule.momentum)
         self.held, self.gradients = self._optimiser.parameters, self._optimiser.gradients
-        self._work = Workspace()
+        self._work, self._normal = Workspace(), torch.Generator()
 
     def __len__(self) -> int:
         """Return K."""
@@ -155,14 +155,17 @@ class PrivateStack:
         return norms
 
     def perturb(self, deviation: float, noise: Sequence[np.random.Generator]) -> None:
-        """Add Gaussian noise to `gradients`, drawn for all of a replicate's parameters in order."""
+        """Add Gaussian noise to `gradients`, drawn for all of a replicate's parameters in order.
+
+        A replicate's generator seeds torch's, which takes a third of NumPy's time for each number.
+        """
         if not deviation:
             return
         sizes = [value[0].numel() for value in self.gradients.values()]
-        drawn = np.empty((len(self), sum(sizes)), np.float32)
+        drawn = torch.empty(len(self), sum(sizes))
         for row, rng in zip(drawn, noise, strict=True):
-            rng.standard_normal(dtype=np.float32, out=row)
-        for value, part in zip(self.gradients.values(), torch.from_numpy(drawn).split(sizes, 1), strict=True):
+            row.normal_(generator=self._normal.manual_seed(int(rng.integers(2**63 - 1))))
+        for value, part in zip(self.gradients.values(), drawn.split(sizes, 1), strict=True):
             value.add_(part.view(value.shape), alpha=deviation)
 
     def update(self, learning_rate: float, batch: float) -> None:

@@ -46,7 +46,7 @@ def test_a_draw_far_beyond_the_average_is_handed_out_in_further_passes():
     unit, members = np.arange(500), np.ones((1, 500), bool)
     batches = PoissonBatches(unit, members, 0.5, 1, 20.0, [generator(0)])  # told to expect 20, draws 250
     parts = batches.next()
-    assert [part.units for part in parts[:2]] == list(pass_sizes(0.5, 20.0)) == [24, 8]
+    assert [part.units for part in parts[:2]] == list(pass_sizes(0.5, 20.0)) == [32, 8]
     rows = np.concatenate([part.rows[0][part.weights[0] > 0] for part in parts])
     assert len(rows) == len(set(rows)) > 200
 
