@@ -11,9 +11,11 @@ travels: both ends run what is installed with them, and a message is data.
     runtime         what is used of Flower beside its commands, in one place
     messages        arrays and settings to Flower's records and back
     exchange        one question to many hospitals, answers until a deadline
-    hospital        answers questions out of a hospital's own records
-    server          asks them: the rounds
-    deployment      the two ends of a federation: the SuperLink and a hospital's SuperNode, each with its Flower process
+    deployment      the two ends of a federation, each with its Flower process
+    hospital        a hospital's records, and what it says of them; `questions` lists all that it answers
+    server          the server's end: what the hospitals have in common, rounds
+    masked          both ends of secure aggregation
+    cut, turns      split learning: a hospital's end, the server's; `sealed` are the letters between hospitals
     job, run        what the server is told, and a whole run
     __main__        the commands
 """

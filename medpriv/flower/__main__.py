@@ -55,11 +55,11 @@ def _server(told: argparse.Namespace) -> None:
 
 
 def _hospital(told: argparse.Namespace) -> None:
-    import medpriv.flower.cut  # noqa: F401  (adds split learning's questions)
     from medpriv.flower.deployment import serve_hospital
     from medpriv.flower.hospital import Desk, read_holding
+    from medpriv.flower.questions import QUESTIONS
 
-    desk = Desk(read_holding(told.data, told.site), told.least_records, told.folder)
+    desk = Desk(read_holding(told.data, told.site), told.least_records, told.folder, QUESTIONS)
     serve_hospital(told.folder, desk.answer, server=told.server, authority=told.authority, key=told.key)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from medpriv.bank.batches import Batches
 from medpriv.files import write_tensors
-from medpriv.flower.hospital import QUESTIONS, Arrays, Desk, Given, Settings
+from medpriv.flower.hospital import Arrays, Desk, Given, Settings
 from medpriv.flower.sealed import Correspondent
 from medpriv.seeds import generator
 from medpriv.split.protocol import Client, Half, from_message, split_network, to_message
@@ -122,6 +122,3 @@ def turn(desk: Desk, settings: Settings, arrays: Arrays) -> Given:
     labels = desk.session.labels[own.rows]
     slope = own.client.turn(from_message(arrays["features"]), labels, own.weights[labels], settings["rate"])
     return {}, {"slope": to_message(slope)}
-
-
-QUESTIONS |= {"begin_cut": begin_cut, "step": step, "turn": turn}

@@ -65,16 +65,17 @@ class Exchange:
         *,
         to: Iterable[str] | None = None,
         each: Mapping[str, Mapping[str, Any]] | None = None,
+        own: Mapping[str, Mapping[str, np.ndarray]] | None = None,
         leave: bool = True,
     ) -> dict[str, Reply]:
         """Return the answers of those who answered in time; the others are out of the run from here on.
 
         Args:
-            question: a name of `medpriv.flower.hospital.QUESTIONS`.
+            question: a name of `medpriv.flower.questions.QUESTIONS`.
             settings: plain JSON values.
             arrays: sent to all.
             to: the hospitals asked; all that are left, if not given.
-            each: hospital -> settings for it alone.
+            each, own: hospital -> settings, arrays for it alone.
             leave: who does not answer is out of the run.
 
         Raises:
@@ -83,7 +84,8 @@ class Exchange:
         asked = self.hospitals if to is None else [name for name in to if name not in self.gone]
         waiting, silent = {}, {}
         for name in asked:
-            content = pack({"question": question, **settings, **(each or {}).get(name, {})}, arrays)
+            told = {"question": question, **settings, **(each or {}).get(name, {})}
+            content = pack(told, {**(arrays or {}), **(own or {}).get(name, {})})
             message = Message(content, self.nodes[name], "query", ttl=self.deadline, group_id=question)
             self.bytes_down.setdefault(name, []).append(count_bytes(content))
             (number,) = self.grid.push_messages([message])

@@ -32,6 +32,8 @@ Settings = Mapping[str, Any]
 Arrays = Mapping[str, np.ndarray]
 Given = tuple[dict[str, Any], dict[str, np.ndarray]]  # an answer: settings and arrays
 
+Question = Callable[["Desk", Settings, Arrays], Given]
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -102,7 +104,8 @@ class Session:
         test: float32 [T, ...], test records, standardised.
         test_labels: int64 [T].
         kept: name -> [1, ...], what stays here from round to round (`medpriv.federated.client`).
-        half: the client's part of a cut network, in split learning (`medpriv.flower.cut`).
+        half: the hospital's part in split learning (`medpriv.flower.cut.CutClient`).
+        secure: its part in a round of secure aggregation (`medpriv.federated.secure.Participant`).
     """
 
     name: str
@@ -113,6 +116,7 @@ class Session:
     test_labels: np.ndarray
     kept: dict[str, np.ndarray] = field(default_factory=dict)
     half: Any = None
+    secure: Any = None
 
 
 class Desk:
@@ -122,10 +126,12 @@ class Desk:
         holding: the hospital's records.
         least_records: no trained model or evaluation is given out that rests on fewer records.
         folder: for what the hospital is left with.
+        questions: what it answers, by name; see `medpriv.flower.questions`.
     """
 
-    def __init__(self, holding: Holding, least_records: int, folder: Path) -> None:
+    def __init__(self, holding: Holding, least_records: int, folder: Path, questions: Mapping[str, Question]) -> None:
         self.holding, self.least_records, self.folder = holding, least_records, folder
+        self._questions = questions
         self._run, self._session = 0, None
 
     @property
@@ -145,10 +151,10 @@ class Desk:
             self._run, self._session = run, None
         settings, arrays = unpack(content)
         question = settings.get("question")
-        if question not in QUESTIONS:
+        if question not in self._questions:
             raise Refusal(f"this hospital does not answer {question!r}")
         _LOG.info("asked: %s%s", question, f", round {settings['round'] + 1}" if "round" in settings else "")
-        return pack(*QUESTIONS[question](self, settings, arrays))
+        return pack(*self._questions[question](self, settings, arrays))
 
     def check_amount(self, records: int, what: str) -> None:
         """Refuse to give out what rests on too few records."""
@@ -191,6 +197,11 @@ def prepare(desk: Desk, settings: Settings, arrays: Arrays) -> Given:
 
 def train(desk: Desk, settings: Settings, arrays: Arrays) -> Given:
     """Train the model that was sent on the hospital's records and return it, with how many records there are."""
+    return {"records": len(desk.session.labels)}, train_model(desk, settings, arrays)
+
+
+def train_model(desk: Desk, settings: Settings, arrays: Arrays) -> dict[str, np.ndarray]:
+    """Return the model that was sent, name -> float32 [1, ...], after a round's local steps."""
     session = desk.session
     schedule = LocalSchedule(**settings["schedule"])
     count = len(session.labels)
@@ -208,7 +219,7 @@ def train(desk: Desk, settings: Settings, arrays: Arrays) -> Given:
         [draw(settings, session.name, settings["round"])],
     )
     session.kept = answer.kept
-    return {"records": count}, answer.sent
+    return answer.sent
 
 
 def evaluate(desk: Desk, settings: Settings, arrays: Arrays) -> Given:
@@ -227,12 +238,3 @@ def draw(settings: Settings, name: str, number: int) -> np.random.Generator:
     if settings["seed"] is None:
         return np.random.default_rng()
     return order_generator(settings["seed"], settings["dataset"], settings["treatment"], 0, name, number)
-
-
-QUESTIONS: dict[str, Callable[[Desk, Settings, Arrays], Given]] = {
-    "describe": describe,
-    "moments": moments,
-    "prepare": prepare,
-    "train": train,
-    "evaluate": evaluate,
-}

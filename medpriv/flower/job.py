@@ -3,33 +3,30 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
+from medpriv.config.federated import LocalSteps, Plain, Strategies
 from medpriv.config.section import Count, Positive, Section
 from medpriv.errors import InputError
 
-
-class Local(Section):
-    """What a hospital does in a round."""
-
-    batch_size: Count = Field(16, description="records a step")
-    learning_rate: Positive = Field(0.05, description="of plain SGD")
-    updates: Count | None = Field(
-        None, description="steps a round, the same for every hospital; empty: `epochs` passes"
-    )
-    epochs: Count = Field(1, description="passes over the hospital's own records a round, where `updates` is empty")
-    balance: float = Field(0.0, ge=0, le=1, description="a record weighs (share of its class) ** -balance")
+FEDERATED = ("avg", "prox", "scaffold", "adam", "yogi", "bn", "cyclic", "secure")  # what runs between hospitals
 
 
 class Federated(Section):
     """Federated learning."""
 
-    strategy: Literal["avg", "prox", "scaffold", "adam", "yogi", "bn", "cyclic", "client_dp"] = Field(
-        "avg", description="how hospitals and server work together"
+    strategy: Strategies = Field(
+        Strategies(avg=Plain()), description=f"how hospitals and server work together; one of {', '.join(FEDERATED)}"
     )
-    settings: dict[str, float] = Field(default_factory=dict, description="of the strategy, as in the workflow's config")
     rounds: Count = Field(20, description="rounds")
-    local: Local = Field(default_factory=Local, description="what a hospital does in a round")
+    local: LocalSteps = Field(default_factory=LocalSteps, description="what a hospital does in a round")
+
+    @model_validator(mode="after")
+    def _one_strategy(self) -> "Federated":
+        named = [name for name, settings in self.strategy if settings is not None]
+        if len(named) != 1 or named[0] not in FEDERATED:
+            raise ValueError(f"name one strategy out of {', '.join(FEDERATED)}, not {', '.join(named) or 'none'}")
+        return self
 
 
 class Split(Section):
@@ -71,10 +68,16 @@ class Job(Section):
     )
     federated: Federated | None = Field(None, description="federated learning; or `split`")
     split: Split | None = Field(None, description="split learning; or `federated`")
-    seed: int | None = Field(None, description="makes a run repeatable; empty (as it should be): batches are secret")
+    seed: int | None = Field(None, description="makes a run repeatable; empty, as it should be: batches are secret")
     patience: Positive = Field(3600.0, description="seconds to wait until all hospitals are connected")
     deadline: Positive = Field(600.0, description="seconds a hospital has to answer; who does not is out of the run")
     least_hospitals: Count = Field(2, description="with fewer hospitals left the run ends with an error")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Job":
+        if (self.federated is None) == (self.split is None):
+            raise ValueError("name one of `federated` and `split`")
+        return self
 
 
 def read_job(path: Path | str) -> Job:
@@ -96,8 +99,6 @@ def read_job(path: Path | str) -> Job:
         first = error.errors()[0]
         place = ", ".join(str(part) for part in first["loc"])
         raise InputError(first["msg"], file=path, place=place, remedy="see docs/federate-hospitals.md") from None
-    if (job.federated is None) == (job.split is None):
-        raise InputError("name one of `federated` and `split`", file=path, remedy="see docs/federate-hospitals.md")
     folder = path.parent.resolve()
     keys = {name: str(folder / key) for name, key in job.hospitals.items()}
     return job.model_copy(update={"hospitals": keys, "certificates": str(folder / job.certificates)})

@@ -14,21 +14,26 @@ from ipaddress import ip_address
 from types import SimpleNamespace
 
 POLL = 0.25  # seconds between two questions of a SuperNode to its SuperLink
-PUBLIC = ("/v1/fleet/", "/health")  # what other machines may reach
+PUBLIC = "/v1/fleet/"  # what other machines may reach
 
 
 class Gate:
-    """ASGI middleware: requests from other machines reach `PUBLIC` paths only, all else is answered 403."""
+    """ASGI middleware: requests from other machines reach paths under `PUBLIC` only, all else is answered 403."""
 
     def __init__(self, app) -> None:
         self._app = app
 
     async def __call__(self, scope, receive, send) -> None:
-        if scope["type"] == "lifespan" or scope["path"].startswith(PUBLIC) or is_local(scope.get("client")):
+        if scope["type"] == "lifespan" or is_public(scope["path"]) or is_local(scope.get("client")):
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
             await send({"type": "http.response.start", "status": 403, "headers": [(b"content-length", b"0")]})
             await send({"type": "http.response.body", "body": b""})
+
+
+def is_public(path: str) -> bool:
+    """Return whether other machines may ask for a path."""
+    return path.startswith(PUBLIC) and ".." not in path
 
 
 def is_local(client: tuple[str, int] | None) -> bool:

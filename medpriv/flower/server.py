@@ -7,12 +7,14 @@ given, the same aggregation. Only who trains where differs.
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from medpriv.federated.server import Strategy, build_strategy, message
 from medpriv.flower.exchange import Exchange, Reply
+from medpriv.flower.masked import masked_mean
 from medpriv.flower.processes import DeploymentError
 from medpriv.models.catalogue import build_network
 from medpriv.models.network import Network
@@ -79,7 +81,7 @@ def federate(
     """
     told = job["federated"]
     parameters = first_parameters(common.network, job)
-    strategy = build_strategy(told["strategy"], told["settings"], common.network, parameters)
+    strategy = build_strategy(*chosen(job), common.network, parameters)
     state, start = strategy.begin(parameters), parameters
     for number in range(told["rounds"]):
         sent = message(strategy, state, parameters)
@@ -89,13 +91,10 @@ def federate(
         if strategy.sequential:
             parameters = _in_turn(exchange, question, sent, strategy)
         else:
-            replies = _sound(exchange, exchange.ask("train", question, sent), sent, strategy)
-            answers = {
-                name: np.stack([reply.arrays[name] for reply in replies.values()], 1)
-                for name in next(iter(replies.values())).arrays
-            }
-            weights = np.array([[float(reply.settings["records"]) for reply in replies.values()]])
-            parameters, state = strategy.aggregate(state, parameters, answers, weights, [_noise(job, number)])
+            ask = partial(masked_mean, threshold=chosen(job)[1]["threshold"]) if strategy.masked else _ask_all
+            answers, weights = ask(exchange, question, sent, strategy)
+            noise = _generator(job, "server", number)
+            parameters, state = strategy.aggregate(state, parameters, answers, weights, [noise])
         _LOG.info("round %d of %d: %s", number + 1, told["rounds"], ", ".join(exchange.hospitals))
         if observe is not None:
             observe(number, parameters)
@@ -116,8 +115,13 @@ def first_parameters(network: Network, job: Mapping[str, Any]) -> dict[str, np.n
 def treatment(job: Mapping[str, Any]) -> str:
     """Return the name that the run's randomness is drawn by."""
     if job["federated"]:
-        return f"fed-{job['federated']['strategy']}"
+        return f"fed-{chosen(job)[0]}"
     return f"split-{job['split']['variant']}-cut{job['split']['cut']}"
+
+
+def chosen(job: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the name and the settings of the strategy that the job names."""
+    return next((name, told) for name, told in job["federated"]["strategy"].items() if told is not None)
 
 
 def _generator(job: Mapping[str, Any], *purpose: object) -> np.random.Generator:
@@ -125,10 +129,6 @@ def _generator(job: Mapping[str, Any], *purpose: object) -> np.random.Generator:
     if job["seed"] is None:
         return np.random.default_rng()
     return generator(job["seed"], job["dataset"], treatment(job), 0, *purpose)
-
-
-def _noise(job: Mapping[str, Any], number: int) -> np.random.Generator:
-    return _generator(job, "server", number)
 
 
 def _question(job: Mapping[str, Any], strategy: Strategy, number: int) -> dict[str, Any]:
@@ -147,6 +147,16 @@ def _question(job: Mapping[str, Any], strategy: Strategy, number: int) -> dict[s
             "keeps": sorted(rule.keeps),
         },
     }
+
+
+def _ask_all(
+    exchange: Exchange, question: Mapping[str, Any], sent: Arrays, strategy: Strategy
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return all hospitals' models, name -> [1, C, ...], and their records, [1, C]."""
+    replies = _sound(exchange, exchange.ask("train", question, sent), sent, strategy)
+    names = next(iter(replies.values())).arrays
+    answers = {name: np.stack([reply.arrays[name] for reply in replies.values()], 1) for name in names}
+    return answers, np.array([[float(reply.settings["records"]) for reply in replies.values()]])
 
 
 def _in_turn(

@@ -1,0 +1,178 @@
+"""Federated learning over messages equals the rounds in one process; hospitals that fail neither hang nor spoil it."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("flwr", reason="Flower is not installed")
+
+from flower_toys import (
+    SITES,
+    assert_equal_weights,
+    federated_job,
+    made_up_dataset,
+    made_up_federation,
+    rounds_in_process,
+)
+
+from medpriv.errors import InputError
+from medpriv.federated.messages import size_of
+from medpriv.flower.processes import DeploymentError
+from medpriv.flower.server import agree, evaluate, federate
+
+STRATEGIES = ({"avg": {}}, {"prox": {"mu": 0.5}}, {"scaffold": {}}, {"adam": {}}, {"yogi": {}}, {"cyclic": {}})
+STRATEGIES += ({"secure": {}},)
+
+
+def train(exchange, job, observe=None) -> dict[str, np.ndarray]:
+    """Run a job of federated learning."""
+    return federate(exchange, job, agree(exchange, job), observe)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: next(iter(strategy)))
+def test_weights_equal_those_of_the_rounds_in_one_process(strategy, tmp_path):
+    dataset, job = made_up_dataset(), federated_job(strategy)
+    found = train(made_up_federation(tmp_path, dataset), job)
+    assert_equal_weights(found, rounds_in_process(dataset, job).parameters)
+
+
+def test_without_a_seed_no_two_runs_are_alike(tmp_path):
+    exchange, job = made_up_federation(tmp_path, made_up_dataset()), federated_job({"avg": {}}, rounds=1, seed=None)
+    first, second = train(exchange, job), train(exchange, job)
+    assert all(not np.array_equal(first[name], second[name]) for name in first)
+
+
+def test_scaling_together_is_that_of_the_pooled_records(tmp_path):
+    dataset = made_up_dataset()
+    together, each = (federated_job({"avg": {}}, standardise=how) for how in ("together", "each"))
+    exchange = made_up_federation(tmp_path, dataset)  # whose sites carry the pooled scaling as their own
+    assert_equal_weights(train(exchange, together), train(exchange, each))
+
+
+@pytest.mark.parametrize("strategy", [{"avg": {}}, {"scaffold": {}}, {"cyclic": {}}], ids=["avg", "scaffold", "cyclic"])
+def test_from_when_a_hospital_is_silent_the_run_is_that_of_the_others(strategy, tmp_path):
+    dataset, job = made_up_dataset(), federated_job(strategy)
+    killed, told = made_up_federation(tmp_path, dataset), made_up_federation(tmp_path, dataset)
+
+    def fall_silent(number, parameters):
+        killed.grid.silent.add(2)
+
+    def leave(number, parameters):
+        told.gone["south"] = "it said goodbye"
+
+    found = train(killed, job, fall_silent)
+    assert killed.gone == {"south": "did not answer train within 0.05 s"}
+    assert_equal_weights(found, train(told, job, leave))
+    with_all = rounds_in_process(dataset, job).parameters
+    assert any(np.abs(found[name] - with_all[name]).max() > 1e-3 for name in found)
+
+
+def test_a_model_of_another_shape_or_with_nan_is_not_averaged(tmp_path):
+    dataset, job = made_up_dataset(), federated_job({"avg": {}})
+    for spoilt in (lambda value: value * np.nan, lambda value: value[..., :1]):
+        exchange, reference = made_up_federation(tmp_path, dataset), made_up_federation(tmp_path, dataset)
+        ask = exchange.ask
+
+        def spoil(question, *told, ask=ask, spoilt=spoilt, **more):
+            found = ask(question, *told, **more)
+            if question == "train" and "west" in found:
+                found["west"].arrays.update({name: spoilt(value) for name, value in found["west"].arrays.items()})
+            return found
+
+        exchange.ask = spoil
+        common = agree(reference, job)
+        reference.drop("west", "from the first round on")
+        agree(exchange, job)
+        assert_equal_weights(federate(exchange, job, common), federate(reference, job, common))
+        assert list(exchange.gone) == ["west"]
+
+
+def test_too_few_hospitals_end_the_run_with_the_reasons(tmp_path):
+    exchange = made_up_federation(tmp_path, made_up_dataset(), least=3)
+    exchange.grid.silent.add(1)
+    with pytest.raises(DeploymentError, match=r"2 hospitals are left, fewer than 3 \(north: did not answer describe"):
+        agree(exchange, federated_job({"avg": {}}))
+
+
+def test_secure_aggregation_goes_on_without_a_hospital_if_enough_stay(tmp_path):
+    dataset, job = made_up_dataset(), federated_job({"secure": {"threshold": 2}}, rounds=1)
+    exchange, reference = made_up_federation(tmp_path, dataset), made_up_federation(tmp_path, dataset)
+    common = agree(exchange, job)
+    ask = exchange.ask
+
+    def lose_west_after_its_shares(question, *told, **more):
+        if question == "train_masked":
+            exchange.grid.silent.add(3)
+        return ask(question, *told, **more)
+
+    exchange.ask = lose_west_after_its_shares
+    agree(reference, job)
+    reference.drop("west", "from the start")
+    plain = federated_job({"avg": {}}, rounds=1)
+    named = plain | {"federated": plain["federated"] | {"strategy": job["federated"]["strategy"]}}
+    assert_equal_weights(federate(exchange, job, common), federate(reference, named, common))
+
+
+def test_secure_aggregation_with_too_few_left_tells_nobodys_model(tmp_path):
+    exchange, job = made_up_federation(tmp_path, made_up_dataset(), least=1), federated_job({"secure": {}}, rounds=1)
+    common = agree(exchange, job)
+    exchange.grid.silent.add(3)
+    with pytest.raises(InputError, match="only 2 clients"):
+        federate(exchange, job, common)
+
+
+def test_under_secure_aggregation_no_message_holds_a_hospitals_model(tmp_path):
+    dataset, job = made_up_dataset(), federated_job({"secure": {}}, rounds=1)
+    exchange, seen = made_up_federation(tmp_path, dataset), []
+    ask = exchange.ask
+
+    def listen(*told, **more):
+        found = ask(*told, **more)
+        seen.extend((told[0], reply) for reply in found.values())
+        return found
+
+    exchange.ask = listen
+    train(exchange, job)
+    asked = {question for question, _ in seen}
+    assert asked == {"describe", "prepare", "publish_keys", "share_secrets", "train_masked", "reveal_shares"}
+    for question, reply in seen:
+        if question == "train_masked":
+            high = reply.arrays["masked"] >> np.uint64(56)  # of a plain vector all bytes here are 0 or 255
+            assert list(reply.arrays) == ["masked"] and reply.settings == {} and len(np.unique(high)) > 50
+
+
+def test_hospitals_that_preprocess_differently_are_named(tmp_path):
+    exchange = made_up_federation(tmp_path, made_up_dataset())
+    desk = exchange.grid._desks[3]
+    object.__setattr__(desk.holding, "units", ("mmol/l",) * 5)
+    with pytest.raises(DeploymentError, match="west and north differ in units"):
+        agree(exchange, federated_job({"avg": {}}))
+
+
+def test_a_hospital_refuses_what_rests_on_few_records_and_what_it_does_not_know(tmp_path):
+    exchange = made_up_federation(tmp_path, made_up_dataset(), least_records=25, least=1)
+    job = federated_job({"avg": {}})
+    common = agree(exchange, job | {"federated": job["federated"] | {"rounds": 1}})
+    with pytest.raises(DeploymentError, match="would rest on 24 records; this hospital asks for 25"):
+        federate(exchange, job, common)
+    again = made_up_federation(tmp_path, made_up_dataset(), least=1)
+    with pytest.raises(DeploymentError, match="does not answer 'records'"):
+        again.ask("records", {})
+    with pytest.raises(DeploymentError, match="has not been prepared here"):
+        made_up_federation(tmp_path, made_up_dataset(), least=1).ask("train", {"schedule": {}})
+
+
+def test_hospitals_judge_the_final_model_on_their_own_test_patients(tmp_path):
+    dataset, job = made_up_dataset(), federated_job({"avg": {}}, rounds=10)
+    exchange = made_up_federation(tmp_path, dataset, least_records=6)
+    figures = evaluate(exchange, train(exchange, job))
+    assert [figures[name]["records"] for name in SITES[:2]] == [10, 7] and "west" not in figures
+    assert figures["north"]["auc"] > 0.6 and not exchange.gone
+
+
+def test_bytes_are_those_of_the_arrays_with_little_around_them(tmp_path):
+    dataset, job = made_up_dataset(), federated_job({"avg": {}}, rounds=1)
+    exchange = made_up_federation(tmp_path, dataset)
+    parameters = train(exchange, job)
+    model = size_of(parameters)
+    assert model < exchange.bytes_up["north"][-1] < model + 1200
+    assert model < exchange.bytes_down["north"][-1] < model + 1500
