@@ -1,0 +1,119 @@
+"""eICU Collaborative Research Database, the open demo: does a patient of one of 186 hospitals die in hospital?
+
+Predicted after the first 24 hours in the unit, of those still there; hospitals are the sites, and a person's stays are
+one patient's. Tables are read in `medpriv.sources.eicu_tables`, features made in `eicu_features`; the simulator
+(`medpriv.simulate.eicu`) writes the same tables. docs/data/eicu.md is the data card and says what was kept out.
+"""
+
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+
+from medpriv.dataset import TEST, TRAIN, Dataset
+from medpriv.files import sha256
+from medpriv.seeds import generator
+from medpriv.sources.eicu_features import PATIENT, Features, age_of
+from medpriv.sources.eicu_tables import OUTCOMES, TABLES, Stay, read_cohort, read_rows, table_path
+from medpriv.sources.manifest import MANIFEST, verify_raw
+from medpriv.sources.tabular import centre_and_scale, check_classes, impute, stratified_split
+
+LICENCE = "Open Data Commons Open Database License v1.0 (ODbL 1.0)"
+LICENCE_OF_THE_REST = "PhysioNet Credentialed Health Data License 1.5.0"
+BASE_URL = "https://physionet.org/files/eicu-crd-demo/2.0.1/"
+CHECKSUMS = "SHA256SUMS.txt"
+CLASSES = ("survived", "died")
+AGE_BANDS = {"<45": 45, "45-64": 65, "65-79": 80, "80+": np.inf}  # each up to, not including, its number
+SEXES = {"Male": "M", "Female": "F"}
+
+
+def local_files(folder: Path) -> list[str]:
+    """Return the tables of a local folder that are read; those that tell outcomes alone are not even copied."""
+    return sorted(table_path(folder, table).name for table in TABLES)
+
+
+def wanted(published: Collection[str]) -> list[str]:
+    """Return which of the publisher's files belong to the dataset."""
+    return [f"{table}.csv.gz" for table in TABLES]
+
+
+def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
+    """Return the dataset in a raw folder: one unit stay of 24 hours or more a row.
+
+    Gaps get the training stays' median; centre and scale are the training stays' mean and standard deviation.
+
+    Args:
+        name: the dataset's name in the config.
+        folder: raw files with their `manifest.json`.
+        settings: the `preprocess` section: `test_fraction`.
+        seed: the root seed; it decides the split, by person, stratified by hospital and outcome.
+
+    Raises:
+        InputError: a table is damaged or missing, a cell cannot be used, or a class cannot be split.
+    """
+    folder = Path(folder)
+    manifest = verify_raw(folder)
+    cohort = read_cohort(folder, PATIENT)
+    stays, regions = cohort.stays, _regions(folder)
+    table = Features(folder, stays)
+    features = tuple(table.columns)
+    persons, first, owner = np.unique([stay.person for stay in stays], return_index=True, return_inverse=True)
+    sites, site = np.unique([stay.hospital for stay in stays], return_inverse=True)
+    y = np.array([stay.died for stay in stays], np.int64)
+    died = np.bincount(owner, weights=y) > 0  # of any of their stays
+    split = stratified_split(site[first] * 2 + died, settings["test_fraction"], generator(seed, name, "split"))
+    train = split[owner] == TRAIN
+    check_classes(y, split[owner] == TEST, CLASSES, table_path(folder, "patient"), "hospitaldischargestatus")
+    coded = [feature for feature, kind in table.kinds.items() if kind != "number"]
+    x, missing, imputed = impute(np.column_stack(list(table.columns.values())), train, features, coded, folder)
+    centre, scale = centre_and_scale(x, train)
+    credentialed = manifest["source"] != "simulated" and not cohort.demo
+    return Dataset(
+        name=name,
+        x=x.astype(np.float32),
+        y=y,
+        patient=owner.astype(np.int32),
+        site=site.astype(np.int32),
+        split=split,
+        centre=centre,
+        scale=scale,
+        patients=tuple(persons.tolist()),
+        sites=tuple(f"hospital-{number}" for number in sites.tolist()),
+        classes=CLASSES,
+        features=features,
+        units=tuple(table.units.values()),
+        licence=LICENCE_OF_THE_REST if credentialed else manifest["licence"],
+        source=manifest["source"],
+        digest=sha256(folder / MANIFEST),
+        groups=_groups([stays[index] for index in first], regions, folder),
+        notes={
+            "stays_left_out": cohort.left_out,
+            "columns_kept_out": {held: list(columns) for held, columns in OUTCOMES.items()},
+            "missing_cells": missing,
+            "imputed_with": imputed,
+            "kinds": table.kinds,
+        },
+        credentialed=credentialed,
+    )
+
+
+def _regions(folder: Path) -> dict[str, str]:
+    """Return each hospital's part of the country."""
+    rows = read_rows(table_path(folder, "hospital"), "hospital", ("hospitalid", "region"))
+    return {number: region or "unknown" for _, (number, region) in rows}
+
+
+def _groups(stays: list[Stay], regions: dict[str, str], folder: Path) -> dict[str, tuple[str, ...]]:
+    """Return sex, age band, ethnicity and region of the persons whose first stays these are."""
+    path = table_path(folder, "patient")
+    ages = [age_of(stay, path) for stay in stays]
+    return {
+        "sex": tuple(SEXES.get(stay.cells["gender"], "unknown") for stay in stays),
+        "age": tuple(_age_band(age) for age in ages),
+        "ethnicity": tuple(stay.cells["ethnicity"] or "unknown" for stay in stays),
+        "region": tuple(regions.get(stay.hospital, "unknown") for stay in stays),
+    }
+
+
+def _age_band(age: float) -> str:
+    return next((band for band, end in AGE_BANDS.items() if age < end), "unknown")
