@@ -5,9 +5,12 @@ the variable may have, x_v; and guesses one. They hold people of their own (the 
 
     confidence   argmax_v  log p(v) + log p(y | x_v), p(v) the shares among the attacker's people (Fredrikson et al.
                  2014; the same decision as Yeom et al. 2018)
-    lira         argmax_v  (phi(x_v) - mu_out(x_v)) / s_out: the value with which the target knows the record unusually
-                 well, beside shadow models that never saw the patient (after Carlini et al. 2022)
-    imputer      no target: a ridge classifier on the other features and y, fitted to the attacker's people
+    lira         argmax_v  u(x_v) = (phi(x_v) - mu_out(x_v)) / s_out: the value with which the target knows the record
+                 unusually well, beside shadow models that never saw the patient (after Carlini et al. 2022)
+    imputer      argmax_v  log q(v), no target: q is a logistic regression on the other features and y, fitted to the
+                 attacker's people
+    combined     argmax_v  log q(v) + d u(x_v): does the model add to imputing (Jayaraman and Evans 2022)? d u is, but
+                 for a constant, the log likelihood ratio of a shift by d, the mean u of the shadows' own members
 
 A model that has learnt medicine helps to guess anybody's feature, members' and others', and so does the imputer. What
 membership gives away is the *member advantage*: accuracy about members minus accuracy about others. Every patient is a
@@ -28,6 +31,7 @@ from medpriv.measures.intervals import draw_patients, percentile_interval, rate_
 from medpriv.measures.table import NAN, Measure
 from medpriv.seeds import generator
 
+ATTACKS = ("confidence", "lira", "combined")
 AGREES = 1e-3  # of a logit: as far may the outputs of the bank's parameters be from the logits that the bank holds
 
 
@@ -73,11 +77,12 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: in
     rng = generator(seed, dataset.name, "attribute", "bootstrap")
     weights = draw_patients(rng, len(rows), settings["bootstraps"])
     inside = members[:, rows]
-    imputed = {one.name: impute(dataset, one, rows) == one.truth[rows] for one in variables}
-    guesses = guess_all(dataset, bank, variables, rows) if can_be_asked(dataset, bank, rows) else {}
+    imputers = {one.name: impute(dataset, one, rows) for one in variables}
+    imputed = {one.name: imputers[one.name].argmax(axis=1) == one.truth[rows] for one in variables}
+    guesses = guess_all(dataset, bank, variables, rows, imputers) if can_be_asked(dataset, bank, rows) else {}
     imputed[""] = np.mean(list(imputed.values()), axis=0)
     measures = []
-    for attack in ("confidence", "lira"):
+    for attack in ATTACKS:
         about = (dataset.name, bank.treatment, f"attribute-{attack}")
         hits = {one.name: guesses[attack, one.name] == one.truth[rows] for one in variables} if guesses else {}
         if hits:
@@ -98,7 +103,7 @@ def _group(variable: str) -> str:
 
 
 def choose_variables(dataset: Dataset, settings: Mapping[str, object]) -> list[Variable]:
-    """Return the variables named in the settings, or the dataset's codes and then numbers, at most `most`."""
+    """Return the variables named in the settings, or `most` of the dataset's: half of them codes, if it has as many."""
     if dataset.x.ndim != 2:
         raise InputError(
             f"attributes are columns of a table, but a record has the shape {dataset.x.shape[1:]}",
@@ -118,7 +123,8 @@ def choose_variables(dataset: Dataset, settings: Mapping[str, object]) -> list[V
             remedy=f"name one of {', '.join(places)}",
         )
     numbers = [name for name in places if kinds.get(name, "number") == "number" and name in dataset.features]
-    order = settings["features"] or [*(name for name in places if name not in numbers), *numbers]
+    codes, first = [name for name in places if name not in numbers], settings["most"] // 2
+    order = settings["features"] or [*codes[:first], *numbers, *codes[first:]]
     found: list[Variable] = []
     for name in order:
         bins = settings["bins"] if name in numbers else 0
@@ -183,10 +189,15 @@ def _ask(dataset: Dataset, bank: Bank, x: np.ndarray) -> np.ndarray:
 
 
 def guess_all(
-    dataset: Dataset, bank: Bank, variables: list[Variable], rows: np.ndarray
+    dataset: Dataset, bank: Bank, variables: list[Variable], rows: np.ndarray, imputers: Mapping[str, np.ndarray]
 ) -> dict[tuple[str, str], np.ndarray]:
-    """Return attack and variable -> guesses int [K, n], indices into the variable's values."""
-    outside = ~bank.record_members(dataset)[:, rows]
+    """Return attack and variable -> guesses int [K, n], indices into the variable's values.
+
+    Args:
+        rows: int [n], the records asked about.
+        imputers: variable -> log q float64 [n, V], of `impute`.
+    """
+    inside = bank.record_members(dataset)[:, rows]
     guesses = {}
     for one in variables:
         count = len(one.values)
@@ -196,44 +207,59 @@ def guess_all(
         phi = phi.reshape(len(phi), len(rows), count)
         known = np.bincount(one.truth[dataset.rows(TEST)], minlength=count) + 1
         prior = np.log(known / known.sum())
+        unusual, shift = surprise(phi, inside, one.truth[rows])
         guesses["confidence", one.name] = (log_probability(phi) + prior).argmax(axis=-1)
-        guesses["lira", one.name] = (unusual(phi, outside) + 1e-9 * prior).argmax(axis=-1)
+        guesses["lira", one.name] = (unusual + 1e-9 * prior).argmax(axis=-1)  # without shadows the prior decides
+        guesses["combined", one.name] = (imputers[one.name] + shift * unusual).argmax(axis=-1)
     return guesses
 
 
-def unusual(phi: np.ndarray, outside: np.ndarray) -> np.ndarray:
-    """Return (phi - mu_out) / s_out [K, n, V] of every target; its shadows are the others that never saw the patient.
+def surprise(phi: np.ndarray, inside: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return u = (phi - mu_out) / s_out [K, n, V] of every target, and d [K, 1, 1], the shift that its shadows show.
+
+    A target's shadows are the other replicates. mu_out is the mean over those that did not see the patient, s_out one
+    deviation from it for all questions; d is the mean u of the shadows on their own members' true values, at least 0.
+    The target's own membership enters nowhere.
 
     Args:
-        phi: float64 [K, n, V].
-        outside: bool [K, n], who did not see the patient.
+        phi: float64 [K, n, V], on all values.
+        inside: bool [K, n], who saw the patient.
+        truth: int [n], the index of the true value, which the attacker knows of the shadows' people.
 
     Returns:
-        0 where there is no such shadow; s_out is one deviation for all of a target's questions.
+        u is 0 where no shadow is without the patient.
     """
-    chosen = outside[..., None].astype(float)
-    centre = phi.mean(axis=0)
-    apart = phi - centre  # keeps the difference of squares free of cancellation
-    count = chosen.sum(axis=0) - chosen  # without the target itself, [K, n, 1]
-    total, squares = ((chosen * apart**power).sum(axis=0) - chosen * apart**power for power in (1, 2))
+    out, own = ~inside[..., None].astype(bool), inside.astype(float)
+    apart = phi - phi.mean(axis=0)  # keeps the difference of squares free of cancellation
+    count = out.sum(axis=0) - out.astype(float)  # without the target itself, [K, n, 1]
+    total, squares = ((out * apart**power).sum(axis=0) - out * apart**power for power in (1, 2))
     mean = total / np.maximum(count, 1)
     spread = np.where(count > 1, squares - count * mean**2, 0).sum(axis=(1, 2), keepdims=True)
-    freedom = (np.maximum(count - 1, 0) * np.ones(phi.shape[2])).sum(axis=(1, 2), keepdims=True)
+    freedom = phi.shape[2] * np.maximum(count - 1, 0).sum(axis=(1, 2), keepdims=True)
     deviation = np.sqrt(np.where(freedom > 0, np.maximum(spread, 1e-12) / np.maximum(freedom, 1), 1.0))
-    return np.where(count > 0, (apart - mean) / deviation, 0.0)
+    unusual = np.where(count > 0, (apart - mean) / deviation, 0.0)
+    true_apart, true_mean = (np.take_along_axis(held, truth[None, :, None], axis=2)[..., 0] for held in (apart, mean))
+    members = (own.sum(axis=0) - own) * (count[..., 0] > 0)  # shadows that saw the patient, [K, n]
+    above = ((own * true_apart).sum(axis=0) - own * true_apart) * (count[..., 0] > 0) - members * true_mean
+    shift = above.sum(axis=1) / np.maximum(members.sum(axis=1), 1)
+    return unusual, np.maximum(shift[:, None, None] / deviation, 0.0)
 
 
 def impute(dataset: Dataset, one: Variable, rows: np.ndarray) -> np.ndarray:
-    """Return the guesses int [n] of a ridge classifier fitted to the test patients, without any target model."""
-    from sklearn.linear_model import RidgeClassifierCV
+    """Return log q float64 [n, V] by a logistic regression fitted to the test patients, without any target model."""
+    from sklearn.linear_model import LogisticRegression
 
     own = dataset.rows(TEST)
     others = np.delete(dataset.standardised(), one.places, axis=1).astype(np.float64)
     known = np.column_stack([others, np.eye(len(dataset.classes))[dataset.y]])
-    if len(np.unique(one.truth[own])) < 2:
-        return np.full(len(rows), one.truth[own][0])
-    fitted = RidgeClassifierCV(alphas=np.geomspace(0.1, 1e4, 11)).fit(known[own], one.truth[own])
-    return fitted.predict(known[rows])
+    q = np.full((len(rows), len(one.values)), 1 / (own.sum() + len(one.values)))  # where nobody has the value
+    seen = np.unique(one.truth[own])
+    if len(seen) == 1:
+        q[:, seen] = 1
+    else:
+        fitted = LogisticRegression(C=0.1, max_iter=1000).fit(known[own], one.truth[own])
+        q[:, seen] = np.maximum(fitted.predict_proba(known[rows]), 1e-12)
+    return np.log(q)
 
 
 def _measured(

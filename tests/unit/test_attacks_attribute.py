@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from medpriv.attacks.attribute import audit, choose_variables, guess_all, impute, unusual
+from medpriv.attacks.attribute import audit, choose_variables, guess_all, impute, surprise
 from medpriv.bank.store import Bank
 from medpriv.config.attribute import AttributeSettings
 from medpriv.config.trees import ForestRecipe
@@ -73,9 +73,10 @@ def value(measures, attack: str, measure: str, group: str = ""):
     return found
 
 
-def test_the_variables_are_codes_first_with_all_their_values():
+def test_the_variables_are_codes_and_numbers_with_all_their_values():
     found = choose_variables(people(), SETTINGS)
     assert [one.name for one in found] == ["smoker", "cp", "unit", "age", "lab", "noise"]
+    assert [one.name for one in choose_variables(people(), SETTINGS | {"most": 4})] == ["smoker", "cp", "age", "lab"]
     smoker, cp, unit, age = found[:4]
     assert smoker.values.tolist() == [[0], [1]] and cp.values.tolist() == [[1], [2], [4]]
     assert unit.values.tolist() == [[0, 0], [0, 1], [1, 0]] and unit.places.tolist() == [2, 3]
@@ -89,7 +90,7 @@ def test_the_variables_are_codes_first_with_all_their_values():
 def test_named_variables_are_taken_and_bad_ones_refused():
     dataset = people()
     assert [one.name for one in choose_variables(dataset, SETTINGS | {"features": ["unit", "lab"]})] == ["unit", "lab"]
-    assert [one.name for one in choose_variables(dataset, SETTINGS | {"most": 2})] == ["smoker", "cp"]
+    assert [one.name for one in choose_variables(dataset, SETTINGS | {"most": 2})] == ["smoker", "age"]
     assert "cp" not in [one.name for one in choose_variables(dataset, SETTINGS | {"levels": 2})]
     with pytest.raises(InputError, match="no variable smoke"):
         choose_variables(dataset, SETTINGS | {"features": ["smoke"]})
@@ -111,7 +112,7 @@ def test_guesses_equal_those_of_one_question_after_another():
     network = build_network("logistic", (7,), 2, RECIPE)
     weight, bias = (bank.parameters[name] for name in network.initial(np.random.default_rng(0)))
     variables = choose_variables(dataset, SETTINGS)
-    guesses = guess_all(dataset, bank, variables, rows)
+    guesses = guess_all(dataset, bank, variables, rows, {one.name: impute(dataset, one, rows) for one in variables})
     for one in variables:
         prior = np.bincount(one.truth[dataset.rows(TEST)], minlength=len(one.values)) + 1
         for replicate in range(len(bank.members)):
@@ -128,40 +129,56 @@ def test_guesses_equal_those_of_one_question_after_another():
 
 def test_shadows_are_the_others_that_never_saw_the_patient():
     rng = generator(4, "unusual")
-    phi, outside = 3 * rng.normal(size=(5, 7, 2)) + 100, rng.random((5, 7)) < 0.5
-    found = unusual(phi, outside)
+    phi, inside = 3 * rng.normal(size=(5, 7, 2)) + 100, rng.random((5, 7)) < 0.5
+    truth = rng.integers(2, size=7)
+    phi[inside, truth[np.nonzero(inside)[1]]] += 20
+    unusual, shift = surprise(phi, inside, truth)
     for target in range(5):
-        others = [[k for k in range(5) if k != target and outside[k, row]] for row in range(7)]
+        shadows = [k for k in range(5) if k != target]
+        others = [[k for k in shadows if not inside[k, row]] for row in range(7)]
         squares = [((phi[held, row] - phi[held, row].mean(0)) ** 2).sum() for row, held in enumerate(others) if held]
         deviation = np.sqrt(sum(squares) / sum(2 * (len(held) - 1) for held in others if held))
+        shifts = []
         for row, held in enumerate(others):
-            expected = (phi[target, row] - phi[held, row].mean(0)) / deviation if held else np.zeros(2)
-            assert found[target, row] == pytest.approx(expected)
+            mean = phi[held, row].mean(0) if held else phi[target, row]
+            assert unusual[target, row] == pytest.approx((phi[target, row] - mean) / deviation)
+            members = [k for k in shadows if inside[k, row] and held]
+            shifts += [(phi[k, row, truth[row]] - mean[truth[row]]) / deviation for k in members]
+        assert shift[target, 0, 0] == pytest.approx(np.mean(shifts)) and shift[target, 0, 0] > 1
+
+
+def test_the_target_s_own_membership_changes_none_of_its_guesses():
+    rng = generator(5, "unusual")
+    phi, inside, truth = rng.normal(size=(6, 9, 3)), rng.random((6, 9)) < 0.5, rng.integers(3, size=9)
+    turned = inside.copy()
+    turned[2] = ~turned[2]
+    for one, other in zip(surprise(phi, inside, truth), surprise(phi, turned, truth), strict=True):
+        assert one[2] == pytest.approx(other[2]) and not np.allclose(one, other)
 
 
 def test_the_imputer_learns_from_other_people_only():
     dataset = people(300)
     variables = {one.name: one for one in choose_variables(dataset, SETTINGS)}
     rows = np.flatnonzero(dataset.rows(TRAIN))
-    guesses = impute(dataset, variables["smoker"], rows)
+    guesses = impute(dataset, variables["smoker"], rows).argmax(axis=1)
     assert 0.65 < (guesses == variables["smoker"].truth[rows]).mean() < 0.9  # sign(lab) is right in 3 of 4
     x = dataset.x.copy()
     x[rows, 0] = 1 - x[rows, 0]
-    assert np.array_equal(impute(replace(dataset, x=x), variables["smoker"], rows), guesses)
-    alone = np.zeros(2, int)
-    constant = replace(variables["smoker"], truth=np.where(dataset.rows(TEST), 1, alone[0]))
-    assert impute(dataset, constant, rows).tolist() == [1] * len(rows)
+    assert np.array_equal(impute(replace(dataset, x=x), variables["smoker"], rows).argmax(axis=1), guesses)
+    constant = replace(variables["smoker"], truth=dataset.rows(TEST).astype(int))
+    assert impute(dataset, constant, rows).argmax(axis=1).tolist() == [1] * len(rows)
 
 
 def test_a_memorising_model_gives_its_members_features_away_and_a_simple_one_does_not():
     dataset = people(120, noise_label=1.0)  # labels by lot: all that can be learnt is who has which
     wild = audit(dataset, bank_of(dataset, "mlp", 12, epochs=150), SETTINGS, 1)
     tame = audit(dataset, bank_of(dataset, "logistic", 12, epochs=1, learning_rate=1e-4), SETTINGS, 1)
-    for attack in ("confidence", "lira"):
+    for attack in ("confidence", "lira", "combined"):
         assert value(wild, attack, "member_advantage").lower > 0.02
         found = value(tame, attack, "member_advantage")
         assert abs(found.value) < 0.02 and found.lower <= 0 <= found.upper and found.n == 80
     assert value(tame, "confidence", "accuracy_members").value > 0.3  # the prior alone
+    assert value(wild, "combined", "over_imputer").lower > 0.05 > value(tame, "combined", "over_imputer").value
 
 
 def test_all_figures_agree_with_each_other():

@@ -16,19 +16,20 @@ DEMOGRAPHIC = frozenset(
         "age",
         "sex",
         "gender",
+        "male",
+        "female",
         "ethnicity",
         "race",
         "religion",
         "language",
         "marital",
         "insurance",
-        "nationality",
         "occupation",
         "zip",
         "postcode",
     ]
 )
-DATES = frozenset(["date", "month", "year", "dob", "dod"])
+DATES = frozenset(("date", "month", "year", "dob", "dod"))
 COARSE = 10  # quantile bins of a number of which only the rough size is known
 
 
