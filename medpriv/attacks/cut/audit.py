@@ -1,0 +1,89 @@
+"""The audit of one split bank: all attacks at the cut on a few of its replicates; see the modules beside this one.
+
+| attack | the server | has | during or after training |
+| --- | --- | --- | --- |
+| `cut-correlation` | (no attacker) | | after |
+| `cut-decoder` | curious | public records with their activations | after |
+| `cut-inversion` | curious | the clients' layers | after |
+| `cut-unsplit` | curious | the shape of the clients' layers | after |
+| `cut-unsplit-start` | curious | the layers that the training began from | after |
+| `cut-fsha` | malicious | public records, the shape of the clients' layers | during |
+| `cut-fsha-start` | malicious | public records, the layers that the training began from | during |
+| `cut-labels-*` | curious, U-shaped | a few labels | during |
+| `cut-membership-*` | curious | public records, shadow replicates | after |
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from medpriv.attacks.cut.correlation import correlate
+from medpriv.attacks.cut.hijacking import hijack
+from medpriv.attacks.cut.labels import infer_labels
+from medpriv.attacks.cut.membership import infer_members
+from medpriv.attacks.cut.reconstruction import decode, invert, unsplit
+from medpriv.attacks.cut.scene import Scene, set_scene
+from medpriv.attacks.cut.scores import Jury, measure_records
+from medpriv.bank.store import Bank
+from medpriv.dataset import Dataset
+from medpriv.errors import InputError
+from medpriv.measures.crossed import Crossed
+from medpriv.measures.table import Measure
+from medpriv.seeds import generator
+
+# From a scene and the settings to the victims' records as found, float32 [R, n, F], standardised.
+RECONSTRUCTIONS: dict[str, Callable[[Scene, Mapping], np.ndarray]] = {
+    "decoder": decode,
+    "inversion": invert,
+    "unsplit": lambda scene, settings: unsplit(scene, settings, handed_out=False),
+    "unsplit-start": lambda scene, settings: unsplit(scene, settings, handed_out=True),
+    "fsha": lambda scene, settings: hijack(scene, settings, handed_out=False),
+    "fsha-start": lambda scene, settings: hijack(scene, settings, handed_out=True),
+}
+BY_FEATURE = ("decoder", "inversion")
+EXAMPLE_COLUMNS = ("attack", "record", "feature", "unit", "true", "found")
+
+
+def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: int) -> list[Measure]:
+    """Attack a bank of `medpriv.treatments.split` with everything.
+
+    Args:
+        settings: the `cut` section of the config.
+        seed: the root seed, that the bank was trained with: its clients' layers and batches are drawn again.
+    """
+    scene = set_scene(dataset, bank, settings, seed)
+    rng = generator(seed, dataset.name, "cut", "bootstrap")
+    crossed = Crossed(rng, len(scene.replicates), len(dataset.patients), settings["bootstraps"])
+    jury = Jury(scene, bank.treatment, crossed)
+    measures = correlate(scene, bank.treatment)
+    for name, attack in RECONSTRUCTIONS.items():
+        measures += measure_records(jury, name, attack(scene, settings), by_feature=name in BY_FEATURE)
+    if scene.split.parts.head is not None:
+        measures += infer_labels(jury, settings["known_labels"])
+    return measures + infer_members(dataset, bank, scene.split, scene.public, settings, seed)
+
+
+def examples(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: int, count: int) -> list[dict]:
+    """Return what the server sees of the first replicate's first victims, rows with `EXAMPLE_COLUMNS`, in units.
+
+    Args:
+        count: victims.
+
+    Raises:
+        InputError: the dataset is credentialed, so no person's row may be shown, or not a table.
+    """
+    if dataset.credentialed or dataset.x.ndim != 2:
+        raise InputError(
+            "only rows of open tables are shown",
+            file=f"dataset {dataset.name}",
+            remedy="show examples of an open or simulated table",
+        )
+    scene = set_scene(dataset, bank, {**settings, "replicates": 1}, seed)
+    rows = []
+    for name, attack in RECONSTRUCTIONS.items():
+        found = attack(scene, settings)[0, :count] * dataset.scale + dataset.centre
+        for index, record in enumerate(scene.victims[0, :count]):
+            for column, (feature, unit) in enumerate(zip(dataset.features, dataset.units, strict=True)):
+                values = float(dataset.x[record, column]), float(found[index, column])
+                rows.append(dict(zip(EXAMPLE_COLUMNS, (f"cut-{name}", index + 1, feature, unit, *values), strict=True)))
+    return rows

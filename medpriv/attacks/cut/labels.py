@@ -1,0 +1,113 @@
+"""Labels that never leave the clients, from the gradients that do (U-shaped split learning).
+
+The server is honest but curious. For every record it gets d loss / d features = W^T (p - y) times a positive weight:
+with two classes the records of one pull one way and those of the other the opposite way (direction; Li et al. 2022),
+and the rarer class, which the network gets wrong more often, pulls harder (norm). The server sorts the gradients of an
+epoch into as many heaps as there are classes. A few records' labels, known from an accomplice, name the heaps; these
+are not scored.
+"""
+
+import numpy as np
+
+from medpriv.attacks.cut.scene import Scene
+from medpriv.attacks.cut.scores import Jury
+from medpriv.measures.table import Measure
+from medpriv.split.topologies import Watch
+from medpriv.treatments.split import train_replicates
+
+ROUNDS = 50  # of sorting, at most
+TINY = 1e-12
+
+
+def infer_labels(jury: Jury, known: int) -> list[Measure]:
+    """Train the replicates again, look at the first and the last epoch, and return how many labels come out.
+
+    Args:
+        known: records of each replicate whose labels the server has.
+    """
+    measures = []
+    for moment, (rows, slopes) in _watch_epochs(jury.scene).items():
+        truth = jury.scene.dataset.y[rows]
+        for name, features in (("direction", _directions(slopes)), ("norm", _norms(slopes))):
+            told = np.stack([
+                _named(sort_heaps(own, len(jury.scene.dataset.classes)), labels, known)
+                for own, labels in zip(features, truth, strict=True)
+            ])  # fmt: skip
+            measures += _figures(jury, f"labels-{name}", rows, told, known, f"moment={moment}")
+    return measures
+
+
+def _watch_epochs(scene: Scene) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return the records int [R, n] of the first and the last epoch and the gradients returned for them [R, n, F]."""
+    plan, seen = scene.split.plan, {"first": ([], []), "last": ([], [])}
+    last = (plan.epochs - 1) * plan.updates
+
+    def watch(view: Watch) -> None:
+        for moment, inside in (("first", view.update < plan.updates), ("last", view.update >= last)):
+            if inside:
+                seen[moment][0].append(view.rows.numpy().copy())
+                seen[moment][1].append(view.returned.numpy().copy())
+
+    found = {moment: [] for moment in seen}
+    for index, number in enumerate(scene.replicates):
+        train_replicates(scene.dataset, scene.split, scene.members[index : index + 1], [number], scene.seed, watch)
+        for moment, (rows, slopes) in seen.items():
+            found[moment].append((np.concatenate(rows, 1)[0], np.concatenate(slopes, 1)[0]))
+            rows.clear()
+            slopes.clear()
+    return {moment: tuple(np.stack(part) for part in zip(*pairs, strict=True)) for moment, pairs in found.items()}
+
+
+def _directions(slopes: np.ndarray) -> np.ndarray:
+    """Return the gradients [R, n, F] at unit length."""
+    return slopes / np.maximum(np.linalg.norm(slopes, axis=-1, keepdims=True), TINY)
+
+
+def _norms(slopes: np.ndarray) -> np.ndarray:
+    """Return the logarithms of the gradients' norms, [R, n, 1]."""
+    return np.log(np.maximum(np.linalg.norm(slopes, axis=-1, keepdims=True), TINY))
+
+
+def sort_heaps(values: np.ndarray, heaps: int) -> np.ndarray:
+    """Return the heap 0..heaps-1 of each of n values [n, F]: k-means from values far apart.
+
+    The first centre is the value farthest from the mean, each further one the farthest from those before.
+    """
+    distance = np.square(values - values.mean(0)).sum(-1)
+    centres = []
+    for _ in range(heaps):
+        centres.append(values[distance.argmax()])
+        distance = np.min([np.square(values - centre).sum(-1) for centre in centres], axis=0)
+    centres = np.array(centres)
+    heap = np.full(len(values), -1)
+    for _ in range(ROUNDS):
+        moved = np.square(values[:, None] - centres).sum(-1).argmin(1)
+        if (moved == heap).all():
+            break
+        heap = moved
+        centres = np.stack([values[heap == k].mean(0) if (heap == k).any() else centres[k] for k in range(heaps)])
+    return heap
+
+
+def _named(heap: np.ndarray, labels: np.ndarray, known: int) -> np.ndarray:
+    """Return labels for heaps [n]: what most of its first `known` records are (of all known, if it has none)."""
+    named = np.empty_like(heap)
+    for number in np.unique(heap):
+        inside = labels[:known][heap[:known] == number]
+        named[heap == number] = np.bincount(inside if len(inside) else labels[:known]).argmax()
+    return named
+
+
+def _figures(jury: Jury, attack: str, rows: np.ndarray, told: np.ndarray, known: int, group: str) -> list[Measure]:
+    """Return accuracy, that of naming the most frequent class, and the mean of the classes' accuracies."""
+    rows, told = rows[:, known:], told[:, known:]
+    truth, classes = jury.scene.dataset.y[rows], len(jury.scene.dataset.classes)
+    is_class = truth[..., None] == np.arange(classes)  # [R, n, C]
+    right = is_class & (told == truth)[..., None]
+    whole, part = jury.totals(is_class, rows), jury.totals(right, rows)
+    majority = whole[0].argmax()
+    return [
+        jury.measure(attack, "accuracy", part.sum(1) / whole.sum(1), group, n=rows.size),
+        jury.measure(attack, "accuracy_majority", whole[:, majority] / whole.sum(1), group, n=rows.size),
+        jury.measure(attack, "balanced_accuracy", (part / np.maximum(whole, 1)).mean(1), group, n=rows.size),
+    ]

@@ -1,0 +1,171 @@
+"""Records from what was sent of them, after training.
+
+Decoder. The server is honest but curious and has public records of its own, for which it got activations (a client
+in league with it, or one that it runs). It learns the way back from public pairs and walks it for the victims.
+
+Inversion (He et al. 2019, white box). The server knows the clients' layers too: they travel from client to client
+through it, or it averages them. For each activation it looks for the record that would have given it.
+
+UnSplit (Erdoğan et al. 2022). The server is honest but curious and has nothing but the activations and the shape of
+the clients' layers: it looks for records and for a clone of the layers in turn, so that together they give what was
+sent. Its only prior is that records are standardised. In a second form the server handed out the layers that the
+training began from, as coordinators do, and the clone starts there.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from medpriv.attacks.cut.nets import Perceptrons, Picks, descend, taken
+from medpriv.attacks.cut.scene import Scene
+from medpriv.bank.optimiser import AdamW, cosine
+from medpriv.models.layers import Tensors, allocate_stack
+from medpriv.split.defences import clipped
+from medpriv.split.protocol import Half
+from medpriv.treatments.split import first_parameters
+
+DECODER_RATE = 2e-3
+DECODER_DECAY = 0.05
+BATCH = 64
+INVERSION_RATE = 0.1
+START = 0.1  # standard deviation of the first records: at 0 a clone without biases has no slope
+UNSPLIT_RATE = 1e-2
+CLONE_RATE = 1e-3
+CHECK = 25  # steps from one look at the public records kept aside to the next
+SMALL = 1e-3  # least standard deviation that a unit is divided by
+
+
+def decode(scene: Scene, settings: Mapping[str, int]) -> np.ndarray:
+    """Return the victims' records as a decoder gives them, float32 [R, n, F].
+
+    A fifth of the public records is kept aside: the decoder is taken where it does best on them, and each feature drawn
+    towards its public mean by as much as serves them best, so that an activation which tells nothing gives the mean.
+
+    Args:
+        settings: `decoder_units`, `decoder_steps`.
+    """
+    given, wanted = torch.from_numpy(scene.shown), torch.from_numpy(scene.flat[scene.public])
+    centre, scale = given.mean(1, keepdim=True), given.std(1, keepdim=True).clamp_min(SMALL)
+    given, sent = (given - centre) / scale, (torch.from_numpy(scene.seen) - centre) / scale
+    kept = len(wanted) // 5
+    net = Perceptrons(
+        (given.shape[-1], settings["decoder_units"], wanted.shape[-1]), scene.draws("decoder", "initial"), DECODER_DECAY
+    )
+    picks = Picks(len(wanted) - kept, BATCH, scene.draws("decoder", "batches"))
+    both = torch.cat([given[:, :kept], sent], 1)
+    told, least = torch.zeros(*both.shape[:2], wanted.shape[-1]), torch.full((len(sent),), float("inf"))
+    for step in range(settings["decoder_steps"]):
+        rows = picks.next() + kept
+        loss = partial(_decoding_error, net, taken(given, rows), taken(wanted, rows))
+        descend([net], loss, DECODER_RATE * cosine(step, settings["decoder_steps"]))
+        if (step + 1) % CHECK == 0:
+            error = (net(given[:, :kept]) - wanted[:kept]).square().mean((1, 2))
+            better = error < least
+            told[better], least = net(both)[better], torch.minimum(error, least)
+    return _drawn_in(told[:, :kept], wanted[:kept], told[:, kept:]).numpy()
+
+
+def _drawn_in(tried: Tensor, true: Tensor, told: Tensor) -> Tensor:
+    """Return what was told [R, n, F], drawn towards the mean by the share that fits the tried [R, P, F] to the true."""
+    centre = true.mean(0)
+    share = ((tried - centre) * (true - centre)).sum(1) / (tried - centre).square().sum(1).clamp_min(SMALL)
+    return centre + share.clamp(0, 1).unsqueeze(1) * (told - centre)
+
+
+def _decoding_error(net: Perceptrons, told: Tensor, true: Tensor, held: Tensors) -> Tensor:
+    """Return the sum over replicates of the mean squared errors."""
+    return (net(told, held) - true).square().mean((1, 2)).sum()
+
+
+def invert(scene: Scene, settings: Mapping[str, float]) -> np.ndarray:
+    """Return the victims' records by inversion of the known layers, float32 [R, n, F].
+
+    With noise of variance s^2 on what is sent it is the most probable record under the prior N(0, 1) a feature:
+    |f(x) - sent|^2 / s^2 + |x|^2 is least.
+
+    Args:
+        settings: `inversion_steps`, `inversion_prior` (what the prior weighs without noise, see `_Search`).
+    """
+    body = Half(scene.split.parts.body, scene.parameters)
+    search = _Search(scene, scene.seen, settings["inversion_prior"])
+    for step in range(settings["inversion_steps"]):
+        search.step(body, INVERSION_RATE * cosine(step, settings["inversion_steps"]))
+    return search.found()
+
+
+def unsplit(scene: Scene, settings: Mapping[str, float], *, handed_out: bool) -> np.ndarray:
+    """Return the victims' records by UnSplit, float32 [R, n, F].
+
+    Args:
+        settings: `unsplit_rounds`, `unsplit_steps` (of each half of a round), `inversion_prior`.
+        handed_out: the clone begins at the layers that the training began from, as a server that handed them out may.
+    """
+    if handed_out:
+        start = first_parameters(scene.dataset, scene.split, scene.replicates, scene.seed)
+    else:
+        drawn = [scene.split.parts.whole.initial(rng) for rng in scene.draws("unsplit")]
+        start = {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
+    clone = Half(scene.split.parts.body, start)
+    search = _Search(scene, scene.seen, settings["inversion_prior"])
+    for _ in range(settings["unsplit_rounds"]):
+        for _ in range(settings["unsplit_steps"]):
+            search.step(clone, UNSPLIT_RATE)
+        for _ in range(settings["unsplit_steps"]):
+            search.fit(clone, CLONE_RATE)
+    return search.found()
+
+
+class _Search:
+    """Records that are moved, from near the mean record on, until layers give what was sent.
+
+    What is least: mean over units of (f(x) - sent)^2 / V + weight * mean over features of x^2, where V is the variance
+    of what was sent and the weight that of the setting, plus what makes the whole a posterior under noise.
+    """
+
+    def __init__(self, scene: Scene, sent: np.ndarray, prior: float) -> None:
+        replicates, count, units = sent.shape
+        shape = (count, *scene.x.shape[1:])
+        drawn = np.stack([rng.standard_normal(shape, np.float32) for rng in scene.draws("search")])
+        first = START * torch.from_numpy(drawn)
+        self._records = AdamW({"x": first}, 0.0)
+        self._sent = torch.from_numpy(sent).view(replicates, count, *scene.split.parts.width)
+        variance = self._sent.flatten(1).var(1).clamp_min(SMALL**2)  # [R]
+        self._scale = self._of_replicate(2 / (units * variance), self._sent)
+        features = first[0, 0].numel()
+        self._pull = self._of_replicate(2 * prior / features + 2 * scene.blur**2 / (units * variance), first)
+        self._clip = scene.clip
+
+    @staticmethod
+    def _of_replicate(values: Tensor, like: Tensor) -> Tensor:
+        """Return [R, 1, ...] of values [R]."""
+        return values.view(-1, *[1] * (like.ndim - 1))
+
+    def step(self, body: Half, rate: float) -> None:
+        """Move the records."""
+        x = self._records.parameters["x"]
+        slope, _ = self._slope(body, x, training=False)
+        gradient = body.network.backward(body.held, slope, body.work, None, need_input=True)
+        self._records.gradients["x"].copy_(gradient.view(x.shape)).add_(x * self._pull)
+        self._records.update(rate)
+
+    def fit(self, body: Half, rate: float) -> None:
+        """Move the layers."""
+        slope, count = self._slope(body, self._records.parameters["x"], training=True)
+        body.backward(slope.div_(count), need_input=False)
+        body.update(rate)
+
+    def _slope(self, body: Half, x: Tensor, *, training: bool) -> tuple[Tensor, int]:
+        """Return the gradient of each record's error at the layers' outputs, and the number of records."""
+        outputs = body.forward(x, training=training)
+        if self._clip is None:
+            told = allocate_stack(outputs.shape).copy_(outputs)  # the outputs are still needed as they are
+            return told.sub_(self._sent).mul_(self._scale), x.shape[1]
+        told, back = clipped(outputs, self._clip)
+        return back(told.sub_(self._sent).mul_(self._scale)), x.shape[1]
+
+    def found(self) -> np.ndarray:
+        """Return the records, float32 [R, n, F]."""
+        return self._records.parameters["x"].flatten(2).numpy().copy()

@@ -1,0 +1,125 @@
+"""The stage of all attacks at the cut: a few replicates of a split bank, whose training records are to be found.
+
+Victims are records that the replicate was trained on. Public are records of test patients: people of the same
+hospitals whom no replicate saw, the best that an attacker could hope for.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from medpriv.bank.store import Bank
+from medpriv.dataset import TEST, Dataset
+from medpriv.seeds import generator
+from medpriv.split.defences import Back, noisy
+from medpriv.treatments.split import Split, deployed_activations, describe_split, records_of
+
+
+@dataclass(frozen=True)
+class Scene:
+    """R replicates under attack.
+
+    Attributes:
+        dataset, split, seed: the dataset; how the bank was split; the root seed.
+        replicates: int [R], their numbers.
+        parameters: of the whole networks, [R, ...] each.
+        clip, blur: the largest root mean square of an activation and the standard deviation of its noise, where the
+            clients clip and blur (the attacker knows); else None and 0.
+        members: bool [R, N], the records each was trained on.
+        sent: float32 [R, N, ...], what the clients send for every record, once trained.
+        victims: int [R, n], records of each replicate's members.
+        public: int [P], records of test patients.
+    """
+
+    dataset: Dataset
+    split: Split
+    seed: int
+    replicates: np.ndarray
+    parameters: dict[str, np.ndarray]
+    clip: float | None
+    blur: float
+    members: np.ndarray
+    sent: np.ndarray
+    victims: np.ndarray
+    public: np.ndarray
+
+    @cached_property
+    def x(self) -> Tensor:
+        """All records as the network reads them, float32 [N, ...], standardised."""
+        return records_of(self.dataset, self.split).x
+
+    @cached_property
+    def flat(self) -> np.ndarray:
+        """All records as attacks give them back, float32 [N, F]: standardised, flat."""
+        return self.x.flatten(1).numpy()
+
+    @cached_property
+    def lead(self) -> np.ndarray:
+        """The lead of each value of a signal that `flat` holds, int [F]."""
+        leads = torch.arange(len(self.dataset.features), dtype=torch.float32).view(-1, 1)
+        network = self.split.parts.whole
+        return network.arrange(leads.expand(network.shape)).flatten().numpy().astype(int)
+
+    @property
+    def true(self) -> np.ndarray:
+        """The victims' records, float32 [R, n, F]."""
+        return self.flat[self.victims]
+
+    @property
+    def seen(self) -> np.ndarray:
+        """What was sent for the victims, float32 [R, n, W], flat."""
+        own = np.arange(len(self.replicates))[:, None]
+        return self.sent[own, self.victims].reshape(*self.victims.shape, -1)
+
+    @property
+    def shown(self) -> np.ndarray:
+        """What was sent for the public records, float32 [R, P, W], flat."""
+        return self.sent[:, self.public].reshape(len(self.replicates), len(self.public), -1)
+
+    def treated(self, activations: Tensor, draws: list[np.random.Generator]) -> tuple[Tensor, Back]:
+        """Return activations [R, B, ...] clipped and blurred as the clients do it, and the gradient's way back."""
+        if self.clip is None:
+            return activations, lambda gradient: gradient
+        return noisy(self.clip, self.blur / self.clip)(activations, activations, draws)
+
+    def draws(self, *purpose: object) -> list[np.random.Generator]:
+        """Return one generator a replicate for an attacker's own draws, by name; the same for all treatments."""
+        return [generator(self.seed, self.dataset.name, "cut", *purpose, replicate) for replicate in self.replicates]
+
+
+def set_scene(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: int) -> Scene:
+    """Return the first replicates of a bank with their victims.
+
+    Victims and public records are drawn by name, so treatments are compared on the same ones.
+
+    Args:
+        settings: `replicates`, `records` (victims a replicate), `public_records`; at most as many as there are.
+    """
+    split, about = describe_split(dataset, bank), bank.recipe["split"]
+    clip = about.get("clip")
+    some = slice(0, settings["replicates"])
+    numbers, members = bank.replicates[some], bank.record_members(dataset)[some]
+    parameters = {name: value[some] for name, value in bank.parameters.items()}
+    count = min(settings["records"], int(members.sum(1).min()))
+    victims = [
+        generator(seed, dataset.name, "cut", "victims", number).permutation(np.flatnonzero(row))[:count]
+        for number, row in zip(numbers, members, strict=True)
+    ]
+    public = generator(seed, dataset.name, "cut", "public").permutation(np.flatnonzero(dataset.rows(TEST)))
+    return Scene(
+        dataset=dataset,
+        split=split,
+        seed=seed,
+        replicates=numbers,
+        parameters=parameters,
+        clip=clip,
+        blur=0.0 if clip is None else clip * about["deviation"],
+        members=members,
+        sent=deployed_activations(dataset, split, parameters, numbers, seed),
+        victims=np.stack(victims),
+        public=public[: settings["public_records"]],
+    )

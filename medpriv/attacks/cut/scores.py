@@ -1,0 +1,91 @@
+"""How good a reconstruction is, in standard deviations and in clinical units, beside knowing nothing of the record.
+
+- `explained`: 1 - squared error / squared error of the public mean record; 1 is exact, 0 no better than the mean.
+- `rmse`: root mean square error, in standard deviations of a feature.
+- `recovered`: share of the variables that are right: numbers within `encoding.TOLERANCE`, categories exactly;
+  `recovered_mode` is the share that the public medians and modes have right.
+- `mae`: a feature's mean absolute error in its unit; `mae_median` is that of the public median.
+
+Intervals are a bootstrap of replicates and patients; n is the number of victims, over all replicates.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from medpriv.attacks.cut.scene import Scene
+from medpriv.attacks.server.encoding import Encoding
+from medpriv.measures.crossed import Crossed, difference_interval
+from medpriv.measures.table import Measure
+
+
+@dataclass(frozen=True)
+class Jury:
+    """What turns values of victims into measures.
+
+    Attributes:
+        scene: whose victims.
+        treatment: the bank's.
+        crossed: draws of replicates and of all patients of the dataset.
+    """
+
+    scene: Scene
+    treatment: str
+    crossed: Crossed
+
+    def measure(self, attack: str, name: str, drawn: np.ndarray, group: str = "", n: int | None = None) -> Measure:
+        """Return the measure of a figure's draws [1 + B]; n is that of the victims, unless given."""
+        value, lower, upper = difference_interval(drawn)
+        about = (self.scene.dataset.name, self.treatment, f"cut-{attack}", name)
+        return Measure(*about, value, lower, upper, n=n or self.scene.victims.size, group=group)
+
+    def totals(self, values: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+        """Return the sums in each draw, [1 + B, M], of values [R, n, M] of records int [R, n] (else the victims)."""
+        patient = self.scene.dataset.patient[self.scene.victims if rows is None else rows]
+        people, place = np.unique(patient, return_inverse=True)
+        summed = np.zeros((len(values), len(people), values.shape[-1]))
+        np.add.at(summed, (np.arange(len(values))[:, None], place.reshape(patient.shape)), values)
+        drawn = np.tensordot(self.crossed.patients[:, people], summed, (1, 1))  # [1 + B, R, M]
+        return (drawn * self.crossed.replicates[:, :, None]).sum(1)
+
+    def means(self, values: np.ndarray) -> np.ndarray:
+        """Return the means over victims in each draw, [1 + B, M], of values [R, n, M]."""
+        counts = self.totals(np.ones((*values.shape[:2], 1)))
+        return self.totals(values) / np.maximum(counts, 1)
+
+
+def measure_records(jury: Jury, attack: str, found: np.ndarray, *, by_feature: bool = False) -> list[Measure]:
+    """Return the measures of records found, float32 [R, n, F], standardised."""
+    scene = jury.scene
+    public = scene.flat[scene.public]
+    error, blind = ((np.square(guess - scene.true)).mean(-1, keepdims=True) for guess in (found, public.mean(0)))
+    error, blind = jury.means(error)[:, 0], jury.means(blind)[:, 0]
+    measures = [
+        jury.measure(attack, "explained", 1 - error / blind),
+        jury.measure(attack, "rmse", np.sqrt(error)),
+        jury.measure(attack, "rmse_mean", np.sqrt(blind)),
+    ]
+    table = scene.dataset.x.ndim == 2
+    if table:
+        encoding = Encoding.of(scene.dataset)
+        for name, guess in (("recovered", found), ("recovered_mode", encoding.typical)):
+            for kind, hits in encoding.matches(guess, scene.true).items():
+                drawn = jury.means(hits.mean(-1, keepdims=True))[:, 0]
+                measures.append(jury.measure(attack, name, drawn, f"kind={kind}"))
+    if by_feature:
+        for name, guess in (("mae", found), ("mae_median", np.median(public, axis=0))):
+            drawn = jury.means(np.abs(guess - scene.true))
+            measures += [jury.measure(attack, name, *column) for column in _columns(scene, drawn)]
+    return measures
+
+
+def _columns(scene: Scene, drawn: np.ndarray) -> Iterator[tuple[np.ndarray, str]]:
+    """Yield the draws [1 + B], in the unit, and the group of each feature of a table, or lead of a signal."""
+    scale = scene.dataset.scale.reshape(-1)
+    if scene.dataset.x.ndim == 2:
+        for column, feature in enumerate(scene.dataset.features):
+            yield drawn[:, column] * scale[column], f"feature={feature}"
+        return
+    for lead, feature in enumerate(scene.dataset.features):
+        yield drawn[:, scene.lead == lead].mean(1) * scale[lead], f"feature={feature}"
