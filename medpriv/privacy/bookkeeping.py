@@ -8,8 +8,9 @@ convolution their positions), of which clipping needs the norm alone:
     Gram form:          |G|^2 = sum_{s,t} (x_s . x_t) (d_s . d_t)
     instantiated form:  G itself, [outputs, inputs] a unit
 
-The cheaper of the last two is taken where 2 T^2 lies below or above outputs * inputs (mixed ghost clipping, Bu et al.,
-NeurIPS 2022). Then one product with the slopes times the units' clip factors gives the sum of the clipped gradients.
+The cheaper of the last two is taken, layer by layer (mixed ghost clipping, Bu et al., NeurIPS 2022; here by what small
+products cost on a CPU). The sum of the clipped gradients is then one product: of the slopes times their units' clip
+factors with the inputs, or of the factors with the gradients if these stand formed.
 """
 
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ import torch
 from torch import Tensor
 
 from medpriv.models.layers import Convolution, Dense, Tensors, Workspace
+
+GRAM = 10  # (T^2 (inputs + outputs)) / (inputs outputs) above which the Gram form takes longer, measured
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,8 @@ class Product:
     @property
     def instantiates(self) -> bool:
         """Whether each unit's gradient is formed."""
-        return self.rows > 1 and 2 * self.rows**2 > self.x.shape[2] * self.slope.shape[2]
+        inputs, outputs = self.x.shape[2], self.slope.shape[2]
+        return self.rows > 1 and self.rows**2 * (inputs + outputs) > GRAM * inputs * outputs
 
     def squares(self, work: Workspace) -> Tensor:
         """Return [K, units], the squared norms of the units' gradients; keep the gradients if they are formed."""
@@ -53,7 +57,7 @@ class Product:
         x, slope = (_by_unit(f"{self.name}.{of}", value, self.units, work) for of, value in self._sides)
         if not self.instantiates:
             products = torch.bmm(x, x.transpose(1, 2)).mul_(torch.bmm(slope, slope.transpose(1, 2)))
-            return products.sum((1, 2)).view(-1, self.units)
+            return products.flatten(1).sum(1).view(-1, self.units)
         formed = work.buffer(f"{self.name}.formed", len(x), slope.shape[2], x.shape[2])
         torch.bmm(slope.transpose(1, 2), x, out=formed)
         return _squares(formed.flatten(1)).view(-1, self.units)

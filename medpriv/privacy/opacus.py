@@ -17,7 +17,7 @@ from medpriv.errors import InputError
 from medpriv.models.layers import Convolution, Dense
 from medpriv.models.network import Network
 from medpriv.privacy.batches import Pass, PoissonBatches
-from medpriv.privacy.training import PrivateSchedule, check_network
+from medpriv.privacy.training import PrivateSchedule, check_network, make_batches
 
 
 def train_with_opacus(
@@ -45,7 +45,7 @@ def train_with_opacus(
     trained = []
     for k, (first, order, drawn) in enumerate(zip(initial, sampling, noise, strict=True)):
         start = {name: value[None] for name, value in network.initial(first).items()}
-        batches = PoissonBatches(unit, members[[k]], schedule.rate, schedule.contribution, schedule.batch, [order])
+        batches = make_batches(network, unit, members[[k]], schedule, [order])
         trained.append(_train_one(network, start, torch.from_numpy(x), torch.from_numpy(y), batches, schedule, drawn))
     return {name: np.stack([one[name] for one in trained]) for name in trained[0]}
 

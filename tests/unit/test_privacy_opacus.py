@@ -33,7 +33,9 @@ def test_norms_and_clipped_sums_are_those_of_opacus(model, contribution):
         network, start, network.arrange(torch.from_numpy(x)).contiguous(), torch.from_numpy(y), schedule
     )
     theirs = GradSampleModule(network.reference(start, 0), loss_reduction="sum")
-    for drawn in PoissonBatches(patient, np.ones((1, 40), bool), 0.5, contribution, 20.0, generators("s", 1)).next():
+    for drawn in PoissonBatches(
+        patient, np.ones((1, 40), bool), 0.5, contribution, 20.0, 0.0, generators("s", 1)
+    ).next():
         norms = ours.add_clipped(drawn)[0]
         losses = torch.nn.functional.cross_entropy(
             theirs(torch.from_numpy(x[drawn.rows[0]])), torch.from_numpy(y[drawn.rows[0]]), reduction="none"
