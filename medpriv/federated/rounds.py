@@ -81,12 +81,10 @@ class Outcome:
     Attributes:
         parameters: name -> float32 [K, ...], the shared model (what stays with the clients is as it began).
         kept: name -> float32 [K, C, ...], what each client holds for itself.
-        steps: float64 [K], local steps that all clients took together.
     """
 
     parameters: dict[str, np.ndarray]
     kept: dict[str, np.ndarray]
-    steps: np.ndarray
 
     def client_parameters(self) -> dict[str, np.ndarray]:
         """Return name -> [K, C, ...], the model that each client uses: the shared one with its own parts."""
@@ -131,7 +129,7 @@ def run(
     held = members[:, None] & (holder == np.arange(len(clients))[:, None])  # [K, C, N]
     federation = _Federation(network, x, arranged(network, x), y, unit, holder, held, tuple(clients), schedule, names)
     parameters, state, kept = dict(start), strategy.begin(start), {}
-    weights, steps = held.sum(2).astype(np.float64), np.zeros(len(members))
+    weights = held.sum(2).astype(np.float64)
     for number in range(rounds):
         sent = message(strategy, state, parameters)
         if number == 0:
@@ -148,18 +146,10 @@ def run(
                 answers, weights = add_securely(sent, answers, held.sum(2)), held.sum((1, 2))[:, None]
             noise = names.generators("server", number)
             parameters, state = strategy.aggregate(state, parameters, answers, weights, noise)
-        steps += _steps(strategy, batches)
         if observe is not None:
             observe(RoundView(number, federation.clients, dict(sent), answers, weights, dict(parameters), batches))
-        _LOG.info("round %d of %d: %d local steps a replicate so far", number + 1, rounds, steps.mean())
-    return Outcome(parameters, kept, steps)
-
-
-def _steps(strategy: Strategy, batches: Sequence[Sequence[np.ndarray]]) -> list[int]:
-    """Return the local steps of a round in each replicate."""
-    if strategy.private:
-        return [sum(schedule.steps for schedule in strategy.private.values())] * len(batches)
-    return [sum(len(batch) for batch in row) for row in batches]
+        _LOG.info("round %d of %d", number + 1, rounds)
+    return Outcome(parameters, kept)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 
 from medpriv.bank import engine
 from medpriv.bank.store import Bank, draw_members
-from medpriv.dataset import Dataset
+from medpriv.dataset import TRAIN, Dataset
 from medpriv.errors import InputError
 from medpriv.federated import messages
 from medpriv.federated.client import LocalSchedule
@@ -104,7 +104,7 @@ def train(
         patients=dataset.patients,
         parameters=parameters,
         logits=logits,
-        costs=_costs(federation, settings, outcome, last[0]),
+        costs=_costs(dataset, federation, settings, last[0]),
         facts=_facts(dataset, federation),
         extra=extra,
     )
@@ -189,8 +189,7 @@ def run_federation(
         )
     return Outcome(
         *({name: np.concatenate([getattr(part, held)[name] for part in parts]) for name in getattr(parts[0], held)}
-          for held in ("parameters", "kept")),
-        np.concatenate([part.steps for part in parts]),
+          for held in ("parameters", "kept"))
     )  # fmt: skip
 
 
@@ -210,29 +209,35 @@ def _judged(
 
 
 def _costs(
-    federation: Federation, settings: Mapping[str, object], outcome: Outcome, last: RoundView
+    dataset: Dataset, federation: Federation, settings: Mapping[str, object], view: RoundView
 ) -> dict[str, float]:
-    """Return the costs of one replicate: its clients' steps together, bytes a client and round."""
+    """Return the costs of one replicate: its clients' steps together, bytes a client and round.
+
+    Steps are those of clients that hold half of their training records, on average what a replicate has.
+    """
     network, strategy = federation.network, federation.strategy
-    up, down = (
-        messages.size_of({name: value[:, 0] for name, value in last.answers.items()}),
-        messages.size_of(last.sent),
+    down, up = (
+        messages.size_of(view.sent),
+        messages.size_of({name: value[:, 0] for name, value in view.answers.items()}),
     )
+    clients = len(federation.clients.clients)
     if strategy.masked:
-        length = 1 + sum(value[0].size for value in last.sent.values())
-        clients = len(federation.clients.clients)
+        length = 1 + sum(value[0].size for value in view.sent.values())
         up, heard = protocol_bytes(clients, length, threshold_of(settings, clients))
         down += heard
-    batch = federation.local.batch_size
     if strategy.private:
-        batch = float(np.mean([schedule.batch for schedule in strategy.private.values()]))
-    steps = float(outcome.steps.mean())
+        steps = sum(schedule.steps for schedule in strategy.private.values())
+        learnt = sum(schedule.steps * schedule.batch for schedule in strategy.private.values())
+    else:
+        held = np.bincount(federation.clients.records(dataset)[dataset.rows(TRAIN)], minlength=clients)
+        steps = sum(federation.local.count(int(records) // 2) for records in held)
+        learnt = steps * federation.local.batch_size
     return {
-        "updates": steps,
-        "flops": steps * batch * network.flops(),
-        "parameters": sum(value[0].size for value in outcome.parameters.values()),
+        "updates": federation.rounds * steps,
+        "flops": federation.rounds * learnt * network.flops(),
+        "parameters": sum(value.size for value in network.initial(np.random.default_rng(0)).values()),
         "rounds": federation.rounds,
-        "clients": len(federation.clients.clients),
+        "clients": clients,
         "bytes_up": up,
         "bytes_down": down,
     }

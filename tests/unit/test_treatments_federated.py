@@ -83,7 +83,7 @@ def test_shards_join_to_the_same_bytes(strategy, tmp_path):
     whole = federate(dataset, strategy)
     joined = gather_shards([federate(dataset, strategy, (2, 3)), federate(dataset, strategy, (0, 1))])
     whole.save(tmp_path / "whole")
-    replace(joined, costs=whole.costs).save(tmp_path / "joined")
+    joined.save(tmp_path / "joined")
     for name in ("bank.safetensors", "predictions.safetensors", "bank.json"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "joined" / name).read_bytes()
 
@@ -202,9 +202,11 @@ def test_costs_are_real_messages():
     floats = avg.costs["parameters"]
     assert secure.costs["bytes_up"] > 8 * floats  # fixed point takes eight bytes
     assert local.costs["bytes_up"] == local.costs["bytes_down"] == 0
-    held = avg.members[:, dataset.patient]
-    steps = [4 * sum(-(-(row & (dataset.site == site)).sum() // 8) for site in range(3)) for row in held]
-    assert avg.costs["updates"] == pytest.approx(np.mean(steps))
+    train = dataset.rows(TRAIN)
+    halves = [(train & (dataset.site == site)).sum() // 2 for site in range(3)]
+    assert avg.costs["updates"] == 4 * sum(-(-half // 8) for half in halves)
+    network = build_network("mlp", (4,), 2, RECIPE)
+    assert avg.costs["flops"] == avg.costs["updates"] * 8 * network.flops()
 
 
 def test_patients_are_private_at_every_client_and_noise_costs_accuracy():
@@ -214,7 +216,7 @@ def test_patients_are_private_at_every_client_and_noise_costs_accuracy():
         target: federate(
             dataset, "sample_dp", rounds=10, model="logistic", recipe={}, sample_dp=change | {"epsilon": target}
         )
-        for target in (0.3, 8.0)
+        for target in (0.1, 8.0)
     }
     for target, bank in banks.items():
         privacy = bank.facts["privacy"]
@@ -223,8 +225,8 @@ def test_patients_are_private_at_every_client_and_noise_costs_accuracy():
         assert set(privacy["clients"]) == set(bank.facts["federation"]["clients"])
         assert all(client["sampling_rate"] == 1 for client in privacy["clients"].values())
         assert privacy["steps"] == 20 and bank.costs["updates"] == 3 * 20
-    low, high = (accuracy(dataset, banks[target].logits).mean() for target in (0.3, 8.0))
-    assert high > 0.85 > low
+    low, high = (accuracy(dataset, banks[target].logits).mean() for target in (0.1, 8.0))
+    assert high > 0.85 and high > low + 0.1
 
 
 def test_a_large_client_samples_its_patients_and_spends_the_steps_of_all_rounds():
