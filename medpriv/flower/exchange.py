@@ -82,17 +82,15 @@ class Exchange:
             DeploymentError: fewer than `least` hospitals are left.
         """
         asked = self.hospitals if to is None else [name for name in to if name not in self.gone]
-        waiting, silent = {}, {}
+        messages = []
         for name in asked:
             told = {"question": question, **settings, **(each or {}).get(name, {})}
             content = pack(told, {**(arrays or {}), **(own or {}).get(name, {})})
-            message = Message(content, self.nodes[name], "query", ttl=self.deadline, group_id=question)
+            messages.append(Message(content, self.nodes[name], "query", ttl=self.deadline, group_id=question))
             self.bytes_down.setdefault(name, []).append(count_bytes(content))
-            (number,) = self.grid.push_messages([message])
-            if number is None:
-                silent[name] = "the SuperLink takes no messages for it"
-            else:
-                waiting[number] = name
+        numbers = list(self.grid.push_messages(messages))
+        waiting = {number: name for number, name in zip(numbers, asked, strict=True) if number}
+        silent = {name: "the SuperLink takes no messages for it" for name in asked if name not in waiting.values()}
         found = self._collect(waiting, question, silent)
         for name, why in silent.items():
             if leave:

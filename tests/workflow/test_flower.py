@@ -1,5 +1,18 @@
-"""A federation of real processes on loopback, TLS and keys on, against the same federation in one process."""
+"""A federation of real processes on loopback, TLS and keys on, held to the same federation in one process.
 
+Three hospitals are started once, as `python -m medpriv.flower hospital`; the tests ask them one thing after another,
+and the last one kills one of them in the middle of a round. That every strategy and variant gives the same weights over
+messages is held by tests/unit/test_flower_rounds.py and test_flower_split.py, without processes.
+"""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import httpx
 import numpy as np
 import pytest
 import torch
@@ -8,37 +21,30 @@ pytest.importorskip("flwr", reason="Flower is not installed")
 
 from medpriv.bank.batches import count_updates
 from medpriv.bank.stack import arranged
-from medpriv.dataset import Dataset
-from medpriv.federated.client import LocalSchedule
+from medpriv.dataset import TRAIN, Dataset
+from medpriv.federated.client import ClientRule, LocalSchedule, order_generator, respond
+from medpriv.federated.messages import size_of
 from medpriv.federated.rounds import Names, run
 from medpriv.federated.server import build_strategy
-from medpriv.files import read_tensors
 from medpriv.flower import certificates
 from medpriv.flower.deployment import open_federation
-from medpriv.flower.job import Federated, Job, Local, Split
+from medpriv.flower.job import Job
 from medpriv.flower.processes import Children, free_port
-from medpriv.flower.server import agree, federate
+from medpriv.flower.server import agree, chosen, federate
 from medpriv.flower.turns import learn_split
 from medpriv.models.catalogue import build_network
+from medpriv.models.network import Network
 from medpriv.seeds import generator
 from medpriv.sources import heart
 from medpriv.sources.acquire import acquire_raw
 from medpriv.split.protocol import split_network
 from medpriv.split.topologies import Plan, Records
 from medpriv.split.topologies import run as run_split
-from medpriv.treatments.split import defence_of
 
 SITES = ("cleveland", "hungarian", "va")
 RECIPE = {"hidden": [8, 6]}
 LOCAL = {"batch_size": 4, "learning_rate": 0.05, "updates": 6}
-STRATEGIES = {
-    "avg": {},
-    "prox": {"mu": 0.1},
-    "scaffold": {"server_rate": 1.0},
-    "adam": {"server_rate": 0.1, "beta1": 0.9, "beta2": 0.99, "tau": 1e-3},
-    "yogi": {"server_rate": 0.1, "beta1": 0.9, "beta2": 0.99, "tau": 1e-3},
-    "cyclic": {},
-}
+SEED = 3
 
 
 @pytest.fixture(scope="module")
@@ -52,101 +58,202 @@ def dataset(tmp_path_factory) -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def federation(dataset, tmp_path_factory):
-    """The exchange with three hospitals, each a process with its own key and its own site of the data."""
+def files(dataset, tmp_path_factory) -> Path:
+    """A folder with the data, the server's certificate and the hospitals' keys."""
     folder = tmp_path_factory.mktemp("federation")
     dataset.save(folder / "data")
-    certificates.make_authority(folder / "tls")
-    certificates.make_server_certificate(folder / "tls", ["localhost"])
-    port = free_port()
+    certificates.make_authority(folder / "certificates")
+    certificates.make_server_certificate(folder / "certificates", ["localhost"])
+    for name in (*SITES, "stranger"):
+        certificates.make_hospital_key(folder / "keys", name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def port() -> int:
+    """The server's port."""
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def hospitals(files, port) -> dict:
+    """The hospitals' processes; a fourth one, of a stranger, has a key that the server does not know."""
     with Children() as children:
-        hospitals = {}
-        for name in SITES:
-            key = certificates.make_hospital_key(folder / "keys", name)
-            arguments = ["hospital", str(folder / "data"), "--site", name, "--server", f"localhost:{port}"]
-            arguments += ["--authority", str(folder / "tls" / "authority.pem"), "--key", str(key)]
-            arguments += ["--folder", str(folder / name), "--least-records", "8"]
-            hospitals[name] = children.start(f"hospital-{name}", "medpriv.flower", arguments, folder)
-        keys = {name: folder / "keys" / f"{name}.pub" for name in SITES}
-        with open_federation(
-            folder / "server", keys, certificates=folder / "tls", port=port, patience=60, deadline=30, least=2
-        ) as exchange:
-            exchange.children = hospitals
-            exchange.folder = folder
-            yield exchange
+        yield {name: start_hospital(children, files, port, name) for name in (*SITES, "stranger")}
 
 
-def job(strategy: str, rounds: int = 2, **changes) -> dict:
+@pytest.fixture(scope="module")
+def federation(files, port, hospitals):
+    """The server's exchange with the three hospitals."""
+    keys = {name: files / "keys" / f"{name}.pub" for name in SITES}
+    told = {"certificates": files / "certificates", "port": port, "patience": 90, "deadline": 40, "least": 2}
+    with open_federation(files / "server", keys, **told) as exchange:
+        yield exchange
+
+
+def start_hospital(children: Children, files: Path, port: int, name: str):
+    """Start a hospital as its administrator would."""
+    site = "va" if name == "stranger" else name
+    arguments = ["hospital", str(files / "data"), "--site", site, "--server", f"localhost:{port}"]
+    arguments += ["--authority", str(files / "certificates" / "authority.pem"), "--least-records", "8"]
+    arguments += ["--key", str(files / "keys" / f"{name}.key"), "--folder", str(files / name)]
+    return children.start(f"hospital-{name}", "medpriv.flower", arguments, files)
+
+
+def job_of(**told) -> dict:
     """Return a job as plain values."""
-    told = Federated(strategy=strategy, settings=STRATEGIES[strategy], rounds=rounds, local=Local(**LOCAL))
-    named = dict.fromkeys(SITES, "")
-    made = Job(dataset="heart", hospitals=named, recipe=RECIPE, standardise="each", federated=told, seed=3)
-    return made.model_dump() | changes
+    given = {"dataset": "heart", "hospitals": dict.fromkeys(SITES, ""), "recipe": RECIPE}
+    return Job(**given, **told, standardise="each", seed=SEED).model_dump()
 
 
-def in_process(dataset: Dataset, strategy: str, rounds: int = 2) -> dict[str, np.ndarray]:
-    """Return the parameters of the same federation in one process."""
-    network = build_network("mlp", dataset.x.shape[1:], 2, RECIPE)
-    names = Names(3, "heart", f"fed-{strategy}", (0,))
-    built = build_strategy(strategy, STRATEGIES[strategy], network, network.initial(np.random.default_rng()))
-    members = dataset.rows(0)[None]
-    schedule = LocalSchedule(**LOCAL)
-    x = dataset.standardised()
-    return run(network, x, dataset.y, members, SITES, dataset.site, built, schedule, rounds, names).parameters
+def federated_job(strategy: str, rounds: int = 2) -> dict:
+    """Return a job of federated learning as plain values."""
+    return job_of(federated={"strategy": {strategy: {}}, "rounds": rounds, "local": LOCAL})
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_weights_equal_those_of_the_rounds_in_one_process(federation, dataset, strategy):
-    told = job(strategy)
-    found = federate(federation, told, agree(federation, told))
-    expected = in_process(dataset, strategy)
+def network_of(dataset: Dataset) -> Network:
+    """Return the network of every job."""
+    return build_network("mlp", dataset.x.shape[1:], 2, RECIPE)
+
+
+def assert_equal_weights(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
+    """Hold two models to 1e-6."""
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("strategy", "rounds"), [("avg", 2), ("scaffold", 2), ("secure", 1)])
+def test_weights_equal_those_of_the_rounds_in_one_process(federation, dataset, strategy, rounds):
+    job = federated_job(strategy, rounds)
+    found = federate(federation, job, agree(federation, job))
+    network = network_of(dataset)
+    expected = run(
+        network,
+        dataset.standardised(),
+        dataset.y,
+        dataset.rows(TRAIN)[None],
+        SITES,
+        dataset.site,
+        build_strategy(*chosen(job), network, network.initial(np.random.default_rng())),
+        LocalSchedule(**LOCAL),
+        rounds,
+        Names(SEED, "heart", f"fed-{strategy}", (0,)),
+    )
     assert not federation.gone
-    for name, value in expected.items():
-        np.testing.assert_allclose(found[name], value, rtol=0, atol=1e-6)
+    assert_equal_weights(found, expected.parameters)
 
 
-@pytest.mark.parametrize("variant", ["vanilla", "ushaped"])
-def test_split_learning_equals_the_one_in_one_process(federation, dataset, variant):
-    told = split_job(variant, reveal=True)
-    found = learn_split(federation, told, agree(federation, told))
-    expected = split_in_process(dataset, told["split"])
-    assert not federation.gone and found.keys() == expected.keys()
-    for name, value in expected.items():
-        np.testing.assert_allclose(found[name], value, rtol=0, atol=1e-6)
+def test_messages_are_as_long_as_the_costs_say_with_little_around_them(federation, dataset):
+    job = federated_job("avg", rounds=1)
+    model = size_of(federate(federation, job, agree(federation, job)))
+    for name in SITES:
+        assert model < federation.bytes_up[name][-1] < model + 1200
+        assert model < federation.bytes_down[name][-1] < model + 1500
 
 
-def test_hospitals_layers_stay_with_them_unless_revealed(federation, dataset):
-    told = split_job("nopeek", settings={"strength": 1.0})
-    found = learn_split(federation, told, agree(federation, told))
-    expected = split_in_process(dataset, told["split"])
-    saved = [read_tensors(federation.folder / name / "layers.safetensors") for name in SITES]
-    assert found.keys() | saved[0].keys() == expected.keys() and not found.keys() & saved[0].keys()
-    for name, value in expected.items():
-        for one in [found] if name in found else [{name: each[name][None]} for each in saved]:
-            np.testing.assert_allclose(one[name], value, rtol=0, atol=1e-6)
+def test_split_learning_equals_the_one_in_one_process(federation, dataset):
+    shape = {"variant": "ushaped", "cut": 1, "epochs": 1, "batch_size": 32, "learning_rate": 0.05, "reveal": True}
+    job = job_of(split=shape)
+    found = learn_split(federation, job, agree(federation, job))
+    told, network, rows = job["split"], network_of(dataset), dataset.rows(TRAIN)
 
+    def draw(*purpose: str) -> np.random.Generator:
+        return generator(SEED, "heart", "split-ushaped-cut1", 0, *purpose)
 
-def split_job(variant: str, **changes) -> dict:
-    """Return a job of two epochs of few, large batches."""
-    shape = {"variant": variant, "cut": 1, "epochs": 1, "batch_size": 24, "learning_rate": 0.05} | changes
-    made = Job(dataset="heart", hospitals=dict.fromkeys(SITES, ""), recipe=RECIPE, standardise="each", seed=3)
-    return made.model_dump() | {"split": Split(**shape).model_dump()}
-
-
-def split_in_process(dataset: Dataset, told: dict) -> dict[str, np.ndarray]:
-    """Return the whole network's parameters after the same split learning in one process."""
-    network = build_network("mlp", dataset.x.shape[1:], 2, RECIPE)
-    treatment, rows = f"split-{told['variant']}-cut1", dataset.rows(0)
-    start = {
-        name: value[None] for name, value in network.initial(generator(3, "heart", treatment, 0, "initial")).items()
-    }
     shared = {name: told[name] for name in ("epochs", "batch_size", "learning_rate", "weight_decay", "balance")}
-    return run_split(
-        split_network(network, 1, told["variant"] == "ushaped"),
-        start,
+    expected = run_split(
+        split_network(network, 1, keep_head=True),
+        {name: value[None] for name, value in network.initial(draw("initial")).items()},
         Records(arranged(network, dataset.standardised()), torch.from_numpy(dataset.y), dataset.site),
         rows[None],
-        Plan(updates=count_updates(int(rows.sum()), 1, told["batch_size"]), **shared),
-        [[generator(3, "heart", treatment, 0, "batches", name) for name in SITES]],
-        defence=defence_of(told["variant"], told["settings"]),
+        Plan(updates=count_updates(int(rows.sum()), 1, 32), **shared),
+        [[draw("batches", name) for name in SITES]],
     )
+    assert not federation.gone
+    assert_equal_weights(found, expected)
+
+
+def test_who_has_no_key_that_the_server_knows_stays_outside(federation, files, hospitals):
+    assert hospitals["stranger"].process.poll() is not None, "the stranger's SuperNode should have been turned away"
+    assert "supernode ended" in hospitals["stranger"].log.read_text()
+
+
+def test_control_and_runtime_are_shut_to_other_machines(federation, files, port):
+    """Uvicorn takes the word of a proxy on this machine for who asks: so another machine can be played here."""
+    context = httpx.create_ssl_context(verify=str(files / "certificates" / "authority.pem"))
+    with httpx.Client(verify=context, base_url=f"https://localhost:{port}") as client:
+        for path in ("/v1/control/start-run", "/v1/control/register-node", "/v1/runtime/acquire-task", "/docs"):
+            assert client.post(path, headers={"X-Forwarded-For": "192.0.2.9"}).status_code == 403
+            assert client.post(path).status_code != 403
+        assert client.post("/v1/fleet/pull-messages", headers={"X-Forwarded-For": "192.0.2.9"}).status_code != 403
+
+
+def test_no_private_key_is_in_a_log_or_on_a_command_line(federation, files, hospitals):
+    keys = [*files.glob("keys/*.key"), *files.glob("certificates/*.key"), *files.glob("*/secret")]
+    secrets = {line for key in keys for line in key.read_text().splitlines() if line and "-----" not in line}
+    said = "".join(log.read_text(errors="replace") for log in files.rglob("*.log"))
+    said += subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert len(secrets) > 8 and str(files / "keys" / "va.key") in said  # paths are, contents are not
+    assert not [secret for secret in secrets if secret in said]
+
+
+def test_killing_a_supernode_in_the_middle_of_a_round_ends_neither_hanging_nor_wrong(
+    federation, dataset, files, hospitals
+):
+    job = federated_job("avg", rounds=3)
+    common = agree(federation, job)
+    federation.deadline = 8.0
+    log, killer = files / "va" / "supernode.log", []
+
+    def kill_while_it_answers(number: int, parameters: dict) -> None:
+        if number == 0:
+            received = log.read_text().count("Received successfully")
+            os.kill(hospitals["va"].process.pid, signal.SIGSTOP)  # it will not answer before its SuperNode is dead
+            killer.append(threading.Thread(target=kill_when_received, args=(received,)))
+            killer[0].start()
+
+    def kill_when_received(before: int) -> None:
+        while log.read_text().count("Received successfully") == before:
+            time.sleep(0.05)
+        os.kill(int(children_of(hospitals["va"].process.pid)[0]), signal.SIGKILL)
+        os.kill(hospitals["va"].process.pid, signal.SIGCONT)
+
+    start = time.monotonic()
+    found = federate(federation, job, common, kill_while_it_answers)
+    killer[0].join()
+    assert time.monotonic() - start < 45
+    assert federation.gone == {"va": "did not answer train within 8 s"}
+    assert_equal_weights(found, rounds_without(dataset, [SITES, SITES[:2], SITES[:2]]))
+    assert hospitals["va"].process.wait(20) != 0
+    assert "supernode ended with exit code -9" in hospitals["va"].log.read_text()
+
+
+def children_of(pid: int) -> list[str]:
+    """Return the process numbers of a process's children."""
+    said = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=True)
+    return said.stdout.split()
+
+
+def rounds_without(dataset: Dataset, present: list[tuple[str, ...]]) -> dict[str, np.ndarray]:
+    """Return FedAvg's parameters where each round has its own hospitals, written out."""
+    network = network_of(dataset)
+    drawn = network.initial(generator(SEED, "heart", "fed-avg", 0, "initial"))
+    parameters = {name: value[None] for name, value in drawn.items()}
+    records, labels = arranged(network, dataset.standardised()), torch.from_numpy(dataset.y)
+    for number, sites in enumerate(present):
+        answers, weights = [], []
+        for site in sites:
+            own = dataset.rows(TRAIN) & (dataset.site == SITES.index(site))
+            order = [order_generator(SEED, "heart", "fed-avg", 0, site, number)]
+            schedule = LocalSchedule(**LOCAL)
+            answers.append(
+                respond(network, ClientRule(), parameters, {}, records, labels, own[None], schedule, order).sent
+            )
+            weights.append(own.sum())
+        shares = np.array(weights) / sum(weights)
+        parameters = {
+            name: sum(share * answer[name] for share, answer in zip(shares, answers, strict=True)).astype(np.float32)
+            for name in parameters
+        }
+    return parameters
