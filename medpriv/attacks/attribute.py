@@ -30,6 +30,7 @@ from medpriv.errors import InputError
 from medpriv.measures.intervals import draw_patients, percentile_interval, rate_interval
 from medpriv.measures.table import NAN, Measure
 from medpriv.seeds import generator
+from medpriv.variables import numbers, variables
 
 ATTACKS = ("confidence", "lira", "combined")
 AGREES = 1e-3  # of a logit: as far may the outputs of the bank's parameters be from the logits that the bank holds
@@ -72,19 +73,19 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: in
         InputError: the dataset is no table, or a variable named in the settings is not there or can't be guessed.
     """
     members = bank.record_members(dataset)
-    variables = choose_variables(dataset, settings)
+    chosen = choose_variables(dataset, settings)
     rows = _rows(dataset, settings["records"], generator(seed, dataset.name, "attribute", "records"))
     rng = generator(seed, dataset.name, "attribute", "bootstrap")
     weights = draw_patients(rng, len(rows), settings["bootstraps"])
     inside = members[:, rows]
-    imputers = {one.name: impute(dataset, one, rows) for one in variables}
-    imputed = {one.name: imputers[one.name].argmax(axis=1) == one.truth[rows] for one in variables}
-    guesses = guess_all(dataset, bank, variables, rows, imputers) if can_be_asked(dataset, bank, rows) else {}
+    imputers = {one.name: impute(dataset, one, rows) for one in chosen}
+    imputed = {one.name: imputers[one.name].argmax(axis=1) == one.truth[rows] for one in chosen}
+    guesses = guess_all(dataset, bank, chosen, rows, imputers) if can_be_asked(dataset, bank, rows) else {}
     imputed[""] = np.mean(list(imputed.values()), axis=0)
     measures = []
     for attack in ATTACKS:
         about = (dataset.name, bank.treatment, f"attribute-{attack}")
-        hits = {one.name: guesses[attack, one.name] == one.truth[rows] for one in variables} if guesses else {}
+        hits = {one.name: guesses[attack, one.name] == one.truth[rows] for one in chosen} if guesses else {}
         if hits:
             hits[""] = np.mean(list(hits.values()), axis=0)
         for name, blind in imputed.items():
@@ -104,17 +105,7 @@ def _group(variable: str) -> str:
 
 def choose_variables(dataset: Dataset, settings: Mapping[str, object]) -> list[Variable]:
     """Return the variables named in the settings, or `most` of the dataset's: half of them codes, if it has as many."""
-    if dataset.x.ndim != 2:
-        raise InputError(
-            f"attributes are columns of a table, but a record has the shape {dataset.x.shape[1:]}",
-            file=f"dataset {dataset.name}",
-            remedy="leave the attribute attack out for this dataset",
-        )
-    kinds = dataset.notes.get("kinds", {})
-    places: dict[str, list[int]] = {}
-    for index, feature in enumerate(dataset.features):
-        kind = kinds.get(feature, "number")
-        places.setdefault(kind.removeprefix("onehot:") if kind.startswith("onehot:") else feature, []).append(index)
+    places = variables(dataset)
     if unknown := [name for name in settings["features"] if name not in places]:
         raise InputError(
             f"no variable {unknown[0]}",
@@ -122,12 +113,12 @@ def choose_variables(dataset: Dataset, settings: Mapping[str, object]) -> list[V
             place="attacks.attribute.features",
             remedy=f"name one of {', '.join(places)}",
         )
-    numbers = [name for name in places if kinds.get(name, "number") == "number" and name in dataset.features]
-    codes, first = [name for name in places if name not in numbers], settings["most"] // 2
-    order = settings["features"] or [*codes[:first], *numbers, *codes[first:]]
+    measured = numbers(dataset)
+    codes, first = [name for name in places if name not in measured], settings["most"] // 2
+    order = settings["features"] or [*codes[:first], *measured, *codes[first:]]
     found: list[Variable] = []
     for name in order:
-        bins = settings["bins"] if name in numbers else 0
+        bins = settings["bins"] if name in measured else 0
         one = _variable(dataset, name, np.array(places[name]), bins)
         fits = 2 <= len(one.values) <= max(settings["levels"], bins)
         if name in settings["features"] and not fits:
@@ -189,7 +180,7 @@ def _ask(dataset: Dataset, bank: Bank, x: np.ndarray) -> np.ndarray:
 
 
 def guess_all(
-    dataset: Dataset, bank: Bank, variables: list[Variable], rows: np.ndarray, imputers: Mapping[str, np.ndarray]
+    dataset: Dataset, bank: Bank, chosen: list[Variable], rows: np.ndarray, imputers: Mapping[str, np.ndarray]
 ) -> dict[tuple[str, str], np.ndarray]:
     """Return attack and variable -> guesses int [K, n], indices into the variable's values.
 
@@ -199,7 +190,7 @@ def guess_all(
     """
     inside = bank.record_members(dataset)[:, rows]
     guesses = {}
-    for one in variables:
+    for one in chosen:
         count = len(one.values)
         asked = np.repeat(dataset.x[rows], count, axis=0)  # [n V, F]
         asked[:, one.places] = np.tile(one.values, (len(rows), 1))

@@ -9,6 +9,7 @@ import numpy as np
 
 from medpriv.dataset import Dataset
 from medpriv.errors import InputError
+from medpriv.variables import numbers, variable_of, variables
 
 # What is known of a person outside a hospital; features and groups are recognised by these words in their names.
 DEMOGRAPHIC = frozenset(
@@ -60,19 +61,9 @@ class Columns:
 
 def read_columns(dataset: Dataset) -> Columns:
     """Return the columns of a table; InputError if the dataset is none."""
-    if dataset.x.ndim != 2:
-        raise InputError(
-            f"linkage is about tables, but a record has the shape {dataset.x.shape[1:]}",
-            file=f"dataset {dataset.name}",
-            remedy="leave linkage out for this dataset",
-        )
-    kinds = dataset.notes.get("kinds", {})
-    places: dict[str, list[int]] = {}
-    for index, feature in enumerate(dataset.features):
-        places.setdefault(_variable(feature, kinds), []).append(index)
+    places = variables(dataset)
     exact = {name: _codes(dataset.x[:, held]) for name, held in places.items()}
-    numbers = [name for name in places if kinds.get(name, "number") == "number" and name in dataset.features]
-    deciles = {name: _deciles(dataset.x[:, places[name][0]]) for name in numbers}
+    deciles = {name: _deciles(dataset.x[:, places[name][0]]) for name in numbers(dataset)}
     beside = {f"group:{key}": _codes(np.array(values)[dataset.patient]) for key, values in dataset.groups.items()}
     if len(dataset.sites) > 1:
         beside["site"] = dataset.site.astype(np.int64)
@@ -112,8 +103,7 @@ def known_sets(dataset: Dataset, columns: Columns, asked: Mapping[str, Sequence[
         f"group:{key}" for key in dataset.groups if words(key) & DEMOGRAPHIC and key.casefold() not in covered
     )
     site = ("site",) if "site" in columns.exact else ()
-    kinds = dataset.notes.get("kinds", {})
-    noted = tuple(dict.fromkeys(_variable(name, kinds) for name in dataset.notes.get("quasi_identifiers", ())))
+    noted = tuple(dict.fromkeys(variable_of(dataset, name) for name in dataset.notes.get("quasi_identifiers", ())))
     dates = tuple(name for name in columns.variables if words(name) & DATES)
     diagnosis = tuple(name for name in columns.variables if "diagnosis" in words(name))
     derived = {
@@ -134,12 +124,6 @@ def known_sets(dataset: Dataset, columns: Columns, asked: Mapping[str, Sequence[
 def words(name: str) -> set[str]:
     """Return the lower-case words of a name in snake, kebab or camel case."""
     return set(re.findall(r"[a-z]+|[0-9]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).casefold()))
-
-
-def _variable(feature: str, kinds: Mapping[str, str]) -> str:
-    """Return the variable that a feature belongs to: its own name unless it is one-hot."""
-    kind = kinds.get(feature, "number")
-    return kind.removeprefix("onehot:") if kind.startswith("onehot:") else feature
 
 
 def _codes(values: np.ndarray) -> np.ndarray:
