@@ -127,6 +127,7 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
             "missing_cells": missing,
             "imputed_with": imputed,
             "kinds": tables[0].kinds,
+            "quasi_identifiers": ["age", "male"],
         },
     )
 

@@ -14,7 +14,7 @@ from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.files import sha256
 from medpriv.seeds import generator
 from medpriv.sources.eicu_features import PATIENT, Features, age_of
-from medpriv.sources.eicu_tables import OUTCOMES, TABLES, Stay, read_cohort, read_rows, table_path
+from medpriv.sources.eicu_tables import OUTCOMES, TABLES, WINDOW, Stay, read_cohort, read_rows, table_path
 from medpriv.sources.manifest import MANIFEST, verify_raw
 from medpriv.sources.tabular import centre_and_scale, check_classes, impute, stratified_split
 
@@ -24,6 +24,7 @@ BASE_URL = "https://physionet.org/files/eicu-crd-demo/2.0.1/"
 CHECKSUMS = "SHA256SUMS.txt"
 CLASSES = ("survived", "died")
 AGE_BANDS = {"<45": 45, "45-64": 65, "65-79": 80, "80+": np.inf}  # each up to, not including, its number
+AT_ADMISSION = ("age", "male", "weight", "hours_before_unit", "later_unit_stay")
 SEXES = {"Male": "M", "Female": "F"}
 
 
@@ -92,9 +93,16 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
             "missing_cells": missing,
             "imputed_with": imputed,
             "kinds": table.kinds,
+            "times": _times(features, min(stay.outcome_hours for stay in stays)),
+            "quasi_identifiers": ["age", "male"],
         },
         credentialed=credentialed,
     )
+
+
+def _times(features: tuple[str, ...], outcome_hours: float) -> dict[str, float]:
+    """Return when each feature is known, hours relative to the earliest outcome in the cohort: always before it."""
+    return {name: (0 if name in AT_ADMISSION else WINDOW / 60) - outcome_hours for name in features}
 
 
 def _regions(folder: Path) -> dict[str, str]:

@@ -44,6 +44,7 @@ class Stay:
         person: uniquepid.
         hospital: hospitalid.
         died: whether the hospital stay ended in death.
+        outcome_hours: when it ended, after admission to the unit; always beyond the first 24.
         cells: the columns of `patient` that features and groups are made of.
     """
 
@@ -52,6 +53,7 @@ class Stay:
     person: str
     hospital: str
     died: bool
+    outcome_hours: float
     cells: dict[str, str]
 
 
@@ -150,11 +152,12 @@ def read_cohort(folder: Path, columns: Sequence[str]) -> Cohort:
     if told := set(columns) & set(OUTCOMES["patient"]):
         raise ValueError(f"patient: {', '.join(sorted(told))} tell the outcome")
     path = table_path(folder, "patient")
-    own = (KEY, "uniquepid", "hospitalid", "hospitaldischargestatus", "unitdischargeoffset")
+    ends = ("unitdischargeoffset", "hospitaldischargeoffset")
+    own = (KEY, "uniquepid", "hospitalid", "hospitaldischargestatus", *ends)
     left_out = {"outcome not known": 0, "gone within 24 hours": 0}
     stays, numbers = [], set()
     for line, cells in read_rows(path, "patient", [*own, *columns], outcomes=True):
-        key, person, hospital, status, until = cells[: len(own)]
+        key, person, hospital, status, *offsets = cells[: len(own)]
         if not (key and person and hospital) or key in numbers or (status and status not in STATUSES):
             raise InputError(
                 "a stay given twice, without a person or a hospital, or with an unknown discharge status",
@@ -163,14 +166,14 @@ def read_cohort(folder: Path, columns: Sequence[str]) -> Cohort:
                 remedy="get the publisher's table again",
             )
         numbers.add(key)
-        offset = number(until, path, line, "unitdischargeoffset")
+        until = [number(cell, path, line, end) for cell, end in zip(offsets, ends, strict=True)]
         if not status:
             left_out["outcome not known"] += 1
-        elif offset is None or offset < WINDOW:
+        elif None in until or min(until) <= WINDOW:
             left_out["gone within 24 hours"] += 1
         else:
             cells = dict(zip(columns, cells[len(own) :], strict=True))
-            stays.append(Stay(line, key, person, hospital, bool(STATUSES[status]), cells))
+            stays.append(Stay(line, key, person, hospital, bool(STATUSES[status]), until[1] / 60, cells))
     if not stays:
         raise InputError("no stay of 24 hours with a known outcome", file=path, remedy="add stays")
     stays.sort(key=lambda stay: (len(stay.number), stay.number))

@@ -71,7 +71,8 @@ def dataset(simulated):
 def cohort_of(folder):
     """Return the rows of `patient` that are predicted, in the dataset's order."""
     rows = read_table(folder, "patient")
-    kept = [row for row in rows if row["hospitaldischargestatus"] and float(row["unitdischargeoffset"]) >= WINDOW]
+    ends = ("unitdischargeoffset", "hospitaldischargeoffset")
+    kept = [row for row in rows if row["hospitaldischargestatus"] and min(float(row[end]) for end in ends) > WINDOW]
     return sorted(kept, key=lambda row: int(row[KEY]))
 
 
@@ -86,10 +87,10 @@ def test_no_feature_changes_when_all_that_tells_the_outcome_does(copied, dataset
     for table, columns in OUTCOMES.items():
         rows = read_table(copied, table)
         for row in rows:
-            late = float(row.get("unitdischargeoffset", 0)) >= WINDOW
+            late = float(row.get("unitdischargeoffset", 0)) > WINDOW
             row |= {column: "7" for column in columns if column != "hospitaldischargestatus"}
             if table == "patient":
-                row["unitdischargeoffset"] = "5000" if late else "10"
+                row |= dict.fromkeys(("unitdischargeoffset", "hospitaldischargeoffset"), "5000" if late else "10")
         write_table(copied, table, rows)
     other = eicu.parse("eicu", copied, SETTINGS, 1)
     assert np.array_equal(other.x, dataset.x) and np.array_equal(other.y, dataset.y)
@@ -140,6 +141,13 @@ def test_asking_for_an_outcome_as_a_feature_is_a_mistake(simulated):
         next(read_rows(simulated / "apachePredVar.csv.gz", "apachePredVar", (KEY, "diedinhospital")))
     with pytest.raises(ValueError, match="unitdischargestatus"):
         read_cohort(simulated, ("age", "unitdischargestatus"))
+
+
+def test_every_feature_is_known_before_the_earliest_outcome(simulated, dataset):
+    earliest = min(float(row["hospitaldischargeoffset"]) for row in cohort_of(simulated)) / 60
+    assert set(dataset.notes["times"]) == set(dataset.features)
+    assert dataset.notes["times"]["age"] == -earliest
+    assert dataset.notes["times"]["bun_worst"] == 24 - earliest < 0
 
 
 def test_no_single_feature_is_the_outcome_though_the_kept_out_column_is(simulated, dataset):
@@ -353,9 +361,9 @@ def test_the_real_demo_has_the_counts_of_the_data_card_and_is_learnt_but_not_per
 
     acquire_raw("eicu", "eicu", {"source": "local", "path": str(REAL)}, 1, tmp_path / "raw", tmp_path / "scratch")
     dataset = eicu.parse("eicu", tmp_path / "raw", SETTINGS, 1)
-    assert np.bincount(dataset.y).tolist() == [1466, 141]
-    assert len(dataset.patients) == 1317 and len(dataset.sites) == 186
-    assert dataset.notes["stays_left_out"] == {"outcome not known": 28, "gone within 24 hours": 885}
+    assert np.bincount(dataset.y).tolist() == [1464, 141]
+    assert len(dataset.patients) == 1315 and len(dataset.sites) == 186
+    assert dataset.notes["stays_left_out"] == {"outcome not known": 28, "gone within 24 hours": 887}
     assert not dataset.credentialed
     x, train = dataset.standardised(), dataset.rows(TRAIN)
     model = LogisticRegression(C=0.01, max_iter=1000).fit(x[train], dataset.y[train])
