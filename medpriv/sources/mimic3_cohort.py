@@ -44,6 +44,7 @@ _ADMISSION = {
     "hospital_expire_flag": "INTEGER",
 }
 _PATIENT = {"subject_id": "INTEGER", "gender": "VARCHAR", "dob": "TIMESTAMP"}
+_ITEM = {"itemid": "INTEGER", "variable": "UTINYINT", "conversion": "VARCHAR", "low": "DOUBLE", "high": "DOUBLE"}
 _EVENT = {
     "CHARTEVENTS": ("subject_id", "itemid", "charttime", "value", "valuenum", "error"),
     "LABEVENTS": ("subject_id", "itemid", "charttime", "value", "valuenum"),
@@ -173,39 +174,32 @@ def _statistics(variable: str) -> tuple[str, ...]:
 
 def _fill_events(connection, folder: Path, stays: list[Stay]) -> None:
     """Make the table `events` (stay, variable, minute, value) of the cohort's 48 hours; an impossible value is NULL."""
-    names = list(VARIABLES)
-    number = {name: names.index(name) for name in names}
-    items = [(item.itemid, number[item.variable], item.conversion) for item in ITEMS]
-    limits = [(number[name], about.low, about.high) for name, about in VARIABLES.items()]
+    number = {name: index for index, name in enumerate(VARIABLES)}
+    about = [(item, number[item.variable], VARIABLES[item.variable]) for item in ITEMS]
+    items = [(item.itemid, index, item.conversion, variable.low, variable.high) for item, index, variable in about]
     texts = [(number[name], word, value) for name, words in TEXTS.items() for word, value in words.items()]
     cohort = [(stay.subject, row, stay.intime) for row, stay in enumerate(stays)]
-    make_table(connection, "items", {"itemid": "INTEGER", "variable": "UTINYINT", "conversion": "VARCHAR"}, items)
-    make_table(connection, "limits", {"variable": "UTINYINT", "low": "DOUBLE", "high": "DOUBLE"}, limits)
+    make_table(connection, "items", _ITEM, items)
     make_table(connection, "texts", {"variable": "UTINYINT", "word": "VARCHAR", "number": "DOUBLE"}, texts)
     make_table(connection, "cohort", {"subject_id": "INTEGER", "stay": "INTEGER", "intime": "TIMESTAMP"}, cohort)
     connection.execute("CREATE TABLE events (stay INTEGER, variable UTINYINT, minute SMALLINT, value FLOAT)")
     cases = " ".join(f"WHEN '{name}' THEN {sql}" for name, sql in CONVERSIONS.items())
     for table, columns in _EVENT.items():
-        scan(
-            connection,
-            table_path(folder, table),
-            {column: _EVENT_TYPES[column] for column in columns},
-            f"""
+        query = f"""
             INSERT INTO events
             SELECT stay, variable, minute, CASE WHEN converted BETWEEN low AND high THEN converted END
             FROM (
-                SELECT stay, variable, minute, CASE conversion {cases} END AS converted
-                FROM (
-                    SELECT stay, variable, conversion, coalesce(valuenum, number) AS v,
+                SELECT *, CASE conversion {cases} END AS converted FROM (
+                    SELECT stay, items.variable, conversion, low, high, coalesce(valuenum, number) AS v,
                         epoch(charttime - intime)::INTEGER // 60 AS minute
-                    FROM (SELECT *, lower(trim(value)) AS word FROM scanned)
-                    JOIN items USING (itemid) JOIN cohort USING (subject_id)
-                    LEFT JOIN texts USING (variable, word)
+                    FROM scanned JOIN items USING (itemid) JOIN cohort USING (subject_id)
+                    LEFT JOIN texts ON texts.variable = items.variable AND word = lower(trim(value))
                     WHERE charttime >= intime AND charttime < intime + INTERVAL {HOURS} HOUR {_without_errors(columns)}
                 ) WHERE v IS NOT NULL
-            ) JOIN limits USING (variable)
-            """,
-        )
+            )
+            """
+        types = {column: _EVENT_TYPES[column] for column in columns}
+        scan(connection, table_path(folder, table), types, query)
 
 
 def _without_errors(columns: tuple[str, ...]) -> str:

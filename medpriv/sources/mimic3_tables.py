@@ -75,7 +75,9 @@ def connect() -> Iterator:
         "temp_directory": "",
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
-        "preserve_insertion_order": True,
+        # DuckDB cannot know how long a CSV is, takes it for short and would keep it in memory to join it with a short
+        # table: joins are to be made as they are written, the short table on the right.
+        "disabled_optimizers": "join_order,build_side_probe_side",
     }
     with duckdb.connect(":memory:", config=settings) as connection:
         yield connection

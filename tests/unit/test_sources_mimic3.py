@@ -15,7 +15,7 @@ import pytest
 from medpriv.dataset import TRAIN
 from medpriv.errors import InputError
 from medpriv.files import sha256, write_json
-from medpriv.sources import mimic3
+from medpriv.sources import mimic3, mimic3_tables
 from medpriv.sources.acquire import acquire_raw
 from medpriv.sources.mimic3_cohort import check_labels, choose_stays, measure, units
 from medpriv.sources.mimic3_items import ITEMS, TEXTS, VARIABLES
@@ -292,10 +292,11 @@ def test_the_split_depends_on_the_seed_and_on_nothing_else(simulated):
     assert np.array_equal(splits[0], splits[1]) and not np.array_equal(splits[0], splits[2])
 
 
-def test_capitals_in_headers_and_packed_tables_change_nothing(simulated, raw):
+def test_quoted_capitals_in_headers_and_packed_tables_change_nothing(simulated, raw):
     for path in list(raw.glob("*.csv")):
         header, rest = path.read_text().split("\n", 1)
-        packed = gzip.compress(f"{header.upper()}\n{rest}".encode(), mtime=0)
+        quoted = ",".join(f'"{name.upper()}"' for name in header.split(","))  # as in the full database
+        packed = gzip.compress(f"{quoted}\n{rest}".encode(), mtime=0)
         path.with_name(f"{path.name}.gz").write_bytes(packed)
         path.unlink()
     admit(raw)
@@ -317,6 +318,21 @@ def test_the_order_of_rows_does_not_matter_beyond_rounding(simulated, raw):
     admit(raw)
     plain, other = (mimic3.parse("mimic3", folder, SETTINGS, 1) for folder in (simulated, raw))
     np.testing.assert_allclose(plain.x, other.x, rtol=1e-5)
+
+
+def test_memory_does_not_grow_with_the_table(simulated, raw, monkeypatch):
+    header, rows = (raw / "CHARTEVENTS.csv").read_text().split("\n", 1)
+    with (raw / "CHARTEVENTS.csv").open("w") as stream:
+        stream.write(f"{header}\n")
+        stream.writelines([rows] * 50)  # 100 MB; a row charted twice in a minute counts once
+    monkeypatch.setattr(mimic3_tables, "MEMORY", "120MB")
+    found = []
+    for folder in (simulated, raw):
+        with connect() as connection:
+            stays, _ = choose_stays(connection, folder)
+            found.append(measure(connection, folder, stays)[0])
+    for name, values in found[0].items():
+        np.testing.assert_allclose(found[1][name], values, rtol=1e-6)
 
 
 def secret_cell(rows, line, column, value):
