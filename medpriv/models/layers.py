@@ -115,10 +115,15 @@ class Convolution:
         """Positions left: floor((positions + 2 padding - kernel) / stride) + 1."""
         return (self.positions + 2 * self.padding - self.kernel) // self.stride + 1
 
+    @property
+    def window(self) -> int:
+        """Values that a window covers."""
+        return self.kernel * self.channels
+
     def initial(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Return one replicate's parameters: He-uniform weights, identity normalisation."""
         held = {
-            f"{self.name}.weight": he_uniform(rng, self.outputs, self.kernel * self.channels),
+            f"{self.name}.weight": he_uniform(rng, self.outputs, self.window),
             f"{self.name}.scale": np.ones(self.outputs, np.float32),
             f"{self.name}.shift": np.zeros(self.outputs, np.float32),
         }
@@ -129,11 +134,11 @@ class Convolution:
 
     def products(self) -> int:
         """Return the multiply-adds of one record's forward pass."""
-        return self.positions_out * self.kernel * self.channels * self.outputs
+        return self.positions_out * self.window * self.outputs
 
     def values(self) -> int:
         """Return the floats that training keeps for one record: windows and their gradients, y, z, products."""
-        return self.positions_out * (2 * self.kernel * self.channels + 3 * self.outputs)
+        return self.positions_out * (2 * self.window + 3 * self.outputs)
 
     def forward(self, held: Tensors, x: Tensor, work: Workspace, training: bool) -> Tensor:
         """Return [K, records, positions_out, outputs]; training uses batch statistics and moves the running ones."""
@@ -160,35 +165,23 @@ class Convolution:
         With `gradients` None the forward pass was not in training: batch statistics were constants.
         `gradient` [K, records, positions_out, outputs] is overwritten.
         """
-        replicates, records = gradient.shape[:2]
         mask_relu(gradient, work.saved[f"{self.name}.z"])
         self._backward_normalisation(held, gradient, work, gradients)
         work.saved[f"{self.name}.slope"] = gradient
-        flat = gradient.view(replicates, -1, self.outputs)
+        flat = gradient.view(len(gradient), -1, self.outputs)
         if gradients is not None:
             windows = work.saved[f"{self.name}.windows"]
             torch.bmm(flat.transpose(1, 2), windows, out=gradients[f"{self.name}.weight"])
         if not need_input:
             return None
-        out = work.buffer(f"{self.name}.gwindows", *flat.shape[:2], self.kernel * self.channels)
+        out = work.buffer(f"{self.name}.gwindows", *flat.shape[:2], self.window)
         torch.bmm(flat, held[f"{self.name}.weight"], out=out)
-        return self._fold(out.view(replicates, records, self.positions_out, self.kernel, self.channels), work)
+        return self._fold(out.unflatten(2, (-1, self.channels)).unflatten(1, (-1, self.positions_out)), work)
 
     @property
     def _tiles(self) -> bool:
         """Whether the windows lie side by side and cover the input: then they are a view of it."""
         return self.kernel == self.stride and not self.padding and self.positions == self.positions_out * self.kernel
-
-    def _spans(self) -> list[tuple[slice, slice]]:
-        """Return, for each offset in the kernel, the windows in which it lies within the input, and where it lies."""
-        spans = []
-        for offset in range(self.kernel):
-            first = -(-max(0, self.padding - offset) // self.stride)
-            last = min(self.positions_out - 1, (self.positions - 1 + self.padding - offset) // self.stride)
-            start = first * self.stride + offset - self.padding
-            stop = last * self.stride + offset - self.padding + 1
-            spans.append((slice(first, last + 1), slice(start, stop, self.stride)))
-        return spans
 
     def _windows(self, x: Tensor, work: Workspace) -> Tensor:
         """Return [K, records * positions_out, kernel * channels]; where a window hangs over the end it is 0."""
@@ -198,17 +191,22 @@ class Convolution:
         windows = work.buffer(
             f"{self.name}.windows", replicates, records, self.positions_out, self.kernel, self.channels
         )
-        for offset, (some, where) in enumerate(self._spans()):
+        spans = window_spans(self.positions, self.kernel, self.stride, self.padding)
+        for offset, (some, where) in enumerate(spans):
             windows[:, :, some, offset] = x[:, :, where]  # the rest stays 0
         return windows.view(replicates, records * self.positions_out, -1)
 
     def _fold(self, windows: Tensor, work: Workspace) -> Tensor:
-        """Return [K, records, positions, channels]: the windows' values added up where they came from."""
+        """Return [K, records, positions, channels]: the windows' values added up where they came from.
+
+        Windows are [K, records, positions_out, kernel, channels].
+        """
         replicates, records = windows.shape[:2]
         if self._tiles:
             return windows.view(replicates, records, self.positions, self.channels)
         out = work.buffer(f"{self.name}.gx", replicates, records, self.positions, self.channels).zero_()
-        for offset, (some, where) in enumerate(self._spans()):
+        spans = window_spans(self.positions, self.kernel, self.stride, self.padding)
+        for offset, (some, where) in enumerate(spans):
             out[:, :, where] += windows[:, :, some, offset]
         return out
 
@@ -338,6 +336,18 @@ class Pool:
         out = work.buffer(f"{self.name}.gx", *gradient.shape[:2], self.positions, self.channels)
         out.copy_((mean / self.positions).unsqueeze(2))
         return out.scatter_add_(2, work.saved[f"{self.name}.place"].unsqueeze(2), highest.unsqueeze(2))
+
+
+def window_spans(positions: int, kernel: int, stride: int, padding: int) -> list[tuple[slice, slice]]:
+    """Return, for each offset in the kernel, the windows in which it lies within the input, and where it lies."""
+    count = (positions + 2 * padding - kernel) // stride + 1
+    spans = []
+    for offset in range(kernel):
+        first = -(-max(0, padding - offset) // stride)
+        last = min(count - 1, (positions - 1 + padding - offset) // stride)
+        start, stop = first * stride + offset - padding, last * stride + offset - padding + 1
+        spans.append((slice(first, last + 1), slice(start, stop, stride)))
+    return spans
 
 
 def allocate_stack(shape: Sequence[int]) -> Tensor:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import Module
 
 from medpriv.models.layers import Convolution, Dense, Flatten, Pool, Tensors, Workspace
 
@@ -21,8 +22,9 @@ class Network:
 
     Attributes:
         layers: the layers.
-        shape: of one record, (features,) or (leads, samples).
-        patch: samples a position of the first convolution covers (kernel = stride); None for tables.
+        shape: of one record, (features,), (leads, samples) or (channels, height, width).
+        patch: samples, or pixels a side, that a position of the first convolution covers (kernel = stride); None for
+            tables.
     """
 
     layers: tuple[Dense | Convolution | Flatten | Pool, ...]
@@ -55,18 +57,30 @@ class Network:
     def arrange(self, x: Tensor) -> Tensor:
         """Return records [..., *shape] as the first layer reads them.
 
-        Signals become [..., positions, leads * patch], leads first; samples that fill no patch are left out.
+        Signals become [..., positions, leads * patch], leads first; samples that fill no patch are left out. Images
+        become [..., positions, channels * patch * patch] likewise, positions row by row.
         """
         if self.patch is None:
             return x
+        if len(self.shape) == 3:
+            rows, columns = (side // self.patch for side in self.shape[1:])
+            cut = x[..., : rows * self.patch, : columns * self.patch]
+            parts = cut.unflatten(-1, (columns, self.patch)).unflatten(-3, (rows, self.patch))
+            return parts.movedim((-4, -2), (-5, -4)).flatten(-3).flatten(-3, -2)
         positions = self.shape[1] // self.patch
         cut = x[..., : positions * self.patch].unflatten(-1, (positions, self.patch))
         return cut.movedim(-3, -2).flatten(-2)
 
     def restore(self, gradient: Tensor) -> Tensor:
-        """Return arranged gradients [..., positions, leads * patch] as records [..., *shape], zero where left out."""
+        """Return arranged gradients [..., positions, values] as records [..., *shape], zero where left out."""
         if self.patch is None:
             return gradient
+        if len(self.shape) == 3:
+            channels, *sides = self.shape
+            rows, columns = (side // self.patch for side in sides)
+            parts = gradient.unflatten(-1, (channels, self.patch, self.patch)).unflatten(-4, (rows, columns))
+            parts = parts.movedim((-5, -4), (-4, -2)).flatten(-2).flatten(-3, -2)
+            return torch.nn.functional.pad(parts, (0, sides[1] - parts.shape[-1], 0, sides[0] - parts.shape[-2]))
         leads, samples = self.shape
         parts = gradient.unflatten(-1, (leads, self.patch)).movedim(-2, -3).flatten(-2)
         return torch.nn.functional.pad(parts, (0, samples - parts.shape[-1]))
@@ -106,17 +120,22 @@ class Network:
                 gradient += extra
         return gradient
 
-    def reference(self, parameters: Mapping[str, np.ndarray], replicate: int) -> torch.nn.Module:
+    def reference(self, parameters: Mapping[str, np.ndarray], replicate: int) -> Module:
         """Return one replicate as plain torch modules, in training mode: [records, *shape] to [records, outputs]."""
-        modules: list[torch.nn.Module] = []
+        modules: list[Module] = []
         for layer in self.layers:
-            modules += _reference(layer, self.patch if layer is self.layers[0] else None, parameters, replicate)
+            patch = self.patch if layer is self.layers[0] else None
+            modules += _reference(layer, self.shape, patch, parameters, replicate)
         return torch.nn.Sequential(*modules)
 
 
 def _reference(
-    layer: Dense | Convolution | Flatten | Pool, patch: int | None, parameters: Mapping[str, np.ndarray], replicate: int
-) -> list[torch.nn.Module]:
+    layer: Dense | Convolution | Flatten | Pool,
+    shape: tuple[int, ...],
+    patch: int | None,
+    parameters: Mapping[str, np.ndarray],
+    replicate: int,
+) -> list[Module]:
     """Return torch's own modules for one layer, with the replicate's parameters in them."""
 
     def held(name: str) -> Tensor:
@@ -130,22 +149,11 @@ def _reference(
         dense = torch.nn.Linear(layer.inputs, layer.outputs)
         dense.load_state_dict({"weight": held("weight"), "bias": held("bias")})
         return [dense, torch.nn.ReLU()] if layer.relu else [dense]
-    weight = held("weight")
-    if patch is not None:
-        leads = layer.channels // patch
-        convolution = torch.nn.Conv1d(leads, layer.outputs, patch, patch, bias=False)
-        convolution.load_state_dict({"weight": weight.view(layer.outputs, leads, patch)})
-    else:
-        convolution = torch.nn.Conv1d(
-            layer.channels, layer.outputs, layer.kernel, layer.stride, layer.padding, bias=False
-        )
-        weight = weight.view(layer.outputs, layer.kernel, layer.channels).movedim(1, 2).contiguous()
-        convolution.load_state_dict({"weight": weight})
     if layer.groups is not None:
         norm = torch.nn.GroupNorm(layer.groups, layer.outputs)
         norm.load_state_dict({"weight": held("scale"), "bias": held("shift")})
     else:
-        norm = torch.nn.BatchNorm1d(layer.outputs)
+        norm = (torch.nn.BatchNorm1d if len(shape) == 2 else torch.nn.BatchNorm2d)(layer.outputs)
         norm.load_state_dict(
             {
                 "weight": held("scale"),
@@ -155,18 +163,32 @@ def _reference(
                 "num_batches_tracked": torch.tensor(0),
             }
         )
-    return [convolution, norm, torch.nn.ReLU()]
+    return [_reference_convolution(layer, shape, patch, held("weight")), norm, torch.nn.ReLU()]
 
 
-class _Transpose(torch.nn.Module):
-    """[records, channels, positions] to [records, positions, channels]."""
+def _reference_convolution(layer: Convolution, shape: tuple[int, ...], patch: int | None, weight: Tensor) -> Module:
+    """Return torch's own convolution with this weight [outputs, window], for signals or images."""
+    sides = len(shape) - 1
+    kind = torch.nn.Conv1d if sides == 1 else torch.nn.Conv2d
+    if patch is not None:
+        made = kind(shape[0], layer.outputs, patch, patch, bias=False)
+        weight = weight.view(layer.outputs, shape[0], *[patch] * sides)
+    else:
+        made = kind(layer.channels, layer.outputs, layer.kernel, layer.stride, layer.padding, bias=False)
+        weight = weight.view(layer.outputs, *[layer.kernel] * sides, layer.channels).movedim(-1, 1).contiguous()
+    made.load_state_dict({"weight": weight})
+    return made
+
+
+class _Transpose(Module):
+    """[records, channels, *positions] to [records, positions, channels]."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.transpose(1, 2)
+        return x.flatten(2).transpose(1, 2)
 
 
-class _MeanAndMax(torch.nn.Module):
-    """[records, channels, positions] to [records, 2 * channels]."""
+class _MeanAndMax(Module):
+    """[records, channels, *positions] to [records, 2 * channels]."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([x.mean(2), x.amax(2)], 1)
+        return torch.cat([x.flatten(2).mean(2), x.flatten(2).amax(2)], 1)
