@@ -105,32 +105,32 @@ def _group(variable: str) -> str:
 
 def choose_variables(dataset: Dataset, settings: Mapping[str, object]) -> list[Variable]:
     """Return the variables named in the settings, or `most` of the dataset's: half of them codes, if it has as many."""
-    places = variables(dataset)
-    if unknown := [name for name in settings["features"] if name not in places]:
+    places, named = variables(dataset), settings["features"].get(dataset.name, [])
+    if unknown := [name for name in named if name not in places]:
         raise InputError(
             f"no variable {unknown[0]}",
             file=f"dataset {dataset.name}",
-            place="attacks.attribute.features",
+            place=f"attacks.attribute.features.{dataset.name}",
             remedy=f"name one of {', '.join(places)}",
         )
     measured = numbers(dataset)
     codes, first = [name for name in places if name not in measured], settings["most"] // 2
-    order = settings["features"] or [*codes[:first], *measured, *codes[first:]]
+    order = named or [*codes[:first], *measured, *codes[first:]]
     found: list[Variable] = []
     for name in order:
         bins = settings["bins"] if name in measured else 0
         one = _variable(dataset, name, np.array(places[name]), bins)
         fits = 2 <= len(one.values) <= max(settings["levels"], bins)
-        if name in settings["features"] and not fits:
+        if named and not fits:
             raise InputError(
                 f"{name} has {len(one.values)} values",
                 file=f"dataset {dataset.name}",
-                place="attacks.attribute.features",
+                place=f"attacks.attribute.features.{dataset.name}",
                 remedy=f"name variables of 2 to {settings['levels']} values, or raise attacks.attribute.levels",
             )
         if fits:
             found.append(one)
-        if not settings["features"] and len(found) == settings["most"]:
+        if not named and len(found) == settings["most"]:
             break
     if not found:
         raise InputError(

@@ -4,14 +4,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from medpriv.config.section import Count, Section
+from medpriv.config.section import Count, Name, Section
 
 
 class AttributeSettings(Section):
     """An attacker who knows all of a record but one variable asks the model for the rest."""
 
-    features: list[str] = Field(
-        [], description="the variables to infer; empty: the dataset's first codes and numbers, `most` in all"
+    features: dict[Name, list[str]] = Field(
+        {}, description="by dataset, the variables to infer; else its first codes and numbers, `most` in all"
     )
     most: Count = Field(6, description="variables to infer, where none are named")
     levels: Annotated[int, Field(ge=2)] = Field(8, description="most values of a code; one with more is left out")

@@ -4,18 +4,20 @@ from typing import Annotated
 
 from pydantic import Field
 
-from medpriv.config.section import Count, Section
+from medpriv.config.section import Count, Name, Section
 
 
 class LinkageSettings(Section):
     """Who can be found in the table by what others know of them."""
 
-    sets: dict[str, list[str]] = Field(
+    sets: dict[Name, dict[str, list[str]]] = Field(
         {},
-        description="quasi-identifiers by a name of yours: features, one-hot variables, `site`, or `group:<name>`; "
-        "beside those that are derived from the dataset",
+        description="by dataset, sets of quasi-identifiers by a name of yours: features, one-hot variables, `site`, or "
+        "`group:<name>`; beside those that are derived from the dataset",
     )
-    sensitive: list[str] = Field([], description="columns whose disclosure is measured, beside the outcome")
+    sensitive: dict[Name, list[str]] = Field(
+        {}, description="by dataset, columns whose disclosure is measured, beside the outcome"
+    )
     known: Annotated[list[Count], Field(min_length=1)] = Field(
         [1, 2, 3, 5], description="columns of a person that a predicate speaks of, drawn at random"
     )

@@ -89,20 +89,23 @@ def test_the_variables_are_codes_and_numbers_with_all_their_values():
 
 def test_named_variables_are_taken_and_bad_ones_refused():
     dataset = people()
-    assert [one.name for one in choose_variables(dataset, SETTINGS | {"features": ["unit", "lab"]})] == ["unit", "lab"]
+    assert [one.name for one in choose_variables(dataset, SETTINGS | {"features": {"people": ["unit", "lab"]}})] == [
+        "unit",
+        "lab",
+    ]
     assert [one.name for one in choose_variables(dataset, SETTINGS | {"most": 2})] == ["smoker", "age"]
     assert "cp" not in [one.name for one in choose_variables(dataset, SETTINGS | {"levels": 2})]
     with pytest.raises(InputError, match="no variable smoke"):
-        choose_variables(dataset, SETTINGS | {"features": ["smoke"]})
+        choose_variables(dataset, SETTINGS | {"features": {"people": ["smoke"]}})
     with pytest.raises(InputError, match="cp has 3 values"):
-        choose_variables(dataset, SETTINGS | {"features": ["cp"], "levels": 2})
+        choose_variables(dataset, SETTINGS | {"features": {"people": ["cp"]}, "levels": 2})
 
 
 def test_the_number_that_hardly_varies_has_the_bins_that_are_filled():
     dataset = people()
     x = dataset.x.copy()
     x[:, 6] = np.arange(len(x)) % 10 == 2
-    found = choose_variables(replace(dataset, x=x), SETTINGS | {"features": ["noise"]})[0]
+    found = choose_variables(replace(dataset, x=x), SETTINGS | {"features": {"people": ["noise"]}})[0]
     assert found.values.tolist() == [[0], [1]] and np.array_equal(found.truth, x[:, 6])
 
 

@@ -179,9 +179,9 @@ def test_numbers_are_cut_to_deciles_and_codes_are_not():
 
 def test_the_audit_says_what_the_parts_say_and_repeats_itself():
     dataset = table()
-    measures = audit(dataset, SETTINGS | {"sensitive": ["ward"]}, 1)
-    assert measures == audit(dataset, SETTINGS | {"sensitive": ["ward"]}, 1)
-    assert measures != audit(dataset, SETTINGS | {"sensitive": ["ward"]}, 2)
+    measures = audit(dataset, SETTINGS | {"sensitive": {"people": ["ward"]}}, 1)
+    assert measures == audit(dataset, SETTINGS | {"sensitive": {"people": ["ward"]}}, 1)
+    assert measures != audit(dataset, SETTINGS | {"sensitive": {"people": ["ward"]}}, 2)
     assert {one.treatment for one in measures} == {"data"}
     assert len({(one.attack, one.measure, one.group) for one in measures}) == len(measures)
     unique = values(measures, "anonymity", "unique")
@@ -234,10 +234,12 @@ def test_criteria_name_columns_and_forms_but_never_a_person():
 
 
 def test_a_column_that_is_not_there_is_named():
-    with pytest.raises(InputError, match=r"attacks\.linkage\.sets\.mine: no column lactat.*did you mean lactate\?"):
-        audit(table(), SETTINGS | {"sets": {"mine": ["lactat"]}}, 1)
-    with pytest.raises(InputError, match=r"attacks\.linkage\.sensitive: no column salary"):
-        audit(table(), SETTINGS | {"sensitive": ["salary"]}, 1)
+    with pytest.raises(
+        InputError, match=r"attacks\.linkage\.sets\.people\.mine: no column lactat.*did you mean lactate\?"
+    ):
+        audit(table(), SETTINGS | {"sets": {"people": {"mine": ["lactat"]}}}, 1)
+    with pytest.raises(InputError, match=r"attacks\.linkage\.sensitive\.people: no column salary"):
+        audit(table(), SETTINGS | {"sensitive": {"people": ["salary"]}}, 1)
 
 
 @pytest.mark.skipif(not DEMO.is_dir(), reason="needs ../shared/data (MIMIC-III demo)")

@@ -36,8 +36,8 @@ def audit(dataset: Dataset, settings: Mapping[str, object], seed: int) -> list[M
         InputError: the dataset is no table, or the settings name a column that it lacks.
     """
     columns = read_columns(dataset)
-    sets = known_sets(dataset, columns, settings["sets"])
-    sensitive = _sensitive(dataset, columns, settings["sensitive"])
+    sets = known_sets(dataset, columns, settings["sets"].get(dataset.name, {}))
+    sensitive = _sensitive(dataset, columns, settings["sensitive"].get(dataset.name, []))
     measures = list(_keys(dataset))
     for name, members in sets.items():
         measures += _of_set(dataset, columns, name, members, sensitive)
@@ -51,7 +51,7 @@ def _sensitive(dataset: Dataset, columns: Columns, asked: list[str]) -> dict[str
             raise InputError(
                 f"no column {name}",
                 file=f"dataset {dataset.name}",
-                place="attacks.linkage.sensitive",
+                place=f"attacks.linkage.sensitive.{dataset.name}",
                 remedy=f"name one of {', '.join(columns.exact)}",
             )
     return {"outcome": columns.outcome} | {name: columns.coarse[name] for name in asked}

@@ -94,7 +94,7 @@ def known_sets(dataset: Dataset, columns: Columns, asked: Mapping[str, Sequence[
                 raise InputError(
                     f"no column {member}",
                     file=f"dataset {dataset.name}",
-                    place=f"attacks.linkage.sets.{name}",
+                    place=f"attacks.linkage.sets.{dataset.name}.{name}",
                     remedy=f"did you mean {near[0]}?" if near else f"name one of {', '.join(columns.exact)}",
                 )
     features = tuple(name for name in columns.variables if words(name) & DEMOGRAPHIC)
