@@ -27,7 +27,9 @@ class CutSettings(Section):
     fsha_pilot_steps: Count = Field(600, description="training steps of its encoder and decoder beforehand")
     fsha_units: Count = Field(64, description="hidden units of its decoder and critic")
     fsha_penalty: Positive = Field(10.0, description="weight of the critic's gradient penalty")
-    known_labels: Count = Field(10, description="training records whose labels a server that seeks labels has")
+    known_labels: Count = Field(
+        5, description="training records of each class whose labels a server that seeks labels has"
+    )
     false_positive_rates: Annotated[list[Fraction], Field(min_length=1)] = Field(
         [0.01], description="rates at which true positives of membership are stated"
     )

@@ -6,7 +6,8 @@ import torch
 from split_toys import BATCH, EPOCHS, UPDATES, toy_network, toy_order, toy_plan, toy_records, toy_start
 
 from medpriv.bank import engine
-from medpriv.bank.stack import Parameters
+from medpriv.bank.losses import class_weights, cross_entropy
+from medpriv.bank.stack import Parameters, Stack
 from medpriv.seeds import generator
 from medpriv.split.defences import noisy
 from medpriv.split.protocol import possible_cuts, split_network
@@ -68,9 +69,6 @@ def test_one_client_in_parallel_without_defence_is_centralised_training(model):
 @pytest.mark.parametrize("keep_head", [False, True])
 def test_clients_in_turn_hand_over_so_the_whole_is_centralised_training_on_their_batches(keep_head):
     """The same batches in the same order through the engine's own step give the same weights."""
-    from medpriv.bank.losses import class_weights, cross_entropy
-    from medpriv.bank.stack import Stack
-
     seen = []
     found = run_split("mlp", 1, keep_head, clients=3, watch=lambda view: seen.append(view.rows.clone()))
     network = toy_network("mlp")

@@ -14,6 +14,7 @@ from medpriv.config.split import SplitSettings
 from medpriv.dataset import TEST, Dataset
 from medpriv.errors import InputError
 from medpriv.models.catalogue import build_network
+from medpriv.split.defences import distance_correlation
 from medpriv.split.deployed import sent_activations
 from medpriv.treatments.split import VARIANTS, clients_of, describe_split, message_bytes, train
 
@@ -74,8 +75,6 @@ def test_a_noisy_banks_logits_are_those_of_its_noisy_activations():
 
 
 def test_nopeek_lowers_the_distance_correlation_of_records_and_activations():
-    from medpriv.split.defences import distance_correlation
-
     dataset = toy_sites()
     found = {}
     for variant, strength in (("vanilla", {}), ("nopeek", {"strength": 20.0})):

@@ -3,8 +3,8 @@
 The server is honest but curious. For every record it gets d loss / d features = W^T (p - y) times a positive weight:
 with two classes the records of one pull one way and those of the other the opposite way (direction; Li et al. 2022),
 and the rarer class, which the network gets wrong more often, pulls harder (norm). The server sorts the gradients of an
-epoch into as many heaps as there are classes. A few records' labels, known from an accomplice, name the heaps; these
-are not scored.
+epoch into as many heaps as there are classes. A few records of each class, known from an accomplice, name the heaps;
+these are not scored.
 """
 
 import numpy as np
@@ -23,18 +23,25 @@ def infer_labels(jury: Jury, known: int) -> list[Measure]:
     """Train the replicates again, look at the first and the last epoch, and return how many labels come out.
 
     Args:
-        known: records of each replicate whose labels the server has.
+        known: records of each class and replicate whose labels the server has.
     """
     measures = []
     for moment, (rows, slopes) in _watch_epochs(jury.scene).items():
-        truth = jury.scene.dataset.y[rows]
+        truth, classes = jury.scene.dataset.y[rows], len(jury.scene.dataset.classes)
+        public = np.stack([_first_of_each(labels, classes, known) for labels in truth])
         for name, features in (("direction", _directions(slopes)), ("norm", _norms(slopes))):
-            told = np.stack([
-                _named(sort_heaps(own, len(jury.scene.dataset.classes)), labels, known)
-                for own, labels in zip(features, truth, strict=True)
-            ])  # fmt: skip
-            measures += _figures(jury, f"labels-{name}", rows, told, known, f"moment={moment}")
+            heaps = [sort_heaps(own, classes) for own in features]
+            told = np.stack([name_heaps(*some) for some in zip(heaps, truth, public, strict=True)])
+            measures += _figures(jury, f"labels-{name}", rows, told, ~public, f"moment={moment}")
     return measures
+
+
+def _first_of_each(labels: np.ndarray, classes: int, count: int) -> np.ndarray:
+    """Return bool [n]: the first `count` records of each class."""
+    chosen = np.zeros(len(labels), bool)
+    for cls in range(classes):
+        chosen[np.flatnonzero(labels == cls)[:count]] = True
+    return chosen
 
 
 def _watch_epochs(scene: Scene) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -89,25 +96,26 @@ def sort_heaps(values: np.ndarray, heaps: int) -> np.ndarray:
     return heap
 
 
-def _named(heap: np.ndarray, labels: np.ndarray, known: int) -> np.ndarray:
-    """Return labels for heaps [n]: what most of its first `known` records are (of all known, if it has none)."""
+def name_heaps(heap: np.ndarray, labels: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return labels for heaps [n]: what most of a heap's known records are, or of all known; `known` is bool [n]."""
     named = np.empty_like(heap)
     for number in np.unique(heap):
-        inside = labels[:known][heap[:known] == number]
-        named[heap == number] = np.bincount(inside if len(inside) else labels[:known]).argmax()
+        inside = known & (heap == number)
+        named[heap == number] = np.bincount(labels[inside if inside.any() else known]).argmax()
     return named
 
 
-def _figures(jury: Jury, attack: str, rows: np.ndarray, told: np.ndarray, known: int, group: str) -> list[Measure]:
+def _figures(
+    jury: Jury, attack: str, rows: np.ndarray, told: np.ndarray, scored: np.ndarray, group: str
+) -> list[Measure]:
     """Return accuracy, that of naming the most frequent class, and the mean of the classes' accuracies."""
-    rows, told = rows[:, known:], told[:, known:]
     truth, classes = jury.scene.dataset.y[rows], len(jury.scene.dataset.classes)
-    is_class = truth[..., None] == np.arange(classes)  # [R, n, C]
-    right = is_class & (told == truth)[..., None]
-    whole, part = jury.totals(is_class, rows), jury.totals(right, rows)
-    majority = whole[0].argmax()
-    return [
-        jury.measure(attack, "accuracy", part.sum(1) / whole.sum(1), group, n=rows.size),
-        jury.measure(attack, "accuracy_majority", whole[:, majority] / whole.sum(1), group, n=rows.size),
-        jury.measure(attack, "balanced_accuracy", (part / np.maximum(whole, 1)).mean(1), group, n=rows.size),
-    ]
+    of_class = (truth[..., None] == np.arange(classes)) & scored[..., None]  # [R, n, C]
+    right = of_class & (told == truth)[..., None]
+    whole, part = jury.totals(of_class, rows), jury.totals(right, rows)
+    figures = {
+        "accuracy": part.sum(1) / whole.sum(1),
+        "accuracy_majority": whole[:, whole[0].argmax()] / whole.sum(1),
+        "balanced_accuracy": (part / np.maximum(whole, 1)).mean(1),
+    }
+    return [jury.measure(attack, name, drawn, group, n=int(scored.sum())) for name, drawn in figures.items()]

@@ -65,13 +65,17 @@ def decode(scene: Scene, settings: Mapping[str, int]) -> np.ndarray:
             error = (net(given[:, :kept]) - wanted[:kept]).square().mean((1, 2))
             better = error < least
             told[better], least = net(both)[better], torch.minimum(error, least)
-    return _drawn_in(told[:, :kept], wanted[:kept], told[:, kept:]).numpy()
+    return _drawn_in(told[:, :kept], wanted, told[:, kept:]).numpy()
 
 
-def _drawn_in(tried: Tensor, true: Tensor, told: Tensor) -> Tensor:
-    """Return what was told [R, n, F], drawn towards the mean by the share that fits the tried [R, P, F] to the true."""
-    centre = true.mean(0)
-    share = ((tried - centre) * (true - centre)).sum(1) / (tried - centre).square().sum(1).clamp_min(SMALL)
+def _drawn_in(tried: Tensor, public: Tensor, told: Tensor) -> Tensor:
+    """Return what was told [R, n, F], each feature drawn towards the public mean.
+
+    The share that is kept, 0 to 1, fits the tried [R, P, F] best to the first P public records.
+    """
+    centre = public.mean(0)
+    off, true = tried - centre, public[: tried.shape[1]] - centre
+    share = (off * true).sum(1) / off.square().sum(1).clamp_min(SMALL)
     return centre + share.clamp(0, 1).unsqueeze(1) * (told - centre)
 
 

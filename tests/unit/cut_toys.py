@@ -1,0 +1,39 @@
+"""Split banks of toys, for the tests of attacks at the cut."""
+
+from functools import cache
+
+from test_treatments_baseline import RECIPES, toy_dataset
+from test_treatments_split import SETTINGS
+
+from medpriv.attacks.cut.scene import Scene, set_scene
+from medpriv.attacks.cut.scores import Jury
+from medpriv.bank.store import Bank
+from medpriv.config.cut import CutSettings
+from medpriv.dataset import Dataset
+from medpriv.measures.crossed import Crossed
+from medpriv.seeds import generator
+from medpriv.treatments.split import train
+
+CUT = CutSettings(replicates=2, records=40, bootstraps=50, fsha_updates=150, fsha_pilot_steps=300).model_dump()
+REPLICATES = 6
+
+
+@cache
+def toy_bank(variant: str = "vanilla", cut: int = 1, patients: int = 40, **changes) -> tuple[Dataset, Bank]:
+    """Return a table of two classes and a bank split over one site."""
+    dataset = toy_dataset("mlp", patients)
+    recipe = RECIPES["mlp"] | {"hidden": [32, 8]}
+    return dataset, train(
+        dataset, variant, cut, "mlp", recipe, SETTINGS[variant] | changes, range(REPLICATES), 6, seed=1
+    )
+
+
+def toy_scene(variant: str = "vanilla", cut: int = 1, **changes) -> Scene:
+    """Return the stage of a toy bank."""
+    return set_scene(*toy_bank(variant, cut, **changes), CUT, seed=1)
+
+
+def toy_jury(scene: Scene) -> Jury:
+    """Return what makes measures of it."""
+    draws = Crossed(generator(0), len(scene.replicates), len(scene.dataset.patients), 50)
+    return Jury(scene, scene.split.treatment, draws)

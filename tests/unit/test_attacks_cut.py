@@ -1,0 +1,71 @@
+"""The whole audit of split banks."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from cut_toys import CUT, toy_bank
+from test_treatments_baseline import RECIPES, toy_dataset
+from test_treatments_split import SETTINGS
+
+from medpriv.attacks.cut.audit import EXAMPLE_COLUMNS, RECONSTRUCTIONS, audit, examples
+from medpriv.errors import InputError
+from medpriv.treatments.split import VARIANTS, train
+
+QUICK = CUT | {"fsha_updates": 10, "fsha_pilot_steps": 20, "decoder_steps": 50, "inversion_steps": 20,
+               "unsplit_rounds": 2, "unsplit_steps": 3, "false_positive_rates": [0.1]}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As in the jobs."""
+    torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant_is_attacked_the_same_each_time(variant):
+    dataset, bank = toy_bank(variant)
+    measures = audit(dataset, bank, QUICK, seed=1)
+    assert measures == audit(dataset, bank, QUICK, seed=1)
+    attacks = {measure.attack for measure in measures}
+    expected = {f"cut-{name}" for name in (*RECONSTRUCTIONS, "correlation")}
+    expected |= {f"cut-membership-{name}" for name in ("norm", "distance", "nearest")}
+    if variant == "ushaped":
+        expected |= {"cut-labels-direction", "cut-labels-norm"}
+    assert attacks == expected
+    keys = [(measure.attack, measure.measure, measure.group) for measure in measures]
+    assert len(set(keys)) == len(keys)
+    assert all(m.treatment == bank.treatment and m.dataset == "toy" for m in measures)
+    assert all(m.lower <= m.value <= m.upper for m in measures if not np.isnan(m.value))
+
+
+@pytest.mark.parametrize("model", ["cnn", "cnn_gn"])
+def test_signals_are_attacked_too(model):
+    dataset = toy_dataset(model)
+    bank = train(dataset, "vanilla", 1, model, RECIPES[model], SETTINGS["vanilla"], range(4), 4, seed=1)
+    measures = audit(dataset, bank, QUICK | {"inversion_steps": 300}, seed=1)
+    errors = {m.group: m.value for m in measures if m.attack == "cut-inversion" and m.measure == "mae"}
+    assert set(errors) == {"feature=I", "feature=II"}
+    assert {m.measure for m in measures if m.attack == "cut-fsha"} == {"explained", "rmse", "rmse_mean"}
+
+
+def test_the_deepest_cut_is_attacked_too():
+    dataset, bank = toy_bank("vanilla", 3)
+    assert audit(dataset, bank, QUICK, seed=1)
+
+
+def test_examples_are_true_and_found_values_in_units():
+    dataset, bank = toy_bank()
+    dataset = replace(dataset, x=dataset.x * 10, scale=dataset.scale * 10)
+    rows = examples(dataset, bank, QUICK | {"inversion_steps": 300, "inversion_prior": 1e-4}, seed=1, count=2)
+    assert tuple(rows[0]) == EXAMPLE_COLUMNS and len(rows) == len(RECONSTRUCTIONS) * 2 * 6
+    for row in rows:
+        if row["attack"] == "cut-inversion":
+            assert abs(row["found"] - row["true"]) < 1
+
+
+def test_no_row_of_a_credentialed_dataset_is_shown():
+    dataset, bank = toy_bank()
+    with pytest.raises(InputError, match="open"):
+        examples(replace(dataset, credentialed=True), bank, QUICK, seed=1, count=1)
