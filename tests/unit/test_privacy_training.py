@@ -9,7 +9,7 @@ import torch
 
 from medpriv.bank.stack import arranged
 from medpriv.errors import InputError
-from medpriv.models.catalogue import build_network
+from medpriv.models import cnn, cnn2d, cnn_gn, logistic, mlp
 from medpriv.privacy.batches import PoissonBatches
 from medpriv.privacy.training import PrivateSchedule, PrivateStack, train_private
 from medpriv.seeds import generator
@@ -18,8 +18,10 @@ RECIPES = {
     "logistic": {},
     "mlp": {"hidden": [10, 7]},
     "cnn_gn": {"patch": 4, "channels": [8, 12]},
+    "cnn2d": {"patch": 2, "channels": [8, 12]},
 }
-SHAPES = {"logistic": (9,), "mlp": (9,), "cnn_gn": (2, 32)}
+SHAPES = {"logistic": (9,), "mlp": (9,), "cnn_gn": (2, 32), "cnn2d": (2, 9, 12)}
+BUILDERS = {"logistic": logistic.build, "mlp": mlp.build, "cnn_gn": cnn_gn.build, "cnn2d": cnn2d.build}
 PLAIN = PrivateSchedule(steps=6, rate=0.3, batch=12.0, clip=0.5, deviation=0.0, learning_rate=0.1)
 
 
@@ -29,10 +31,10 @@ def one_thread():
     torch.set_num_threads(1)
 
 
-def make_task(model: str, classes: int, records: int = 90, patients: int = 40, recipe: dict | None = None):
+def make_task(model: str, classes: int, records: int = 90, patients: int = 40):
     """Return a network, records, labels and the patient of each record: some give one record, some many."""
     rng = generator(0, "task", model, classes)
-    network = build_network(model, SHAPES[model], classes, RECIPES[model] | (recipe or {}))
+    network = BUILDERS[model](SHAPES[model], 1 if classes == 2 else classes, RECIPES[model])
     x = rng.normal(size=(records, *SHAPES[model])).astype(np.float32)
     patient = np.concatenate([np.arange(patients), rng.integers(patients, size=records - patients)])
     return network, x, rng.integers(classes, size=records), patient
@@ -53,7 +55,7 @@ def gradient_by_autograd(network, start, k: int, x: np.ndarray, y: np.ndarray) -
     loss = torch.nn.functional.cross_entropy(outputs, torch.from_numpy(y))
     parts = torch.autograd.grad(loss, list(module.parameters()))
     stem = parts[0].shape
-    return torch.cat([(p.movedim(1, 2) if p.ndim == 3 and p.shape != stem else p).flatten() for p in parts])
+    return torch.cat([(p.movedim(1, -1) if p.ndim > 2 and p.shape != stem else p).flatten() for p in parts])
 
 
 def flat(gradients: dict[str, torch.Tensor], k: int) -> torch.Tensor:
@@ -212,7 +214,7 @@ def test_training_with_everybody_and_no_bounds_is_torchs_own(optimizer):
 
 
 def test_batch_normalisation_and_unstacked_networks_are_refused():
-    network = build_network("cnn", (2, 32), 2, RECIPES["cnn_gn"])
+    network = cnn.build((2, 32), 1, RECIPES["cnn_gn"])
     with pytest.raises(InputError, match=r"batch normalisation \(stem, convolution1\).*cnn_gn"):
         train_private(network, *[None] * 4, PLAIN, initial=[], sampling=[], noise=[])
     with pytest.raises(InputError, match="no per-patient gradients"):
