@@ -17,7 +17,6 @@ import statistics
 import subprocess
 import sys
 import time
-from functools import cache
 from importlib.util import find_spec
 
 CLIENTS, ROWS, FEATURES, SEED = 5, 1000, 64, 1
@@ -85,7 +84,6 @@ def report(found: dict[str, list[dict]], chosen: argparse.Namespace) -> None:
         print(f"in process is {times:.1f} times quicker ({key}){mark}")
 
 
-@cache
 def data() -> tuple:
     """Return x [N, 64], y and the client of each record; the last fifth of each client's is for testing."""
     import numpy as np
@@ -97,7 +95,6 @@ def data() -> tuple:
     return x, y, holder, np.arange(len(x)) >= CLIENTS * ROWS
 
 
-@cache
 def prepare() -> tuple:
     """Return network, strategy, schedule and first parameters [1, ...]."""
     import numpy as np

@@ -47,7 +47,7 @@ class Scaffold(Section):
 class Adaptive(Section):
     """A server optimiser."""
 
-    server_rate: Positive = Field(0.03, description="learning rate of the server")
+    server_rate: Positive = Field(0.01, description="learning rate of the server")
     beta1: Fraction = Field(0.9, description="decay of the first moment")
     beta2: Fraction = Field(0.99, description="decay of the second moment")
     tau: Positive = Field(0.001, description="added to the root of the second moment: the degree of adaptivity")
@@ -67,9 +67,11 @@ class SamplePrivacy(Section):
     epsilon: Positive = Field(8.0, description="what all rounds together spend on one patient")
     delta: Fraction | None = Field(None, description="of the guarantee; empty: 1 / (10 patients), to one digit")
     clip: Positive = Field(1.0, description="bound of the L2 norm of a patient's gradient")
-    batch_size: Count = Field(64, description="patients that a step draws on average; more than a client has: all")
+    batch_size: Count | None = Field(
+        None, description="patients that a step draws on average; empty, or more than a client has: all of them"
+    )
     updates: Count = Field(1, description="steps a round")
-    learning_rate: Positive = Field(0.5, description="at a round's first step, falling along a half cosine")
+    learning_rate: Positive = Field(1.0, description="at a round's first step, falling along a half cosine")
     records_a_patient: Count = Field(1, description="most records that a patient gives")
 
 

@@ -23,11 +23,13 @@ class Partition:
         kind: `site`, `iid` or `dirichlet`.
         clients: names of the C clients.
         holder: int32 [P], index into `clients`.
+        moved: records that are not with their own site, but where most of their patient's are.
     """
 
     kind: str
     clients: tuple[str, ...]
     holder: np.ndarray
+    moved: int = 0
 
     def records(self, dataset: Dataset) -> np.ndarray:
         """Return int32 [N], the client of each record."""
@@ -71,7 +73,8 @@ def by_site(dataset: Dataset, least: int, group: str | None = None) -> Partition
         rest = int(np.argmin(counts[large]))
     place = np.full(len(names), rest, np.int32)
     place[large] = np.arange(len(large))
-    return Partition("site", tuple(clients), place[holder])
+    moved = int((holder[dataset.patient] != dataset.site).sum()) if group is None else 0
+    return Partition("site", tuple(clients), place[holder], moved)
 
 
 def iid(dataset: Dataset, clients: int, seed: int) -> Partition:

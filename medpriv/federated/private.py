@@ -36,10 +36,10 @@ def private_client(patients: float, rounds: int, delta: float, settings: Mapping
 
     Args:
         patients: expected, known to all: the sampling rate derives from it.
-        settings: `epsilon`, `clip`, `batch_size` (expected patients a step), `updates` (steps a round),
+        settings: `epsilon`, `clip`, `batch_size` (expected patients a step; None: all), `updates` (steps a round),
             `learning_rate`, `records_a_patient`.
     """
-    rate = min(1.0, settings["batch_size"] / patients)
+    rate = min(1.0, (settings["batch_size"] or patients) / patients)
     steps = settings["updates"] * rounds
     noise = noise_for(settings["epsilon"], delta, rate, steps)
     schedule = PrivateSchedule(

@@ -49,6 +49,16 @@ def default_threshold(clients: int) -> int:
     return min(clients, 2 * clients // 3 + 1)
 
 
+def check_threshold(threshold: int, clients: int) -> None:
+    """Refuse a threshold that lets the server play two halves of the clients against each other."""
+    if not clients // 2 < threshold <= clients:
+        raise InputError(
+            f"a threshold of {threshold} for {clients} clients",
+            file="secure aggregation",
+            remedy=f"take more than half of the clients, at most all: {default_threshold(clients)}, say",
+        )
+
+
 def encode(values: np.ndarray, clients: int) -> np.ndarray:
     """Return uint64: the values in fixed point (32 bits after the point), negative ones modulo 2^64.
 
@@ -124,7 +134,7 @@ class Participant:
     """
 
     def __init__(self, index: int, clients: int, threshold: int, draw: Draw = os.urandom) -> None:
-        _check_threshold(threshold, clients)
+        check_threshold(threshold, clients)
         self.index, self._clients, self._threshold, self._draw = index, clients, threshold, draw
         self._cipher_key, self._mask_key, self._seed = (draw(SECRET_BYTES) for _ in range(3))
         self._peers: dict[int, PublicKeys] = {}
@@ -301,16 +311,6 @@ def _decrypt(key: bytes, sender: int, receiver: int, message: bytes) -> bytes:
 def _nonce(sender: int, receiver: int) -> bytes:
     """Return 12 bytes that no other message under the same key has."""
     return sender.to_bytes(6, "big") + receiver.to_bytes(6, "big")
-
-
-def _check_threshold(threshold: int, clients: int) -> None:
-    """Refuse a threshold that lets the server play two halves of the clients against each other."""
-    if not clients // 2 < threshold <= clients:
-        raise InputError(
-            f"a threshold of {threshold} for {clients} clients",
-            file="secure aggregation",
-            remedy=f"take more than half of the clients, at most all: {default_threshold(clients)}, say",
-        )
 
 
 def _enough(clients: Collection[int], threshold: int, did: str) -> None:

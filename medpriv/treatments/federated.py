@@ -20,13 +20,13 @@ from medpriv.federated.client import LocalSchedule
 from medpriv.federated.partition import Partition, partition
 from medpriv.federated.private import private_client
 from medpriv.federated.rounds import Names, Outcome, RoundView, run
-from medpriv.federated.secure import default_threshold, protocol_bytes
+from medpriv.federated.secure import check_threshold, default_threshold, protocol_bytes
 from medpriv.federated.server import Strategy, build_strategy
 from medpriv.models.catalogue import build_network
 from medpriv.models.network import Network
 from medpriv.privacy.accountant import check_delta, default_delta, epsilon, noise_for
 
-MOST_FLOATS = 2**26  # of all clients' parameters that are trained in one stack; replicates are taken in groups above
+MOST_FLOATS = 2**24  # of all clients' parameters that are trained in one stack; replicates are taken in groups above
 
 SEES = {  # what reaches the server, in words
     "local": "nothing",
@@ -139,6 +139,8 @@ def set_up(
     network = build_network(model, dataset.x.shape[1:], len(dataset.classes), recipe)
     clients = partition(dataset, name, settings, seed)
     chosen, privacy = dict(settings["strategies"][name]), {}
+    if name == "secure":
+        check_threshold(threshold_of(settings, len(clients.clients)), len(clients.clients))
     if name == "client_dp":
         privacy = _client_privacy(len(clients.clients), settings["rounds"], chosen)
         chosen["noise_multiplier"] = privacy["noise_multiplier"]
@@ -255,6 +257,7 @@ def _facts(dataset: Dataset, federation: Federation) -> dict:
         "strategy": name,
         "partition": federation.clients.kind,
         "clients": federation.clients.sizes(dataset),
+        "records_moved": federation.clients.moved,
         "rounds": federation.rounds,
         "server_sees": SEES.get(name, "each client's model"),
     }
@@ -319,5 +322,5 @@ def _privacy(settings: Mapping[str, object], unit: str, delta: float) -> dict:
         "clip": settings["clip"],
         "unit": unit,
         "accountant": "prv",
-        "tuning": "fixed in the config beforehand; nothing was chosen on these patients",
+        "tuning": "fixed in the config beforehand, defaults chosen on simulated patients: nothing spent on these",
     }

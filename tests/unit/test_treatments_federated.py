@@ -91,9 +91,9 @@ def test_shards_join_to_the_same_bytes(strategy, tmp_path):
 @pytest.mark.parametrize("strategy", ALL)
 def test_every_strategy_learns(strategy):
     dataset = toy()
-    bank = federate(dataset, strategy, rounds=15)
+    bank = federate(dataset, strategy, rounds=30)
     assert accuracy(dataset, bank.logits).mean() > 0.8
-    assert bank.treatment == f"fed-{strategy}" and bank.facts["federation"]["rounds"] == 15
+    assert bank.treatment == f"fed-{strategy}" and bank.facts["federation"]["rounds"] == 30
     json.dumps(bank.facts), json.dumps(bank.recipe)
 
 
@@ -280,10 +280,44 @@ def test_the_accountant_agrees_with_the_gaussian_mechanisms_closed_form():
     assert 0.9e-5 < delta <= 1e-5
 
 
+def test_normalisation_stays_with_the_clients_of_a_convolutional_network():
+    table = toy(patients=300, records=1)
+    rng = generator(0, "signals")
+    y = rng.integers(3, size=300)
+    x = rng.normal(size=(300, 2, 24)).astype(np.float32)
+    x[np.arange(300), 0, 8 * y] += 5
+    x += 3 * table.site[:, None, None]  # each site's device has its own offset
+    centre = np.zeros((2, 1), np.float32)
+    dataset = replace(
+        table,
+        x=x,
+        y=y,
+        centre=centre,
+        scale=centre + 1,
+        classes=("p", "q", "r"),
+        features=("a", "b"),
+        units=("mV",) * 2,
+    )
+    recipe = {"patch": 4, "channels": [8], "pooled": False}
+    bank = federate(dataset, "bn", model="cnn", recipe=recipe, rounds=10)
+    assert bank.parameters == {} and bank.extra["client_logits"].shape == (4, 3, 300, 3)
+    assert accuracy(dataset, bank.logits).mean() > 0.8
+    foreign = np.roll(dataset.site, 1)  # almost everybody by somebody else's normalisation
+    elsewhere = np.take_along_axis(bank.extra["client_logits"], foreign[None, None, :, None], 1)[:, 0]
+    wrong = foreign != dataset.site
+    test = wrong & dataset.rows(TEST)
+    share = [(logits[:, test].argmax(-1) == dataset.y[test]).mean() for logits in (bank.logits, elsewhere)]
+    assert share[0] > share[1] + 0.1
+    shared = federate(dataset, "avg", model="cnn", recipe=recipe)
+    assert bank.costs["bytes_up"] < shared.costs["bytes_up"] and bank.costs["parameters"] == shared.costs["parameters"]
+
+
 def test_rotated_records_and_foreign_banks_are_refused():
     dataset = toy()
     with pytest.raises(InputError, match="rotate"):
         federate(dataset, "avg", recipe=RECIPE | {"shift": True})
+    with pytest.raises(InputError, match="threshold of 1 for 3 clients"):
+        federate(dataset, "secure", secure={"threshold": 1})
     bank = federate(dataset, "avg")
     with pytest.raises(InputError, match="another version"):
         replay(toy(patients=80), bank, 2, 1, lambda view: None)
