@@ -38,7 +38,7 @@ class ParallelSplit(SplitVariant):
 class NoPeekSplit(SplitVariant):
     """As vanilla; the clients' loss has a penalty on the distance correlation of records and activations."""
 
-    strength: Positive = Field(1.0, description="weight of the distance correlation beside the cross-entropy")
+    strength: Positive = Field(2.0, description="weight of the distance correlation beside the cross-entropy")
 
 
 class NoiseSplit(SplitVariant):

@@ -193,10 +193,17 @@ def clients_of(dataset: Dataset, settings: Mapping[str, object]) -> tuple[np.nda
     """Return the client of each record, int [N], and the clients' names: the sites, see `partition.by_site`.
 
     A dataset of one site has one client.
+
+    Raises:
+        InputError: there are sites, but too small ones.
     """
     if len(dataset.sites) == 1:
         return np.zeros(len(dataset.y), np.int32), dataset.sites
-    found = by_site(dataset, settings["least_patients"], settings["group"])
+    try:
+        found = by_site(dataset, settings["least_patients"], settings["group"])
+    except InputError as error:  # its words are for federated learning
+        remedy = "ask for fewer patients a client, or part by another `group`"
+        raise InputError(error.problem, file=error.file, place="split.variants", remedy=remedy) from error
     return found.records(dataset), found.clients
 
 

@@ -50,6 +50,14 @@ def test_signals_are_attacked_too(model):
     assert {m.measure for m in measures if m.attack == "cut-fsha"} == {"explained", "rmse", "rmse_mean"}
 
 
+def test_a_bank_of_two_replicates_of_few_people_is_attacked_without_a_fault():
+    dataset = toy_dataset("mlp", patients=12, records=1)
+    recipe = RECIPES["mlp"] | {"hidden": [16, 8], "batch_size": 4, "epochs": 2}
+    bank = train(dataset, "ushaped", 1, "mlp", recipe, SETTINGS["ushaped"], range(2), 2, seed=1)
+    measures = audit(dataset, bank, QUICK | {"known_labels": 1}, seed=1)
+    assert all(np.isfinite(m.value) for m in measures if m.attack in ("cut-decoder", "cut-inversion", "cut-fsha"))
+
+
 def test_the_deepest_cut_is_attacked_too():
     dataset, bank = toy_bank("vanilla", 3)
     assert audit(dataset, bank, QUICK, seed=1)

@@ -132,6 +132,42 @@ def test_parallel_clients_make_one_step_of_the_weighted_mean_loss():
     np.testing.assert_allclose(found["output.weight"][0], module[-1].weight.detach().numpy(), atol=1e-6)
 
 
+def test_an_epoch_of_parallel_clients_is_that_of_separate_modules_averaged_by_records():
+    """SplitFed by hand, for one replicate: a body and an optimiser a client, one trunk, a weighted mean at the end."""
+    network = toy_network("mlp")
+    records, x, members = toy_records(network, 2)
+    members = members & ((records.client == 0) | (np.arange(120) % 3 == 0))  # shares far from equal
+    seen: list[torch.Tensor] = []
+    plan = toy_plan(epochs=2, parallel=True, balance=0.0)
+    found = run(
+        split_network(network, 1), toy_start(network), records, members, plan, toy_order(2),
+        watch=lambda view: seen.append(view.rows[0].clone()),
+    )  # fmt: skip
+    bodies = [network.reference(toy_start(network), 0)[:2] for _ in range(2)]
+    trunk = network.reference(toy_start(network), 0)[2:]
+    optimisers = [torch.optim.AdamW(part.parameters(), weight_decay=0.01) for part in (*bodies, trunk)]
+    counts = np.bincount(records.client[members[0]], minlength=2)
+    shares = counts / counts.sum()
+    for update, rows in enumerate(seen):
+        for optimiser in optimisers:
+            optimiser.param_groups[0]["lr"] = plan.rate(update)
+            optimiser.zero_grad()
+        for body, share, own in zip(bodies, shares, rows.view(2, -1), strict=True):
+            outputs = trunk(body(torch.from_numpy(x)[own]))[:, 0]
+            loss = torch.nn.functional.binary_cross_entropy_with_logits(outputs, records.y[own].float())
+            (loss * share).backward()
+        for optimiser in optimisers:
+            optimiser.step()
+        if (update + 1) % plan.updates == 0:
+            with torch.no_grad():
+                for values in zip(*(body.parameters() for body in bodies), strict=True):
+                    mean = sum(share * value for share, value in zip(shares, values, strict=True))
+                    for value in values:
+                        value.copy_(mean)
+    np.testing.assert_allclose(found["hidden1.weight"][0], bodies[0][0].weight.detach().numpy(), atol=2e-6)
+    np.testing.assert_allclose(found["output.weight"][0], trunk[-1].weight.detach().numpy(), atol=2e-6)
+
+
 def test_the_watcher_sees_what_is_sent_and_in_the_u_what_is_returned():
     seen: list[tuple] = []
 

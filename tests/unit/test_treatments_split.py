@@ -117,6 +117,11 @@ def test_one_site_is_one_client_that_hands_nothing_over():
     assert bank.costs["bytes_down"] == 5 * message_bytes({"gradient": np.zeros((1, 16, 16), np.float32)})
 
 
+def test_sites_too_small_to_be_clients_are_refused_in_the_words_of_split_learning():
+    with pytest.raises(InputError, match=r"split\.variants"):
+        clients_of(toy_sites(), SETTINGS["vanilla"] | {"least_patients": 100})
+
+
 def test_shifted_records_are_refused():
     dataset = toy_dataset("cnn")
     with pytest.raises(InputError, match="rotate"):

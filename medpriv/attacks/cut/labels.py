@@ -113,9 +113,10 @@ def _figures(
     of_class = (truth[..., None] == np.arange(classes)) & scored[..., None]  # [R, n, C]
     right = of_class & (told == truth)[..., None]
     whole, part = jury.totals(of_class, rows), jury.totals(right, rows)
-    figures = {
-        "accuracy": part.sum(1) / whole.sum(1),
-        "accuracy_majority": whole[:, whole[0].argmax()] / whole.sum(1),
-        "balanced_accuracy": (part / np.maximum(whole, 1)).mean(1),
-    }
+    with np.errstate(invalid="ignore"):  # a draw without any record that is scored has no value
+        figures = {
+            "accuracy": part.sum(1) / whole.sum(1),
+            "accuracy_majority": whole[:, whole[0].argmax()] / whole.sum(1),
+            "balanced_accuracy": (part / np.maximum(whole, 1)).mean(1),
+        }
     return [jury.measure(attack, name, drawn, group, n=int(scored.sum())) for name, drawn in figures.items()]

@@ -84,7 +84,8 @@ def figures_of(sent: np.ndarray, public: np.ndarray) -> dict[str, np.ndarray]:
     whitened = np.linalg.solve(np.linalg.cholesky(covariance), (sent - centre).T)
     squares = np.square(sent).sum(1)[:, None] + np.square(shown).sum(1) - 2 * sent @ shown.T
     squares[public, np.arange(len(public))] = np.inf  # a public record is not its own neighbour
-    near = np.sqrt(np.maximum(np.partition(squares, NEAREST - 1, axis=1)[:, :NEAREST], 0)).mean(1)
+    count = max(1, min(NEAREST, len(public) - 1))
+    near = np.sqrt(np.maximum(np.partition(squares, count - 1, axis=1)[:, :count], 0)).mean(1)
     return {
         "norm": np.log(np.linalg.norm(sent, axis=1) + TINY),
         "distance": np.log(np.linalg.norm(whitened, axis=0) + TINY),

@@ -50,7 +50,7 @@ def decode(scene: Scene, settings: Mapping[str, int]) -> np.ndarray:
     given, wanted = torch.from_numpy(scene.shown), torch.from_numpy(scene.flat[scene.public])
     centre, scale = given.mean(1, keepdim=True), given.std(1, keepdim=True).clamp_min(SMALL)
     given, sent = (given - centre) / scale, (torch.from_numpy(scene.seen) - centre) / scale
-    kept = len(wanted) // 5
+    kept = -(-len(wanted) // 5)
     net = Perceptrons(
         (given.shape[-1], settings["decoder_units"], wanted.shape[-1]), scene.draws("decoder", "initial"), DECODER_DECAY
     )
