@@ -58,7 +58,6 @@ _EVENT_TYPES = {
     "error": "INTEGER",
 }
 
-
 STEPS = ("all", "without transfers", "one an admission", "adults", "48 hours or longer", "outcome after 48 hours")
 _CANDIDATES = f"""
     WITH linked AS (
@@ -101,12 +100,12 @@ def choose_stays(connection, folder: Path) -> tuple[list[Stay], dict[str, int]]:
         scan(connection, table_path(folder, table), types, f"CREATE TABLE {table} AS SELECT * FROM scanned")
     counts, stays = dict.fromkeys(STEPS, 0), []
     for *about, age, outcome, unmoved, alone, long in connection.execute(_CANDIDATES).fetchall():
-        old_enough = age is not None and (age >= ADULT or age < 0)
+        old_enough = age is not None and age >= ADULT
         passed = (True, unmoved, alone, old_enough, long, outcome is not None and outcome >= HOURS)
         for step in takewhile(passed.__getitem__, range(len(STEPS))):
             counts[STEPS[step]] += 1
         if all(passed):
-            stays.append(Stay(*about, age=OLDEST if age < 0 or age >= OLDEST else age, outcome_hours=outcome))
+            stays.append(Stay(*about, age=min(age, OLDEST), outcome_hours=outcome))
     return stays, counts
 
 

@@ -226,7 +226,7 @@ def _groups(rows: list[Row], owner: np.ndarray) -> dict[str, tuple[str, ...]]:
     """Return each patient's sex, and age band at the first row of theirs."""
     _, first = np.unique(owner, return_index=True)
     ages = [_hours(rows[row]["dob"], rows[row]["admittime"]) / 24 / 365.25 for row in first]
-    ages = [OLDEST if age < 0 or age > OLDEST else age for age in ages]  # the publisher shifts the oldest
+    ages = [min(age, OLDEST) for age in ages]  # the publisher shifts the oldest
     return {
         "sex": tuple(rows[row]["gender"] for row in first),
         "age": tuple(next(band for band, end in AGE_BANDS.items() if age < end) for age in ages),

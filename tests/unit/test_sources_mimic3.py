@@ -11,6 +11,7 @@ from pathlib import Path
 import mimic3_reference as reference
 import numpy as np
 import pytest
+from loopback import publisher
 
 from medpriv.dataset import TRAIN
 from medpriv.errors import InputError
@@ -422,6 +423,28 @@ def test_the_real_demo_scanned_equals_a_slow_reading_row_by_row():
     assert medians == pytest.approx(
         {"heart_rate": 84.2, "temperature": 36.8, "fio2": 0.5, "ph": 7.39, "oxygen_saturation": 97.3}, rel=0.005
     )
+
+
+@needs_demo
+def test_every_table_stands_in_the_publishers_list():
+    published = [line.split()[1] for line in (REAL / "SHA256SUMS.txt").read_text().splitlines()]
+    assert set(mimic3.wanted(published)) <= set(published)
+
+
+@needs_demo
+def test_a_mirror_of_the_real_demo_gives_the_same_dataset(tmp_path, monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    local, remote, mirror = tmp_path / "local", tmp_path / "remote", tmp_path / "mirror"
+    acquire_raw("mimic3", "mimic3", {"source": "local", "path": str(REAL)}, 1, local, tmp_path / "scratch")
+    mirror.mkdir()
+    for file in mimic3.local_files(REAL):
+        (mirror / file).symlink_to(REAL / file)
+    lines = [f"{sha256(path)} {path.name}\n" for path in sorted(mirror.iterdir())]
+    (mirror / "SHA256SUMS.txt").write_text("".join(lines))
+    with publisher(mirror) as server:
+        acquire_raw("mimic3", "mimic3", {"source": "remote", "base_url": server.url}, 1, remote, tmp_path / "scratch")
+    one, other = (mimic3.parse("mimic3", folder, SETTINGS, 1) for folder in (local, remote))
+    assert np.array_equal(one.x, other.x) and not other.credentialed
 
 
 @needs_demo
