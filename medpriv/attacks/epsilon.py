@@ -93,14 +93,16 @@ def canary_scores(
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Train again, and yield for each kind of canary its name, scores [R, m] and coins [R, m].
 
-    A bank that Opacus trained is audited through Opacus; gradient canaries need our own engine.
+    There are at most as many canaries as a replicate has patients. A bank that Opacus trained is audited through
+    Opacus; gradient canaries need our own engine.
     """
     replicates = bank.replicates[: settings["replicates"]]
+    canaries = min(settings["canaries"], bank.facts["privacy"]["patients"])
     private = bank.recipe["private"]
     for canary in ("gradient", "record"):
         names = (dataset.name, bank.treatment, "audit", canary)
         coins = [generator(seed, *names, replicate, "coins") for replicate in replicates]
-        inside = np.stack([rng.random(settings["canaries"]) < 0.5 for rng in coins])
+        inside = np.stack([rng.random(canaries) < 0.5 for rng in coins])
         drawn = generator(seed, *names, "canaries")
         if private["mechanism"] in PERTURBED:
             trial = _convex_trial(dataset, bank, inside, (seed, *names))

@@ -11,7 +11,9 @@ class EpsilonSettings(Section):
     """Lower bounds on epsilon, to be held against the accountant's."""
 
     canaries: Annotated[int, Field(ge=20)] = Field(
-        250, description="units that enter or stay out of an audited training by a fair coin each"
+        250,
+        description="units that enter or stay out of an audited training by a fair coin each; at most as many as a "
+        "replicate has patients",
     )
     replicates: Annotated[int, Field(ge=2)] = Field(
         16, description="trainings audited, at most the bank's replicates; their canaries count together, too"

@@ -23,7 +23,7 @@ from medpriv.bank import engine
 from medpriv.config.epsilon import EpsilonSettings
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
-from medpriv.models.catalogue import build_network
+from medpriv.models import cnn2d, cnn_gn, logistic, mlp
 from medpriv.privacy import accountant
 from medpriv.privacy.convex import calibrate, release
 from medpriv.privacy.lower_bounds import gaussian_epsilon
@@ -34,7 +34,8 @@ from medpriv.treatments.private import train
 DELTA, RATE, STEPS = 1e-4, 0.25, 60
 SGD = {"steps": STEPS, "rate": RATE, "clip": 1.0, "learning_rate": 0.5, "momentum": 0.5, "records_a_patient": 1}
 ADAM = SGD | {"learning_rate": 0.02}
-SETTINGS = EpsilonSettings(canaries=100, replicates=3).model_dump()
+MODELS = {"logistic": logistic.build, "mlp": mlp.build, "cnn_gn": cnn_gn.build, "cnn2d": cnn2d.build}
+SETTINGS = EpsilonSettings(canaries=28, replicates=3).model_dump()
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +48,8 @@ def toy_dataset(model: str = "logistic", patients: int = 80, records: int = 1) -
     """Return two classes told by one feature, or by the mean of a signal."""
     rng = generator(0, "toy", model)
     y = rng.integers(2, size=patients * records)
-    shape = (2, 32) if model.startswith("cnn") else (6,)
+    shape, channels = {"cnn_gn": ((2, 32), 2), "cnn2d": ((1, 8, 8), 1)}.get(model, ((6,), 6))
+    around = (channels, *[1] * (len(shape) - 1))
     x = rng.normal(size=(len(y), *shape)).astype(np.float32) + 0.7 * y.reshape(-1, *[1] * len(shape)).astype(np.float32)
     return Dataset(
         name="toy",
@@ -56,13 +58,13 @@ def toy_dataset(model: str = "logistic", patients: int = 80, records: int = 1) -
         patient=np.repeat(np.arange(patients, dtype=np.int32), records),
         site=np.zeros(len(y), np.int32),
         split=np.where(np.arange(patients) % 4 == 3, TEST, TRAIN).astype(np.uint8),
-        centre=np.zeros((2, 1) if len(shape) > 1 else 6, np.float32),
-        scale=np.ones((2, 1) if len(shape) > 1 else 6, np.float32),
+        centre=np.zeros(around, np.float32),
+        scale=np.ones(around, np.float32),
         patients=tuple(f"p{index}" for index in range(patients)),
         sites=("here",),
         classes=("a", "b"),
-        features=("I", "II") if len(shape) > 1 else tuple("uvwxyz"),
-        units=("mV",) * 2 if len(shape) > 1 else ("",) * 6,
+        features=tuple("uvwxyz"[:channels]),
+        units=("mV",) * channels,
         licence="none",
         source="simulated",
         digest="0" * 64,
@@ -77,7 +79,7 @@ def make_trial(
     noise = accountant.noise_for(epsilon, DELTA, RATE, STEPS)
     coins = generator(seed, "coins")
     return Trial(
-        network=build_network(model, dataset.x.shape[1:], 2, {"hidden": [8], "patch": 4, "channels": [8, 8]}),
+        network=MODELS[model](dataset.x.shape[1:], 1, {"hidden": [8], "patch": 4, "channels": [8, 8]}),
         x=dataset.standardised(),
         y=dataset.y,
         unit=dataset.patient,
@@ -177,7 +179,7 @@ def test_scores_of_the_honest_mechanism_are_a_unit_shift_in_its_noise():
 # How canaries enter.
 
 
-@pytest.mark.parametrize("model", ["logistic", "mlp", "cnn_gn"])
+@pytest.mark.parametrize("model", MODELS)
 def test_a_probe_leaves_the_rest_of_the_network_to_the_patients(model):
     trial = make_trial(8.0, 3, replicates=2, canaries=16, model=model)
     trial = replace(trial, schedule=replace(trial.schedule, deviation=0.0, rate=1.0, batch=60.0))
@@ -364,7 +366,9 @@ def test_other_seeds_draw_other_coins():
     dataset = toy_dataset()
     bank = train(dataset, "output", "logistic", 3.0, {}, {"l2": 0.02, "delta": None}, range(4), 4, 1)
     one, other = (next(canary_scores(dataset, bank, SETTINGS, seed))[2] for seed in (1, 2))
-    assert one.shape == (3, 100)
+    assert one.shape == (3, 28)
+    more = SETTINGS | {"canaries": 500}
+    assert next(canary_scores(dataset, bank, more, 1))[2].shape == (3, 30)  # as many as there are patients
     assert (one != other).any()
     assert (one[0] != one[1]).any()
 

@@ -165,6 +165,13 @@ def test_the_gaussian_is_calibrated_by_its_exact_curve():
     assert gain == pytest.approx(1e-5, rel=1e-4)
 
 
+def test_pure_noise_is_scaled_to_the_sensitivity():
+    assert calibrate("output", 0.7, 0.0, 4.0).output == pytest.approx(1 / (0.7 * 4.0))
+    made = calibrate("objective", 0.7, 0.0, 4.0)
+    assert made.linear == pytest.approx(1 / (0.99 * 0.7 - np.log1p(0.25 / 4.0)))
+    assert made.output == pytest.approx(2 * TOLERANCE / 4.0 / (0.01 * 0.7))
+
+
 def test_lambda_is_raised_where_the_jacobians_would_eat_the_budget():
     made = calibrate("objective", 0.5, 1e-4, 1e-6)
     assert np.log1p(0.25 / made.l2) == pytest.approx(0.99 * 0.5 / 2)
