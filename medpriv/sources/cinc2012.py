@@ -61,8 +61,9 @@ def local_files(folder: Path) -> list[str]:
 
 
 def wanted(published: Collection[str]) -> list[str]:
-    """Return which of the publisher's files belong to the dataset: archive and outcomes of sets a and b."""
-    return [name for letter in SETS for name in (archive_name(letter), outcomes_name(letter))]
+    """Return which of the publisher's files belong to the dataset: set a, and set b unless a mirror lacks it."""
+    sets = [[archive_name(letter), outcomes_name(letter)] for letter in SETS]
+    return [name for files in sets if files is sets[0] or set(files) <= set(published) for name in files]
 
 
 def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:

@@ -399,6 +399,11 @@ def test_a_remote_mirror_is_checked_against_its_list_of_checksums(simulated, tmp
     ]
 
 
+def test_a_mirror_may_lack_set_b_but_not_set_a():
+    assert cinc2012.wanted(["set-a.tar.gz", "Outcomes-a.txt", "set-b.tar.gz"]) == ["set-a.tar.gz", "Outcomes-a.txt"]
+    assert "set-a.tar.gz" in cinc2012.wanted(["set-b.tar.gz", "Outcomes-b.txt"])  # missed, and named, by the caller
+
+
 @pytest.mark.skipif(not REAL.is_dir(), reason="needs ../shared/data (PhysioNet/CinC Challenge 2012)")
 def test_the_real_set_has_the_counts_of_the_data_card_and_is_learnt_as_published(tmp_path):
     from sklearn.linear_model import LogisticRegression
