@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from medpriv.config.dataset import DatasetSettings
+from medpriv.config.leakage import CheckedTable
 from medpriv.config.section import Fraction, Raw, Section
 
 
@@ -20,7 +21,7 @@ class RawCinc2012(Raw):
     simulated: SimulatedCinc2012 = Field(default_factory=SimulatedCinc2012, description="what the simulator makes")
 
 
-class PreprocessCinc2012(Section):
+class PreprocessCinc2012(CheckedTable):
     """78 features of 48 hours; median imputation and scaling fitted on the training split."""
 
     sets: Annotated[list[Literal["a", "b"]], Field(min_length=1)] = Field(
