@@ -61,8 +61,8 @@ class RoundView:
             [K, 1, ...], the weighted mean, which is all that the server learns.
         weights: float64 [K, C], records of each client.
         parameters: name -> [K, ...], the shared parameters after the round.
-        batches: of client c in replicate k `batches[k][c]`, int32 [steps, batch_size], record numbers. The truth, which
-            no server sees.
+        batches: of client c in replicate k `batches[k][c]`, int32 [steps, batch_size], record numbers; of clients that
+            train privately one row, all records that their steps were sampled from. The truth, which no server sees.
     """
 
     number: int
