@@ -40,8 +40,6 @@ class PoissonBatches:
         rate: the probability with which a unit is drawn at a step.
         contribution: most records a unit gives; of a unit with more, a replicate draws its own once and for all.
         expected: the units that a step draws on average, to size passes by; the same in all shards.
-        room: standard deviations more for which the first pass has room: many where a further pass costs more than
-            rows of weight 0 in the first.
         generators: one a replicate; its batches depend on its own alone.
     """
 
@@ -52,7 +50,6 @@ class PoissonBatches:
         rate: float,
         contribution: int,
         expected: float,
-        room: float,
         generators: Sequence[np.random.Generator],
     ) -> None:
         held = np.bincount(unit, minlength=members.shape[1])
@@ -63,7 +60,7 @@ class PoissonBatches:
         self._weights = [(table >= 0) / (table >= 0).sum(1, keepdims=True) for table in self._tables]
         self._tables = [np.maximum(table, 0) for table in self._tables]
         self._ahead: list[list[np.ndarray]] = [[] for _ in members]
-        self._sizes = pass_sizes(rate, expected, room)
+        self._sizes = pass_sizes(rate, expected)
 
     @property
     def width(self) -> int:
@@ -96,14 +93,14 @@ class PoissonBatches:
         return Pass(rows.reshape(len(drawn), -1), weights.reshape(len(drawn), -1), size)
 
 
-def pass_sizes(rate: float, expected: float, room: float) -> tuple[int, int]:
+def pass_sizes(rate: float, expected: float) -> tuple[int, int]:
     """Return the units of a step's first pass, and of each further one.
 
-    The first holds as many as a step draws on average and `room` standard deviations more; a further one, half of a
-    standard deviation, or with much room one.
+    The first has room for two standard deviations more than a step draws on average: a further pass's calls take
+    longer than some rows of weight 0.
     """
     scatter = (expected * (1 - rate)) ** 0.5
-    return _rounded(expected + room * scatter), _rounded(scatter * max(room, 1) / 2)
+    return _rounded(expected + 2 * scatter), _rounded(scatter)
 
 
 def _rounded(units: float) -> int:

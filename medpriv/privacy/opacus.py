@@ -5,6 +5,7 @@ noise (from a torch generator that the replicate's noise generator seeds) and de
 are a record's; those of a patient with several records are added up before it clips.
 """
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,7 +18,7 @@ from medpriv.errors import InputError
 from medpriv.models.layers import Convolution, Dense
 from medpriv.models.network import Network
 from medpriv.privacy.batches import Pass, PoissonBatches
-from medpriv.privacy.training import PrivateSchedule, check_network, make_batches
+from medpriv.privacy.training import PrivateSchedule, check_network
 
 
 def train_with_opacus(
@@ -45,7 +46,7 @@ def train_with_opacus(
     trained = []
     for k, (first, order, drawn) in enumerate(zip(initial, sampling, noise, strict=True)):
         start = {name: value[None] for name, value in network.initial(first).items()}
-        batches = make_batches(network, unit, members[[k]], schedule, [order])
+        batches = PoissonBatches(unit, members[[k]], schedule.rate, schedule.contribution, schedule.batch, [order])
         trained.append(_train_one(network, start, torch.from_numpy(x), torch.from_numpy(y), batches, schedule, drawn))
     return {name: np.stack([one[name] for one in trained]) for name in trained[0]}
 
@@ -98,13 +99,20 @@ def _leave_gradients(module: nn.Module, x: torch.Tensor, y: torch.Tensor, passes
             parameter.grad_sample = parameter.new_empty(0, *parameter.shape)
         return
     rows, weights = torch.from_numpy(rows[taken]), torch.from_numpy(weights[taken])
-    outputs = module(x[rows])
-    if outputs.shape[1] == 1:
-        outputs = torch.cat([torch.zeros_like(outputs), outputs], 1)
-    losses = nn.functional.cross_entropy(outputs, y[rows], reduction="none")
-    (losses * weights).sum().backward()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of hooks, that nobody asks for the records' gradient
+        _backward(module, x[rows], y[rows], weights)
     for parameter in module.parameters():
         parameter.grad_sample = parameter.grad_sample.unflatten(0, (-1, width)).sum(1)
+
+
+def _backward(module: nn.Module, x: torch.Tensor, y: torch.Tensor, weights: torch.Tensor) -> None:
+    """Leave each record's weighted gradient in the parameters' `grad_sample`."""
+    outputs = module(x)
+    if outputs.shape[1] == 1:
+        outputs = torch.cat([torch.zeros_like(outputs), outputs], 1)
+    losses = nn.functional.cross_entropy(outputs, y, reduction="none")
+    (losses * weights).sum().backward()
 
 
 def _as_stacked(network: Network, module: nn.Module) -> dict[str, np.ndarray]:

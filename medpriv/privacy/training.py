@@ -36,8 +36,6 @@ from medpriv.privacy.bookkeeping import add_clipped, unit_squares
 from medpriv.privacy.optimiser import Sgd
 
 SMALL = 1e-6  # added to norms, as Opacus does: a clipped gradient's norm lies below C, rounding included
-LIGHT = 200_000  # flops of a unit below which a further pass's calls take longer than rows of weight 0
-ROOM = 2.0  # standard deviations of a step's units for which the first pass then has room
 
 _LOG = logging.getLogger(__name__)
 
@@ -105,7 +103,9 @@ def train_private(
     for some in engine.groups(network, start, round(schedule.batch * schedule.contribution)):
         held = {name: value[some] for name, value in start.items()}
         stack = PrivateStack(network, held, records, labels, schedule)
-        batches = make_batches(network, unit, members[some], schedule, sampling[some])
+        batches = PoissonBatches(
+            unit, members[some], schedule.rate, schedule.contribution, schedule.batch, sampling[some]
+        )
         title = f"replicates {some.start + 1} to {some.start + len(stack)} of {len(members)}"
         _train_stack(stack, batches, schedule, noise[some], title)
         parts.append(stack.parameters())
@@ -162,7 +162,7 @@ class PrivateStack:
         if not deviation:
             return
         sizes = [value[0].numel() for value in self.gradients.values()]
-        drawn = torch.empty(len(self), sum(sizes))
+        drawn = self._work.buffer("noise", len(self), sum(sizes))
         for row, rng in zip(drawn, noise, strict=True):
             row.normal_(generator=self._normal.manual_seed(int(rng.integers(2**63 - 1))))
         for value, part in zip(self.gradients.values(), drawn.split(sizes, 1), strict=True):
@@ -179,18 +179,6 @@ class PrivateStack:
     def parameters(self) -> dict[str, np.ndarray]:
         """Return a copy of the parameters, name -> float32 [K, ...]."""
         return {name: np.ascontiguousarray(value.numpy()).copy() for name, value in self.held.items()}
-
-
-def make_batches(
-    network: Network,
-    unit: np.ndarray,
-    members: np.ndarray,
-    schedule: PrivateSchedule,
-    sampling: Sequence[np.random.Generator],
-) -> PoissonBatches:
-    """Return the batches of some replicates, in passes sized for the network; see `train_private`."""
-    room = ROOM if network.flops() * schedule.contribution < LIGHT else 0
-    return PoissonBatches(unit, members, schedule.rate, schedule.contribution, schedule.batch, room, sampling)
 
 
 def check_network(network: object) -> None:

@@ -20,7 +20,7 @@ def drawn_units(batches: PoissonBatches, unit: np.ndarray, replicates: int) -> l
 
 def test_each_member_is_drawn_independently_at_the_rate_and_others_never():
     unit, members = np.arange(60), np.arange(120).reshape(2, 60) % 3 > 0
-    batches = PoissonBatches(unit, members, 0.3, 1, 12.0, 2.0, [generator(0, k) for k in range(2)])
+    batches = PoissonBatches(unit, members, 0.3, 1, 12.0, [generator(0, k) for k in range(2)])
     hits = np.zeros((2000, 2, 60))
     for step in range(2000):
         for k, units in enumerate(drawn_units(batches, unit, 2)):
@@ -37,23 +37,23 @@ def test_each_member_is_drawn_independently_at_the_rate_and_others_never():
 
 def test_empty_steps_have_no_pass_and_all_units_come_at_rate_1():
     unit, members = np.arange(50), np.ones((1, 50), bool)
-    assert PoissonBatches(unit, members, 1e-12, 1, 1.0, 2.0, [generator(0)]).next() == []
-    everybody = PoissonBatches(unit, members, 1.0, 1, 50.0, 2.0, [generator(0)])
+    assert PoissonBatches(unit, members, 1e-12, 1, 1.0, [generator(0)]).next() == []
+    everybody = PoissonBatches(unit, members, 1.0, 1, 50.0, [generator(0)])
     assert sorted(drawn_units(everybody, unit, 1)[0]) == list(range(50))
 
 
 def test_a_draw_far_beyond_the_average_is_handed_out_in_further_passes():
     unit, members = np.arange(500), np.ones((1, 500), bool)
-    batches = PoissonBatches(unit, members, 0.5, 1, 20.0, 2.0, [generator(0)])  # told to expect 20, draws 250
+    batches = PoissonBatches(unit, members, 0.5, 1, 20.0, [generator(0)])  # told to expect 20, draws 250
     parts = batches.next()
-    assert [part.units for part in parts[:2]] == list(pass_sizes(0.5, 20.0, 2.0)) == [32, 8]
+    assert [part.units for part in parts[:2]] == list(pass_sizes(0.5, 20.0)) == [32, 8]
     rows = np.concatenate([part.rows[0][part.weights[0] > 0] for part in parts])
     assert len(rows) == len(set(rows)) > 200
 
 
 def test_a_unit_gives_its_own_records_up_to_the_bound_the_same_at_every_step():
     unit = np.repeat(np.arange(4), [1, 2, 3, 40])
-    batches = PoissonBatches(unit, np.ones((1, 4), bool), 1.0, 3, 4.0, 2.0, [generator(0)])
+    batches = PoissonBatches(unit, np.ones((1, 4), bool), 1.0, 3, 4.0, [generator(0)])
     steps = [batches.next()[0] for _ in range(3)]
     for part in steps:
         rows, weights = part.rows.reshape(-1, 3), part.weights.reshape(-1, 3)
@@ -67,12 +67,12 @@ def test_a_unit_gives_its_own_records_up_to_the_bound_the_same_at_every_step():
 def test_which_records_a_large_unit_gives_is_a_fair_draw():
     unit, times = np.zeros(10, int), np.zeros(10)
     for seed in range(2000):
-        batches = PoissonBatches(unit, np.ones((1, 1), bool), 1.0, 3, 1.0, 2.0, [generator(seed)])
+        batches = PoissonBatches(unit, np.ones((1, 1), bool), 1.0, 3, 1.0, [generator(seed)])
         times[batches.next()[0].rows[0, :3]] += 1
     assert np.abs(times / 2000 - 0.3).max() < 5 * np.sqrt(0.3 * 0.7 / 2000)
 
 
 def test_a_member_without_a_record_takes_no_part():
     unit = np.array([0, 0, 2])
-    batches = PoissonBatches(unit, np.ones((1, 3), bool), 1.0, 2, 3.0, 2.0, [generator(0)])
+    batches = PoissonBatches(unit, np.ones((1, 3), bool), 1.0, 2, 3.0, [generator(0)])
     assert sorted(drawn_units(batches, unit, 1)[0]) == [0, 2]

@@ -90,9 +90,7 @@ def train_some(network, x, y, patient, members, schedule, replicates, start=None
 def test_norms_and_clipped_sums_are_those_of_autograd_one_patient_after_another(model, contribution, classes):
     network, x, y, patient = make_task(model, classes)
     start = draw_start(network, 3)
-    batches = PoissonBatches(
-        patient, np.ones((3, 40), bool), 0.4, contribution, 16.0, 0.0, [generator(2, k) for k in "abc"]
-    )
+    batches = PoissonBatches(patient, np.ones((3, 40), bool), 0.4, contribution, 16.0, [generator(2, k) for k in "abc"])
     passes = batches.next()
     unclipped = make_stack(network, start, x, y, replace(PLAIN, clip=inf))
     norms = [unclipped.add_clipped(drawn) for drawn in passes]
@@ -148,7 +146,7 @@ def test_one_step_is_the_noisy_clipped_sum_over_the_fixed_batch():
     start = draw_start(network, 1)
     found = train_some(network, x, y, patient, members, schedule, [0], start)
     noise = train_some(network, x, y, patient, members, replace(schedule, rate=1e-9), [0], start)
-    batches = PoissonBatches(patient, members, 0.3, 1, 12.0, 0.0, [generator(3, 0, "sampling")])
+    batches = PoissonBatches(patient, members, 0.3, 1, 12.0, [generator(3, 0, "sampling")])
     total = torch.zeros(10)
     for drawn in batches.next():
         for row in drawn.rows[0][drawn.weights[0] > 0]:
@@ -169,7 +167,7 @@ def test_a_patient_changes_the_sum_by_at_most_the_clip_and_twice_that_if_entered
         members = np.zeros((1, 41), bool)
         members[0, entered] = True
         stack = make_stack(network, start, x, y, PLAIN)
-        for drawn in PoissonBatches(unit, members, 1.0, 4, len(entered), 0.0, [generator(0)]).next():
+        for drawn in PoissonBatches(unit, members, 1.0, 4, len(entered), [generator(0)]).next():
             stack.add_clipped(drawn)
         return flat(stack.gradients, 0).clone()
 
