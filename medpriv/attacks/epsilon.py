@@ -21,7 +21,8 @@ honest trainer passes. Numbers of guesses follow from the accountant's figures a
 
 Measures: `epsilon_accountant` (n: the replicate's patients); `epsilon_lower` by replicate, and over all together with
 no replicate named (n: guesses made); `violations`: the share of replicates whose own bound exceeds the accountant's
-epsilon (n: replicates). An honest trainer has about alpha at most.
+epsilon (n: replicates), with its Clopper-Pearson interval. An honest trainer has about alpha at most, so it stands
+accused where the interval lies above alpha.
 """
 
 from collections.abc import Iterator, Mapping
@@ -44,6 +45,7 @@ from medpriv.attacks.view import score_targets
 from medpriv.bank.store import Bank
 from medpriv.dataset import TEST, Dataset
 from medpriv.errors import InputError
+from medpriv.measures.intervals import clopper_pearson
 from medpriv.measures.table import Measure
 from medpriv.models.catalogue import build_network
 from medpriv.privacy.convex import bounded_records, calibrate, gather, one_record_each
@@ -179,9 +181,11 @@ def _measures(
     measure = partial(Measure, *about, group=group)
     pairs = zip(replicates, verdict.each, strict=False)
     each = [measure("epsilon_lower", float(value), n=verdict.n, replicate=str(name)) for name, value in pairs]
-    exceeded = float((verdict.each > claim.epsilon).mean())
+    count = len(verdict.each)
+    exceeded = int((verdict.each > claim.epsilon).sum())
+    limits = map(float, clopper_pearson(exceeded, count))
     return [
         measure("epsilon_lower", verdict.together, n=verdict.n_together),
-        measure("violations", exceeded, n=len(verdict.each)),
+        measure("violations", exceeded / count, *limits, n=count),
         *each,
     ]

@@ -358,6 +358,7 @@ def test_a_bank_s_audit_states_both_sides_and_is_the_same_twice(mechanism, model
     assert sum(not measure.replicate for measure in lower) == 7
     shares = [measure for measure in measures if measure.measure == "violations"]
     assert {measure.n for measure in shares} == {3, 4}
+    assert all(measure.lower <= 0.05 and measure.lower <= measure.value <= measure.upper < 1 for measure in shares)
     whole = [m.value for m in lower if not m.replicate and "canary=gradient" in m.group]
     assert max(whole) <= 3.0
 
