@@ -14,12 +14,13 @@ from medpriv.config.federated import FederatedSettings
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
 from medpriv.federated.client import LocalSchedule
-from medpriv.federated.private import private_client
+from medpriv.federated.private import private_client, respond_privately
 from medpriv.federated.rounds import Names, run
 from medpriv.federated.secure import Participant, add_securely, decode, encode, unmask
 from medpriv.federated.server import build_strategy
 from medpriv.models.catalogue import build_network
 from medpriv.privacy.accountant import epsilon
+from medpriv.privacy.training import PrivateSchedule
 from medpriv.seeds import generator
 from medpriv.treatments.federated import replay, train
 
@@ -243,6 +244,31 @@ def test_a_large_client_samples_its_patients_and_spends_the_steps_of_all_rounds(
     assert client.schedule.deviation == 0.5 * client.noise_multiplier
     assert 0.97 < client.epsilon == epsilon(client.noise_multiplier, 0.1, 30, 1e-3) <= 1
     assert epsilon(client.noise_multiplier, 0.1, 3, 1e-3) < 0.5  # one round's steps alone would claim too little
+
+
+def test_a_client_without_patients_in_a_replicate_sends_the_model_back():
+    network = build_network("logistic", (4,), 2, {})
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(12, 4)).astype(np.float32), rng.integers(2, size=12)
+    members = np.zeros((3, 12), bool)
+    members[[0, 2], :6] = True
+    schedule = PrivateSchedule(steps=2, rate=0.5, batch=3, clip=1.0, deviation=1.0, learning_rate=0.1)
+    message = {
+        "output.weight": rng.normal(size=(3, 1, 4)).astype(np.float32),
+        "output.bias": np.zeros((3, 1), np.float32),
+    }
+
+    def answer(models):
+        draws = ([generator(0, purpose, model) for model in models] for purpose in ("sampling", "noise"))
+        sent = {name: value[models] for name, value in message.items()}
+        return respond_privately(network, schedule, sent, x, y, np.arange(12), members[models], *draws)
+
+    together, alone, nobody = answer([0, 1, 2]), answer([2]), answer([1])
+    for name, value in message.items():
+        assert np.array_equal(together.sent[name][1], value[1]) and np.array_equal(nobody.sent[name][0], value[1])
+        assert np.array_equal(together.sent[name][2], alone.sent[name][0])
+        assert not np.array_equal(together.sent[name][2], value[2])
+    assert [batch.size for batch in together.batches] == [6, 0, 6]
 
 
 def test_private_noise_reaches_the_server_with_each_answer():
