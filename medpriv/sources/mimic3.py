@@ -15,7 +15,7 @@ from medpriv.errors import InputError
 from medpriv.files import sha256
 from medpriv.seeds import generator
 from medpriv.sources.manifest import MANIFEST, verify_raw
-from medpriv.sources.mimic3_cohort import HOURS, Stay, check_labels, choose_stays, measure, units
+from medpriv.sources.mimic3_cohort import HOURS, Stay, age_band, check_labels, choose_stays, measure, units
 from medpriv.sources.mimic3_tables import LICENCES, connect, is_demo, local_tables, published_tables, table_path
 from medpriv.sources.tabular import centre_and_scale, check_classes, impute, stratified_split
 
@@ -24,7 +24,6 @@ BASE_URL = "https://physionet.org/files/mimiciii-demo/1.4/"  # the full database
 CHECKSUMS = "SHA256SUMS.txt"
 TABLES = ("ADMISSIONS", "CHARTEVENTS", "D_ITEMS", "D_LABITEMS", "ICUSTAYS", "LABEVENTS", "PATIENTS")
 CLASSES = ("survived", "died")
-AGE_BANDS = {"<50": 50, "50-64": 65, "65-79": 80, "80+": np.inf}  # each up to, not including, its number
 
 
 def local_files(folder: Path) -> list[str]:
@@ -132,7 +131,7 @@ def _groups(stays: list[Stay], owner: np.ndarray) -> dict[str, tuple[str, ...]]:
     firsts = [stays[row] for row in first]
     return {
         "sex": tuple(stay.sex for stay in firsts),
-        "age": tuple(next(band for band, end in AGE_BANDS.items() if stay.age < end) for stay in firsts),
+        "age": tuple(age_band(stay.age) for stay in firsts),
         "admission": tuple(stay.admission_type.lower() for stay in firsts),
     }
 

@@ -20,6 +20,7 @@ from medpriv.sources.mimic3_tables import make_table, scan, table_path
 HOURS = 48  # from admission to the unit
 WINDOWS = ("day1", "day2")  # 0-24 h and 24-48 h
 ADULT, OLDEST = 18, 90.0  # years; ages above 89 are shifted by the publisher to about 300 and count as 90
+AGE_BANDS = {"<50": 50, "50-64": 65, "65-79": 80, "80+": np.inf}  # each up to, not including, its number
 ONCE = ("height", "weight")  # the first value of the 48 hours
 SHARE = ("capillary_refill",)  # of values 0 and 1 only the mean says something
 COMA_PARTS = ("gcs_eye", "gcs_motor", "gcs_verbal")
@@ -152,6 +153,11 @@ def measure(connection, folder: Path, stays: list[Stay]) -> tuple[dict[str, np.n
         columns |= _first(connection, variable, len(stays)) if variable in ONCE else {}
         columns |= _windows(connection, variable, len(stays)) if variable not in ONCE else {}
     return columns, {"values_read": read, "values_impossible": refused}
+
+
+def age_band(age: float) -> str:
+    """Return the band of an age in years."""
+    return next(band for band, end in AGE_BANDS.items() if age < end)
 
 
 def units() -> dict[str, str]:

@@ -17,7 +17,7 @@ from medpriv.errors import InputError
 from medpriv.files import sha256
 from medpriv.seeds import generator
 from medpriv.sources.manifest import MANIFEST, verify_raw
-from medpriv.sources.mimic3_cohort import OLDEST
+from medpriv.sources.mimic3_cohort import age_band
 from medpriv.sources.mimic3_tables import LICENCES, connect, is_demo, local_tables, published_tables, scan, table_path
 from medpriv.sources.tabular import centre_and_scale, check_classes, impute, stratified_split
 
@@ -37,7 +37,6 @@ OUTSIDER_KNOWS = (
     "language",
     "insurance",
 )
-AGE_BANDS = {"<50": 50, "50-64": 65, "65-79": 80, "80+": np.inf}  # each up to, not including, its number
 
 _TYPES = {
     "row_id": "INTEGER",
@@ -226,10 +225,9 @@ def _groups(rows: list[Row], owner: np.ndarray) -> dict[str, tuple[str, ...]]:
     """Return each patient's sex, and age band at the first row of theirs."""
     _, first = np.unique(owner, return_index=True)
     ages = [_hours(rows[row]["dob"], rows[row]["admittime"]) / 24 / 365.25 for row in first]
-    ages = [min(age, OLDEST) for age in ages]  # the publisher shifts the oldest
     return {
         "sex": tuple(rows[row]["gender"] for row in first),
-        "age": tuple(next(band for band, end in AGE_BANDS.items() if age < end) for age in ages),
+        "age": tuple(age_band(age) for age in ages),
     }
 
 
