@@ -21,6 +21,9 @@ from medpriv.federated.server import Strategy, message
 from medpriv.models.network import Network
 from medpriv.seeds import generator
 
+# Name -> [K, C, ...] of the answers and of what clients keep, and the batches of client c in replicate k at [k][c].
+Answers = tuple[dict[str, np.ndarray], dict[str, np.ndarray], list[list[np.ndarray]]]
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -59,7 +62,7 @@ class RoundView:
         sent: name -> [K, ...], the message to all clients (sequential strategies: to the first).
         answers: name -> [K, C, ...], every client's answer as it reaches the server; under secure aggregation
             [K, 1, ...], the weighted mean, which is all that the server learns.
-        weights: float64 [K, C], records of each client.
+        weights: float64 [K, C], records of each client; its expected patients where it trains privately.
         parameters: name -> [K, ...], the shared parameters after the round.
         batches: of client c in replicate k `batches[k][c]`, int32 [steps, batch_size], record numbers; of clients that
             train privately one row, all records that their steps were sampled from. The truth, which no server sees.
@@ -129,23 +132,16 @@ def run(
     held = members[:, None] & (holder == np.arange(len(clients))[:, None])  # [K, C, N]
     federation = _Federation(network, x, arranged(network, x), y, unit, holder, held, tuple(clients), schedule, names)
     parameters, state, kept = dict(start), strategy.begin(start), {}
-    weights = held.sum(2).astype(np.float64)
     for number in range(rounds):
         sent = message(strategy, state, parameters)
         if number == 0:
             sent = dict(start) | sent  # what stays with the clients begins somewhere
-        if strategy.sequential:
-            answers, batches = federation.in_turn(strategy, sent, number)
-            parameters = {name: value[:, -1] for name, value in answers.items()}
-        else:
-            if strategy.private:
-                answers, batches = federation.privately(strategy, sent, number)
-            else:
-                answers, kept, batches = federation.together(strategy, sent, kept, number)
-            if strategy.masked:
-                answers, weights = add_securely(sent, answers, held.sum(2)), held.sum((1, 2))[:, None]
-            noise = names.generators("server", number)
-            parameters, state = strategy.aggregate(state, parameters, answers, weights, noise)
+        answers, kept, batches = federation.answers(strategy, sent, kept, number)
+        weights = federation.weights(strategy)
+        if strategy.masked:
+            answers, weights = add_securely(sent, answers, weights), weights.sum(1, keepdims=True)
+        noise = names.generators("server", number)
+        parameters, state = strategy.aggregate(state, parameters, answers, weights, noise)
         if observe is not None:
             observe(RoundView(number, federation.clients, dict(sent), answers, weights, dict(parameters), batches))
         _LOG.info("round %d of %d", number + 1, rounds)
@@ -172,10 +168,28 @@ class _Federation:
     schedule: LocalSchedule
     names: Names
 
-    def together(
-        self, strategy: Strategy, sent: Arrays, kept: Arrays, number: int
-    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], list[list[np.ndarray]]]:
-        """Return all clients' answers, what they keep (name -> [K, C, ...] both), and their batches."""
+    def weights(self, strategy: Strategy) -> np.ndarray:
+        """Return float64 [K, C], what each client's answer weighs: its records.
+
+        A count of members would tell of each of them, so private clients weigh as many patients as they expect, which
+        their sampling rate tells already.
+        """
+        records = self.held.sum(2).astype(np.float64)
+        if not strategy.private:
+            return records
+        schedules = [strategy.private[client] for client in self.clients]
+        return (records > 0) * np.array([schedule.batch / schedule.rate for schedule in schedules])
+
+    def answers(self, strategy: Strategy, sent: Arrays, kept: Arrays, number: int) -> Answers:
+        """Take all clients' part of a round, in the strategy's way."""
+        if strategy.sequential:
+            return self._in_turn(strategy, sent, number)
+        if strategy.private:
+            return self._privately(strategy, sent, number)
+        return self._together(strategy, sent, kept, number)
+
+    def _together(self, strategy: Strategy, sent: Arrays, kept: Arrays, number: int) -> Answers:
+        """Train all clients of all replicates in one stack."""
         replicates, clients = self.held.shape[:2]
         by_client = [self.names.orders(client, number) for client in self.clients]
         answer = respond(
@@ -192,10 +206,8 @@ class _Federation:
         batches = [answer.batches[k * clients : (k + 1) * clients] for k in range(replicates)]
         return self._parted(answer.sent), self._parted(answer.kept), batches
 
-    def in_turn(
-        self, strategy: Strategy, sent: Arrays, number: int
-    ) -> tuple[dict[str, np.ndarray], list[list[np.ndarray]]]:
-        """Return the clients' answers, each trained from the one before, and their batches."""
+    def _in_turn(self, strategy: Strategy, sent: Arrays, number: int) -> Answers:
+        """Train each client from the answer of the one before."""
         answers: list[Answer] = []
         for client, name in enumerate(self.clients):
             answers.append(
@@ -212,12 +224,10 @@ class _Federation:
                 )
             )
         stacked = {name: np.stack([answer.sent[name] for answer in answers], 1) for name in answers[0].sent}
-        return stacked, [[answer.batches[k] for answer in answers] for k in range(len(self.held))]
+        return stacked, {}, [[answer.batches[k] for answer in answers] for k in range(len(self.held))]
 
-    def privately(
-        self, strategy: Strategy, sent: Arrays, number: int
-    ) -> tuple[dict[str, np.ndarray], list[list[np.ndarray]]]:
-        """Return the answers of clients that train privately, and the records that their steps were sampled from."""
+    def _privately(self, strategy: Strategy, sent: Arrays, number: int) -> Answers:
+        """Train each client with differential privacy; the batches are what its steps were sampled from."""
         answers = []
         for client, name in enumerate(self.clients):
             own = np.flatnonzero(self.holder == client)
@@ -234,7 +244,7 @@ class _Federation:
             )
             answers.append((answer.sent, [own[batch].astype(np.int32) for batch in answer.batches]))
         stacked = {name: np.stack([taken[name] for taken, _ in answers], 1) for name in sent}
-        return stacked, [[batches[k] for _, batches in answers] for k in range(len(self.held))]
+        return stacked, {}, [[batches[k] for _, batches in answers] for k in range(len(self.held))]
 
     def _parted(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return name -> [K, C, ...] of [K * C, ...]."""

@@ -35,7 +35,7 @@ class Strategy:
         client: what clients do beside plain SGD.
         begin: the server's first state, from the first parameters.
         aggregate: the server's step.
-        sequential: clients train in turn, each from the parameters of the one before (no aggregation).
+        sequential: clients train in turn, each from the answer of the one before.
         masked: the server is given only the weighted mean of the answers (secure aggregation).
         private: by client, how it trains with differential privacy; None: plain SGD.
     """
@@ -65,7 +65,7 @@ def build_strategy(name: str, settings: Mapping, network: Network, start: Iterab
     if name == "local":
         return Strategy(name, ClientRule(keeps=frozenset(names)), _nothing, _average)
     if name == "cyclic":
-        return Strategy(name, ClientRule(), _nothing, _average, sequential=True)
+        return Strategy(name, ClientRule(), _nothing, _last, sequential=True)
     if name == "prox":
         return Strategy(name, ClientRule(proximal=settings["mu"]), _nothing, _average)
     if name == "scaffold":
@@ -119,6 +119,13 @@ def _average(
 ) -> tuple[dict[str, np.ndarray], State]:
     """FedAvg (McMahan et al., AISTATS 2017): the mean of the clients' parameters, weighted by their records."""
     return _moved(parameters, mean_change(parameters, answers, weights)), state
+
+
+def _last(
+    state: State, parameters: Arrays, answers: Arrays, weights: np.ndarray, noise: Sequence[np.random.Generator]
+) -> tuple[dict[str, np.ndarray], State]:
+    """Cyclical weight transfer (Chang et al., JAMIA 2018): the answer of the client whose turn was last."""
+    return {name: answers[name][:, -1] for name in parameters}, state
 
 
 def _scaffold(

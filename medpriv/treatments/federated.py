@@ -25,6 +25,7 @@ from medpriv.federated.server import Strategy, build_strategy
 from medpriv.models.catalogue import build_network
 from medpriv.models.network import Network
 from medpriv.privacy.accountant import check_delta, default_delta, epsilon, noise_for
+from medpriv.seeds import generator
 
 MOST_FLOATS = 2**24  # of all clients' parameters that are trained in one stack; replicates are taken in groups above
 
@@ -146,7 +147,7 @@ def set_up(
         chosen["noise_multiplier"] = privacy["noise_multiplier"]
     if name == "sample_dp":
         chosen["schedules"], privacy = _sample_privacy(dataset, clients, settings["rounds"], chosen)
-    names = network.initial(np.random.default_rng(0))
+    names = _example(network)
     local = LocalSchedule(**settings["local"])
     strategy = build_strategy(name, chosen, network, names)
     return Federation(f"fed-{name}", network, clients, strategy, local, settings["rounds"], privacy)
@@ -168,7 +169,7 @@ def run_federation(
         observe: called after every round, of every group.
     """
     x, clients = dataset.standardised(), federation.clients
-    floats = sum(value.size for value in federation.network.initial(np.random.default_rng(0)).values())
+    floats = sum(value.size for value in _example(federation.network).values())
     width, parts = max(1, MOST_FLOATS // (floats * len(clients.clients))), []
     for first in range(0, len(members), width):
         group = slice(first, first + width)
@@ -237,7 +238,7 @@ def _costs(
     return {
         "updates": federation.rounds * steps,
         "flops": federation.rounds * learnt * network.flops(),
-        "parameters": sum(value.size for value in network.initial(np.random.default_rng(0)).values()),
+        "parameters": sum(value.size for value in _example(network).values()),
         "rounds": federation.rounds,
         "clients": clients,
         "bytes_up": up,
@@ -248,6 +249,11 @@ def _costs(
 def threshold_of(settings: Mapping[str, object], clients: int) -> int:
     """Return how many clients must stay to the end of a round of secure aggregation."""
     return settings["strategies"]["secure"]["threshold"] or default_threshold(clients)
+
+
+def _example(network: Network) -> dict[str, np.ndarray]:
+    """Return parameters of the network, for their names and shapes."""
+    return network.initial(generator(0, "example"))
 
 
 def _facts(dataset: Dataset, federation: Federation) -> dict:
