@@ -17,6 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     told = _parser().parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.WARNING)
     logging.getLogger("medpriv").setLevel(logging.INFO)
+    logging.getLogger("flwr").setLevel(logging.WARNING)
     os.environ.update(ENVIRONMENT)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started ends with this process
     try:

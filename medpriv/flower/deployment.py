@@ -21,6 +21,10 @@ from medpriv.flower.processes import Child, Children, DeploymentError, free_port
 from medpriv.flower.runtime import Door, answer_next, connected, hospital_tasks, is_up, open_run, register_hospital
 
 START = 60.0  # seconds that a Flower process has to come up
+PAUSE, LONGEST_PAUSE = (
+    1.0,
+    60.0,
+)  # seconds before a SuperNode is started again: half of the first pause, and the longest
 
 _LOG = logging.getLogger(__name__)
 
@@ -79,9 +83,11 @@ def serve_hospital(
     server: str,
     authority: Path | str,
     key: Path | str,
-    ended: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Connect to a federation's server and answer its questions until interrupted, or `ended` says so.
+    """Take part in a server's runs until interrupted.
+
+    A SuperNode that ends is started again after a pause that grows to a minute: the server may not be up yet, may not
+    have been told of this hospital's key yet, or begins another run.
 
     Args:
         folder: for the SuperNode's log and files.
@@ -92,27 +98,40 @@ def serve_hospital(
 
     Raises:
         InputError: a file is missing.
-        DeploymentError: the SuperNode ended.
     """
     folder, authority, key = (Path(path).resolve() for path in (folder, authority, key))
     read_file(authority, "ask the federation's server for authority.pem")
     read_file(key, "make it: `python -m medpriv.flower key`")
+    arguments = ["--superlink", server, "--root-certificates", str(authority)]
+    arguments += ["--auth-supernode-private-key", str(key), "--isolation", "process"]
+    pause = PAUSE
+    while True:
+        start = time.monotonic()
+        try:
+            _serve(folder, answer, arguments)
+        except DeploymentError as error:
+            pause = PAUSE if time.monotonic() - start > LONGEST_PAUSE else min(LONGEST_PAUSE, 2 * pause)
+            _LOG.warning("%s\nIt is started again in %g s.", error, pause)
+            time.sleep(pause)
+
+
+def _serve(folder: Path, answer: Callable[[int, RecordDict], RecordDict], arguments: list[str]) -> None:
+    """Run one SuperNode and answer what it brings, until it ends (a DeploymentError)."""
     secret, port = _fresh_secret(folder), free_port()
+    arguments = [*arguments, "--superexec-auth-secret-file", str(secret), "--port", str(port)]
     with Children() as children:
-        arguments = ["--superlink", server, "--root-certificates", str(authority)]
-        arguments += ["--auth-supernode-private-key", str(key), "--isolation", "process"]
-        arguments += ["--superexec-auth-secret-file", str(secret), "--port", str(port)]
         supernode = children.start("supernode", "medpriv.flower.launch", _launched("supernode", arguments), folder)
         door = Door(f"127.0.0.1:{port}", secret)
         supernode.wait_until(lambda: is_up(door), START, "come up")
         with hospital_tasks(door) as tasks:
-            while not ended():
+            while True:
                 supernode.check()
                 try:
                     answer_next(tasks, answer)
-                except httpx.HTTPError as error:  # the run ended meanwhile, or the SuperNode did, as the next turn says
-                    _LOG.warning("an answer was not taken: %s", error)
+                except httpx.HTTPError as error:  # the SuperNode has ended, or the run has
                     time.sleep(1)
+                    supernode.check()
+                    _LOG.warning("an answer was not taken: %s", error)
 
 
 def _launched(what: str, arguments: list[str]) -> list[str]:

@@ -22,6 +22,7 @@ from medpriv.bank.stack import arranged
 from medpriv.dataset import TRAIN, Dataset
 from medpriv.errors import InputError
 from medpriv.federated.client import ClientRule, LocalSchedule, order_generator, respond
+from medpriv.files import write_tensors
 from medpriv.flower.messages import pack, unpack
 from medpriv.flower.runtime import Refusal
 from medpriv.measures.roc import auc
@@ -223,10 +224,11 @@ def train_model(desk: Desk, settings: Settings, arrays: Arrays) -> dict[str, np.
 
 
 def evaluate(desk: Desk, settings: Settings, arrays: Arrays) -> Given:
-    """Return the accuracy and, of two classes, the AUC of the final model on the hospital's own test patients."""
+    """Save the final model here; return its accuracy and, of two classes, AUC on the hospital's own test patients."""
     session = desk.session
-    desk.check_amount(len(session.test_labels), "the evaluation")
     parameters = {name: session.kept.get(name, value) for name, value in arrays.items()}
+    write_tensors(desk.folder / "model.safetensors", {name: value[0] for name, value in parameters.items()})
+    desk.check_amount(len(session.test_labels), "the evaluation")
     logits = engine.logits(session.network, parameters, session.test)[0]
     right = float((logits.argmax(-1) == session.test_labels).mean())
     area = auc(logits[:, 1] - logits[:, 0], session.test_labels == 1) if logits.shape[1] == 2 else float("nan")

@@ -7,10 +7,13 @@ from typing import Any
 from medpriv.files import write_json, write_tensors
 from medpriv.flower.deployment import open_federation
 from medpriv.flower.server import Observe, agree, evaluate, federate
+from medpriv.flower.turns import learn_split
 
 
 def run_job(job: Mapping[str, Any], out: Path | str, observe: Observe | None = None) -> Path:
     """Run a federation and return the model's file, `model.safetensors`; `federation.json` beside it says how it went.
+
+    After split learning whose hospitals keep their layers, the file holds the server's.
 
     Args:
         job: a `medpriv.flower.job.Job` as plain values.
@@ -33,8 +36,9 @@ def run_job(job: Mapping[str, Any], out: Path | str, observe: Observe | None = N
         least=job["least_hospitals"],
     ) as exchange:
         common = agree(exchange, job)
-        parameters = federate(exchange, job, common, observe)
-        figures = evaluate(exchange, parameters)
+        parameters = learn_split(exchange, job, common) if job["split"] else federate(exchange, job, common, observe)
+        whole = job["split"] is None or job["split"]["reveal"]
+        figures = evaluate(exchange, parameters) if whole else {}
     write_json(
         out / "federation.json",
         {

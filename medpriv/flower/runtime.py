@@ -8,6 +8,7 @@ loaded between messages, where Flower's executor starts a process for each.
 
 import hashlib
 import logging
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -202,7 +203,7 @@ def _failure(message: Message, reason: str) -> Message:
 
 def is_up(door: Door) -> bool:
     """Return whether the process answers."""
-    verify = door.authority is None or str(door.authority)
+    verify = True if door.authority is None else ssl.create_default_context(cafile=door.authority)
     scheme = "http" if door.authority is None else "https"
     try:
         return httpx.get(f"{scheme}://{door.address}/health", verify=verify, timeout=5).is_success

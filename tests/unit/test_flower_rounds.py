@@ -1,5 +1,7 @@
 """Federated learning over messages equals the rounds in one process; hospitals that fail neither hang nor spoil it."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 
@@ -12,10 +14,13 @@ from flower_toys import (
     made_up_dataset,
     made_up_federation,
     rounds_in_process,
+    split_job,
 )
 
 from medpriv.errors import InputError
 from medpriv.federated.messages import size_of
+from medpriv.files import read_json, read_tensors
+from medpriv.flower import run
 from medpriv.flower.processes import DeploymentError
 from medpriv.flower.server import agree, evaluate, federate
 
@@ -167,6 +172,28 @@ def test_hospitals_judge_the_final_model_on_their_own_test_patients(tmp_path):
     figures = evaluate(exchange, train(exchange, job))
     assert [figures[name]["records"] for name in SITES[:2]] == [10, 7] and "west" not in figures
     assert figures["north"]["auc"] > 0.6 and not exchange.gone
+
+
+@pytest.mark.parametrize(
+    ("job", "saved", "at_hospitals"),
+    [
+        (federated_job({"avg": {}}), 6, "model.safetensors"),
+        (split_job("ushaped"), 2, "layers.safetensors"),
+        (split_job("vanilla", reveal=True), 6, "model.safetensors"),
+    ],
+    ids=["federated", "split", "split, revealed"],
+)
+def test_a_run_leaves_the_model_and_says_how_it_went(job, saved, at_hospitals, tmp_path, monkeypatch):
+    @contextmanager
+    def open_made_up(folder, hospitals, **told):
+        yield made_up_federation(tmp_path, made_up_dataset())
+
+    monkeypatch.setattr(run, "open_federation", open_made_up)
+    model = run.run_job(job, tmp_path / "out")
+    about = read_json(tmp_path / "out" / "federation.json")
+    assert len(read_tensors(model)) == saved and about["gone"] == {} and about["records"].keys() == set(SITES)
+    assert bool(about["evaluation"]) == (saved == 6)
+    assert all((tmp_path / name / at_hospitals).is_file() for name in SITES)
 
 
 def test_bytes_are_those_of_the_arrays_with_little_around_them(tmp_path):
