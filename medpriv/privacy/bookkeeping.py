@@ -134,6 +134,8 @@ def _squares(value: Tensor) -> Tensor:
 
 def _summed(value: Tensor, units: int) -> Tensor:
     """Return [K, units, ...]: rows [K, units * T, ...] summed over each unit's."""
+    if value.shape[1] == units:
+        return value
     return value.unflatten(1, (units, -1)).sum(2)
 
 

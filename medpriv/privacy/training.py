@@ -29,7 +29,7 @@ from medpriv.bank.losses import cross_entropy_slope
 from medpriv.bank.optimiser import AdamW, cosine
 from medpriv.bank.stack import Parameters, arranged
 from medpriv.errors import InputError
-from medpriv.models.layers import Convolution, Dense, Flatten, Pool, Workspace
+from medpriv.models.layers import Convolution, Dense, Flatten, Pool, Workspace, allocate_stack
 from medpriv.models.network import Network
 from medpriv.privacy.batches import Pass, PoissonBatches
 from medpriv.privacy.bookkeeping import add_clipped, unit_squares
@@ -130,6 +130,10 @@ class PrivateStack:
         self._optimiser = AdamW(moved, 0.0) if adam else Sgd(moved, schedule.momentum)
         self.held, self.gradients = self._optimiser.parameters, self._optimiser.gradients
         self._work, self._normal = Workspace(), torch.Generator()
+        sizes = [value[0].numel() for value in self.gradients.values()]
+        self._noise = allocate_stack((len(self), sum(sizes)))
+        parts = zip(self._noise.split(sizes, 1), self.gradients.values(), strict=True)
+        self._noise_parts = [part.view(value.shape) for part, value in parts]
 
     def __len__(self) -> int:
         """Return K."""
@@ -161,20 +165,16 @@ class PrivateStack:
         """
         if not deviation:
             return
-        sizes = [value[0].numel() for value in self.gradients.values()]
-        drawn = self._work.buffer("noise", len(self), sum(sizes))
-        for row, rng in zip(drawn, noise, strict=True):
+        for row, rng in zip(self._noise, noise, strict=True):
             row.normal_(generator=self._normal.manual_seed(int(rng.integers(2**63 - 1))))
-        for value, part in zip(self.gradients.values(), drawn.split(sizes, 1), strict=True):
-            value.add_(part.view(value.shape), alpha=deviation)
+        torch._foreach_add_(list(self.gradients.values()), self._noise_parts, alpha=deviation)
 
     def update(self, learning_rate: float, batch: float) -> None:
         """Move by `gradients` / `batch`, and begin the next step's sum."""
-        for value in self.gradients.values():
-            value.div_(batch)
+        gradients = list(self.gradients.values())
+        torch._foreach_div_(gradients, batch)
         self._optimiser.update(learning_rate)
-        for value in self.gradients.values():
-            value.zero_()
+        torch._foreach_zero_(gradients)
 
     def parameters(self) -> dict[str, np.ndarray]:
         """Return a copy of the parameters, name -> float32 [K, ...]."""
