@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from cut_toys import CUT, toy_jury, toy_scene
+from cut_toys import CUT, toy_bank, toy_jury, toy_scene
 
 from medpriv.attacks.cut import hijacking
 from medpriv.attacks.cut.correlation import correlate
 from medpriv.attacks.cut.hijacking import hijack
 from medpriv.attacks.cut.nets import Perceptrons
 from medpriv.attacks.cut.reconstruction import decode, invert, unsplit
-from medpriv.attacks.cut.scene import Scene
+from medpriv.attacks.cut.scene import Scene, set_scene
 from medpriv.attacks.cut.scores import measure_records
 from medpriv.measures.table import Measure
 
@@ -41,14 +41,25 @@ def test_victims_are_members_and_public_records_nobodys():
 
 
 def test_known_layers_wider_than_the_record_are_inverted_exactly():
-    assert explained(toy_scene(), invert(toy_scene(), CUT | {"inversion_prior": 1e-4})) > 0.999
+    for public in (False, True):
+        assert explained(toy_scene(), invert(toy_scene(), CUT | {"inversion_prior": 1e-4}, public=public)) > 0.999
+
+
+def test_public_records_help_where_the_layers_tell_too_little():
+    """Six correlated features through one unit: a prior that knows the correlation finds what the unit doesn't tell."""
+    scene = toy_scene("vanilla", 3)
+    shared = np.random.default_rng(0).normal(size=(len(scene.flat), 1))
+    x = (shared + 0.3 * np.random.default_rng(1).normal(size=scene.flat.shape)).astype(np.float32)
+    scene = set_scene(replace(scene.dataset, x=x), toy_bank("vanilla", 3)[1], CUT, seed=1)
+    blind, told = (explained(scene, invert(scene, CUT, public=public)) for public in (False, True))
+    assert told > blind + 0.1 and told > 0.3
 
 
 def test_a_decoder_finds_most_without_defence_and_little_in_noise():
     assert explained(toy_scene(), decode(toy_scene(), CUT)) > 0.7
     noisy = toy_scene("noise", deviation=5.0)
     assert -0.05 < explained(noisy, decode(noisy, CUT)) < 0.3
-    assert -0.05 < explained(noisy, invert(noisy, CUT)) < 0.3
+    assert -0.05 < explained(noisy, invert(noisy, CUT, public=True)) < 0.3
 
 
 def test_activations_that_tell_nothing_decode_to_the_mean():

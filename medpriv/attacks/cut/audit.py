@@ -5,6 +5,7 @@
 | `cut-correlation` | (no attacker) | | after |
 | `cut-decoder` | curious | public records with their activations | after |
 | `cut-inversion` | curious | the clients' layers | after |
+| `cut-inversion-public` | curious | the clients' layers, public records | after |
 | `cut-unsplit` | curious | the shape of the clients' layers | after |
 | `cut-unsplit-start` | curious | the layers that the training began from | after |
 | `cut-fsha` | malicious | public records, the shape of the clients' layers | during |
@@ -34,13 +35,14 @@ from medpriv.seeds import generator
 # From a scene and the settings to the victims' records as found, float32 [R, n, F], standardised.
 RECONSTRUCTIONS: dict[str, Callable[[Scene, Mapping], np.ndarray]] = {
     "decoder": decode,
-    "inversion": invert,
+    "inversion": lambda scene, settings: invert(scene, settings, public=False),
+    "inversion-public": lambda scene, settings: invert(scene, settings, public=True),
     "unsplit": lambda scene, settings: unsplit(scene, settings, handed_out=False),
     "unsplit-start": lambda scene, settings: unsplit(scene, settings, handed_out=True),
     "fsha": lambda scene, settings: hijack(scene, settings, handed_out=False),
     "fsha-start": lambda scene, settings: hijack(scene, settings, handed_out=True),
 }
-BY_FEATURE = ("decoder", "inversion")
+BY_FEATURE = ("decoder", "inversion-public")
 EXAMPLE_COLUMNS = ("attack", "record", "feature", "unit", "true", "found")
 
 

@@ -4,7 +4,8 @@ Decoder. The server is honest but curious and has public records of its own, for
 in league with it, or one that it runs). It learns the way back from public pairs and walks it for the victims.
 
 Inversion (He et al. 2019, white box). The server knows the clients' layers too: they travel from client to client
-through it, or it averages them. For each activation it looks for the record that would have given it.
+through it, or it averages them. For each activation it looks for the record that would have given it. With public
+records besides, it looks for the likeliest one: at the first cut the strongest attacker here.
 
 UnSplit (Erdoğan et al. 2022). The server is honest but curious and has nothing but the activations and the shape of
 the clients' layers: it looks for records and for a clone of the layers in turn, so that together they give what was
@@ -35,6 +36,7 @@ START = 0.1  # standard deviation of the first records: at 0 a clone without bia
 UNSPLIT_RATE = 1e-2
 CLONE_RATE = 1e-3
 CHECK = 25  # steps from one look at the public records kept aside to the next
+RIDGE = 0.05  # added to the public records' variances, standardised units
 SMALL = 1e-3  # least standard deviation that a unit is divided by
 
 
@@ -84,20 +86,29 @@ def _decoding_error(net: Perceptrons, told: Tensor, true: Tensor, held: Tensors)
     return (net(told, held) - true).square().mean((1, 2)).sum()
 
 
-def invert(scene: Scene, settings: Mapping[str, float]) -> np.ndarray:
+def invert(scene: Scene, settings: Mapping[str, float], *, public: bool) -> np.ndarray:
     """Return the victims' records by inversion of the known layers, float32 [R, n, F].
 
-    With noise of variance s^2 on what is sent it is the most probable record under the prior N(0, 1) a feature:
-    |f(x) - sent|^2 / s^2 + |x|^2 is least.
+    With noise of variance s^2 on what is sent it is the most probable record: |f(x) - sent|^2 / s^2 plus what the prior
+    makes of x is least.
 
     Args:
         settings: `inversion_steps`, `inversion_prior` (what the prior weighs without noise, see `_Search`).
+        public: the prior is the Gaussian of the public records; else N(0, 1) for every feature.
     """
     body = Half(scene.split.parts.body, scene.parameters)
-    search = _Search(scene, scene.seen, settings["inversion_prior"])
+    search = _Search(scene, scene.seen, settings["inversion_prior"], _gaussian(scene) if public else None)
     for step in range(settings["inversion_steps"]):
         search.step(body, INVERSION_RATE * cosine(step, settings["inversion_steps"]))
     return search.found()
+
+
+def _gaussian(scene: Scene) -> tuple[Tensor, Tensor]:
+    """Return the public records' mean [F] and the root S [F, F] of their covariance: x = mean + u S, u standard."""
+    public = scene.flat[scene.public].astype(np.float64)
+    covariance = np.cov(public.T) + RIDGE * np.eye(public.shape[1])
+    root = np.linalg.cholesky(covariance).T
+    return torch.from_numpy(public.mean(0).astype(np.float32)), torch.from_numpy(root.astype(np.float32))
 
 
 def unsplit(scene: Scene, settings: Mapping[str, float], *, handed_out: bool) -> np.ndarray:
@@ -125,21 +136,25 @@ def unsplit(scene: Scene, settings: Mapping[str, float], *, handed_out: bool) ->
 class _Search:
     """Records that are moved, from near the mean record on, until layers give what was sent.
 
-    What is least: mean over units of (f(x) - sent)^2 / V + weight * mean over features of x^2, where V is the variance
-    of what was sent and the weight that of the setting, plus what makes the whole a posterior under noise.
+    What is least: mean over units of (f(x) - sent)^2 / V + weight * mean over features of u^2, where V is the variance
+    of what was sent, u the record in units of the prior (x itself, unless a Gaussian is given), and the weight that of
+    the setting, plus what makes the whole a posterior under noise.
     """
 
-    def __init__(self, scene: Scene, sent: np.ndarray, prior: float) -> None:
+    def __init__(
+        self, scene: Scene, sent: np.ndarray, prior: float, gaussian: tuple[Tensor, Tensor] | None = None
+    ) -> None:
         replicates, count, units = sent.shape
-        shape = (count, *scene.x.shape[1:])
-        drawn = np.stack([rng.standard_normal(shape, np.float32) for rng in scene.draws("search")])
-        first = START * torch.from_numpy(drawn)
-        self._records = AdamW({"x": first}, 0.0)
+        self._gaussian = gaussian
+        self._shape = (replicates, count, *scene.x.shape[1:])
+        features = scene.flat.shape[1]
+        drawn = np.stack([rng.standard_normal((count, features), np.float32) for rng in scene.draws("search")])
+        self._position = AdamW({"u": START * torch.from_numpy(drawn)}, 0.0)
         self._sent = torch.from_numpy(sent).view(replicates, count, *scene.split.parts.width)
         variance = self._sent.flatten(1).var(1).clamp_min(SMALL**2)  # [R]
         self._scale = self._of_replicate(2 / (units * variance), self._sent)
-        features = first[0, 0].numel()
-        self._pull = self._of_replicate(2 * prior / features + 2 * scene.blur**2 / (units * variance), first)
+        pull = 2 * prior / features + 2 * scene.blur**2 / (units * variance)
+        self._pull = pull.view(-1, 1, 1)
         self._clip = scene.clip
 
     @staticmethod
@@ -149,17 +164,27 @@ class _Search:
 
     def step(self, body: Half, rate: float) -> None:
         """Move the records."""
-        x = self._records.parameters["x"]
-        slope, _ = self._slope(body, x, training=False)
-        gradient = body.network.backward(body.held, slope, body.work, None, need_input=True)
-        self._records.gradients["x"].copy_(gradient.view(x.shape)).add_(x * self._pull)
-        self._records.update(rate)
+        slope, _ = self._slope(body, self._records(), training=False)
+        gradient = body.network.backward(body.held, slope, body.work, None, need_input=True).flatten(2)
+        if self._gaussian is not None:
+            gradient = gradient @ self._gaussian[1].T
+        u = self._position.parameters["u"]
+        self._position.gradients["u"].copy_(gradient).add_(u * self._pull)
+        self._position.update(rate)
 
     def fit(self, body: Half, rate: float) -> None:
         """Move the layers."""
-        slope, count = self._slope(body, self._records.parameters["x"], training=True)
+        slope, count = self._slope(body, self._records(), training=True)
         body.backward(slope.div_(count), need_input=False)
         body.update(rate)
+
+    def _records(self) -> Tensor:
+        """Return the records, [R, n, ...], arranged."""
+        u = self._position.parameters["u"]
+        if self._gaussian is not None:
+            centre, root = self._gaussian
+            u = allocate_stack(u.shape).copy_(u @ root).add_(centre)
+        return u.view(self._shape)
 
     def _slope(self, body: Half, x: Tensor, *, training: bool) -> tuple[Tensor, int]:
         """Return the gradient of each record's error at the layers' outputs, and the number of records."""
@@ -172,4 +197,4 @@ class _Search:
 
     def found(self) -> np.ndarray:
         """Return the records, float32 [R, n, F]."""
-        return self._records.parameters["x"].flatten(2).numpy().copy()
+        return self._records().flatten(2).numpy().copy()
