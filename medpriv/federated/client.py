@@ -134,19 +134,6 @@ def respond(
     return Answer(sent, held, batches)
 
 
-def local_update(
-    network: Network,
-    start: Arrays,
-    records: Tensor,
-    labels: Tensor,
-    members: np.ndarray,
-    schedule: LocalSchedule,
-    order: Sequence[np.random.Generator],
-) -> dict[str, np.ndarray]:
-    """Return name -> float32 [M, ...], the parameters after a round's plain local steps; arguments as `respond`."""
-    return respond(network, ClientRule(), start, {}, records, labels, members, schedule, order).sent
-
-
 def draw_batches(
     members: np.ndarray, schedule: LocalSchedule, order: Sequence[np.random.Generator]
 ) -> list[np.ndarray]:
