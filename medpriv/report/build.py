@@ -13,7 +13,7 @@ from medpriv.files import write_text
 from medpriv.report.comparison import choose_headline, write_comparison, write_metrics
 from medpriv.report.contents import compose, figures_of
 from medpriv.report.costs import read_costs, read_timings, write_costs
-from medpriv.report.inputs import read_audit, read_cohort, read_derived, read_result
+from medpriv.report.inputs import read_audit, read_cohort, read_derived, read_linkage, read_result
 from medpriv.report.page import render_page
 
 
@@ -25,6 +25,7 @@ def build_report(
     audits: Mapping[tuple[str, str, str], Path],
     benchmarks: Mapping[tuple[str, str, str], Path],
     timings: Mapping[tuple[str, str], Path],
+    linkage: Mapping[str, Path],
     config: dict,
     destination: Path,
 ) -> None:
@@ -34,13 +35,15 @@ def build_report(
         datasets: dataset -> folder with `dataset.json` and `dataset.safetensors`.
         banks: (dataset, treatment) -> folder with `bank.json`, `utility.csv` and `reliability.csv`; rows in this order.
         attacks: (dataset, treatment, family) -> folder with `measures.csv` and what else the family writes
-            (`membership`: `roc.csv`, `exposure.csv`; `evasion`: `examples.csv`). A model may lack a family.
+            (`membership`: `roc.csv`, `exposure.csv`; `evasion`, `server`, `cut`: `examples.csv`). A model may lack a
+            family.
         derived: (dataset, treatment) -> folder with the `bank.json` of personalised or unlearned models.
         audits: (dataset, subject, family) -> folder with the `measures.csv` and `patients.csv` of an audit of derived
             banks (`personal`, of `personalized-<variant>`; `forgetting`, of `unlearned` or `unlearned-personal`).
         benchmarks: (stage, dataset, name) -> Snakemake benchmark file; the name is the treatment and, after "/", the
             part of the work (`baseline-cnn/0-of-2`, `baseline-cnn/membership`). Missing files are left out.
         timings: (dataset, treatment) -> JSON with the `seconds` that `models` unlearned models took; may be missing.
+        linkage: dataset -> folder with `measures.csv` and `criteria.csv` of its re-identification audit; tables alone.
         config: the whole checked config, printed on the page.
         destination: `results/report`.
 
@@ -56,7 +59,9 @@ def build_report(
     found = [read_audit(*key, Path(folder)) for key, folder in audits.items()]
     made = {key: read_derived(*key, Path(folder)) for key, folder in derived.items()}
     costs, clock = read_costs(benchmarks), read_timings(timings)
-    parts = compose(cohorts, headlines, found, made, [(item.dataset, item.treatment) for item in clock], config)
+    linked = [read_linkage(dataset, Path(folder)) for dataset, folder in linkage.items()]
+    timed = [(item.dataset, item.treatment) for item in clock]
+    parts = compose(cohorts, headlines, found, made, timed, linked, config)
     shutil.rmtree(destination / "figures", ignore_errors=True)  # those of an earlier config
     for panel in (panel for figure in figures_of(parts) for panel in figure.panels):
         write_text(destination / "figures" / f"{panel.stem}.svg", panel.svg)

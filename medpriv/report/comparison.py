@@ -15,6 +15,14 @@ from medpriv.report.inputs import Audit, Cohort, Result
 
 LEVELS = ("patient", "record")
 RATE = "0.01"
+SERVER_VIEW = "membership-updates"
+AUDITED = (  # (canary, what the bound assumes), see `medpriv.attacks.epsilon`
+    ("gradient", "independent-gaussian"),
+    ("gradient", "one-run-gaussian"),
+    ("gradient", "one-run"),
+    ("record", "one-run-gaussian"),
+    ("record", "one-run"),
+)
 COLUMNS = ("dataset", "treatment", "headline", "measure", "attack", "group", "value", "lower", "upper", "n")
 
 
@@ -28,6 +36,8 @@ class Headline:
         auc, tpr: by level, the strongest membership attack's AUC and its TPR at 1 % FPR (NaN: unresolvable).
         flip: share of correct predictions that the strongest evasion attack overturns at the middle budget of the grid.
         failed: checks of gradient masking that failed; None if there were none: the flip rate may then be too low.
+        claimed: the accountant's epsilon of a bank with a guarantee.
+        audited: how large epsilon is at least, by the audit of the same bank.
     """
 
     result: Result
@@ -37,6 +47,8 @@ class Headline:
     tpr: dict[str, Measure | None]
     flip: Measure | None
     failed: tuple[str, ...] | None = None
+    claimed: Measure | None = None
+    audited: Measure | None = None
 
     def figures(self) -> dict[str, Measure]:
         """Return the figures that exist, by the name they have in `comparison.csv` and `metrics.json`."""
@@ -44,6 +56,7 @@ class Headline:
         named |= {f"membership_auc_{level}": self.auc[level] for level in LEVELS}
         named |= {f"membership_tpr_at_1pct_fpr_{level}": self.tpr[level] for level in LEVELS}
         named |= {"evasion_flip_rate": self.flip}
+        named |= {"epsilon_accountant": self.claimed, "epsilon_lower": self.audited}
         return {name: measure for name, measure in named.items() if measure is not None}
 
 
@@ -98,7 +111,65 @@ def choose_headline(cohort: Cohort, result: Result) -> Headline:
         tpr={level: _strongest_membership(result, f"tpr_at_fpr_{RATE}", level) for level in LEVELS},
         flip=strongest_flip(result, budget),
         failed=failed_checks(result),
+        claimed=claimed_epsilon(result),
+        audited=audited_epsilon(result),
     )
+
+
+def claimed_epsilon(result: Result) -> Measure | None:
+    """Return what the accountant says; n counts the patients of a replicate, or is 0 where the bank was not audited."""
+    for item in result.attacks:
+        if item.measure == "epsilon_accountant":
+            return item
+    privacy = result.facts.get("privacy")
+    if not privacy:
+        return None
+    group = f"delta={privacy['delta']:g}"
+    return Measure(
+        result.dataset, result.treatment, "accountant", "epsilon_accountant", privacy["epsilon"], group=group
+    )
+
+
+def audited_epsilon(result: Result) -> Measure | None:
+    """Return the first of `AUDITED` that was measured, over all audited trainings; None if there is none.
+
+    The order is fixed beforehand: the largest of several lower bounds would exceed the truth more often than stated.
+    """
+    bounds = {}
+    for item in result.attacks:
+        if (item.attack, item.measure, item.replicate) == ("audit-one-run", "epsilon_lower", ""):
+            group = parse_group(item.group)
+            bounds[group["canary"], group["bound"]] = item
+    return next((bounds[name] for name in AUDITED if name in bounds), None)
+
+
+def paired_difference(result: Result, base: Result, measure: str) -> Measure | None:
+    """Return utility minus the base's, paired by replicate, which two banks train on the same half of the patients.
+
+    The interval is Student's over the replicates that both have (n): it speaks of other trainings, on other halves,
+    judged on the same test patients. None with fewer than two.
+    """
+    from scipy.special import stdtrit
+
+    own, other = (
+        {item.replicate: item.value for item in bank.utility if item.measure == measure and item.replicate}
+        for bank in (result, base)
+    )
+    gaps = [own[name] - other[name] for name in own if name in other and not math.isnan(own[name] - other[name])]
+    n = len(gaps)
+    if n < 2:
+        return None
+    mean = sum(gaps) / n
+    deviation = math.sqrt(sum((gap - mean) ** 2 for gap in gaps) / (n - 1))
+    reach = float(stdtrit(n - 1, 0.975)) * deviation / math.sqrt(n)
+    return Measure(result.dataset, result.treatment, "", f"{measure}_difference", mean, mean - reach, mean + reach, n)
+
+
+def against_nothing(gap: Measure | None) -> str:
+    """Return `less`, `more` or `open`: on which side of 0 an interval lies; `` without one."""
+    if gap is None or math.isnan(gap.lower):
+        return ""
+    return "less" if gap.upper < 0 else "more" if gap.lower > 0 else "open"
 
 
 def strongest_flip(result: Result, budget: str) -> Measure | None:
@@ -230,4 +301,6 @@ def _resolved(figures: Iterable[tuple[str, Measure]]) -> dict[str, float]:
 
 
 def _strongest_membership(result: Result, measure: str, level: str) -> Measure | None:
-    return strongest(select(result.attacks, measure, {"level": level}, "membership-"))
+    """Return the strongest attack on the model itself, which all banks meet; what a server sees is another question."""
+    found = select(result.attacks, measure, {"level": level}, "membership-")
+    return strongest([item for item in found if item.attack != SERVER_VIEW])

@@ -6,7 +6,7 @@ the report, apart from the example beats that the evasion audit chose to write.
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,8 +14,10 @@ from medpriv.dataset import TRAIN
 from medpriv.errors import InputError
 from medpriv.files import read_csv, read_json
 from medpriv.measures.table import Measure, read_measures
+from medpriv.workflow.grid import stage_of
 
 Row = dict[str, str]
+SEEN_BY_SERVER = ("server", "cut")  # families that attack what a server sees
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,9 @@ class Result:
         replicates: K.
         recipe, costs: as `bank.json` has them.
         utility, attacks: measures; the attacks of every family together.
-        tables: what else was written, by file stem (`reliability`, `roc`, `exposure`, `examples`); missing: no rows.
+        tables: what else was written, by file stem (`reliability`, `roc`, `exposure`, `examples`; those of an attack on
+            what a server sees with the family before it, `server-examples`, `cut-examples`); missing: no rows.
+        facts: what the bank says of itself (`privacy`, `federation`, `split`).
     """
 
     dataset: str
@@ -70,6 +74,7 @@ class Result:
     utility: tuple[Measure, ...]
     attacks: tuple[Measure, ...]
     tables: dict[str, tuple[Row, ...]]
+    facts: dict = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -83,6 +88,30 @@ class Result:
     def artefact(self, family: str) -> str:
         """Return the file that holds the figures of one family of attacks."""
         return artefact(self.dataset, self.treatment, family)
+
+    @property
+    def usefulness(self) -> str:
+        """Return the file that holds the utility figures."""
+        return f"results/{stage_of(self.treatment)}/{self.dataset}/{self.treatment}/utility.csv"
+
+
+@dataclass(frozen=True)
+class Linkage:
+    """What the re-identification audit of one dataset found; no bank has a part in it.
+
+    Attributes:
+        measures: of treatment `data`.
+        criteria: rows of the table of legal criteria.
+    """
+
+    dataset: str
+    measures: tuple[Measure, ...]
+    criteria: tuple[Row, ...]
+
+    @property
+    def artefact(self) -> str:
+        """Return the file that holds its figures."""
+        return f"results/attacks/{self.dataset}/linkage/measures.csv"
 
 
 @dataclass(frozen=True)
@@ -158,10 +187,12 @@ def read_result(dataset: str, treatment: str, bank: Path, attacks: Mapping[tuple
     about = read_json(bank / "bank.json")
     measures: list[Measure] = []
     tables = {"reliability": _table(bank / "reliability.csv")}
-    for (of_dataset, of_treatment, _), folder in attacks.items():
+    for (of_dataset, of_treatment, family), folder in attacks.items():
         if (of_dataset, of_treatment) == (dataset, treatment):
             measures += _own(folder / "measures.csv", dataset, treatment)
-            tables |= {path.stem: _table(path) for path in sorted(folder.glob("*.csv")) if path.stem != "measures"}
+            before = f"{family}-" if family in SEEN_BY_SERVER else ""
+            others = (path for path in sorted(folder.glob("*.csv")) if path.stem != "measures")
+            tables |= {before + path.stem: _table(path) for path in others}
     return Result(
         dataset=dataset,
         treatment=treatment,
@@ -172,6 +203,7 @@ def read_result(dataset: str, treatment: str, bank: Path, attacks: Mapping[tuple
         utility=tuple(_own(bank / "utility.csv", dataset, treatment)),
         attacks=tuple(measures),
         tables=tables,
+        facts=about.get("facts") or {},
     )
 
 
@@ -187,6 +219,14 @@ def read_audit(dataset: str, subject: str, family: str, folder: Path) -> Audit:
     if strange := {measure.dataset for measure in measures} - {dataset}:
         _refuse(f"{', '.join(sorted(strange))}", dataset, folder / "measures.csv")
     return Audit(dataset, subject, family, tuple(measures), _table(folder / "patients.csv"))
+
+
+def read_linkage(dataset: str, folder: Path) -> Linkage:
+    """Read what the re-identification audit of a dataset found; figures of another one are refused."""
+    measures = read_measures(folder / "measures.csv")
+    if strange := {measure.dataset for measure in measures} - {dataset}:
+        _refuse(", ".join(sorted(strange)), dataset, folder / "measures.csv")
+    return Linkage(dataset, tuple(measures), _table(folder / "criteria.csv"))
 
 
 def _own(path: Path, dataset: str, treatment: str) -> list[Measure]:

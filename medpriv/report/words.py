@@ -41,6 +41,29 @@ ATTACKS = {
     "evasion-square": "Square (black box)",
     "evasion-band": "Band",
     "evasion-concatenation": "Concatenation",
+    "membership-updates": "From the updates",
+    "inversion-analytic": "Analytic",
+    "inversion-dlg": "DLG",
+    "inversion-idlg": "iDLG",
+    "inversion-cosine": "Cosine",
+    "inversion-tableak": "TabLeak",
+    "inversion-mode": "Mode",
+    "inversion-random": "Random",
+    "cut-decoder": "Decoder",
+    "cut-inversion": "Inversion, layers known",
+    "cut-unsplit": "UnSplit",
+    "cut-unsplit-start": "UnSplit from the first layers",
+    "cut-fsha": "FSHA",
+    "cut-fsha-start": "FSHA from the first layers",
+    "cut-labels-direction": "Gradients’ direction",
+    "cut-labels-norm": "Gradients’ norm",
+    "cut-membership-norm": "LiRA on the norm",
+    "cut-membership-distance": "LiRA on the distance",
+    "cut-membership-nearest": "LiRA on the nearest",
+    "attribute-confidence": "Confidence",
+    "attribute-lira": "LiRA",
+    "attribute-combined": "Combined with imputing",
+    "attribute-imputer": "Imputer, no model",
     "personal-fgsm": "FGSM",
     "personal-pgd": "PGD",
     "personal-sap": "SAP",
@@ -163,6 +186,11 @@ def scientific(value: float) -> str:
         if value >= size:
             return f"{value / size:.3g}{prefix}"
     return f"{value:.3g} "
+
+
+def size(count: float) -> str:
+    """Return a number of bytes in three significant digits and a unit."""
+    return f"{scientific(count).strip()}B" if count >= 1000 else f"{round(count)}\u00a0B"
 
 
 def plural(count: int, noun: str) -> str:

@@ -63,6 +63,7 @@ def write_results(
         "audits": audits,
         "benchmarks": benchmarks,
         "timings": timings,
+        "linkage": {},
         "config": {"seed": 1, "datasets": {name: {"format": name} for name in plan}},
     }
 

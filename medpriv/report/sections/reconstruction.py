@@ -1,0 +1,301 @@
+"""What the server sees: records rebuilt from a client's update, or from what crossed the cut, beside the true ones.
+
+"Beats" is said only where the interval of the gain over the better baseline lies above 0. Of several attacks the best
+is taken, so its gain is slightly too high. Single records are shown of open and simulated datasets alone.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from medpriv.measures.table import Measure
+from medpriv.report import words
+from medpriv.report.comparison import SERVER_VIEW, Headline, find, parse_group
+from medpriv.report.inputs import Cohort, Result
+from medpriv.report.inputs import Row as Record
+from medpriv.report.layout import Cell, Column, Row, Section, Table, count_cell, prose, source_cell, value_cell
+from medpriv.report.sections.private_figures import strongest_leak
+
+SEARCHES = ("analytic", "dlg", "idlg", "cosine", "tableak")
+BASELINES = ("mode", "random")
+DEFENCES = {"none": "undefended", "dp": "under DP-SGD", "secure": "under secure aggregation"}
+MODELS = {"start": "network as drawn", "end": "network as trained"}
+
+
+def reconstruction_section(cohorts: Mapping[str, Cohort], headlines: Sequence[Headline]) -> Section | None:
+    """Return the section; None where no server was attacked."""
+    groups: dict[str, list[Result]] = defaultdict(list)
+    for headline in headlines:
+        groups[headline.result.dataset].append(headline.result)
+    parts, sentences = [], []
+    for dataset, results in groups.items():
+        inverted = [result for result in results if settings_of(result)]
+        if inverted:
+            sentences.append(_sentence(dataset, inverted))
+            parts.append(_inversion_table(dataset, inverted))
+        if not cohorts[dataset].credentialed:
+            parts += _update_examples(dataset, inverted)
+            parts += _cut_examples(dataset, results)
+    answers = _answers_table([item for item in headlines if _updates(item.result) or _site(item.result)])
+    parts += [answers] if answers else []
+    if not parts:
+        return None
+    return Section(
+        "reconstruction",
+        "What does the server see?",
+        "What the server sees",
+        (
+            "In federated learning records stay at home and updates travel. An update is a function of the records "
+            "behind it, so a curious server may look for records that would have given the same update. The baselines "
+            "see no update: “mode” is the typical record of public data, “random” is drawn from it.",
+            *(text for text in sentences if text),
+        ),
+        tuple(parts),
+    )
+
+
+def settings_of(result: Result) -> list[str]:
+    """Return the settings in which updates were inverted, as the table writes them."""
+    found = (item.group for item in result.attacks if item.measure == "gain" and item.attack.startswith("inversion-"))
+    return list(dict.fromkeys(found))
+
+
+def best_attack(result: Result, setting: str) -> Measure | None:
+    """Return the gain of the attack that recovers most in a setting."""
+    group = parse_group(setting)
+    gains = [find(result.attacks, "gain", group, f"inversion-{name}") for name in SEARCHES]
+    gains = [item for item in gains if item is not None and not math.isnan(item.value)]
+    return max(gains, key=lambda item: item.value, default=None)
+
+
+def describe(setting: str) -> str:
+    """Return a setting in words."""
+    group = parse_group(setting)
+    steps = "" if group.get("steps", "1") == "1" else f", {group['steps']} local steps"
+    defence = DEFENCES.get(group.get("defence", ""), group.get("defence", ""))
+    return f"batch of {group.get('batch', '?')}{steps}, {defence}"
+
+
+# --- updates --------------------------------------------------------------------------------------------------------
+
+
+def _sentence(dataset: str, results: Sequence[Result]) -> str:
+    """Return what is recovered from single records undefended, and whether each defence stops it."""
+    parts = []
+    undefended = [
+        (result, setting)
+        for result in results
+        for setting in settings_of(result)
+        if {"batch": "1", "steps": "1", "defence": "none"}.items() <= parse_group(setting).items()
+    ]
+    if undefended:
+        result, setting = max(undefended, key=lambda pair: _match_of_best(*pair))
+        gain = best_attack(result, setting)
+        match = find(result.attacks, "match", parse_group(setting), gain.attack)
+        rows = find(result.attacks, "rows", parse_group(setting), gain.attack)
+        mode = find(result.attacks, "match", parse_group(setting), "inversion-mode")
+        parts.append(
+            f"the update of a single record, undefended ({MODELS.get(parse_group(setting)['model'], '')}, "
+            f"{result.treatment}), gives back {words.percent(match.value)} of its variables by the "
+            f"{words.attack_name(gain.attack)} attack (95 % interval {words.interval(match, share=True)} %, "
+            f"n = {match.n} records), the mode {words.percent(mode.value)}; "
+            f"{words.percent(rows.value)} of records come back whole"
+        )
+    for defence in ("dp", "secure"):
+        tried = [
+            (result, setting, gain)
+            for result in results
+            for setting in settings_of(result)
+            if parse_group(setting).get("defence") == defence and (gain := best_attack(result, setting))
+        ]
+        if tried:
+            won = [trial for trial in tried if trial[2].lower > 0]
+            parts.append(_of_defence(defence, tried, won))
+    return f"On {dataset}, {'; '.join(parts)}." if parts else ""
+
+
+def _of_defence(defence: str, tried: Sequence[tuple], won: Sequence[tuple]) -> str:
+    count = words.plural(len(tried), "setting")
+    if not won:
+        result, setting, gain = max(tried, key=lambda trial: trial[2].value)
+        return (
+            f"{DEFENCES[defence]} no attack beats the better baseline in {count} (the largest gain is "
+            f"{words.percent(gain.value)}, 95 % interval {words.interval(gain, share=True)} %, n = {gain.n} records, "
+            f"{describe(setting)}, {result.treatment})"
+        )
+    result, setting, gain = max(won, key=lambda trial: trial[2].value)
+    return (
+        f"{DEFENCES[defence]} the best attack beats the better baseline in {len(won)} of {count}, by up to "
+        f"{words.percent(gain.value)} (95 % interval {words.interval(gain, share=True)} %, n = {gain.n} records, "
+        f"{words.attack_name(gain.attack)}, {describe(setting)}, {result.treatment})"
+    )
+
+
+def _match_of_best(result: Result, setting: str) -> float:
+    gain = best_attack(result, setting)
+    return find(result.attacks, "match", parse_group(setting), gain.attack).value if gain else -1.0
+
+
+def _inversion_table(dataset: str, results: Sequence[Result]) -> Table:
+    rows = []
+    for result in results:
+        rows.append(Row(result.treatment, (), below=(result.artefact("server"),)))
+        rows += [_setting_row(result, setting) for setting in settings_of(result)]
+    over = "Variables recovered"
+    columns = (
+        Column("Setting"),
+        *(Column(words.attack_name(f"inversion-{name}"), "", over) for name in SEARCHES),
+        *(Column(words.attack_name(f"inversion-{name}"), "baseline", over) for name in BASELINES),
+        Column("Gain", "best attack over the better baseline", "Best attack"),
+        Column("Verdict", "", "Best attack", "prose"),
+        Column("Whole records", "", "Best attack"),
+        Column("n", "records"),
+    )
+    lede = (
+        "A number counts as recovered within 0.319 standard deviations, a category if its nearest state is the true "
+        "one. Gains are paired by update; intervals are a bootstrap over updates. Choosing the best of "
+        f"{len(SEARCHES)} attacks makes its gain slightly too high. FedAvg is tried in every setting, other strategies "
+        "under their own protection."
+    )
+    return Table(f"Gradient inversion on {dataset}", columns, tuple(rows), lede)
+
+
+def _setting_row(result: Result, setting: str) -> Row:
+    group, gain = parse_group(setting), best_attack(result, setting)
+    verdict = {True: ("beats the baselines", "bad"), False: ("not shown to beat them", "good")}
+    told = prose(*verdict[gain.lower > 0]) if gain is not None and not math.isnan(gain.lower) else prose(words.MISSING)
+    cells = (
+        *(_match_cell(result, group, name) for name in (*SEARCHES, *BASELINES)),
+        value_cell(gain, share=True, attack=True, signed=True),
+        told,
+        value_cell(find(result.attacks, "rows", group, gain.attack), share=True) if gain else Cell(words.MISSING),
+        count_cell(gain.n if gain else None),
+    )
+    return Row(describe(setting), cells, below=(MODELS.get(group.get("model", ""), ""),))
+
+
+def _match_cell(result: Result, group: Mapping[str, str], name: str) -> Cell:
+    """Return the share recovered, with that of numbers and of categories below it."""
+    attack = f"inversion-{name}"
+    cell = value_cell(find(result.attacks, "match", group, attack), share=True)
+    parts = {kind: find(result.attacks, "match", {**group, "kind": kind}, attack) for kind in ("number", "category")}
+    details = tuple(f"{kind} {words.percent(item.value, 0)}" for kind, item in parts.items() if item is not None)
+    return Cell(cell.text, (*cell.details, *details), cell.order)
+
+
+def _update_examples(dataset: str, results: Sequence[Result]) -> list[Table]:
+    """Return one record and what each attack made of it: alone, among others, under each defence."""
+    settings: dict[str, tuple[Result, list[Record]]] = {}
+    for result in results:
+        for row in result.rows("server-examples"):
+            settings.setdefault(row["setting"], (result, []))
+            if settings[row["setting"]][0] is result:
+                settings[row["setting"]][1].append(row)
+    chosen = []
+    for wanted in ({"batch": "1", "defence": "none"}, {"defence": "none"}, {"defence": "dp"}, {"defence": "secure"}):
+        found = [name for name in settings if wanted.items() <= parse_group(name).items() and name not in chosen]
+        chosen += sorted(found, key=_plainness)[:1]
+    tables = []
+    for setting in chosen:
+        result, rows = settings[setting]
+        title = f"One record of {dataset} from an update: {describe(setting)}"
+        model = MODELS.get(parse_group(setting).get("model", ""), "")
+        lede = (
+            f"{result.treatment}, {model}; n = 1 record, an example. Values are as the attack gave them, not rounded."
+        )
+        tables.append(_example_table(title, lede, rows, fold=bool(tables)))
+    return tables
+
+
+def _plainness(setting: str) -> tuple[bool, int, int]:
+    """Return the key that sorts settings: the network as drawn, few steps, small batches first (1 is shown apart)."""
+    group = parse_group(setting)
+    return group.get("model") != "start", int(group.get("steps", 1)), int(group.get("batch", 0))
+
+
+def _example_table(title: str, lede: str, rows: Sequence[Record], fold: bool) -> Table:
+    features: dict[str, dict[str, Record]] = defaultdict(dict)
+    for row in rows:
+        features[row["feature"]][row["attack"]] = row
+    attacks = list(dict.fromkeys(row["attack"] for row in rows))
+    lines = []
+    for feature, found in features.items():
+        first = next(iter(found.values()))
+        cells = (_amount(first["true"]), *(_amount(found[name]["found"] if name in found else "") for name in attacks))
+        lines.append(Row(feature, cells, below=(first["unit"],) if first["unit"] else ()))
+    columns = (
+        Column("Feature"),
+        Column("True"),
+        *(Column(words.attack_name(name), "", "Found by") for name in attacks),
+    )
+    return Table(title, columns, tuple(lines), lede, fold=title if fold else "")
+
+
+def _amount(text: str) -> Cell:
+    """Return a value in three significant digits."""
+    if not text:
+        return Cell(words.MISSING)
+    value = float(text)
+    short = f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    return Cell("0" if float(short) == 0 else short.replace("-", "−"), order=f"{value:.6g}")
+
+
+# --- the cut --------------------------------------------------------------------------------------------------------
+
+
+def _cut_examples(dataset: str, results: Sequence[Result]) -> list[Table]:
+    """Return one record and what each attack made of what crossed the cut, of each split bank."""
+    tables = []
+    for result in results:
+        rows = [row for row in result.rows("cut-examples") if row["record"] == "1"]
+        if rows:
+            title = f"One record of {dataset} from the cut of {result.treatment}"
+            tables.append(_example_table(title, "n = 1 record, an example.", rows, fold=bool(tables)))
+    return tables
+
+
+# --- who and where --------------------------------------------------------------------------------------------------
+
+
+def _updates(result: Result) -> Measure | None:
+    return find(result.attacks, "auc", {"level": "patient"}, SERVER_VIEW)
+
+
+def _site(result: Result) -> Measure | None:
+    return find(result.attacks, "accuracy", {}, "property-site")
+
+
+def _answers_table(headlines: Sequence[Headline]) -> Table | None:
+    """Return what updates tell of who took part and where they come from; None without such attacks."""
+    rows = []
+    for headline in headlines:
+        result = headline.result
+        chance = find(result.attacks, "chance", {}, "property-site")
+        seen, site, final = _updates(result), _site(result), strongest_leak(headline)
+        cells = (
+            value_cell(seen),
+            count_cell(seen.n if seen else None),
+            value_cell(final, attack=True),
+            value_cell(site, share=True),
+            Cell(words.MISSING) if chance is None else Cell(words.percent(chance.value), order=f"{chance.value:.6g}"),
+            count_cell(site.n if site else None),
+            source_cell(result.artefact("server")),
+        )
+        rows.append(Row(result.treatment, cells, above=result.dataset))
+    if not rows:
+        return None
+    columns = (
+        Column("Bank"),
+        Column("From updates", "AUC per patient", "Who took part"),
+        Column("n", "non-members", "Who took part"),
+        Column("From the final model", "AUC, strongest attack", "Who took part"),
+        Column("Site named", "share of answers", "Which site sent it"),
+        Column("Chance", "", "Which site sent it"),
+        Column("n", "answers", "Which site sent it"),
+        Column("Artefact", form="code"),
+    )
+    lede = (
+        "Where the server sees only the clients’ sum there is no site to name. The attack on updates replays a few "
+        "replicates, that on the final model uses all of them."
+    )
+    return Table("Who took part, and where", columns, tuple(rows), lede)
