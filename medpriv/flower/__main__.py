@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     told = _parser().parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.WARNING)
     logging.getLogger("medpriv").setLevel(logging.INFO)
-    logging.getLogger("flwr").setLevel(logging.WARNING)
+    logging.getLogger().handlers[0].addFilter(lambda record: record.levelno >= logging.WARNING or _is_ours(record))
     os.environ.update(ENVIRONMENT)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started ends with this process
     try:
@@ -26,6 +26,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"medpriv.flower {told.command}: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Return whether a message is from this project, not from Flower, which lowers its own threshold when imported."""
+    return record.name.startswith("medpriv")
 
 
 def _authority(told: argparse.Namespace) -> None:

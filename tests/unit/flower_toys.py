@@ -1,5 +1,6 @@
 """Federations without the network: hospitals answer at once through a made-up grid; and the same in one process."""
 
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -94,6 +95,17 @@ def made_up_dataset(sizes: tuple[int, ...] = (40, 30, 20)) -> Dataset:
         source="simulated",
         digest="0" * 64,
     )
+
+
+def made_up_signals() -> Dataset:
+    """Return the same hospitals' records as signals of two leads, the class in the first of them."""
+    table = made_up_dataset()
+    rng = generator(0, "signals")
+    x = rng.normal(size=(len(table.y), 2, 32)).astype(np.float32)
+    x[np.arange(len(table.y)), 0, 8 * table.y] += 5
+    train = table.split == TRAIN
+    scaling = {"centre": x[train].mean((0, 2))[:, None], "scale": x[train].std((0, 2))[:, None]}
+    return replace(table, x=x, features=("I", "II"), units=("mV", "mV"), sampling_rate=100.0, **scaling)
 
 
 def made_up_federation(folder: Path, dataset: Dataset, least_records: int = 4, **changes) -> Exchange:

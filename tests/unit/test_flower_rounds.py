@@ -13,6 +13,7 @@ from flower_toys import (
     federated_job,
     made_up_dataset,
     made_up_federation,
+    made_up_signals,
     rounds_in_process,
     split_job,
 )
@@ -36,6 +37,15 @@ def train(exchange, job, observe=None) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: next(iter(strategy)))
 def test_weights_equal_those_of_the_rounds_in_one_process(strategy, tmp_path):
     dataset, job = made_up_dataset(), federated_job(strategy)
+    found = train(made_up_federation(tmp_path, dataset), job)
+    assert_equal_weights(found, rounds_in_process(dataset, job).parameters)
+
+
+@pytest.mark.parametrize("standardise", ["each", "together"])
+def test_networks_of_signals_too_their_normalisation_staying_at_the_hospitals(standardise, tmp_path):
+    dataset = made_up_signals()
+    network = {"model": "cnn_gn", "recipe": {"patch": 4, "channels": [8, 8]}}
+    job = federated_job({"bn": {}}, rounds=2, standardise=standardise, **network)
     found = train(made_up_federation(tmp_path, dataset), job)
     assert_equal_weights(found, rounds_in_process(dataset, job).parameters)
 
