@@ -26,6 +26,7 @@ class LocalSteps(Section):
     balance: Annotated[float, Field(ge=0, le=1)] = Field(
         0.0, description="a record weighs (its class's share at the client) ** -balance"
     )
+    weight_decay: NotNegative = Field(0.0, description="times the parameters, added to every gradient")
 
 
 class Plain(Section):

@@ -31,7 +31,7 @@ CONTROL = "control."  # before a parameter's name: its control variate
 
 @dataclass(frozen=True)
 class LocalSchedule:
-    """What a client does in a round: SGD without momentum or decay.
+    """What a client does in a round: SGD at a constant rate, without momentum.
 
     Attributes:
         batch_size: records a step; all batches are full (a client with fewer records sees them more than once).
@@ -39,6 +39,7 @@ class LocalSchedule:
         updates: steps a round, the same for every client; None: `epochs` passes over the client's own records.
         epochs: passes, where `updates` is None.
         balance: a record of class c weighs (share of c among the client's records) ** -balance, scaled to mean 1.
+        weight_decay: added to every gradient, times the parameters.
     """
 
     batch_size: int
@@ -46,6 +47,7 @@ class LocalSchedule:
     updates: int | None = None
     epochs: int = 1
     balance: float = 0.0
+    weight_decay: float = 0.0
 
     def count(self, records: int) -> int:
         """Return the steps that a client with so many records takes in a round; none without records."""
@@ -184,7 +186,7 @@ def local_steps(
         walk.proximal = proximal
         if correction is not None:
             walk.correction = walk.flat.pack({name: value[models] for name, value in correction.items()})
-        walk.run([batches[model] for model in models], torch.from_numpy(weights[some]), schedule.learning_rate)
+        walk.run([batches[model] for model in models], torch.from_numpy(weights[some]), schedule)
         for name, value in walk.parameters().items():
             ended[name][models] = value
     return ended
@@ -216,7 +218,7 @@ class _Walk:
         self.proximal = 0.0
         self.correction: Tensor | None = None
 
-    def run(self, batches: Sequence[np.ndarray], weights: Tensor, learning_rate: float) -> None:
+    def run(self, batches: Sequence[np.ndarray], weights: Tensor, schedule: LocalSchedule) -> None:
         """Take all steps; models with more of them come first.
 
         Args:
@@ -232,7 +234,7 @@ class _Walk:
                 going, work = count, Workspace()
                 held = self.flat.views(self._moved[:going]) | self._still.views(self._statistics[:going])
                 slopes = self.flat.views(self._slopes[:going])
-            self._step(held, slopes, work, drawn[:going], weights[:going], learning_rate)
+            self._step(held, slopes, work, drawn[:going], weights[:going], schedule)
 
     def _step(
         self,
@@ -241,7 +243,7 @@ class _Walk:
         work: Workspace,
         rows: Tensor,
         weights: Tensor,
-        learning_rate: float,
+        schedule: LocalSchedule,
     ) -> None:
         """Take one step of the models in `held`, on their records int64 [going, batch_size]."""
         batch = work.buffer("batch", *rows.shape, *self._records.shape[1:])
@@ -254,7 +256,9 @@ class _Walk:
             gradient.add_(moved - self._start[: len(rows)], alpha=self.proximal)
         if self.correction is not None:
             gradient.add_(self.correction[: len(rows)])
-        moved.add_(gradient, alpha=-learning_rate)
+        if schedule.weight_decay:
+            moved.mul_(1 - schedule.learning_rate * schedule.weight_decay)
+        moved.add_(gradient, alpha=-schedule.learning_rate)
 
     def parameters(self) -> dict[str, np.ndarray]:
         """Return name -> float32 [M, ...], in the order of the start."""

@@ -1,5 +1,7 @@
 """Federated rounds against plain torch, and what must hold of every strategy."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -46,13 +48,13 @@ def federate(network, strategy_name, replicates=(0, 1, 2), rounds=3, schedule=SC
     return run(network, x, y, taken, ("a", "b", "c"), holder, strategy, schedule, rounds, names, **options)
 
 
-def torch_steps(network, start, x, y, batches, rate, proximal=0.0, correction=None):
+def torch_steps(network, start, x, y, batches, rate, proximal=0.0, correction=None, decay=0.0):
     """Walk the batches with torch.optim.SGD; the slow form of `local_steps` for one model."""
     module = network.reference({name: value[None] for name, value in start.items()}, 0)
     names = list(start)
     weights = list(module.parameters())
     first = [weight.detach().clone() for weight in weights]
-    optimiser = torch.optim.SGD(weights, lr=rate)
+    optimiser = torch.optim.SGD(weights, lr=rate, weight_decay=decay)
     for rows in batches:
         optimiser.zero_grad()
         outputs = module(torch.from_numpy(x[rows])).squeeze(1)
@@ -66,24 +68,25 @@ def torch_steps(network, start, x, y, batches, rate, proximal=0.0, correction=No
     return {name: weight.detach().numpy() for name, weight in zip(names, weights, strict=True)}
 
 
-@pytest.mark.parametrize("proximal", [0.0, 0.7])
-def test_local_steps_equal_torch_sgd_for_models_of_different_lengths(proximal):
+@pytest.mark.parametrize(("proximal", "decay"), [(0.0, 0.0), (0.7, 0.3)])
+def test_local_steps_equal_torch_sgd_for_models_of_different_lengths(proximal, decay):
     x, y, members, _ = made_up()
+    schedule = replace(SCHEDULE, weight_decay=decay)
     members[1] = False  # takes no step
     network = mlp.build((FEATURES,), 1, {"hidden": [6, 3]})
     drawn = [network.initial(np.random.default_rng(k)) for k in range(3)]
     start = {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
     rng = np.random.default_rng(1)
     correction = {name: 0.1 * rng.standard_normal(value.shape).astype(np.float32) for name, value in start.items()}
-    batches = draw_batches(members, SCHEDULE, [np.random.default_rng(k) for k in range(3)])
+    batches = draw_batches(members, schedule, [np.random.default_rng(k) for k in range(3)])
     found = local_steps(
-        network, start, arranged(network, x), torch.from_numpy(y), members, batches, SCHEDULE,
+        network, start, arranged(network, x), torch.from_numpy(y), members, batches, schedule,
         proximal=proximal, correction=correction,
     )  # fmt: skip
-    assert [len(batch) for batch in batches] == [SCHEDULE.count(int(row.sum())) for row in members]
+    assert [len(batch) for batch in batches] == [schedule.count(int(row.sum())) for row in members]
     for k in range(3):
         own = {name: value[k] for name, value in correction.items()}
-        slow = torch_steps(network, drawn[k], x, y, batches[k], SCHEDULE.learning_rate, proximal, own)
+        slow = torch_steps(network, drawn[k], x, y, batches[k], schedule.learning_rate, proximal, own, decay)
         for name, value in slow.items():
             np.testing.assert_allclose(found[name][k], value, atol=2e-6)
     for name in start:
