@@ -174,7 +174,7 @@ def batch_order(
 
 
 def draws(
-    dataset: Dataset, split: Split, replicates: Sequence[int], seed: int, *purpose: str
+    dataset: Dataset, split: Split, replicates: Sequence[int], seed: int, *purpose: object
 ) -> list[np.random.Generator]:
     """Return one generator a replicate, by name."""
     return [generator(seed, dataset.name, split.treatment, replicate, *purpose) for replicate in replicates]

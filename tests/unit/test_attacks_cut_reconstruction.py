@@ -62,6 +62,15 @@ def test_a_decoder_finds_most_without_defence_and_little_in_noise():
     assert -0.05 < explained(noisy, invert(noisy, CUT, public=True)) < 0.3
 
 
+def test_looking_again_and_again_undoes_the_noise():
+    noisy = toy_scene("noise", deviation=2.0)
+    again = noisy.repeated(25)
+    once = explained(noisy, invert(noisy, CUT, public=True))
+    assert explained(again, invert(again, CUT, public=True)) > once + 0.2
+    clear = toy_scene()
+    np.testing.assert_allclose(clear.repeated(3).sent, clear.sent, rtol=1e-5)
+
+
 def test_activations_that_tell_nothing_decode_to_the_mean():
     scene = toy_scene()
     rng = np.random.default_rng(0)

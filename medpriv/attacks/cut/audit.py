@@ -6,6 +6,7 @@
 | `cut-decoder` | curious | public records with their activations | after |
 | `cut-inversion` | curious | the clients' layers | after |
 | `cut-inversion-public` | curious | the clients' layers, public records | after |
+| `cut-inversion-repeated` | curious | as above, and every activation several times, with fresh noise | during |
 | `cut-unsplit` | curious | the shape of the clients' layers | after |
 | `cut-unsplit-start` | curious | the layers that the training began from | after |
 | `cut-fsha` | malicious | public records, the shape of the clients' layers | during |
@@ -37,6 +38,7 @@ RECONSTRUCTIONS: dict[str, Callable[[Scene, Mapping], np.ndarray]] = {
     "decoder": decode,
     "inversion": lambda scene, settings: invert(scene, settings, public=False),
     "inversion-public": lambda scene, settings: invert(scene, settings, public=True),
+    "inversion-repeated": lambda scene, settings: invert(scene.repeated(settings["looks"]), settings, public=True),
     "unsplit": lambda scene, settings: unsplit(scene, settings, handed_out=False),
     "unsplit-start": lambda scene, settings: unsplit(scene, settings, handed_out=True),
     "fsha": lambda scene, settings: hijack(scene, settings, handed_out=False),
@@ -58,11 +60,17 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: in
     crossed = Crossed(rng, len(scene.replicates), len(dataset.patients), settings["bootstraps"])
     jury = Jury(scene, bank.treatment, crossed)
     measures = correlate(scene, bank.treatment)
-    for name, attack in RECONSTRUCTIONS.items():
-        measures += measure_records(jury, name, attack(scene, settings), by_feature=name in BY_FEATURE)
+    for name in reconstructions(scene):
+        found = RECONSTRUCTIONS[name](scene, settings)
+        measures += measure_records(jury, name, found, by_feature=name in BY_FEATURE)
     if scene.split.parts.head is not None:
         measures += infer_labels(jury, settings["known_labels"])
     return measures + infer_members(dataset, bank, scene.split, scene.public, settings, seed)
+
+
+def reconstructions(scene: Scene) -> tuple[str, ...]:
+    """Return the reconstructions that make sense: looking again tells something new where there is noise alone."""
+    return tuple(name for name in RECONSTRUCTIONS if scene.blur or name != "inversion-repeated")
 
 
 def examples(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: int, count: int) -> list[dict]:
@@ -82,8 +90,8 @@ def examples(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed:
         )
     scene = set_scene(dataset, bank, {**settings, "replicates": 1}, seed)
     rows = []
-    for name, attack in RECONSTRUCTIONS.items():
-        found = attack(scene, settings)[0, :count] * dataset.scale + dataset.centre
+    for name in reconstructions(scene):
+        found = RECONSTRUCTIONS[name](scene, settings)[0, :count] * dataset.scale + dataset.centre
         for index, record in enumerate(scene.victims[0, :count]):
             for column, (feature, unit) in enumerate(zip(dataset.features, dataset.units, strict=True)):
                 values = float(dataset.x[record, column]), float(found[index, column])

@@ -5,7 +5,7 @@ hospitals whom no replicate saw, the best that an attacker could hope for.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,7 +16,8 @@ from medpriv.bank.store import Bank
 from medpriv.dataset import TEST, Dataset
 from medpriv.seeds import generator
 from medpriv.split.defences import Back, noisy
-from medpriv.treatments.split import Split, deployed_activations, describe_split, records_of
+from medpriv.split.deployed import sent_activations
+from medpriv.treatments.split import Split, deployed_activations, describe_split, draws, records_of
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,17 @@ class Scene:
     def shown(self) -> np.ndarray:
         """What was sent for the public records, float32 [R, P, W], flat."""
         return self.sent[:, self.public].reshape(len(self.replicates), len(self.public), -1)
+
+    def repeated(self, looks: int) -> "Scene":
+        """Return the scene for a server that got every record's activation so many times and takes the mean.
+
+        Noise is drawn anew at every sending, and in the last epochs of a training the layers hardly move any more.
+        """
+        sent = np.zeros_like(self.sent)
+        for look in range(looks):
+            noise = draws(self.dataset, self.split, self.replicates, self.seed, "look", look)
+            sent += sent_activations(self.split.parts, self.parameters, self.x, self.split.defence, noise) / looks
+        return replace(self, sent=sent, blur=self.blur / looks**0.5)
 
     def treated(self, activations: Tensor, draws: list[np.random.Generator]) -> tuple[Tensor, Back]:
         """Return activations [R, B, ...] clipped and blurred as the clients do it, and the gradient's way back."""
