@@ -74,6 +74,7 @@ class Case:
         return min(16, next(iter(engine.groups(self.network, many, self.batch))).stop)
 
 
+SMALL = {"patch": 6, "channels": [24, 48]}
 DEEP = {"patch": 6, "channels": [32, 48, 64, 64]}
 CASES = (
     Case("logistic regression, 78 features, batch 256", "logistic", (78,), 2, 2800, 256, {}, None),
