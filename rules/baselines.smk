@@ -7,13 +7,13 @@ rule train_baseline_shard:
         code=code_deps("scripts/train_baseline_shard.py"),
         dataset=multiext("results/preprocessed/{dataset}/dataset", ".safetensors", ".json"),
     output:
-        bank=temp("shards/baselines/{dataset}/baseline-{model}/{shard}-of-{shards}/bank.safetensors"),
-        about=temp("shards/baselines/{dataset}/baseline-{model}/{shard}-of-{shards}/bank.json"),
-        predictions=temp("shards/baselines/{dataset}/baseline-{model}/{shard}-of-{shards}/predictions.safetensors"),
+        bank=temp("shards/baselines/{dataset}/baseline-{network}/{shard}-of-{shards}/bank.safetensors"),
+        about=temp("shards/baselines/{dataset}/baseline-{network}/{shard}-of-{shards}/bank.json"),
+        predictions=temp("shards/baselines/{dataset}/baseline-{network}/{shard}-of-{shards}/predictions.safetensors"),
     log:
-        "logs/baselines/{dataset}/baseline-{model}/{shard}-of-{shards}.log",
+        "logs/baselines/{dataset}/baseline-{network}/{shard}-of-{shards}.log",
     benchmark:
-        "logs/benchmarks/baselines/{dataset}/baseline-{model}/{shard}-of-{shards}.tsv"
+        "logs/benchmarks/baselines/{dataset}/baseline-{network}/{shard}-of-{shards}.tsv"
     conda:
         "../envs/environment.yaml"
     threads: 1
@@ -21,9 +21,37 @@ rule train_baseline_shard:
         mem_mb=4000,
         runtime=240,
     params:
-        recipe=setting("datasets.{dataset}.baselines.{model}"),
-        replicates=replicates_of_shard,
+        recipe=setting("datasets.{dataset}.baselines.{network}"),
+        replicates=replicates_of_shard("baseline-{network}"),
         total=setting("datasets.{dataset}.bank.replicates"),
         seed=setting("seed"),
     script:
         "../scripts/train_baseline_shard.py"
+
+
+rule train_tree_shard:
+    """Train some of a bank's replicates that are trees."""
+    input:
+        code=code_deps("scripts/train_tree_shard.py"),
+        dataset=multiext("results/preprocessed/{dataset}/dataset", ".safetensors", ".json"),
+    output:
+        bank=temp("shards/baselines/{dataset}/baseline-{tree}/{shard}-of-{shards}/bank.safetensors"),
+        about=temp("shards/baselines/{dataset}/baseline-{tree}/{shard}-of-{shards}/bank.json"),
+        predictions=temp("shards/baselines/{dataset}/baseline-{tree}/{shard}-of-{shards}/predictions.safetensors"),
+    log:
+        "logs/baselines/{dataset}/baseline-{tree}/{shard}-of-{shards}.log",
+    benchmark:
+        "logs/benchmarks/baselines/{dataset}/baseline-{tree}/{shard}-of-{shards}.tsv"
+    conda:
+        "../envs/environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        recipe=setting("datasets.{dataset}.baselines.{tree}"),
+        replicates=replicates_of_shard("baseline-{tree}"),
+        total=setting("datasets.{dataset}.bank.replicates"),
+        seed=setting("seed"),
+    script:
+        "../scripts/train_tree_shard.py"

@@ -8,12 +8,9 @@ from medpriv.errors import InputError
 from medpriv.workflow.code import code_files
 from medpriv.workflow.dvc import version_results
 from medpriv.workflow.environment import fix_environment
+from medpriv.workflow import grid
+from medpriv.workflow.grid import chosen
 from medpriv.workflow.settings import effective_config, local_files, setting_of
-
-
-def chosen(sections):
-    """Return the names of the sections that are there (an absent one is null)."""
-    return [name for name, section in (sections or {}).items() if section is not None]
 
 
 def variants_of(personalization):
@@ -35,16 +32,9 @@ except InputError as error:
     sys.exit(str(error))
 
 DATASETS = list(CONFIG["datasets"])
-# Banks of K replicates, by the first word of their treatment's name: the stage that makes them.
-STAGES = {"baseline": "baselines", "robust": "robust"}
-MODELS = {dataset: chosen(section["baselines"]) for dataset, section in CONFIG["datasets"].items()}
-DEFENCES = {
-    dataset: chosen((section.get("robust") or {}).get("defences")) for dataset, section in CONFIG["datasets"].items()
-}
-TREATMENTS = {
-    dataset: [f"baseline-{name}" for name in MODELS[dataset]] + [f"robust-{name}" for name in DEFENCES[dataset]]
-    for dataset in DATASETS
-}
+# Banks of K replicates: dataset -> treatment -> what its job must know.
+GRID = {dataset: grid.treatments_of(section) for dataset, section in CONFIG["datasets"].items()}
+TREATMENTS = {dataset: list(treatments) for dataset, treatments in GRID.items()}
 # Banks derived from a baseline: personalised models, and models that should have forgotten.
 VARIANTS = {dataset: variants_of(section.get("personalization")) for dataset, section in CONFIG["datasets"].items()}
 METHODS = {
@@ -53,7 +43,8 @@ METHODS = {
 FORGETTING_BEATS = [
     dataset for dataset in DATASETS if METHODS[dataset] and CONFIG["datasets"][dataset]["unlearning"]["personal"]
 ]
-SIGNALS = [dataset for dataset, section in CONFIG["datasets"].items() if "robust" in section]
+TABLES = [dataset for dataset, section in CONFIG["datasets"].items() if "evasion" not in section]
+TREES = ("forest", "boosting")
 
 BANK_FILES = ("bank.safetensors", "bank.json", "predictions.safetensors")
 
@@ -65,12 +56,30 @@ def any_of(names):
     return "|".join(sorted({name for some in names.values() for name in some})) or "none"
 
 
+def values_of(key, kind=""):
+    """Return a pattern of every value under a key of the grid, of treatments that begin with `kind`."""
+    found = {
+        f"{about[key]:g}" if isinstance(about[key], float) else str(about[key])
+        for treatments in GRID.values()
+        for treatment, about in treatments.items()
+        if key in about and treatment.startswith(kind)
+    }
+    return "|".join(sorted(found)) or "none"
+
+
 wildcard_constraints:
     dataset="|".join(DATASETS),
-    stage="|".join(STAGES.values()),
-    model=any_of(MODELS),
+    stage="|".join(grid.STAGES.values()),
+    model=values_of("model"),
+    network="|".join(name for name in values_of("model", "baseline").split("|") if name not in TREES) or "none",
+    tree="|".join(TREES),
     treatment=any_of(TREATMENTS),
-    defence=any_of(DEFENCES),
+    defence=values_of("defence"),
+    mechanism=values_of("mechanism"),
+    epsilon=values_of("epsilon"),
+    strategy=values_of("strategy"),
+    topology=values_of("variant"),
+    cut=values_of("cut"),
     variant=any_of(VARIANTS),
     method=any_of(METHODS),
     shard=r"\d+",
@@ -182,13 +191,12 @@ def personal_banks(wildcards):
 
 def families_of(dataset, treatment):
     """Return the attack families that a bank of K replicates faces."""
-    evasion, smoothing = dataset in SIGNALS, treatment == "robust-noise"
-    return ["membership", *["evasion"] * evasion, *["smoothing"] * smoothing]
+    return grid.families_of(CONFIG["datasets"][dataset], treatment)
 
 
 def bank_folder(dataset, treatment):
     """Return the folder of a bank of K replicates."""
-    return f"results/{STAGES[treatment.partition('-')[0]]}/{dataset}/{treatment}"
+    return f"results/{grid.stage_of(treatment)}/{dataset}/{treatment}"
 
 
 def files_of_bank(wildcards):
@@ -219,13 +227,14 @@ def shards_of_bank(wildcards):
     )
 
 
-def replicates_of_shard(wildcards):
-    """Return the replicate numbers that one shard trains: every so-many-th of the bank's."""
-    section = CONFIG["datasets"][wildcards.dataset]
-    replicates = section["bank"]["replicates"]
-    if "defence" in wildcards.keys():
-        replicates = min(replicates, section["robust"]["replicates"])
-    return list(range(int(wildcards.shard), replicates, int(wildcards.shards)))
+def replicates_of_shard(treatment):
+    """Return an input function: the replicate numbers that one shard trains, every so-many-th of the bank's."""
+
+    def numbers(wildcards):
+        section, name = CONFIG["datasets"][wildcards.dataset], treatment.format(**dict(wildcards.items()))
+        return list(range(int(wildcards.shard), grid.replicates_of(section, name), int(wildcards.shards)))
+
+    return numbers
 
 
 def benchmark_files(wildcards):
@@ -235,13 +244,14 @@ def benchmark_files(wildcards):
         shards = CONFIG["datasets"][dataset]["bank"]["shards"]
         names = {("raw", ""), ("preprocessed", "")}
         for treatment in TREATMENTS[dataset]:
-            stage = STAGES[treatment.partition("-")[0]]
+            stage = grid.stage_of(treatment)
             names |= {(stage, f"{treatment}/{shard}-of-{shards}") for shard in range(shards)}
             names |= {(stage, f"{treatment}/{work}") for work in ("gather", "utility")}
             names |= {("attacks", f"{treatment}/{family}") for family in families_of(dataset, treatment)}
         for stage in ("personalized", "unlearned"):
             names |= {(stage, treatment) for _, treatment in derived(stage, [dataset])}
         names |= {("attacks", f"{subject}/{family}") for _, subject, family in audits([dataset])}
+        names |= {("attacks", "linkage")} if dataset in TABLES else set()
         for stage, name in sorted(names):
             files[stage, dataset, name] = f"logs/benchmarks/{stage}/{dataset}{'/' * bool(name)}{name}.tsv"
     return files

@@ -13,7 +13,9 @@ rule build_report:
         measures=per_attack("measures.csv"),
         roc=per_attack("roc.csv", families=["membership"]),
         exposure=per_attack("exposure.csv", families=["membership"]),
-        examples=per_attack("examples.csv", families=["evasion"]),
+        examples=per_attack("examples.csv", families=["evasion", "server", "cut"]),
+        linkage=per_dataset("results/attacks/{dataset}/linkage/measures.csv", TABLES),
+        criteria=per_dataset("results/attacks/{dataset}/linkage/criteria.csv", TABLES),
         derived=per_derived("bank.json", "personalized") + per_derived("bank.json", "unlearned"),
         audits=per_audit("measures.csv"),
         patients=per_audit("patients.csv"),
@@ -46,6 +48,7 @@ rule build_report:
         audits=audits(),
         benchmarks=benchmark_files,
         timings={(d, t): f"logs/unlearned/{d}/{t}.json" for d, t in derived("unlearned")},
+        linkage={dataset: f"results/attacks/{dataset}/linkage" for dataset in TABLES},
         config=setting(),
     script:
         "../scripts/build_report.py"

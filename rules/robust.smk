@@ -24,7 +24,7 @@ rule train_robust_shard:
         model=setting("datasets.{dataset}.robust.model"),
         recipes=setting("datasets.{dataset}.baselines"),
         defence=setting("datasets.{dataset}.robust.defences.{defence}"),
-        replicates=replicates_of_shard,
+        replicates=replicates_of_shard("robust-{defence}"),
         total=setting("datasets.{dataset}.bank.replicates"),
         seed=setting("seed"),
     script:

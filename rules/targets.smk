@@ -7,7 +7,12 @@ OUTCOMES = {
     "robust": lambda datasets: per_bank("utility.csv", datasets, "robust"),
     "personalized": lambda datasets: per_derived("bank.json", "personalized", datasets),
     "unlearned": lambda datasets: per_derived("bank.json", "unlearned", datasets),
-    "attacks": lambda datasets: per_attack("measures.csv", datasets) + per_audit("measures.csv", datasets),
+    "private": lambda datasets: per_bank("utility.csv", datasets, "dp"),
+    "federated": lambda datasets: per_bank("utility.csv", datasets, "fed"),
+    "split": lambda datasets: per_bank("utility.csv", datasets, "split"),
+    "attacks": lambda datasets: per_attack("measures.csv", datasets)
+    + per_audit("measures.csv", datasets)
+    + per_dataset("results/attacks/{dataset}/linkage/measures.csv", [name for name in datasets if name in TABLES]),
 }
 
 
@@ -50,6 +55,27 @@ rule unlearn_banks:
     """Every bank that was asked to forget."""
     input:
         OUTCOMES["unlearned"](DATASETS),
+    localrule: True
+
+
+rule train_private:
+    """Every differentially private bank, with its utility."""
+    input:
+        OUTCOMES["private"](DATASETS),
+    localrule: True
+
+
+rule train_federated:
+    """Every federated bank, with its utility."""
+    input:
+        OUTCOMES["federated"](DATASETS),
+    localrule: True
+
+
+rule train_split:
+    """Every bank of split learning, with its utility."""
+    input:
+        OUTCOMES["split"](DATASETS),
     localrule: True
 
 

@@ -8,6 +8,6 @@ from medpriv.workflow.job import job
 
 with job(snakemake) as params:
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
-    model = snakemake.wildcards.model
+    model = snakemake.wildcards.network
     bank = train(dataset, f"baseline-{model}", model, params.recipe, params.replicates, params.total, params.seed)
     bank.save(Path(snakemake.output.bank).parent)

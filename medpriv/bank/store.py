@@ -16,7 +16,6 @@ from medpriv.errors import InputError
 from medpriv.files import read_json, read_tensors, write_json, write_tensors
 from medpriv.seeds import generator
 
-
 _TEXTS = ("dataset", "treatment", "model", "recipe", "patients", "costs", "facts")
 
 

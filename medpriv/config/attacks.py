@@ -2,9 +2,14 @@
 
 from pydantic import Field
 
+from medpriv.config.attribute import AttributeSettings
+from medpriv.config.cut import CutSettings
+from medpriv.config.epsilon import EpsilonSettings
 from medpriv.config.forgetting import ForgettingSettings
+from medpriv.config.linkage import LinkageSettings
 from medpriv.config.personalized import PersonalAttackSettings
 from medpriv.config.section import Count, Fraction, Section
+from medpriv.config.server import ServerSettings
 
 
 class MembershipSettings(Section):
@@ -39,6 +44,21 @@ class AttackSettings(Section):
     )
     forgetting: ForgettingSettings = Field(
         default_factory=ForgettingSettings, description="whether unlearned models forgot, and at what price"
+    )
+    attribute: AttributeSettings = Field(
+        default_factory=AttributeSettings, description="what a table's model tells of a feature that is hidden"
+    )
+    epsilon: EpsilonSettings = Field(
+        default_factory=EpsilonSettings, description="lower bounds on what private models give away"
+    )
+    server: ServerSettings = Field(
+        default_factory=ServerSettings, description="what the server of a federation learns from updates"
+    )
+    cut: CutSettings = Field(
+        default_factory=CutSettings, description="what the server of split learning learns from what crosses the cut"
+    )
+    linkage: LinkageSettings = Field(
+        default_factory=LinkageSettings, description="who can be found in a table by what others know"
     )
 
 

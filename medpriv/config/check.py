@@ -11,9 +11,12 @@ from typing import Annotated, Any, get_args
 from pydantic import Field, ValidationError
 
 from medpriv.config.attacks import AttackSettings, MeasureSettings
+from medpriv.config.cinc2012 import Cinc2012Settings
 from medpriv.config.cinc2017 import Cinc2017Settings
 from medpriv.config.dataset import DatasetSettings
+from medpriv.config.eicu import EicuSettings
 from medpriv.config.heart import HeartSettings
+from medpriv.config.mimic3 import Mimic3AdmissionsSettings, Mimic3Settings
 from medpriv.config.mitdb import MitdbSettings
 from medpriv.config.ptbxl import PtbxlSettings
 from medpriv.config.section import Name, Section
@@ -21,7 +24,16 @@ from medpriv.config.table import TableSettings
 from medpriv.errors import InputError
 
 AnyDataset = Annotated[
-    MitdbSettings | Cinc2017Settings | PtbxlSettings | HeartSettings | TableSettings, Field(discriminator="format")
+    MitdbSettings
+    | Cinc2017Settings
+    | PtbxlSettings
+    | Mimic3Settings
+    | Mimic3AdmissionsSettings
+    | Cinc2012Settings
+    | EicuSettings
+    | HeartSettings
+    | TableSettings,
+    Field(discriminator="format"),
 ]
 
 

@@ -3,16 +3,20 @@
 from pydantic import Field, model_validator
 
 from medpriv.config.evasion import EvasionSettings
+from medpriv.config.federated import FederatedSettings
 from medpriv.config.models import BankSettings, CnnRecipe, LogisticRecipe, MlpRecipe
 from medpriv.config.networks import DilatedRecipe, ResnetRecipe
 from medpriv.config.personalized import PersonalizationSettings
+from medpriv.config.private import PrivateSettings
 from medpriv.config.robust import RobustSettings
 from medpriv.config.section import Section
+from medpriv.config.split import SplitSettings
+from medpriv.config.trees import BoostingRecipe, ForestRecipe
 from medpriv.config.unlearning import UnlearningSettings
 
 
 class Baselines(Section):
-    """The baseline networks to train; leave one out to skip it."""
+    """The baseline models to train; leave one out to skip it."""
 
     logistic: LogisticRecipe | None = Field(None, description="logistic regression")
     mlp: MlpRecipe | None = Field(None, description="multi-layer perceptron")
@@ -20,21 +24,34 @@ class Baselines(Section):
     cnn_gn: CnnRecipe | None = Field(None, description="its twin with group normalisation, fit for DP-SGD")
     dilated: DilatedRecipe | None = Field(None, description="13-layer dilated CNN of the smooth-attack work")
     resnet1d: ResnetRecipe | None = Field(None, description="1-D residual network")
+    forest: ForestRecipe | None = Field(None, description="random forest, for tables")
+    boosting: BoostingRecipe | None = Field(None, description="gradient-boosted trees, for tables")
 
 
 class DatasetSettings(Section):
     """What every dataset's section holds."""
 
     bank: BankSettings = Field(default_factory=BankSettings, description="the replicate models")
-    baselines: Baselines = Field(default_factory=Baselines, description="the baseline networks")
+    baselines: Baselines = Field(default_factory=Baselines, description="the baseline models")
+    private: PrivateSettings | None = Field(None, description="banks with differential privacy; empty: skip")
+    federated: FederatedSettings | None = Field(
+        None, description="banks of hospitals that keep their records; empty: skip"
+    )
+    split: SplitSettings | None = Field(None, description="banks of networks cut between site and server; empty: skip")
     unlearning: UnlearningSettings | None = Field(None, description="who is to be forgotten, and how; empty: skip")
 
     @model_validator(mode="after")
     def _built_on_what_is_trained(self) -> "DatasetSettings":
-        for part in ("robust", "personalization", "unlearning"):
-            section = getattr(self, part, None)
-            if section and getattr(self.baselines, section.model, None) is None:
-                raise ValueError(f"{part} builds on {section.model}, which `baselines` doesn't train: add it there")
+        wanted = [
+            (part, section.model)
+            for part in ("robust", "personalization", "unlearning", "federated", "split")
+            if (section := getattr(self, part, None))
+        ]
+        if self.private:
+            wanted += [("private", model) for model, ways in self.private.models if ways]
+        for part, model in wanted:
+            if getattr(self.baselines, model, None) is None:
+                raise ValueError(f"{part} builds on {model}, which `baselines` doesn't train: add it there")
         personal = getattr(self, "personalization", None)
         if self.unlearning and self.unlearning.personal and not (personal and personal.all):
             raise ValueError("unlearning.personal needs personalised models: add `personalization` with `all`")

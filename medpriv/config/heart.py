@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from medpriv.config.dataset import DatasetSettings
-from medpriv.config.leakage import LeakageSettings
+from medpriv.config.leakage import CheckedTable
 from medpriv.config.section import Count, Fraction, Raw, Section
 
 
@@ -23,7 +23,7 @@ class RawHeart(Raw):
     simulated: SimulatedHeart = Field(default_factory=SimulatedHeart, description="what the simulator makes")
 
 
-class PreprocessHeart(Section):
+class PreprocessHeart(CheckedTable):
     """Which patients and features, how they are split, and what is fitted on whom."""
 
     protocol: Literal["medpriv", "flamby", "flamby-pooled"] = Field(
@@ -34,9 +34,6 @@ class PreprocessHeart(Section):
     )
     test_fraction: Fraction = Field(
         0.3, description="share of patients held out, stratified by hospital and label; `flamby` has its own 34 %"
-    )
-    leakage: LeakageSettings = Field(
-        default_factory=LeakageSettings, description="when the table is refused because it gives the outcome away"
     )
 
 

@@ -19,3 +19,11 @@ class LeakageSettings(Section):
     allow: list[str] = Field(
         [], description="columns kept all the same, by name; also `patients` and `duplicates`, for those two checks"
     )
+
+
+class CheckedTable(Section):
+    """What the `preprocess` section of every dataset of tables holds."""
+
+    leakage: LeakageSettings = Field(
+        default_factory=LeakageSettings, description="when the table is refused because it gives the outcome away"
+    )

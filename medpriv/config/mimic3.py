@@ -5,13 +5,14 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from medpriv.config.dataset import DatasetSettings
+from medpriv.config.leakage import CheckedTable
 from medpriv.config.section import Fraction, Raw, Section
 
 
 class SimulatedMimic3(Section):
     """Patients made here in the publisher's tables."""
 
-    patients: Annotated[int, Field(ge=40)] = Field(
+    patients: Annotated[int, Field(ge=60)] = Field(
         460, description="patients to make; about 400 of their stays are in the cohort"
     )
 
@@ -22,7 +23,7 @@ class RawMimic3(Raw):
     simulated: SimulatedMimic3 = Field(default_factory=SimulatedMimic3, description="what the simulator makes")
 
 
-class PreprocessMimic3(Section):
+class PreprocessMimic3(CheckedTable):
     """Stays of 48 hours and more; the 17 variables of the benchmark by day."""
 
     test_fraction: Fraction = Field(0.3, description="share of patients held out, stratified by outcome and unit")
@@ -36,7 +37,7 @@ class Mimic3Settings(DatasetSettings):
     preprocess: PreprocessMimic3 = Field(default_factory=PreprocessMimic3, description="how stays are split")
 
 
-class PreprocessMimic3Admissions(Section):
+class PreprocessMimic3Admissions(CheckedTable):
     """The table of a published work, with the columns that give the outcome away or without them."""
 
     columns: Literal["all", "honest"] = Field(

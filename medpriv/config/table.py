@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from medpriv.config.dataset import DatasetSettings
+from medpriv.config.leakage import CheckedTable
 from medpriv.config.section import Fraction, Section
 
 
@@ -15,7 +16,7 @@ class RawTable(Section):
     path: str = Field(description="the .csv file, relative to the project's folder")
 
 
-class PreprocessTable(Section):
+class PreprocessTable(CheckedTable):
     """What each column of your own table is; a column that is not named is a number to learn from."""
 
     label: str = Field(description="column with the class to be learnt")

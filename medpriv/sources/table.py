@@ -62,7 +62,8 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     numbers, missing, imputed = impute(numbers, train, numeric, (), path)
     coded = {column: _one_hot(table[column], train) for column in settings["categorical"]}
     x = np.column_stack([numbers, *(columns for _, columns in coded.values())])  # [N, F]
-    features = (*numeric, *(f"{column}={level}" for column, (levels, _) in coded.items() for level in levels))
+    onehot = {f"{column}={level}": f"onehot:{column}" for column, (levels, _) in coded.items() for level in levels}
+    features = (*numeric, *onehot)
     if not features:
         raise InputError("no column is left to learn from", file=path, remedy="shorten preprocess.ignore")
     centre, scale = centre_and_scale(x, train)
@@ -85,7 +86,7 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
         digest=sha256(Path(folder) / MANIFEST),
         groups={column: _group(path, table, column, owner, first) for column in settings["groups"]},
         notes={"rows": len(y), "test_patients": int(np.sum(split == TEST)), "missing_cells": missing}
-        | {"imputed_with": imputed},
+        | {"imputed_with": imputed, "kinds": dict.fromkeys(numeric, "number") | onehot},
         credentialed=True,
     )
 

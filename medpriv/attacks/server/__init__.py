@@ -1,0 +1,1 @@
+"""What the server of a federation can get out of the updates that it is sent."""

@@ -1,0 +1,124 @@
+"""The audit of a federation's server: a few replicates are federated again, and the server's view is attacked.
+
+- `membership-updates`, on patients, scored as every membership attack is (`medpriv.attacks.membership`).
+- `property-site`: the share of answers whose sender is guessed (`accuracy`), beside chance (`chance`); n counts
+  answers, the interval draws replicates. There is none where the server sees only the clients' sum.
+- `inversion-*`: see `medpriv.attacks.server.reconstruction`; for networks of dense layers alone. FedAvg is tried in
+  every setting, other strategies under their own protection.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from medpriv.attacks.membership import measure_attack
+from medpriv.attacks.server.encoding import Encoding
+from medpriv.attacks.server.reconstruction import Scene, reconstruct, settings_of
+from medpriv.attacks.server.updates import drops, guess_sites, score_membership
+from medpriv.bank.store import Bank
+from medpriv.dataset import TRAIN, Dataset
+from medpriv.federated.rounds import RoundView
+from medpriv.measures.intervals import draw_patients, percentile_interval
+from medpriv.measures.table import Measure
+from medpriv.models.layers import Dense
+from medpriv.privacy.accountant import default_delta, noise_for
+from medpriv.seeds import generator
+from medpriv.treatments.federated import Federation, replay
+
+RATES = [0.1, 0.01]  # false-positive rates at which the TPR of `membership-updates` is stated
+
+
+def audit(dataset: Dataset, bank: Bank, settings: Mapping, seed: int) -> tuple[list[Measure], list[dict]]:
+    """Attack the server's view of a federated bank.
+
+    Args:
+        bank: a bank of `medpriv.treatments.federated` whose clients answer with models.
+        settings: the `server` section.
+
+    Returns:
+        Measures, and rows of examples (`EXAMPLE_COLUMNS`); none of a credentialed dataset.
+    """
+    rounds = bank.recipe["federated"]["rounds"]
+    wanted = set(np.unique(np.linspace(0, rounds - 1, settings["rounds"]).astype(int)).tolist())
+    views: list[RoundView] = []
+    federation = replay(
+        dataset, bank, settings["replicates"], seed, lambda view: views.append(view) if view.number in wanted else None
+    )
+    replicates = min(settings["replicates"], len(bank.members))
+    holder = federation.clients.holder
+    x = dataset.standardised()
+    lowered = drops(federation.network, x, dataset.y, views, federation.strategy.sequential)
+    measures = _membership(dataset, bank, bank.members[:replicates], holder, lowered, settings, seed)
+    if lowered.shape[2] > 1:
+        measures += _site(dataset, bank, holder, lowered, settings, seed)
+    examples: list[dict] = []
+    if all(isinstance(layer, Dense) for layer in federation.network.layers):
+        found, examples = _inversion(dataset, bank, federation, views[0].sent, settings, seed)
+        measures += found
+    return measures, [] if dataset.credentialed else examples
+
+
+def _membership(
+    dataset: Dataset,
+    bank: Bank,
+    members: np.ndarray,
+    holder: np.ndarray,
+    lowered: np.ndarray,
+    settings: Mapping,
+    seed: int,
+) -> list[Measure]:
+    scored = score_membership(dataset, members, holder, lowered)
+    rng = generator(seed, dataset.name, "server", "membership", "bootstrap")
+    weights = draw_patients(rng, scored.scores.shape[1], settings["bootstraps"])
+    return measure_attack(scored, RATES, weights, (dataset.name, bank.treatment, "membership-updates"))[0]
+
+
+def _site(
+    dataset: Dataset, bank: Bank, holder: np.ndarray, lowered: np.ndarray, settings: Mapping, seed: int
+) -> list[Measure]:
+    guessed, true = guess_sites(dataset, holder, lowered)
+    hits = (guessed == true).mean(axis=(0, 2))  # by replicate
+    rng = generator(seed, dataset.name, "server", "site", "bootstrap")
+    limits = percentile_interval(draw_patients(rng, len(hits), settings["bootstraps"]) @ hits / len(hits))
+    about = (dataset.name, bank.treatment, "property-site")
+    return [
+        Measure(*about, "accuracy", float(hits.mean()), *limits, n=guessed.size),
+        Measure(*about, "chance", 1 / guessed.shape[2], n=guessed.size),
+    ]
+
+
+def _inversion(
+    dataset: Dataset, bank: Bank, federation: Federation, first: Mapping, settings: Mapping, seed: int
+) -> tuple[list[Measure], list[dict]]:
+    """Return measures and examples of gradient inversion, at the network as drawn and as trained."""
+    plan = bank.recipe["federated"]
+    strategy, local = federation.strategy, plan["local"]
+    rows = np.flatnonzero(dataset.rows(TRAIN))
+    names = [name for name in first if name in bank.parameters]
+    scene = Scene(
+        dataset=dataset,
+        treatment=bank.treatment,
+        network=federation.network,
+        encoding=Encoding.of(dataset),
+        models={
+            "start": {name: first[name] for name in names},
+            "end": {name: bank.parameters[name][: settings["replicates"]] for name in names},
+        },
+        holder=federation.clients.records(dataset),
+        rows=rows,
+        learning_rate=local["learning_rate"],
+        settings=settings,
+        seed=seed,
+    )
+    defence = {"sample_dp": "dp", "secure": "secure"}.get(strategy.name, "none")
+    patients = max(int(bank.members[0].sum()) // len(federation.clients.clients), 1)
+    usual = sorted(settings["batches"])[min(1, len(settings["batches"]) - 1)]
+    steps = plan["rounds"] * (local["updates"] or local["epochs"])
+    noise = noise_for(settings["epsilon"], default_delta(patients), min(usual / patients, 1.0), steps)
+    measures: list[Measure] = []
+    examples: list[dict] = []
+    for setting in settings_of(settings, defence, strategy.name == "avg", noise, len(federation.clients.clients)):
+        found, shown = reconstruct(scene, setting)
+        measures += found
+        examples += shown
+    return measures, examples

@@ -1,0 +1,264 @@
+"""Gradient inversion: the records behind a client's update of a dense network (MLP, logistic regression).
+
+All attacks work on a stack of problems at once: [R, ...] updates of networks that the server sent out itself, so it
+knows their parameters. Records are standardised, [R, B, F]; labels [R, B] of binary models or of C classes.
+
+- analytic: a dense first layer has dW_i = sum_b d_b,i x_b and db_i = sum_b d_b,i; with one record x = dW_i / db_i for
+  every unit that is active, exactly (Phong et al. 2018). With more records it is a mean of them.
+- dlg: records and soft labels by gradient matching in L2 (Zhu et al. 2019). idlg: the same with the label read off
+  first, from the sign of the output's bias gradient (Zhao et al. 2020); beyond one record, from its mean.
+- cosine: cosine distance instead, numbers held within the public range (Geiping et al. 2020, the image prior apart).
+- tableak: categories relaxed by a softmax over their states, and the runs from several starts pooled: numbers by the
+  median, states by the mean of their probabilities (Vero et al. 2023).
+
+The originals of dlg and idlg run L-BFGS on one problem; here all use Adam with a cosine-decayed step, which the stack
+needs. The labels that dlg does not search for are known to idlg only through its gradient, to cosine and tableak from
+the start, as those papers assume.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from medpriv.attacks.server.encoding import Encoding
+from medpriv.bank.optimiser import cosine
+from medpriv.models.network import Network
+
+BETAS, SMALL = (0.9, 0.999), 1e-8  # Adam's
+SEARCHES = ("dlg", "idlg", "cosine", "tableak")
+
+
+@dataclass(frozen=True)
+class Update:
+    """What R clients sent, as gradients: one step's, or the mean of several.
+
+    Attributes:
+        network: dense layers only.
+        held, gradients: parameter name -> float32 [R, ...].
+        batch: B, the records behind each, which the server knows.
+    """
+
+    network: Network
+    held: dict[str, np.ndarray]
+    gradients: dict[str, np.ndarray]
+    batch: int
+
+
+def gradients_of(network: Network, held: dict[str, Tensor], x: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    """Return the gradients [R, ...] of the mean cross-entropy of each problem's records.
+
+    They can be differentiated by x and by the labels.
+
+    Args:
+        held: parameter name -> [R, ...].
+        x: [R, B, F].
+        labels: probabilities, [R, B, 1] of the second class of a binary model, or [R, B, C].
+    """
+    inputs, active = [], []
+    for layer in network.layers:
+        inputs.append(x)
+        x = torch.baddbmm(held[f"{layer.name}.bias"].unsqueeze(1), x, held[f"{layer.name}.weight"].transpose(1, 2))
+        if layer.relu:
+            active.append((x > 0).to(x.dtype))
+            x = x * active[-1]
+    slope = (torch.sigmoid(x) if x.shape[-1] == 1 else torch.softmax(x, -1)) - labels
+    slope = slope / x.shape[1]
+    found = {}
+    for layer in reversed(network.layers):
+        if layer.relu:
+            slope = slope * active.pop()
+        found[f"{layer.name}.weight"] = torch.bmm(slope.transpose(1, 2), inputs.pop())
+        found[f"{layer.name}.bias"] = slope.sum(1)
+        slope = torch.bmm(slope, held[f"{layer.name}.weight"])
+    return found
+
+
+def invert_analytic(update: Update) -> np.ndarray:
+    """Return float32 [R, 1, F]: the first layer's weight gradient over its bias gradient, at the largest of these."""
+    first = update.network.layers[0].name
+    weight, bias = update.gradients[f"{first}.weight"], update.gradients[f"{first}.bias"]
+    unit = np.abs(bias).argmax(axis=1)
+    problem = np.arange(len(unit))
+    scale = bias[problem, unit][:, None]
+    quotient = np.divide(weight[problem, unit], scale, out=np.zeros_like(weight[:, 0]), where=scale != 0)
+    return np.nan_to_num(quotient)[:, None]
+
+
+def infer_labels(update: Update, classes: int) -> np.ndarray:
+    """Return int64 [R, B]: labels from the gradient of the output's bias, which is the mean of probability minus label.
+
+    With one record the sign tells it exactly; with more, the untrained network's even probabilities are assumed.
+    """
+    bias = update.gradients[f"{update.network.layers[-1].name}.bias"]
+    if bias.shape[1] == 1:
+        share = np.clip(0.5 - bias[:, 0], 0, 1) if update.batch > 1 else (bias[:, 0] < 0).astype(float)
+        ones = np.rint(share * update.batch).astype(int)
+        return (np.arange(update.batch) < ones[:, None]).astype(np.int64)
+    if update.batch == 1:
+        return bias.argmin(axis=1)[:, None]
+    expected = np.clip(1 / classes - bias, 0, None)
+    expected *= update.batch / expected.sum(axis=1, keepdims=True)
+    counts = [_rounded(row, update.batch) for row in expected]
+    return np.stack([np.repeat(np.arange(classes), row) for row in counts])
+
+
+def _rounded(expected: np.ndarray, total: int) -> np.ndarray:
+    """Return whole numbers near `expected` with this total (largest remainders)."""
+    counts = np.floor(expected).astype(int)
+    counts[np.argsort(counts - expected)[: total - counts.sum()]] += 1
+    return counts
+
+
+def search(
+    method: str,
+    update: Update,
+    encoding: Encoding,
+    labels: np.ndarray,
+    classes: int,
+    rng: np.random.Generator,
+    steps: int,
+    restarts: int,
+    learning_rate: float = 0.1,
+) -> np.ndarray:
+    """Return reconstructed records, float32 [R, B, F], standardised.
+
+    Args:
+        method: a name of `SEARCHES`.
+        labels: int64 [R, B], the true ones; dlg and idlg don't look at them.
+        restarts: starts of each problem; the best by its own loss is returned, or their pool (tableak).
+    """
+    problems = len(labels)
+    wide = Update(
+        update.network,
+        {name: np.repeat(value, restarts, axis=0) for name, value in update.held.items()},
+        {name: np.repeat(value, restarts, axis=0) for name, value in update.gradients.items()},
+        update.batch,
+    )
+    known = labels if method in ("cosine", "tableak") else infer_labels(update, classes)
+    target = soft_labels(np.repeat(known, restarts, axis=0), classes)
+    bounded, softmax = method in ("cosine", "tableak"), method == "tableak"
+    relaxed = _Relaxed(encoding, problems * restarts, update.batch, rng, bounded, softmax)
+    variables = [*relaxed.variables]
+    label = None
+    if method == "dlg":
+        label = torch.zeros_like(target).requires_grad_(True)
+        variables.append(label)
+    loss = _descend(variables, steps, learning_rate, lambda: _distance(method, wide, relaxed, target, label), relaxed)
+    return _pooled(method, relaxed, loss, problems, restarts)
+
+
+def soft_labels(labels: np.ndarray, classes: int) -> Tensor:
+    """Return labels as probabilities: [R, B, 1] of a binary model, else [R, B, C]."""
+    given = torch.from_numpy(labels)
+    if classes == 2:
+        return given.unsqueeze(-1).float()
+    return torch.nn.functional.one_hot(given, classes).float()
+
+
+def _distance(method: str, update: Update, relaxed: "_Relaxed", target: Tensor, label: Tensor | None) -> Tensor:
+    """Return each problem's distance of gradients, [R]."""
+    if label is not None:
+        target = torch.sigmoid(label) if label.shape[-1] == 1 else torch.softmax(label, -1)
+    held = {name: torch.from_numpy(value) for name, value in update.held.items()}
+    made = gradients_of(update.network, held, relaxed.records(), target)
+    pairs = [(value.flatten(1), torch.from_numpy(update.gradients[name]).flatten(1)) for name, value in made.items()]
+    if method in ("dlg", "idlg"):
+        scale = sum((true**2).sum(1) for _, true in pairs) + SMALL
+        return sum(((own - true) ** 2).sum(1) for own, true in pairs) / scale
+    along = sum((own * true).sum(1) for own, true in pairs)
+    lengths = [sum((part**2).sum(1) for part in side) for side in zip(*pairs, strict=True)]
+    return 1 - along / torch.sqrt(lengths[0] * lengths[1] + SMALL**2)
+
+
+def _descend(variables: Sequence[Tensor], steps: int, learning_rate: float, distance, relaxed: "_Relaxed") -> Tensor:
+    """Take Adam steps in place; return the last distances [R]."""
+    moments = [(torch.zeros_like(value), torch.zeros_like(value)) for value in variables]
+    for step in range(steps):
+        slopes = torch.autograd.grad(distance().sum(), variables)
+        rate = learning_rate * cosine(step, steps)
+        with torch.no_grad():
+            for value, slope, (first, second) in zip(variables, slopes, moments, strict=True):
+                first.lerp_(slope, 1 - BETAS[0])
+                second.lerp_(slope**2, 1 - BETAS[1])
+                mean, square = first / (1 - BETAS[0] ** (step + 1)), second / (1 - BETAS[1] ** (step + 1))
+                value -= rate * mean / (square.sqrt() + SMALL)
+            relaxed.confine()
+    with torch.no_grad():
+        return distance()
+
+
+class _Relaxed:
+    """The unknown records of R problems as free variables: columns as they are, or states of categories relaxed."""
+
+    def __init__(
+        self, encoding: Encoding, problems: int, batch: int, rng: np.random.Generator, bounded: bool, softmax: bool
+    ) -> None:
+        self.encoding, self.limits = encoding, None
+        if bounded:
+            self.limits = torch.from_numpy(encoding.low), torch.from_numpy(encoding.high)
+        columns = encoding.public.shape[1]
+        start = rng.standard_normal((problems, batch, columns)).astype(np.float32)
+        self.values = torch.from_numpy(start).requires_grad_(True)
+        self.variables = [self.values]
+        if softmax and encoding.categories:
+            sizes = [category.states.shape for category in encoding.categories]
+            most, wide = max(size[0] for size in sizes), max(size[1] for size in sizes)
+            self._states = torch.zeros(len(sizes), most, wide)
+            self._absent = torch.ones(len(sizes), most, dtype=torch.bool)
+            for index, category in enumerate(encoding.categories):
+                states = torch.from_numpy(category.states)
+                self._states[index, : states.shape[0], : states.shape[1]] = states
+                self._absent[index, : states.shape[0]] = False
+            places = [(i, j) for i, size in enumerate(sizes) for j in range(size[1])]
+            self._places = tuple(torch.tensor(part) for part in zip(*places, strict=True))
+            self._columns = torch.from_numpy(np.concatenate([category.columns for category in encoding.categories]))
+            drawn = rng.standard_normal((problems, batch, len(sizes), most)).astype(np.float32)
+            self.odds = torch.from_numpy(drawn).requires_grad_(True)
+            self.variables.append(self.odds)
+
+    def probabilities(self) -> Tensor:
+        """Return [R, B, categories, states]."""
+        return torch.softmax(self.odds.masked_fill(self._absent, -torch.inf), -1)
+
+    def records(self) -> Tensor:
+        """Return the records [R, B, F] that the variables stand for."""
+        if len(self.variables) == 1:
+            return self.values
+        mixed = torch.einsum("rbvs,vsc->rbvc", self.probabilities(), self._states)
+        return self.values.index_copy(2, self._columns, mixed[:, :, self._places[0], self._places[1]])
+
+    def confine(self) -> None:
+        """Bring numbers back into the public range, if the attack keeps to it."""
+        if self.limits is not None:
+            self.values.copy_(torch.clamp(self.values, *self.limits))
+
+
+def _pooled(method: str, relaxed: _Relaxed, loss: Tensor, problems: int, restarts: int) -> np.ndarray:
+    """Return one reconstruction a problem, [R, B, F], of those of all restarts."""
+    with torch.no_grad():
+        made = relaxed.records().numpy().reshape(problems, restarts, *relaxed.values.shape[1:])
+    ranked = loss.nan_to_num(torch.inf).view(problems, restarts).argsort(dim=1, stable=True).numpy()
+    best = np.take_along_axis(made, ranked[:, :1, None, None], axis=1)[:, 0]
+    if method != "tableak" or restarts == 1:
+        return best
+    kept = np.take_along_axis(made, ranked[:, : max(1, restarts // 2), None, None], axis=1)  # the better half
+    for problem, reference in enumerate(best):
+        for index, other in enumerate(kept[problem]):
+            kept[problem, index] = other[pair_records(other, reference)]
+    pooled = np.median(kept, axis=1)
+    for category in relaxed.encoding.categories:
+        pooled[..., category.columns] = kept[..., category.columns].mean(axis=1)
+    return pooled.astype(np.float32)
+
+
+def pair_records(found: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """Return int [B]: for each true record [B, F] the found one [B', F] that is its partner (least total distance)."""
+    cost = np.square(found[:, None] - true[None]).sum(axis=-1)
+    rows, columns = linear_sum_assignment(cost)
+    order = np.empty(len(true), int)
+    order[columns] = rows
+    return order

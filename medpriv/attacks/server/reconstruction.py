@@ -1,0 +1,193 @@
+"""Gradient inversion tried in the settings that matter: batch size, local steps, DP-SGD, secure aggregation.
+
+Every attack stands beside two baselines that see no update: the typical record of public data (`mode`), and records
+drawn from it variable by variable (`random`), as many as the attack may offer. Records found are paired with the true
+ones so as to lie as near as they can, for the baselines too.
+
+Measures: `match`, the share of variables recovered (all, and by kind: numbers to 0.319 standard deviations, categories
+by their nearest state); `rows`, the share of records recovered whole; `gain`, match minus the better baseline's, paired
+by update. Intervals are bootstraps over updates; n counts records.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from medpriv.attacks.server.encoding import Encoding
+from medpriv.attacks.server.inversion import SEARCHES, invert_analytic, pair_records, search
+from medpriv.attacks.server.victims import NOTHING, Protection, Turn, take_turns
+from medpriv.dataset import Dataset
+from medpriv.measures.intervals import draw_patients, percentile_interval
+from medpriv.measures.table import Measure
+from medpriv.models.network import Network
+from medpriv.seeds import generator
+
+EXAMPLE_COLUMNS = ("attack", "setting", "feature", "unit", "true", "found")
+BASELINES = ("mode", "random")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One way in which clients answer.
+
+    Attributes:
+        model: `start`, the network as drawn, or `end`, as the federation leaves it.
+        batch: records of one client.
+        steps: full steps before it answers.
+        protection: what stands between.
+        name: of the protection: `none`, `dp` or `secure`.
+    """
+
+    model: str
+    batch: int
+    steps: int = 1
+    protection: Protection = NOTHING
+    name: str = "none"
+
+    @property
+    def group(self) -> str:
+        """The measure's group."""
+        return f"model={self.model},batch={self.batch},steps={self.steps},defence={self.name}"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What all settings share.
+
+    Attributes:
+        models: `start` and `end`: name -> float32 [R, ...], one model an update to invert.
+        holder: int [N], each record's client.
+        rows: int, the training records.
+    """
+
+    dataset: Dataset
+    treatment: str
+    network: Network
+    encoding: Encoding
+    models: Mapping[str, Mapping[str, np.ndarray]]
+    holder: np.ndarray
+    rows: np.ndarray
+    learning_rate: float
+    settings: Mapping
+    seed: int
+
+    def generator(self, setting: Setting, *purpose: object) -> np.random.Generator:
+        """Return the generator of one purpose; the records of a batch are the same under every protection."""
+        return generator(self.seed, self.dataset.name, "inversion", setting.model, setting.batch, *purpose)
+
+
+def settings_of(chosen: Mapping, defence: str, whole: bool, noise: float, clients: int) -> list[Setting]:
+    """Return the settings that a federation is tried in.
+
+    Args:
+        chosen: `batches`, `local_steps`, `clip`.
+        defence: the federation's own: `none`, `dp` or `secure`.
+        whole: try every batch size and number of steps, and the other defences too; else the two extreme sizes.
+        noise: DP-SGD's noise multiplier.
+        clients: how many there are.
+    """
+    protections = {
+        "none": NOTHING,
+        "dp": Protection(chosen["clip"], noise * chosen["clip"]),
+        "secure": Protection(clients=clients),
+    }
+    sizes = sorted(chosen["batches"])
+    usual = sizes[min(1, len(sizes) - 1)]
+    if not whole:
+        ends = sorted({sizes[0], sizes[-1]})
+        return [Setting(model, size, 1, protections[defence], defence) for model in ("start", "end") for size in ends]
+    found = []
+    for model in ("start", "end"):
+        found += [Setting(model, batch) for batch in sizes]
+        found += [Setting(model, usual, steps) for steps in chosen["local_steps"] if steps > 1]
+        found += [Setting(model, batch, 1, protections["dp"], "dp") for batch in {sizes[0], usual}]
+        found += [Setting(model, batch, 1, protections["secure"], "secure") for batch in {sizes[0], usual, sizes[-1]}]
+    return sorted(set(found), key=lambda setting: (setting.model, setting.name, setting.batch, setting.steps))
+
+
+def reconstruct(scene: Scene, setting: Setting) -> tuple[list[Measure], list[dict]]:
+    """Return measures of every attack in one setting, and the rows of an example (columns `EXAMPLE_COLUMNS`)."""
+    turn = _turn(scene, setting)
+    shares, measures, examples = {}, [], []
+    for attack, found in _attempts(scene, setting, turn):
+        paired = np.stack([records[pair_records(records, true)] for records, true in zip(found, turn.x, strict=True)])
+        matched = scene.encoding.matches(paired, turn.x)
+        shares[attack] = _by_update(matched)
+        measures += _measures(scene, setting, attack, matched)
+        if attack not in BASELINES:
+            examples += _example(scene, setting, attack, turn.x[0, 0], paired[0, 0])
+    best = max((shares[name] for name in BASELINES), key=np.mean)
+    for attack, own in shares.items():
+        if attack not in BASELINES:
+            measures.append(_measure(scene, setting, attack, "gain", own - best, setting.batch))
+    return measures, examples
+
+
+def _turn(scene: Scene, setting: Setting) -> Turn:
+    """Return the updates, each of another client (or group of clients) and other records."""
+    rng, targets = scene.generator(setting, "records"), scene.settings["targets"]
+    clients = np.unique(scene.holder[scene.rows])
+    rows = np.empty((targets, setting.protection.clients, setting.batch), int)
+    for target in range(targets):
+        asked = np.roll(clients, -target)[: setting.protection.clients]
+        for place, client in enumerate(np.resize(asked, setting.protection.clients)):
+            own = scene.rows[scene.holder[scene.rows] == client]
+            rows[target, place] = rng.choice(own, setting.batch, replace=len(own) < setting.batch)
+    held = {name: value[np.arange(targets) % len(value)] for name, value in scene.models[setting.model].items()}
+    noise = scene.generator(setting, "noise", setting.name)
+    return take_turns(
+        scene.dataset, scene.network, held, rows, setting.steps, scene.learning_rate, setting.protection, noise
+    )
+
+
+def _attempts(scene: Scene, setting: Setting, turn: Turn) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the name of each attack and baseline and its records, [R, at least B, F], standardised."""
+    targets, records = turn.labels.shape
+    found = invert_analytic(turn.update)
+    yield "analytic", np.repeat(found, setting.batch, axis=1)
+    for method in SEARCHES:
+        rng = scene.generator(setting, setting.name, setting.steps, method)
+        about = (len(scene.dataset.classes), rng, scene.settings["steps"], scene.settings["restarts"])
+        yield method, search(method, turn.update, scene.encoding, turn.labels, *about)
+    yield "mode", np.tile(scene.encoding.typical, (targets, setting.batch, 1))
+    drawn = scene.encoding.drawn(targets * records, scene.generator(setting, "random"))
+    yield "random", drawn.reshape(targets, records, -1)
+
+
+def _by_update(matched: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return float64 [R]: the share of all variables recovered."""
+    return np.concatenate([*matched.values()], axis=-1).mean(axis=(1, 2))
+
+
+def _measures(scene: Scene, setting: Setting, attack: str, matched: Mapping[str, np.ndarray]) -> list[Measure]:
+    whole = np.concatenate([*matched.values()], axis=-1)
+    found = [
+        _measure(scene, setting, attack, "match", _by_update(matched), setting.batch),
+        _measure(scene, setting, attack, "rows", whole.all(axis=-1).mean(axis=1), setting.batch),
+    ]
+    for kind, part in matched.items():
+        found.append(_measure(scene, setting, attack, "match", part.mean(axis=(1, 2)), setting.batch, f",kind={kind}"))
+    return found
+
+
+def _measure(
+    scene: Scene, setting: Setting, attack: str, measure: str, values: np.ndarray, batch: int, more: str = ""
+) -> Measure:
+    """Return the mean over updates with its bootstrap interval."""
+    rng = generator(scene.seed, scene.dataset.name, "inversion", "bootstrap")
+    weights = draw_patients(rng, len(values), scene.settings["bootstraps"])
+    limits = percentile_interval(weights @ values / len(values))
+    about = (scene.dataset.name, scene.treatment, f"inversion-{attack}", measure)
+    return Measure(*about, float(values.mean()), *limits, n=len(values) * batch, group=setting.group + more)
+
+
+def _example(scene: Scene, setting: Setting, attack: str, true: np.ndarray, found: np.ndarray) -> list[dict]:
+    """Return one true record and what was made of it, in the dataset's units."""
+    dataset = scene.dataset
+    pairs = zip(true * dataset.scale + dataset.centre, found * dataset.scale + dataset.centre, strict=True)
+    return [
+        {"attack": f"inversion-{attack}", "setting": setting.group, "feature": feature, "unit": unit}
+        | {"true": float(own), "found": float(made)}
+        for feature, unit, (own, made) in zip(dataset.features, dataset.units, pairs, strict=True)
+    ]

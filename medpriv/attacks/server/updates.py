@@ -1,0 +1,106 @@
+"""What the server of a federation learns from the updates that reach it, without inverting them.
+
+Threat model: an honest-but-curious server. It has every message of some rounds, the model it sent out and each client's
+answer (under secure aggregation their mean alone), and can run any of these models on records it wonders about.
+
+- membership: by how much a client's answer lowers the loss of a record, against what the model before it and the other
+  clients' answers do (the passive attack on updates of Nasr et al. 2019, calibrated as Watson et al. 2022 do). A
+  patient's score is the mean over the patient's records and the rounds.
+- site: which client sent an answer whose sender is hidden: by how much it lowers the loss on public records of each
+  site (the test patients), told apart by a linear classifier trained on other replicates' answers, for which the
+  attacker knows the senders.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from medpriv.attacks.membership import Scored
+from medpriv.bank import engine
+from medpriv.dataset import TEST, TRAIN, Dataset
+from medpriv.federated.rounds import RoundView
+from medpriv.measures.roc import best_threshold
+from medpriv.models.network import Network
+
+MOST_MODELS = 64  # run at once; bounds the memory of their logits
+
+
+def drops(network: Network, x: np.ndarray, y: np.ndarray, views: Sequence[RoundView], sequential: bool) -> np.ndarray:
+    """Return float32 [rounds, K, C, N]: by how much each answer lowers each record's cross-entropy.
+
+    Args:
+        x: float32 [N, F], standardised.
+        sequential: each client began with the answer of the one before, and not with the message of the server.
+    """
+    found = []
+    for view in views:
+        after = _losses(network, view.answers, x, y)  # [K, C, N]
+        sent = {name: view.sent[name][:, None] for name in view.answers}
+        before = _losses(network, sent, x, y)
+        if sequential:
+            before = np.concatenate([before, after[:, :-1]], axis=1)
+        found.append((before - after).astype(np.float32))
+    return np.stack(found)
+
+
+def _losses(network: Network, models: dict[str, np.ndarray], x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the cross-entropy [K, C, N] of models name -> [K, C, ...]."""
+    shape = next(iter(models.values())).shape[:2]
+    flat = {name: np.ascontiguousarray(value.reshape(-1, *value.shape[2:])) for name, value in models.items()}
+    losses = []
+    for first in range(0, shape[0] * shape[1], MOST_MODELS):
+        logits = engine.logits(network, {name: value[first : first + MOST_MODELS] for name, value in flat.items()}, x)
+        top = logits.max(axis=2, keepdims=True)
+        total = top[..., 0] + np.log(np.exp(logits - top).sum(axis=2))
+        losses.append(total - np.take_along_axis(logits, y[None, :, None], axis=2)[..., 0])
+    return np.concatenate(losses).reshape(*shape, len(y))
+
+
+def score_membership(dataset: Dataset, members: np.ndarray, holder: np.ndarray, lowered: np.ndarray) -> Scored:
+    """Return the scores of every training patient, each by the updates of the client that holds the patient.
+
+    Args:
+        members: bool [K, P], the truth.
+        holder: int [P], the client that holds each patient, which the server is told.
+        lowered: [rounds, K, C, N] of `drops`, on all records of the dataset; C is 1 under secure aggregation.
+    """
+    replicates, clients = lowered.shape[1:3]
+    mean = lowered.mean(axis=0)  # [K, C, N]
+    if clients > 1:
+        mean = (mean - mean.mean(axis=1, keepdims=True)) * clients / (clients - 1)  # against the others' mean
+    own = holder[dataset.patient] if clients > 1 else np.zeros(len(dataset.y), int)
+    record = np.take_along_axis(mean, own[None, None], axis=1)[:, 0]  # [K, N]
+    train = np.flatnonzero(dataset.rows(TRAIN))
+    patients, index = np.unique(dataset.patient[train], return_inverse=True)
+    counts = np.bincount(index)
+    scores = np.stack([np.bincount(index, row[train]) / counts for row in record])
+    truth = members[:, patients]
+    decisions = np.empty_like(truth)
+    for k in range(replicates):
+        others = np.arange(replicates) != k
+        decisions[k] = scores[k] > best_threshold(scores[others].ravel(), truth[others].ravel())
+    return Scored("updates", "patient", scores, decisions, truth, np.arange(len(patients)))
+
+
+def guess_sites(dataset: Dataset, holder: np.ndarray, lowered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return int [rounds, K, C]: the sender guessed of each answer, and the true one.
+
+    Args:
+        holder: int [P], the client that would hold each patient, test patients included.
+        lowered: as in `score_membership`, with C > 1.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    rounds, replicates, clients, _ = lowered.shape
+    public, at = dataset.rows(TEST), holder[dataset.patient]
+    there = [client for client in range(clients) if np.any(public & (at == client))]
+    seen = np.stack([lowered[..., public & (at == client)].mean(axis=-1) for client in there], axis=-1)  # [r, K, C, S]
+    seen = seen - seen.mean(axis=-1, keepdims=True)
+    seen /= seen.std(axis=-1, keepdims=True) + 1e-12
+    true = np.broadcast_to(np.arange(clients), (rounds, replicates, clients))
+    guessed = np.empty_like(true)
+    for k in range(replicates):
+        others = np.arange(replicates) != k
+        model = LogisticRegression(max_iter=1000).fit(seen[:, others].reshape(-1, len(there)), true[:, others].ravel())
+        guessed[:, k] = model.predict(seen[:, k].reshape(-1, len(there))).reshape(rounds, clients)
+    return guessed, true

@@ -1,0 +1,34 @@
+# private: banks of a baseline network trained with differential privacy, in shards along K.
+
+
+rule train_private_shard:
+    """Train some of a private bank's replicates."""
+    input:
+        code=code_deps("scripts/train_private_shard.py"),
+        dataset=multiext("results/preprocessed/{dataset}/dataset", ".safetensors", ".json"),
+    output:
+        bank=temp("shards/private/{dataset}/dp-{mechanism}-{model}-eps{epsilon}/{shard}-of-{shards}/bank.safetensors"),
+        about=temp("shards/private/{dataset}/dp-{mechanism}-{model}-eps{epsilon}/{shard}-of-{shards}/bank.json"),
+        predictions=temp(
+            "shards/private/{dataset}/dp-{mechanism}-{model}-eps{epsilon}/{shard}-of-{shards}/predictions.safetensors"
+        ),
+    log:
+        "logs/private/{dataset}/dp-{mechanism}-{model}-eps{epsilon}/{shard}-of-{shards}.log",
+    benchmark:
+        "logs/benchmarks/private/{dataset}/dp-{mechanism}-{model}-eps{epsilon}/{shard}-of-{shards}.tsv"
+    conda:
+        "../envs/environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        recipe=setting("datasets.{dataset}.baselines.{model}"),
+        settings=setting("datasets.{dataset}.private.models.{model}.{mechanism}"),
+        delta=setting("datasets.{dataset}.private.delta"),
+        engine=setting("datasets.{dataset}.private.engine"),
+        replicates=replicates_of_shard("dp-{mechanism}-{model}-eps{epsilon}"),
+        total=setting("datasets.{dataset}.bank.replicates"),
+        seed=setting("seed"),
+    script:
+        "../scripts/train_private_shard.py"

@@ -1,0 +1,14 @@
+"""Infer a sensitive feature of a patient from the rest and the model."""
+
+from pathlib import Path
+
+from medpriv.attacks.attribute import audit
+from medpriv.bank.store import Bank
+from medpriv.dataset import Dataset
+from medpriv.measures.table import write_measures
+from medpriv.workflow.job import job
+
+with job(snakemake) as params:
+    dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
+    bank = Bank.load(Path(snakemake.input.bank[0]).parent)
+    write_measures(snakemake.output.measures, audit(dataset, bank, params.attribute, params.seed))
