@@ -193,11 +193,21 @@ def local_steps(
 
 
 def clipped(start: Arrays, moved: Arrays, clip: float) -> dict[str, np.ndarray]:
-    """Return name -> float32 [M, ...]: start + (moved - start) * min(1, clip / ||moved - start||)."""
-    deltas = {name: moved[name].astype(np.float64) - start[name] for name in moved}
-    norms = np.sqrt(sum((delta**2).reshape(len(delta), -1).sum(1) for delta in deltas.values()))
-    factors = np.minimum(1.0, clip / np.maximum(norms, 1e-300))
-    return {name: (start[name] + _along(factors, delta) * delta).astype(np.float32) for name, delta in deltas.items()}
+    """Return name -> float32 [M, ...]: start + (moved - start) * min(1, clip / ||moved - start||).
+
+    A model whose change is not finite stays where it started: noise may drive models to where steps diverge, and what
+    a client sends must be bounded whatever happens.
+    """
+    with np.errstate(invalid="ignore"):  # infinity - infinity
+        deltas = {name: moved[name].astype(np.float64) - start[name] for name in moved}
+    squares = sum((delta**2).reshape(len(delta), -1).sum(1) for delta in deltas.values())
+    finite = np.isfinite(squares)
+    factors = np.minimum(1.0, clip / np.sqrt(np.where(finite, squares, 1)).clip(min=1e-300))
+    sent = {}
+    for name, delta in deltas.items():
+        change = np.where(_along(finite, delta), delta, 0)
+        sent[name] = (start[name] + _along(factors, delta) * change).astype(np.float32)
+    return sent
 
 
 class _Walk:

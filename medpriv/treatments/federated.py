@@ -190,10 +190,24 @@ def run_federation(
                 observe=observe,
             )
         )
-    return Outcome(
+    outcome = Outcome(
         *({name: np.concatenate([getattr(part, held)[name] for part in parts]) for name in getattr(parts[0], held)}
           for held in ("parameters", "kept"))
     )  # fmt: skip
+    _check_finite(dataset, outcome)
+    return outcome
+
+
+def _check_finite(dataset: Dataset, outcome: Outcome) -> None:
+    """Refuse models that diverged."""
+    for name, value in (outcome.parameters | outcome.kept).items():
+        if not np.isfinite(value).all():
+            raise InputError(
+                f"training diverged: {name} of a model is not finite",
+                file=f"dataset {dataset.name}",
+                place="federated.local.learning_rate",
+                remedy="take a smaller learning rate, of clients or server",
+            )
 
 
 def _judged(

@@ -8,7 +8,7 @@ import torch
 
 from medpriv.bank.stack import arranged
 from medpriv.errors import InputError
-from medpriv.federated.client import CONTROL, ClientRule, LocalSchedule, draw_batches, local_steps, respond
+from medpriv.federated.client import CONTROL, ClientRule, LocalSchedule, clipped, draw_batches, local_steps, respond
 from medpriv.federated.rounds import Names, RoundView, run
 from medpriv.federated.server import build_strategy
 from medpriv.models import cnn, cnn_gn, logistic, mlp
@@ -239,6 +239,13 @@ def test_client_level_noise_has_its_stated_size_and_changes_are_clipped():
             left.append((view.parameters[name] - view.sent[name] - change.sum(1) / 3).ravel())
     noise = np.concatenate(left)
     assert abs(noise.std() / (0.1 * 0.7 / 3) - 1) < 4 / np.sqrt(2 * len(noise)) + 0.005
+
+
+def test_a_change_that_is_not_finite_is_not_sent():
+    start = {"w": np.ones((3, 2), np.float32)}
+    moved = {"w": np.array([[1.1, 1.0], [np.nan, 1.0], [np.inf, 5.0]], np.float32)}
+    sent = clipped(start, moved, 0.05)["w"]
+    np.testing.assert_allclose(sent, [[1.05, 1.0], [1.0, 1.0], [1.0, 1.0]], atol=1e-6)
 
 
 def test_what_stays_local_is_never_sent_and_differs_between_clients():

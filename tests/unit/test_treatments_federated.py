@@ -344,6 +344,8 @@ def test_rotated_records_and_foreign_banks_are_refused():
         federate(dataset, "avg", recipe=RECIPE | {"shift": True})
     with pytest.raises(InputError, match="threshold of 1 for 3 clients"):
         federate(dataset, "secure", secure={"threshold": 1})
+    with pytest.raises(InputError, match="diverged"), np.errstate(all="ignore"):
+        federate(dataset, "avg", local={"learning_rate": 1e30})
     bank = federate(dataset, "avg")
     with pytest.raises(InputError, match="another version"):
         replay(toy(patients=80), bank, 2, 1, lambda view: None)
