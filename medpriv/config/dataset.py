@@ -4,7 +4,7 @@ from pydantic import Field, model_validator
 
 from medpriv.config.evasion import EvasionSettings
 from medpriv.config.federated import FederatedSettings
-from medpriv.config.models import BankSettings, CnnRecipe, LogisticRecipe, MlpRecipe
+from medpriv.config.models import BankSettings, Cnn2dRecipe, CnnRecipe, LogisticRecipe, MlpRecipe
 from medpriv.config.networks import DilatedRecipe, ResnetRecipe
 from medpriv.config.personalized import PersonalizationSettings
 from medpriv.config.private import PrivateSettings
@@ -22,6 +22,7 @@ class Baselines(Section):
     mlp: MlpRecipe | None = Field(None, description="multi-layer perceptron")
     cnn: CnnRecipe | None = Field(None, description="1-D CNN with batch normalisation")
     cnn_gn: CnnRecipe | None = Field(None, description="its twin with group normalisation, fit for DP-SGD")
+    cnn2d: Cnn2dRecipe | None = Field(None, description="2-D CNN with group normalisation, for images")
     dilated: DilatedRecipe | None = Field(None, description="13-layer dilated CNN of the smooth-attack work")
     resnet1d: ResnetRecipe | None = Field(None, description="1-D residual network")
     forest: ForestRecipe | None = Field(None, description="random forest, for tables")

@@ -58,3 +58,15 @@ class CnnRecipe(Recipe):
     shift: bool = Field(
         False, description="learn every record rotated in time by a random amount, for the same signals"
     )
+
+
+class Cnn2dRecipe(Recipe):
+    """Small 2-D convolutional network with group normalisation, for images."""
+
+    epochs: Count = Field(10, description="passes over a replicate's own records")
+    learning_rate: Positive = Field(0.003, description="peak step size of Adam, decayed to zero by a half cosine")
+    patch: Count = Field(4, description="pixels a side that a position of the first convolution covers, no overlap")
+    channels: Annotated[list[Count], Field(min_length=1)] = Field(
+        [16, 32], description="channels of the first convolution and of each further one (3 x 3, stride 2)"
+    )
+    pooled: bool = Field(False, description="classify by each channel's mean and maximum, not by position")

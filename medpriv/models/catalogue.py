@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from medpriv.models import cnn, cnn_gn, dilated, logistic, mlp, resnet1d
+from medpriv.models import cnn, cnn2d, cnn_gn, dilated, logistic, mlp, resnet1d
 from medpriv.models.ensemble import Ensemble, build_ensemble
 from medpriv.models.module import ModuleNetwork
 from medpriv.models.network import Network
@@ -12,6 +12,7 @@ MODELS = {
     "mlp": mlp.build,
     "cnn": cnn.build,
     "cnn_gn": cnn_gn.build,
+    "cnn2d": cnn2d.build,
     "dilated": dilated.build,
     "resnet1d": resnet1d.build,
 }
