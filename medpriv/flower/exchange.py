@@ -15,6 +15,7 @@ import numpy as np
 from flwr.app import Message
 from flwr.serverapp import Grid
 
+from medpriv.errors import InputError
 from medpriv.flower.messages import count_bytes, pack, unpack
 from medpriv.flower.processes import DeploymentError
 
@@ -121,7 +122,10 @@ class Exchange:
                     silent[name] = f"did not answer {question}: {message.error.reason}"
                     continue
                 self.bytes_up.setdefault(name, []).append(count_bytes(message.content))
-                found[name] = Reply(*unpack(message.content))
+                try:
+                    found[name] = Reply(*unpack(message.content))
+                except (InputError, KeyError, ValueError) as error:
+                    silent[name] = f"answered {question} with what can't be read ({error})"
             if waiting:
                 time.sleep(POLL)
         for name in waiting.values():

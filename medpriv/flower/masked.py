@@ -11,7 +11,7 @@ import numpy as np
 
 from medpriv.federated.secure import Participant, PublicKeys, decode, default_threshold, encode, unmask
 from medpriv.federated.server import Strategy
-from medpriv.flower.exchange import Exchange
+from medpriv.flower.exchange import Exchange, Reply
 from medpriv.flower.hospital import Arrays, Desk, Given, Refusal, Settings, train_model
 
 
@@ -71,6 +71,7 @@ def masked_mean(
         for name in shared
     }
     masked = exchange.ask("train_masked", {**question, **round_of}, sent, to=list(shared), own=boxes)
+    masked = _sound(exchange, masked, 1 + sum(value.size for value in sent.values()))
     answered = [index[name] for name in masked]
     revealed = exchange.ask("reveal_shares", {"answered": answered}, to=list(masked))
     total = decode(
@@ -86,6 +87,19 @@ def masked_mean(
         )
     )
     return _mean(total, sent), np.array([[total[-1]]])
+
+
+def _sound(exchange: Exchange, masked: Mapping[str, Reply], length: int) -> dict[str, Reply]:
+    """Return the replies that hold a masked vector; who sent another thing is out of the run."""
+    found = {}
+    for name, reply in masked.items():
+        vector = reply.arrays.get("masked", np.empty(0))
+        if vector.shape == (length,) and vector.dtype == np.uint64:
+            found[name] = reply
+        else:
+            exchange.drop(name, "its masked model has another length than was sent")
+    exchange.check()
+    return found
 
 
 def _mean(total: np.ndarray, sent: Arrays) -> dict[str, np.ndarray]:

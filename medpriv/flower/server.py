@@ -187,7 +187,12 @@ def _sound(exchange: Exchange, replies: Mapping[str, Reply], sent: Arrays, strat
 
 def _common_scaling(exchange: Exchange) -> dict[str, np.ndarray]:
     """Return mean and standard deviation over all hospitals' training records, float32, from each one's moments."""
-    replies = exchange.ask("moments", {}).values()
+    replies = exchange.ask("moments", {})
+    for name in [name for name, reply in replies.items() if not _are_moments(reply)]:
+        exchange.drop(name, "its means or deviations are not finite numbers")
+        del replies[name]
+    exchange.check()
+    replies = replies.values()
     counts = [reply.settings["count"] for reply in replies]
     total = sum(counts)
     mean = sum(count * reply.arrays["mean"] for count, reply in zip(counts, replies, strict=True)) / total
@@ -197,3 +202,9 @@ def _common_scaling(exchange: Exchange) -> dict[str, np.ndarray]:
     )
     deviation = np.sqrt(squares / total)
     return {"centre": mean.astype(np.float32), "scale": np.where(deviation > 0, deviation, 1).astype(np.float32)}
+
+
+def _are_moments(reply: Reply) -> bool:
+    """Return whether a reply holds a count, means and sums of squares."""
+    parts = [reply.arrays.get(name, np.array(np.nan)) for name in ("mean", "squares")]
+    return reply.settings.get("count", 0) > 0 and all(np.isfinite(part).all() for part in parts)

@@ -17,11 +17,13 @@ from flower_toys import (
     rounds_in_process,
     split_job,
 )
+from flwr.app import ConfigRecord, RecordDict
 
 from medpriv.errors import InputError
 from medpriv.federated.messages import size_of
 from medpriv.files import read_json, read_tensors
 from medpriv.flower import run
+from medpriv.flower.messages import pack, unpack
 from medpriv.flower.processes import DeploymentError
 from medpriv.flower.server import agree, evaluate, federate
 
@@ -99,6 +101,33 @@ def test_a_model_of_another_shape_or_with_nan_is_not_averaged(tmp_path):
         agree(exchange, job)
         assert_equal_weights(federate(exchange, job, common), federate(reference, job, common))
         assert list(exchange.gone) == ["west"]
+
+
+@pytest.mark.parametrize(
+    ("question", "spoil", "why"),
+    [
+        ("train_masked", lambda arrays: {"masked": arrays["masked"][:-1]}, "another length than was sent"),
+        ("moments", lambda arrays: arrays | {"mean": arrays["mean"] * np.nan}, "not finite numbers"),
+        ("describe", None, "can't be read"),
+    ],
+)
+def test_who_answers_nonsense_is_out_and_the_others_go_on(question, spoil, why, tmp_path):
+    job = federated_job({"secure": {"threshold": 2}}, rounds=1, standardise="together")
+    exchange = made_up_federation(tmp_path, made_up_dataset())
+    west = exchange.grid._desks[3]
+    answer = west.answer
+
+    def answer_nonsense(run, content):
+        asked, _ = unpack(content)
+        settings, arrays = unpack(answer(run, content))
+        if asked["question"] != question:
+            return pack(settings, arrays)
+        return pack(settings, spoil(arrays)) if spoil else RecordDict({"settings": ConfigRecord({"json": "{"})})
+
+    west.answer = answer_nonsense
+    found = train(exchange, job)
+    assert list(exchange.gone) == ["west"] and why in exchange.gone["west"]
+    assert all(np.isfinite(value).all() for value in found.values())
 
 
 def test_too_few_hospitals_end_the_run_with_the_reasons(tmp_path):
