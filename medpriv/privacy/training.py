@@ -100,7 +100,8 @@ def train_private(
         drawn = [network.initial(rng) for rng in initial]
         start = {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
     parts = []
-    for some in engine.groups(network, start, round(schedule.batch * schedule.contribution)):
+    most = min(schedule.contribution, int(np.bincount(unit).max()))
+    for some in engine.groups(network, start, round(schedule.batch * most)):
         held = {name: value[some] for name, value in start.items()}
         stack = PrivateStack(network, held, records, labels, schedule)
         batches = PoissonBatches(
