@@ -22,6 +22,7 @@ from medpriv.models.catalogue import build_network
 from medpriv.privacy.accountant import epsilon
 from medpriv.privacy.training import PrivateSchedule
 from medpriv.seeds import generator
+from medpriv.treatments import federated
 from medpriv.treatments.federated import replay, train
 
 ALL = ("local", "cyclic", "avg", "prox", "scaffold", "adam", "yogi", "secure", "iid", "dirichlet")
@@ -87,6 +88,17 @@ def test_shards_join_to_the_same_bytes(strategy, tmp_path):
     joined.save(tmp_path / "joined")
     for name in ("bank.safetensors", "predictions.safetensors", "bank.json"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "joined" / name).read_bytes()
+
+
+@pytest.mark.parametrize("strategy", ["local", "scaffold"])
+def test_replicates_trained_in_small_groups_are_the_same(strategy, monkeypatch):
+    dataset = toy()
+    whole = federate(dataset, strategy)
+    monkeypatch.setattr(federated, "MOST_FLOATS", 1)
+    parts = federate(dataset, strategy)
+    assert np.array_equal(whole.logits, parts.logits)
+    for name, value in (whole.parameters | whole.extra).items():
+        assert np.array_equal(value, (parts.parameters | parts.extra)[name])
 
 
 @pytest.mark.parametrize("strategy", ALL)
