@@ -31,8 +31,8 @@ class Bank:
         patients: the P patient names that `members` speaks of.
         parameters: name -> [K, ...].
         logits: float32 [K, N, C], every replicate on every record of the dataset, in the dataset's order.
-        costs: of one replicate, machine-independent: `updates` (optimiser steps), `flops`, `parameters`, and what else the
-            treatment counts (`bytes_up`, ...).
+        costs: of one replicate, machine-independent: `updates` (optimiser steps), `flops`, `parameters`, and what
+            else the treatment counts (`bytes_up`, ...).
         facts: what the treatment says of itself, in plain JSON values (a privacy guarantee, who the clients were).
         extra: name -> [K, ...], further arrays that the treatment leaves for its audits.
     """

@@ -34,7 +34,7 @@ def test_operations_of_a_cnn_are_counted_by_hand():
 
 @pytest.mark.parametrize("model", MODELS)
 def test_two_classes_need_one_output_and_three_need_three(model):
-    shape = (7,) if model in ("logistic", "mlp") else (2, 61)
+    shape = {"logistic": (7,), "mlp": (7,), "cnn2d": (1, 12, 12)}.get(model, (2, 61))
     assert build_network(model, shape, 2, RECIPE).outputs == 1
     assert build_network(model, shape, 3, RECIPE).outputs == 3
 
