@@ -20,6 +20,7 @@ from medpriv.flower.messages import count_bytes, pack, unpack
 from medpriv.flower.processes import DeploymentError
 
 POLL = 0.2  # seconds between two looks for answers
+GRACE = 60.0  # seconds that Flower keeps a message beyond the deadline, so that the deadline is what ends the wait
 
 _LOG = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ class Exchange:
         for name in asked:
             told = {"question": question, **settings, **(each or {}).get(name, {})}
             content = pack(told, {**(arrays or {}), **(own or {}).get(name, {})})
-            messages.append(Message(content, self.nodes[name], "query", ttl=self.deadline, group_id=question))
+            messages.append(Message(content, self.nodes[name], "query", ttl=self.deadline + GRACE, group_id=question))
             self.bytes_down.setdefault(name, []).append(count_bytes(content))
         numbers = list(self.grid.push_messages(messages))
         waiting = {number: name for number, name in zip(numbers, asked, strict=True) if number}
