@@ -35,6 +35,7 @@ rule measure_utility:
             "bank.json",
             "predictions.safetensors",
         ),
+        reference=reference_of_bank,
     output:
         utility="results/{stage}/{dataset}/{treatment}/utility.csv",
         reliability="results/{stage}/{dataset}/{treatment}/reliability.csv",

@@ -205,6 +205,12 @@ def files_of_bank(wildcards):
     return [f"{folder}/{file}" for file in BANK_FILES]
 
 
+def reference_of_bank(wildcards):
+    """Return the files of the baseline that a bank is compared with; none for a baseline."""
+    reference = grid.reference_of(CONFIG["datasets"][wildcards.dataset], wildcards.treatment)
+    return [f"results/baselines/{wildcards.dataset}/{reference}/{file}" for file in BANK_FILES] if reference else []
+
+
 def base_of(section):
     """Return an input function: the files of the baseline bank that a section of the dataset builds on."""
 

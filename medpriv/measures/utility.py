@@ -12,7 +12,7 @@ interval, which would otherwise rise with every rare class that a draw loses.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,6 +22,8 @@ from medpriv.measures.intervals import draw_patients, percentile_interval, rate_
 from medpriv.measures.roc import auc, bootstrap_roc
 from medpriv.measures.table import NAN, Measure
 from medpriv.seeds import generator
+
+_ELEMENTS = 2**22  # of one array over draws and records
 
 RELIABILITY_COLUMNS = ("bin", "from", "to", "confidence", "accuracy", "lower", "upper", "n")
 
@@ -66,6 +68,34 @@ class Predictions:
         return (drawn @ stacked.reshape(patients, -1)).reshape(len(drawn), *stacked.shape[1:])
 
 
+def measure_differences(dataset: Dataset, bank: Bank, reference: Bank, settings: dict, seed: int) -> list[Measure]:
+    """Return how much better (or worse) a bank is than another, on the same patients by replicates with the same members.
+
+    The measures are `accuracy_difference`, `auroc_difference` and, for two classes, `auprc_difference`, of the group
+    `reference=<treatment>`: means over the bank's replicates of paired differences, whose intervals draw test patients
+    and replicates together.
+
+    Args:
+        reference: has every replicate of the bank, of the same number.
+        settings: `bootstraps`.
+    """
+    same = np.array([reference.replicates.tolist().index(number) for number in bank.replicates])
+    twin = replace(reference, logits=reference.logits[same])
+    draws = settings["bootstraps"]
+    own, other = (_predictions(dataset, each, TEST, draws, seed) for each in (bank, twin))
+    replicates = draw_patients(generator(seed, dataset.name, "utility", "replicates"), len(same), draws)
+    measured = {"accuracy": lambda part: accuracy(part.sums(confusion(part))), "auroc": auroc}
+    if len(dataset.classes) == 2:
+        measured["auprc"] = auprc
+    found = []
+    for name, measure in measured.items():
+        gained = measure(own) - measure(other)  # [1 + B, K]
+        limits = percentile_interval(_nanmean(gained[1:], replicates))
+        about = (dataset.name, bank.treatment, "", f"{name}_difference", float(_nanmean(gained[0])))
+        found.append(Measure(*about, *limits, n=len(own.y), group=f"reference={reference.treatment}"))
+    return found
+
+
 def measure_utility(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> tuple[list[Measure], list[dict]]:
     """Return all utility measures of a bank, and the rows (`RELIABILITY_COLUMNS`) of its reliability curve.
 
@@ -86,6 +116,8 @@ def measure_utility(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> 
     table.add("accuracy", accuracy(counts), n, patients=test.weights.shape[1])
     table.add("balanced_accuracy", mean_over_classes(recall(counts)), n)
     table.add("auroc", auroc(test), n)
+    if len(dataset.classes) == 2:
+        table.add("auprc", auprc(test), n)
     guess = test.probability.argmax(axis=2)
     predicted = counts[0].sum(axis=1).mean(axis=0)
     for index, name in enumerate(dataset.classes):
@@ -192,6 +224,28 @@ def _one_against_rest(predictions: Predictions, index: int) -> np.ndarray:
         drawn = bootstrap_roc(scores, positive, predictions.patient, predictions.weights, np.empty(0)).auc
         columns.append(np.concatenate([[auc(scores, positive)], drawn]))
     return np.stack(columns, axis=1)
+
+
+def auprc(predictions: Predictions) -> np.ndarray:
+    """Return the average precision for class 1 of two, [1 + B, K]: the area under the precision-recall curve by steps.
+
+    Records with one score count together. NaN in draws without a record of the class.
+    """
+    positive = predictions.y == 1
+    drawn = np.concatenate([np.ones((1, predictions.weights.shape[1]), np.float32), predictions.weights])
+    values = np.empty((len(drawn), len(predictions.probability)))
+    rows = max(1, _ELEMENTS // len(positive))
+    for replicate, scores in enumerate(predictions.probability[:, :, 1]):
+        order = np.argsort(-scores, kind="stable")
+        ends = np.flatnonzero(np.diff(scores[order], append=-1.0))
+        for first in range(0, len(drawn), rows):
+            weight = drawn[first : first + rows, predictions.patient[order]].astype(np.float64)
+            found = np.cumsum(weight, axis=1)[:, ends]
+            true = np.cumsum(weight * positive[order], axis=1)[:, ends]
+            with np.errstate(invalid="ignore"):
+                steps = np.diff(true, axis=1, prepend=0) * np.where(found > 0, true / np.maximum(found, 1), 0)
+                values[first : first + rows, replicate] = steps.sum(axis=1) / true[:, -1]
+    return values
 
 
 def brier(predictions: Predictions) -> np.ndarray:

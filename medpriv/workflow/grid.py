@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 STAGES = {"baseline": "baselines", "robust": "robust", "dp": "private", "fed": "federated", "split": "split"}
+SECTIONS = {"robust": "robust", "dp": "private", "fed": "federated", "split": "split"}  # of a dataset's config
 SILENT = ("local", "cyclic", "bn")  # strategies whose server sees no update, or none by itself
 
 Treatments = dict[str, dict[str, Any]]
@@ -49,9 +50,18 @@ def _private(section: Mapping[str, Any]) -> Iterable[tuple[str, dict[str, Any]]]
                 yield f"dp-{mechanism}-{model}-eps{epsilon:g}", about
 
 
+def reference_of(section: Mapping[str, Any], treatment: str) -> str | None:
+    """Return the baseline of the same network, with which a bank is compared patient by patient; None of a baseline."""
+    kind = treatment.partition("-")[0]
+    if kind == "baseline":
+        return None
+    model = treatments_of(section)[treatment]["model"] if kind == "dp" else section[SECTIONS[kind]]["model"]
+    return f"baseline-{model}"
+
+
 def replicates_of(section: Mapping[str, Any], treatment: str) -> int:
     """Return how many replicates a bank has: the dataset's K, or fewer where the treatment asks for fewer."""
-    part = {"robust": "robust", "dp": "private", "fed": "federated", "split": "split"}.get(treatment.partition("-")[0])
+    part = SECTIONS.get(treatment.partition("-")[0])
     own = section[part]["replicates"] if part else section["bank"]["replicates"]
     return min(own, section["bank"]["replicates"])
 

@@ -7,8 +7,16 @@ import pytest
 
 from medpriv.bank.store import Bank, draw_members
 from medpriv.dataset import TEST, TRAIN, Dataset
+from medpriv.measures.intervals import draw_patients
 from medpriv.measures.table import Measure
-from medpriv.measures.utility import RELIABILITY_COLUMNS, Predictions, macro_f1, measure_utility
+from medpriv.measures.utility import (
+    RELIABILITY_COLUMNS,
+    Predictions,
+    auprc,
+    macro_f1,
+    measure_differences,
+    measure_utility,
+)
 
 SETTINGS = {"bootstraps": 200, "calibration_bins": 10}
 REPLICATES = 3
@@ -169,3 +177,35 @@ def test_a_draw_that_loses_a_class_of_the_sample_has_no_macro_f1():
     values = macro_f1(np.stack([whole, without_class_1]))
     assert np.isclose(values[0, 0], (16 / 19 + 18 / 21) / 2)
     assert np.isnan(values[1, 0])
+
+
+def test_average_precision_equals_scikit_learns_with_ties_and_in_every_draw():
+    from sklearn.metrics import average_precision_score
+
+    rng = np.random.default_rng(0)
+    y, patient = rng.integers(2, size=60), np.arange(60) // 3
+    scores = np.round(rng.random((2, 60)) + 0.3 * y, 1)  # ties
+    weights = draw_patients(rng, 20, 4)
+    part = Predictions(np.stack([1 - scores, scores], axis=2), y, patient, weights)
+    found = auprc(part)
+    for replicate in range(2):
+        assert found[0, replicate] == pytest.approx(average_precision_score(y, scores[replicate]))
+        for draw in range(4):
+            weight = weights[draw, patient]
+            expected = average_precision_score(y, scores[replicate], sample_weight=weight)
+            assert found[1 + draw, replicate] == pytest.approx(expected)
+
+
+def test_a_difference_is_paired_by_replicate_and_patient():
+    dataset = make_dataset(2)
+    bank, other = make_bank(dataset, skill=2.0), make_bank(dataset, skill=0.5)
+    same = {row.measure: row for row in measure_differences(dataset, bank, bank, SETTINGS, 1)}
+    assert {row.value for row in same.values()} == {0.0} == {row.upper for row in same.values()}
+    whole = measure_utility(dataset, bank, SETTINGS, 1)[0], measure_utility(dataset, other, SETTINGS, 1)[0]
+    for row in measure_differences(dataset, bank, other, SETTINGS, 1):
+        name = row.measure.removesuffix("_difference")
+        assert row.value == pytest.approx(pick(whole[0], name).value - pick(whole[1], name).value)
+        assert row.lower <= row.value <= row.upper
+        assert row.group == "reference=t"
+    few = replace(bank, replicates=bank.replicates[1:3], members=bank.members[1:3], logits=bank.logits[1:3])
+    assert {row.value for row in measure_differences(dataset, few, bank, SETTINGS, 1)} == {0.0}

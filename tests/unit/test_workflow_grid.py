@@ -5,7 +5,7 @@ from pathlib import Path
 import yaml
 
 from medpriv.config.check import check_config
-from medpriv.workflow.grid import families_of, replicates_of, stage_of, treatments_of
+from medpriv.workflow.grid import families_of, reference_of, replicates_of, stage_of, treatments_of
 
 SECTION = """
 datasets:
@@ -43,6 +43,16 @@ def test_every_treatment_asked_for_is_named_once_with_what_its_job_must_know():
 def test_a_treatments_first_word_tells_its_stage():
     names = ("baseline-mlp", "robust-pgd", "dp-sgd-mlp-eps8", "fed-avg", "split-noise-cut1")
     assert [stage_of(name) for name in names] == ["baselines", "robust", "private", "federated", "split"]
+
+
+def test_a_bank_is_compared_with_the_baseline_of_its_own_network():
+    names = ("baseline-mlp", "dp-output-logistic-eps8", "fed-avg", "split-noise-cut1")
+    assert [reference_of(section(), name) for name in names] == [
+        None,
+        "baseline-logistic",
+        "baseline-mlp",
+        "baseline-mlp",
+    ]
 
 
 def test_no_bank_has_more_replicates_than_the_dataset_has_members_drawn():
