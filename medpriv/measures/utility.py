@@ -69,7 +69,7 @@ class Predictions:
 
 
 def measure_differences(dataset: Dataset, bank: Bank, reference: Bank, settings: dict, seed: int) -> list[Measure]:
-    """Return how much better (or worse) a bank is than another, on the same patients by replicates with the same members.
+    """Return how much better (or worse) a bank is than another: same patients, replicates with the same members.
 
     The measures are `accuracy_difference`, `auroc_difference` and, for two classes, `auprc_difference`, of the group
     `reference=<treatment>`: means over the bank's replicates of paired differences, whose intervals draw test patients
