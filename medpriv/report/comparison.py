@@ -137,7 +137,8 @@ def audited_epsilon(result: Result) -> Measure | None:
     """
     bounds = {}
     for item in result.attacks:
-        if (item.attack, item.measure, item.replicate) == ("audit-one-run", "epsilon_lower", ""):
+        whole = (item.attack, item.measure, item.replicate) == ("audit-one-run", "epsilon_lower", "")
+        if whole and not math.isnan(item.value):
             group = parse_group(item.group)
             bounds[group["canary"], group["bound"]] = item
     return next((bounds[name] for name in AUDITED if name in bounds), None)

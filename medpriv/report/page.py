@@ -39,6 +39,7 @@ PACKAGES = (
 )
 
 
+FOR_AUDITS = ("kinds", "leakage", "levels", "quasi_identifiers", "row_id", "times")  # notes that audits read
 INSIDE = 12_000  # characters of a table that the page itself carries
 
 
@@ -142,6 +143,7 @@ def _data_uri(table: str) -> str:
 
 def _cohort(cohort: Cohort, headlines: Sequence[Headline]) -> dict:
     about = cohort.about
+    notes = {name: note for name, note in about["notes"].items() if name not in FOR_AUDITS}
     own = [headline.result for headline in headlines if headline.result.dataset == cohort.name]
     return {
         "name": cohort.name,
@@ -156,7 +158,7 @@ def _cohort(cohort: Cohort, headlines: Sequence[Headline]) -> dict:
             f"{name} ({unit})" if unit else name for name, unit in zip(about["features"], about["units"], strict=True)
         ],
         "sampling_rate": about["sampling_rate"],
-        "notes": words.explain_notes(about["notes"], names=not cohort.credentialed),
+        "notes": words.explain_notes(notes, names=not cohort.credentialed),
         "credentialed": cohort.credentialed,
         "replicates": sorted({result.replicates for result in own}),
     }

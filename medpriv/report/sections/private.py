@@ -48,6 +48,7 @@ def private_section(headlines: Sequence[Headline], confidence: float) -> Section
             "computes an upper limit from the noise; an audit proves a lower one by attack. A lower limit above the "
             "upper one would mean a broken training.",
             *sentences,
+            *_conditions([item for own in groups.values() for item in own]),
         ),
         (plane_figure(groups), *tables),
     )
@@ -67,8 +68,17 @@ def _sentences(dataset: str, headlines: Sequence[Headline]) -> list[str]:
     return [text for text in found if text]
 
 
+def _conditions(headlines: Sequence[Headline]) -> list[str]:
+    """Return how settings were chosen and what the guarantees leave out, as the banks themselves say."""
+    stated = [item.result.facts["privacy"] for item in headlines if "privacy" in item.result.facts]
+    tuning = dict.fromkeys(privacy["tuning"] for privacy in stated if "tuning" in privacy)
+    caveats = dict.fromkeys(caveat for privacy in stated for caveat in privacy.get("caveats", ()))
+    found = [f"How settings were chosen: {' '.join(tuning)}"] if tuning else []
+    return found + ([f"What the guarantees leave out: {'; '.join(caveats)}."] if caveats else [])
+
+
 def _of_utility(dataset: str, private: Sequence[Headline], headlines: Sequence[Headline]) -> str:
-    gaps = [(item, _gap(item, undefended(item, headlines))) for item in private]
+    gaps = [(item, _gap(item, _reference(item, headlines))) for item in private]
     gaps = [(item, gap) for item, gap in gaps if gap is not None]
     if not gaps:
         return ""
@@ -94,7 +104,7 @@ def _of_utility(dataset: str, private: Sequence[Headline], headlines: Sequence[H
         parts.append(f"{len(ways['open'])} can’t be told apart from it")
     if ways["more"]:
         parts.append(
-            f"{len(ways['more'])} are more useful than it ({', '.join(_named(pair) for pair in ways['more'][:3])})"
+            f"{len(ways['more'])} are more useful than it ({'; '.join(_named(pair) for pair in ways['more'][:3])})"
         )
     return f"On {dataset}, paired by replicate, {'; '.join(parts)}."
 
@@ -102,7 +112,7 @@ def _of_utility(dataset: str, private: Sequence[Headline], headlines: Sequence[H
 def _named(pair: tuple[Headline, Measure]) -> str:
     item, gap = pair
     bounds = f", 95 % interval {words.interval(gap)}" if words.interval(gap) else ""
-    return f"{item.result.treatment}{bounds}, n = {gap.n} replicates"
+    return f"{item.result.treatment}: n = {gap.n} replicates{bounds}"
 
 
 def _of_leakage(dataset: str, headlines: Sequence[Headline]) -> str:
@@ -144,6 +154,13 @@ def _of_audit(dataset: str, private: Sequence[Headline]) -> str:
     )
 
 
+def _reference(item: Headline, headlines: Sequence[Headline]) -> Headline | None:
+    """Return the same training without a guarantee: FedAvg of a federation, else the baseline of the same network."""
+    about = (item.result.dataset, "fed-avg")
+    averaged = (other for other in headlines if (other.result.dataset, other.result.treatment) == about)
+    return (next(averaged, None) if kind_of(item) == "fed" else None) or undefended(item, headlines)
+
+
 def _gap(item: Headline, base: Headline | None) -> Measure | None:
     if base is None or item.utility is None:
         return None
@@ -152,9 +169,9 @@ def _gap(item: Headline, base: Headline | None) -> Measure | None:
 
 def _table(dataset: str, headlines: Sequence[Headline], confidence: float) -> Table:
     private = sorted((item for item in headlines if item.claimed), key=_order)
-    bases = [base for base in (undefended(item, headlines) for item in private) if base is not None]
+    bases = [base for base in (_reference(item, headlines) for item in private) if base is not None]
     bases = [item for item in headlines if any(item is base for base in bases)]
-    rows = [_base_row(item) for item in bases] + [_row(item, undefended(item, headlines)) for item in private]
+    rows = [_base_row(item) for item in bases] + [_row(item, _reference(item, headlines)) for item in private]
     sure = f"at least, {words.percent(confidence, 0)} confidence"
     columns = (
         Column("Bank"),
@@ -174,7 +191,8 @@ def _table(dataset: str, headlines: Sequence[Headline], confidence: float) -> Ta
         "An honest training’s own bound exceeds the truth in at most "
         f"{words.percent(1 - confidence, 0)} of cases, so violations up to about that share are no alarm. The bound "
         "from the bank speaks of average patients, the one-run bounds of the worst case. The interval of the "
-        "difference is over trainings on other halves of the patients; the test patients stay the same."
+        "difference is over trainings on other halves of the patients; the test patients stay the same. Of 20 banks "
+        "that are neither better nor worse, about one would be called so by chance."
     )
     return Table(f"Guarantees on {dataset}", columns, tuple(rows), lede)
 

@@ -122,7 +122,7 @@ def _kind_style(index: int) -> dict[str, object]:
 def _ticks(claims: Sequence[float], edge: float) -> list[float]:
     """Return the stated epsilons that are apart enough to be read, and powers of ten below them."""
     ticks: list[float] = []
-    for claim in (float(f"{claim:.2g}") for claim in claims):
+    for claim in (float(f"{claim:.1g}") for claim in claims):
         if not ticks or claim > 1.8 * ticks[-1]:
             ticks.append(claim)
     power = 10.0 ** math.floor(math.log10(ticks[0] / 1.8))

@@ -19,6 +19,7 @@ from medpriv.report.sections.private_figures import strongest_leak
 SEARCHES = ("analytic", "dlg", "idlg", "cosine", "tableak")
 BASELINES = ("mode", "random")
 DEFENCES = {"none": "undefended", "dp": "under DP-SGD", "secure": "under secure aggregation"}
+TINY = 5e-4  # of a unit: shown as 0
 MODELS = {"start": "network as drawn", "end": "network as trained"}
 
 
@@ -32,7 +33,7 @@ def reconstruction_section(cohorts: Mapping[str, Cohort], headlines: Sequence[He
         inverted = [result for result in results if settings_of(result)]
         if inverted:
             sentences.append(_sentence(dataset, inverted))
-            parts.append(_inversion_table(dataset, inverted))
+            parts += _inversion_tables(dataset, inverted)
         if not cohorts[dataset].credentialed:
             parts += _update_examples(dataset, inverted)
             parts += _cut_examples(dataset, results)
@@ -57,7 +58,14 @@ def reconstruction_section(cohorts: Mapping[str, Cohort], headlines: Sequence[He
 def settings_of(result: Result) -> list[str]:
     """Return the settings in which updates were inverted, as the table writes them."""
     found = (item.group for item in result.attacks if item.measure == "gain" and item.attack.startswith("inversion-"))
-    return list(dict.fromkeys(found))
+    return sorted(dict.fromkeys(found), key=_place)
+
+
+def _place(setting: str) -> tuple[bool, int, int, int]:
+    """Return the key that sorts settings: the network as drawn, undefended, few steps, small batches first."""
+    group = parse_group(setting)
+    defence = [*DEFENCES].index(group["defence"]) if group.get("defence") in DEFENCES else len(DEFENCES)
+    return group.get("model") != "start", defence, int(group.get("steps", 1)), int(group.get("batch", 0))
 
 
 def best_attack(result: Result, setting: str) -> Measure | None:
@@ -136,7 +144,19 @@ def _match_of_best(result: Result, setting: str) -> float:
     return find(result.attacks, "match", parse_group(setting), gain.attack).value if gain else -1.0
 
 
-def _inversion_table(dataset: str, results: Sequence[Result]) -> Table:
+def _inversion_tables(dataset: str, results: Sequence[Result]) -> list[Table]:
+    """Return a table of the bank tried in most settings, and a folded one of all others."""
+    first = max(results, key=lambda result: len(settings_of(result)))
+    others = [result for result in results if result is not first]
+    title = f"Gradient inversion on {dataset}"
+    tables = [_inversion_table(title, [first])]
+    if others:
+        more = f"{title}: {words.plural(len(others), 'other bank')}"
+        tables.append(_inversion_table(more, others, fold=more))
+    return tables
+
+
+def _inversion_table(title: str, results: Sequence[Result], fold: str = "") -> Table:
     rows = []
     for result in results:
         rows.append(Row(result.treatment, (), below=(result.artefact("server"),)))
@@ -157,7 +177,7 @@ def _inversion_table(dataset: str, results: Sequence[Result]) -> Table:
         f"{len(SEARCHES)} attacks makes its gain slightly too high. FedAvg is tried in every setting, other strategies "
         "under their own protection."
     )
-    return Table(f"Gradient inversion on {dataset}", columns, tuple(rows), lede)
+    return Table(title, columns, tuple(rows), lede, fold)
 
 
 def _setting_row(result: Result, setting: str) -> Row:
@@ -194,7 +214,7 @@ def _update_examples(dataset: str, results: Sequence[Result]) -> list[Table]:
     chosen = []
     for wanted in ({"batch": "1", "defence": "none"}, {"defence": "none"}, {"defence": "dp"}, {"defence": "secure"}):
         found = [name for name in settings if wanted.items() <= parse_group(name).items() and name not in chosen]
-        chosen += sorted(found, key=_plainness)[:1]
+        chosen += sorted(found, key=_place)[:1]
     tables = []
     for setting in chosen:
         result, rows = settings[setting]
@@ -205,12 +225,6 @@ def _update_examples(dataset: str, results: Sequence[Result]) -> list[Table]:
         )
         tables.append(_example_table(title, lede, rows, fold=bool(tables)))
     return tables
-
-
-def _plainness(setting: str) -> tuple[bool, int, int]:
-    """Return the key that sorts settings: the network as drawn, few steps, small batches first (1 is shown apart)."""
-    group = parse_group(setting)
-    return group.get("model") != "start", int(group.get("steps", 1)), int(group.get("batch", 0))
 
 
 def _example_table(title: str, lede: str, rows: Sequence[Record], fold: bool) -> Table:
@@ -232,12 +246,12 @@ def _example_table(title: str, lede: str, rows: Sequence[Record], fold: bool) ->
 
 
 def _amount(text: str) -> Cell:
-    """Return a value in three significant digits."""
+    """Return a value in three significant digits, down to thousandths."""
     if not text:
         return Cell(words.MISSING)
     value = float(text)
-    short = f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
-    return Cell("0" if float(short) == 0 else short.replace("-", "−"), order=f"{value:.6g}")
+    short = "0" if abs(value) < TINY else f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    return Cell(short.replace("-", "−"), order=f"{value:.6g}")
 
 
 # --- the cut --------------------------------------------------------------------------------------------------------

@@ -1,0 +1,456 @@
+"""What the report says of private, federated and split banks and of tables: no more than the intervals allow."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from made_up_results import write_results
+from made_up_tables import (
+    END,
+    PRIVATE,
+    SECRET,
+    SECURE,
+    SITES,
+    START,
+    add_tables,
+    attribute,
+    cut,
+    epsilon,
+    finding,
+    linkage,
+    membership,
+    server,
+    utility,
+)
+
+from medpriv.errors import InputError
+from medpriv.files import read_csv, read_json, write_csv
+from medpriv.measures.table import NAN, Measure, write_measures
+from medpriv.report.build import build_report
+from medpriv.report.comparison import Headline, choose_headline, paired_difference
+from medpriv.report.inputs import Cohort, Linkage, Result, read_linkage, read_result
+from medpriv.report.layout import Section, Table
+from medpriv.report.sections.attributes import attribute_section
+from medpriv.report.sections.federated import federated_section
+from medpriv.report.sections.leakage import leakage_section
+from medpriv.report.sections.private import private_section
+from medpriv.report.sections.reconstruction import reconstruction_section
+from medpriv.report.sections.reidentification import reidentification_section
+
+PRIVACY = {"privacy": {"epsilon": 1.0, "delta": 0.0003, "unit": "patient", "tuning": "Fixed.", "caveats": ["scaling"]}}
+
+
+def cohort(name: str = "table", *, credentialed: bool = False, notes: dict | None = None) -> Cohort:
+    about = {"classes": ("no", "yes"), "source": "local", "credentialed": credentialed, "sampling_rate": None}
+    return Cohort(name, {"train": 40, "test": 20}, {"train": 40, "test": 20}, {}, about | {"notes": notes or {}})
+
+
+def headline(
+    treatment: str,
+    auroc: float = 0.8,
+    attacks: tuple[Measure, ...] | list[Measure] = (),
+    facts: dict | None = None,
+    sites: tuple[str, ...] = SITES,
+    **more: object,
+) -> Headline:
+    result = Result(
+        dataset="table",
+        treatment=treatment,
+        model="mlp",
+        replicates=8,
+        recipe=more.get("recipe", {}),
+        costs=more.get("costs", {}),
+        utility=tuple(utility(treatment, auroc, sites=sites)),
+        attacks=tuple(attacks),
+        tables=more.get("tables", {}),
+        facts=facts or {},
+    )
+    return choose_headline(cohort(), result)
+
+
+def private(level: float, auroc: float, audited: float, **more: float) -> Headline:
+    name = f"dp-sgd-mlp-eps{level:g}"
+    return headline(name, auroc, [*membership(name, 0.52), *epsilon(name, level, audited, **more)], PRIVACY)
+
+
+def tables(section: Section) -> list[Table]:
+    return [part for part in section.parts if part.kind == "table"]
+
+
+def cells(table: Table, row: str) -> dict[str, str]:
+    found = next(item for item in table.rows if item.head == row and item.cells)
+    labels = [f"{column.label} {column.note}".strip() for column in table.columns[1:]]
+    return {label: " ".join((cell.text, *cell.details)) for label, cell in zip(labels, found.cells, strict=True)}
+
+
+# --- figures ---------------------------------------------------------------------------------------------------------
+
+
+def test_paired_difference_is_student_s_over_shared_replicates() -> None:
+    def bank(treatment: str, values: dict[str, float]) -> Result:
+        rows = [Measure("table", treatment, "", "auroc", value, n=9, replicate=name) for name, value in values.items()]
+        return replace(headline(treatment).result, utility=tuple(rows))
+
+    own = bank("fed-avg", {"0": 0.71, "1": 0.72, "2": 0.73, "7": 0.1})
+    base = bank("baseline-mlp", {"0": 0.70, "1": 0.70, "2": 0.70, "3": 0.9})
+    gap = paired_difference(own, base, "auroc")
+    assert gap.n == 3
+    assert gap.value == pytest.approx(0.02)
+    assert gap.upper - gap.value == pytest.approx(4.302653 * 0.01 / 3**0.5)
+    assert gap.value - gap.lower == pytest.approx(gap.upper - gap.value)
+    assert paired_difference(own, bank("baseline-mlp", {"0": 0.7}), "auroc") is None
+
+
+def test_headline_bound_is_chosen_beforehand_not_the_largest() -> None:
+    item = private(3.0, 0.8, 1.0)
+    assert item.audited.value == 1.0  # of a record canary 2.0 was proved, of one replicate 9.0
+    assert "independent-gaussian" in item.audited.group
+    assert item.figures()["epsilon_accountant"].value == 3.0
+    assert item.figures()["epsilon_lower"].value == 1.0
+
+
+def test_unaudited_guarantee_is_the_bank_s_own() -> None:
+    item = headline("fed-sample_dp", facts=PRIVACY)
+    assert (item.claimed.value, item.claimed.group) == (1.0, "delta=0.0003")
+    assert item.audited is None
+
+
+def test_what_a_server_sees_is_not_the_leak_of_the_model() -> None:
+    item = headline("fed-avg", attacks=[*membership("fed-avg", 0.6), *server("fed-avg", {})])
+    assert item.auc["patient"].value == 0.6
+
+
+# --- price of privacy ------------------------------------------------------------------------------------------------
+
+
+def test_price_of_privacy_is_paired_and_stated_beyond_the_interval_alone() -> None:
+    base = headline("baseline-mlp", 0.8, membership("baseline-mlp", 0.7))
+    section = private_section([base, private(1.0, 0.7, 0.3), private(8.0, 0.8, 2.0)], 0.95)
+    spoken = " ".join(section.paragraphs)
+    assert "1 of 2 banks with a guarantee are less useful" in spoken
+    assert "by up to 0.100 of AUROC (dp-sgd-mlp-eps1: n = 8 replicates" in spoken
+    assert "1 can’t be told apart from it" in spoken
+    assert "in 0 of 2 banks with a guarantee" in spoken
+    assert "in 1 of 1 bank without one (highest AUC 0.700" in spoken
+    assert "No audited bound on table exceeds" in spoken
+    assert "How settings were chosen: Fixed." in spoken
+    assert "What the guarantees leave out: scaling." in spoken
+    table = tables(section)[0]
+    row = cells(table, "dp-sgd-mlp-eps1")
+    assert row["Accountant at most"] == "1.00 δ = 0.0003 unit: patient n = 130 patients"
+    assert row["One run at least, 95\u00a0% confidence; nothing assumed"].startswith("0.15 canary: gradient n = 800")
+    assert row["From the bank guesses taken for independent"].startswith("0.07 n = 4\u202f000")
+    assert row["Against no guarantee"] == "less useful"
+    assert cells(table, "dp-sgd-mlp-eps8")["Against no guarantee"] == "not told apart"
+    assert row["Artefact"] == "results/attacks/table/dp-sgd-mlp-eps1/epsilon/measures.csv"
+
+
+def test_private_federation_is_held_against_the_same_without_a_guarantee() -> None:
+    items = [headline("baseline-mlp", 0.9), headline("fed-avg", 0.8), headline("fed-sample_dp", 0.799, facts=PRIVACY)]
+    table = tables(private_section(items, 0.95))[0]
+    assert [row.head for row in table.rows] == ["fed-avg", "fed-sample_dp"]
+    assert cells(table, "fed-sample_dp")["Difference paired by replicate"].startswith("−0.001")
+
+
+def test_broken_training_is_named() -> None:
+    section = private_section([private(1.0, 0.7, 4.2, violations=1.0), private(8.0, 0.8, 2.0)], 0.95)
+    assert any(
+        "prove more than the accountant allows in 1 of 2 audited banks: dp-sgd-mlp-eps1: at least 4.20, allowed 1.00"
+        in text
+        for text in section.paragraphs
+    )
+    assert cells(tables(section)[0], "dp-sgd-mlp-eps1")["Violations trainings whose own bound is above"].startswith(
+        "100\u00a0% of n = 16"
+    )
+
+
+def test_plane_holds_every_treatment_at_its_epsilons() -> None:
+    base = headline("baseline-mlp", 0.8, membership("baseline-mlp", 0.7))
+    items = [base, private(1.0, 0.7, 0.0), private(8.0, 0.8, 2.0), headline("fed-avg", 0.7)]
+    figure = private_section(items, 0.95).parts[0]
+    privacy, plane = (list(_rows(panel.table)) for panel in figure.panels)
+    assert {row["treatment"] for row in privacy} == {item.result.treatment for item in items}
+    proved = {row["treatment"]: row["value"] for row in privacy if row["figure"] == "epsilon_lower"}
+    assert proved == {"dp-sgd-mlp-eps1": "0", "dp-sgd-mlp-eps8": "2"}
+    assert {row["treatment"] for row in plane} == {item.result.treatment for item in items[:3]}  # fed: not attacked
+    assert ">none<" in figure.panels[0].svg
+
+
+def _rows(text: str) -> list[dict[str, str]]:
+    head, *lines = text.strip().split("\n")
+    return [
+        dict(zip(head.split(","), re.split(r",(?=(?:[^\"]*\"[^\"]*\")*[^\"]*$)", line), strict=True)) for line in lines
+    ]
+
+
+def test_without_private_federated_or_split_banks_there_is_no_question() -> None:
+    items = [headline("baseline-mlp"), headline("robust-pgd")]
+    assert private_section(items, 0.95) is None
+    assert federated_section({"table": cohort()}, items) is None
+    assert reconstruction_section({"table": cohort()}, items) is None
+    assert attribute_section(items) is None
+    assert reidentification_section([]) is None
+    assert leakage_section({"table": cohort()}, items, {}) is None
+
+
+# --- sites -----------------------------------------------------------------------------------------------------------
+
+FEDERATION = {"federation": {"partition": "site", "clients": {"cleveland": 60}, "server_sees": "sums"}}
+COSTS = {"bytes_up": 12484, "bytes_down": 980, "rounds": 10}
+
+
+def federated(treatment: str, auroc: float, **more: object) -> Headline:
+    return headline(treatment, auroc, facts=FEDERATION, costs=COSTS, **more)
+
+
+def test_sites_stand_beside_pooled_and_local_training() -> None:
+    items = [headline("baseline-mlp", 0.8), federated("fed-local", 0.7), federated("fed-avg", 0.799)]
+    section = federated_section({"table": cohort()}, items)
+    assert "sites that train alone differ from pooled training by −0.100 of AUROC" in section.paragraphs[1]
+    row = cells(tables(section)[0], "fed-avg")
+    assert row["AUROC all test patients"].startswith("0.799")
+    assert row["Against local paired by replicate"].startswith("+0.099")
+    assert row["cleveland n = 90"] == "0.799 0.699 to 0.899 accuracy 0.700"
+    assert row["switzerland n = 72"] == "unresolvable accuracy 0.720"
+    assert (row["Up"], row["Down"], row["Rounds"]) == ("12.5 kB", "980\u00a0B", "10")
+    assert row["Server sees"] == "sums"
+    assert row["Artefact"] == "results/federated/table/fed-avg/utility.csv"
+    assert cells(tables(section)[0], "baseline-mlp")["Up"] == "–"
+
+
+def test_equal_banks_are_not_told_apart() -> None:
+    items = [headline("baseline-mlp", 0.8), federated("fed-avg", 0.8)]
+    section = federated_section({"table": cohort()}, items)
+    assert "of 1 federated bank 0 are less useful, 0 more, 1 not told apart" in section.paragraphs[1]
+
+
+def test_many_sites_are_cut_to_those_with_most_records_and_it_is_said() -> None:
+    sites = tuple(f"site{index}" for index in range(10))
+    section = federated_section({"table": cohort()}, [federated("fed-avg", 0.8, sites=sites)])
+    table = tables(section)[0]
+    assert [column.label for column in table.columns if column.label.startswith("site")] == list(sites[:8])
+    assert "The 8 with most test records of 10 are shown" in table.lede
+
+
+def test_small_sites_of_credentialed_data_are_withheld() -> None:
+    sites = tuple(f"site{index}" for index in range(10))  # the last has 9 records
+    for credentialed in (True, False):
+        few = [federated("fed-avg", 0.8, sites=sites[6:])]
+        few[0] = replace(few[0], result=replace(few[0].result, utility=_shrunk(few[0].result.utility)))
+        table = tables(federated_section({"table": cohort(credentialed=credentialed)}, few))[0]
+        assert ("site9" in [column.label for column in table.columns]) is not credentialed
+
+
+def _shrunk(rows: tuple[Measure, ...]) -> tuple[Measure, ...]:
+    return tuple(replace(row, n=9) if row.group == "site=site9" else row for row in rows)
+
+
+def test_clients_by_an_attribute_have_its_columns() -> None:
+    item = federated("fed-avg", 0.8, recipe={"federated": {"partition": {"group": "unit"}}})
+    rows = tuple(replace(row, group=row.group.replace("site=", "unit=")) for row in item.result.utility)
+    item = replace(item, result=replace(item.result, utility=rows))
+    table = tables(federated_section({"table": cohort()}, [item]))[0]
+    assert {column.over for column in table.columns} >= {"AUROC, by unit"}
+    assert cells(table, "fed-avg")["cleveland n = 90"].startswith("0.800")
+
+
+def split(variant: str, explained: tuple[float, float, float]) -> Headline:
+    name = f"split-{variant}-cut1"
+    facts = {"split": {"variant": variant, "cut": 1, "clients": {"a": 3, "b": 4}}}
+    return headline(name, 0.8, cut(name, explained), facts, costs=COSTS)
+
+
+def test_cut_states_the_best_reconstruction_and_what_defences_take_from_it() -> None:
+    items = [split("vanilla", (0.9, 0.88, 0.92)), split("nopeek", (0.6, 0.55, 0.65)), split("noise", (0.89, 0.8, 0.95))]
+    section = federated_section({"table": cohort()}, items)
+    assert (
+        "most is reconstructed from split-vanilla-cut1: Inversion, layers known explains 90.0" in section.paragraphs[1]
+    )
+    told = section.paragraphs[2].split("; ")
+    assert "with NoPeek at cut 1 a curious server explains 60.0" in told[0]
+    assert "not told apart" not in told[0]
+    assert "which is not told apart" in told[2]
+    row = cells(tables(section)[0], "split-vanilla-cut1")
+    assert row["Distance correlation of records and activations"].endswith("shuffled 0.300")
+    assert row["Curious server explained, best attack"].startswith("0.900")
+    assert row["UnSplit explained"].startswith("0.270")
+    assert row["FSHA malicious; explained"].startswith("0.450")
+    assert row["Labels inferred balanced accuracy, last epoch"].startswith("0.970")
+    assert row["Its error SD; the mean’s beside it"].endswith("mean record 1.000")
+
+
+# --- what the server sees --------------------------------------------------------------------------------------------
+
+
+def test_inversion_beats_the_baseline_only_where_the_interval_says_so() -> None:
+    gains = {START: (0.5, 0.4, 0.6), PRIVATE: (-0.05, -0.1, 0.01), SECURE: (0.02, -0.03, 0.07), END: (0.2, 0.1, 0.3)}
+    section = reconstruction_section({"table": cohort()}, [headline("fed-avg", attacks=server("fed-avg", gains))])
+    spoken = section.paragraphs[1]
+    assert "gives back 100.0\u00a0% of its variables by the Cosine attack" in spoken
+    assert "the mode 50.0\u00a0%" in spoken
+    assert "under DP-SGD no attack beats the better baseline in 1 setting" in spoken
+    assert "under secure aggregation no attack beats the better baseline in 1 setting" in spoken
+    verdicts = [row.cells[8].text for row in tables(section)[0].rows if row.cells]
+    assert verdicts == ["beats the baselines", *["not shown to beat them"] * 2, "beats the baselines"]
+    gains[SECURE] = (0.3, 0.1, 0.5)
+    section = reconstruction_section({"table": cohort()}, [headline("fed-avg", attacks=server("fed-avg", gains))])
+    assert (
+        "under secure aggregation the best attack beats the better baseline in 1 of 1 setting" in section.paragraphs[1]
+    )
+    row = cells(tables(section)[-1], "fed-avg")
+    assert row["From updates AUC per patient"].startswith("0.950")
+    assert row["Chance"] == "25.0\u00a0%"
+
+
+def test_other_strategies_are_folded_below_the_one_tried_most() -> None:
+    items = [
+        headline("fed-prox", attacks=server("fed-prox", {START: (0.5, 0.4, 0.6)})),
+        headline("fed-avg", attacks=server("fed-avg", {START: (0.5, 0.4, 0.6), END: (0.2, 0.1, 0.3)})),
+    ]
+    first, second, _ = tables(reconstruction_section({"table": cohort()}, items))
+    assert first.rows[0].head == "fed-avg"
+    assert not first.fold
+    assert second.fold == "Gradient inversion on table: 1 other bank"
+
+
+# --- hidden features -------------------------------------------------------------------------------------------------
+
+
+def test_member_advantage_is_claimed_beyond_the_interval_alone() -> None:
+    items = [
+        headline("baseline-mlp", attacks=attribute("baseline-mlp", (0.08, 0.04, 0.12))),
+        headline("fed-avg", attacks=attribute("fed-avg", (0.02, -0.02, 0.06))),
+    ]
+    section = attribute_section(items)
+    assert "shown for 1 of 2 banks" in section.paragraphs[1]
+    assert "8.0\u00a0% (Combined with imputing on table/baseline-mlp" in section.paragraphs[1]
+    row = cells(tables(section)[0], "fed-avg")
+    assert row["LiRA"].startswith("unresolvable")
+    assert row["n patients"] == "120"
+
+
+# --- leakage ---------------------------------------------------------------------------------------------------------
+
+
+def test_leaking_table_stands_beside_the_same_without() -> None:
+    cohorts = {
+        "leaky": cohort("leaky", notes={"leakage": [finding()]}),
+        "honest": cohort("honest", notes={"leakage": []}),
+        "other": cohort("other", notes={"leakage": []}),
+    }
+    items = []
+    for dataset, value in (("leaky", 1.0), ("honest", 0.5), ("other", 0.7)):
+        result = headline("baseline-mlp").result
+        auroc = Measure(dataset, "baseline-mlp", "", "auroc", value, value, value, 39)
+        items.append(choose_headline(cohort(), replace(result, dataset=dataset, utility=(auroc,))))
+    section = leakage_section(cohorts, items, {"leaky": "admissions", "honest": "admissions", "other": "heart"})
+    lesson, found = tables(section)
+    assert lesson.title == "leaky beside honest"
+    assert [cell.text for cell in lesson.rows[0].cells[:4]] == ["1.000", "39", "0.500", "39"]
+    assert lesson.rows[0].cells[4].text == "results/baselines/leaky/baseline-mlp/utility.csv"
+    assert "death_flag, kept on purpose: baseline-mlp reaches an AUROC of 1.000" in section.paragraphs[1]
+    assert "in honest, it reaches 0.500" in section.paragraphs[1]
+    assert cells(found, "death_flag")["What was found"] == "death_flag is the outcome"
+    assert cells(found, "honest")["Check"] == "nothing found"
+
+
+# --- re-identification -----------------------------------------------------------------------------------------------
+
+
+def test_table_is_judged_by_what_others_know() -> None:
+    section = reidentification_section([Linkage("table", tuple(linkage()), ())])
+    spoken = " ".join(section.paragraphs)
+    assert "25.0\u00a0% of rows are unique in demographics+site (3 columns, n = 400 rows; k-anonymity 1)" in spoken
+    assert "100.0\u00a0% in all features" in spoken
+    assert "row_id, a number kept from the source, joins 100.0\u00a0% of the rows" in spoken
+    assert "no claim of legal compliance" in spoken
+    row = cells(tables(section)[0], "demographics")
+    assert row["Unique rows"] == "10.0\u00a0%"
+    assert row["t most"] == "0.57"
+    assert row["Linked to the other columns"] == "12.0\u00a0% by chance 0.2\u00a0%"
+    assert row["Same person another row of theirs"] == "–"
+
+
+def test_linkage_of_another_dataset_is_refused(tmp_path: Path) -> None:
+    arguments = add_tables(tmp_path, write_results(tmp_path))
+    with pytest.raises(InputError, match="a figure of table among those of beats"):
+        read_linkage("beats", arguments["linkage"]["table"])
+
+
+# --- the page --------------------------------------------------------------------------------------------------------
+
+ANCHORS = ("leakage", "private", "federated", "reconstruction", "attributes", "reidentification")
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("tables")
+    build_report(**add_tables(root, write_results(root)), destination=root / "report")
+    return root / "report"
+
+
+def test_page_has_the_new_sections_and_every_figure_its_table(page: Path) -> None:
+    text = (page / "index.html").read_text()
+    for anchor in ANCHORS:
+        assert f'<section id="{anchor}">' in text
+        assert f'href="#{anchor}"' in text
+    ids = re.findall(r' id="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+    for stem in ("privacy-table", "plane-table"):
+        assert (page / "figures" / f"{stem}.svg").exists()
+        assert read_csv(page / "figures" / f"{stem}.csv")
+    assert SECRET.removesuffix("5") in text  # an open table: its example is shown
+    assert "90001" not in text  # numbers kept in a table stay out
+
+
+def test_headline_figures_of_private_banks_reach_both_files(page: Path) -> None:
+    metrics = read_json(page / "metrics.json")["table"]["dp-sgd-mlp-eps1"]
+    assert (metrics["epsilon_accountant"], metrics["epsilon_lower"]) == (1.0, pytest.approx(1 / 3, rel=1e-5))
+    rows = read_csv(page / "comparison.csv")
+    assert any(row["treatment"] == "fed-avg" and row["measure"] == "bytes_up" for row in rows)
+
+
+def test_same_tables_give_the_same_bytes(page: Path, tmp_path: Path) -> None:
+    build_report(**add_tables(tmp_path, write_results(tmp_path)), destination=tmp_path / "report")
+    assert (tmp_path / "report" / "index.html").read_bytes() == (page / "index.html").read_bytes()
+
+
+def test_credentialed_table_shows_no_record(tmp_path: Path) -> None:
+    arguments = add_tables(tmp_path, write_results(tmp_path, credentialed=True))
+    build_report(**arguments, destination=tmp_path / "report")
+    for path in (tmp_path / "report").rglob("*"):
+        assert not path.is_file() or SECRET.removesuffix("5") not in path.read_text(), path
+    assert "One record of" not in (tmp_path / "report" / "index.html").read_text()
+
+
+@pytest.mark.parametrize("kept", ["baseline-mlp", "dp-sgd-mlp-eps1", "fed-avg", "fed-local", "split-nopeek-cut1"])
+def test_page_stands_with_any_single_treatment(kept: str, tmp_path: Path) -> None:
+    arguments = add_tables(tmp_path, write_results(tmp_path))
+    some = {key: path for key, path in arguments["banks"].items() if key == ("table", kept)}
+    nothing = {"derived": {}, "audits": {}, "benchmarks": {}, "timings": {}, "linkage": {}}
+    for attacks in (arguments["attacks"], {}):
+        build_report(**(arguments | nothing | {"banks": some, "attacks": attacks}), destination=tmp_path / "report")
+        text = (tmp_path / "report" / "index.html").read_text()
+        assert "nan" not in re.sub(r"<style>.*?</style>|<svg.*?</svg>", "", text, flags=re.DOTALL).lower().split()
+        assert " None " not in text
+
+
+def test_examples_of_evasion_and_of_the_cut_do_not_mix(tmp_path: Path) -> None:
+    arguments = add_tables(tmp_path, write_results(tmp_path))
+    key = ("table", "split-vanilla-cut1")
+    attacks = dict(arguments["attacks"])
+    attacks[*key, "evasion"] = tmp_path / "evasion"
+    write_measures(tmp_path / "evasion" / "measures.csv", [])
+    write_csv(tmp_path / "evasion" / "examples.csv", ("example",), [{"example": "N"}])
+    for order in (attacks, dict(reversed(attacks.items()))):
+        result = read_result(*key, arguments["banks"][key], order)
+        assert [row["example"] for row in result.rows("examples")] == ["N"]
+        assert [row["true"] for row in result.rows("cut-examples")] == [SECRET]
+
+
+def test_unresolvable_audits_draw_no_mark() -> None:
+    item = private(1.0, 0.7, 0.3)
+    attacks = tuple(replace(row, value=NAN) if row.measure == "epsilon_lower" else row for row in item.result.attacks)
+    section = private_section([choose_headline(cohort(), replace(item.result, attacks=attacks))], 0.95)
+    assert cells(tables(section)[0], "dp-sgd-mlp-eps1")["From the bank guesses taken for independent"] == "–"
