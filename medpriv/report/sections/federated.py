@@ -77,8 +77,8 @@ def _federated_sentence(dataset: str, federated: Sequence[Headline], own: Sequen
         if not (total := sum(counts.values())):
             continue
         parts.append(
-            f"against {name}, of {words.plural(total, 'federated bank')} {counts['less']} are less useful, "
-            f"{counts['more']} more, {counts['open']} not told apart"
+            f"of {words.plural(total, 'federated bank')} against {name}, less useful {counts['less']}, more useful "
+            f"{counts['more']}, not told apart {counts['open']}"
         )
     base = undefended(local, own) if local else None
     if (gap := _gap(local, base) if local else None) is not None:
@@ -202,8 +202,8 @@ def _split_sentence(dataset: str, split: Sequence[Headline], own: Sequence[Headl
     parts = []
     if gaps:
         parts.append(
-            f"of {words.plural(len(gaps), 'split bank')} {counts['less']} are less useful than pooled training, "
-            f"{counts['more']} more, {counts['open']} not told apart"
+            f"of {words.plural(len(gaps), 'split bank')} against pooled training, less useful {counts['less']}, more "
+            f"useful {counts['more']}, not told apart {counts['open']}"
         )
     told = [(item, best) for item in split if (best := best_reconstruction(item.result, (*CURIOUS, *MALICIOUS)))]
     if told:
@@ -213,7 +213,7 @@ def _split_sentence(dataset: str, split: Sequence[Headline], own: Sequence[Headl
             f"{words.percent(best.value)} of what the mean record leaves open (95 % interval "
             f"{words.interval(best, share=True)} %, n = {words.integer(best.n)} victims)"
         )
-    return f"On {dataset}, {'; '.join(parts)}." if parts else ""
+    return f"On {dataset}, paired by replicate: {'; '.join(parts)}." if parts else ""
 
 
 def _defence_sentence(dataset: str, split: Sequence[Headline]) -> str:

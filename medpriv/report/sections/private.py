@@ -73,7 +73,8 @@ def _conditions(headlines: Sequence[Headline]) -> list[str]:
     stated = [item.result.facts["privacy"] for item in headlines if "privacy" in item.result.facts]
     tuning = dict.fromkeys(privacy["tuning"] for privacy in stated if "tuning" in privacy)
     caveats = dict.fromkeys(caveat for privacy in stated for caveat in privacy.get("caveats", ()))
-    found = [f"How settings were chosen: {' '.join(tuning)}"] if tuning else []
+    chosen = " ".join(f"{text.rstrip('.')}." for text in tuning)
+    found = [f"How settings were chosen: {chosen}"] if tuning else []
     return found + ([f"What the guarantees leave out: {'; '.join(caveats)}."] if caveats else [])
 
 
