@@ -356,6 +356,14 @@ def test_leaking_table_stands_beside_the_same_without() -> None:
     assert cells(found, "honest")["Check"] == "nothing found"
 
 
+def test_time_after_the_outcome_is_stated_in_hours() -> None:
+    late = finding("month", allowed=False) | {"check": "time", "value": 36.0, "lower": 36.0}
+    section = leakage_section({"table": cohort(notes={"leakage": [late]})}, [], {})
+    row = cells(tables(section)[0], "month")
+    assert (row["Value AUC, share or hours"], row["At least lower 95 % limit"]) == ("36\u00a0h", "–")
+    assert row["Artefact"].endswith("reported only")
+
+
 # --- re-identification -----------------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ from medpriv.report.comparison import Headline, find
 from medpriv.report.inputs import Result
 from medpriv.report.layout import Column, Row, Section, Table, count_cell, source_cell, value_cell
 
+LONG = 30  # rows; a longer table is folded
 ATTACKS = ("confidence", "lira", "combined")
 
 
@@ -80,4 +81,5 @@ def _table(results: Sequence[Result]) -> Table:
         "Means over all variables that were guessed; the artefacts have each one. “Unresolvable”: a bank that keeps no "
         "model that gives its predictions, or too few patients whom some models saw and others did not."
     )
-    return Table("Guessing a hidden feature", columns, tuple(rows), lede)
+    fold = f"Every bank, {len(rows)} rows" if len(rows) > LONG else ""
+    return Table("Guessing a hidden feature", columns, tuple(rows), lede, fold)

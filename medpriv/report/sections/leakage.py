@@ -121,8 +121,19 @@ def _lesson_table(leaking: str, sound: str, headlines: Sequence[Headline]) -> Ta
         Column("n", "records", f"{sound}: without them"),
         Column("Artefacts", form="code"),
     )
-    lede = "The same kind of model on the same table, with and without the columns that the check names."
+    lede = (
+        "The same kind of model on the same table, with and without the columns that the check names. Each set draws a "
+        "split of its own, so the test patients differ."
+    )
     return Table(f"{leaking} beside {sound}", columns, tuple(rows), lede)
+
+
+def _value_cell(item: Mapping[str, object], end: str) -> Cell:
+    """Return a finding's AUC or share, or its hours; a time has no lower limit of its own."""
+    value = float(item[end])
+    if item["check"] == "time":
+        return Cell(f"{value:g}\u00a0h", order=f"{value:.6g}") if end == "value" else Cell(words.MISSING)
+    return Cell(words.number(value), order=f"{value:.6g}")
 
 
 def _findings_table(tables: Mapping[str, Sequence[dict]]) -> Table:
@@ -137,8 +148,7 @@ def _findings_table(tables: Mapping[str, Sequence[dict]]) -> Table:
             cells = (
                 prose(MEANINGS.get(item["check"], item["check"]), "bad"),
                 prose(item["explanation"]),
-                Cell(words.number(item["value"]), order=f"{item['value']:.6g}"),
-                Cell(words.number(item["lower"]), order=f"{item['lower']:.6g}"),
+                *(_value_cell(item, end) for end in ("value", "lower")),
                 count_cell(item["n"]),
                 Cell(artefact.text, (*artefact.details, state[0]), artefact.order, "code"),
             )
