@@ -247,6 +247,13 @@ def _shrunk(rows: tuple[Measure, ...]) -> tuple[Measure, ...]:
     return tuple(replace(row, n=9) if row.group == "site=site9" else row for row in rows)
 
 
+def test_small_clients_of_credentialed_data_are_withheld() -> None:
+    item = headline("fed-dirichlet", facts={"federation": {"clients": {"one": 9, "two": 50}}})
+    for credentialed, told in ((True, "one fewer than 10, two 50"), (False, "one 9, two 50")):
+        table = tables(federated_section({"table": cohort(credentialed=credentialed)}, [item]))[0]
+        assert cells(table, "fed-dirichlet")["Clients training patients"] == told
+
+
 def test_clients_by_an_attribute_have_its_columns() -> None:
     item = federated("fed-avg", 0.8, recipe={"federated": {"partition": {"group": "unit"}}})
     rows = tuple(replace(row, group=row.group.replace("site=", "unit=")) for row in item.result.utility)

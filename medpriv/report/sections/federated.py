@@ -122,7 +122,8 @@ def _site_table(cohort: Cohort, federated: Sequence[Headline], own: Sequence[Hea
     shown = [item for item in own if any(item is base for base in bases)] + list(federated)
     sites = _site_names(cohort, shown, key)
     local = _local(federated)
-    rows = [_site_row(item, undefended(item, own), local, key, sites, item in federated) for item in shown]
+    least = SMALL_COUNT if cohort.credentialed else 0
+    rows = [_site_row(item, undefended(item, own), local, key, sites, least) for item in shown]
     n = {site: _site_n(shown, key, site) for site in sites}
     name = words.measure_name(shown[0].utility.measure) if shown[0].utility else "utility"
     columns = (
@@ -156,12 +157,13 @@ def _site_n(headlines: Sequence[Headline], key: str, site: str) -> int:
 
 
 def _site_row(
-    item: Headline, base: Headline | None, local: Headline | None, key: str, sites: Sequence[str], federated: bool
+    item: Headline, base: Headline | None, local: Headline | None, key: str, sites: Sequence[str], least: int
 ) -> Row:
     result = item.result
+    federated = result.treatment.startswith("fed-")
     name = item.utility.measure if item.utility else "accuracy"
     federation, costs = result.facts.get("federation", {}), result.costs if federated else {}
-    clients = ", ".join(f"{client} {count}" for client, count in federation.get("clients", {}).items())
+    clients = ", ".join(f"{client} {_count(count, least)}" for client, count in federation.get("clients", {}).items())
     cells = (
         value_cell(item.utility),
         value_cell(_gap(item, base), signed=True) if federated else prose("the reference"),
@@ -176,6 +178,11 @@ def _site_row(
     )
     below = (words.family_of(result.treatment),) if not federated else (f"by {federation.get('partition', 'site')}",)
     return Row(result.treatment, cells, below=below, control=not federated)
+
+
+def _count(count: int, least: int) -> str:
+    """Return how many training patients a client has; a smaller number than `least` is withheld."""
+    return f"fewer than {least}" if count < least else words.integer(count)
 
 
 def _site_cell(result: Result, name: str, key: str, site: str) -> Cell:
