@@ -147,11 +147,14 @@ def audited_epsilon(result: Result) -> Measure | None:
 def paired_difference(result: Result, base: Result, measure: str) -> Measure | None:
     """Return utility minus the base's, paired by replicate, which two banks train on the same half of the patients.
 
-    The interval is Student's over the replicates that both have (n): it speaks of other trainings, on other halves,
-    judged on the same test patients. None with fewer than two.
+    Against the baseline of its own network the utility stage has drawn test patients and replicates together. Against
+    others the interval is Student's over the replicates that both have (n): it speaks of other trainings, on other
+    halves, judged on the same test patients. None with fewer than two.
     """
     from scipy.special import stdtrit
 
+    if drawn := find(result.utility, f"{measure}_difference", {"reference": base.treatment}):
+        return drawn
     own, other = (
         {item.replicate: item.value for item in bank.utility if item.measure == measure and item.replicate}
         for bank in (result, base)
