@@ -1,13 +1,14 @@
 """Fed-Heart-Disease: our pooled, local and federated accuracies beside FLamby's published table.
 
-    python benchmarks/fed_heart_disease.py FOLDER [--seeds N]
+    python benchmarks/fed_heart_disease.py [FOLDER] [--seeds N]
 
-FOLDER holds UCI's four `processed.<hospital>.data`. Everything is as FLamby has it: its preprocessing and split
-(`preprocess.protocol: flamby`), logistic regression with torch's first parameters, batches of 4; pooled and local
-models by Adam at 0.001 for 50 epochs; federated ones by SGD in 15 rounds of 100 local steps, with the rates of its
-result files; a round of its cyclic training is one client's, in an order that each seed draws anew for every cycle.
-FLamby's cyclic clients each train a copy of the first model, which they never hand on, and the first client's is
-judged; "not handed on" does the same. All training patients are used, not the half that a bank's replicate sees.
+FOLDER holds UCI's four `processed.<hospital>.data` (left out with a word if they aren't there). Everything is as
+FLamby has it: its preprocessing and split (`preprocess.protocol: flamby`), logistic regression with torch's first
+parameters, batches of 4; pooled and local models by Adam at 0.001 for 50 epochs; federated ones by SGD in 15 rounds
+of 100 local steps, with the rates of its result files; a round of its cyclic training is one client's, in an order
+that each seed draws anew for every cycle. FLamby's cyclic clients each train a copy of the first model, which they
+never hand on, and the first client's is judged; "not handed on" does the same. All training patients are used, not
+the half that a bank's replicate sees.
 
 FLamby's figures, in brackets, are means over five seeds of its result files; ours over N seeds, with their standard
 deviation. "Pooled test" is standardised over all hospitals, the hospitals' own tests each by itself.
@@ -62,9 +63,12 @@ FIRST_SEED = 42  # FLamby's are 42 to 46; the order of its cycles follows from t
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("../shared/data/uci/heart-disease"))
     parser.add_argument("--seeds", type=int, default=20)
     chosen = parser.parse_args()
+    if not chosen.folder.is_dir():
+        print(f"left out: no folder {chosen.folder} with UCI's files")
+        return
     torch.set_num_threads(1)
     apart, together = (load(chosen.folder, protocol) for protocol in ("flamby", "flamby-pooled"))
     train = apart.rows(TRAIN)
@@ -108,7 +112,7 @@ def beginnings(features: int, seeds: int) -> dict[str, np.ndarray]:
 def adam(dataset: Dataset, members: np.ndarray) -> dict[str, np.ndarray]:
     """Return pooled models: Adam at a constant rate."""
     network = build_network("logistic", dataset.x.shape[1:], 2, {})
-    records, labels = arranged(network, dataset.x), torch.from_numpy(dataset.y)
+    records, labels = arranged(network, dataset.standardised()), torch.from_numpy(dataset.y)
     stack = Stack(network, beginnings(dataset.x.shape[1], len(members)), records, labels)
     batches = Batches(members, BATCH, [np.random.default_rng(seed) for seed in range(len(members))])
     weights = torch.full((len(members), BATCH), 1 / BATCH)

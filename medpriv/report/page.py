@@ -39,7 +39,15 @@ PACKAGES = (
 )
 
 
-FOR_AUDITS = ("kinds", "leakage", "levels", "quasi_identifiers", "row_id", "times")  # notes that audits read
+FOR_AUDITS = (
+    "hospitals",
+    "kinds",
+    "leakage",
+    "levels",
+    "quasi_identifiers",
+    "row_id",
+    "times",
+)  # notes for audits
 INSIDE = 12_000  # characters of a table that the page itself carries
 
 

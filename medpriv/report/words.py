@@ -204,15 +204,11 @@ def span(counts: Sequence[int]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-# Notes that other stages read, a line a column or code: too long to be read by people.
-FOR_PROGRAMS = ("kinds", "times", "levels", "row_id", "quasi_identifiers", "leakage", "hospitals")
-
-
 def explain_notes(notes: Mapping[str, object], names: bool) -> list[tuple[str, str]]:
     """Return a dataset's preprocessing notes as (what, how many or why); without `names`, plain counts only."""
     lines = []
     for name, value in notes.items():
-        if name in FOR_PROGRAMS or (not names and not isinstance(value, int | float)):
+        if not names and not isinstance(value, int | float):
             continue
         if isinstance(value, Mapping):
             text = ", ".join(f"{key}: {item}" for key, item in value.items()) or "none"

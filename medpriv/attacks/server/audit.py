@@ -111,14 +111,24 @@ def _inversion(
         seed=seed,
     )
     defence = {"sample_dp": "dp", "secure": "secure"}.get(strategy.name, "none")
-    patients = max(int(bank.members[0].sum()) // len(federation.clients.clients), 1)
-    usual = sorted(settings["batches"])[min(1, len(settings["batches"]) - 1)]
-    steps = plan["rounds"] * (local["updates"] or local["epochs"])
-    noise = noise_for(settings["epsilon"], default_delta(patients), min(usual / patients, 1.0), steps)
+    noise, clip = _noise(bank, federation, settings)
     measures: list[Measure] = []
     examples: list[dict] = []
-    for setting in settings_of(settings, defence, strategy.name == "avg", noise, len(federation.clients.clients)):
+    chosen, clients = {**settings, "clip": clip}, len(federation.clients.clients)
+    for setting in settings_of(chosen, defence, strategy.name == "avg", noise, clients):
         found, shown = reconstruct(scene, setting)
         measures += found
         examples += shown
     return measures, examples
+
+
+def _noise(bank: Bank, federation: Federation, settings: Mapping) -> tuple[float, float]:
+    """Return DP-SGD's noise multiplier and clip norm: the federation's own, or what the settings' epsilon asks for."""
+    if federation.strategy.name == "sample_dp":
+        return federation.privacy["noise_multiplier"], federation.privacy["clip"]
+    plan = bank.recipe["federated"]
+    patients = max(int(bank.members[0].sum()) // len(federation.clients.clients), 1)
+    sizes, local = sorted(settings["batches"]), plan["local"]
+    rate = min(sizes[min(1, len(sizes) - 1)] / patients, 1.0)
+    steps = plan["rounds"] * (local["updates"] or local["epochs"])
+    return noise_for(settings["epsilon"], default_delta(patients), rate, steps), settings["clip"]
