@@ -72,8 +72,8 @@ def measure_differences(dataset: Dataset, bank: Bank, reference: Bank, settings:
     """Return how much better (or worse) a bank is than another: same patients, replicates with the same members.
 
     The measures are `accuracy_difference`, `auroc_difference` and, for two classes, `auprc_difference`, of the group
-    `reference=<treatment>`: means over the bank's replicates of paired differences, whose intervals draw test patients
-    and replicates together.
+    `reference=<treatment>`: means over the bank's replicates (n) of paired differences, whose intervals draw test
+    patients and replicates together.
 
     Args:
         reference: has every replicate of the bank, of the same number.
@@ -92,7 +92,7 @@ def measure_differences(dataset: Dataset, bank: Bank, reference: Bank, settings:
         gained = measure(own) - measure(other)  # [1 + B, K]
         limits = percentile_interval(_nanmean(gained[1:], replicates))
         about = (dataset.name, bank.treatment, "", f"{name}_difference", float(_nanmean(gained[0])))
-        found.append(Measure(*about, *limits, n=len(own.y), group=f"reference={reference.treatment}"))
+        found.append(Measure(*about, *limits, n=len(same), group=f"reference={reference.treatment}"))
     return found
 
 

@@ -145,8 +145,9 @@ def _site_table(cohort: Cohort, federated: Sequence[Headline], own: Sequence[Hea
     more = f" The {len(sites)} with most test records of {every} are shown." if every > len(sites) else ""
     lede = (
         f"Each figure is the mean over replicates on the test patients of all sites, or of one. Where a {key} has one "
-        f"class alone, AUROC has no value, and the accuracy below it speaks.{more} Intervals of differences are over "
-        "trainings; the test patients stay the same. Bytes are those of the real messages."
+        f"class alone, AUROC has no value, and the accuracy below it speaks.{more} Intervals of differences to pooled "
+        "training are over trainings and test patients, those to local training over trainings alone. Bytes are those "
+        "of the real messages."
     )
     return Table(f"Sites of {cohort.name}", columns, tuple(rows), lede)
 
