@@ -221,6 +221,11 @@ def base_of(section):
     return files
 
 
+def of_model(section, recipes):
+    """Return the recipe of the network that a section of the dataset builds on, of a setting that holds all recipes."""
+    return lambda wildcards: recipes(wildcards)[CONFIG["datasets"][wildcards.dataset][section]["model"]]
+
+
 def shards_of_bank(wildcards):
     """Return the files of a bank's shards."""
     shards = CONFIG["datasets"][wildcards.dataset]["bank"]["shards"]

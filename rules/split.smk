@@ -23,7 +23,7 @@ rule train_split_shard:
     params:
         variant=setting("datasets.{dataset}.split.variants.{topology}"),
         model=setting("datasets.{dataset}.split.model"),
-        recipes=setting("datasets.{dataset}.baselines"),
+        recipe=of_model("split", setting("datasets.{dataset}.baselines")),
         replicates=replicates_of_shard("split-{topology}-cut{cut}"),
         total=setting("datasets.{dataset}.bank.replicates"),
         seed=setting("seed"),

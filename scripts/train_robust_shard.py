@@ -8,6 +8,8 @@ from medpriv.workflow.job import job
 
 with job(snakemake) as params:
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
-    recipe, replicates = params.recipes[params.model], (params.replicates, params.total)
-    bank = train(dataset, snakemake.wildcards.defence, params.model, recipe, params.defence, *replicates, params.seed)
+    replicates = (params.replicates, params.total)
+    bank = train(
+        dataset, snakemake.wildcards.defence, params.model, params.recipe, params.defence, *replicates, params.seed
+    )
     bank.save(Path(snakemake.output.bank).parent)

@@ -9,6 +9,6 @@ from medpriv.workflow.job import job
 with job(snakemake) as params:
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
     cut = (snakemake.wildcards.topology, int(snakemake.wildcards.cut))
-    recipe, replicates = params.recipes[params.model], (params.replicates, params.total)
-    bank = train(dataset, *cut, params.model, recipe, params.variant, *replicates, params.seed)
+    replicates = (params.replicates, params.total)
+    bank = train(dataset, *cut, params.model, params.recipe, params.variant, *replicates, params.seed)
     bank.save(Path(snakemake.output.bank).parent)

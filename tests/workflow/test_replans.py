@@ -9,8 +9,12 @@ SEED_OF_ALL = {"fetch_raw", "preprocess_dataset", "train_baseline_shard", "gathe
 SEED_OF_ALL |= {"train_robust_shard", "personalize", "unlearn", "unlearn_personal", "build_report"}
 OF_DERIVED = {"attack_personalized", "attack_forgetting", "attack_forgetting_personal"}
 SEED_OF_ALL |= {"attack_membership", "attack_evasion", "attack_smoothing", *OF_DERIVED}
+SEED_OF_ALL |= {"train_tree_shard", "train_private_shard", "train_federated_shard", "train_split_shard"}
+SEED_OF_ALL |= {"attack_attribute", "attack_epsilon", "attack_server", "attack_cut", "attack_linkage"}
 
-UTILITIES = {"baselines-heart", "baselines-mitdb", "robust-mitdb"}
+UTILITIES = {"baselines-admissions", "baselines-heart", "baselines-mitdb", "robust-mitdb"}
+UTILITIES |= {"private-heart", "federated-heart", "split-heart"}
+ATTACKS = {"attacks-admissions", "attacks-heart", "attacks-mitdb"}
 
 
 def dvc_finds_changed(project: Project) -> set[str]:
@@ -33,7 +37,7 @@ def test_touched_files_replan_nothing(scratch: Project) -> None:
 @pytest.mark.parametrize(
     ("module", "rules", "stages"),
     [
-        ("medpriv/attacks/membership.py", {"attack_membership"}, {"attacks-heart", "attacks-mitdb"}),
+        ("medpriv/attacks/membership.py", {"attack_membership", "attack_server", "attack_cut"}, ATTACKS),
         ("medpriv/attacks/evasion.py", {"attack_evasion"}, {"attacks-mitdb"}),
         ("medpriv/attacks/forgetting/ulira.py", OF_DERIVED - {"attack_personalized"}, {"attacks-mitdb"}),
         ("medpriv/unlearning/gradients.py", {"unlearn", "unlearn_personal", *OF_DERIVED}, {"unlearned-mitdb"}),
@@ -53,7 +57,7 @@ def test_an_edited_module_replans_its_own_jobs_and_the_report(
     ("key", "value", "rules", "stages"),
     [
         ("datasets.mitdb.evasion.epsilons_mv", [0.3], {"attack_evasion", "attack_smoothing"}, {"attacks-mitdb"}),
-        ("attacks.membership.bootstraps", 21, {"attack_membership"}, {"attacks-heart", "attacks-mitdb"}),
+        ("attacks.membership.bootstraps", 21, {"attack_membership"}, ATTACKS),
         ("measures.calibration_bins", 5, {"measure_utility"}, UTILITIES),
         (
             "datasets.mitdb.personalization.share",
@@ -74,16 +78,26 @@ def test_a_changed_setting_replans_its_own_jobs_and_the_report(
 
 
 def test_one_recipe_replans_one_bank(scratch: Project) -> None:
-    scratch.set("datasets.heart.baselines.mlp.epochs", 4)
+    scratch.set("datasets.heart.baselines.forest.trees", 4)
     planned = [job for job in scratch.plan() if job.rule != "build_report"]
-    assert {job.rule for job in planned} == {
-        "train_baseline_shard",
-        "gather_bank",
-        "measure_utility",
-        "attack_membership",
+    assert {job.rule for job in planned} == {"train_tree_shard", "gather_bank", "measure_utility", "attack_membership"}
+    assert all("heart" in job.wildcards and "forest" in job.wildcards for job in planned)
+    # DVC knows the parameters of a stage, not of a job: it asks, and Snakemake has nothing to do.
+    assert dvc_finds_changed(scratch) == {
+        "baselines-heart",
+        "private-heart",
+        "federated-heart",
+        "split-heart",
+        "report",
     }
-    assert all("heart" in job.wildcards and "mlp" in job.wildcards for job in planned)
-    assert dvc_finds_changed(scratch) == {"baselines-heart", "report"}
+
+
+def test_a_recipe_replans_the_banks_that_take_its_layers(scratch: Project) -> None:
+    scratch.set("datasets.heart.baselines.mlp.epochs", 4)
+    trained = [job for job in scratch.plan() if job.rule.startswith("train")]
+    rules = {"train_baseline_shard", "train_private_shard", "train_federated_shard", "train_split_shard"}
+    assert {job.rule for job in trained} == rules
+    assert all("heart" in job.wildcards and "logistic" not in job.wildcards for job in trained)
 
 
 def test_why_says_it_in_words(scratch: Project) -> None:
@@ -107,9 +121,9 @@ def test_a_rerun_with_the_same_bytes_leaves_both_tools_clean(scratch: Project) -
 
 
 def test_a_dropped_baseline_leaves_no_stale_files(scratch: Project) -> None:
-    scratch.set("datasets.heart.baselines.mlp", None)
+    scratch.set("datasets.heart.baselines.forest", None)
     scratch.run()
     left = {path.name for path in (scratch.folder / "results/baselines/heart").iterdir()}
-    assert left == {"baseline-logistic"}
-    assert not (scratch.folder / "results/attacks/heart/baseline-mlp").exists()
+    assert left == {"baseline-logistic", "baseline-mlp", "baseline-boosting"}
+    assert not (scratch.folder / "results/attacks/heart/baseline-forest").exists()
     assert dvc_finds_changed(scratch) == set()
