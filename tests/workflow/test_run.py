@@ -64,7 +64,10 @@ def test_an_overlay_runs_in_its_own_folder_and_drops_what_it_sets_to_null(scratc
     before = scratch.digests()
     (scratch.folder / "config/small.yaml").write_text("seed: 2\ndatasets: {mitdb: null}\n")
     scratch.run("--overlay", "config/small.yaml", "preprocess_datasets")
-    assert {path.name for path in (scratch.folder / "runs/small/results/preprocessed").iterdir()} == {"heart"}
+    assert {path.name for path in (scratch.folder / "runs/small/results/preprocessed").iterdir()} == {
+        "admissions",
+        "heart",
+    }
     assert scratch.digests() == before
     assert scratch("git", "status", "--porcelain").split() == ["??", "config/small.yaml"]
 
@@ -72,7 +75,9 @@ def test_an_overlay_runs_in_its_own_folder_and_drops_what_it_sets_to_null(scratc
 def test_a_relative_path_of_a_local_source_is_meant_from_the_project_folder(scratch: Project) -> None:
     scratch("cp", "-r", "results/raw/heart", "mine")
     raw = "{source: local, path: mine}"
-    (scratch.folder / "config/local.yaml").write_text(f"datasets: {{mitdb: null, heart: {{raw: {raw}}}}}\n")
+    (scratch.folder / "config/local.yaml").write_text(
+        f"datasets: {{mitdb: null, admissions: null, heart: {{raw: {raw}}}}}\n"
+    )
     scratch.run("--overlay", "config/local.yaml", "fetch_datasets")
     assert (scratch.folder / "runs/local/results/raw/heart/manifest.json").exists()
 
@@ -81,6 +86,7 @@ RECORDINGS = """
 datasets:
   mitdb: null
   heart: null
+  admissions: null
   cinc2017:
     format: cinc2017
     raw: {simulated: {records: 40, longest_s: 12}}

@@ -32,8 +32,10 @@ def cluster() -> Iterator[None]:
 def test_a_run_on_slurm_has_the_same_bytes(fresh: Callable[[str], Project], finished: Project) -> None:
     """One small dataset with one bank in two shards: every rule but evasion, six jobs deep."""
     project = fresh("slurm")
-    project.set("datasets.mitdb", None)
-    project.set("datasets.heart.baselines.mlp", None)
+    for left_out in ("mitdb", "admissions", "heart.private", "heart.federated", "heart.split"):
+        project.set(f"datasets.{left_out}", None)
+    for model in ("mlp", "forest", "boosting"):
+        project.set(f"datasets.heart.baselines.{model}", None)
     project.set("datasets.heart.bank.shards", 2)
     said = project.run("--profile", str(project.folder / "profiles/slurm"))
     assert "SLURM jobid" in said
