@@ -10,6 +10,7 @@ from medpriv.workflow.dvc import version_results
 from medpriv.workflow.environment import fix_environment
 from medpriv.workflow import grid
 from medpriv.workflow.grid import chosen
+from medpriv.workflow.scheduling import lift_default_limit
 from medpriv.workflow.settings import effective_config, local_files, setting_of
 
 
@@ -20,6 +21,7 @@ def variants_of(personalization):
 
 ROOT = Path(workflow.basedir)
 fix_environment(ROOT)
+lift_default_limit(workflow.scheduling_settings)
 
 try:
     CONFIG = effective_config(
