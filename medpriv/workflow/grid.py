@@ -8,7 +8,7 @@ from typing import Any
 
 STAGES = {"baseline": "baselines", "robust": "robust", "dp": "private", "fed": "federated", "split": "split"}
 SECTIONS = {"robust": "robust", "dp": "private", "fed": "federated", "split": "split"}  # of a dataset's config
-SILENT = ("local", "cyclic", "bn")  # strategies whose server sees no update, or none by itself
+SILENT = ("local", "bn")  # strategies whose server sees no update, or none that is a whole model
 
 Treatments = dict[str, dict[str, Any]]
 

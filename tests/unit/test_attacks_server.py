@@ -75,7 +75,7 @@ def turns(dataset: Dataset, batch: int, protection: Protection = NOTHING, models
     rng = np.random.default_rng(1)
     train_rows = np.flatnonzero(dataset.rows(TRAIN))
     rows = np.stack([rng.choice(train_rows, (protection.clients, batch), replace=False) for _ in range(models)])
-    return take_turns(dataset, network, held, rows, steps, 0.05, protection, rng)
+    return take_turns(dataset, network, held, rows, steps, batch, 0.05, protection, rng)
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -163,11 +163,28 @@ def test_under_secure_aggregation_the_update_is_the_mean_of_the_clients():
     dataset = make_dataset()
     network, held = drawn_network(dataset, 1)
     rows, rng = np.array([[[0, 1], [2, 4]]]), np.random.default_rng(0)
-    both = take_turns(dataset, network, held, rows, 1, 0.05, Protection(clients=2), rng).update
-    one, other = (take_turns(dataset, network, held, rows[:, c : c + 1], 1, 0.05, NOTHING, rng).update for c in (0, 1))
+    both = take_turns(dataset, network, held, rows, 1, 2, 0.05, Protection(clients=2), rng).update
+    one, other = (
+        take_turns(dataset, network, held, rows[:, c : c + 1], 1, 2, 0.05, NOTHING, rng).update for c in (0, 1)
+    )
     assert both.batch == 4
     for name, value in both.gradients.items():
         np.testing.assert_allclose(value, (one.gradients[name] + other.gradients[name]) / 2, atol=1e-5)
+
+
+def test_the_steps_of_a_whole_round_take_one_part_of_the_records_after_another():
+    dataset = make_dataset()
+    network, held = drawn_network(dataset, 1)
+    rows, rate = np.array([[[0, 1, 2, 4, 5]]]), 0.05
+    update = take_turns(dataset, network, held, rows, 3, 2, rate, NOTHING, np.random.default_rng(0)).update
+    now = {name: torch.from_numpy(value) for name, value in held.items()}
+    for part in ([0, 1], [2, 4], [5, 0]):
+        x, labels = torch.from_numpy(dataset.standardised()[part])[None], soft_labels(dataset.y[part][None], 2)
+        slopes = gradients_of(network, now, x, labels)
+        now = {name: value - rate * slopes[name] for name, value in now.items()}
+    assert update.batch == 5
+    for name, value in update.gradients.items():
+        np.testing.assert_allclose(value, (held[name] - now[name].numpy()) / (3 * rate), atol=1e-5)
 
 
 def test_encoding_knows_what_hangs_together_and_what_counts_as_recovered():
@@ -221,7 +238,7 @@ def test_a_sender_whose_answers_help_its_own_kind_is_recognised():
     assert (guessed == true).mean() < 0.6
 
 
-@pytest.mark.parametrize("strategy", ["avg", "secure"])
+@pytest.mark.parametrize("strategy", ["avg", "secure", "cyclic"])
 def test_the_audit_of_a_small_federation(strategy):
     dataset = make_dataset(shift=1.0)
     plan = FederatedSettings(strategies={strategy: {}}, rounds=3, partition={"least_patients": 10}).model_dump()
@@ -234,9 +251,13 @@ def test_the_audit_of_a_small_federation(strategy):
         if (item.attack, item.measure) == ("inversion-analytic", "rows")
         and "batch=1,steps=1,defence=none" in item.group
     ]
-    assert all(item.value == 1 for item in exact) and len(exact) == (2 if strategy == "avg" else 0)
+    assert all(item.value == 1 for item in exact) and len(exact) == (0 if strategy == "secure" else 2)
     assert {item.attack for item in measures} >= {"membership-updates", "inversion-mode", "inversion-tableak"}
-    assert ("property-site" in {item.attack for item in measures}) == (strategy == "avg")
+    rounds = {item.group for item in measures if item.measure == "gain" and ",part=" in item.group}
+    smallest = "batch=15,steps=1,defence=secure,part=15"
+    assert strategy == "cyclic" or f"model=start,{smallest}" in rounds
+    assert len(rounds) == {"avg": 4, "secure": 2, "cyclic": 0}[strategy]
+    assert ("property-site" in {item.attack for item in measures}) == (strategy != "secure")
     assert {row["feature"] for row in examples} == set(FEATURES)
     again = audit(dataset, bank, chosen.model_dump(), seed=1)
     assert repr(again) == repr((measures, examples))

@@ -311,6 +311,16 @@ def test_inversion_beats_the_baseline_only_where_the_interval_says_so() -> None:
     assert row["Chance"] == "25.0\u00a0%"
 
 
+def test_a_whole_round_is_spoken_of_apart_from_single_records() -> None:
+    whole = "model=start,batch=43,steps=3,defence=secure,part=16"
+    gains = {START: (0.5, 0.4, 0.6), SECURE: (0.3, 0.1, 0.5), whole: (-0.02, -0.04, -0.01)}
+    section = reconstruction_section({"table": cohort()}, [headline("fed-secure", attacks=server("fed-secure", gains))])
+    spoken = section.paragraphs[1]
+    assert "; under secure aggregation the best attack beats the better baseline in 1 of 1 setting" in spoken
+    assert "; in a whole round under secure aggregation no attack beats the better baseline in 1 setting" in spoken
+    assert "whole round of 43 records, 3 local steps of 16, under secure aggregation" in spoken
+
+
 def test_other_strategies_are_folded_below_the_one_tried_most() -> None:
     items = [
         headline("fed-prox", attacks=server("fed-prox", {START: (0.5, 0.4, 0.6)})),

@@ -115,11 +115,19 @@ def _inversion(
     measures: list[Measure] = []
     examples: list[dict] = []
     chosen, clients = {**settings, "clip": clip}, len(federation.clients.clients)
-    for setting in settings_of(chosen, defence, strategy.name == "avg", noise, clients):
+    for setting in settings_of(chosen, defence, strategy.name == "avg", noise, clients, _round(federation, scene)):
         found, shown = reconstruct(scene, setting)
         measures += found
         examples += shown
     return measures, examples
+
+
+def _round(federation: Federation, scene: Scene) -> dict[str, int]:
+    """Return the records, steps and records a step of a round of the client that has the fewest records."""
+    held = np.bincount(scene.holder[scene.rows], minlength=len(federation.clients.clients))
+    records = max(int(held.min()) // 2, 1)  # a replicate has half of them
+    local = federation.local
+    return {"batch": records, "steps": local.count(records), "part": min(local.batch_size, records)}
 
 
 def _noise(bank: Bank, federation: Federation, settings: Mapping) -> tuple[float, float]:

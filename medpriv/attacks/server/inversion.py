@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from medpriv.attacks.server.encoding import Encoding
@@ -257,8 +258,7 @@ def _pooled(method: str, relaxed: _Relaxed, loss: Tensor, problems: int, restart
 
 def pair_records(found: np.ndarray, true: np.ndarray) -> np.ndarray:
     """Return int [B]: for each true record [B, F] the found one [B', F] that is its partner (least total distance)."""
-    cost = np.square(found[:, None] - true[None]).sum(axis=-1)
-    rows, columns = linear_sum_assignment(cost)
+    rows, columns = linear_sum_assignment(cdist(found, true, "sqeuclidean"))
     order = np.empty(len(true), int)
     order[columns] = rows
     return order

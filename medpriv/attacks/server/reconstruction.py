@@ -1,4 +1,5 @@
-"""Gradient inversion tried in the settings that matter: batch size, local steps, DP-SGD, secure aggregation.
+"""Gradient inversion tried in the settings that matter: batch size, local steps, DP-SGD, secure aggregation, and the
+whole round that the federation's smallest client takes.
 
 Every attack stands beside two baselines that see no update: the typical record of public data (`mode`), and records
 drawn from it variable by variable (`random`), as many as the attack may offer. Records found are paired with the true
@@ -10,7 +11,7 @@ by update. Intervals are bootstraps over updates; n counts records.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -34,9 +35,10 @@ class Setting:
     Attributes:
         model: `start`, the network as drawn, or `end`, as the federation leaves it.
         batch: records of one client.
-        steps: full steps before it answers.
+        steps: steps before it answers.
         protection: what stands between.
         name: of the protection: `none`, `dp` or `secure`.
+        part: records a step; None: all of them, at every step.
     """
 
     model: str
@@ -44,11 +46,13 @@ class Setting:
     steps: int = 1
     protection: Protection = NOTHING
     name: str = "none"
+    part: int | None = None
 
     @property
     def group(self) -> str:
         """The measure's group."""
-        return f"model={self.model},batch={self.batch},steps={self.steps},defence={self.name}"
+        about = f"model={self.model},batch={self.batch},steps={self.steps},defence={self.name}"
+        return about if self.part is None else f"{about},part={self.part}"
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,9 @@ class Scene:
         return generator(self.seed, self.dataset.name, "inversion", setting.model, setting.batch, *purpose)
 
 
-def settings_of(chosen: Mapping, defence: str, whole: bool, noise: float, clients: int) -> list[Setting]:
+def settings_of(
+    chosen: Mapping, defence: str, whole: bool, noise: float, clients: int, round_: Mapping[str, int]
+) -> list[Setting]:
     """Return the settings that a federation is tried in.
 
     Args:
@@ -86,6 +92,7 @@ def settings_of(chosen: Mapping, defence: str, whole: bool, noise: float, client
         whole: try every batch size and number of steps, and the other defences too; else the two extreme sizes.
         noise: DP-SGD's noise multiplier.
         clients: how many there are.
+        round_: `batch`, `steps`, `part` of the smallest client's round.
     """
     protections = {
         "none": NOTHING,
@@ -96,13 +103,16 @@ def settings_of(chosen: Mapping, defence: str, whole: bool, noise: float, client
     usual = sizes[min(1, len(sizes) - 1)]
     if not whole:
         ends = sorted({sizes[0], sizes[-1]})
-        return [Setting(model, size, 1, protections[defence], defence) for model in ("start", "end") for size in ends]
+        own = [Setting(model, size, 1, protections[defence], defence) for model in ("start", "end") for size in ends]
+        rounds = [replace(one, **round_) for one in own if one.batch == ends[0] and defence == "secure"]
+        return own + rounds
     found = []
     for model in ("start", "end"):
         found += [Setting(model, batch) for batch in sizes]
         found += [Setting(model, usual, steps) for steps in chosen["local_steps"] if steps > 1]
         found += [Setting(model, batch, 1, protections["dp"], "dp") for batch in {sizes[0], usual}]
         found += [Setting(model, batch, 1, protections["secure"], "secure") for batch in {sizes[0], usual, sizes[-1]}]
+        found += [Setting(model, protection=protections[name], name=name, **round_) for name in ("none", "secure")]
     return sorted(set(found), key=lambda setting: (setting.model, setting.name, setting.batch, setting.steps))
 
 
@@ -137,7 +147,15 @@ def _turn(scene: Scene, setting: Setting) -> Turn:
     held = {name: value[np.arange(targets) % len(value)] for name, value in scene.models[setting.model].items()}
     noise = scene.generator(setting, "noise", setting.name)
     return take_turns(
-        scene.dataset, scene.network, held, rows, setting.steps, scene.learning_rate, setting.protection, noise
+        scene.dataset,
+        scene.network,
+        held,
+        rows,
+        setting.steps,
+        setting.part or setting.batch,
+        scene.learning_rate,
+        setting.protection,
+        noise,
     )
 
 
@@ -146,9 +164,10 @@ def _attempts(scene: Scene, setting: Setting, turn: Turn) -> Iterator[tuple[str,
     targets, records = turn.labels.shape
     found = invert_analytic(turn.update)
     yield "analytic", np.repeat(found, setting.batch, axis=1)
+    restarts = scene.settings["restarts"] if setting.part is None else 1  # over a round's many records starts are alike
     for method in SEARCHES:
         rng = scene.generator(setting, setting.name, setting.steps, method)
-        about = (len(scene.dataset.classes), rng, scene.settings["steps"], scene.settings["restarts"])
+        about = (len(scene.dataset.classes), rng, scene.settings["steps"], restarts)
         yield method, search(method, turn.update, scene.encoding, turn.labels, *about)
     yield "mode", np.tile(scene.encoding.typical, (targets, setting.batch, 1))
     drawn = scene.encoding.drawn(targets * records, scene.generator(setting, "random"))

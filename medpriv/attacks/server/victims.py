@@ -1,7 +1,8 @@
 """The updates that gradient inversion is tried on: some records of training patients, one client's turn each.
 
-A client takes some full steps of gradient descent on its batch; the server divides the change by learning rate and
-steps and takes the quotient for a gradient, which is exact for one step. Under DP-SGD each record's gradient is clipped
+A client takes some steps of gradient descent, full ones on its batch or, in a whole round, each on a part of its
+records; the server divides the change by learning rate and steps and takes the quotient for a gradient of all records,
+which is exact for one step. Under DP-SGD each record's gradient is clipped
 and noise added to the sum, as `medpriv.privacy` does; under secure aggregation the server has the mean of several
 clients' updates, and the batch it must explain is all of theirs.
 """
@@ -55,6 +56,7 @@ def take_turns(
     held: dict[str, np.ndarray],
     rows: np.ndarray,
     steps: int,
+    part: int,
     learning_rate: float,
     protection: Protection,
     rng: np.random.Generator,
@@ -65,6 +67,7 @@ def take_turns(
         held: parameter name -> float32 [R, ...], what the server sent out.
         rows: int [R, clients, B], the records of each client behind an update.
         steps, learning_rate: of each client's gradient descent.
+        part: records a step, taken one part after another; B: every step is on all of them.
         rng: of the noise.
     """
     problems, clients, batch = rows.shape
@@ -74,8 +77,9 @@ def take_turns(
         records = torch.from_numpy(x[rows[:, client]])
         labels = soft_labels(dataset.y[rows[:, client]], classes)
         now = {name: torch.from_numpy(value) for name, value in held.items()}
-        for _ in range(steps):
-            slopes = _protected(network, now, records, labels, protection, rng)
+        for step in range(steps):
+            chosen = torch.arange(step * part, (step + 1) * part) % batch
+            slopes = _protected(network, now, records[:, chosen], labels[:, chosen], protection, rng)
             now = {name: value - learning_rate * slopes[name] for name, value in now.items()}
         for name, value in held.items():
             total[name] += (torch.from_numpy(value) - now[name]) / (learning_rate * steps * clients)

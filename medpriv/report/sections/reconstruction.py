@@ -79,8 +79,10 @@ def best_attack(result: Result, setting: str) -> Measure | None:
 def describe(setting: str) -> str:
     """Return a setting in words."""
     group = parse_group(setting)
-    steps = "" if group.get("steps", "1") == "1" else f", {group['steps']} local steps"
     defence = DEFENCES.get(group.get("defence", ""), group.get("defence", ""))
+    steps = "" if group.get("steps", "1") == "1" else f", {words.plural(int(group['steps']), 'local step')}"
+    if "part" in group:
+        return f"whole round of {group['batch']} records{steps} of {group['part']}, {defence}"
     return f"batch of {group.get('batch', '?')}{steps}, {defence}"
 
 
@@ -109,33 +111,36 @@ def _sentence(dataset: str, results: Sequence[Result]) -> str:
             f"n = {match.n} records), the mode {words.percent(mode.value)}; "
             f"{words.percent(rows.value)} of records come back whole"
         )
-    for defence in ("dp", "secure"):
-        tried = [
-            (result, setting, gain)
-            for result in results
-            for setting in settings_of(result)
-            if parse_group(setting).get("defence") == defence and (gain := best_attack(result, setting))
-        ]
-        if tried:
-            won = [trial for trial in tried if trial[2].lower > 0]
-            parts.append(_of_defence(defence, tried, won))
+    tried = [(result, setting) for result in results for setting in settings_of(result) if best_attack(result, setting)]
+    for name, whole in (("dp", False), ("secure", False), ("none", True), ("secure", True)):
+        chosen = [pair for pair in tried if _is(pair[1], name, whole)]
+        if chosen:
+            lead = f"in a whole round {DEFENCES[name]}" if whole else DEFENCES[name]
+            parts.append(_of_defence(lead, [(*pair, best_attack(*pair)) for pair in chosen]))
     return f"On {dataset}, {'; '.join(parts)}." if parts else ""
 
 
-def _of_defence(defence: str, tried: Sequence[tuple], won: Sequence[tuple]) -> str:
+def _is(setting: str, defence: str, whole: bool) -> bool:
+    """Return whether a setting has this defence, and is (or is not) a whole round."""
+    group = parse_group(setting)
+    return group.get("defence") == defence and ("part" in group) == whole
+
+
+def _of_defence(lead: str, tried: Sequence[tuple[Result, str, Measure]]) -> str:
+    """Return whether any attack beats the baselines in some settings, and by how much in the worst."""
+    won = [trial for trial in tried if trial[2].lower > 0]
     count = words.plural(len(tried), "setting")
+    result, setting, gain = max(won or tried, key=lambda trial: trial[2].value)
+    about = f"95 % interval {words.interval(gain, share=True)} %, n = {gain.n} records"
     if not won:
-        result, setting, gain = max(tried, key=lambda trial: trial[2].value)
         return (
-            f"{DEFENCES[defence]} no attack beats the better baseline in {count} (the largest gain is "
-            f"{words.percent(gain.value)}, 95 % interval {words.interval(gain, share=True)} %, n = {gain.n} records, "
-            f"{describe(setting)}, {result.treatment})"
+            f"{lead} no attack beats the better baseline in {count} (the largest gain is "
+            f"{words.percent(gain.value)}, {about}, {describe(setting)}, {result.treatment})"
         )
-    result, setting, gain = max(won, key=lambda trial: trial[2].value)
     return (
-        f"{DEFENCES[defence]} the best attack beats the better baseline in {len(won)} of {count}, by up to "
-        f"{words.percent(gain.value)} (95 % interval {words.interval(gain, share=True)} %, n = {gain.n} records, "
-        f"{words.attack_name(gain.attack)}, {describe(setting)}, {result.treatment})"
+        f"{lead} the best attack beats the better baseline in {len(won)} of {count}, by up to "
+        f"{words.percent(gain.value)} ({about}, {words.attack_name(gain.attack)}, {describe(setting)}, "
+        f"{result.treatment})"
     )
 
 
