@@ -19,10 +19,12 @@ A Gaussian bound is an epsilon at the accountant's delta by the Gaussian curve. 
 (epsilon, delta) allows more, at any larger delta, than the accountant's own does (tested over usual schedules), so an
 honest trainer passes. Numbers of guesses follow from the accountant's figures alone, before any score is seen.
 
-Measures: `epsilon_accountant` (n: the replicate's patients); `epsilon_lower` by replicate, and over all together with
-no replicate named (n: guesses made); `violations`: the share of replicates whose own bound exceeds the accountant's
-epsilon (n: replicates), with its Clopper-Pearson interval. An honest trainer has about alpha at most, so it stands
-accused where the interval lies above alpha.
+Federations with a guarantee are audited alike (`epsilon_federated`).
+
+Measures: `epsilon_accountant` (n: the replicate's patients, or the federation's clients if these are the unit);
+`epsilon_lower` by replicate, and over all together with no replicate named (n: guesses made); `violations`: the share
+of replicates whose own bound exceeds the accountant's epsilon (n: replicates), with its Clopper-Pearson interval. An
+honest trainer has about alpha at most, so it stands accused where the interval lies above alpha.
 """
 
 from collections.abc import Iterator, Mapping
@@ -30,7 +32,7 @@ from functools import partial
 
 import numpy as np
 
-from medpriv.attacks import epsilon_canaries, epsilon_convex, lira
+from medpriv.attacks import epsilon_canaries, epsilon_convex, epsilon_federated, lira
 from medpriv.attacks.epsilon_verdict import (
     Claim,
     Verdict,
@@ -58,7 +60,7 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: in
 
     Args:
         dataset: what the bank was trained on.
-        bank: of `medpriv.treatments.private`.
+        bank: of `medpriv.treatments.private`, or a federated one with a guarantee.
         settings: `canaries`, `replicates`, `alpha`, `shadows`.
         seed: the root seed.
 
@@ -69,20 +71,25 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: in
         raise InputError(
             f"the bank {bank.treatment} carries no privacy guarantee that could be audited",
             file=f"bank {bank.dataset}/{bank.treatment}",
-            remedy="audit the banks of the `private` stage",
+            remedy="audit banks of the `private` stage, or `fed-sample_dp` and `fed-client_dp`",
         )
     bank.record_members(dataset)
     privacy = bank.facts["privacy"]
     claim, alpha = Claim(privacy["epsilon"], privacy["delta"]), settings["alpha"]
     about, delta = (dataset.name, bank.treatment), f"delta={claim.delta:g}"
-    measures = [Measure(*about, "accountant", "epsilon_accountant", claim.epsilon, n=privacy["patients"], group=delta)]
-    for canary, scores, inside in canary_scores(dataset, bank, settings, seed):
+    federated, by_patient = "federated" in bank.recipe, privacy["unit"] == "patient"
+    units = privacy["patients"] if by_patient else len(bank.facts["federation"]["clients"])
+    measures = [Measure(*about, "accountant", "epsilon_accountant", claim.epsilon, n=units, group=delta)]
+    scored = epsilon_federated.canary_scores if federated else canary_scores
+    for canary, scores, inside in scored(dataset, bank, settings, seed):
         verdicts = judge_guesses(scores, inside, claim, alpha)
         if canary == "gradient":
             verdicts += judge_canaries(decide_midway(scores, inside), inside, claim, alpha)
         for verdict in verdicts:
             group = f"canary={canary},bound={verdict.bound},{delta}"
             measures += _measures(verdict, claim, (*about, "audit-one-run"), group, bank.replicates)
+    if not by_patient:  # the bank's replicates differ in patients
+        return measures
     decided, members = decide_members(dataset, bank, settings["shadows"], claim, alpha)
     for verdict in judge_members(decided, members, claim, alpha):
         group = f"bound={verdict.bound},{delta}"

@@ -118,7 +118,7 @@ def gradient_scores(trial: Trial, train: Train = train_private) -> np.ndarray:
         held = {name: value[some] for name, value in start.items()}
         found = _train(trial, network, x, np.zeros(canaries, np.int64), schedule, train, some, start=held)
         path = np.stack([*probe.trace, found["probe.weight"][:, 0]]).astype(np.float64)
-        scores.append(_likelihood_ratios(path, trial.schedule))
+        scores.append(likelihood_ratios(path, trial.schedule))
     return np.concatenate(scores)
 
 
@@ -165,9 +165,12 @@ def _train(
     )
 
 
-def _likelihood_ratios(path: np.ndarray, schedule: PrivateSchedule) -> np.ndarray:
-    """Return [K, m]: log p(path | in) / p(path | out) of weights [T + 1, K, m], under the schedule as claimed."""
-    share = np.array([cosine(step, schedule.steps) for step in range(len(path) - 1)])
+def likelihood_ratios(path: np.ndarray, schedule: PrivateSchedule) -> np.ndarray:
+    """Return [K, m]: log p(path | in) / p(path | out) of weights [T + 1, K, m], under the schedule as claimed.
+
+    A path longer than the schedule is of several rounds, each by the schedule anew.
+    """
+    share = np.array([cosine(step % schedule.steps, schedule.steps) for step in range(len(path) - 1)])
     clear = share > FAINT
     moved = np.diff(path, axis=0)[clear] / (schedule.learning_rate * share[clear])[:, None, None]
     sums = -moved * schedule.batch / schedule.clip

@@ -321,6 +321,7 @@ def _sample_privacy(
         "sampling_rate": worst.schedule.rate,
         "steps": worst.schedule.steps * rounds,
         "records_a_patient": settings["records_a_patient"],
+        "patients": patients,
         "clients": {
             name: {
                 "epsilon": client.epsilon,

@@ -10,6 +10,8 @@ STAGES = {"baseline": "baselines", "robust": "robust", "dp": "private", "fed": "
 SECTIONS = {"robust": "robust", "dp": "private", "fed": "federated", "split": "split"}  # of a dataset's config
 SILENT = ("local", "bn")  # strategies whose server sees no update, or none that is a whole model
 
+GUARANTEED = ("client_dp", "sample_dp")  # strategies with an epsilon of their own
+
 Treatments = dict[str, dict[str, Any]]
 
 
@@ -74,7 +76,7 @@ def families_of(section: Mapping[str, Any], treatment: str) -> list[str]:
         "membership",
         *["evasion"] * ("evasion" in section and not trees),
         *["smoothing"] * (treatment == "robust-noise"),
-        *["epsilon"] * (kind == "dp"),
+        *["epsilon"] * (kind == "dp" or name in GUARANTEED),
         *["server"] * (kind == "fed" and name not in SILENT),
         *["cut"] * (kind == "split"),
         *["attribute"] * ("evasion" not in section and not trees),

@@ -68,6 +68,8 @@ def test_each_bank_of_a_table_meets_the_attacks_that_its_threat_model_allows():
         "baseline-forest": ["membership"],
         "dp-sgd-mlp-eps8": ["membership", "epsilon", "attribute"],
         "fed-avg": ["membership", "server", "attribute"],
+        "fed-cyclic": ["membership", "server", "attribute"],
+        "fed-sample_dp": ["membership", "epsilon", "server", "attribute"],
         "fed-local": ["membership", "attribute"],
         "split-noise-cut1": ["membership", "cut", "attribute"],
     }
