@@ -4,7 +4,7 @@
         [--methods NAME ...]
 
 RESULTS is a run's folder of results (`results` itself if not given), with the dataset preprocessed and the baseline's
-bank trained. Each of the bank's first N replicates forgets every patient it was trained on, one patient a model, by
+bank trained; without them there is nothing to time. Each of the bank's first N replicates forgets every patient it was trained on, one patient a model, by
 each method (with the config's defaults) and by retraining. All train stacks of models on one thread. Processor seconds
 are stated, since a busy machine disturbs them less; the methods take turns within a round, and medians over rounds
 stand in the table. What a method must do at the first training already (SISA's shards, the certified head's fit, the
@@ -38,8 +38,11 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", choices=real, default=real)
     chosen = parser.parse_args()
     torch.set_num_threads(1)
-    dataset = Dataset.load(chosen.results / "preprocessed" / chosen.dataset)
-    bank = Bank.load(chosen.results / "baselines" / chosen.dataset / f"baseline-{chosen.model}")
+    trained = chosen.results / "baselines" / chosen.dataset / f"baseline-{chosen.model}"
+    if not (trained / "bank.json").is_file():
+        print(f"left out: no bank in {trained}; run `make report` first, or name another run's results")
+        return
+    dataset, bank = Dataset.load(chosen.results / "preprocessed" / chosen.dataset), Bank.load(trained)
     names = ["retrain", *(name for name in chosen.methods if name != "retrain")]
     settings = Methods(**{name: {} for name in names}).model_dump()
     seconds: dict[str, list[float]] = {name: [] for name in names}
