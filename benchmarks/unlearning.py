@@ -4,12 +4,12 @@
         [--methods NAME ...]
 
 RESULTS is a run's folder of results (`results` itself if not given), with the dataset preprocessed and the baseline's
-bank trained; without them there is nothing to time. Each of the bank's first N replicates forgets every patient it was trained on, one patient a model, by
-each method (with the config's defaults) and by retraining. All train stacks of models on one thread. Processor seconds
-are stated, since a busy machine disturbs them less; the methods take turns within a round, and medians over rounds
-stand in the table. What a method must do at the first training already (SISA's shards, the certified head's fit, the
-amnesiac's record of updates) is not counted; the importance of all records, which SSD finds once a replicate, is,
-shared among its patients.
+bank trained; without them there is nothing to time. Each of the bank's first N replicates forgets every patient it was
+trained on, one patient a model, by each method (with the config's defaults) and by retraining. All train stacks of
+models on one thread. Processor seconds are stated, since a busy machine disturbs them less; the methods take turns
+within a round, and medians over rounds stand in the table. What a method must do at the first training already (SISA's
+shards, the certified head's fit, the amnesiac's record of updates) is not counted; the importance of all records, which
+SSD finds once a replicate, is, shared among its patients.
 """
 
 import argparse
