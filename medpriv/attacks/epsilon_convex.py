@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from medpriv.attacks.epsilon_canaries import FAR
-from medpriv.privacy.convex import Perturbation, bounded_records, release
+from medpriv.privacy.convex import Perturbation, bounded_records, parts, release
 
 Release = Callable[[np.ndarray, np.ndarray, Perturbation, Sequence[np.random.Generator]], np.ndarray]
 
@@ -37,13 +37,8 @@ class ConvexTrial:
 
 def gradient_scores(trial: ConvexTrial, fit: Release = release) -> np.ndarray:
     """Return float64 [R, m]: the weight of each canary's coordinate, higher for in."""
-    replicates, patients, dimension = trial.x.shape
-    canaries = trial.inside.shape[1]
-    x = np.zeros((replicates, patients + canaries, dimension + canaries))
-    x[:, :patients, :dimension] = trial.x
-    x[:, patients:, dimension:] = np.eye(canaries) * trial.inside[:, :, None]
-    signs = np.concatenate([trial.signs, np.ones_like(trial.inside, float)], axis=1)
-    return fit(x, signs, trial.perturbation, trial.noise)[:, dimension:]
+    canaries, dimension = trial.inside.shape[1], trial.x.shape[2]
+    return _fit(trial, np.eye(canaries, dimension + canaries, dimension), np.ones(canaries), fit)[:, dimension:]
 
 
 def record_scores(trial: ConvexTrial, rng: np.random.Generator, fit: Release = release) -> np.ndarray:
@@ -52,11 +47,29 @@ def record_scores(trial: ConvexTrial, rng: np.random.Generator, fit: Release = r
     Args:
         rng: draws the canaries, the same ones in all fits.
     """
-    replicates, canaries = trial.inside.shape
+    canaries = trial.inside.shape[1]
     features = trial.x.shape[2] - 1  # the last coordinate is the intercept's
     records = bounded_records(FAR * rng.choice([-1.0, 1.0], size=(canaries, features)))
     labels = rng.choice([-1.0, 1.0], size=canaries)
-    x = np.concatenate([trial.x, records * trial.inside[:, :, None]], axis=1)
-    signs = np.concatenate([trial.signs, np.broadcast_to(labels, (replicates, canaries))], axis=1)
-    phi = labels * (fit(x, signs, trial.perturbation, trial.noise) @ records.T)
+    phi = labels * (_fit(trial, records, labels, fit) @ records.T)
     return phi - phi.mean(axis=0)
+
+
+def _fit(trial: ConvexTrial, records: np.ndarray, labels: np.ndarray, fit: Release) -> np.ndarray:
+    """Return the weights [R, e] of all fits, some at a time, with canaries where their coins let them in.
+
+    Args:
+        records: [m, e], the canaries; their first d coordinates are those of the patients.
+        labels: [m], their signs.
+    """
+    replicates, patients, dimension = trial.x.shape
+    canaries, width = records.shape
+    found = []
+    for some in parts(replicates, (patients + canaries) * width):
+        inside = trial.inside[some]
+        x = np.zeros((len(inside), patients + canaries, width))
+        x[:, :patients, :dimension] = trial.x[some]
+        x[:, patients:] = records * inside[:, :, None]
+        signs = np.concatenate([trial.signs[some], np.broadcast_to(labels, inside.shape)], axis=1)
+        found.append(fit(x, signs, trial.perturbation, trial.noise[some]))
+    return np.concatenate(found)

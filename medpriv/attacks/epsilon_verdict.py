@@ -73,7 +73,8 @@ def judge_guesses(scores: np.ndarray, inside: np.ndarray, claim: Claim, alpha: f
     for name, (bound, to_epsilon) in bounds.items():
         n = plan_guesses(canaries, SUSPECTED * claim.mu, bound)
         each = [to_epsilon(bound(canaries, n, right)) for right in _right(scores, inside, n)]
-        share = 2 * max(1, round(plan_guesses(scores.size, SUSPECTED * claim.mu, bound) / (2 * replicates)))
+        planned = plan_guesses(scores.size, SUSPECTED * claim.mu, bound) / replicates
+        share = 2 * max(1, min(round(planned / 2), canaries // 2))
         right = sum(_right(scores, inside, share))
         together = to_epsilon(bound(scores.size, share * replicates, right))
         verdicts.append(Verdict(name, np.array(each), n, together, share * replicates))

@@ -24,7 +24,7 @@ from medpriv.config.epsilon import EpsilonSettings
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
 from medpriv.models import cnn2d, cnn_gn, logistic, mlp
-from medpriv.privacy import accountant
+from medpriv.privacy import accountant, convex
 from medpriv.privacy.convex import calibrate, release
 from medpriv.privacy.lower_bounds import gaussian_epsilon
 from medpriv.privacy.training import PrivateSchedule, train_private
@@ -267,6 +267,24 @@ def test_perturbed_fits_pass_and_without_noise_are_caught(mechanism):
     assert epsilon_convex.record_scores(trial, generator(0)).shape == trial.inside.shape
 
 
+def test_perturbed_fits_are_made_some_at_a_time_with_the_same_scores(monkeypatch):
+    trial, sizes = convex_trial("objective", 3.0), []
+
+    def spy(x, signs, perturbation, noise) -> np.ndarray:
+        sizes.append(len(x))
+        return release(x, signs, perturbation, noise)
+
+    def scores() -> list[np.ndarray]:
+        again = replace(trial, noise=[generator(4, replicate) for replicate in range(8)])
+        return [epsilon_convex.gradient_scores(again, spy), epsilon_convex.record_scores(again, generator(0), spy)]
+
+    whole = scores()
+    monkeypatch.setattr(convex, "MEMORY", 3 * 8 * 264 * 204)  # three fits with gradient canaries
+    for one, other in zip(scores(), whole, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-9)
+    assert sizes == [8, 8, 3, 3, 2, 8]
+
+
 # From scores to figures.
 
 
@@ -296,6 +314,12 @@ def test_pooled_guesses_prove_more_than_each_training_s():
         assert verdict.together > verdict.each.mean()
         assert verdict.n_together % 12 == 0
         assert verdict.n <= 150
+
+
+def test_pooled_guesses_are_at_most_as_many_as_the_canaries():
+    inside = np.random.default_rng(0).random((2, 23)) < 0.5  # planned: all 46, which 2 x 12 pairs would exceed
+    verdicts = judge_guesses(inside + 0.0, inside, Claim(20.0, 0.004), 0.05)
+    assert [verdict.n_together for verdict in verdicts] == [44, 44]
 
 
 def test_a_pure_guarantee_is_not_held_against_a_gaussian():
