@@ -120,7 +120,7 @@ def _draw_steps(units: int, rate: float, rng: np.random.Generator) -> list[np.nd
     while hits[-1][-1] < end - 1:
         gaps = np.maximum(np.ceil(rng.standard_exponential(size) / mean), 1)
         hits.append(hits[-1][-1] + np.cumsum(gaps).astype(np.int64))
-    row = np.concatenate(hits[1:] or hits[:0])
+    row = np.concatenate(hits)[1:]
     places = row[: np.searchsorted(row, end)]
     return np.split(places % max(units, 1), np.searchsorted(places, units * np.arange(1, AHEAD)))
 

@@ -38,6 +38,7 @@ def test_each_member_is_drawn_independently_at_the_rate_and_others_never():
 def test_empty_steps_have_no_pass_and_all_units_come_at_rate_1():
     unit, members = np.arange(50), np.ones((1, 50), bool)
     assert PoissonBatches(unit, members, 1e-12, 1, 1.0, [generator(0)]).next() == []
+    assert PoissonBatches(unit, ~members, 0.5, 1, 1.0, [generator(0)]).next() == []  # nobody's training
     everybody = PoissonBatches(unit, members, 1.0, 1, 50.0, [generator(0)])
     assert sorted(drawn_units(everybody, unit, 1)[0]) == list(range(50))
 
