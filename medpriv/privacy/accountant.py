@@ -49,7 +49,7 @@ def noise_for(target: float, delta: float, rate: float, steps: int) -> float:
             raise InputError(
                 f"no noise gives epsilon {target:g} at delta {delta:g} for {steps} steps at rate {rate:g}",
                 file="config",
-                place="private.epsilons",
+                place="private.epsilons, or `epsilon` of a private strategy",
                 remedy="ask for a larger epsilon, fewer steps, or a smaller share of patients a step",
             )
     while low > LEAST and epsilon(low, rate, steps, delta) <= target:
@@ -77,7 +77,7 @@ def check_delta(delta: float, patients: int) -> None:
         raise InputError(
             f"delta {delta:g} is not below 1/n for the {patients} patients of a replicate",
             file="config",
-            place="private.delta",
+            place="private.delta, or `delta` of a private strategy",
             remedy=f"leave it out ({default_delta(patients):g} is taken then), or give a smaller one",
         )
 

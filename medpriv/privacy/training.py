@@ -35,7 +35,7 @@ from medpriv.privacy.batches import Pass, PoissonBatches
 from medpriv.privacy.bookkeeping import add_clipped, unit_squares
 from medpriv.privacy.optimiser import Sgd
 
-SMALL = 1e-6  # added to norms, as Opacus does: a clipped gradient's norm lies below C, rounding included
+SMALL = 1e-6  # added to norms, as Opacus does
 
 _LOG = logging.getLogger(__name__)
 

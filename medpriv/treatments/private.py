@@ -21,7 +21,6 @@ from medpriv.privacy.opacus import train_with_opacus
 from medpriv.privacy.training import PrivateSchedule, check_network, train_private
 from medpriv.seeds import generator
 
-STEPPED = ("sgd", "adam")
 PERTURBED = ("objective", "output")
 ENGINES = {"medpriv": train_private, "opacus": train_with_opacus}
 
