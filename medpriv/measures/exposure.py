@@ -12,6 +12,8 @@ import numpy as np
 
 from medpriv.measures.intervals import newcombe
 
+_ELEMENTS = 2_000_000  # of one array over pairs and patients: memory doesn't grow with the number of pairs
+
 
 def pair_exposure(
     score_pair: Callable[[np.ndarray, np.ndarray], np.ndarray], members: np.ndarray
@@ -24,13 +26,16 @@ def pair_exposure(
 
     Limits are Newcombe's on the numbers of replicates in and out, which are independent of each other.
     """
-    replicates = len(members)
-    first, second = np.triu_indices(replicates, k=1)
-    difference = score_pair(first, second) - score_pair(second, first)  # [K (K - 1) / 2, P]
-    won = np.where(difference == 0, 0.5, difference > 0)
-    only_first = members[first] & ~members[second]
-    only_second = members[second] & ~members[first]
-    wins = (won * only_first + (1 - won) * only_second).sum(axis=0)
+    replicates, patients = members.shape
+    firsts, seconds = np.triu_indices(replicates, k=1)
+    wins, some = np.zeros(patients), max(1, _ELEMENTS // max(patients, 1))
+    for start in range(0, len(firsts), some):
+        first, second = firsts[start : start + some], seconds[start : start + some]
+        difference = score_pair(first, second) - score_pair(second, first)  # [pairs, P]
+        won = np.where(difference == 0, 0.5, difference > 0)
+        only_first = members[first] & ~members[second]
+        only_second = members[second] & ~members[first]
+        wins += (won * only_first + (1 - won) * only_second).sum(axis=0)
     inside = members.sum(axis=0)
     pairs = inside * (replicates - inside)
     with np.errstate(invalid="ignore", divide="ignore"):

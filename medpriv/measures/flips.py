@@ -14,6 +14,7 @@ import numpy as np
 
 from medpriv.dataset import Dataset
 from medpriv.measures.intervals import draw_patients, percentile_interval, rate_interval
+from medpriv.measures.shares import mean_share
 from medpriv.measures.table import Measure
 
 
@@ -46,7 +47,7 @@ class Records:
     def rate(self, attack: str, measure: str, hits: np.ndarray, of: np.ndarray, group: str, label: str = "") -> Measure:
         """Return the share of hits, bool [K, n], among `of`, bool [K, n]; of one class if labelled."""
         inside = self.y == self.classes.index(label) if label else np.ones(len(self.y), bool)
-        value, draws = self._mean(hits[:, inside], of[:, inside], inside)
+        value, draws = mean_share(hits[:, inside], of[:, inside], self.patient[inside], self.weights)
         limits = rate_interval(value, draws, len(np.unique(self.patient[inside])))
         n = int(of[:, inside].sum(axis=1).mean())
         group += f",class={label}" if label else ""
@@ -55,24 +56,10 @@ class Records:
     def mean(self, attack: str, measure: str, values: np.ndarray, group: str) -> Measure:
         """Return the mean of values, float [K, n], NaN left out."""
         valued = ~np.isnan(values)
-        value, draws = self._mean(np.where(valued, values, 0), valued, np.ones(len(self.y), bool))
+        value, draws = mean_share(np.where(valued, values, 0), valued, self.patient, self.weights)
         n = int(valued.sum(axis=1).mean())
         limits = percentile_interval(draws)
         return Measure(self.dataset, self.treatment, attack, measure, value, *limits, n=n, group=group)
-
-    def _mean(self, values: np.ndarray, of: np.ndarray, inside: np.ndarray) -> tuple[float, np.ndarray]:
-        """Return the mean over replicates of sum(values) / sum(of), [K, m] each, and its draws [B]; NaN if 0 / 0."""
-
-        def by_patient(rows: np.ndarray) -> np.ndarray:  # [P, K]
-            size = self.weights.shape[1]
-            return np.stack([np.bincount(self.patient[inside], row, minlength=size) for row in rows], axis=1)
-
-        drawn = np.concatenate([np.ones((1, self.weights.shape[1])), self.weights])
-        part, whole = drawn @ by_patient(values), drawn @ by_patient(of)  # [1 + B, K]
-        valued = whole > 0
-        with np.errstate(invalid="ignore"):
-            shares = np.where(valued, part / np.where(valued, whole, 1), 0).sum(axis=1) / valued.sum(axis=1)
-        return float(shares[0]), shares[1:]
 
 
 def flip_measures(

@@ -1,4 +1,4 @@
-"""Shares of records, as means over replicates, with a patient bootstrap."""
+"""Shares and means of records, as means over replicates, with a patient bootstrap."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ def mean_share(hits: np.ndarray, of: np.ndarray, patient: np.ndarray, weights: n
     """Return the mean over replicates of sum(hits) / sum(of), and its draws [B]; NaN where nothing is counted.
 
     Args:
-        hits, of: bool [K, N]; hits lie within of.
+        hits, of: [K, N], bool; hits lie within of. For a mean, hits are values, 0 where not of.
         patient: int [N], 0..P-1.
         weights: [B, P], how often each draw holds each patient.
     """

@@ -33,7 +33,7 @@ def test_tpr_equals_the_best_operating_point_of_scikit_learns_curve(rate):
 
     scores, positive = draw_case(1)
     fpr, tpr, _ = roc_curve(positive, scores, drop_intermediate=False)
-    assert tpr_at(scores, positive, rate) == pytest.approx(tpr[fpr <= rate + 1e-12].max()) or rate == 1.0
+    assert tpr_at(scores, positive, rate) == pytest.approx(tpr[fpr <= rate + 1e-12].max())
 
 
 def test_tpr_at_a_rate_finer_than_one_negative_has_no_value():
@@ -92,12 +92,15 @@ def test_a_draw_without_positives_has_no_value_and_spoils_no_other():
     np.testing.assert_array_equal(draws.tpr[:, 0], [np.nan, 1.0, np.nan])
 
 
-def test_pair_exposure_equals_loops_and_leaves_each_pair_out():
+@pytest.mark.parametrize("most", [15, 4])  # pairs a pass
+def test_pair_exposure_equals_loops_leaves_each_pair_out_and_takes_a_few_pairs_at_a_time(most, monkeypatch):
+    monkeypatch.setattr("medpriv.measures.exposure._ELEMENTS", 4 * most)
     rng = np.random.default_rng(5)
     members, scores = rng.random((6, 4)) < 0.5, rng.normal(0, 1, (6, 4))
     asked = []
 
     def score_pair(targets, withheld):
+        assert len(targets) <= most
         asked.extend(zip(targets, withheld, strict=True))
         return scores[targets]
 
