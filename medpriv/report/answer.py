@@ -129,8 +129,11 @@ def defence(headlines: Sequence[Headline]) -> str:
     if not pairs:
         return ""
     best, base = max(pairs, key=lambda pair: pair[1].flip.value - pair[0].flip.value)
+    rivals = [item for item, other in pairs if other is base and item is not best]
+    rivals = [item.result.treatment for item in rivals if against(best.flip, item.flip) != "less"]
+    doubt = f" ({', '.join(rivals)} can’t be told apart from it)" if rivals else ""
     return (
-        f"Against small changes of the signal {_name(best)} helps most: the strongest attack "
+        f"Against small changes of the signal {_name(best)} helps most{doubt}: the strongest attack "
         f"({attack_name(best.flip.attack)}) overturns {percent(best.flip.value)} of right predictions (95\u00a0% "
         f"interval {interval(best.flip, share=True)}\u00a0%, n = {integer(best.flip.n)}), without a defence "
         f"{percent(base.flip.value)}; it reaches {_utility(best.utility)}, without a defence "
@@ -166,8 +169,12 @@ def _leak_sentence(worst: Headline, attacked: Sequence[Headline], level: str) ->
 
 
 def _no_leak_sentence(highest: Headline, attacked: Sequence[Headline], level: str) -> str:
-    named = [item for item in attacked for rate in item.tpr.values() if rate is not None and rate.lower > float(RATE)]
-    yet = f"; yet some {level}s of {_name(named[0])} are named at a false-positive rate of 1\u00a0%" if named else ""
+    rates = ((item, unit, item.tpr[unit]) for item in attacked for unit in LEVELS)
+    named = [(item, unit) for item, unit, rate in rates if rate is not None and rate.lower > float(RATE)]
+    yet = ""
+    if named:
+        item, unit = named[0]
+        yet = f"; yet some {unit}s of {_name(item)} are named at a false-positive rate of 1\u00a0%"
     return (
         f"None of the {plural(len(attacked), 'model')} compared was shown to give away who it was trained on: at most, "
         f"for {_name(highest)}, {_attack_clause(highest, level)}, which this sample can't tell from guessing and "

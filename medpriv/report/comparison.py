@@ -7,6 +7,7 @@ defender, and slightly optimistic for the attacker, since the best of several no
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from medpriv.files import write_csv, write_json
@@ -60,13 +61,14 @@ class Headline:
         return {name: measure for name, measure in named.items() if measure is not None}
 
 
-def parse_group(group: str) -> dict[str, str]:
-    """Return a group's `key=value` pairs."""
+@cache
+def parse_group(group: str) -> Mapping[str, str]:
+    """Return a group's `key=value` pairs. A run has few groups, and asks for each of them many thousand times."""
     return dict(pair.partition("=")[::2] for pair in group.split(",") if pair)
 
 
 def select(
-    measures: Iterable[Measure], measure: str, group: dict[str, str] | None = None, attack: str = ""
+    measures: Iterable[Measure], measure: str, group: Mapping[str, str] | None = None, attack: str = ""
 ) -> list[Measure]:
     """Return the bank-wide figures of one measure in exactly this group, of attacks whose name begins with `attack`."""
     wanted = group or {}

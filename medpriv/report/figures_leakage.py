@@ -6,19 +6,25 @@ becomes a histogram without small counts.
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from medpriv.report import drawing, words
 from medpriv.report.comparison import Headline, parse_group
 from medpriv.report.drawing import COLOURS, Figure, Panel, csv_text, line_style, mark, slug
 from medpriv.report.inputs import Cohort, Result, Row
+from medpriv.workflow.grid import stage_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+Key = TypeVar("Key", bound=Hashable)
+Item = TypeVar("Item")
+
 SMALL_COUNT = 10  # fewer patients than this are not counted in public for a credentialed dataset
+WITHHELD = "withheld"
+MOST = 12  # treatments of a panel with a mark or line each, beside the baselines
 DOTS = 60  # groups up to this size are drawn patient by patient
 FEW = 5  # a subgroup smaller than this says nothing by itself
 _BINS = 12
@@ -30,7 +36,11 @@ def draw_tradeoff(headlines: Sequence[Headline]) -> Figure:
     for headline in headlines:
         if headline.utility and headline.auc["patient"] and not math.isnan(headline.auc["patient"].value):
             groups[headline.result.dataset].append(headline)
-    panels = [_tradeoff_panel(dataset, members) for dataset, members in groups.items()]
+    panels = [
+        _tradeoff_panel(" ".join((dataset, *part)), shown)
+        for dataset, members in groups.items()
+        for part, shown in legible(members, lambda item: item.result.treatment)
+    ]
     return Figure(
         "tradeoff",
         "Usefulness against leakage",
@@ -41,7 +51,25 @@ def draw_tradeoff(headlines: Sequence[Headline]) -> Figure:
     )
 
 
-def _tradeoff_panel(dataset: str, headlines: Sequence[Headline]) -> Panel:
+def legible(items: Sequence[Item], treatment: Callable[[Item], str]) -> list[tuple[tuple[str, ...], list[Item]]]:
+    """Return what one panel each can show of a dataset's treatments: all, or the baselines and up to `MOST` of a stage.
+
+    Each comes with what the panel's title adds to the dataset's name.
+    """
+    if len(items) <= MOST:
+        return [((), list(items))]
+    stages: dict[str, list[Item]] = defaultdict(list)
+    for item in items:
+        stages[stage_of(treatment(item))].append(item)
+    baselines, parts = stages.pop("baselines", []), []
+    for stage, own in stages.items():
+        pieces = [own[start : start + MOST] for start in range(0, len(own), MOST)]
+        for number, piece in enumerate(pieces, start=1):
+            parts.append(((stage, *([str(number)] if len(pieces) > 1 else [])), [*baselines, *piece]))
+    return parts or [((), list(items))]
+
+
+def _tradeoff_panel(title: str, headlines: Sequence[Headline]) -> Panel:
     rows = []
     name = words.measure_name(headlines[0].utility.measure)
     with drawing.drawing(270, legend=len(headlines)) as axes:
@@ -67,13 +95,13 @@ def _tradeoff_panel(dataset: str, headlines: Sequence[Headline]) -> Panel:
             ]
         low, high = axes.get_ylim()
         axes.set_ylim(min(low, 0.45), max(high, 0.62))
-        axes.set(xlabel=f"{name} on unseen patients", ylabel="patient-level AUC of the attacker", title=dataset)
+        axes.set(xlabel=f"{name} on unseen patients", ylabel="patient-level AUC of the attacker", title=title)
         drawing.legend_below(axes, len(headlines))
         columns = ("treatment", "figure", "attack", "value", "lower", "upper", "n")
-        title = f"{dataset}: {name} on unseen patients against patient-level AUC of the strongest membership attack"
+        spoken = f"{title}: {name} on unseen patients against patient-level AUC of the strongest membership attack"
         note = f"n = {words.span([item.utility.n for item in headlines])} for utility, "
         note += f"{words.span([item.auc['patient'].n for item in headlines])} non-member patients a target for leakage"
-        return drawing.render(axes, slug("tradeoff", dataset), title, csv_text(columns, rows), note)
+        return drawing.render(axes, slug("tradeoff", title), spoken, csv_text(columns, rows), note)
 
 
 def draw_exposure(cohorts: Mapping[str, Cohort], results: Sequence[Result], leading: Collection[str]) -> Figure:
@@ -192,22 +220,27 @@ def _exposure_histogram(result: Result, rows: Sequence[Row]) -> Panel:
 
 
 def histogram(values: Sequence[float]) -> list[dict[str, float | int | None]]:
-    """Return counts in equal bins over [0, 1]; None where withheld.
-
-    A count from 1 to `SMALL_COUNT` - 1 is withheld. If that is a single bin, the smallest other count is withheld too,
-    because the total would give the single one away.
-    """
-    counts = [0] * _BINS
+    """Return counts in equal bins over [0, 1]; None where withheld."""
+    counts = dict.fromkeys(range(_BINS), 0)
     for value in values:
         counts[min(int(value * _BINS), _BINS - 1)] += 1
-    withheld = {index for index, count in enumerate(counts) if 0 < count < SMALL_COUNT}
-    others = [index for index, count in enumerate(counts) if count >= SMALL_COUNT]
-    if len(withheld) == 1 and others:
-        withheld.add(min(others, key=lambda index: counts[index]))
+    hidden = withheld(counts)
     return [
-        {"lower": index / _BINS, "upper": (index + 1) / _BINS, "patients": None if index in withheld else count}
-        for index, count in enumerate(counts)
+        {"lower": index / _BINS, "upper": (index + 1) / _BINS, "patients": None if index in hidden else count}
+        for index, count in counts.items()
     ]
+
+
+def withheld(counts: Mapping[Key, int]) -> set[Key]:
+    """Return whose counts may not be shown of a credentialed dataset: those from 1 to `SMALL_COUNT` - 1.
+
+    If that is a single one, the smallest other is withheld too, because the total would give the single one away.
+    """
+    hidden = {name for name, count in counts.items() if 0 < count < SMALL_COUNT}
+    others = [name for name, count in counts.items() if count >= SMALL_COUNT]
+    if len(hidden) == 1 and others:
+        hidden.add(min(others, key=lambda name: counts[name]))
+    return hidden
 
 
 def _chance_band(axes: "Axes", rows: Sequence[Row]) -> None:

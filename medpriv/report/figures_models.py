@@ -13,6 +13,7 @@ from medpriv.measures.table import Measure
 from medpriv.report import drawing, words
 from medpriv.report.comparison import Headline, budgets, parse_group, reference_budget, strongest_flip
 from medpriv.report.drawing import COLOURS, Figure, Panel, csv_text, line_style, mark, slug
+from medpriv.report.figures_leakage import legible
 from medpriv.report.inputs import Cohort, Result, Row
 
 if TYPE_CHECKING:
@@ -228,17 +229,21 @@ def draw_calibration(results: Sequence[Result]) -> Figure:
         "Whether stated probabilities can be believed",
         "How often the predicted class was right, against how sure the model said it was, on unseen patients. "
         "On the dashed line the two agree; below it the model is too sure of itself. Bars are 95 % intervals.",
-        tuple(_calibration_panel(dataset, members) for dataset, members in by_dataset.items()),
+        tuple(
+            _calibration_panel(" ".join((dataset, *part)), shown)
+            for dataset, members in by_dataset.items()
+            for part, shown in legible(members, lambda result: result.treatment)
+        ),
     )
 
 
-def _calibration_panel(dataset: str, results: Sequence[Result]) -> Panel:
-    rows = [row for result in results for row in result.rows("reliability")]
+def _calibration_panel(name: str, results: Sequence[Result]) -> Panel:
+    rows = [{"treatment": result.treatment, **row} for result in results for row in result.rows("reliability")]
     with drawing.drawing(300, legend=len(results)) as axes:
         axes.plot([0, 1], [0, 1], color=COLOURS["muted"], linestyle=(0, (4, 3)), linewidth=1)
         for index, result in enumerate(results):
             filled = [row for row in result.rows("reliability") if row["accuracy"]]
-            bins = [Measure(dataset, result.treatment, "", "accuracy", *_bin(row)) for row in filled]
+            bins = [Measure(result.dataset, result.treatment, "", "accuracy", *_bin(row)) for row in filled]
             axes.errorbar(
                 [float(row["confidence"]) for row in filled],
                 [item.value for item in bins],
@@ -249,13 +254,13 @@ def _calibration_panel(dataset: str, results: Sequence[Result]) -> Panel:
                 label=result.treatment,
                 **line_style(index),
             )
-        axes.set(xlabel="stated probability", ylabel="share that was right", title=dataset)
+        axes.set(xlabel="stated probability", ylabel="share that was right", title=name)
         axes.set(xlim=(min(float(row["from"]) for row in rows) - 0.02, 1.02), ylim=(-0.03, 1.03))
         drawing.legend_below(axes, len(results))
-        title = f"{dataset}: reliability of the stated probabilities on unseen patients"
+        title = f"{name}: reliability of the stated probabilities on unseen patients"
         counts = [sum(int(row["n"]) for row in result.rows("reliability")) for result in results]
         note = f"n = {words.span(counts)} predictions, those of all replicates together"
-        return drawing.render(axes, slug("calibration", dataset), title, drawing.rows_csv(rows), note)
+        return drawing.render(axes, slug("calibration", name), title, drawing.rows_csv(rows), note)
 
 
 def _bin(row: Row) -> tuple[float, float, float]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from medpriv.report import drawing, words
 from medpriv.report.comparison import LEVELS, Headline
 from medpriv.report.drawing import COLOURS, Figure, Panel, line_style, slug
+from medpriv.report.figures_leakage import legible
 from medpriv.report.inputs import Cohort, Result, Row
 
 if TYPE_CHECKING:
@@ -33,15 +34,16 @@ def draw_roc(cohorts: Mapping[str, Cohort], headlines: Sequence[Headline], leadi
         for dataset in dict.fromkeys(item.result.dataset for item in wanted):
             own = [item for item in wanted if item.result.dataset == dataset]
             if any(item.result.key not in leading for item in own):
-                panels.append(_all_models_panel(dataset, own, level))
+                parts = legible(own, lambda item: item.result.treatment)
+                panels += [_all_models_panel(dataset, part, shown, level) for part, shown in parts]
     return Figure(
         "roc",
         "How well each attack tells members from strangers",
         "Every replicate is attacked in turn, with the others as shadow models, and the curves are means over these "
         "targets. Logarithmic axes, because the low false-positive rates matter most: there the attacker names a "
         "patient and is almost never wrong. The dashed diagonal is guessing. The shaded part lies below one in the "
-        "number of non-members, where the sample resolves nothing. Where there are more than two models, one panel "
-        "has all of them, each under its strongest attack.",
+        "number of non-members, where the sample resolves nothing. Where there are more than two models, further "
+        "panels have all of them, each under its strongest attack.",
         tuple(panels),
     )
 
@@ -56,7 +58,7 @@ def _roc_panel(result: Result, level: str, attacks: Sequence[str]) -> Panel:
     return _roc_axes(stem, f"{result.key}, per {level}", title, curves, rows, level, (result.replicates,))
 
 
-def _all_models_panel(dataset: str, headlines: Sequence[Headline], level: str) -> Panel:
+def _all_models_panel(dataset: str, part: Sequence[str], headlines: Sequence[Headline], level: str) -> Panel:
     rows, curves = [], {}
     for index, headline in enumerate(headlines):
         best = headline.auc[level]
@@ -68,11 +70,11 @@ def _all_models_panel(dataset: str, headlines: Sequence[Headline], level: str) -
         if own:
             curves[headline.result.treatment] = (line_style(index), _curves(own).get(best.attack, []))
             rows += [{"treatment": headline.result.treatment, **row} for row in own]
-    title = f"{dataset}: log-log ROC of every model's strongest membership attack per {level}"
+    which = " ".join(part) or "all models"
+    title = f"{dataset}, {which}: log-log ROC of each model's strongest membership attack per {level}"
     replicates = tuple(headline.result.replicates for headline in headlines)
-    return _roc_axes(
-        slug("roc", dataset, level), f"{dataset}, all models, per {level}", title, curves, rows, level, replicates
-    )
+    stem = slug("roc", dataset, *part, level)
+    return _roc_axes(stem, f"{dataset}, {which}, per {level}", title, curves, rows, level, replicates)
 
 
 def _curves(rows: Sequence[Row]) -> dict[str, list[tuple[float, float]]]:

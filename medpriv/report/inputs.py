@@ -61,7 +61,8 @@ class Result:
         recipe, costs: as `bank.json` has them.
         utility, attacks: measures; the attacks of every family together.
         tables: what else was written, by file stem (`reliability`, `roc`, `exposure`, `examples`; those of an attack on
-            what a server sees with the family before it, `server-examples`, `cut-examples`); missing: no rows.
+            what a server sees with the family before it, `server-examples`, `cut-examples`); missing: no rows. A path
+            is read when its rows are asked for: those of all banks' patients together would fill the memory.
         facts: what the bank says of itself (`privacy`, `federation`, `split`).
     """
 
@@ -73,7 +74,7 @@ class Result:
     costs: dict
     utility: tuple[Measure, ...]
     attacks: tuple[Measure, ...]
-    tables: dict[str, tuple[Row, ...]]
+    tables: dict[str, tuple[Row, ...] | Path]
     facts: dict = field(default_factory=dict)
 
     @property
@@ -83,7 +84,8 @@ class Result:
 
     def rows(self, table: str) -> tuple[Row, ...]:
         """Return the rows of one table; none where the stage that writes it was not run."""
-        return self.tables.get(table, ())
+        held = self.tables.get(table, ())
+        return _table(held) if isinstance(held, Path) else held
 
     def artefact(self, family: str) -> str:
         """Return the file that holds the figures of one family of attacks."""
@@ -186,13 +188,13 @@ def read_result(dataset: str, treatment: str, bank: Path, attacks: Mapping[tuple
     """Read one treatment's bank description, its utility and all attacks on it."""
     about = read_json(bank / "bank.json")
     measures: list[Measure] = []
-    tables = {"reliability": _table(bank / "reliability.csv")}
+    tables = {"reliability": bank / "reliability.csv"}
     for (of_dataset, of_treatment, family), folder in attacks.items():
         if (of_dataset, of_treatment) == (dataset, treatment):
             measures += _own(folder / "measures.csv", dataset, treatment)
             before = f"{family}-" if family in SEEN_BY_SERVER else ""
             others = (path for path in sorted(folder.glob("*.csv")) if path.stem != "measures")
-            tables |= {before + path.stem: _table(path) for path in others}
+            tables |= {before + path.stem: path for path in others}
     return Result(
         dataset=dataset,
         treatment=treatment,

@@ -20,7 +20,7 @@ from medpriv.report.comparison import Headline, parse_group
 from medpriv.report.contents import Part, figures_of
 from medpriv.report.costs import Cost, Timing, retraining_share, training_cost
 from medpriv.report.drawing import Figure, Panel, inline
-from medpriv.report.figures_leakage import FEW, SMALL_COUNT
+from medpriv.report.figures_leakage import FEW, WITHHELD, withheld
 from medpriv.report.inputs import Audit, Cohort, Derived, Result
 from medpriv.report.layout import Cell, Table
 from medpriv.report.tables import comparison_row, evasion_tables, membership_rows, subgroup_rows
@@ -160,7 +160,7 @@ def _cohort(cohort: Cohort, headlines: Sequence[Headline]) -> dict:
         "digest": about["digest"],
         "patients": cohort.patients,
         "records": {split: words.integer(count) for split, count in cohort.records.items()},
-        "classes": [(label, _count(cohort, count)) for label, count in cohort.class_records.items()],
+        "classes": _class_counts(cohort),
         "sites": len(about["sites"]),
         "features": [
             f"{name} ({unit})" if unit else name for name, unit in zip(about["features"], about["units"], strict=True)
@@ -172,9 +172,10 @@ def _cohort(cohort: Cohort, headlines: Sequence[Headline]) -> dict:
     }
 
 
-def _count(cohort: Cohort, count: int) -> str:
-    small = cohort.credentialed and 0 < count < SMALL_COUNT
-    return f"fewer than {SMALL_COUNT}" if small else words.integer(count)
+def _class_counts(cohort: Cohort) -> list[tuple[str, str]]:
+    hidden = withheld(cohort.class_records) if cohort.credentialed else set()
+    counts = cohort.class_records.items()
+    return [(label, WITHHELD if label in hidden else words.integer(count)) for label, count in counts]
 
 
 def _model(result: Result) -> dict:

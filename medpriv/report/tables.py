@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from medpriv.measures.table import Measure
 from medpriv.report import words
 from medpriv.report.comparison import LEVELS, Headline, budgets, parse_group, select, strongest
-from medpriv.report.figures_leakage import FEW, SMALL_COUNT, group_order
+from medpriv.report.figures_leakage import FEW, SMALL_COUNT, group_order, withheld
 from medpriv.report.inputs import Cohort, Result
 from medpriv.report.layout import Cell, Column, Row, Table, count_cell, numbers, value_cell
 
@@ -39,7 +39,10 @@ def subgroup_rows(cohorts: Mapping[str, Cohort], headlines: Sequence[Headline]) 
             pairs = {key: value for key, value in parse_group(item.group).items() if key not in ("level", "epsilon_mv")}
             if pairs and not item.replicate:
                 groups[tuple(pairs.items())] = pairs
+        hidden = _hidden(result) if cohorts[result.dataset].credentialed else set()
         for pairs in groups.values():
+            if hidden & set(pairs.items()):
+                continue
             leak = next(filter(None, (_strongest_in(result, level, pairs) for level in LEVELS)), None)
             leak = _enough(leak, FEW)
             useful = [item for name in wanted for item in select(result.utility, name, pairs)]
@@ -62,6 +65,16 @@ def subgroup_rows(cohorts: Mapping[str, Cohort], headlines: Sequence[Headline]) 
                 }
             )
     return sorted(rows, key=lambda row: (names.index(row["dataset"]), row["order"]))
+
+
+def _hidden(result: Result) -> set[tuple[str, str]]:
+    """Return the values of attributes (attribute, value) of which a credentialed dataset has too few test records."""
+    counts: dict[str, dict[tuple[str, str], int]] = {}
+    for item in result.utility:
+        pairs = list(parse_group(item.group).items())
+        if len(pairs) == 1 and item.measure in ("accuracy", "sensitivity") and not item.replicate:
+            counts.setdefault(pairs[0][0], {})[pairs[0]] = item.n
+    return {pair for values in counts.values() for pair in withheld(values)}
 
 
 def _strongest_in(result: Result, level: str, pairs: dict[str, str]) -> Measure | None:

@@ -1,5 +1,7 @@
 """The two sentences claim no more than the intervals allow."""
 
+from dataclasses import replace
+
 from medpriv.measures.table import NAN, Measure
 from medpriv.report.answer import answer, defence, limits
 from medpriv.report.comparison import Headline
@@ -42,6 +44,13 @@ def test_leak_that_could_be_guessing_is_not_called_a_leak() -> None:
     leak, _ = answer([headline("a", (0.54, 0.46, 0.62))])
     assert leak.startswith("None of the 1 model")
     assert "no proof of privacy" in leak
+
+
+def test_what_is_named_at_a_low_rate_is_called_what_it_is() -> None:
+    item = headline("a", (0.54, 0.46, 0.62), (0.51, 0.48, 0.54))
+    rate = Measure("d", "a", "membership-rmia", "tpr_at_fpr_0.01", 0.05, 0.03, 0.07, n=400, group="level=record")
+    leak, _ = answer([replace(item, tpr={"patient": None, "record": rate})])
+    assert "yet some records of a on d are named" in leak
 
 
 def test_records_speak_where_patients_are_too_few() -> None:
@@ -90,6 +99,12 @@ def test_best_defence_is_named_with_its_interval() -> None:
     assert found.endswith(
         "without a defence 50.0\u00a0%; it reaches macro-F1 0.600 (0.500 to 0.700), without a defence 0.600."
     )
+
+
+def test_defences_that_are_as_good_are_named_beside_the_best() -> None:
+    base, best = flipped("baseline-cnn", (0.5, 0.4, 0.6)), flipped("robust-pgd", (0.1, 0.05, 0.15))
+    found = defence([base, best, flipped("robust-sap", (0.12, 0.08, 0.2)), flipped("robust-noise", (0.3, 0.2, 0.39))])
+    assert "robust-pgd on d helps most (robust-sap can’t be told apart from it): the strongest" in found
 
 
 def test_defence_that_overlaps_or_fails_a_masking_check_is_not_praised() -> None:

@@ -17,6 +17,7 @@ from medpriv.errors import InputError
 from medpriv.files import read_csv, read_json, write_csv, write_json, write_text
 from medpriv.measures.table import COLUMNS, read_measures
 from medpriv.report.build import build_report
+from medpriv.report.inputs import read_result
 
 HOSTILE = "<script>alert('$x$ & \"y\"')</script>"
 MEASURED = re.compile(r"<!-- measured:begin -->.*<!-- measured:end -->", re.DOTALL)
@@ -165,6 +166,19 @@ def test_comparison_and_metrics_agree(report: Path) -> None:
     assert (unresolvable["value"], unresolvable["n"]) == ("", "15")
     assert "membership_tpr_at_1pct_fpr_patient" not in metrics["beats"]["baseline-cnn"]
     assert "unresolvable" in (report / "index.html").read_text()
+
+
+def test_rows_behind_a_figure_say_whose_they_are(report: Path) -> None:
+    rows = read_csv(report / "figures" / "calibration-beats.csv")
+    assert {row["treatment"] for row in rows} == {"baseline-cnn", "baseline-cnn_gn", "robust-pgd", "robust-noise"}
+
+
+def test_long_tables_are_read_when_they_are_drawn(arguments: dict) -> None:
+    key = ("beats", "baseline-cnn")
+    result = read_result(*key, arguments["banks"][key], arguments["attacks"])
+    assert all(isinstance(held, Path) for held in result.tables.values())
+    assert {row["patient"] for row in result.rows("exposure")}
+    assert result.rows("server-examples") == ()
 
 
 def test_costs_of_missing_benchmark_files_are_left_out(arguments: dict, report: Path) -> None:

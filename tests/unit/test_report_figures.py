@@ -8,7 +8,7 @@ import pytest
 
 from medpriv.measures.table import NAN, Measure
 from medpriv.report.drawing import PALETTE, drawing, inline, line_style, mark, render, slug, whiskers
-from medpriv.report.figures_leakage import chance_deviation, exposure_groups, group_order, histogram
+from medpriv.report.figures_leakage import MOST, chance_deviation, exposure_groups, group_order, histogram, legible
 from medpriv.report.figures_models import STRETCH, stretch
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -23,6 +23,17 @@ def test_histogram_withholds_small_counts_and_never_a_single_bin() -> None:
     shown = [bar["patients"] for bar in histogram([0.05] * 40 + [0.5] * 20)]
     assert (shown[0], shown[6]) == (40, 20)
     assert sum(count or 0 for count in shown) == 60
+
+
+def test_many_treatments_are_spread_over_panels_that_can_be_read() -> None:
+    few = ["baseline-mlp", *(f"fed-{index}" for index in range(MOST - 1))]
+    assert legible(few, str) == [((), few)]
+    private, split = [f"dp-sgd-mlp-eps{level}" for level in range(MOST + 2)], ["split-vanilla-cut1"]
+    assert legible(["baseline-mlp", *private, *split], str) == [
+        (("private", "1"), ["baseline-mlp", *private[:MOST]]),
+        (("private", "2"), ["baseline-mlp", *private[MOST:]]),
+        (("split",), ["baseline-mlp", *split]),
+    ]
 
 
 def test_exposure_of_one_counts_in_the_last_bin() -> None:

@@ -29,6 +29,7 @@ from medpriv.files import read_csv, read_json, write_csv
 from medpriv.measures.table import NAN, Measure, write_measures
 from medpriv.report.build import build_report
 from medpriv.report.comparison import Headline, choose_headline, paired_difference
+from medpriv.report.figures_leakage import withheld
 from medpriv.report.inputs import Cohort, Linkage, Result, read_linkage, read_result
 from medpriv.report.layout import Section, Table
 from medpriv.report.sections.attributes import attribute_section
@@ -37,6 +38,7 @@ from medpriv.report.sections.leakage import leakage_section
 from medpriv.report.sections.private import private_section
 from medpriv.report.sections.reconstruction import reconstruction_section
 from medpriv.report.sections.reidentification import reidentification_section
+from medpriv.report.tables import subgroup_rows
 
 PRIVACY = {"privacy": {"epsilon": 1.0, "delta": 0.0003, "unit": "patient", "tuning": "Fixed.", "caveats": ["scaling"]}}
 
@@ -133,9 +135,9 @@ def test_price_of_privacy_is_paired_and_stated_beyond_the_interval_alone() -> No
     assert "1 can’t be told apart from it" in spoken
     assert "in 0 of 2 banks with a guarantee" in spoken
     assert "in 1 of 1 bank without one (highest AUC 0.700" in spoken
-    assert "No audited bound on table exceeds" in spoken
+    assert "On table the audited bound exceeds what the accountant allows in none of 2 audited banks" in spoken
     assert "How settings were chosen: Fixed." in spoken
-    assert "What the guarantees leave out: scaling." in spoken
+    assert "What the guarantees leave out: Scaling." in spoken
     table = tables(section)[0]
     row = cells(table, "dp-sgd-mlp-eps1")
     assert row["Accountant at most"] == "1.00 δ = 0.0003 unit: patient n = 130 patients"
@@ -153,16 +155,45 @@ def test_private_federation_is_held_against_the_same_without_a_guarantee() -> No
     assert cells(table, "fed-sample_dp")["Difference paired by replicate"].startswith("−0.001")
 
 
-def test_broken_training_is_named() -> None:
-    section = private_section([private(1.0, 0.7, 4.2, violations=1.0), private(8.0, 0.8, 2.0)], 0.95)
-    assert any(
-        "prove more than the accountant allows in 1 of 2 audited banks: dp-sgd-mlp-eps1: at least 4.20, allowed 1.00"
-        in text
-        for text in section.paragraphs
+def test_broken_training_is_named_and_marked() -> None:
+    items = [private(1.0, 0.7, 4.2, violations=1.0), private(8.0, 0.8, 2.0)]
+    rows = tuple(
+        replace(row, lower=0.79, upper=1.0) if (row.measure, row.value) == ("violations", 1.0) else row
+        for row in items[0].result.attacks
     )
-    assert cells(tables(section)[0], "dp-sgd-mlp-eps1")["Violations trainings whose own bound is above"].startswith(
-        "100\u00a0% of n = 16"
+    items[0] = replace(items[0], result=replace(items[0].result, attacks=rows))
+    section = private_section(items, 0.95)
+    spoken = " ".join(section.paragraphs)
+    assert (
+        "show more than the accountant allows in 1 of 2 audited banks: dp-sgd-mlp-eps1: at least 4.20, allowed 1.00 "
+        "(each at 95\u00a0% confidence" in spoken
     )
+    table = tables(section)[0]
+    row = cells(table, "dp-sgd-mlp-eps1")
+    assert row["Violations trainings whose own bound is above"].startswith(
+        "100\u00a0% more than chance allows 79.0 to 100.0\u00a0% of n = 16"
+    )
+    assert row["One run at least, 95\u00a0% confidence; Gaussian noise assumed"].startswith(
+        "4.20 above the accountant’s"
+    )
+    broken, honest = (next(row for row in table.rows if row.head == f"dp-sgd-mlp-eps{level}") for level in (1, 8))
+    assert [cell.tone for cell in broken.cells[:5]] == ["", "bad", "bad", "bad", "bad"]
+    assert not any(cell.tone for cell in honest.cells[:5])
+
+
+def test_conditions_are_sentences() -> None:
+    privacy = {"privacy": {**PRIVACY["privacy"], "tuning": "fixed", "caveats": ["no noise", "The unit. Is a client."]}}
+    section = private_section([headline("dp-sgd-mlp-eps1", facts=privacy)], 0.95)
+    assert section.paragraphs[-2:] == (
+        "How settings were chosen: Fixed.",
+        "What the guarantees leave out: No noise. The unit. Is a client.",
+    )
+
+
+def test_epsilon_of_another_unit_is_told_apart_on_the_plane() -> None:
+    privacy = {"privacy": {**PRIVACY["privacy"], "unit": "client"}}
+    panel = private_section([headline("fed-client_dp", facts=privacy), private(1.0, 0.7, 0.3)], 0.95).parts[0].panels[0]
+    assert panel.note.endswith("; the unit of fed-client_dp is a client")
 
 
 def test_plane_holds_every_treatment_at_its_epsilons() -> None:
@@ -249,9 +280,21 @@ def _shrunk(rows: tuple[Measure, ...]) -> tuple[Measure, ...]:
 
 def test_small_clients_of_credentialed_data_are_withheld() -> None:
     item = headline("fed-dirichlet", facts={"federation": {"clients": {"one": 9, "two": 50}}})
-    for credentialed, told in ((True, "one fewer than 10, two 50"), (False, "one 9, two 50")):
+    for credentialed, told in ((True, "one withheld, two withheld"), (False, "one 9, two 50")):
         table = tables(federated_section({"table": cohort(credentialed=credentialed)}, [item]))[0]
         assert cells(table, "fed-dirichlet")["Clients training patients"] == told
+
+
+def test_small_classes_and_subgroups_of_credentialed_data_are_withheld() -> None:
+    item = headline("baseline-mlp", sites=("a", "b", "c"))  # 90, 81 and 72 records
+    small = tuple(replace(row, n=9) if row.group == "site=c" else row for row in item.result.utility)
+    item = replace(item, result=replace(item.result, utility=small))
+    shown = {
+        credentialed: {row["group"] for row in subgroup_rows({"table": cohort(credentialed=credentialed)}, [item])}
+        for credentialed in (True, False)
+    }
+    assert shown == {True: {"site a"}, False: {"site a", "site b", "site c"}}  # b would give c away
+    assert withheld({"a": 40, "b": 3, "c": 20, "d": 0}) == {"b", "c"}
 
 
 def test_clients_by_an_attribute_have_its_columns() -> None:
@@ -297,8 +340,8 @@ def test_inversion_beats_the_baseline_only_where_the_interval_says_so() -> None:
     spoken = section.paragraphs[1]
     assert "gives back 100.0\u00a0% of its variables by the Cosine attack" in spoken
     assert "the mode 50.0\u00a0%" in spoken
-    assert "under DP-SGD no attack beats the better baseline in 1 setting" in spoken
-    assert "under secure aggregation no attack beats the better baseline in 1 setting" in spoken
+    assert "under DP-SGD no attack is shown to beat the better baseline in 1 setting" in spoken
+    assert "under secure aggregation no attack is shown to beat the better baseline in 1 setting" in spoken
     verdicts = [row.cells[8].text for row in tables(section)[0].rows if row.cells]
     assert verdicts == ["beats the baselines", *["not shown to beat them"] * 2, "beats the baselines"]
     gains[SECURE] = (0.3, 0.1, 0.5)
@@ -317,7 +360,10 @@ def test_a_whole_round_is_spoken_of_apart_from_single_records() -> None:
     section = reconstruction_section({"table": cohort()}, [headline("fed-secure", attacks=server("fed-secure", gains))])
     spoken = section.paragraphs[1]
     assert "; under secure aggregation the best attack beats the better baseline in 1 of 1 setting" in spoken
-    assert "; in a whole round under secure aggregation no attack beats the better baseline in 1 setting" in spoken
+    assert (
+        "; in a whole round under secure aggregation no attack is shown to beat the better baseline in 1 setting"
+        in spoken
+    )
     assert "whole round of 43 records, 3 local steps of 16, under secure aggregation" in spoken
 
 
@@ -330,6 +376,25 @@ def test_other_strategies_are_folded_below_the_one_tried_most() -> None:
     assert first.rows[0].head == "fed-avg"
     assert not first.fold
     assert second.fold == "Gradient inversion on table: 1 other bank"
+
+
+def test_long_record_is_folded_but_for_its_first_features() -> None:
+    def example(features: int) -> list[Table]:
+        rows = tuple(
+            {"attack": "inversion-dlg", "setting": START, "feature": f"f{place}", "unit": "", "true": "1", "found": "2"}
+            for place in range(features)
+        )
+        item = headline(
+            "fed-avg", attacks=server("fed-avg", {START: (0.5, 0.4, 0.6)}), tables={"server-examples": rows}
+        )
+        return [part for part in tables(reconstruction_section({"table": cohort()}, [item])) if "One" in part.title]
+
+    (whole,) = example(20)
+    assert (len(whole.rows), whole.fold) == (20, "")
+    first, rest = example(78)
+    assert ([row.head for row in first.rows], first.fold) == ([f"f{place}" for place in range(12)], "")
+    assert "first 12 of 78 features" in first.lede
+    assert (len(rest.rows), rest.fold) == (66, "The other 66 features of this record")
 
 
 # --- hidden features -------------------------------------------------------------------------------------------------

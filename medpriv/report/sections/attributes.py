@@ -49,8 +49,9 @@ def _sentence(asked: Sequence[tuple[Result, Measure]]) -> str:
     shown = [pair for pair in asked if pair[1].lower > 0]
     result, best = max(asked, key=lambda pair: pair[1].value)
     return (
-        f"A member advantage beyond the interval is shown for {len(shown)} of {words.plural(len(asked), 'bank')} that "
-        f"could be asked; the highest is {words.percent(best.value)} ({words.attack_name(best.attack)} on "
+        f"A member advantage above 0 is shown for {len(shown)} of {words.plural(len(asked), 'bank')} that could be "
+        "asked, by the best of three attacks (if none gave anything away, up to about 8 % would still be counted); the "
+        f"highest is {words.percent(best.value)} ({words.attack_name(best.attack)} on "
         f"{result.key}, 95 % interval {words.interval(best, share=True)} %, n = {words.integer(best.n)} patients)."
     )
 

@@ -12,11 +12,12 @@ from collections.abc import Mapping, Sequence
 from medpriv.measures.table import Measure
 from medpriv.report import words
 from medpriv.report.comparison import Headline, against_nothing, find, paired_difference, parse_group, undefended
-from medpriv.report.figures_leakage import SMALL_COUNT
+from medpriv.report.figures_leakage import WITHHELD, withheld
 from medpriv.report.inputs import Cohort, Result
 from medpriv.report.layout import Cell, Column, Row, Section, Table, count_cell, prose, source_cell, value_cell
 
 SITES = 8  # columns; the sites with most test records are shown
+LONG = 120  # characters of a list of clients; a longer one is left out
 CURIOUS = ("cut-decoder", "cut-inversion", "cut-unsplit", "cut-unsplit-start")
 MALICIOUS = ("cut-fsha", "cut-fsha-start")
 
@@ -74,7 +75,7 @@ def _federated_sentence(dataset: str, federated: Sequence[Headline], own: Sequen
         ("each site alone", [(item, _gap(item, local)) for item in together]),
     ):
         counts = Counter(against_nothing(gap) for _, gap in pairs if gap is not None)
-        if not (total := sum(counts.values())):
+        if not (total := sum(counts[way] for way in ("less", "more", "open"))):
             continue
         parts.append(
             f"of {words.plural(total, 'federated bank')} against {name}, less useful {counts['less']}, more useful "
@@ -111,7 +112,8 @@ def _site_names(cohort: Cohort, headlines: Sequence[Headline], key: str) -> list
         if item.measure == "accuracy" and set(group) == {key}:
             counts[group[key]] = item.n
     if cohort.credentialed:
-        counts = {name: n for name, n in counts.items() if n >= SMALL_COUNT}
+        hidden = withheld(counts)
+        counts = {name: n for name, n in counts.items() if name not in hidden}
     kept = sorted(counts, key=lambda name: -counts[name])[:SITES]
     return [name for name in counts if name in kept]
 
@@ -122,8 +124,7 @@ def _site_table(cohort: Cohort, federated: Sequence[Headline], own: Sequence[Hea
     shown = [item for item in own if any(item is base for base in bases)] + list(federated)
     sites = _site_names(cohort, shown, key)
     local = _local(federated)
-    least = SMALL_COUNT if cohort.credentialed else 0
-    rows = [_site_row(item, undefended(item, own), local, key, sites, least) for item in shown]
+    rows = [_site_row(item, undefended(item, own), local, key, sites, cohort.credentialed) for item in shown]
     n = {site: _site_n(shown, key, site) for site in sites}
     name = words.measure_name(shown[0].utility.measure) if shown[0].utility else "utility"
     columns = (
@@ -158,13 +159,13 @@ def _site_n(headlines: Sequence[Headline], key: str, site: str) -> int:
 
 
 def _site_row(
-    item: Headline, base: Headline | None, local: Headline | None, key: str, sites: Sequence[str], least: int
+    item: Headline, base: Headline | None, local: Headline | None, key: str, sites: Sequence[str], credentialed: bool
 ) -> Row:
     result = item.result
     federated = result.treatment.startswith("fed-")
     name = item.utility.measure if item.utility else "accuracy"
     federation, costs = result.facts.get("federation", {}), result.costs if federated else {}
-    clients = ", ".join(f"{client} {_count(count, least)}" for client, count in federation.get("clients", {}).items())
+    clients = _clients_text(federation.get("clients", {}), credentialed)
     cells = (
         value_cell(item.utility),
         value_cell(_gap(item, base), signed=True) if federated else prose("the reference"),
@@ -173,7 +174,7 @@ def _site_row(
         _bytes_cell(costs.get("bytes_up")),
         _bytes_cell(costs.get("bytes_down")),
         count_cell(costs.get("rounds")),
-        prose(clients if len(clients) < 120 else f"{len(federation['clients'])} clients") if clients else prose("–"),
+        prose(clients),
         prose(str(federation.get("server_sees", words.MISSING))) if federated else prose("all records"),
         source_cell(result.usefulness),
     )
@@ -181,9 +182,12 @@ def _site_row(
     return Row(result.treatment, cells, below=below, control=not federated)
 
 
-def _count(count: int, least: int) -> str:
-    """Return how many training patients a client has; a smaller number than `least` is withheld."""
-    return f"fewer than {least}" if count < least else words.integer(count)
+def _clients_text(clients: Mapping[str, int], credentialed: bool) -> str:
+    """Return how many training patients each client has, or how many clients there are, if that is too long."""
+    hidden = withheld(clients) if credentialed else set()
+    counts = {name: WITHHELD if name in hidden else words.integer(count) for name, count in clients.items()}
+    text = ", ".join(f"{name} {count}" for name, count in counts.items())
+    return (text if len(text) < LONG else f"{len(clients)} clients") or words.MISSING
 
 
 def _site_cell(result: Result, name: str, key: str, site: str) -> Cell:
@@ -210,8 +214,8 @@ def _split_sentence(dataset: str, split: Sequence[Headline], own: Sequence[Headl
     parts = []
     if gaps:
         parts.append(
-            f"of {words.plural(len(gaps), 'split bank')} against pooled training, less useful {counts['less']}, more "
-            f"useful {counts['more']}, not told apart {counts['open']}"
+            f"paired by replicate, of {words.plural(len(gaps), 'split bank')} against pooled training, less useful "
+            f"{counts['less']}, more useful {counts['more']}, not told apart {counts['open']}"
         )
     told = [(item, best) for item in split if (best := best_reconstruction(item.result, (*CURIOUS, *MALICIOUS)))]
     if told:
@@ -221,7 +225,7 @@ def _split_sentence(dataset: str, split: Sequence[Headline], own: Sequence[Headl
             f"{words.percent(best.value)} of what the mean record leaves open (95 % interval "
             f"{words.interval(best, share=True)} %, n = {words.integer(best.n)} victims)"
         )
-    return f"On {dataset}, paired by replicate: {'; '.join(parts)}." if parts else ""
+    return f"On {dataset}: {'; '.join(parts)}." if parts else ""
 
 
 def _defence_sentence(dataset: str, split: Sequence[Headline]) -> str:

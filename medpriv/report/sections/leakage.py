@@ -3,6 +3,7 @@
 A dataset with findings that its config allowed stands beside one of the same format without them.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
 from medpriv.report import words
@@ -67,8 +68,9 @@ def pairs_of(tables: Mapping[str, Sequence[dict]], formats: Mapping[str, str]) -
 
 def _auroc(headlines: Sequence[Headline], dataset: str) -> dict[str, Result]:
     """Return the banks of a dataset that have an AUROC, by treatment."""
-    own = (item.result for item in headlines if item.result.dataset == dataset)
-    return {result.treatment: result for result in own if find(result.utility, "auroc", {}) is not None}
+    own = ((item.result, find(item.result.utility, "auroc", {})) for item in headlines)
+    valued = ((result, found) for result, found in own if found is not None and not math.isnan(found.value))
+    return {result.treatment: result for result, _ in valued if result.dataset == dataset}
 
 
 def _sentence(leaking: str, sound: str, tables: Mapping[str, Sequence[dict]], headlines: Sequence[Headline]) -> str:
@@ -144,13 +146,13 @@ def _findings_table(tables: Mapping[str, Sequence[dict]]) -> Table:
             cells = (prose("nothing found", "good"), prose(words.MISSING), *(Cell(words.MISSING),) * 3, artefact)
             rows.append(Row(dataset, cells))
         for item in found:
-            state = ("kept on purpose", "open") if item["allowed"] else ("reported only", "open")
+            state = "kept on purpose" if item["allowed"] else "reported only"
             cells = (
                 prose(MEANINGS.get(item["check"], item["check"]), "bad"),
                 prose(item["explanation"]),
                 *(_value_cell(item, end) for end in ("value", "lower")),
                 count_cell(item["n"]),
-                Cell(artefact.text, (*artefact.details, state[0]), artefact.order, "code"),
+                Cell(artefact.text, (*artefact.details, state), artefact.order, "code"),
             )
             rows.append(Row(item["name"], cells, above=dataset))
     columns = (

@@ -36,7 +36,7 @@ def private_section(headlines: Sequence[Headline], confidence: float) -> Section
     groups = {name: own for name, own in groups.items() if any(kind_of(item) in KINDS for item in own)}
     if not groups:
         return None
-    sentences = [text for name, own in groups.items() for text in _sentences(name, own)]
+    sentences = [text for name, own in groups.items() for text in _sentences(name, own, confidence)]
     tables = [_table(name, own, confidence) for name, own in groups.items() if any(item.claimed for item in own)]
     return Section(
         "private",
@@ -59,12 +59,16 @@ def kind_of(headline: Headline) -> str:
     return headline.result.treatment.partition("-")[0]
 
 
-def _sentences(dataset: str, headlines: Sequence[Headline]) -> list[str]:
+def _sentences(dataset: str, headlines: Sequence[Headline], confidence: float) -> list[str]:
     """Return what the intervals allow to say of one dataset's banks with a guarantee."""
     private = [item for item in headlines if item.claimed]
     if not private:
         return []
-    found = [_of_utility(dataset, private, headlines), _of_leakage(dataset, headlines), _of_audit(dataset, private)]
+    found = (
+        _of_utility(dataset, private, headlines),
+        _of_leakage(dataset, headlines),
+        _of_audit(dataset, private, confidence),
+    )
     return [text for text in found if text]
 
 
@@ -73,9 +77,13 @@ def _conditions(headlines: Sequence[Headline]) -> list[str]:
     stated = [item.result.facts["privacy"] for item in headlines if "privacy" in item.result.facts]
     tuning = dict.fromkeys(privacy["tuning"] for privacy in stated if "tuning" in privacy)
     caveats = dict.fromkeys(caveat for privacy in stated for caveat in privacy.get("caveats", ()))
-    chosen = " ".join(f"{text.rstrip('.')}." for text in tuning)
-    found = [f"How settings were chosen: {chosen}"] if tuning else []
-    return found + ([f"What the guarantees leave out: {'; '.join(caveats)}."] if caveats else [])
+    leads = (("How settings were chosen", tuning), ("What the guarantees leave out", caveats))
+    return [f"{lead}: {' '.join(map(_full_stop, texts))}" for lead, texts in leads if texts]
+
+
+def _full_stop(text: str) -> str:
+    """Return words as a sentence."""
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
 def _of_utility(dataset: str, private: Sequence[Headline], headlines: Sequence[Headline]) -> str:
@@ -133,11 +141,11 @@ def _of_leakage(dataset: str, headlines: Sequence[Headline]) -> str:
     return f"Membership is shown above guessing on {dataset} {' and '.join(parts)}." if parts else ""
 
 
-def _of_audit(dataset: str, private: Sequence[Headline]) -> str:
+def _of_audit(dataset: str, private: Sequence[Headline], confidence: float) -> str:
     audited = [item for item in private if item.audited is not None]
     if not audited:
         return ""
-    over = [item for item in audited if item.audited.value > item.claimed.value]
+    over = [item for item in audited if _exceeds(item.audited, item)]
     if over:
         names = ", ".join(
             f"{item.result.treatment}: at least {words.number(item.audited.value, 2)}, allowed "
@@ -145,14 +153,23 @@ def _of_audit(dataset: str, private: Sequence[Headline]) -> str:
             for item in over
         )
         count = f"{len(over)} of {words.plural(len(audited), 'audited bank')}"
-        return f"Audits on {dataset} prove more than the accountant allows in {count}: {names}."
+        return (
+            f"Audits on {dataset} show more than the accountant allows in {count}: {names} (each at "
+            f"{words.percent(confidence, 0)} confidence; an honest training shows as much by chance in at most "
+            f"{words.percent(1 - confidence, 0)} of cases)."
+        )
     nearest = max(audited, key=lambda item: item.audited.value / item.claimed.value)
     return (
-        f"No audited bound on {dataset} exceeds what the accountant allows, in "
+        f"On {dataset} the audited bound exceeds what the accountant allows in none of "
         f"{words.plural(len(audited), 'audited bank')}; the nearest is {nearest.result.treatment}, at least "
         f"{words.number(nearest.audited.value, 2)} of {words.number(nearest.claimed.value, 2)} "
         f"(n = {words.integer(nearest.audited.n)} guesses)."
     )
+
+
+def _exceeds(bound: Measure, item: Headline) -> bool:
+    """Tell an audited bound above what the accountant allows the bank."""
+    return bound.value > item.claimed.value
 
 
 def _reference(item: Headline, headlines: Sequence[Headline]) -> Headline | None:
@@ -172,7 +189,8 @@ def _table(dataset: str, headlines: Sequence[Headline], confidence: float) -> Ta
     private = sorted((item for item in headlines if item.claimed), key=_order)
     bases = [base for base in (_reference(item, headlines) for item in private) if base is not None]
     bases = [item for item in headlines if any(item is base for base in bases)]
-    rows = [_base_row(item) for item in bases] + [_row(item, _reference(item, headlines)) for item in private]
+    rows = [_base_row(item) for item in bases]
+    rows += [_row(item, _reference(item, headlines), 1 - confidence) for item in private]
     sure = f"at least, {words.percent(confidence, 0)} confidence"
     columns = (
         Column("Bank"),
@@ -191,9 +209,9 @@ def _table(dataset: str, headlines: Sequence[Headline], confidence: float) -> Ta
     lede = (
         "An honest training’s own bound exceeds the truth in at most "
         f"{words.percent(1 - confidence, 0)} of cases, so violations up to about that share are no alarm. The bound "
-        "from the bank speaks of average patients, the one-run bounds of the worst case. The interval of the "
-        "difference is over trainings on other halves of the patients; the test patients stay the same. Of 20 banks "
-        "that are neither better nor worse, about one would be called so by chance."
+        "from the bank speaks of average patients, the one-run bounds of the worst case. The interval of a difference "
+        "to a baseline is over trainings and test patients, that to FedAvg over trainings alone. Of 20 banks that are "
+        "neither better nor worse, about one would be called so by chance."
     )
     return Table(f"Guarantees on {dataset}", columns, tuple(rows), lede)
 
@@ -217,14 +235,14 @@ def _base_row(item: Headline) -> Row:
     return Row(item.result.treatment, cells, control=True)
 
 
-def _row(item: Headline, base: Headline | None) -> Row:
+def _row(item: Headline, base: Headline | None, alpha: float) -> Row:
     result, gap = item.result, _gap(item, base)
     cells = (
         _claimed_cell(item),
-        _bound_cell(_one_run(result, "one-run")),
-        _bound_cell(_one_run(result, "independent-gaussian") or _one_run(result, "one-run-gaussian")),
-        _bound_cell(_from_bank(result)),
-        _violations_cell(item),
+        _bound_cell(_one_run(result, "one-run"), item),
+        _bound_cell(_one_run(result, "independent-gaussian") or _one_run(result, "one-run-gaussian"), item),
+        _bound_cell(_from_bank(result), item),
+        _violations_cell(item, alpha),
         value_cell(item.utility),
         value_cell(gap, signed=True),
         _verdict(gap),
@@ -239,18 +257,20 @@ def _claimed_cell(item: Headline) -> Cell:
     privacy = item.result.facts.get("privacy", {})
     delta = parse_group(item.claimed.group).get("delta", "")
     unit = privacy.get("unit", "patient")
-    people = f"n = {words.integer(item.claimed.n)} patients" if item.claimed.n else ""
+    people = f"n = {words.plural(item.claimed.n, unit)}" if item.claimed.n else ""
     details = (f"δ = {delta}" if delta else "", f"unit: {unit}", people)
     return Cell(words.number(item.claimed.value, 2), tuple(filter(None, details)), f"{item.claimed.value:.6g}")
 
 
-def _bound_cell(bound: Measure | None) -> Cell:
+def _bound_cell(bound: Measure | None, item: Headline) -> Cell:
+    """Return an audited bound, marked where it is above the accountant's."""
     if bound is None or math.isnan(bound.value):
         return Cell(words.MISSING)
     group = parse_group(bound.group)
     canary = f"canary: {group['canary']}" if "canary" in group else ""
-    details = tuple(filter(None, (canary, f"n = {words.integer(bound.n)} guesses")))
-    return Cell(words.number(bound.value, 2), details, f"{bound.value:.6g}")
+    over = "above the accountant’s" if _exceeds(bound, item) else ""
+    details = tuple(filter(None, (over, canary, f"n = {words.integer(bound.n)} guesses")))
+    return Cell(words.number(bound.value, 2), details, f"{bound.value:.6g}", tone="bad" if over else "")
 
 
 def _one_run(result: Result, bound: str) -> Measure | None:
@@ -274,8 +294,11 @@ def _bound(result: Result, attack: str, wanted: Mapping[str, str], measure: str 
     return None
 
 
-def _violations_cell(item: Headline) -> Cell:
-    """Return the share of trainings whose own bound exceeds the claim, of the bound that `audited` is of."""
+def _violations_cell(item: Headline, alpha: float) -> Cell:
+    """Return the share of trainings whose own bound exceeds the claim, of the bound that `audited` is of.
+
+    It is marked where its interval lies above alpha: an honest trainer has about alpha at most.
+    """
     if item.audited is None:
         return Cell(words.MISSING)
     group = parse_group(item.audited.group)
@@ -283,8 +306,11 @@ def _violations_cell(item: Headline) -> Cell:
     share = _bound(item.result, "audit-one-run", wanted, "violations")
     if share is None:
         return Cell(words.MISSING)
-    details = (f"of n = {share.n} trainings", f"canary: {group['canary']}")
-    return Cell(words.percent(share.value, 0), details, f"{share.value:.6g}")
+    bounds = words.interval(share, share=True)
+    over = "more than chance allows" if share.lower > alpha else ""
+    details = (over, bounds and f"{bounds}\u00a0%", f"of n = {share.n} trainings", f"canary: {group['canary']}")
+    details = tuple(filter(None, details))
+    return Cell(words.percent(share.value, 0), details, f"{share.value:.6g}", tone="bad" if over else "")
 
 
 def _verdict(gap: Measure | None) -> Cell:

@@ -88,8 +88,15 @@ def _privacy_panel(dataset: str, headlines: Sequence[Headline]) -> Panel:
         guesses = [item.audited.n for item in headlines if item.audited]
         note = f"n = {words.span(counts)} test records"
         note += f"; audits: {words.span(guesses)} guesses" if guesses else ""
+        note += "".join(f"; the unit of {name} is a {unit}" for name, unit in _other_units(headlines).items())
         spoken = f"{dataset}: {name} on unseen patients against epsilon, the accountant’s and the audited one"
         return drawing.render(axes, slug("privacy", dataset), spoken, csv_text(COLUMNS, _privacy_rows(headlines)), note)
+
+
+def _other_units(headlines: Sequence[Headline]) -> dict[str, str]:
+    """Return the units of guarantees that are not a patient's, by treatment: their epsilons mean something else."""
+    units = {item.result.treatment: item.result.facts.get("privacy", {}).get("unit", "patient") for item in headlines}
+    return {name: unit for name, unit in units.items() if unit != "patient"}
 
 
 def _line(axes: "Axes", own: Sequence[Headline], series: str, index: int, nudge: float, edge: float) -> None:

@@ -20,6 +20,7 @@ SEARCHES = ("analytic", "dlg", "idlg", "cosine", "tableak")
 BASELINES = ("mode", "random")
 DEFENCES = {"none": "undefended", "dp": "under DP-SGD", "secure": "under secure aggregation"}
 TINY = 5e-4  # of a unit: shown as 0
+WHOLE, SHOWN = 20, 12  # features: a record of more than the first is shown by so many, and the others are folded
 MODELS = {"start": "network as drawn", "end": "network as trained"}
 
 
@@ -92,26 +93,21 @@ def describe(setting: str) -> str:
 def _sentence(dataset: str, results: Sequence[Result]) -> str:
     """Return what is recovered from single records undefended, and whether each defence stops it."""
     parts = []
-    undefended = [
-        (result, setting)
-        for result in results
-        for setting in settings_of(result)
-        if {"batch": "1", "steps": "1", "defence": "none"}.items() <= parse_group(setting).items()
-    ]
-    if undefended:
+    tried = [(result, setting) for result in results for setting in settings_of(result) if best_attack(result, setting)]
+    single = {"batch": "1", "steps": "1", "defence": "none"}
+    if undefended := [pair for pair in tried if single.items() <= parse_group(pair[1]).items()]:
         result, setting = max(undefended, key=lambda pair: _match_of_best(*pair))
         gain = best_attack(result, setting)
         match = find(result.attacks, "match", parse_group(setting), gain.attack)
         rows = find(result.attacks, "rows", parse_group(setting), gain.attack)
         mode = find(result.attacks, "match", parse_group(setting), "inversion-mode")
         parts.append(
-            f"the update of a single record, undefended ({MODELS.get(parse_group(setting)['model'], '')}, "
-            f"{result.treatment}), gives back {words.percent(match.value)} of its variables by the "
+            f"at best ({MODELS.get(parse_group(setting)['model'], '')}, {result.treatment}) the update of a single "
+            f"record, undefended, gives back {words.percent(match.value)} of its variables by the "
             f"{words.attack_name(gain.attack)} attack (95 % interval {words.interval(match, share=True)} %, "
             f"n = {match.n} records), the mode {words.percent(mode.value)}; "
             f"{words.percent(rows.value)} of records come back whole"
         )
-    tried = [(result, setting) for result in results for setting in settings_of(result) if best_attack(result, setting)]
     for name, whole in (("dp", False), ("secure", False), ("none", True), ("secure", True)):
         chosen = [pair for pair in tried if _is(pair[1], name, whole)]
         if chosen:
@@ -134,7 +130,7 @@ def _of_defence(lead: str, tried: Sequence[tuple[Result, str, Measure]]) -> str:
     about = f"95 % interval {words.interval(gain, share=True)} %, n = {gain.n} records"
     if not won:
         return (
-            f"{lead} no attack beats the better baseline in {count} (the largest gain is "
+            f"{lead} no attack is shown to beat the better baseline in {count} (the largest gain is "
             f"{words.percent(gain.value)}, {about}, {describe(setting)}, {result.treatment})"
         )
     return (
@@ -145,8 +141,7 @@ def _of_defence(lead: str, tried: Sequence[tuple[Result, str, Measure]]) -> str:
 
 
 def _match_of_best(result: Result, setting: str) -> float:
-    gain = best_attack(result, setting)
-    return find(result.attacks, "match", parse_group(setting), gain.attack).value if gain else -1.0
+    return find(result.attacks, "match", parse_group(setting), best_attack(result, setting).attack).value
 
 
 def _inversion_tables(dataset: str, results: Sequence[Result]) -> list[Table]:
@@ -187,7 +182,7 @@ def _inversion_table(title: str, results: Sequence[Result], fold: str = "") -> T
 
 def _setting_row(result: Result, setting: str) -> Row:
     group, gain = parse_group(setting), best_attack(result, setting)
-    verdict = {True: ("beats the baselines", "bad"), False: ("not shown to beat them", "good")}
+    verdict = {True: ("beats the baselines", "bad"), False: ("not shown to beat them", "open")}
     told = prose(*verdict[gain.lower > 0]) if gain is not None and not math.isnan(gain.lower) else prose(words.MISSING)
     cells = (
         *(_match_cell(result, group, name) for name in (*SEARCHES, *BASELINES)),
@@ -226,13 +221,15 @@ def _update_examples(dataset: str, results: Sequence[Result]) -> list[Table]:
         title = f"One record of {dataset} from an update: {describe(setting)}"
         model = MODELS.get(parse_group(setting).get("model", ""), "")
         lede = (
-            f"{result.treatment}, {model}; n = 1 record, an example. Values are as the attack gave them, not rounded."
+            f"{result.treatment}, {model}; n = 1 record, an example. Codes are as the attack gave them, not set to the "
+            "nearest one."
         )
-        tables.append(_example_table(title, lede, rows, fold=bool(tables)))
+        tables += _example_tables(title, lede, rows, fold=bool(tables))
     return tables
 
 
-def _example_table(title: str, lede: str, rows: Sequence[Record], fold: bool) -> Table:
+def _example_tables(title: str, lede: str, rows: Sequence[Record], fold: bool) -> list[Table]:
+    """Return one record's features; of a long one that stands open only the first do, in the dataset's order."""
     features: dict[str, dict[str, Record]] = defaultdict(dict)
     for row in rows:
         features[row["feature"]][row["attack"]] = row
@@ -247,7 +244,14 @@ def _example_table(title: str, lede: str, rows: Sequence[Record], fold: bool) ->
         Column("True"),
         *(Column(words.attack_name(name), "", "Found by") for name in attacks),
     )
-    return Table(title, columns, tuple(lines), lede, fold=title if fold else "")
+    if fold or len(lines) <= WHOLE:
+        return [Table(title, columns, tuple(lines), lede, fold=title if fold else "")]
+    lede = f"{lede} The first {SHOWN} of {len(lines)} features; the others are folded below."
+    more = f"The other {len(lines) - SHOWN} features of this record"
+    return [
+        Table(title, columns, tuple(lines[:SHOWN]), lede),
+        Table(f"{title}, other features", columns, tuple(lines[SHOWN:]), fold=more),
+    ]
 
 
 def _amount(text: str) -> Cell:
@@ -269,7 +273,7 @@ def _cut_examples(dataset: str, results: Sequence[Result]) -> list[Table]:
         rows = [row for row in result.rows("cut-examples") if row["record"] == "1"]
         if rows:
             title = f"One record of {dataset} from the cut of {result.treatment}"
-            tables.append(_example_table(title, "n = 1 record, an example.", rows, fold=bool(tables)))
+            tables += _example_tables(title, "n = 1 record, an example.", rows, fold=bool(tables))
     return tables
 
 
