@@ -15,6 +15,7 @@ from medpriv.report.comparison import Headline, against_nothing, find, paired_di
 from medpriv.report.figures_leakage import WITHHELD, withheld
 from medpriv.report.inputs import Cohort, Result
 from medpriv.report.layout import Cell, Column, Row, Section, Table, count_cell, prose, source_cell, value_cell
+from medpriv.report.sections.flamby import published_part
 
 SITES = 8  # columns; the sites with most test records are shown
 LONG = 120  # characters of a list of clients; a longer one is left out
@@ -34,6 +35,9 @@ def federated_section(cohorts: Mapping[str, Cohort], headlines: Sequence[Headlin
         if federated:
             paragraphs.append(_federated_sentence(dataset, federated, own))
             parts.append(_site_table(cohorts[dataset], federated, own))
+            if beside := published_part(cohorts[dataset], own):
+                paragraphs.append(beside[0])
+                parts.append(beside[1])
         if split:
             paragraphs += [_split_sentence(dataset, split, own), _defence_sentence(dataset, split)]
             parts.append(_split_table(dataset, split, own))
