@@ -5,6 +5,7 @@ and the JSON schema from these models. Scripts never see these models: each rule
 """
 
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -48,17 +49,47 @@ class Config(Section):
     measures: MeasureSettings = Field(default_factory=MeasureSettings, description="settings of the utility measures")
 
 
-def check_config(content: dict[str, Any], file: Path | str = "config.yaml") -> dict[str, Any]:
-    """Return the config with all defaults filled in, as plain values; raise one InputError that lists every fault."""
+# Settings of attacks that go by the names of datasets.
+_BY_DATASET = ("attacks.attribute.features", "attacks.linkage.sets", "attacks.linkage.sensitive")
+
+
+def check_config(content: Mapping[str, Any], file: Path | str = "config.yaml") -> dict[str, Any]:
+    """Return the config with all defaults filled in, as plain values; raise one InputError that lists every fault.
+
+    A dataset that is null is dropped: an overlay can only add to a mapping, so null is how it takes one away. What
+    attacks are told of it is left without a use.
+    """
+    datasets = content.get("datasets")
+    faults = []
+    if isinstance(datasets, Mapping):
+        content = {**content, "datasets": {name: one for name, one in datasets.items() if one is not None}}
+        faults = _unknown_datasets(content, list(datasets))
     try:
-        return Config.model_validate(content).model_dump(mode="json", by_alias=True)
+        checked = Config.model_validate(content)
     except ValidationError as error:
-        faults = [_explain(fault) for fault in error.errors()]
+        faults = [_explain(fault) for fault in error.errors()] + faults
+    if faults:
         raise InputError(
             f"{len(faults)} fault{'s' if len(faults) > 1 else ''}",
             file=file,
             remedy="correct each (docs/config.md lists every key):\n" + "\n".join(f"  - {fault}" for fault in faults),
-        ) from None
+        )
+    return checked.model_dump(mode="json")
+
+
+def _unknown_datasets(content: Mapping[str, Any], datasets: list[str]) -> list[str]:
+    """Return one line for each name under `_BY_DATASET` that isn't a dataset's."""
+    faults = []
+    for key in _BY_DATASET:
+        named: Any = content
+        for part in key.split("."):
+            named = named.get(part) if isinstance(named, Mapping) else None
+        for name in named if isinstance(named, Mapping) else ():
+            if name not in datasets:
+                near = difflib.get_close_matches(str(name), datasets, n=1)
+                remedy = f"did you mean `{near[0]}`?" if near else "name one that stands under `datasets`"
+                faults.append(f"{key}.{name}: no such dataset; {remedy}")
+    return faults
 
 
 _REMEDIES = {

@@ -16,11 +16,9 @@ from medpriv.config.check import check_config
 def effective_config(content: Mapping[str, Any], file: str, root: Path) -> dict[str, Any]:
     """Return the checked config with defaults filled in.
 
-    A dataset that is null is dropped: an overlay can only add to a mapping, so null is how it takes one away. A local
-    source's path is meant from the project's folder and returned relative to the working directory.
+    A local source's path is meant from the project's folder and returned relative to the working directory.
     """
-    present = {name: section for name, section in (content.get("datasets") or {}).items() if section is not None}
-    config = check_config({**content, "datasets": present}, file)
+    config = check_config({**content, "datasets": content.get("datasets") or {}}, file)
     for section in config["datasets"].values():
         if section["raw"].get("path"):
             section["raw"]["path"] = os.path.relpath(root / section["raw"]["path"])

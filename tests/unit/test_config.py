@@ -79,6 +79,25 @@ def test_unknown_format_names_the_known_ones():
     assert "'cinc2012', 'eicu', 'heart', 'table'" in text
 
 
+def test_attacks_are_told_of_datasets_that_are_there():
+    content = default()
+    content["attacks"]["attribute"] = {"features": {"hart": ["age"], "heart": ["age"]}}
+    content["attacks"]["linkage"] = {"sets": {"mine": {"known": ["age"]}}, "sensitive": {"eicus": ["age"]}}
+    content["seed"] = -1
+    text = message_of(content)
+    assert "4 faults" in text
+    assert "attacks.attribute.features.hart: no such dataset; did you mean `heart`?" in text
+    assert "attacks.linkage.sets.mine: no such dataset; name one that stands under `datasets`" in text
+    assert "attacks.linkage.sensitive.eicus: no such dataset; did you mean `eicu`?" in text
+
+
+def test_attacks_may_be_told_of_a_dataset_that_an_overlay_takes_away():
+    content = default()
+    content["attacks"]["attribute"] = {"features": {"heart": ["age"]}}
+    content["datasets"]["heart"] = None
+    assert "heart" not in check_config(content)["datasets"]
+
+
 @pytest.mark.parametrize("overlay", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.name)
 def test_overlays_use_known_keys_only(overlay):
     def laid_over(below: dict, above: dict) -> dict:
@@ -88,9 +107,7 @@ def test_overlays_use_known_keys_only(overlay):
             merged[key] = laid_over(below[key], value) if nested else value
         return merged
 
-    content = laid_over(default(), yaml.safe_load(overlay.read_text()))
-    content["datasets"] = {name: section for name, section in content["datasets"].items() if section is not None}
-    check_config(content)
+    check_config(laid_over(default(), yaml.safe_load(overlay.read_text())))
 
 
 @pytest.mark.parametrize(
