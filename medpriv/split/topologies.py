@@ -98,25 +98,11 @@ class InTurn:
         share: what a record's loss weighs, float32 [K, B], beside its class's weight.
     """
 
-    def __init__(
-        self,
-        parts: Parts,
-        start: Parameters,
-        records: Records,
-        members: np.ndarray,
-        plan: Plan,
-        order: Sequence[Generators],
-        defence: Defence = plain,
-        noise: Generators = (),
-    ) -> None:
-        """Take K replicates at `start`; the arguments are those of `run`."""
-        self._body = Half(parts.body, start, plan.weight_decay)
-        self._head = Half(parts.head, start, plan.weight_decay) if parts.head else None
-        self._client = Client(self._body, records.x, self._head, defence, noise)
-        counts = np.stack([np.bincount(records.client[row], minlength=len(order[0])) for row in members])
+    def __init__(self, client: Client, batches: ClientBatches, counts: np.ndarray, plan: Plan) -> None:
+        """Take K replicates, which have `counts` records with each client, int [K, C]."""
+        self._client, self._batches = client, batches
         self._turns = client_turns(counts, plan.epochs, plan.updates)
-        self._batches = ClientBatches(members, records.client, plan.batch_size, order)
-        self.share = torch.full((len(members), plan.batch_size), 1 / plan.batch_size)
+        self.share = torch.full((len(counts), plan.batch_size), 1 / plan.batch_size)
 
     def send(self, update: int) -> tuple[Tensor, Tensor]:
         """Return the activations [K, B, ...] of an update's records, and these, int64 [K, B]."""
@@ -133,33 +119,20 @@ class InTurn:
 
     def parameters(self) -> dict[str, np.ndarray]:
         """Return the clients' layers, name -> [K, ...]."""
-        return self._body.parameters() | (self._head.parameters() if self._head else {})
+        body, head = self._client.body, self._client.head
+        return body.parameters() | (head.parameters() if head else {})
 
 
 class InParallel:
     """The clients' side, all clients at once: layers [K, C, ...], kept as [K * C, ...]; see `InTurn`."""
 
-    def __init__(
-        self,
-        parts: Parts,
-        start: Parameters,
-        records: Records,
-        members: np.ndarray,
-        plan: Plan,
-        order: Sequence[Generators],
-        defence: Defence = plain,
-        noise: Generators = (),
-    ) -> None:
-        """Take K replicates at `start`; the arguments are those of `run`."""
-        clients, self._updates, self._done = len(order[0]), plan.updates, 0
-        each = {name: np.repeat(value, clients, axis=0) for name, value in start.items()}
-        self._body = Half(parts.body, each, plan.weight_decay)
-        self._client = Client(self._body, records.x, None, defence, noise)
-        counts = np.stack([np.bincount(records.client[row], minlength=clients) for row in members])
+    def __init__(self, client: Client, batches: ClientBatches, counts: np.ndarray, plan: Plan) -> None:
+        """Take K replicates, which have `counts` records with each client, int [K, C]."""
+        self._client, self._batches = client, batches
+        self._updates, self._done = plan.updates, 0
         self._shares = torch.from_numpy((counts / counts.sum(1, keepdims=True)).astype(np.float32))  # [K, C]
-        self._size = plan.client_batch(clients)
-        self.share = self._shares.repeat_interleave(self._size, 1) / self._size
-        self._batches = ClientBatches(members, records.client, self._size, order)
+        size = plan.client_batch(counts.shape[1])
+        self.share = self._shares.repeat_interleave(size, 1) / size
 
     def send(self, update: int) -> tuple[Tensor, Tensor]:
         """Return the activations [K, B, ...] of the clients' batches, side by side, and the records [K, B]."""
@@ -172,14 +145,20 @@ class InParallel:
         self._client.receive(_laid_out(gradient, self._shares.numel()), rate)
         self._done += 1
         if self._done % self._updates == 0:
-            for own in self._body.held.values():
-                values = own.unflatten(0, self._shares.shape)  # [K, C, ...]
-                weights = self._shares.view(*self._shares.shape, *[1] * (values.ndim - 2))
-                own.copy_((values * weights).sum(1, keepdim=True).expand_as(values).flatten(0, 1))
+            self._average()
 
     def parameters(self) -> dict[str, np.ndarray]:
-        """Return the clients' layers, name -> [K, ...]."""
-        return {name: value[:: self._shares.shape[1]] for name, value in self._body.parameters().items()}
+        """Return the clients' layers, name -> [K, ...]; within an epoch they are averaged first."""
+        if self._done % self._updates:
+            self._average()
+        return {name: value[:: self._shares.shape[1]] for name, value in self._client.body.parameters().items()}
+
+    def _average(self) -> None:
+        """Give every client the mean of the layers, weighted by shares."""
+        for own in self._client.body.held.values():
+            values = own.unflatten(0, self._shares.shape)  # [K, C, ...]
+            weights = self._shares.view(*self._shares.shape, *[1] * (values.ndim - 2))
+            own.copy_((values * weights).sum(1, keepdim=True).expand_as(values).flatten(0, 1))
 
 
 def _laid_out(values: Tensor, first: int) -> Tensor:
@@ -188,9 +167,25 @@ def _laid_out(values: Tensor, first: int) -> Tensor:
     return allocate_stack(shape).copy_(values.reshape(shape))
 
 
-def clients_side(plan: Plan) -> type[InTurn] | type[InParallel]:
-    """Return the clients' side of a plan."""
-    return InParallel if plan.parallel else InTurn
+def clients_side(
+    parts: Parts,
+    start: Parameters,
+    records: Records,
+    members: np.ndarray,
+    plan: Plan,
+    order: Sequence[Generators],
+    defence: Defence = plain,
+    noise: Generators = (),
+) -> InTurn | InParallel:
+    """Return the clients' side of K replicates at `start`; the arguments are those of `run`."""
+    clients = len(order[0])
+    if plan.parallel:
+        start = {name: np.repeat(value, clients, axis=0) for name, value in start.items()}
+    body, head = (Half(part, start, plan.weight_decay) if part else None for part in (parts.body, parts.head))
+    counts = np.stack([np.bincount(records.client[row], minlength=clients) for row in members])
+    batches = ClientBatches(members, records.client, plan.client_batch(clients), order)
+    side = InParallel if plan.parallel else InTurn
+    return side(Client(body, records.x, head, defence, noise), batches, counts, plan)
 
 
 def run(
@@ -220,7 +215,7 @@ def run(
     for some in engine.groups(parts.whole, start, plan.batch_size):
         held = {name: value[some] for name, value in start.items()}
         draws = noise[some.start * per : some.stop * per]
-        clients = clients_side(plan)(parts, held, records, members[some], plan, order[some], defence, draws)
+        clients = clients_side(parts, held, records, members[some], plan, order[some], defence, draws)
         server = Server(Half(parts.trunk, held, plan.weight_decay), finishes=parts.head is None)
         outputs = max(2, parts.whole.outputs)
         classes = torch.from_numpy(class_weights(records.y.numpy(), members[some], outputs, plan.balance))

@@ -10,8 +10,8 @@ from medpriv.bank.losses import class_weights, cross_entropy
 from medpriv.bank.stack import Parameters, Stack
 from medpriv.seeds import generator
 from medpriv.split.defences import noisy
-from medpriv.split.protocol import possible_cuts, split_network
-from medpriv.split.topologies import Watch, run
+from medpriv.split.protocol import Server, possible_cuts, split_network
+from medpriv.split.topologies import Watch, clients_side, run
 
 CUTS = [
     (model, cut, keep_head)
@@ -166,6 +166,30 @@ def test_an_epoch_of_parallel_clients_is_that_of_separate_modules_averaged_by_re
                         value.copy_(mean)
     np.testing.assert_allclose(found["hidden1.weight"][0], bodies[0][0].weight.detach().numpy(), atol=2e-6)
     np.testing.assert_allclose(found["output.weight"][0], trunk[-1].weight.detach().numpy(), atol=2e-6)
+
+
+def test_layers_taken_within_an_epoch_are_the_mean_of_the_clients_too():
+    """As after a hijacked training, which the server may end anywhere; the first client has no records."""
+    network = toy_network("mlp")
+    records, _, members = toy_records(network, 3)
+    members = members & (records.client != 0)
+    found = []
+    for updates in (1, UPDATES):  # after one update the first epoch is at its end, and is not
+        plan = toy_plan(updates=updates, parallel=True)
+        parts = split_network(network, 1)
+        side = clients_side(parts, toy_start(network), records, members, plan, toy_order(3))
+        sent, _ = side.send(0)
+        side.receive(torch.linspace(-1, 1, sent.numel()).view(sent.shape), 0.01)
+        found.append(side.parameters())
+    assert_equal(found[1], found[0], atol=0)
+
+
+def test_in_the_u_the_server_gets_no_label(monkeypatch):
+    """It has no use for its step that takes labels; in the plain form it has."""
+    monkeypatch.delattr(Server, "step")
+    run_split("mlp", 1, keep_head=True, clients=3)
+    with pytest.raises(AttributeError):
+        run_split("mlp", 1, clients=3)
 
 
 def test_the_watcher_sees_what_is_sent_and_in_the_u_what_is_returned():

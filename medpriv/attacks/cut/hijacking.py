@@ -6,10 +6,11 @@ public records from what clients send (Wasserstein, with a penalty on its slope,
 send then decodes. Clients do as always: they take the gradient for the task's, keep to their defence and their step
 size. The server decides how long the training goes on.
 
-Two forms. As published, the server knows the shape of the clients' layers and draws an encoder of its own. Dragging
-fits distributions, though, and a table's columns can be mixed in many ways that fit; what ties a published attack's
-space to its records is the locality of images. In the second form the server handed out the layers that the training
-begins from, as coordinators do: its encoder is these layers as they were, so clients need only be held in place.
+Two forms. As published, the server knows the shape of the clients' layers and draws an encoder of its own (its authors
+train encoder and decoder during the attack, here they are trained beforehand). Dragging fits distributions, though,
+and a table's columns can be mixed in many ways that fit; what ties a published attack's space to its records is the
+locality of images. In the second form the server handed out the layers that the training begins from, as coordinators
+do: its encoder is these layers as they were, so clients need only be held in place.
 """
 
 from collections.abc import Mapping
@@ -53,7 +54,7 @@ def hijack(scene: Scene, settings: Mapping[str, float], *, handed_out: bool) -> 
     split, start = scene.split, first_parameters(scene.dataset, scene.split, scene.replicates, scene.seed)
     updates = settings["fsha_updates"]
     plan = replace(split.plan, epochs=-(-updates // split.plan.updates))
-    clients = clients_side(plan)(
+    clients = clients_side(
         split.parts,
         start,
         records_of(scene.dataset, split),
