@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from cut_toys import CUT, toy_bank, toy_jury, toy_scene
 
+from medpriv.attacks.cut import labels
 from medpriv.attacks.cut.labels import infer_labels, name_heaps, sort_heaps
 from medpriv.attacks.cut.scene import set_scene
 from medpriv.treatments.split import train_replicates
@@ -28,9 +29,28 @@ def test_the_direction_of_the_returned_gradient_gives_every_label_of_a_binary_ta
     found = {(m.attack, m.measure, m.group): m for m in measures}
     for moment in ("first", "last"):
         direction = found["cut-labels-direction", "accuracy", f"moment={moment}"]
-        assert direction.value > 0.99
-        assert direction.n == 2 * (5 * 16 - 6)  # an epoch's records of two replicates, less those known
+        assert direction.value > 0.99 and 0.5 < direction.lower < 0.99  # 1 of so many people is not 1 of all
+        assert 130 < direction.n < 2 * (5 * 16 - 6)  # records of two replicates' epoch, less those known
         assert found["cut-labels-direction", "accuracy_majority", f"moment={moment}"].value < 0.7
+
+
+def test_a_known_record_is_not_scored_when_it_comes_again(monkeypatch):
+    jury = toy_jury(toy_scene("ushaped"))
+    y = jury.scene.dataset.y
+    [well, sick], others = [np.flatnonzero(y == cls)[:2] for cls in (0, 1)], np.flatnonzero(y == 1)[2:5]
+    rows = np.concatenate([well, sick, well, well, others])[None].repeat(2, 0)
+    slopes = np.random.default_rng(0).normal(size=(*rows.shape, 3)).astype(np.float32)
+    monkeypatch.setattr(labels, "_watch_epochs", lambda scene: {"first": (rows, slopes)})
+    assert {m.n for m in infer_labels(jury, known=1)} == {2 * (len(rows[0]) - 3 - 1)}
+
+
+def test_a_class_that_is_not_scored_does_not_count_as_wrong():
+    jury = toy_jury(toy_scene("ushaped"))
+    rows = jury.scene.victims
+    truth = jury.scene.dataset.y[rows]
+    found = {m.measure: m for m in labels._figures(jury, "x", rows, truth, truth == 0, "")}
+    assert found["balanced_accuracy"].value == found["balanced_accuracy"].upper == 1
+    assert found["accuracy"].n == (truth == 0).sum()
 
 
 def test_what_is_watched_is_the_banks_own_training():

@@ -78,6 +78,11 @@ def test_activations_that_tell_nothing_decode_to_the_mean():
     assert abs(explained(blind, decode(blind, CUT))) < 0.1
 
 
+def test_a_decoder_of_few_steps_is_used_as_it_ends():
+    found = decode(toy_scene(), CUT | {"decoder_steps": 10})
+    assert found.std(axis=1).max() > 0.1
+
+
 def test_unsplit_needs_the_layers_that_training_began_from():
     scene = toy_scene()
     assert explained(scene, unsplit(scene, CUT, handed_out=False)) < 0.2
@@ -147,7 +152,24 @@ def test_draws_weigh_patients_and_replicates_as_a_loop_does():
         np.testing.assert_allclose(jury.totals(values)[draw], expected, rtol=1e-5)
 
 
+def test_a_draw_without_any_victim_has_no_mean():
+    jury = toy_jury(toy_scene())
+    jury.crossed.patients[3] = 0
+    means = jury.means(np.ones((2, 40, 1)))
+    assert np.isnan(means[3, 0]) and np.nanmin(means) == np.nanmax(means) == 1
+
+
 def test_distance_correlation_is_high_at_the_first_cut_and_lower_of_other_peoples_activations():
     own, other = correlate(toy_scene(), "t")
     assert own.measure == "distance_correlation" and own.value > 0.9
     assert other.value < own.value - 0.2 and own.lower <= own.value <= own.upper and own.n == 2
+
+
+def test_neighbours_in_a_table_are_no_strangers():
+    """Eight records a person, one after the other: those that are mixed up are not each other's twins."""
+    scene = toy_scene()
+    x = np.random.default_rng(0).normal(size=scene.flat.shape)[np.arange(len(scene.flat)) // 8].astype(np.float32)
+    twins = replace(scene, dataset=replace(scene.dataset, x=x))
+    twins = replace(twins, sent=np.stack([twins.flat] * len(scene.members)))
+    own, other = correlate(twins, "t")
+    assert own.value == pytest.approx(1) and other.value < 0.6

@@ -1,7 +1,7 @@
 """Distance correlation of records and of what is sent of them: how much an activation still looks like its record.
 
 No attacker is needed: it is what NoPeek works on. An estimate from some records and many units is above 0 even where
-there is nothing; `distance_correlation_shuffled` is the same for records and activations of different people.
+there is nothing; `distance_correlation_shuffled` is the same for records and activations that don't belong together.
 """
 
 import numpy as np
@@ -12,15 +12,16 @@ from medpriv.attacks.cut.scene import Scene
 from medpriv.measures.table import NAN, Measure
 from medpriv.split.defences import distance_correlation
 
-MOST = 500  # members of a replicate that are looked at
+MOST = 500  # members of a replicate that are looked at, drawn from all: neighbours in a table may be one patient's
 
 
 def correlate(scene: Scene, treatment: str) -> list[Measure]:
     """Return the mean over replicates, with the interval of a mean of so many normal values; n is their number."""
-    rows = [np.flatnonzero(row)[:MOST] for row in scene.members]
-    count = min(map(len, rows))
-    x = torch.stack([torch.from_numpy(scene.flat[some[:count]]) for some in rows])
-    sent = torch.stack([torch.from_numpy(own[some[:count]]) for own, some in zip(scene.sent, rows, strict=True)])
+    count = min(MOST, scene.members.sum(axis=1).min())
+    drawn = zip(scene.draws("correlation"), scene.members, strict=True)
+    rows = np.stack([rng.permutation(np.flatnonzero(row))[:count] for rng, row in drawn])
+    x = torch.from_numpy(scene.flat[rows])
+    sent = torch.from_numpy(scene.sent[np.arange(len(rows))[:, None], rows])
     measures = []
     for name, other in (("distance_correlation", sent), ("distance_correlation_shuffled", sent.roll(1, 1))):
         values = distance_correlation(x, other).numpy()

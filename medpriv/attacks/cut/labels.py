@@ -29,10 +29,11 @@ def infer_labels(jury: Jury, known: int) -> list[Measure]:
     for moment, (rows, slopes) in _watch_epochs(jury.scene).items():
         truth, classes = jury.scene.dataset.y[rows], len(jury.scene.dataset.classes)
         public = np.stack([_first_of_each(labels, classes, known) for labels in truth])
+        scored = np.stack([~np.isin(own, own[shown]) for own, shown in zip(rows, public, strict=True)])
         for name, features in (("direction", _directions(slopes)), ("norm", _norms(slopes))):
             heaps = [sort_heaps(own, classes) for own in features]
             told = np.stack([name_heaps(*some) for some in zip(heaps, truth, public, strict=True)])
-            measures += _figures(jury, f"labels-{name}", rows, told, ~public, f"moment={moment}")
+            measures += _figures(jury, f"labels-{name}", rows, told, scored, f"moment={moment}")
     return measures
 
 
@@ -108,7 +109,7 @@ def name_heaps(heap: np.ndarray, labels: np.ndarray, known: np.ndarray) -> np.nd
 def _figures(
     jury: Jury, attack: str, rows: np.ndarray, told: np.ndarray, scored: np.ndarray, group: str
 ) -> list[Measure]:
-    """Return accuracy, that of naming the most frequent class, and the mean of the classes' accuracies."""
+    """Return accuracy, that of naming the most frequent class, and the mean accuracy of the classes that are scored."""
     truth, classes = jury.scene.dataset.y[rows], len(jury.scene.dataset.classes)
     of_class = (truth[..., None] == np.arange(classes)) & scored[..., None]  # [R, n, C]
     right = of_class & (told == truth)[..., None]
@@ -117,6 +118,6 @@ def _figures(
         figures = {
             "accuracy": part.sum(1) / whole.sum(1),
             "accuracy_majority": whole[:, whole[0].argmax()] / whole.sum(1),
-            "balanced_accuracy": (part / np.maximum(whole, 1)).mean(1),
+            "balanced_accuracy": (part / np.maximum(whole, 1)).sum(1) / (whole > 0).sum(1),
         }
-    return [jury.measure(attack, name, drawn, group, n=int(scored.sum())) for name, drawn in figures.items()]
+    return [jury.rate(attack, name, drawn, group, rows[scored]) for name, drawn in figures.items()]

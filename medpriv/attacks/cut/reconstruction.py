@@ -9,8 +9,8 @@ records besides, it looks for the likeliest one: at the first cut the strongest 
 
 UnSplit (Erdoğan et al. 2022). The server is honest but curious and has nothing but the activations and the shape of
 the clients' layers: it looks for records and for a clone of the layers in turn, so that together they give what was
-sent. Its only prior is that records are standardised. In a second form the server handed out the layers that the
-training began from, as coordinators do, and the clone starts there.
+sent. Its only prior is that records are standardised: of the authors' two, total variation is for images. In a second
+form the server handed out the layers that the training began from, as coordinators do, and the clone starts there.
 """
 
 from collections.abc import Mapping
@@ -63,7 +63,7 @@ def decode(scene: Scene, settings: Mapping[str, int]) -> np.ndarray:
         rows = picks.next() + kept
         loss = partial(_decoding_error, net, taken(given, rows), taken(wanted, rows))
         descend([net], loss, DECODER_RATE * cosine(step, settings["decoder_steps"]))
-        if (step + 1) % CHECK == 0:
+        if (step + 1) % CHECK == 0 or step + 1 == settings["decoder_steps"]:
             error = (net(given[:, :kept]) - wanted[:kept]).square().mean((1, 2))
             better = error < least
             told[better], least = net(both)[better], torch.minimum(error, least)

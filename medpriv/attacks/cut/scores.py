@@ -17,6 +17,7 @@ import numpy as np
 from medpriv.attacks.cut.scene import Scene
 from medpriv.attacks.server.encoding import Encoding
 from medpriv.measures.crossed import Crossed, difference_interval
+from medpriv.measures.intervals import rate_interval
 from medpriv.measures.table import Measure
 
 
@@ -34,11 +35,19 @@ class Jury:
     treatment: str
     crossed: Crossed
 
-    def measure(self, attack: str, name: str, drawn: np.ndarray, group: str = "", n: int | None = None) -> Measure:
-        """Return the measure of a figure's draws [1 + B]; n is that of the victims, unless given."""
-        value, lower, upper = difference_interval(drawn)
+    def measure(self, attack: str, name: str, drawn: np.ndarray, group: str = "") -> Measure:
+        """Return the measure of a figure's draws [1 + B], of the victims."""
+        return self._measure(attack, name, difference_interval(drawn), group, self.scene.victims.size)
+
+    def rate(self, attack: str, name: str, drawn: np.ndarray, group: str, rows: np.ndarray | None = None) -> Measure:
+        """Return the measure of a rate's draws [1 + B], of records int [n] (else the victims)."""
+        rows = self.scene.victims if rows is None else rows
+        value, patients = float(drawn[0]), len(np.unique(self.scene.dataset.patient[rows]))
+        return self._measure(attack, name, (value, *rate_interval(value, drawn[1:], patients)), group, rows.size)
+
+    def _measure(self, attack: str, name: str, figures: tuple[float, float, float], group: str, n: int) -> Measure:
         about = (self.scene.dataset.name, self.treatment, f"cut-{attack}", name)
-        return Measure(*about, value, lower, upper, n=n or self.scene.victims.size, group=group)
+        return Measure(*about, *figures, n=n, group=group)
 
     def totals(self, values: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
         """Return the sums in each draw, [1 + B, M], of values [R, n, M] of records int [R, n] (else the victims)."""
@@ -50,9 +59,10 @@ class Jury:
         return (drawn * self.crossed.replicates[:, :, None]).sum(1)
 
     def means(self, values: np.ndarray) -> np.ndarray:
-        """Return the means over victims in each draw, [1 + B, M], of values [R, n, M]."""
+        """Return the means over victims in each draw, [1 + B, M], of values [R, n, M]; NaN in a draw without any."""
         counts = self.totals(np.ones((*values.shape[:2], 1)))
-        return self.totals(values) / np.maximum(counts, 1)
+        with np.errstate(invalid="ignore"):
+            return self.totals(values) / counts
 
 
 def measure_records(jury: Jury, attack: str, found: np.ndarray, *, by_feature: bool = False) -> list[Measure]:
@@ -72,7 +82,7 @@ def measure_records(jury: Jury, attack: str, found: np.ndarray, *, by_feature: b
         for name, guess in (("recovered", found), ("recovered_mode", encoding.typical)):
             for kind, hits in encoding.matches(guess, scene.true).items():
                 drawn = jury.means(hits.mean(-1, keepdims=True))[:, 0]
-                measures.append(jury.measure(attack, name, drawn, f"kind={kind}"))
+                measures.append(jury.rate(attack, name, drawn, f"kind={kind}"))
     if by_feature:
         for name, guess in (("mae", found), ("mae_median", np.median(public, axis=0))):
             drawn = jury.means(np.abs(guess - scene.true))
