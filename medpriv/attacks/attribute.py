@@ -1,7 +1,8 @@
 """Attribute inference: does a model tell a hidden feature of the people it was trained on?
 
 The attacker knows a person's record but for one variable, and the class y; asks the target once with each value v that
-the variable may have, x_v; and guesses one. They hold people of their own (the test patients), and no others' record.
+the variable may have, x_v; and guesses one. They hold people of their own: the test patients, and those of the shadow
+models' members who are not the one asked about.
 
     confidence   argmax_v  log p(v) + log p(y | x_v), p(v) the shares among the attacker's people (Fredrikson et al.
                  2014; the same decision as Yeom et al. 2018)
@@ -206,16 +207,16 @@ def guess_all(
 
 
 def surprise(phi: np.ndarray, inside: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return u = (phi - mu_out) / s_out [K, n, V] of every target, and d [K, 1, 1], the shift that its shadows show.
+    """Return u = (phi - mu_out) / s_out [K, n, V] of every target, and d [K, n, 1], the shift that its shadows show.
 
     A target's shadows are the other replicates. mu_out is the mean over those that did not see the patient, s_out one
-    deviation from it for all questions; d is the mean u of the shadows on their own members' true values, at least 0.
-    The target's own membership enters nowhere.
+    deviation from it for all questions; d is the mean u of the shadows on their own members' true values, at least 0,
+    the patient in question left out. The target's own membership enters nowhere.
 
     Args:
         phi: float64 [K, n, V], on all values.
         inside: bool [K, n], who saw the patient.
-        truth: int [n], the index of the true value, which the attacker knows of the shadows' people.
+        truth: int [n], the index of the true value, which the attacker knows of the shadows' other people.
 
     Returns:
         u is 0 where no shadow is without the patient.
@@ -232,8 +233,9 @@ def surprise(phi: np.ndarray, inside: np.ndarray, truth: np.ndarray) -> tuple[np
     true_apart, true_mean = (np.take_along_axis(held, truth[None, :, None], axis=2)[..., 0] for held in (apart, mean))
     members = (own.sum(axis=0) - own) * (count[..., 0] > 0)  # shadows that saw the patient, [K, n]
     above = ((own * true_apart).sum(axis=0) - own * true_apart) * (count[..., 0] > 0) - members * true_mean
-    shift = above.sum(axis=1) / np.maximum(members.sum(axis=1), 1)
-    return unusual, np.maximum(shift[:, None, None] / deviation, 0.0)
+    others, above_others = (held.sum(axis=1, keepdims=True) - held for held in (members, above))  # all but the patient
+    shift = above_others / np.maximum(others, 1)
+    return unusual, np.maximum(shift[..., None] / deviation, 0.0)
 
 
 def impute(dataset: Dataset, one: Variable, rows: np.ndarray) -> np.ndarray:

@@ -146,8 +146,19 @@ def test_shadows_are_the_others_that_never_saw_the_patient():
             mean = phi[held, row].mean(0) if held else phi[target, row]
             assert unusual[target, row] == pytest.approx((phi[target, row] - mean) / deviation)
             members = [k for k in shadows if inside[k, row] and held]
-            shifts += [(phi[k, row, truth[row]] - mean[truth[row]]) / deviation for k in members]
-        assert shift[target, 0, 0] == pytest.approx(np.mean(shifts)) and shift[target, 0, 0] > 1
+            shifts.append([(phi[k, row, truth[row]] - mean[truth[row]]) / deviation for k in members])
+        for row in range(7):
+            others = np.concatenate(shifts[:row] + shifts[row + 1 :])
+            assert shift[target, row, 0] == pytest.approx(np.mean(others)) and shift[target, row, 0] > 1
+
+
+def test_a_patient_s_own_value_changes_nothing_of_what_is_guessed_of_them():
+    rng = generator(6, "unusual")
+    phi, inside, truth = 3 * rng.normal(size=(6, 9, 2)), rng.random((6, 9)) < 0.5, rng.integers(2, size=9)
+    turned = truth.copy()
+    turned[4] = 1 - turned[4]
+    for one, other in zip(surprise(phi, inside, truth), surprise(phi, inside, turned), strict=True):
+        assert one[:, 4] == pytest.approx(other[:, 4])
 
 
 def test_the_target_s_own_membership_changes_none_of_its_guesses():
