@@ -250,7 +250,8 @@ def _chance_band(axes: "Axes", rows: Sequence[Row]) -> None:
 
 
 def _exposure_note(result: Result, rows: Sequence[Row]) -> str:
-    beyond = sum(float(row["exposure"]) > 0.5 + 1.96 * chance_deviation(rows) for row in rows)
+    edge = 0.5 + 1.96 * chance_deviation(rows)
+    beyond = sum(float(row["exposure"]) > edge for row in rows)
     chance = words.number(0.025 * len(rows), 0)
     return (
         f"{words.attack_name(rows[0]['attack'])}, K = {result.replicates}. Above the band: {beyond} of "
