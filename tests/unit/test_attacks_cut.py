@@ -47,8 +47,9 @@ def test_signals_are_attacked_too(model):
     dataset = toy_dataset(model)
     bank = train(dataset, "vanilla", 1, model, RECIPES[model], SETTINGS["vanilla"], range(4), 4, seed=1)
     measures = audit(dataset, bank, QUICK | {"inversion_steps": 300}, seed=1)
-    errors = {m.group: m.value for m in measures if m.attack == "cut-inversion-public" and m.measure == "mae"}
-    assert set(errors) == {"feature=I", "feature=II"}
+    found = {(m.measure, m.group): m.value for m in measures if m.attack == "cut-inversion-public"}
+    for group in ("feature=I", "feature=II"):
+        assert found["mae", group] < 0.95 * found["mae_median", group]
     assert {m.measure for m in measures if m.attack == "cut-fsha"} == {"explained", "rmse", "rmse_mean"}
 
 
