@@ -1,6 +1,7 @@
 """What every part of the config is made of: a base class that refuses unknown keys, and checked numbers."""
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -30,4 +31,13 @@ class Raw(Section):
     def _local_needs_a_path(self) -> "Raw":
         if self.source == "local" and not self.path:
             raise ValueError("a local source needs `path`, the folder that holds the publisher's files")
+        return self
+
+    @model_validator(mode="after")
+    def _no_password_in_the_address(self) -> "Raw":
+        if "@" in urlsplit(self.base_url or "").netloc:
+            raise ValueError(
+                "user or password stands in `base_url`: put them into the environment or ~/.netrc "
+                "(docs/data/mimic3.md), never into a config"
+            )
         return self

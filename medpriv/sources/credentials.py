@@ -35,16 +35,30 @@ def sign_in(session, address: str) -> None:
     On a redirect to another host requests takes the password off again.
 
     Raises:
-        InputError: user or password stands alone, or the address would send them unencrypted.
+        InputError: user or password stands alone, or the address would send them (netrc's, too) unencrypted.
     """
+    from requests.utils import get_netrc_auth
+
     url = urlsplit(address)
     account = ACCOUNTS.get(url.hostname)
-    if account is None:
-        return
-    session.headers["User-Agent"] = account.agent
+    login = _from_environment(account) if account else None
+    if url.scheme != "https" and url.hostname not in _HERE and (login or get_netrc_auth(address)):
+        raise InputError(
+            "user and password would be sent unencrypted",
+            file=f"{url.scheme}://{url.hostname}",
+            remedy="write https in raw.base_url",
+        )
+    if account:
+        session.headers["User-Agent"] = account.agent
+    if login:
+        session.auth = login
+
+
+def _from_environment(account: Account) -> tuple[bytes, bytes] | None:
+    """Return user and password of an account, None where neither is set."""
     user, password = os.environ.get(account.user), os.environ.get(account.password)
     if not user and not password:
-        return
+        return None
     if not (user and password):
         there, lacking = (account.user, account.password) if user else (account.password, account.user)
         raise InputError(
@@ -52,13 +66,7 @@ def sign_in(session, address: str) -> None:
             file="the environment",
             remedy="set both, or neither and use ~/.netrc",
         )
-    if url.scheme != "https" and url.hostname not in _HERE:
-        raise InputError(
-            "user and password would be sent unencrypted",
-            file=f"{url.scheme}://{url.hostname}",
-            remedy="write https in raw.base_url",
-        )
-    session.auth = (user.encode(), password.encode())
+    return user.encode(), password.encode()
 
 
 def how_to_sign_in(address: str) -> str:

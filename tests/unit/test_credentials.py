@@ -8,12 +8,14 @@ import sys
 import threading
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import loopback
 import pytest
 import requests
 from pydantic import ValidationError
 
+from medpriv.config.check import check_config
 from medpriv.config.mimic3 import RawMimic3
 from medpriv.errors import InputError
 from medpriv.files import sha256
@@ -232,6 +234,18 @@ def test_physionet_is_told_the_password_over_https_alone(monkeypatch):
         assert other.auth is None and "Wget" not in other.headers["User-Agent"]
 
 
+@pytest.mark.parametrize("address", ["http://physionet.org/files/", "http://mirror.example.org/files/"])
+def test_a_password_in_netrc_is_not_sent_unencrypted_either(account, monkeypatch, tmp_path, address):
+    netrc = tmp_path / "netrc"
+    netrc.write_text(f"machine {urlsplit(address).hostname} login {USER} password marker-password-netrc\n")
+    sign_in(requests.Session(), address)  # netrc is empty: nothing would be sent
+    monkeypatch.setenv("NETRC", str(netrc))
+    with pytest.raises(InputError, match="unencrypted") as error:
+        sign_in(requests.Session(), address)
+    assert_no_marker(str(error.value))
+    sign_in(requests.Session(), address.replace("http:", "https:"))
+
+
 @pytest.mark.parametrize(("name", "value"), [("PHYSIONET_USER", USER), ("PHYSIONET_PASSWORD", SECRET)])
 def test_half_a_login_is_refused_by_the_names_of_the_variables(account, monkeypatch, name, value):
     monkeypatch.setenv(name, value)
@@ -250,3 +264,10 @@ def test_the_config_has_no_place_for_a_password(key):
     with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
         RawMimic3(source="remote", **{key: "anything"})
     assert set(RawMimic3.model_fields) == {"source", "path", "base_url", "simulated"}
+
+
+def test_a_config_with_a_password_in_an_address_is_refused_without_repeating_it():
+    raw = {"source": "remote", "base_url": f"https://{USER}:{SECRET}@physionet.org/files/mimiciii/1.4/"}
+    with pytest.raises(InputError, match=r"datasets\.icu\.raw: user or password stands in `base_url`") as error:
+        check_config({"datasets": {"icu": {"format": "mimic3", "raw": raw}}})
+    assert_no_marker(str(error.value))
