@@ -177,6 +177,15 @@ def test_numbers_are_cut_to_deciles_and_codes_are_not():
     assert np.bincount(columns.coarse["lactate"]).tolist() == [12] * 10
 
 
+def test_an_age_is_known_in_whole_years():
+    dataset = table()
+    x = dataset.x.copy()
+    x[:, [0, 5]] += 0.9 * np.arange(120)[:, None] / 120  # an age from dates; a laboratory value is known as it stands
+    columns, plain = read_columns(replace(dataset, x=x)), read_columns(dataset)
+    assert np.array_equal(columns.exact["age"], plain.exact["age"])
+    assert len(np.unique(columns.exact["lactate"])) == 120
+
+
 def test_the_audit_says_what_the_parts_say_and_repeats_itself():
     dataset = table()
     measures = audit(dataset, SETTINGS | {"sensitive": {"people": ["ward"]}}, 1)

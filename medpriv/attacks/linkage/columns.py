@@ -1,4 +1,7 @@
-"""The table as codes, and the sets of columns that somebody may know of a person from elsewhere (quasi-identifiers)."""
+"""The table as codes, and the sets of columns that somebody may know of a person from elsewhere (quasi-identifiers).
+
+Years of age are codes whole: a table made of dates may have 63.412, but what others know is that somebody is 63.
+"""
 
 import difflib
 import re
@@ -36,7 +39,7 @@ COARSE = 10  # quantile bins of a number of which only the rough size is known
 
 @dataclass(frozen=True)
 class Columns:
-    """Each column of the table as codes: equal values, equal codes.
+    """Each column of the table as codes: equal values (in `years`, equal whole years), equal codes.
 
     Attributes:
         exact: column -> int64 [N]: the variables (one-hot features of one are one column), `group:<name>`, and `site`
@@ -62,8 +65,9 @@ class Columns:
 def read_columns(dataset: Dataset) -> Columns:
     """Return the columns of a table; InputError if the dataset is none."""
     places = variables(dataset)
-    exact = {name: _codes(dataset.x[:, held]) for name, held in places.items()}
-    deciles = {name: _deciles(dataset.x[:, places[name][0]]) for name in numbers(dataset)}
+    x = np.where(np.array(dataset.units) == "years", np.floor(dataset.x), dataset.x)
+    exact = {name: _codes(x[:, held]) for name, held in places.items()}
+    deciles = {name: _deciles(x[:, places[name][0]]) for name in numbers(dataset)}
     beside = {f"group:{key}": _codes(np.array(values)[dataset.patient]) for key, values in dataset.groups.items()}
     if len(dataset.sites) > 1:
         beside["site"] = dataset.site.astype(np.int64)
