@@ -45,7 +45,12 @@ _ADMISSION = {
     "hospital_expire_flag": "INTEGER",
 }
 _PATIENT = {"subject_id": "INTEGER", "gender": "VARCHAR", "dob": "TIMESTAMP"}
-_ITEM = {"itemid": "INTEGER", "variable": "UTINYINT", "conversion": "VARCHAR", "low": "DOUBLE", "high": "DOUBLE"}
+_NEEDED = (  # table, column, attribute of `Stay`
+    ("PATIENTS", "gender", "sex"),
+    ("ADMISSIONS", "admission_type", "admission_type"),
+    ("ADMISSIONS", "hospital_expire_flag", "died"),
+)
+_ITEM = {"itemid": "INTEGER", "variable": "UTINYINT", "conversion": "VARCHAR", "low": "FLOAT", "high": "FLOAT"}
 _EVENT = {
     "CHARTEVENTS": ("subject_id", "itemid", "charttime", "value", "valuenum", "error"),
     "LABEVENTS": ("subject_id", "itemid", "charttime", "value", "valuenum"),
@@ -91,22 +96,29 @@ class Stay:
 def choose_stays(connection, folder: Path) -> tuple[list[Stay], dict[str, int]]:
     """Return the stays of the cohort by subject and time, and how many stays are left after each step.
 
-    A stay is left out, too, whose patient died or was discharged before the 48 hours were over, whatever the unit's own
-    times say: its last measurements would follow the outcome.
+    A stay is left out, too, whose patient died or was discharged before the 48 hours were over (or at that second),
+    whatever the unit's own times say: its last measurements would follow the outcome.
 
     Raises:
-        InputError: a table is missing or damaged.
+        InputError: a table is missing or damaged, or a stay has no sex, type of admission or outcome.
     """
     for table, types in (("ICUSTAYS", _STAY), ("ADMISSIONS", _ADMISSION), ("PATIENTS", _PATIENT)):
         scan(connection, table_path(folder, table), types, f"CREATE TABLE {table} AS SELECT * FROM scanned")
     counts, stays = dict.fromkeys(STEPS, 0), []
     for *about, age, outcome, unmoved, alone, long in connection.execute(_CANDIDATES).fetchall():
         old_enough = age is not None and age >= ADULT
-        passed = (True, unmoved, alone, old_enough, long, outcome is not None and outcome >= HOURS)
+        passed = (True, unmoved, alone, old_enough, long, outcome is not None and outcome > HOURS)
         for step in takewhile(passed.__getitem__, range(len(STEPS))):
             counts[STEPS[step]] += 1
         if all(passed):
             stays.append(Stay(*about, age=min(age, OLDEST), outcome_hours=outcome))
+    for table, column, name in _NEEDED:
+        if any(getattr(stay, name) is None for stay in stays):
+            raise InputError(
+                f"column {column}: empty for a stay of the cohort",
+                file=table_path(folder, table),
+                remedy="use the publisher's tables of MIMIC-III version 1.4, or fill the cell in",
+            )
     return stays, counts
 
 
@@ -178,7 +190,10 @@ def _statistics(variable: str) -> tuple[str, ...]:
 
 
 def _fill_events(connection, folder: Path, stays: list[Stay]) -> None:
-    """Make the table `events` (stay, variable, minute, value) of the cohort's 48 hours; an impossible value is NULL."""
+    """Make the table `events` (stay, variable, minute, value) of the cohort's 48 hours; an impossible value is NULL.
+
+    Limits are compared in single precision, as CareVue keeps numbers: its 0.21 is 0.209999993443489 in the tables.
+    """
     number = {name: index for index, name in enumerate(VARIABLES)}
     about = [(item, number[item.variable], VARIABLES[item.variable]) for item in ITEMS]
     items = [(item.itemid, index, item.conversion, variable.low, variable.high) for item, index, variable in about]
@@ -194,7 +209,7 @@ def _fill_events(connection, folder: Path, stays: list[Stay]) -> None:
             INSERT INTO events
             SELECT stay, variable, minute, CASE WHEN converted BETWEEN low AND high THEN converted END
             FROM (
-                SELECT *, CASE conversion {cases} END AS converted FROM (
+                SELECT *, (CASE conversion {cases} END)::FLOAT AS converted FROM (
                     SELECT stay, items.variable, conversion, low, high, coalesce(valuenum, number) AS v,
                         epoch(charttime - intime)::INTEGER // 60 AS minute
                     FROM scanned JOIN items USING (itemid) JOIN cohort USING (subject_id)

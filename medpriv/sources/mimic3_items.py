@@ -45,8 +45,8 @@ class Item:
 
 
 # Limits of vital signs and glucose: MIMIC Code Repository's first-day vital signs, with its "above 0" as the smallest
-# number that is charted; FiO2, GCS, pH and upper limits of height and weight: the benchmark's valid range; lower limits
-# of height and weight: ours, for adults.
+# number that is charted; FiO2, GCS, pH, temperature, upper limits of glucose, height and weight: the benchmark's valid
+# range; lower limits of height and weight: ours, for adults.
 VARIABLES = {
     "capillary_refill": Variable("", 0, 1),  # 0 normal or brisk, 1 delayed
     "diastolic_pressure": Variable("mm Hg", 1, 300),

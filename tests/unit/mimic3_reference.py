@@ -78,7 +78,7 @@ def converted(variable: str, row: dict[str, str]) -> float | None:
     if item in POUNDS or item == "3582":
         value *= 0.45359237 / (16 if item == "3582" else 1)
     low, high = LIMITS[variable]
-    return value if low <= value <= high else math.nan
+    return value if low - 1e-7 <= value <= high + 1e-7 else math.nan  # CareVue's 0.21 is 0.209999993443489
 
 
 def summaries(folder: Path, stays: list[tuple[int, datetime]]) -> dict[str, list[float]]:

@@ -152,10 +152,23 @@ def test_steps_of_the_cohort_are_counted(hospital):
 
 def test_a_stay_whose_outcome_comes_before_the_window_ends_is_left_out(hospital):
     hospital.stay(1, death=IN + timedelta(hours=47)).stay(2, death=IN + timedelta(hours=49))
-    hospital.stay(3, left=IN + timedelta(hours=40))
+    hospital.stay(3, left=IN + timedelta(hours=40)).stay(4, death=IN + timedelta(hours=48))
     stays, counts = hospital.choose()
     assert [(stay.subject, stay.died, stay.outcome_hours) for stay in stays] == [(2, 1, 49)]
-    assert list(counts.values())[-2:] == [3, 1]
+    assert list(counts.values())[-2:] == [4, 1]
+
+
+@pytest.mark.parametrize(("table", "column"), [("PATIENTS", "gender"), ("ADMISSIONS", "hospital_expire_flag")])
+def test_an_empty_cell_that_the_cohort_needs_is_named(hospital, table, column):
+    hospital.stay(1).stay(2).write()
+
+    def emptied(rows):
+        rows[2][rows[0].index(column)] = ""
+        return rows
+
+    rewrite(hospital.folder, table, emptied)
+    with connect() as connection, pytest.raises(InputError, match=rf"{table}\.csv: column {column}: empty.*Remedy: "):
+        choose_stays(connection, hospital.folder)
 
 
 def test_ages_above_89_are_90(hospital):
@@ -176,6 +189,7 @@ def test_ages_above_89_are_90(hospital):
         (226730, 178, "height_first", 178),
         (223835, 40, "fio2_mean_day1", 0.4),
         (190, 0.4, "fio2_mean_day1", 0.4),
+        (190, 0.209999993443489, "fio2_mean_day1", 0.21),  # room air in single precision
         (646, 0.97, "oxygen_saturation_mean_day1", 97),
         (646, 97, "oxygen_saturation_mean_day1", 97),
     ],
