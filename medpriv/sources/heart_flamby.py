@@ -64,11 +64,11 @@ def prepare(rows: np.ndarray, columns: Sequence[str], site: np.ndarray, file: Pa
     position = {column: index for index, column in enumerate(columns)}
     asked = [index for column, index in position.items() if column not in DROPPED]
     kept = ~np.isnan(rows[:, asked]).any(axis=1)
+    sites = int(site.max()) + 1  # of a hospital that loses all its patients, too: it is to be named
     held, site = rows[kept], site[kept].astype(int)
     coded = [held[:, position[column]] == code for column, codes in ONE_HOT.items() for code in codes]
     x = np.column_stack([held[:, [position[column] for column in KEPT]], *coded])
     y = held[:, position["num"]] > 0
-    sites = int(site.max()) + 1 if len(site) else 0
     split = np.full(len(x), TRAIN, dtype=np.uint8)
     means, deviations = np.zeros((sites, x.shape[1])), np.ones((sites, x.shape[1]))
     for hospital in range(sites):
@@ -84,8 +84,7 @@ def mean_and_deviation(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Such a column becomes 0: Switzerland's cholesterol, 0 in every row.
     """
-    deviation = x.std(axis=0, ddof=1)
-    return x.mean(axis=0), np.where(deviation > 0, deviation, 1)
+    return x.mean(axis=0), np.where(np.ptp(x, axis=0) > 0, x.std(axis=0, ddof=1), 1)
 
 
 def _test_rows(y: np.ndarray, file: Path) -> np.ndarray:

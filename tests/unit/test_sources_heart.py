@@ -238,6 +238,10 @@ def test_flamby_s_split_is_fixed_and_medpriv_s_is_the_default(raw):
 def test_a_hospital_too_small_for_flamby_s_split_is_named(raw):
     with pytest.raises(InputError, match="a hospital has 2 patients without a gap"):
         heart.parse("heart", only(raw, [LINE, LINE[:-1] + "0", LINE.replace("260", "?")]), FLAMBY, 1)
+    folder = raw()
+    replace(folder, "va", "\n".join([LINE.replace("260", "?")] * 40))
+    with pytest.raises(InputError, match="a hospital has 0 patients without a gap"):
+        heart.parse("heart", folder, FLAMBY, 1)
 
 
 def test_the_kinds_of_the_columns_are_noted(raw):
