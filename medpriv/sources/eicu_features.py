@@ -5,6 +5,7 @@ them (`apacheApsVar`, and the comorbidities of `apachePredVar`), treatments and 
 missing in the APACHE tables. Tables are read in `medpriv.sources.eicu_tables`.
 """
 
+from array import array
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -200,8 +201,11 @@ class Features:
 
     def _add_pressures(self) -> None:
         rows = self._rows("vitalAperiodic", tuple(PRESSURES)).numbers("observationoffset")
-        held = [(place, offset, *values) for place, (*values, offset) in rows if offset >= 0]
-        table = np.array(held, float).reshape(-1, 2 + len(PRESSURES))
+        held = array("d")  # an eighth of what lists of tuples take: the full database has millions of readings
+        for place, (*values, offset) in rows:
+            if offset >= 0:
+                held.extend((place, offset, *values))
+        table = np.array(held).reshape(-1, 2 + len(PRESSURES))
         table = table[np.lexsort((table[:, 1], table[:, 0]))]
         for index, (name, lowest, highest) in enumerate(PRESSURES.values()):
             value = _plausible(table[:, 2 + index], lowest, highest)
