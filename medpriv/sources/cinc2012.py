@@ -26,7 +26,7 @@ from medpriv.sources.cinc2012_files import (
     read_set,
 )
 from medpriv.sources.manifest import MANIFEST, verify_raw
-from medpriv.sources.tabular import centre_and_scale, check_classes, impute, stratified_split
+from medpriv.sources.tabular import check_classes, fill_and_scale, stratified_split
 
 LICENCE = "Open Data Commons Attribution License v1.0 (ODC-By 1.0)"
 BASE_URL = "https://physionet.org/files/challenge-2012/1.0.0/"
@@ -84,7 +84,6 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     manifest = verify_raw(folder)
     parts = [_read(folder, letter) for letter in settings["sets"]]
     tables = [summarise(readings) for readings, _ in parts]
-    features = tuple(tables[0].columns)
     stays = tuple(stay for readings, _ in parts for stay in readings.stays)
     if len(set(stays)) < len(stays):
         raise InputError("a stay is in two sets", file=folder, remedy="get the publisher's files again")
@@ -95,23 +94,17 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     site = (unit - 1).astype(np.int32)
     split = stratified_split(site * len(CLASSES) + y, settings["test_fraction"], generator(seed, name, "split"))
     check_classes(y, split == TEST, CLASSES, folder, "In-hospital_death")
-    held = np.concatenate([np.column_stack(list(table.columns.values())) for table in tables])
-    coded = [feature for feature, kind in tables[0].kinds.items() if kind != "number"]
-    x, missing, imputed = impute(held, split == TRAIN, features, coded, folder)
-    centre, scale = centre_and_scale(x, split == TRAIN)
+    columns = {name: np.concatenate([table.columns[name] for table in tables]) for name in tables[0].columns}
+    held, about = fill_and_scale(columns, tables[0].kinds, split == TRAIN, folder)
     return Dataset(
         name=name,
-        x=x.astype(np.float32),
         y=y,
-        patient=np.arange(len(x), dtype=np.int32),
+        patient=np.arange(len(y), dtype=np.int32),
         site=site,
         split=split,
-        centre=centre,
-        scale=scale,
         patients=stays,
         sites=UNITS,
         classes=CLASSES,
-        features=features,
         units=tuple(tables[0].units.values()),
         licence=manifest["licence"],
         source=manifest["source"],
@@ -125,11 +118,10 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
             "stays_by_unit": {name: int((site == index).sum()) for index, name in enumerate(UNITS)},
             "stays_without_measurements": sum(_unmeasured(readings) for readings, _ in parts),
             "implausible_values": _total(tables),
-            "missing_cells": missing,
-            "imputed_with": imputed,
-            "kinds": tables[0].kinds,
             "quasi_identifiers": ["age", "male"],
-        },
+        }
+        | about,
+        **held,
     )
 
 

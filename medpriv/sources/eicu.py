@@ -16,7 +16,7 @@ from medpriv.seeds import generator
 from medpriv.sources.eicu_features import PATIENT, Features, age_of
 from medpriv.sources.eicu_tables import OUTCOMES, TABLES, WINDOW, Stay, read_cohort, read_rows, table_path
 from medpriv.sources.manifest import MANIFEST, verify_raw
-from medpriv.sources.tabular import centre_and_scale, check_classes, impute, stratified_split
+from medpriv.sources.tabular import check_classes, fill_and_scale, stratified_split
 
 LICENCE = "Open Data Commons Open Database License v1.0 (ODbL 1.0)"
 LICENCE_OF_THE_REST = "PhysioNet Credentialed Health Data License 1.5.0"
@@ -57,7 +57,6 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     cohort = read_cohort(folder, PATIENT)
     stays, regions = cohort.stays, _regions(folder)
     table = Features(folder, stays)
-    features = tuple(table.columns)
     persons, first, owner = np.unique([stay.person for stay in stays], return_index=True, return_inverse=True)
     sites, site = np.unique([stay.hospital for stay in stays], return_inverse=True)
     y = np.array([stay.died for stay in stays], np.int64)
@@ -65,23 +64,17 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     split = stratified_split(site[first] * 2 + died, settings["test_fraction"], generator(seed, name, "split"))
     train = split[owner] == TRAIN
     check_classes(y, split[owner] == TEST, CLASSES, table_path(folder, "patient"), "hospitaldischargestatus")
-    coded = [feature for feature, kind in table.kinds.items() if kind != "number"]
-    x, missing, imputed = impute(np.column_stack(list(table.columns.values())), train, features, coded, folder)
-    centre, scale = centre_and_scale(x, train)
+    held, about = fill_and_scale(table.columns, table.kinds, train, folder)
     credentialed = manifest["source"] != "simulated" and not cohort.demo
     return Dataset(
         name=name,
-        x=x.astype(np.float32),
         y=y,
         patient=owner.astype(np.int32),
         site=site.astype(np.int32),
         split=split,
-        centre=centre,
-        scale=scale,
         patients=tuple(persons.tolist()),
         sites=tuple(f"hospital-{number}" for number in sites.tolist()),
         classes=CLASSES,
-        features=features,
         units=tuple(table.units.values()),
         licence=LICENCE_OF_THE_REST if credentialed else manifest["licence"],
         source=manifest["source"],
@@ -90,13 +83,12 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
         notes={
             "stays_left_out": cohort.left_out,
             "columns_kept_out": {held: list(columns) for held, columns in OUTCOMES.items()},
-            "missing_cells": missing,
-            "imputed_with": imputed,
-            "kinds": table.kinds,
-            "times": _times(features, min(stay.outcome_hours for stay in stays)),
+            "times": _times(tuple(table.columns), min(stay.outcome_hours for stay in stays)),
             "quasi_identifiers": ["age", "male"],
-        },
+        }
+        | about,
         credentialed=credentialed,
+        **held,
     )
 
 

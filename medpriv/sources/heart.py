@@ -14,7 +14,7 @@ from medpriv.files import sha256
 from medpriv.seeds import generator
 from medpriv.sources import heart_flamby
 from medpriv.sources.manifest import MANIFEST, verify_raw
-from medpriv.sources.tabular import centre_and_scale, check_classes, impute, stratified_split
+from medpriv.sources.tabular import check_classes, fill_and_scale, stratified_split
 
 LICENCE = "CC BY 4.0"
 BASE_URL = "https://archive.ics.uci.edu/ml/machine-learning-databases/heart-disease/"
@@ -149,22 +149,10 @@ def _by_medpriv(
     y = (rows[:, -1] > 0).astype(np.int64)
     split = stratified_split(site * len(CLASSES) + y, test_fraction, generator(seed, name, "split"))
     check_classes(y, split == TEST, CLASSES, folder, "column 14 (num)")
-    x, missing, imputed = impute(rows[:, :-1], split == TRAIN, tuple(FEATURES), tuple(CODES), folder)
-    centre, scale = centre_and_scale(x, split == TRAIN)
     kinds = {column: "binary" if len(codes) == 2 else "code" for column, codes in CODES.items()}
-    return {
-        "x": x.astype(np.float32),
-        "split": split,
-        "centre": centre,
-        "scale": scale,
-        "features": tuple(FEATURES),
-        "units": tuple(FEATURES.values()),
-        "notes": {
-            "missing_cells": missing,
-            "imputed_with": imputed,
-            "kinds": {column: kinds.get(column, "number") for column in FEATURES},
-        },
-    }
+    kinds = {column: kinds.get(column, "number") for column in FEATURES}
+    held, about = fill_and_scale(dict(zip(COLUMNS[:-1], rows.T[:-1], strict=True)), kinds, split == TRAIN, folder)
+    return held | {"split": split, "units": tuple(FEATURES.values()), "notes": about}
 
 
 def _by_flamby(

@@ -17,7 +17,7 @@ from medpriv.seeds import generator
 from medpriv.sources.manifest import MANIFEST, verify_raw
 from medpriv.sources.mimic3_cohort import HOURS, Stay, age_band, check_labels, choose_stays, measure, units
 from medpriv.sources.mimic3_tables import LICENCES, connect, is_demo, local_tables, published_tables, table_path
-from medpriv.sources.tabular import centre_and_scale, check_classes, impute, stratified_split
+from medpriv.sources.tabular import check_classes, fill_and_scale, stratified_split
 
 LICENCE = "ODbL 1.0 (the demo); PhysioNet Credentialed Health Data License 1.5.0 (the full database)"
 BASE_URL = "https://physionet.org/files/mimiciii-demo/1.4/"  # the full database: .../files/mimiciii/1.4/
@@ -71,23 +71,18 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     split = _split(y, owner, site, settings["test_fraction"], generator(seed, name, "split"))
     train = split[owner] == TRAIN
     check_classes(y, ~train, CLASSES, folder, "stays of 48 hours")
-    x, missing, imputed = impute(np.column_stack(list(columns.values())), train, tuple(columns), ("sex",), folder)
-    centre, scale = centre_and_scale(x, train)
+    held, about = fill_and_scale(columns, _kinds(tuple(columns)), train, folder)
     simulated = manifest["source"] == "simulated"
     demo = simulated or is_demo(folder)
     return Dataset(
         name=name,
-        x=x.astype(np.float32),
         y=y,
         patient=owner.astype(np.int32),
         site=site.astype(np.int32),
         split=split,
-        centre=centre,
-        scale=scale,
         patients=tuple(str(subject) for subject in patients),
         sites=tuple(str(unit) for unit in sites),
         classes=CLASSES,
-        features=tuple(columns),
         units=("years", "", *units().values()),
         licence=manifest["licence"] if simulated else LICENCES[demo],
         source=manifest["source"],
@@ -97,14 +92,13 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
             "stays_left_after_each_step": counts | {"with a measurement": counts[list(counts)[-1]] - unmeasured},
             "deaths": int(y.sum()),
             "stays_by_unit": {str(unit): int(np.sum(site == index)) for index, unit in enumerate(sites)},
-            "missing_cells": missing,
-            "imputed_with": imputed,
-            "kinds": _kinds(tuple(columns)),
             "times": _times(tuple(columns), min(stay.outcome_hours for stay in stays)),
             "quasi_identifiers": ["age", "sex"],
         }
+        | about
         | values,
         credentialed=not demo,
+        **held,
     )
 
 

@@ -19,7 +19,7 @@ from medpriv.seeds import generator
 from medpriv.sources.manifest import MANIFEST, verify_raw
 from medpriv.sources.mimic3_cohort import age_band
 from medpriv.sources.mimic3_tables import LICENCES, connect, is_demo, local_tables, published_tables, scan, table_path
-from medpriv.sources.tabular import centre_and_scale, check_classes, impute, stratified_split
+from medpriv.sources.tabular import check_classes, fill_and_scale, stratified_split
 
 LICENCE = "ODbL 1.0 (the demo); PhysioNet Credentialed Health Data License 1.5.0 (the full database)"
 BASE_URL = "https://physionet.org/files/mimiciii-demo/1.4/"  # the full database: .../files/mimiciii/1.4/
@@ -137,24 +137,18 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     split = stratified_split(died, settings["test_fraction"], generator(seed, name, "split"))
     train = split[owner] == TRAIN
     check_classes(y, ~train, CLASSES, folder, "hospital_expire_flag")
-    coded = (*CATEGORIES, "deathtime_flag", "has_chartevents_data")
-    x, missing, imputed = impute(np.column_stack(list(columns.values())), train, tuple(columns), coded, folder)
-    centre, scale = centre_and_scale(x, train)
+    held, about = fill_and_scale(columns, {feature: _kind(feature) for feature in columns}, train, folder)
     simulated = manifest["source"] == "simulated"
     demo = simulated or is_demo(folder)
     return Dataset(
         name=name,
-        x=x.astype(np.float32),
         y=y,
         patient=owner.astype(np.int32),
         site=np.zeros(len(y), dtype=np.int32),
         split=split,
-        centre=centre,
-        scale=scale,
         patients=tuple(str(subject) for subject in patients),
         sites=("all",),
         classes=CLASSES,
-        features=tuple(columns),
         units=tuple(NUMBERS.get(feature, "") for feature in columns),
         licence=manifest["licence"] if simulated else LICENCES[demo],
         source=manifest["source"],
@@ -163,15 +157,14 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
         notes={
             "admissions": len(y),
             "deaths": int(y.sum()),
-            "missing_cells": missing,
-            "imputed_with": imputed,
             "levels": {feature: levels for feature, (levels, _) in codes.items() if feature in columns},
-            "kinds": {feature: _kind(feature) for feature in columns},
             "times": _times(rows, tuple(columns)),
             "quasi_identifiers": [feature for feature in OUTSIDER_KNOWS if feature in columns],
             "row_id": [row["row_id"] for row in rows],
-        },
+        }
+        | about,
         credentialed=not demo,
+        **held,
     )
 
 

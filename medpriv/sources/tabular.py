@@ -1,9 +1,9 @@
-"""What the table formats (`heart`, `table`) share: the split, the imputation and the scaling of a patients' table.
+"""What the formats of tables share: the split, the imputation and the scaling of a patients' table.
 
 Whatever is fitted here is fitted on training rows only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +41,27 @@ def check_classes(y: np.ndarray, test: np.ndarray, classes: Sequence[str], file:
                     place=place,
                     remedy="add patients of that class, or change preprocess.test_fraction",
                 )
+
+
+def fill_and_scale(
+    columns: Mapping[str, Sequence[float]], kinds: Mapping[str, str], train: np.ndarray, file: Path
+) -> tuple[dict[str, object], dict[str, object]]:
+    """Return what a dataset holds of its columns (`x`, `centre`, `scale`, `features`), and the notes about them.
+
+    Args:
+        columns: N numbers by name, NaN where a value is missing.
+        kinds: what each column is (`medpriv.variables`); all but numbers are imputed as codes.
+        train: bool [N].
+        file: what to name in an error.
+
+    Raises:
+        InputError: a column has no value among the training rows.
+    """
+    coded = [column for column, kind in kinds.items() if kind != "number"]
+    x, missing, imputed = impute(np.column_stack(list(columns.values())), train, tuple(columns), coded, file)
+    centre, scale = centre_and_scale(x, train)
+    held = {"x": x.astype(np.float32), "centre": centre, "scale": scale, "features": tuple(columns)}
+    return held, {"missing_cells": missing, "imputed_with": imputed, "kinds": dict(kinds)}
 
 
 def impute(
@@ -85,6 +106,9 @@ def impute(
 
 
 def centre_and_scale(x: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and standard deviation of the training rows, float32 [F]; scale 1 where nothing varies."""
-    deviation = x[train].std(axis=0)
-    return x[train].mean(axis=0).astype(np.float32), np.where(deviation > 0, deviation, 1).astype(np.float32)
+    """Return mean and standard deviation of the training rows, float32 [F]; scale 1 where nothing varies.
+
+    The deviation itself doesn't tell: that of 0.1, 0.1, 0.1 is 1e-17, and another value of a test row would be huge.
+    """
+    mean, varies = x[train].mean(axis=0), np.ptp(x[train], axis=0) > 0
+    return mean.astype(np.float32), np.where(varies, x[train].std(axis=0), 1).astype(np.float32)

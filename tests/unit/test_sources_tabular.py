@@ -43,6 +43,8 @@ def test_scaling_knows_training_rows_only_and_is_one_where_nothing_varies():
     x = np.array([[0.0, 5], [2.0, 5], [99.0, 7]])
     centre, scale = centre_and_scale(x, np.array([True, True, False]))
     assert centre.tolist() == [1, 5] and scale.tolist() == [1, 1]
+    x = np.array([[0.1], [0.1], [0.1], [0.2]])  # their mean isn't 0.1, to the last bit
+    assert centre_and_scale(x, np.array([True, True, True, False]))[1].tolist() == [1]
 
 
 def test_a_class_missing_from_either_part_is_named():
