@@ -1,12 +1,16 @@
-"""Heart beats: AAMI classes, windows around R peaks, the cap a patient, the patient-wise split.
+"""Heart beats: AAMI classes, windows around R peaks, the cap a patient, the patient-wise split, the classes.
 
 Arrays in, arrays out; files are read in `medpriv.sources.wfdb_records` and put together in `medpriv.sources.mitdb`.
 """
 
+from collections.abc import Sequence
 from math import gcd
+from pathlib import Path
 
 import numpy as np
 from scipy.signal import butter, resample_poly, sosfiltfilt
+
+from medpriv.errors import InputError
 
 CLASSES = ("N", "S", "V", "F")
 # ANSI/AAMI EC57: beats of the sinus node (bundle branch blocks and escapes included), supraventricular ectopic,
@@ -114,3 +118,24 @@ def split_patients(counts: np.ndarray, test_fraction: float, rng: np.random.Gene
     share = test @ counts / np.maximum(counts.sum(axis=0), 1)  # [draws, C]
     cost = ((share - test_fraction) ** 2).sum(axis=1) + 100 * (share >= 1).sum(axis=1)
     return test[np.argmin(cost)]
+
+
+def present_classes(label: np.ndarray, train: np.ndarray, classes: Sequence[str], folder: Path) -> np.ndarray:
+    """Return the indices of the classes that occur; refuse fewer than two, and one that no training patient has.
+
+    Args:
+        label: int [N], of beats or records.
+        train: bool [N].
+        classes: all names.
+        folder: what to name in an error.
+    """
+    present = np.unique(label)
+    if len(present) < 2:
+        raise InputError(f"only class {classes[present[0]]} occurs", file=folder, remedy="add records of others")
+    if empty := [classes[index] for index in present if not np.any((label == index) & train)]:
+        raise InputError(
+            f"class {', '.join(empty)} is empty: no training patient has it",
+            file=folder,
+            remedy="use another split or seed, or add records",
+        )
+    return present

@@ -25,6 +25,7 @@ from medpriv.sources.beats import (
     cap_beats,
     cut_beats,
     prepare_signal,
+    present_classes,
     rate_at,
     resampling,
     span_neighbours,
@@ -107,10 +108,10 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
         split = _split_at_random(counts, settings["test_fraction"], folder, generator(seed, name, "split"))
     else:
         split = _split_as_dechazal(beats.names, people, patients, folder)
+    present = present_classes(beats.y, split[patient] == TRAIN, CLASSES, folder)
     kept = _keep(beats.y, patient, split, settings, generator(seed, name, "beats"))
     x, y, record, patient = beats.x[kept], beats.y[kept], beats.record[kept], patient[kept]
     time = beats.second[kept] + _starts(owners, beats.lengths)[record]
-    present = _present_classes(folder, counts, split)
     public = manifest["source"] != "local" or set(names) <= PUBLISHED
     training = x[(split == TRAIN)[patient]]
     places = [about["site"] for about in beats.about]
@@ -310,19 +311,3 @@ def _split_as_dechazal(names: list[str], people: dict[str, str], patients: list[
                 remedy="add records of both halves, or set preprocess.split to random",
             )
     return split
-
-
-def _present_classes(folder: Path, counts: np.ndarray, split: np.ndarray) -> np.ndarray:
-    """Return the indices of the classes that occur; refuse fewer than two, and one that no training patient has."""
-    present = np.flatnonzero(counts.sum(axis=0))
-    if len(present) < 2:
-        raise InputError(
-            f"only class {CLASSES[present[0]]} occurs", file=folder, remedy="add records that have ectopic beats"
-        )
-    if empty := [CLASSES[index] for index in present if not counts[split == TRAIN, index].any()]:
-        raise InputError(
-            f"class {', '.join(empty)} is empty: no training patient has a beat of it",
-            file=folder,
-            remedy="use another split or seed, or add records",
-        )
-    return present

@@ -15,7 +15,7 @@ from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
 from medpriv.files import sha256
 from medpriv.seeds import generator
-from medpriv.sources.beats import BASELINE_HZ, prepare_signal, split_patients
+from medpriv.sources.beats import BASELINE_HZ, prepare_signal, present_classes, split_patients
 from medpriv.sources.manifest import MANIFEST, verify_raw
 from medpriv.sources.ptbxl_tables import CLASSES, DATABASE, RECORD, STATEMENTS, Row, read_tables
 from medpriv.sources.wfdb_records import read_leads
@@ -87,7 +87,7 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
         split = _split_at_random(owner, label, settings["test_fraction"], folder, generator(seed, name, "split"))
     else:
         split = _split_by_fold(rows, owner, settings["test_folds"], folder)
-    present = _present_classes(label, split[owner], folder)
+    present = present_classes(label, split[owner] == TRAIN, CLASSES, folder)
     second = np.concatenate([np.arange(count) for count in counts]) * (x.shape[2] / settings["sampling_rate"])
     sites = sorted({row.site for row in rows})
     patient = np.repeat(owner, counts)
@@ -208,20 +208,6 @@ def _split_at_random(
             "one patient, who cannot be both trained on and tested", file=folder, remedy="add records of others"
         )
     return np.where(split_patients(counts, test_fraction, rng), TEST, TRAIN).astype(np.uint8)
-
-
-def _present_classes(label: np.ndarray, split: np.ndarray, folder: Path) -> np.ndarray:
-    """Return the indices of the classes that occur; refuse fewer than two, and one that no training patient has."""
-    present = np.unique(label)
-    if len(present) < 2:
-        raise InputError(f"only class {CLASSES[present[0]]} occurs", file=folder, remedy="add records of others")
-    if empty := [CLASSES[index] for index in present if not np.any((label == index) & (split == TRAIN))]:
-        raise InputError(
-            f"class {', '.join(empty)} is empty: no training patient has a record of it",
-            file=folder,
-            remedy="use another split or seed, or add records",
-        )
-    return present
 
 
 def _no_record(folder: Path) -> InputError:
