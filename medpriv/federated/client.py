@@ -130,8 +130,8 @@ def respond(
     held = {name: value for name, value in moved.items() if name in rule.keeps}
     if rule.control:
         steps = np.array([len(batch) for batch in batches])
-        controls, changes = _moved_controls(start, moved, message, kept, steps, schedule.learning_rate)
-        sent |= changes
+        controls = _moved_controls(start, moved, message, kept, steps, schedule.learning_rate)
+        sent |= controls
         held |= controls
     return Answer(sent, held, batches)
 
@@ -287,22 +287,22 @@ def _correction(start: Arrays, message: Arrays, kept: Arrays) -> dict[str, np.nd
 
 def _moved_controls(
     start: Arrays, moved: Arrays, message: Arrays, kept: Arrays, steps: np.ndarray, learning_rate: float
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Return the client's new control variates c_i - c + (start - moved) / (steps * rate), and by how much they moved.
+) -> dict[str, np.ndarray]:
+    """Return the client's new control variates c_i - c + (start - moved) / (steps * rate).
 
     A model that took no step keeps its own.
     """
-    controls, changes = {}, {}
+    controls = {}
     walked = np.where(steps > 0, 1 / (np.maximum(steps, 1) * learning_rate), 0.0)
     for name in start:
         if "running" in name:
             continue
         server = message[CONTROL + name]
+        own = kept.get(CONTROL + name, np.zeros_like(server))
         change = _along(walked, server) * (start[name].astype(np.float64) - moved[name])
         change -= _along(steps > 0, server) * server
-        changes[CONTROL + name] = change.astype(np.float32)
-        controls[CONTROL + name] = kept.get(CONTROL + name, np.float32(0)) + changes[CONTROL + name]
-    return controls, changes
+        controls[CONTROL + name] = own + change.astype(np.float32)
+    return controls
 
 
 def _along(values: np.ndarray, like: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """The server's part of a round: strategies as pure functions on arrays by name.
 
-    message(state, parameters, client_rule) -> what every client is sent
+    message(strategy, state, parameters) -> what every client is sent
     aggregate(state, parameters, answers, weights, noise) -> new parameters, new state
 
 Parameters and state are name -> [K, ...] (K replicates; under Flower K = 1), answers are name -> [K, C, ...] of C
@@ -138,12 +138,15 @@ def _scaffold(
 ) -> tuple[dict[str, np.ndarray], State]:
     """SCAFFOLD (Karimireddy et al., ICML 2020), every client in every round.
 
-    Parameters move by server_rate times the mean change, control variates by the mean change of the clients' own. Both
-    means weigh clients by records, since that is the objective whose gradient the control variates estimate.
+    Parameters move by server_rate times the mean change; the control variate is the mean of the clients' own, which is
+    what the paper's sum of their changes comes to, and forgets a client that is lost. Both means weigh clients by
+    records, since that is the objective whose gradient the control variates estimate. Running statistics of batch
+    normalisation are averaged.
     """
     changes = mean_change(parameters, answers, weights)
-    moved = _moved(parameters, {name: server_rate * change for name, change in changes.items()})
-    return moved, _moved(state, {name: weighted_mean(answers[name], weights) for name in state})
+    steps = {name: change * (1 if "running" in name else server_rate) for name, change in changes.items()}
+    moved = _moved(parameters, steps)
+    return moved, {name: weighted_mean(answers[name], weights).astype(np.float32) for name in state}
 
 
 def _adaptive(

@@ -1,6 +1,7 @@
 """Federated rounds against plain torch, and what must hold of every strategy."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -203,12 +204,45 @@ def test_scaffolds_server_variate_is_the_mean_of_the_clients_own():
     network = logistic.build((FEATURES,), 1, {})
     views: list[RoundView] = []
     outcome = federate(network, "scaffold", rounds=3, observe=views.append)
-    shares = views[-1].weights / views[-1].weights.sum(1, keepdims=True)
-    next_variate = views[-1].sent[CONTROL + "output.weight"] + np.einsum(
-        "kc,kc...->k...", shares, views[-1].answers[CONTROL + "output.weight"]
-    )
-    own = np.einsum("kc,kc...->k...", shares, outcome.kept[CONTROL + "output.weight"])
-    np.testing.assert_allclose(next_variate, own, atol=1e-6)
+    name = CONTROL + "output.weight"
+    assert np.array_equal(views[-1].answers[name], outcome.kept[name])
+    for view, later in pairwise(views):
+        shares = view.weights / view.weights.sum(1, keepdims=True)
+        own = np.einsum("kc,kc...->k...", shares, view.answers[name])
+        np.testing.assert_allclose(later.sent[name], own, atol=1e-6)
+
+
+def test_a_clients_control_variate_is_the_mean_gradient_of_its_steps():
+    """c_i - c + (start - end) / (steps * rate), whose steps went along g + c - c_i: the mean of g."""
+    x, y, *_ = made_up()
+    network, names = logistic.build((FEATURES,), 1, {}), ("output.weight", "output.bias")
+    views: list[RoundView] = []
+    federate(network, "scaffold", rounds=2, observe=views.append)
+    sent = {name: value[1] for name, value in views[1].sent.items()}
+    own = [{name: view.answers[CONTROL + name][1, 0] for name in names} for view in views]
+    correction = {name: sent[CONTROL + name] - own[0][name] for name in names}
+    start, batches = {name: sent[name] for name in names}, views[1].batches[1][0]
+    end = torch_steps(network, start, x, y, batches, SCHEDULE.learning_rate, correction=correction)
+    for name in names:
+        mean = (start[name] - end[name]) / (len(batches) * SCHEDULE.learning_rate) - correction[name]
+        np.testing.assert_allclose(own[1][name], mean, atol=1e-5)
+        assert not views[0].sent[CONTROL + name].any()
+
+
+def test_scaffolds_server_rate_is_not_one_of_running_statistics():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((40, 1, 24)).astype(np.float32)
+    y, members = (x[:, 0, :12].mean(1) > 0).astype(np.int64), np.ones((1, 40), bool)
+    network = cnn.build((1, 24), 1, {"patch": 4, "channels": [3], "pooled": False})
+    strategy = build_strategy("scaffold", {"server_rate": 3.0}, network, list(network.initial(rng)))
+    views: list[RoundView] = []
+    names, holder = Names(1, "toy", "scaffold", (0,)), np.arange(40) % 2
+    run(network, x, y, members, ("a", "b"), holder, strategy, SCHEDULE, 1, names, observe=views.append)
+    (view,) = views
+    for name in view.parameters:
+        change = view.answers[name].mean(1) - view.sent[name]
+        rate = 1 if "running" in name else 3
+        np.testing.assert_allclose(view.parameters[name], view.sent[name] + rate * change, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["adam", "yogi"])
