@@ -72,7 +72,8 @@ def respond_privately(
         x: float32 [N, *shape], the client's records, standardised.
         y: int64 [N].
         unit: int [N], the patient of each record, any numbers.
-        members: bool [M, N], the records of each model; one without any answers with the message, of weight 0.
+        members: bool [M, N], the records of each model; one without any takes its steps by noise alone, lest it tell
+            so.
         sampling, noise: one generator a model.
 
     Returns:
@@ -80,12 +81,6 @@ def respond_privately(
     """
     _, first, patient = np.unique(unit, return_index=True, return_inverse=True)
     taken = members[:, first]  # a patient is in or out with all records
-    some = np.flatnonzero(taken.any(1))
-    sent = {name: np.array(value) for name, value in message.items()}
-    if len(some):
-        start = {name: value[some] for name, value in message.items()}
-        draws = {"sampling": [sampling[model] for model in some], "noise": [noise[model] for model in some]}
-        moved = train_private(network, x, y, patient, taken[some], schedule, initial=(), start=start, **draws)
-        for name, value in moved.items():
-            sent[name][some] = value
+    draws = {"sampling": sampling, "noise": noise}
+    sent = train_private(network, x, y, patient, taken, schedule, initial=(), start=dict(message), **draws)
     return Answer(sent, {}, [np.flatnonzero(row).astype(np.int32)[None] for row in members])

@@ -62,7 +62,8 @@ class RoundView:
         sent: name -> [K, ...], the message to all clients (sequential strategies: to the first).
         answers: name -> [K, C, ...], every client's answer as it reaches the server; under secure aggregation
             [K, 1, ...], the weighted mean, which is all that the server learns.
-        weights: float64 [K, C], records of each client; its expected patients where it trains privately.
+        weights: float64 [K, C], records of each client; its expected patients where it trains privately; under secure
+            aggregation [K, 1], their sum.
         parameters: name -> [K, ...], the shared parameters after the round.
         batches: of client c in replicate k `batches[k][c]`, int32 [steps, batch_size], record numbers; of clients that
             train privately one row, all records that their steps were sampled from. The truth, which no server sees.
@@ -171,14 +172,13 @@ class _Federation:
     def weights(self, strategy: Strategy) -> np.ndarray:
         """Return float64 [K, C], what each client's answer weighs: its records.
 
-        A count of members would tell of each of them, so private clients weigh as many patients as they expect, which
-        their sampling rate tells already.
+        A count of members would tell of each of them, and so would that there are none: private clients weigh as many
+        patients as they expect, which their sampling rate tells already.
         """
-        records = self.held.sum(2).astype(np.float64)
         if not strategy.private:
-            return records
+            return self.held.sum(2).astype(np.float64)
         schedules = [strategy.private[client] for client in self.clients]
-        return (records > 0) * np.array([schedule.batch / schedule.rate for schedule in schedules])
+        return np.tile([schedule.batch / schedule.rate for schedule in schedules], (len(self.held), 1))
 
     def answers(self, strategy: Strategy, sent: Arrays, kept: Arrays, number: int) -> Answers:
         """Take all clients' part of a round, in the strategy's way."""
