@@ -9,8 +9,10 @@ every round.
 3. `Participant.mask`: each client sends its vector (integers modulo 2^64, `encode`) plus PRG(b), plus PRG(s) for every
    client after it and minus PRG(s) for every client before it, s being the secret that each pair has agreed on.
 4. `Participant.reveal`: told who answered, each client sends its shares of b of those who did, and of the secret keys
-   of those who did not. It answers once, and never gives both shares of one client: with both, the server could unmask
-   that client's vector.
+   of those who did not, never both shares of one client: with both, the server could unmask that client's vector.
+
+A client takes each step once: shares sealed twice would use a nonce twice, and two vectors under the same masks would
+tell their difference.
 
 `unmask` then takes the masks off the sum. Pairwise masks of those who answered cancel; those towards a client that was
 lost are made again from its key. Fewer clients than the threshold can neither unmask nor be unmasked.
@@ -32,6 +34,7 @@ from medpriv.errors import InputError
 FRACTION = 32  # bits after the binary point
 PRIME = 2**521 - 1  # of the Shamir shares: above any 256-bit secret
 SECRET_BYTES, SHARE_BYTES = 32, 66
+STEPS = ("share its secrets", "mask its vector", "reveal its shares")
 
 Draw = Callable[[int], bytes]  # so many random bytes
 
@@ -139,7 +142,7 @@ class Participant:
         self._cipher_key, self._mask_key, self._seed = (draw(SECRET_BYTES) for _ in range(3))
         self._peers: dict[int, PublicKeys] = {}
         self._shares: dict[int, tuple[bytes, bytes]] = {}
-        self._revealed = False
+        self._taken = 0  # of STEPS
 
     def keys(self) -> PublicKeys:
         """Return the public keys (step 1)."""
@@ -147,7 +150,8 @@ class Participant:
 
     def share(self, keys: Mapping[int, PublicKeys]) -> dict[int, bytes]:
         """Return for each other client an encrypted message with its shares of this one's two secrets (step 2)."""
-        _enough(keys, self._threshold, "published keys")
+        self._take(0)
+        check_enough(keys, self._threshold, "published keys")
         self._peers = {peer: keys[peer] for peer in sorted(keys) if peer != self.index}
         shares = [
             split_secret(secret, sorted(keys), self._threshold, self._draw) for secret in (self._seed, self._mask_key)
@@ -165,10 +169,11 @@ class Participant:
             vector: uint64, from `encode`.
             messages: what each other client wrote to this one in step 2; who wrote nothing is left out from here on.
         """
+        self._take(1)
         for peer, message in messages.items():
             shares = _decrypt(self._agreed(peer), peer, self.index, message)
             self._shares[peer] = (shares[:SHARE_BYTES], shares[SHARE_BYTES:])
-        _enough(self._shares, self._threshold, "shared their secrets")
+        check_enough(self._shares, self._threshold, "shared their secrets")
         total = vector + _stream(self._seed, b"self", len(vector))
         for peer in self._shares:
             if peer != self.index:
@@ -179,18 +184,22 @@ class Participant:
         """Return this client's shares of b of those who answered, and of the mask keys of those who did not (step 4).
 
         Raises:
-            InputError: it is asked twice, or told of too few.
+            InputError: it is told of too few.
         """
-        if self._revealed:
+        self._take(2)
+        check_enough(set(answered) & set(self._shares), self._threshold, "answered")
+        return {peer: seed if peer in answered else key for peer, (seed, key) in self._shares.items()}
+
+    def _take(self, step: int) -> None:
+        """Refuse a step of `STEPS` that was taken before, or whose turn it is not."""
+        if step != self._taken:
             raise InputError(
-                "shares were asked for twice in one round: both kinds of share would unmask a client",
+                f"a client was asked twice in one round, or out of turn, to {STEPS[step]}",
                 file="secure aggregation",
                 place=f"client {self.index}",
                 remedy="begin a new round with fresh keys",
             )
-        _enough(set(answered) & set(self._shares), self._threshold, "answered")
-        self._revealed = True
-        return {peer: seed if peer in answered else key for peer, (seed, key) in self._shares.items()}
+        self._taken += 1
 
     def _agreed(self, peer: int) -> bytes:
         """Return the key of the encrypted messages between this client and a peer."""
@@ -213,10 +222,10 @@ def unmask(
         sharers: clients whose encrypted shares were handed on (step 2).
 
     Raises:
-        InputError: fewer than `threshold` clients answered, or stayed to reveal their shares.
+        InputError: fewer than `threshold` clients answered, or stayed to reveal their shares; or shares are spoilt.
     """
-    _enough(masked, threshold, "answered")
-    _enough(revealed, threshold, "stayed to unmask the sum")
+    check_enough(masked, threshold, "answered")
+    check_enough(revealed, threshold, "stayed to unmask the sum")
     total = sum(masked.values())
     for client in sorted(sharers):
         secret = join_shares({peer: shares[client] for peer, shares in revealed.items()}, threshold)
@@ -248,8 +257,12 @@ def split_secret(secret: bytes, holders: Collection[int], threshold: int, draw: 
 
 
 def join_shares(shares: Mapping[int, bytes], threshold: int) -> bytes:
-    """Return the secret of at least `threshold` shares."""
-    _enough(shares, threshold, "gave a share")
+    """Return the secret of at least `threshold` shares.
+
+    Raises:
+        InputError: there are fewer, or they are not of one secret: what those give is hardly ever a secret's length.
+    """
+    check_enough(shares, threshold, "gave a share")
     points = {holder + 1: int.from_bytes(shares[holder], "big") for holder in sorted(shares)[:threshold]}
     secret = 0
     for place, value in points.items():
@@ -258,7 +271,13 @@ def join_shares(shares: Mapping[int, bytes], threshold: int) -> bytes:
             if other != place:
                 above, below = above * other % PRIME, below * (other - place) % PRIME
         secret = (secret + value * above * pow(below, -1, PRIME)) % PRIME
-    return secret.to_bytes(SHARE_BYTES, "big")[-SECRET_BYTES:]
+    if secret >> 8 * SECRET_BYTES:
+        raise InputError(
+            "the shares of a client's secret don't fit together",
+            file="secure aggregation",
+            remedy="repeat the round; one of the clients gave spoilt shares, or another round's",
+        )
+    return secret.to_bytes(SECRET_BYTES, "big")
 
 
 def agree(secret: bytes, public: bytes, purpose: bytes) -> bytes:
@@ -313,7 +332,7 @@ def _nonce(sender: int, receiver: int) -> bytes:
     return sender.to_bytes(6, "big") + receiver.to_bytes(6, "big")
 
 
-def _enough(clients: Collection[int], threshold: int, did: str) -> None:
+def check_enough(clients: Collection[int], threshold: int, did: str) -> None:
     """Refuse to go on with fewer than `threshold` clients."""
     if len(clients) < threshold:
         raise InputError(

@@ -4,15 +4,25 @@ A hospital's vector is its records times the change of its model, parameter by p
 server learns the sum over hospitals, as `medpriv.federated.secure.add_securely` gives it in one process, to the bit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 
-from medpriv.federated.secure import Participant, PublicKeys, decode, default_threshold, encode, unmask
+from medpriv.federated.secure import (
+    Participant,
+    PublicKeys,
+    check_enough,
+    check_threshold,
+    decode,
+    default_threshold,
+    encode,
+    unmask,
+)
 from medpriv.federated.server import Strategy
 from medpriv.flower.exchange import Exchange, Reply
 from medpriv.flower.hospital import Arrays, Desk, Given, Refusal, Settings, train_model
+from medpriv.flower.processes import DeploymentError
 
 
 def publish_keys(desk: Desk, settings: Settings, arrays: Arrays) -> Given:
@@ -56,14 +66,19 @@ def masked_mean(
 
     Raises:
         InputError: fewer stayed; nobody's model can be told then.
-        DeploymentError: too few hospitals are left.
+        DeploymentError: too few hospitals are left, or the masks don't come off.
     """
     index = {name: number for number, name in enumerate(exchange.hospitals)}
     threshold = threshold or default_threshold(len(index))
+    check_enough(index, threshold, "are left")
+    check_threshold(threshold, len(index))
     round_of = {"hospitals": len(index), "threshold": threshold}
     published = exchange.ask("publish_keys", round_of, each={name: {"index": index[name]} for name in index})
+    check_enough(published, threshold, "published keys")
     keys = {str(index[name]): reply.settings for name, reply in published.items()}
     shared = exchange.ask("share_secrets", {"keys": keys})
+    shared = _whole(exchange, shared, {name: keys.keys() - {str(index[name])} for name in shared})
+    check_enough(shared, threshold, "shared their secrets")
     boxes = {
         name: {
             f"box.{index[writer]}": reply.arrays[str(index[name])] for writer, reply in shared.items() if writer != name
@@ -72,8 +87,10 @@ def masked_mean(
     }
     masked = exchange.ask("train_masked", {**question, **round_of}, sent, to=list(shared), own=boxes)
     masked = _sound(exchange, masked, 1 + sum(value.size for value in sent.values()))
-    answered = [index[name] for name in masked]
+    check_enough(masked, threshold, "answered")
+    sharers, answered = ([index[name] for name in names] for names in (shared, masked))
     revealed = exchange.ask("reveal_shares", {"answered": answered}, to=list(masked))
+    revealed = _whole(exchange, revealed, {name: list(map(str, sharers)) for name in revealed})
     total = decode(
         unmask(
             {index[name]: reply.arrays["masked"] for name, reply in masked.items()},
@@ -82,11 +99,19 @@ def masked_mean(
                 for name, reply in revealed.items()
             },
             _public_keys(keys),
-            [index[name] for name in shared],
+            sharers,
             threshold,
         )
     )
     return _mean(total, sent), np.array([[total[-1]]])
+
+
+def _whole(exchange: Exchange, replies: Mapping[str, Reply], wanted: Mapping[str, Collection[str]]) -> dict[str, Reply]:
+    """Return the replies that hold shares by all names wanted of a hospital; who left some out is out of the run."""
+    for name in [name for name, reply in replies.items() if not reply.arrays.keys() >= set(wanted[name])]:
+        exchange.drop(name, "shares of its secrets, or of another's, are missing")
+    exchange.check()
+    return {name: reply for name, reply in replies.items() if name not in exchange.gone}
 
 
 def _sound(exchange: Exchange, masked: Mapping[str, Reply], length: int) -> dict[str, Reply]:
@@ -103,11 +128,17 @@ def _sound(exchange: Exchange, masked: Mapping[str, Reply], length: int) -> dict
 
 
 def _mean(total: np.ndarray, sent: Arrays) -> dict[str, np.ndarray]:
-    """Return name -> float32 [1, 1, ...], the model that the sum of the hospitals' vectors stands for."""
+    """Return name -> float32 [1, 1, ...], the model that the sum of the hospitals' vectors stands for.
+
+    Raises:
+        DeploymentError: the sum of records is no count: masks are left, which hardly ever leave a whole number.
+    """
+    if total[-1] < 1 or total[-1] % 1:
+        raise DeploymentError("the masks don't come off the hospitals' sum: do all run the same version?")
     mean, place = {}, 0
     for name in sorted(sent):
         start = sent[name]
-        change = total[place : place + start.size].reshape(start.shape) / np.maximum(total[-1], 1)
+        change = total[place : place + start.size].reshape(start.shape) / total[-1]
         mean[name] = (start + change).astype(np.float32)[:, None]
         place += start.size
     return mean

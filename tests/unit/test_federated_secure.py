@@ -122,8 +122,29 @@ def test_no_client_gives_both_shares_of_another():
         others = [index for index in range(3) if index != client.index]
         client.mask(encode(np.zeros(4), 3), {sender: boxes[sender][client.index] for sender in others})
     clients[0].reveal({0, 1})
-    with pytest.raises(InputError, match="asked for twice"):
+    with pytest.raises(InputError, match="asked twice in one round, or out of turn, to reveal"):
         clients[0].reveal({0, 1, 2})
+
+
+def test_a_client_takes_each_step_of_a_round_once():
+    """Shares sealed twice use a key's nonce twice; vectors masked twice tell their difference."""
+    clients = [Participant(index, 2, 2) for index in range(2)]
+    keys = {client.index: client.keys() for client in clients}
+    boxes = {client.index: client.share(keys) for client in clients}
+    with pytest.raises(InputError, match="twice in one round, or out of turn, to share"):
+        clients[0].share(keys)
+    with pytest.raises(InputError, match="out of turn, to reveal"):
+        clients[1].reveal({0, 1})
+    clients[0].mask(encode(np.zeros(4), 2), {1: boxes[1][0]})
+    with pytest.raises(InputError, match="twice in one round, or out of turn, to mask"):
+        clients[0].mask(encode(np.ones(4), 2), {1: boxes[1][0]})
+
+
+def test_spoilt_shares_are_noticed_before_anything_is_unmasked():
+    draw = np.random.default_rng(0).bytes
+    shares, others = (split_secret(bytes(range(32)), range(3), 2, draw) for _ in range(2))
+    with pytest.raises(InputError, match="don't fit together"):
+        join_shares({0: shares[0], 1: others[1]}, 2)
 
 
 def test_fewer_shares_than_the_threshold_say_nothing_and_enough_say_all():
