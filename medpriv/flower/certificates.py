@@ -27,6 +27,7 @@ def make_authority(folder: Path | str, name: str = "medpriv federation") -> Path
     from cryptography.hazmat.primitives.asymmetric import ec
 
     folder, key = Path(folder), ec.generate_private_key(ec.SECP384R1())
+    _refuse_existing(folder / "authority.pem", folder / "authority.key")
     built = _certificate(name, name, key.public_key()).add_extension(x509.BasicConstraints(True, 0), critical=True)
     usage = {name: name in ("key_cert_sign", "crl_sign", "digital_signature") for name in _USAGES}
     built = built.add_extension(x509.KeyUsage(**usage), critical=True)
@@ -50,6 +51,7 @@ def make_server_certificate(folder: Path | str, hosts: Sequence[str], authority:
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     folder, authority = Path(folder), Path(authority or folder)
+    _refuse_existing(folder / "server.pem", folder / "server.key")
     issuer = x509.load_pem_x509_certificate(read_file(authority / "authority.pem", "make the authority first"))
     signer = load_pem_private_key(read_file(authority / "authority.key", "make the authority first"), None)
     key = ec.generate_private_key(ec.SECP384R1())
@@ -74,6 +76,7 @@ def make_hospital_key(folder: Path | str, name: str) -> Path:
     from cryptography.hazmat.primitives.asymmetric import ec
 
     folder, key = Path(folder), ec.generate_private_key(ec.SECP384R1())
+    _refuse_existing(folder / f"{name}.key", folder / f"{name}.pub")
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
     )
@@ -193,14 +196,21 @@ def _write_private(path: Path, content: bytes) -> None:
     _write_new(path, content, 0o600)
 
 
+def _refuse_existing(*paths: Path) -> None:
+    """Refuse to write any of some files that belong together where one of them exists.
+
+    The half that is there may be the one that counts: an authority's key is best kept elsewhere.
+    """
+    for path in paths:
+        if path.exists():
+            raise InputError(
+                "exists already", file=path, remedy="keep using it, or move it away if it is to be replaced"
+            )
+
+
 def _write_new(path: Path, content: bytes, mode: int = 0o644) -> None:
     """Write a file that must not exist yet, with its final permissions from the first byte on."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    except FileExistsError:
-        raise InputError(
-            "exists already", file=path, remedy="keep using it, or move it away if it is to be replaced"
-        ) from None
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(handle, "wb") as stream:
         stream.write(content)

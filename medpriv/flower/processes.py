@@ -18,6 +18,7 @@ ENVIRONMENT = {
     "FLWR_TELEMETRY_ENABLED": "0",
     "FLWR_DISABLE_UPDATE_CHECK": "1",
     "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
+    "FORWARDED_ALLOW_IPS": "127.0.0.1",  # whose word Uvicorn takes for who asks: the gate of the SuperLink rests on it
     "OMP_NUM_THREADS": "1",
 }
 
@@ -49,6 +50,10 @@ class Child:
                 env=inherited | ENVIRONMENT | {"FLWR_HOME": str(home / "flower")},
                 start_new_session=True,
             )
+
+    def has_ended(self) -> bool:
+        """Return whether the process has ended."""
+        return self.process.poll() is not None
 
     def check(self) -> None:
         """Raise if the process has ended."""
