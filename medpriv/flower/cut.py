@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from medpriv.bank.batches import Batches
-from medpriv.files import write_tensors
-from medpriv.flower.hospital import Arrays, Desk, Given, Settings
+from medpriv.flower.hospital import Arrays, Desk, Given, Settings, save
 from medpriv.flower.sealed import Correspondent
 from medpriv.seeds import generator
 from medpriv.split.protocol import Client, Half, from_message, split_network, to_message
@@ -110,7 +109,7 @@ def step(desk: Desk, settings: Settings, arrays: Arrays) -> Given:
     if settings.get("reader"):
         given["letter"] = own.letters.seal(own.state(), bytes.fromhex(settings["reader"]))
     if settings.get("save"):
-        write_tensors(desk.folder / "layers.safetensors", {name: value[0] for name, value in own.parameters().items()})
+        save(desk, "layers", own.parameters())
     if settings.get("reveal"):
         given |= own.parameters()
     return {}, given

@@ -21,10 +21,7 @@ from medpriv.flower.processes import Child, Children, DeploymentError, free_port
 from medpriv.flower.runtime import Door, answer_next, connected, hospital_tasks, is_up, open_run, register_hospital
 
 START = 60.0  # seconds that a Flower process has to come up
-PAUSE, LONGEST_PAUSE = (
-    1.0,
-    60.0,
-)  # seconds before a SuperNode is started again: half of the first pause, and the longest
+PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds before a SuperNode is started again: half of the first, and the longest
 
 _LOG = logging.getLogger(__name__)
 
@@ -53,7 +50,7 @@ def open_federation(
 
     Raises:
         InputError: a file is missing or not what it should be.
-        DeploymentError: the SuperLink did not come up, or hospitals did not connect.
+        DeploymentError: the SuperLink did not come up, or ended; or hospitals did not connect.
     """
     folder, certificates = Path(folder).resolve(), Path(certificates).resolve()
     keys = {name: read_public_key(path) for name, path in hospitals.items()}
@@ -69,11 +66,15 @@ def open_federation(
         )
         door = Door(f"127.0.0.1:{port}", secret, certificates / "authority.pem")
         superlink.wait_until(lambda: is_up(door), START, "come up")
-        nodes = {name: register_hospital(door, name, key) for name, key in keys.items()}
-        _LOG.info("the SuperLink is up; waiting for %s", ", ".join(nodes))
-        _await_hospitals(superlink, door, nodes, patience)
-        with open_run(door) as grid:
-            yield Exchange(grid, nodes, deadline, least)
+        try:
+            nodes = {name: register_hospital(door, name, key) for name, key in keys.items()}
+            _LOG.info("the SuperLink is up; waiting for %s", ", ".join(nodes))
+            _await_hospitals(superlink, door, nodes, patience)
+            with open_run(door, superlink.has_ended) as grid:
+                yield Exchange(grid, nodes, deadline, least)
+        except httpx.HTTPError as error:
+            superlink.check()
+            raise DeploymentError(f"the SuperLink does not do what it is asked: {error}\n{superlink.tail()}") from error
 
 
 def serve_hospital(

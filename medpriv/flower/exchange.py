@@ -15,11 +15,11 @@ import numpy as np
 from flwr.app import Message
 from flwr.serverapp import Grid
 
-from medpriv.errors import InputError
 from medpriv.flower.messages import count_bytes, pack, unpack
 from medpriv.flower.processes import DeploymentError
+from medpriv.flower.runtime import pull_replies
 
-POLL = 0.2  # seconds between two looks for answers
+POLL = 0.1  # seconds between two looks for answers
 GRACE = 60.0  # seconds that Flower keeps a message beyond the deadline, so that the deadline is what ends the wait
 
 _LOG = logging.getLogger(__name__)
@@ -115,9 +115,10 @@ class Exchange:
 
     def _collect(self, waiting: dict[str, str], question: str, silent: dict[str, str]) -> dict[str, Reply]:
         """Return the replies to the messages, message number -> hospital, that come in time; note the others."""
-        found, end = {}, time.monotonic() + self.deadline
-        while waiting and time.monotonic() < end:
-            for message in self.grid.pull_messages(list(waiting)):
+        found, end, left = {}, time.monotonic() + self.deadline, self.deadline
+        while waiting and left > 0:
+            left = end - time.monotonic()  # none: a last look, for who answered while another's reply was waited for
+            for message in pull_replies(self.grid, list(waiting), max(left, 0)):
                 name = waiting.pop(message.metadata.reply_to_message_id)
                 if message.has_error():
                     silent[name] = f"did not answer {question}: {message.error.reason}"
@@ -125,9 +126,9 @@ class Exchange:
                 self.bytes_up.setdefault(name, []).append(count_bytes(message.content))
                 try:
                     found[name] = Reply(*unpack(message.content))
-                except (InputError, KeyError, ValueError) as error:
+                except (KeyError, TypeError, ValueError) as error:
                     silent[name] = f"answered {question} with what can't be read ({error})"
-            if waiting:
+            if waiting and left > 0:
                 time.sleep(POLL)
         for name in waiting.values():
             silent[name] = f"did not answer {question} within {self.deadline:g} s"

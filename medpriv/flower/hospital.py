@@ -22,7 +22,7 @@ from medpriv.bank.stack import arranged
 from medpriv.dataset import TRAIN, Dataset
 from medpriv.errors import InputError
 from medpriv.federated.client import ClientRule, LocalSchedule, order_generator, respond
-from medpriv.files import write_tensors
+from medpriv.files import write_json, write_tensors
 from medpriv.flower.messages import pack, unpack
 from medpriv.flower.runtime import Refusal
 from medpriv.measures.roc import auc
@@ -104,6 +104,7 @@ class Session:
         labels: int64 [N].
         test: float32 [T, ...], test records, standardised.
         test_labels: int64 [T].
+        about: the model and what it reads, plain values that are saved beside it.
         kept: name -> [1, ...], what stays here from round to round (`medpriv.federated.client`).
         half: the hospital's part in split learning (`medpriv.flower.cut.CutClient`).
         secure: its part in a round of secure aggregation (`medpriv.federated.secure.Participant`).
@@ -115,6 +116,7 @@ class Session:
     labels: Tensor
     test: np.ndarray
     test_labels: np.ndarray
+    about: dict[str, Any]
     kept: dict[str, np.ndarray] = field(default_factory=dict)
     half: Any = None
     secure: Any = None
@@ -192,7 +194,14 @@ def prepare(desk: Desk, settings: Settings, arrays: Arrays) -> Given:
     network = build_network(settings["model"], x.shape[1:], len(holding.classes), settings["recipe"])
     train, test = holding.train, ~holding.train
     labels = torch.from_numpy(holding.y[train])
-    desk.prepare(Session(settings["name"], network, arranged(network, x[train]), labels, x[test], holding.y[test]))
+    about = {
+        "model": settings["model"],
+        "recipe": settings["recipe"],
+        **{part: list(getattr(holding, part)) for part in ("features", "units", "classes")},
+        "scaling": {"centre": centre.ravel().tolist(), "scale": scale.ravel().tolist()},
+    }
+    records = arranged(network, x[train])
+    desk.prepare(Session(settings["name"], network, records, labels, x[test], holding.y[test], about))
     return {}, {}
 
 
@@ -227,12 +236,18 @@ def evaluate(desk: Desk, settings: Settings, arrays: Arrays) -> Given:
     """Save the final model here; return its accuracy and, of two classes, AUC on the hospital's own test patients."""
     session = desk.session
     parameters = {name: session.kept.get(name, value) for name, value in arrays.items()}
-    write_tensors(desk.folder / "model.safetensors", {name: value[0] for name, value in parameters.items()})
+    save(desk, "model", parameters)
     desk.check_amount(len(session.test_labels), "the evaluation")
     logits = engine.logits(session.network, parameters, session.test)[0]
     right = float((logits.argmax(-1) == session.test_labels).mean())
     area = auc(logits[:, 1] - logits[:, 0], session.test_labels == 1) if logits.shape[1] == 2 else float("nan")
     return {"records": len(session.test_labels), "accuracy": right, "auc": None if np.isnan(area) else area}, {}
+
+
+def save(desk: Desk, name: str, parameters: Arrays) -> None:
+    """Leave the hospital finished parameters, name -> [1, ...], and beside them what a model with them reads."""
+    write_tensors(desk.folder / f"{name}.safetensors", {part: value[0] for part, value in parameters.items()})
+    write_json(desk.folder / f"{name}.json", desk.session.about)
 
 
 def draw(settings: Settings, name: str, number: int) -> np.random.Generator:

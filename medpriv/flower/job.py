@@ -6,10 +6,20 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from medpriv.config.federated import LocalSteps, Plain, Strategies
+from medpriv.config.models import CnnRecipe, LogisticRecipe, MlpRecipe
 from medpriv.config.section import Count, Positive, Section
 from medpriv.errors import InputError
+from medpriv.federated.secure import check_threshold
 
 FEDERATED = ("avg", "prox", "scaffold", "adam", "yogi", "bn", "cyclic", "secure")  # what runs between hospitals
+
+_CNN = (CnnRecipe, ("patch", "channels", "pooled"))
+SHAPES = {  # what a network's shape is of its recipe
+    "logistic": (LogisticRecipe, ()),
+    "mlp": (MlpRecipe, ("hidden",)),
+    "cnn": _CNN,
+    "cnn_gn": _CNN,
+}
 
 
 class Federated(Section):
@@ -50,6 +60,13 @@ class Split(Section):
     weight_decay: float = Field(0.0, ge=0, description="of AdamW")
     balance: float = Field(0.0, ge=0, le=1, description="a record weighs (share of its class) ** -balance")
 
+    @model_validator(mode="after")
+    def _defended(self) -> "Split":
+        wanted = {"nopeek": {"strength"}, "noise": {"clip", "deviation"}}.get(self.variant, set())
+        if self.settings.keys() != wanted:
+            raise ValueError(f"{self.variant} has the settings {sorted(wanted)}, not {sorted(self.settings)}")
+        return self
+
 
 class Job(Section):
     """One run of a federation."""
@@ -59,10 +76,14 @@ class Job(Section):
         min_length=2, description="name -> file of the hospital's public key, relative to this file"
     )
     certificates: str = Field("certificates", description="folder of authority.pem, server.pem and server.key")
-    host: str = Field("0.0.0.0", description="the interface that hospitals reach; 0.0.0.0: all")
+    host: Literal["0.0.0.0", "127.0.0.1"] = Field(
+        "0.0.0.0", description="where hospitals reach the server; 0.0.0.0: at all its addresses, 127.0.0.1: on it alone"
+    )
     port: Annotated[int, Field(ge=1, le=65535)] = Field(8000, description="the one port of the server")
     model: Literal["logistic", "mlp", "cnn", "cnn_gn"] = Field("mlp", description="the network")
-    recipe: dict[str, Any] = Field(default_factory=dict, description="the network's shape, as under `baselines`")
+    recipe: dict[str, Any] = Field(
+        default_factory=dict, description="the network's shape, with the names and defaults of `baselines`"
+    )
     standardise: Literal["together", "each"] = Field(
         "together", description="`together`: by mean and deviation over all hospitals; `each`: by the hospital's own"
     )
@@ -79,6 +100,20 @@ class Job(Section):
             raise ValueError("name one of `federated` and `split`")
         return self
 
+    @model_validator(mode="after")
+    def _shaped(self) -> "Job":
+        recipe, names = SHAPES[self.model]
+        self.recipe.update(recipe(**self.recipe).model_dump(include=set(names)))
+        return self
+
+    @model_validator(mode="after")
+    def _enough_hospitals(self) -> "Job":
+        if self.least_hospitals > len(self.hospitals):
+            raise ValueError(f"least_hospitals is {self.least_hospitals} of {len(self.hospitals)} hospitals")
+        if self.federated and self.federated.strategy.secure and self.federated.strategy.secure.threshold:
+            check_threshold(self.federated.strategy.secure.threshold, len(self.hospitals))
+        return self
+
 
 def read_job(path: Path | str) -> Job:
     """Return the job of a YAML file, its paths made absolute.
@@ -91,7 +126,7 @@ def read_job(path: Path | str) -> Job:
     path = Path(path)
     try:
         said = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(str(error), file=path, remedy="name a YAML file, see docs/federate-hospitals.md") from None
     try:
         job = Job.model_validate(said)

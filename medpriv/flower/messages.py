@@ -25,8 +25,10 @@ def pack(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = 
 
 
 def unpack(content: RecordDict) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Return the settings and arrays of a message made by `pack`."""
+    """Return the settings and arrays of a message made by `pack`; KeyError, TypeError or ValueError if it is not."""
     settings = json.loads(content.config_records[_SETTINGS][_TEXT])
+    if not isinstance(settings, dict):
+        raise ValueError("its settings have no names")
     if _ARRAYS not in content.array_records:
         return settings, {}
     return settings, messages.unpack(content.array_records[_ARRAYS][_FILE].numpy().tobytes(), "the other end")

@@ -44,7 +44,8 @@ def run_job(job: Mapping[str, Any], out: Path | str, observe: Observe | None = N
         {
             "model": job["model"],
             "recipe": job["recipe"],
-            "classes": list(common.classes),
+            **{part: list(getattr(common, part)) for part in ("features", "units", "classes")},
+            "scaling": {name: value.tolist() for name, value in common.scaling.items()},
             "records": common.records,
             "gone": exchange.gone,
             "evaluation": figures,

@@ -10,9 +10,10 @@ import hashlib
 import logging
 import ssl
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -32,6 +33,7 @@ from flwr.serverapp import Grid
 from flwr.supercore.constant import TaskType
 from flwr.supercore.control.control_http_client import ControlHttpClient
 from flwr.supercore.heartbeat import HeartbeatSender
+from flwr.supercore.inflatable.inflatable_utils import pull_and_inflate_object_from_tree, pull_objects
 from flwr.supercore.interceptors import (
     RuntimeTokenHttpInterceptor,
     RuntimeVersionHttpInterceptor,
@@ -39,13 +41,17 @@ from flwr.supercore.interceptors import (
 )
 from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supercore.task_identity import TaskIdentity
-from flwr.superlink.grid import HttpGrid
+from flwr.superlink.grid import HttpGrid, http_grid
+from flwr.supernode.runtime import run_clientapp
 from flwr.supernode.runtime.run_clientapp import pull_task_input, push_message
 
 _LOG = logging.getLogger(__name__)
 
 POLL = 0.1  # seconds between two looks for a task
 _ACQUIRE = "/flwr.proto.Runtime/AcquireTask"
+
+# A task may come before all of its message has: Flower looks for the rest after a second, then after two, four...
+run_clientapp.pull_and_inflate_object_from_tree = partial(pull_and_inflate_object_from_tree, initial_backoff=POLL)
 
 # What the SuperLink wants of an application: names. Neither end loads them, see above.
 _APPLICATION = """
@@ -137,8 +143,13 @@ def connected(door: Door) -> set[int]:
 
 
 @contextmanager
-def open_run(door: Door) -> Iterator[Grid]:
-    """Start a run and yield its grid, through which messages go to the nodes; the run ends with the block."""
+def open_run(door: Door, ended: Callable[[], bool]) -> Iterator[Grid]:
+    """Start a run and yield its grid, through which messages go to the nodes; the run ends with the block.
+
+    Args:
+        door: the SuperLink's.
+        ended: whether the SuperLink has. Flower tries to reach one for ever; here that ends with an httpx.HTTPError.
+    """
     content, _ = build_fab_from_files({"pyproject.toml": _APPLICATION.encode()})
     control = door.client(ControlHttpClient)
     try:
@@ -151,6 +162,8 @@ def open_run(door: Door) -> Iterator[Grid]:
             token = tasks.take()
     certificate = None if door.authority is None else door.authority.read_bytes()
     grid = HttpGrid(door.address, door.authority is None, certificate, token=token)
+    hopeless = grid._retry_invoker.should_giveup
+    grid._retry_invoker.should_giveup = lambda error: ended() or hopeless(error)
     with _beating(grid._runtime_client):
         given = grid._runtime_client.PullTaskInput(PullTaskInputRequest())
         grid.set_run(run_from_proto(given.run))
@@ -162,7 +175,8 @@ def open_run(door: Door) -> Iterator[Grid]:
             status, details = SubStatus.COMPLETED, ""
         finally:
             output = PushTaskOutputRequest(context=given.context, sub_status=status, details=details)
-            grid._runtime_client.PushTaskOutput(output)
+            with suppress(httpx.TransportError):  # with a SuperLink that has ended the run has, too
+                grid._runtime_client.PushTaskOutput(output)
     grid.close()
 
 
@@ -199,6 +213,15 @@ def answer_next(tasks: Tasks, answer: Callable[[int, RecordDict], RecordDict]) -
 def _failure(message: Message, reason: str) -> Message:
     """Return the answer that there is none."""
     return Message(Error(ErrorCode.CLIENT_APP_RAISED_EXCEPTION, reason), reply_to=message)
+
+
+def pull_replies(grid: Grid, numbers: list[str], seconds: float) -> Iterable[Message]:
+    """Return the replies to some messages that have come; one that is still on its way has so many seconds to arrive.
+
+    Flower itself waits three minutes for the rest of a reply that was begun, whatever the deadline.
+    """
+    http_grid.pull_objects = partial(pull_objects, initial_backoff=POLL, backoff_cap=1, max_time=seconds)
+    return grid.pull_messages(numbers)
 
 
 def is_up(door: Door) -> bool:

@@ -32,13 +32,17 @@ class Common:
 
     Attributes:
         network: the model.
-        classes: names.
+        features, units, classes: names.
         records: hospital -> training records of each class.
+        scaling: `centre` and `scale` of the records that the model reads; empty: each hospital's own.
     """
 
     network: Network
+    features: tuple[str, ...]
+    units: tuple[str, ...]
     classes: tuple[str, ...]
     records: dict[str, list[int]]
+    scaling: dict[str, np.ndarray]
 
 
 def agree(exchange: Exchange, job: Mapping[str, Any]) -> Common:
@@ -49,6 +53,7 @@ def agree(exchange: Exchange, job: Mapping[str, Any]) -> Common:
 
     Raises:
         DeploymentError: hospitals differ in features, units, classes or shape, or too few answered.
+        InputError: there is no such model of such records.
     """
     described = {name: reply.settings for name, reply in exchange.ask("describe", {}).items()}
     first, one = next(iter(described.items()))
@@ -58,11 +63,12 @@ def agree(exchange: Exchange, job: Mapping[str, Any]) -> Common:
                 raise DeploymentError(
                     f"{name} and {first} differ in {part}: {other[part]} against {one[part]}. Preprocess them alike."
                 )
+    network = build_network(job["model"], tuple(one["shape"]), len(one["classes"]), job["recipe"])
     scaling = _common_scaling(exchange) if job["standardise"] == "together" else {}
     named = {name: {"name": name} for name in exchange.hospitals}
     exchange.ask("prepare", {"model": job["model"], "recipe": job["recipe"]}, scaling, each=named)
-    network = build_network(job["model"], tuple(one["shape"]), len(one["classes"]), job["recipe"])
-    return Common(network, tuple(one["classes"]), {name: one["records"] for name, one in described.items()})
+    names = (tuple(one[part]) for part in ("features", "units", "classes"))
+    return Common(network, *names, {name: other["records"] for name, other in described.items()}, scaling)
 
 
 def federate(

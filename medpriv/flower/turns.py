@@ -102,7 +102,10 @@ class _Relay:
             self._exchange.check()
 
     def finish(self, reveal: bool) -> dict[str, np.ndarray]:
-        """Let every hospital save the finished layers; return them if the server is to have them, else nothing."""
+        """Let every hospital save the finished layers; return them if the server is to have them, else nothing.
+
+        A hospital that is lost now has no layers; what the others have learnt is not lost with it.
+        """
         if self._holder is None:
             raise DeploymentError("no hospital took a turn")
         settings = {"save": True, "reveal": reveal}
@@ -110,7 +113,8 @@ class _Relay:
         self._left = {}
         for name in self._exchange.hospitals:
             if name != self._holder:
-                self._step(name, self._letter(name), {"writer": self._keys[self._holder], "save": True})
+                told = {"rate": self._rate, "writer": self._keys[self._holder], "save": True}
+                self._exchange.ask("step", told, self._letter(name), to=[name], leave=False)
         return found
 
     def _letter(self, reader: str) -> dict[str, np.ndarray]:

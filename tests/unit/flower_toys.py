@@ -64,8 +64,9 @@ class Grid:
     def _answer(self, desk: Desk, message: Message) -> Message:
         try:
             return Message(desk.answer(1, message.content), reply_to=message)
-        except Refusal as refusal:
-            return Message(Error(ErrorCode.CLIENT_APP_RAISED_EXCEPTION, str(refusal)), reply_to=message)
+        except Exception as error:  # what a hospital says of its failures, see `medpriv.flower.runtime.answer_next`
+            reason = str(error) if isinstance(error, Refusal) else "it failed"
+            return Message(Error(ErrorCode.CLIENT_APP_RAISED_EXCEPTION, reason), reply_to=message)
 
 
 def made_up_dataset(sizes: tuple[int, ...] = (40, 30, 20)) -> Dataset:

@@ -83,6 +83,24 @@ def test_private_halves_are_for_their_owner_and_never_overwritten(tls, tmp_path)
     assert key.read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("make", "elsewhere", "left"),
+    [
+        (make_authority, "authority.key", "authority.pem"),
+        (lambda folder: make_server_certificate(folder, ["server.example"]), "server.key", "server.pem"),
+        (lambda folder: make_hospital_key(folder, "north"), "north.key", "north.pub"),
+    ],
+)
+def test_no_private_half_is_written_beside_a_public_one_of_another_key(make, elsewhere, left, tmp_path):
+    make_authority(tmp_path)
+    if make is not make_authority:
+        make(tmp_path)
+    (tmp_path / elsewhere).rename(tmp_path / "off-line")
+    with pytest.raises(InputError, match=rf"{left}: exists already"):
+        make(tmp_path)
+    assert not (tmp_path / elsewhere).exists()
+
+
 def test_a_private_key_is_not_taken_for_a_public_one(tmp_path):
     key = make_hospital_key(tmp_path, "north")
     assert read_public_key(key.with_suffix(".pub")).startswith(b"-----BEGIN PUBLIC KEY-----")
@@ -191,12 +209,15 @@ def is_running(pid: int) -> bool:
 
 def test_a_childs_environment_has_no_telemetry_and_its_own_folder(played, tmp_path, monkeypatch):
     monkeypatch.setenv("FLWR_OIDC_ENABLED", "1")
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")  # with it anybody could say to be on this machine
+    told = "import os; print({k: v for k, v in os.environ.items() if 'FLWR' in k or 'IPS' in k}, flush=True)"
     with Children() as children:
-        child = played(children, "import os; print({k: v for k, v in os.environ.items() if 'FLWR' in k}, flush=True)")
+        child = played(children, told)
         child.process.wait(20)
         said = child.log.read_text()
     assert "'FLWR_TELEMETRY_ENABLED': '0'" in said and "OIDC" not in said
     assert f"'FLWR_HOME': '{tmp_path / 'home' / 'flower'}'" in said
+    assert "'FORWARDED_ALLOW_IPS': '127.0.0.1'" in said
 
 
 def test_free_ports_are_free():
@@ -223,6 +244,14 @@ def test_a_job_is_read_with_its_paths_beside_it(tmp_path):
         ("dataset: heart\nhospitals: {a: a.pub, b: b.pub}\nsplit: {}\nfederated: {}", "one of `federated` and `split`"),
         ("dataset: heart\nhospitals: {a: a.pub, b: b.pub}\nfederated: {strategy: {local: {}}}", "name one strategy"),
         ("dataset: heart\nhospitals: {a: a.pub, b: b.pub}\nsplit: {}\npasword: x", "pasword"),
+        ("dataset: heart\nhospitals: {a: a.pub, b: b.pub}\nsplit: {}\nhost: 192.0.2.7", "host"),
+        ("dataset: heart\nhospitals: {a: a.pub, b: b.pub}\nsplit: {}\nleast_hospitals: 3", "3 of 2 hospitals"),
+        ("dataset: heart\nhospitals: {a: a.pub, b: b.pub}\nsplit: {variant: noise}", "noise has the settings"),
+        (
+            "dataset: heart\nhospitals: {a: a.pub, b: b.pub}\nfederated: {strategy: {secure: {threshold: 3}}}",
+            "threshold of 3 for 2 clients",
+        ),
+        ("dataset: heart\nhospitals: {a: a.pub, b: b.pub}\nsplit: {}\nrecipe: {hiden: [3]}", "hiden"),
         ("dataset: [", "job.yaml"),
     ],
 )
@@ -235,6 +264,7 @@ def test_a_job_that_can_not_be_run_is_refused_before_anything_starts(text, probl
 def test_defaults_of_a_job_keep_batches_secret_and_layers_at_the_hospitals():
     job = Job(dataset="heart", hospitals={"a": "a.pub", "b": "b.pub"}, split={})
     assert job.seed is None and not job.split.reveal and job.split.variant == "ushaped"
+    assert (job.model, job.recipe) == ("mlp", {"hidden": [64, 32]})
 
 
 def test_commands_make_the_files_and_say_what_goes_where(tmp_path, capsys):

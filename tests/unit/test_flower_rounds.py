@@ -1,5 +1,6 @@
 """Federated learning over messages equals the rounds in one process; hospitals that fail neither hang nor spoil it."""
 
+import time
 from contextlib import contextmanager
 
 import numpy as np
@@ -65,6 +66,13 @@ def test_scaling_together_is_that_of_the_pooled_records(tmp_path):
     assert_equal_weights(train(exchange, together), train(exchange, each))
 
 
+def test_what_a_model_reads_is_known_where_hospitals_scale_together(tmp_path):
+    dataset = made_up_dataset()
+    scaling = agree(made_up_federation(tmp_path, dataset), federated_job({"avg": {}}, standardise="together")).scaling
+    np.testing.assert_allclose(scaling["centre"], dataset.centre, rtol=1e-5)
+    np.testing.assert_allclose(scaling["scale"], dataset.scale, rtol=1e-5)
+
+
 @pytest.mark.parametrize("strategy", [{"avg": {}}, {"scaffold": {}}, {"cyclic": {}}], ids=["avg", "scaffold", "cyclic"])
 def test_from_when_a_hospital_is_silent_the_run_is_that_of_the_others(strategy, tmp_path):
     dataset, job = made_up_dataset(), federated_job(strategy)
@@ -81,6 +89,26 @@ def test_from_when_a_hospital_is_silent_the_run_is_that_of_the_others(strategy, 
     assert_equal_weights(found, train(told, job, leave))
     with_all = rounds_in_process(dataset, job).parameters
     assert any(np.abs(found[name] - with_all[name]).max() > 1e-3 for name in found)
+
+
+def test_scaffolds_server_variate_forgets_a_hospital_that_is_lost(tmp_path):
+    exchange, sent, own = made_up_federation(tmp_path, made_up_dataset()), [], []
+    ask = exchange.ask
+
+    def listen(question, settings, arrays=None, **more):
+        found = ask(question, settings, arrays, **more)
+        if question == "train":
+            sent.append(arrays["control.output.weight"])
+            weights = [reply.settings["records"] for reply in found.values()]
+            values = [reply.arrays["control.output.weight"] for reply in found.values()]
+            own.append(np.average(values, axis=0, weights=weights))
+        return found
+
+    exchange.ask = listen
+    train(exchange, federated_job({"scaffold": {}}, rounds=4), lambda number, parameters: exchange.grid.silent.add(2))
+    assert list(exchange.gone) == ["south"]
+    for later, mean in zip(sent[1:], own[:-1], strict=True):
+        np.testing.assert_allclose(later, mean, atol=1e-6)
 
 
 def test_a_model_of_another_shape_or_with_nan_is_not_averaged(tmp_path):
@@ -103,10 +131,34 @@ def test_a_model_of_another_shape_or_with_nan_is_not_averaged(tmp_path):
         assert list(exchange.gone) == ["west"]
 
 
+def answer_nonsense(desk, question, spoil) -> None:
+    """Let a hospital spoil the arrays of its answers to a question, or answer what is no message."""
+    answer = desk.answer
+
+    def spoilt(run, content):
+        asked, _ = unpack(content)
+        settings, arrays = unpack(answer(run, content))
+        if asked["question"] != question:
+            return pack(settings, arrays)
+        return pack(settings, spoil(arrays)) if spoil else RecordDict({"settings": ConfigRecord({"json": "[]"})})
+
+    desk.answer = spoilt
+
+
+def test_a_masked_sum_that_stays_masked_is_nobodys_model(tmp_path):
+    job = federated_job({"secure": {}}, rounds=1)
+    exchange = made_up_federation(tmp_path, made_up_dataset())
+    answer_nonsense(exchange.grid._desks[3], "train_masked", lambda arrays: {"masked": arrays["masked"] + np.uint64(9)})
+    with pytest.raises(DeploymentError, match="masks don't come off"):
+        train(exchange, job)
+
+
 @pytest.mark.parametrize(
     ("question", "spoil", "why"),
     [
+        ("share_secrets", lambda arrays: {}, "shares of its secrets"),
         ("train_masked", lambda arrays: {"masked": arrays["masked"][:-1]}, "another length than was sent"),
+        ("reveal_shares", lambda arrays: {"0": arrays["0"]}, "or of another's, are missing"),
         ("moments", lambda arrays: arrays | {"mean": arrays["mean"] * np.nan}, "not finite numbers"),
         ("describe", None, "can't be read"),
     ],
@@ -114,20 +166,36 @@ def test_a_model_of_another_shape_or_with_nan_is_not_averaged(tmp_path):
 def test_who_answers_nonsense_is_out_and_the_others_go_on(question, spoil, why, tmp_path):
     job = federated_job({"secure": {"threshold": 2}}, rounds=1, standardise="together")
     exchange = made_up_federation(tmp_path, made_up_dataset())
-    west = exchange.grid._desks[3]
-    answer = west.answer
-
-    def answer_nonsense(run, content):
-        asked, _ = unpack(content)
-        settings, arrays = unpack(answer(run, content))
-        if asked["question"] != question:
-            return pack(settings, arrays)
-        return pack(settings, spoil(arrays)) if spoil else RecordDict({"settings": ConfigRecord({"json": "{"})})
-
-    west.answer = answer_nonsense
+    answer_nonsense(exchange.grid._desks[3], question, spoil)
     found = train(exchange, job)
     assert list(exchange.gone) == ["west"] and why in exchange.gone["west"]
     assert all(np.isfinite(value).all() for value in found.values())
+
+
+def test_a_recipe_that_fits_no_model_is_refused_by_the_server_itself(tmp_path):
+    job = federated_job({"avg": {}}, model="cnn", recipe={"patch": 64})
+    exchange = made_up_federation(tmp_path, made_up_signals())
+    with pytest.raises(InputError, match="a patch of 64 samples doesn't fit a signal of 32"):
+        agree(exchange, job)
+    assert not exchange.gone
+
+
+def test_a_reply_that_breaks_off_costs_no_other_hospital_its_own(tmp_path):
+    """West begins to answer and dies; while the rest of it is waited for, the others' replies come."""
+    exchange = made_up_federation(tmp_path, made_up_dataset(), deadline=0.3)
+    agree(exchange, federated_job({"avg": {}}))
+    pull, looks = exchange.grid.pull_messages, []
+
+    def pull_slowly(numbers):
+        looks.append(numbers)
+        if len(looks) > 1:
+            return pull([number for number in numbers if number != looks[0][2]])
+        time.sleep(exchange.deadline)
+        return []
+
+    exchange.grid.pull_messages = pull_slowly
+    assert list(exchange.ask("describe", {})) == ["north", "south"]
+    assert list(exchange.gone) == ["west"] and len(looks) == 2
 
 
 def test_too_few_hospitals_end_the_run_with_the_reasons(tmp_path):
@@ -160,7 +228,7 @@ def test_secure_aggregation_with_too_few_left_tells_nobodys_model(tmp_path):
     exchange, job = made_up_federation(tmp_path, made_up_dataset(), least=1), federated_job({"secure": {}}, rounds=1)
     common = agree(exchange, job)
     exchange.grid.silent.add(3)
-    with pytest.raises(InputError, match="only 2 clients"):
+    with pytest.raises(InputError, match="only 2 clients published keys, 3 are needed"):
         federate(exchange, job, common)
 
 
@@ -230,6 +298,10 @@ def test_a_run_leaves_the_model_and_says_how_it_went(job, saved, at_hospitals, t
     monkeypatch.setattr(run, "open_federation", open_made_up)
     model = run.run_job(job, tmp_path / "out")
     about = read_json(tmp_path / "out" / "federation.json")
+    beside = read_json((tmp_path / "north" / at_hospitals).with_suffix(".json"))
+    for part in ("model", "recipe", "features", "units", "classes"):
+        assert beside[part] == about[part]
+    assert about["features"] == list("abcde") and about["scaling"] == {} and len(beside["scaling"]["centre"]) == 5
     assert len(read_tensors(model)) == saved and about["gone"] == {} and about["records"].keys() == set(SITES)
     assert bool(about["evaluation"]) == (saved == 6)
     assert all((tmp_path / name / at_hospitals).is_file() for name in SITES)

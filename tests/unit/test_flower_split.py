@@ -96,6 +96,23 @@ def test_when_the_holder_of_the_layers_is_gone_the_run_ends_with_that_reason(tmp
         learn_split(exchange, job, common)
 
 
+def test_a_hospital_that_is_lost_at_the_end_costs_nobody_the_model(tmp_path):
+    dataset, job = made_up_dataset(), split_job("vanilla", reveal=True)
+    exchange = made_up_federation(tmp_path, dataset)
+    ask, last = exchange.ask, []
+
+    def lose_one_that_is_to_save(question, settings, *told, to=None, **more):
+        if settings.get("save") and "writer" in settings and not last:
+            last.extend(to)
+            exchange.grid.silent.add(1 + SITES.index(to[0]))
+        return ask(question, settings, *told, to=to, **more)
+
+    exchange.ask = lose_one_that_is_to_save
+    assert_equal_weights(learn(exchange, job), split_in_process(dataset, job))
+    saved = [name for name in SITES if (tmp_path / name / "layers.safetensors").exists()]
+    assert len(last) == 1 and saved == [name for name in SITES if name not in last]
+
+
 def test_letters_are_read_by_the_one_they_are_for():
     from cryptography.exceptions import InvalidTag
 
