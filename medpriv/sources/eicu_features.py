@@ -201,7 +201,7 @@ class Features:
 
     def _add_pressures(self) -> None:
         rows = self._rows("vitalAperiodic", tuple(PRESSURES)).numbers("observationoffset")
-        held = array("d")  # an eighth of what lists of tuples take: the full database has millions of readings
+        held = array("d")  # a fifth of what tuples in a list take: the full database has millions of readings
         for place, (*values, offset) in rows:
             if offset >= 0:
                 held.extend((place, offset, *values))
