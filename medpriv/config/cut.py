@@ -22,7 +22,7 @@ class CutSettings(Section):
         0.01, description="weight of a record's mean square in a search, beside the share of variance left unexplained"
     )
     looks: Count = Field(10, description="times that a server sees a record's noisy activation, where it sees it again")
-    unsplit_rounds: Count = Field(40, description="rounds of UnSplit: records, then layers")
+    unsplit_rounds: Count = Field(400, description="rounds of UnSplit: records, then layers")
     unsplit_steps: Count = Field(25, description="steps of each half of a round")
     fsha_updates: Count = Field(400, description="updates for which a malicious server keeps the training going")
     fsha_pilot_steps: Count = Field(600, description="training steps of its encoder and decoder beforehand")

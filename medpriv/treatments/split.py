@@ -84,7 +84,10 @@ def train(
     split = set_up(dataset, variant, cut, model, recipe, settings)
     members = draw_members(dataset, total, seed)[list(replicates)]
     parameters = train_replicates(dataset, split, members[:, dataset.patient], replicates, seed)
-    sent = deployed_activations(dataset, split, parameters, replicates, seed)
+    logits = [  # one at a time: the activations of all at once may be larger than memory
+        _deployed_logits(dataset, split, {name: value[[k]] for name, value in parameters.items()}, number, seed)
+        for k, number in enumerate(replicates)
+    ]
     counts = np.bincount(split.client[dataset.rows(TRAIN)], minlength=len(split.clients)).tolist()
     return Bank(
         dataset=dataset.name,
@@ -95,7 +98,7 @@ def train(
         members=members,
         patients=dataset.patients,
         parameters=parameters,
-        logits=finished_logits(split.parts, parameters, sent),
+        logits=np.concatenate(logits),
         costs=_costs(split, parameters),
         facts={"split": {"variant": variant, "cut": cut, "clients": dict(zip(split.clients, counts, strict=True))}},
     )
@@ -187,6 +190,12 @@ def deployed_activations(
     x = arranged(split.parts.whole, dataset.standardised())
     noise = draws(dataset, split, replicates, seed, "deployed")
     return sent_activations(split.parts, parameters, x, split.defence, noise)
+
+
+def _deployed_logits(dataset: Dataset, split: Split, parameters: Parameters, replicate: int, seed: int) -> np.ndarray:
+    """Return float32 [1, N, C], what one trained replicate says of every record; parameters [1, ...] each."""
+    sent = deployed_activations(dataset, split, parameters, [replicate], seed)
+    return finished_logits(split.parts, parameters, sent)
 
 
 def clients_of(dataset: Dataset, settings: Mapping[str, object]) -> tuple[np.ndarray, tuple[str, ...]]:
