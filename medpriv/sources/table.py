@@ -159,7 +159,7 @@ def _numbers(path: Path, table: dict[str, list[str]], column: str) -> list[float
             usable = False
         if not usable:
             remedy = "correct it, leave it empty, or name the column under preprocess.categorical or .ignore"
-            raise _bad_cell(path, row, column, f"{cell!r} is not a number", remedy)
+            raise _bad_cell(path, row, column, "not a number", remedy)
         values.append(value)
     return values
 
@@ -192,7 +192,7 @@ def _group(
     cells = table[column]
     for row, patient in enumerate(owner):
         if cells[row] != cells[first[patient]]:
-            problem = f"{cells[row]!r}, but {cells[first[patient]]!r} in row {first[patient] + 1} of the same patient"
+            problem = f"another value than in row {first[patient] + 1} of the same patient"
             remedy = "a group is one value a patient: correct it, or take the column out of preprocess.groups"
             raise _bad_cell(path, row, column, problem, remedy)
     return tuple("unknown" if cells[row] in MISSING else _plain(cells[row]) for row in first)

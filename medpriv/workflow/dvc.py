@@ -31,7 +31,8 @@ from medpriv.workflow.plan import Job, dry_run, snakemake
 ROOT = Path(__file__).resolve().parents[2]
 HEADER = "# Generated from the rules by `python -m medpriv.workflow.dvc generate`; do not edit by hand.\n"
 REPORT = "report"
-# Stages that hold patients' own rows and signals. Of a local source, which may be anybody's, they are never pushed.
+# Stages that hold patients' own rows and signals. Only made-up ones are pushed: a folder may be anybody's, and what a
+# publisher gave under its terms everybody is to get from the publisher.
 PATIENT_ROWS = ("raw", "preprocessed")
 # Tables that `dvc plots` draws, one plot a dataset: file name -> x, y, template.
 PLOTS = {
@@ -107,7 +108,9 @@ def _stage(name: str, jobs: list[Job], keys: Mapping[str, list[str]], config: Ma
     """Return one DVC stage."""
     dataset = name.partition("-")[2]
     inputs = {path for job in jobs for path in job.inputs if stage_of(path) != name}
-    local = (config["datasets"] or {}).get(dataset, {}).get("raw", {}).get("path")
+    raw = (config["datasets"] or {}).get(dataset, {}).get("raw", {})
+    local = raw.get("path")
+    made_up = raw.get("source", "local" if local else "simulated") == "simulated"
     wanted = {key.replace("{dataset}", dataset) for job in jobs for key in keys[job.rule]}
     stage = {
         "cmd": "make --no-print-directory report" + (f" TARGET={name}" if name != REPORT else ""),
@@ -118,7 +121,7 @@ def _stage(name: str, jobs: list[Job], keys: Mapping[str, list[str]], config: Ma
         outputs = sorted(path for job in jobs for path in job.outputs)
         stage["outs"] = [{path: {"persist": True, **_in_git(path)}} for path in outputs]
     else:
-        private = {"push": False} if local and name.partition("-")[0] in PATIENT_ROWS else {}
+        private = {} if made_up or name.partition("-")[0] not in PATIENT_ROWS else {"push": False}
         stage["outs"] = [{f"results/{name.replace('-', '/', 1)}": {"persist": True, **private}}]
     return stage
 

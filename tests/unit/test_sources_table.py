@@ -102,10 +102,10 @@ def test_names_fit_into_a_measures_group(parse):
     ("old", "new", "message"),
     [
         ("p1,B", "p1,B,B", r"line 4: 9 columns instead of 8"),
-        ("p1,B,F,", "p1,B,F,x", r"row 3, column age: 'x\d+' is not a number"),
-        ("p1,B,F,", "p1,B,F,1e", r"row 3, column age: '1e\d+' is not a number"),
+        ("p1,B,F,", "p1,B,F,x", r"row 3, column age: not a number"),
+        ("p1,B,F,", "p1,B,F,1e", r"row 3, column age: not a number"),
         ("p1,B", ",B", r"row 3, column id: a missing value that must not be"),
-        ("p1,B,F", "p1,B,M", r"row 4, column sex: 'F', but 'M' in row 3 of the same patient"),
+        ("p1,B,F", "p1,B,M", r"row 4, column sex: another value than in row 3 of the same patient"),
         ("outcome", "outcom", r"line 1: no column outcome. Remedy: did you mean outcom\?"),
         ("drug", "sex", r"line 1: columns named twice: sex"),
         ('"free', '"fr"ee', r"not a UTF-8 CSV file"),

@@ -62,8 +62,10 @@ def test_outputs_persist_and_metrics_live_in_git(stages: dict) -> None:
     assert stages["report"]["outs"] == [{"results/report/metrics.json": {"persist": True, "cache": False}}]
 
 
-def test_patients_rows_of_a_local_source_are_never_pushed(stages: dict) -> None:
+def test_patients_rows_are_pushed_of_simulated_data_alone(stages: dict) -> None:
     assert stages["raw-heart"]["outs"] == [{"results/raw/heart": {"persist": True, "push": False}}]
+    remote = {**CONFIG, "datasets": {"heart": {"raw": {"source": "remote"}}}}
+    assert mirror(JOBS, KEYS, remote, ORDER).count("push: false") == 1
     simulated = {**CONFIG, "datasets": {"heart": {"raw": {"source": "simulated"}}}}
     assert "push" not in mirror(JOBS, KEYS, simulated, ORDER)
 
