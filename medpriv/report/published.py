@@ -22,4 +22,5 @@ ACCURACY = {  # trained how or by which client alone: on the pooled test, then a
     "cyclic": (0.785, 0.758, 0.762, 0.712, 0.640),
 }
 CLIENT_RATES = {"avg": 0.001, "prox": 0.001, "scaffold": 0.001, "adam": 0.01, "yogi": 0.003162, "cyclic": 0.01}
+SERVER = {"server_rate": 0.01, "beta1": 0.9, "beta2": 0.999, "tau": 1e-8}  # of FedAdam and FedYogi
 ROUNDS, LOCAL_STEPS, SEEDS = 15, 100, 5

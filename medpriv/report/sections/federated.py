@@ -89,8 +89,8 @@ def _federated_sentence(dataset: str, federated: Sequence[Headline], own: Sequen
     if (gap := _gap(local, base) if local else None) is not None:
         name = words.measure_name(local.utility.measure)
         parts.append(
-            f"sites that train alone differ from pooled training by {_signed(gap.value)} of {name} "
-            f"(95 % interval {words.interval(gap)}, n = {gap.n} replicates)"
+            f"each site alone minus pooled training: {_signed(gap.value)} of {name} (95 % interval "
+            f"{words.interval(gap)}, n = {gap.n} replicates)"
         )
     return f"On {dataset}, paired by replicate: {'; '.join(parts)}." if parts else ""
 
