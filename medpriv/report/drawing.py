@@ -200,8 +200,8 @@ def legend_below(axes: "Axes", entries: int) -> None:
         bbox_to_anchor=(0.5, 0),
         borderaxespad=3.6,
         ncols=min(entries, 2),
-        handlelength=2.6,
-        columnspacing=1.5,
+        handlelength=2.2,
+        columnspacing=1.0,
         labelspacing=0.3,
     )
 

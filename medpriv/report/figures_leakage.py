@@ -24,7 +24,7 @@ Item = TypeVar("Item")
 
 SMALL_COUNT = 10  # fewer patients than this are not counted in public for a credentialed dataset
 WITHHELD = "withheld"
-MOST = 12  # treatments of a panel with a mark or line each, beside the baselines
+MOST = 8  # treatments of a panel with a mark or line each, beside the baselines
 DOTS = 60  # groups up to this size are drawn patient by patient
 FEW = 5  # a subgroup smaller than this says nothing by itself
 _BINS = 12
@@ -37,7 +37,7 @@ def draw_tradeoff(headlines: Sequence[Headline]) -> Figure:
         if headline.utility and headline.auc["patient"] and not math.isnan(headline.auc["patient"].value):
             groups[headline.result.dataset].append(headline)
     panels = [
-        _tradeoff_panel(" ".join((dataset, *part)), shown)
+        _tradeoff_panel(", ".join(filter(None, (dataset, " ".join(part)))), shown)
         for dataset, members in groups.items()
         for part, shown in legible(members, lambda item: item.result.treatment)
     ]

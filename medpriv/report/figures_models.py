@@ -230,7 +230,7 @@ def draw_calibration(results: Sequence[Result]) -> Figure:
         "How often the predicted class was right, against how sure the model said it was, on unseen patients. "
         "On the dashed line the two agree; below it the model is too sure of itself. Bars are 95 % intervals.",
         tuple(
-            _calibration_panel(" ".join((dataset, *part)), shown)
+            _calibration_panel(", ".join(filter(None, (dataset, " ".join(part)))), shown)
             for dataset, members in by_dataset.items()
             for part, shown in legible(members, lambda result: result.treatment)
         ),
