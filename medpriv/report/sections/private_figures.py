@@ -17,6 +17,7 @@ from medpriv.report.drawing import COLOURS, Figure, Panel, csv_text, line_style,
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+ORDER = ("baseline", "dp", "fed", "split", "robust")
 COLUMNS = ("treatment", "figure", "attack", "group", "value", "lower", "upper", "n")
 DEPTH = 30  # the axis goes down to the smallest stated epsilon by this factor; smaller audited ones stand at its edge
 
@@ -159,7 +160,8 @@ def _leakage_panel(dataset: str, headlines: Sequence[Headline]) -> Panel:
     name = words.measure_name(headlines[0].utility.measure)
     with drawing.drawing(320, legend=len(kinds)) as axes:
         axes.axhline(0.5, color=COLOURS["muted"], linestyle=(0, (4, 3)), linewidth=1)
-        for index, own in enumerate(kinds.values()):
+        for kind, own in kinds.items():
+            index = ORDER.index(kind) if kind in ORDER else len(ORDER)  # a stage looks the same in every panel
             leaks, useful = [strongest_leak(item) for item in own], [item.utility for item in own]
             axes.errorbar(
                 [item.value for item in useful],
