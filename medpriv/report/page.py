@@ -206,7 +206,8 @@ def _recipe(recipe: Mapping[str, object]) -> str:
             return "(" + _recipe(value) + ")"
         return f"{value:g}" if isinstance(value, float) else str(value)
 
-    return ", ".join(f"{name.replace('_', ' ')} {text(value)}" for name, value in sorted(recipe.items()))
+    said = ((name.replace("_", " "), value) for name, value in sorted(recipe.items()) if value is not None)
+    return ", ".join(f"{name} {text(value)}" for name, value in said)
 
 
 def _measured(

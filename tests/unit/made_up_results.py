@@ -111,7 +111,7 @@ def _bank(folder: Path, dataset: Dataset, treatment: str, replicates: int) -> No
         dataset=dataset.name,
         treatment=treatment,
         model=treatment.removeprefix("baseline-") if treatment.startswith("baseline-") else "cnn",
-        recipe={"epochs": 20, "batch_size": 64, "learning_rate": 0.003}
+        recipe={"epochs": 20, "batch_size": 64, "learning_rate": 0.003, "updates": None}
         | ({"defence": {"deviation_mv": 0.1}} if treatment == "robust-noise" else {}),
         replicates=np.arange(replicates),
         members=np.zeros((replicates, len(dataset.patients)), bool),

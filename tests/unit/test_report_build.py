@@ -173,6 +173,12 @@ def test_rows_behind_a_figure_say_whose_they_are(report: Path) -> None:
     assert {row["treatment"] for row in rows} == {"baseline-cnn", "baseline-cnn_gn", "robust-pgd", "robust-noise"}
 
 
+def test_settings_that_were_left_out_are_left_out(report: Path) -> None:
+    page = (report / "index.html").read_text()
+    assert "batch size 64, epochs 20, learning rate 0.003" in page
+    assert "None" not in re.sub(r"<style.*?</style>|<script.*?</script>", "", page, flags=re.DOTALL)
+
+
 def test_long_tables_are_read_when_they_are_drawn(arguments: dict) -> None:
     key = ("beats", "baseline-cnn")
     result = read_result(*key, arguments["banks"][key], arguments["attacks"])
