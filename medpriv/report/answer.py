@@ -59,6 +59,9 @@ _ALWAYS = (
 )
 
 
+ENOUGH = 30  # unseen patients or records: models tried on fewer don't enter the first sentence, if others do
+
+
 def answer(headlines: Sequence[Headline]) -> tuple[str, str]:
     """Return the report's two sentences: who leaks most and how sure that is; what it is good for and what helps.
 
@@ -147,9 +150,19 @@ def _as_useful(item: Headline, base: Headline) -> bool:
 
 
 def _attacked(headlines: Sequence[Headline], level: str) -> list[Headline]:
-    """Return the models whose leakage at this level has a value."""
+    """Return the models whose leakage at this level has a value; only those tried on enough people, if there are any.
+
+    The largest of many figures is likely one of the noisiest.
+    """
     found = [(headline, headline.auc[level]) for headline in headlines]
-    return [headline for headline, leak in found if leak is not None and not math.isnan(leak.value)]
+    found = [(headline, leak) for headline, leak in found if leak is not None and not math.isnan(leak.value)]
+    sure = [headline for headline, leak in found if leak.n >= ENOUGH]
+    return sure or [headline for headline, _ in found]
+
+
+def _compared(attacked: Sequence[Headline], level: str) -> str:
+    few = all(item.auc[level].n < ENOUGH for item in attacked)
+    return f"{plural(len(attacked), 'model')} compared" + ("" if few else f" on {ENOUGH} or more unseen {level}s")
 
 
 def _leak_sentence(worst: Headline, attacked: Sequence[Headline], level: str) -> str:
@@ -163,7 +176,7 @@ def _leak_sentence(worst: Headline, attacked: Sequence[Headline], level: str) ->
     else:
         order = "; its interval lies above that of every other model"
     return (
-        f"Of the {plural(len(attacked), 'model')} compared, {_name(worst)} gives away most about who was in its "
+        f"Of the {_compared(attacked, level)}, {_name(worst)} gives away most about who was in its "
         f"training data: {_attack_clause(worst, level)}{order}."
     )
 
@@ -176,7 +189,7 @@ def _no_leak_sentence(highest: Headline, attacked: Sequence[Headline], level: st
         item, unit = named[0]
         yet = f"; yet some {unit}s of {_name(item)} are named at a false-positive rate of 1\u00a0%"
     return (
-        f"None of the {plural(len(attacked), 'model')} compared was shown to give away who it was trained on: at most, "
+        f"None of the {_compared(attacked, level)} was shown to give away who it was trained on: at most, "
         f"for {_name(highest)}, {_attack_clause(highest, level)}, which this sample can't tell from guessing and "
         f"which is no proof of privacy{yet}."
     )

@@ -251,7 +251,8 @@ def test_the_audit_of_a_small_federation(strategy):
         if (item.attack, item.measure) == ("inversion-analytic", "rows")
         and "batch=1,steps=1,defence=none" in item.group
     ]
-    assert all(item.value == 1 for item in exact) and len(exact) == (0 if strategy == "secure" else 2)
+    assert all(item.value == 1 == item.upper and item.lower < 0.5 for item in exact)  # three updates say little
+    assert len(exact) == (0 if strategy == "secure" else 2)
     assert {item.attack for item in measures} >= {"membership-updates", "inversion-mode", "inversion-tableak"}
     rounds = {item.group for item in measures if item.measure == "gain" and ",part=" in item.group}
     smallest = "batch=15,steps=1,defence=secure,part=15"

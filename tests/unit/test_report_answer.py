@@ -26,12 +26,20 @@ def headline(
 
 def test_clear_winner_is_named_with_interval_and_n() -> None:
     leak, price = answer([headline("weak", (0.55, 0.51, 0.6)), headline("bad", (0.9, 0.85, 0.95))])
-    assert leak.startswith("Of the 2 models compared, bad on d gives away most")
+    assert leak.startswith("Of the 2 models compared on 30 or more unseen patients, bad on d gives away most")
     assert "RMIA" in leak
     assert "95\u00a0% interval 85.0 to 95.0\u00a0%, 40 unseen patients" in leak
     assert leak.endswith("its interval lies above that of every other model.")
     assert "weak leaks less (55.0\u00a0% of pairs" in price
     assert "AUROC 0.800 (0.750 to 0.850)" in price
+
+
+def test_models_tried_on_few_patients_do_not_come_first_unless_there_are_no_others() -> None:
+    few = headline("few", (0.99, 0.96, 1.0))
+    few.auc["patient"] = replace(few.auc["patient"], n=17)
+    leak, _ = answer([few, headline("many", (0.7, 0.65, 0.75))])
+    assert leak.startswith("Of the 1 model compared on 30 or more unseen patients, many on d gives away most")
+    assert answer([few])[0].startswith("Of the 1 model compared, few on d gives away most")
 
 
 def test_overlapping_intervals_leave_the_order_open() -> None:

@@ -19,7 +19,7 @@ from medpriv.attacks.server.encoding import Encoding
 from medpriv.attacks.server.inversion import SEARCHES, invert_analytic, pair_records, search
 from medpriv.attacks.server.victims import NOTHING, Protection, Turn, take_turns
 from medpriv.dataset import Dataset
-from medpriv.measures.intervals import draw_patients, percentile_interval
+from medpriv.measures.intervals import draw_patients, percentile_interval, rate_interval
 from medpriv.measures.table import Measure
 from medpriv.models.network import Network
 from medpriv.seeds import generator
@@ -193,12 +193,13 @@ def _measures(scene: Scene, setting: Setting, attack: str, matched: Mapping[str,
 def _measure(
     scene: Scene, setting: Setting, attack: str, measure: str, values: np.ndarray, batch: int, more: str = ""
 ) -> Measure:
-    """Return the mean over updates with its bootstrap interval."""
+    """Return the mean over updates with its bootstrap interval, widened as `medpriv.measures.intervals` says."""
     rng = generator(scene.seed, scene.dataset.name, "inversion", "bootstrap")
-    weights = draw_patients(rng, len(values), scene.settings["bootstraps"])
-    limits = percentile_interval(weights @ values / len(values))
+    value, updates = float(values.mean()), len(values)
+    draws = draw_patients(rng, updates, scene.settings["bootstraps"]) @ values / updates
+    limits = percentile_interval(draws) if measure == "gain" else rate_interval(value, draws, updates)
     about = (scene.dataset.name, scene.treatment, f"inversion-{attack}", measure)
-    return Measure(*about, float(values.mean()), *limits, n=len(values) * batch, group=setting.group + more)
+    return Measure(*about, value, *limits, n=updates * batch, group=setting.group + more)
 
 
 def _example(scene: Scene, setting: Setting, attack: str, true: np.ndarray, found: np.ndarray) -> list[dict]:
