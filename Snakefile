@@ -34,5 +34,9 @@ include: "rules/report.smk"
 include: "rules/targets.smk"
 
 
+onstart:
+    lift_default_limit(workflow.scheduler)
+
+
 onsuccess:
     version_results(ROOT, config)

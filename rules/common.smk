@@ -21,7 +21,6 @@ def variants_of(personalization):
 
 ROOT = Path(workflow.basedir)
 fix_environment(ROOT)
-lift_default_limit(workflow.scheduling_settings)
 
 try:
     CONFIG = effective_config(

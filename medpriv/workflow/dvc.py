@@ -194,9 +194,13 @@ def commit(root: Path = ROOT) -> None:
         write_text(root / "dvc.yaml", text)
         print("dvc.yaml follows the changed rules or config now; commit it to git.")
     remove_stale(root, jobs)
-    finished = [name for name in yaml.safe_load(text)["stages"] if name not in unfinished]
+    stages = list(yaml.safe_load(text)["stages"])
+    finished = [name for name in stages if name not in unfinished]
+    if finished != stages:  # every name that is given costs DVC a reading and a writing of the whole lock
+        changed = json.loads(dvc(root, "status", "--json"))
+        finished = [name for name in finished if name in changed]
     if finished:
-        dvc(root, "commit", "--force", "--no-relink", *finished)
+        dvc(root, "commit", "--force", "--no-relink", *([] if finished == stages else finished))
         print(f"Versioned in DVC: {', '.join(finished)}.")
     (root / UNVERSIONED).unlink(missing_ok=True)
 

@@ -10,12 +10,12 @@ from typing import Any
 DEFAULT = (100, 1)  # jobs, seconds
 
 
-def lift_default_limit(settings: Any) -> None:
+def lift_default_limit(scheduler: Any) -> None:
     """Take the limit off, in place, unless the user chose another (`--max-jobs-per-timespan`).
 
     Args:
-        settings: Snakemake's `SchedulingSettings`; None where nothing is scheduled.
+        scheduler: Snakemake's `JobScheduler`, before it starts; in a Snakefile that is in `onstart`.
     """
-    limit = settings and settings.max_jobs_per_timespan
+    limit = scheduler.job_rate_limiter
     if limit and (limit.max_jobs, limit.timespan) == DEFAULT:
-        settings.max_jobs_per_timespan = None
+        scheduler.job_rate_limiter = None

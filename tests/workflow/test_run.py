@@ -33,6 +33,11 @@ def test_the_run_ends_in_a_report(finished: Project) -> None:
     assert not list(finished.folder.glob("shards/**/*.*")), "shards must be gone once their bank is gathered"
 
 
+def test_the_scheduler_sleeps_until_a_job_ends(finished: Project, traced: Path) -> None:
+    counts = list(map(int, (traced / "timers").read_text().split()))
+    assert counts and max(counts) == 0, "a timer that renews itself keeps the head process busy"
+
+
 def test_a_second_run_does_nothing_and_is_quick(finished: Project) -> None:
     before = modification_times(finished.folder / "results")
     start = time.monotonic()
