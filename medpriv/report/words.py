@@ -106,7 +106,7 @@ FAMILIES = {
     "robust": "trained to resist changes",
     "personalized": "adapted to each patient",
     "unlearned": "patients removed afterwards",
-    "dp": "differentially private training",
+    "dp": "differential privacy",
     "fed": "federated training",
     "split": "split learning",
     "synthetic": "trained on synthetic records",

@@ -130,7 +130,7 @@ def test_price_of_privacy_is_paired_and_stated_beyond_the_interval_alone() -> No
     base = headline("baseline-mlp", 0.8, membership("baseline-mlp", 0.7))
     section = private_section([base, private(1.0, 0.7, 0.3), private(8.0, 0.8, 2.0)], 0.95)
     spoken = " ".join(section.paragraphs)
-    assert "1 of 2 banks with a guarantee are less useful" in spoken
+    assert "1 of 2 banks with a guarantee is less useful" in spoken
     assert "by up to 0.100 of AUROC (dp-sgd-mlp-eps1: n = 8 replicates" in spoken
     assert "1 can’t be told apart from it" in spoken
     assert "in 0 of 2 banks with a guarantee" in spoken

@@ -93,29 +93,30 @@ def _of_utility(dataset: str, private: Sequence[Headline], headlines: Sequence[H
         return ""
     ways = {way: [pair for pair in gaps if against_nothing(pair[1]) == way] for way in ("less", "more", "open")}
     parts = []
+    banks = words.plural(len(gaps), "bank")
     if worse := ways["less"]:
-        parts.append(
-            f"{len(worse)} of {words.plural(len(gaps), 'bank')} with a guarantee are less useful than the same"
-        )
         largest, least = min(worse, key=lambda pair: pair[1].value), max(worse, key=lambda pair: pair[1].value)
         name = words.measure_name(largest[0].utility.measure)
-        parts[-1] += f" model without one, by up to {words.number(-largest[1].value)} of {name} ({_named(largest)})"
+        parts.append(
+            f"{len(worse)} of {banks} with a guarantee {_are(worse)} less useful than the same model without one, by "
+            f"up to {words.number(-largest[1].value)} of {name} ({_named(largest)})"
+        )
         if least is not largest:
             parts.append(
                 f"the least that is lost beyond the interval is {words.number(-least[1].value)} ({_named(least)})"
             )
     else:
-        parts.append(
-            f"none of {words.plural(len(gaps), 'bank')} with a guarantee is shown to be less useful than the same"
-        )
-        parts[-1] += " model without one"
+        parts.append(f"none of {banks} with a guarantee is shown to be less useful than the same model without one")
     if ways["open"]:
         parts.append(f"{len(ways['open'])} can’t be told apart from it")
-    if ways["more"]:
-        parts.append(
-            f"{len(ways['more'])} are more useful than it ({'; '.join(_named(pair) for pair in ways['more'][:3])})"
-        )
+    if better := ways["more"]:
+        named = "; ".join(_named(pair) for pair in better[:3])
+        parts.append(f"{len(better)} {_are(better)} more useful than it ({named})")
     return f"On {dataset}, paired by replicate, {'; '.join(parts)}."
+
+
+def _are(pairs: Sequence[object]) -> str:
+    return "is" if len(pairs) == 1 else "are"
 
 
 def _named(pair: tuple[Headline, Measure]) -> str:
