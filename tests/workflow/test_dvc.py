@@ -1,6 +1,7 @@
 """The run as DVC sees it: versioned on success, reproduced, pushed, pulled and restored."""
 
 import json
+import shutil
 from pathlib import Path
 
 import yaml
@@ -38,6 +39,14 @@ def test_a_run_killed_while_versioning_is_versioned_by_the_next_one(scratch: Pro
     assert "Nothing to be done" in scratch.run()
     assert json.loads(scratch.dvc("status", "--json")) == {}
     assert not (scratch.folder / ".medpriv/unversioned").exists()
+
+
+def test_what_a_partial_run_made_is_in_the_cache_though_the_lock_knew_it(scratch: Project) -> None:
+    shutil.rmtree(scratch.folder / ".dvc/cache")  # as in a clone
+    (scratch.folder / "results/report/index.html").unlink()
+    scratch.python("-m", "medpriv.workflow.dvc", "commit")
+    missing = json.loads(scratch.dvc("data", "status", "--json")).get("not_in_cache", [])
+    assert all(path.startswith("results/report") for path in missing), missing
 
 
 def test_repro_does_nothing_after_a_run(scratch: Project) -> None:
