@@ -14,6 +14,7 @@ from scipy.special import betaincinv
 
 LEVEL = 0.95
 FEW = 5  # patients
+LEAST = 10  # patients: on fewer no claim is judged, no model is said to be better, and no point is drawn
 Z = 1.959963984540054
 
 

@@ -3,6 +3,9 @@
 A group names the part of the data that a figure speaks of, as `key=value` pairs joined by commas
 (`level=patient,sex=F`, `epsilon_mv=0.01,class=V`); empty means all. Replicate is empty for a figure over the whole
 bank. A figure that the sample cannot resolve has an empty value, with its n.
+
+`n` counts what the figure is a share or mean of (records, pairs, models: the measure's definition says which);
+`patients` counts the different people behind them, who are the independent units, whatever n is.
 """
 
 from collections.abc import Iterable
@@ -16,7 +19,11 @@ NAN = float("nan")
 
 @dataclass(frozen=True)
 class Measure:
-    """One figure: value, 95 % interval [lower, upper] and n (what n counts is stated with the measure's definition)."""
+    """One figure: value, 95 % interval [lower, upper], n (what it counts is stated with the measure's definition).
+
+    Attributes:
+        patients: the different people whom the figure rests on; 0 where it doesn't rest on people.
+    """
 
     dataset: str
     treatment: str
@@ -28,9 +35,10 @@ class Measure:
     n: int = 0
     group: str = ""
     replicate: str = ""
+    patients: int = 0
 
 
-COLUMNS = ("dataset", "treatment", "attack", "measure", "group", "replicate", "value", "lower", "upper", "n")
+COLUMNS = ("dataset", "treatment", "attack", "measure", "group", "replicate", "value", "lower", "upper", "n", "patients")
 assert set(COLUMNS) == {field.name for field in fields(Measure)}
 
 
@@ -45,8 +53,8 @@ def read_measures(path: Path | str) -> list[Measure]:
     def number(text: str) -> float:
         return float(text) if text else NAN
 
-    numbers = ("value", "lower", "upper")
+    numbers, counts = ("value", "lower", "upper"), ("n", "patients")
     return [
-        Measure(**{**row, **{name: number(row[name]) for name in numbers}, "n": int(row["n"])})
+        Measure(**row | {name: number(row[name]) for name in numbers} | {name: int(row[name]) for name in counts})
         for row in read_csv(path)
     ]
