@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from medpriv.attacks import evasion, membership
+from medpriv.attacks import evasion, membership, scored
 from medpriv.attacks.forgetting import audit as forgetting
 from medpriv.attacks.personal import audit as personal
 from medpriv.bank.store import Bank
@@ -162,7 +162,7 @@ def _membership(
             fpr = np.geomspace(min(1 / others, 0.1), 1, 40)
             tpr = fpr ** (1 / (1 + 6 * max(value - 0.5, 0)))
             rows = ({"attack": attack, "level": level, "fpr": x, "tpr": y} for x, y in zip(fpr, tpr, strict=True))
-            roc += [row | {"lower": NAN, "upper": NAN, "n": others} for row in rows]
+            roc += [row | {"lower": NAN, "upper": NAN, "n": others, "patients": others} for row in rows]
     exposure = [
         {
             "patient": dataset.patients[index],
@@ -172,6 +172,8 @@ def _membership(
             "exposure": float(np.clip(rng.normal(leak, 0.1), 0, 1)) if index else math.nan,
             "lower": 0.3,
             "upper": 0.9,
+            "null_lower": 0.2,
+            "null_upper": 0.8,
             "n_in": replicates // 2,
             "n_out": replicates - replicates // 2,
             "records": 60,
@@ -180,7 +182,7 @@ def _membership(
         for index in train
     ]
     write_measures(folder / "measures.csv", measures)
-    write_csv(folder / "roc.csv", membership.ROC_COLUMNS, roc)
+    write_csv(folder / "roc.csv", scored.ROC_COLUMNS, roc)
     write_csv(folder / "exposure.csv", membership.EXPOSURE_COLUMNS, exposure)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from medpriv.attacks.membership import measure_attack
+from medpriv.attacks.scored import Draws, measure_attack
 from medpriv.attacks.server.encoding import Encoding
 from medpriv.attacks.server.reconstruction import Scene, reconstruct, settings_of
 from medpriv.attacks.server.updates import drops, guess_sites, score_membership
@@ -69,8 +69,8 @@ def _membership(
 ) -> list[Measure]:
     scored = score_membership(dataset, members, holder, lowered)
     rng = generator(seed, dataset.name, "server", "membership", "bootstrap")
-    weights = draw_patients(rng, scored.scores.shape[1], settings["bootstraps"])
-    return measure_attack(scored, RATES, weights, (dataset.name, bank.treatment, "membership-updates"))[0]
+    draws = Draws.of(rng, scored.scores.shape[1], len(scored.scores), settings["bootstraps"])
+    return measure_attack(scored, RATES, draws, (dataset.name, bank.treatment, "membership-updates"))[0]
 
 
 def _site(
