@@ -72,7 +72,7 @@ def _hipaa(dataset: Dataset, found: Mapping[tuple[str, str, str], float]) -> Ite
     yield _row(
         HIPAA,
         "(R) any other unique identifying number, characteristic or code",
-        "numbers kept from the source; rows unique in quasi-identifiers",
+        "numbers kept from the source; people unique in quasi-identifiers",
         "; ".join([*_kept(found), *_unique(found)]) or "nothing",
         "whether a code was derived from the person; what else a recipient knows (b)(2)(ii)",
     )
@@ -128,7 +128,7 @@ def _kept(found: Mapping[tuple[str, str, str], float]) -> list[str]:
 
 def _unique(found: Mapping[tuple[str, str, str], float]) -> list[str]:
     return [
-        f"{value:.1%} of rows unique in {group.removeprefix('set=')}"
+        f"{value:.1%} of people unique in {group.removeprefix('set=')}"
         for (attack, measure, group), value in found.items()
         if (attack, measure) == ("linkage-anonymity", "unique")
     ]
@@ -146,7 +146,7 @@ def _gdpr(found: Mapping[tuple[str, str, str], float]) -> Iterator[dict[str, str
     yield _row(
         GDPR,
         "singling out",
-        "predicates of some columns of a person; rows unique in quasi-identifiers",
+        "predicates of some columns of a person; people unique in quasi-identifiers",
         "; ".join([*singled, *_unique(found)]),
         "which columns others really know; knowledge from outside the table",
     )
