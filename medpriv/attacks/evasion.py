@@ -44,7 +44,7 @@ Measures, with their groups and attacks:
     kept_share: `epsilon_mv=R`; band, concatenation
 
 `n` counts records, `patients` the people who have them; of what only records right before enter, those that at least
-one replicate had right. Intervals are patient bootstraps; of recombinations Clopper-Pearson over source records.
+one replicate had right. Intervals are patient bootstraps; of recombinations Clopper-Pearson on the patients.
 Examples for drawing (`EXAMPLE_COLUMNS`): of each class one record that the first replicate gets right and both PGD and
 SAP overturn, at the least budget at which there is one; its first lead, clean and attacked, once an attack.
 """

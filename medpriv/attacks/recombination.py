@@ -11,7 +11,7 @@ microvolts, or where they cross between two samples (sampled curves seldom meet 
 authors' code does: smoothed by the 5 kernels of the least length only; the loop counts the exact agreements within the
 signal but cuts at its counter, so at the start of the record. Where that is padding, a parent comes back unchanged.
 
-Measures, over source records (Clopper-Pearson; n counts them, patients the people who have them): still_misclassified,
+Measures, over source records (n; the interval is Clopper-Pearson's on the patients who have them): still_misclassified,
 the share of new signals that are not taken for their true class; unchanged_share, that of those which equal a parent;
 kept_share, that of the noisy copies which keep the wrong class; new_examples, how many signals were made in all.
 """
@@ -168,7 +168,7 @@ def recombination_measures(
         held = ~np.isnan(values)
         n, people = int(held.sum()), len(np.unique(patient[held]))
         value = float(np.mean(np.array(values)[held])) if n else NAN
-        limits = [float(limit) for limit in clopper_pearson(value * n, n)] if n else [NAN, NAN]
+        limits = [float(limit) for limit in clopper_pearson(value * people, people)] if n else [NAN, NAN]
         about = (dataset.name, treatment, f"evasion-{method}", measure)
         group = f"epsilon_mv={epsilon:g}" + (f",form={form}" if form else "")
         found.append(Measure(*about, value, *limits, n=n, group=group, patients=people))

@@ -311,14 +311,15 @@ def test_criteria_name_columns_and_forms_but_never_a_person():
     assert clean["(C)"] == "no age of 90 or more"
     features = ("age", "zip_code", *dataset.features[2:6], "birthDate")
     x = dataset.x.copy()
-    x[3, 0] = 91
+    x[dataset.patient == 3, 0] = 91
+    assert (dataset.patient == 3).sum() == 2
     patients = ("a.b@clinic.org", "078-05-1120", *dataset.patients[2:])
     kinds = {"ward=a": "onehot:ward", "ward=b": "onehot:ward", "ward=c": "onehot:ward"}
     dirty = replace(dataset, x=x, features=features, patients=patients, notes={"kinds": kinds})
     rows = criteria(dirty, audit(dirty, SETTINGS, 1))
     found = {row["criterion"][:3]: row["found"] for row in rows}
     assert found["(B)"] == "columns so named: zip_code; 2 sites are told apart"
-    assert found["(C)"] == "columns so named: birthDate; 1 ages of 90 or more"
+    assert found["(C)"] == "columns so named: birthDate; people aged 90 or more: 1"
     assert found["(F)"] == found["(G)"] == "1 texts of that form"
     assert not any("clinic" in cell or "078" in cell for row in rows for cell in row.values())
 

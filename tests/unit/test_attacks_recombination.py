@@ -14,6 +14,7 @@ from medpriv.attacks.recombination import (
 )
 from medpriv.attacks.smooth import sap, smoothing_filter
 from medpriv.attacks.victim import margins, signal_mask, standardise
+from medpriv.measures.intervals import clopper_pearson
 
 EPSILON = 0.05
 SETTINGS = {"reference_epsilon_mv": EPSILON, "noise_trials": 40}
@@ -90,6 +91,8 @@ def test_recombined_examples_of_a_linear_network_stay_misclassified():
     row = found["evasion-concatenation", "still_misclassified", f"epsilon_mv={EPSILON},form=intended"]
     assert row.value > 0.9 and row.lower < row.value <= row.upper == 1 and row.n <= len(x)
     assert row.patients == (row.n + 1) // 2  # two records each
+    limits = clopper_pearson(row.value * row.patients, row.patients)  # people are the units, not their records
+    np.testing.assert_allclose([row.lower, row.upper], limits)
     assert found["evasion-band", "unchanged_share", f"epsilon_mv={EPSILON},form=intended"].value == 0
 
 

@@ -8,6 +8,8 @@ else. Only counts and names of columns are given, never a patient's value.
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+import numpy as np
+
 from medpriv.attacks.linkage.columns import words
 from medpriv.dataset import Dataset
 from medpriv.measures.table import Measure
@@ -88,9 +90,9 @@ def _more_of_places(dataset: Dataset) -> tuple[list[str], str]:
 
 
 def _more_of_dates(dataset: Dataset) -> tuple[list[str], str]:
-    ages = [name for name in dataset.features if "age" in words(name)]
-    old = sum(int((dataset.x[:, dataset.features.index(name)] >= 90).sum()) for name in ages)
-    checked = [f"{old} ages of 90 or more"] if old else ["no age of 90 or more"] if ages else []
+    ages = [column for column, name in enumerate(dataset.features) if "age" in words(name)]
+    old = len(np.unique(dataset.patient[(dataset.x[:, ages] >= 90).any(axis=1)]))
+    checked = [f"people aged 90 or more: {old}"] if old else ["no age of 90 or more"] if ages else []
     return checked, "whether dates were shifted; ages in other units than years"
 
 
