@@ -29,6 +29,7 @@ from medpriv.config.forgetting import ForgettingSettings
 from medpriv.config.models import CnnRecipe, MlpRecipe
 from medpriv.dataset import TEST, TRAIN
 from medpriv.errors import InputError
+from medpriv.measures.verdicts import TOO_FEW, verdict_name
 from medpriv.treatments.baseline import train
 from medpriv.treatments.personalized import personalize
 from medpriv.unlearning.catalogue import unlearn, unlearn_personal
@@ -106,10 +107,41 @@ def test_the_fake_method_has_not_forgotten_and_the_destroying_one_is_not_usable(
     def verdict(method: str, name: str) -> float:
         return figure(population(), method, "verdict", name).value
 
-    assert (verdict("unlearned-fake", "forgotten"), verdict("unlearned-fake", "usable")) == (0, 1)
+    assert verdict("unlearned-fake", "forgotten") == 0
     assert verdict("unlearned-destroyed", "usable") == 0
-    assert (verdict("unlearned-retrain", "forgotten"), verdict("unlearned-retrain", "usable")) == (1, 1)
+    assert verdict("unlearned-retrain", "forgotten") != 0
+    assert verdict("unlearned-retrain", "usable") == 1
     assert verdict("baseline-cnn", "forgotten") == 0
+
+
+def test_four_patients_judge_nobody_however_many_models_forgot_them():
+    methods = [unlearn(odd_dataset(), bank(), name, {}, seed=5, patients=4)[0] for name in ("fake", "destroyed")]
+    retrain = unlearn(odd_dataset(), bank(), "retrain", {}, seed=5, patients=4)[0]
+    found = audit(odd_dataset(), bank(), None, retrain, methods, SETTINGS, seed=1)
+    verdicts = [row for row in found.measures if row.attack == "forgetting-verdict"]
+    assert len(verdicts) == 8
+    assert {row.value for row in verdicts} == {TOO_FEW}
+    assert {row.patients for row in verdicts} == {4}
+    assert min(row.n for row in verdicts) > 4  # models
+
+
+def test_every_figure_says_on_how_many_models_and_patients_it_rests():
+    for row in (*population().measures, *personal(0.5).measures):
+        most = 24 if row.attack == "forgetting-retained" else 12  # who stays; who was forgotten
+        assert row.patients <= most, row
+        assert (row.n > 0 and row.patients > 0) or np.isnan(row.value), row
+    assert figure(population(), "unlearned-fake", "ulira", "auc", PATIENT).patients == 12
+
+
+def test_a_rate_is_resolved_by_patients_and_not_by_models_or_records():
+    """144 models of 12 patients, hundreds of pairs with records: 12 patients resolve 10 %, not 5 %."""
+    settings = SETTINGS | {"false_positive_rates": [0.1, 0.05]}
+    found = audit(odd_dataset(), bank(), None, forgotten("retrain"), [], settings, seed=1)
+    for level in ("patient", "record"):
+        group = f"request=population,level={level},reference=retrain"
+        low, high = (figure(found, "baseline-cnn", "ulira", f"tpr_at_fpr_{rate}", group) for rate in (0.05, 0.1))
+        assert np.isnan([low.value, low.lower, low.upper]).all()
+        assert high.lower <= high.value <= high.upper
 
 
 def test_the_destroying_method_shows_by_what_it_broke_but_not_by_what_it_remembers():
@@ -394,7 +426,9 @@ def test_the_fewest_replicates_are_audited_without_a_warning(replicates, forgott
     with np.errstate(all="raise", under="ignore"):
         found = audit(odd_dataset(), few, None, retrain, [], SETTINGS, seed=1)
     verdict = figure(found, "baseline-cnn", "verdict", "forgotten")
-    assert np.isnan(verdict.value) == (replicates < 4)  # too few to leave out two and have one on either side
+    auc = figure(found, "baseline-cnn", "ulira", "auc", PATIENT)
+    assert np.isnan(auc.value) == (replicates < 4)  # too few to leave out two and have one on either side
+    assert verdict_name(verdict.value) in (("undecided", "too few") if replicates < 4 else ("contradicted",))
     settings = PERSONALIZATION | {"replicates": 2}
     beats = personalize(odd_dataset(), few, "all", settings, seed=5)
     retrain = unlearn_personal(odd_dataset(), few, beats, "retrain", {}, seed=5, share=0.3)[0]

@@ -3,8 +3,8 @@
 `medpriv.attacks.forgetting.audit` says what each figure means and makes the table. Keys are (attack, measure, group).
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,12 +24,13 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Figure:
-    """A value with its draws [B], its limits, and the number of models behind it."""
+    """A value with its draws [B], its limits, and the numbers of models and of different patients behind it."""
 
     value: float
     draws: np.ndarray
     limits: tuple[float, float]
     n: int
+    patients: int
 
 
 @dataclass(frozen=True)
@@ -76,13 +77,18 @@ def over_models(
         draws = (weights @ parts[0]) / (weights @ parts[1])
     patients = int((parts[1] > 0).sum())
     limits = rate_interval(value, draws, patients) if rate else percentile_interval(draws)
-    return Figure(value, draws, limits, int((whole > 0).sum()))
+    return Figure(value, draws, limits, int((whole > 0).sum()), patients)
 
 
 def difference(one: Figure, other: Figure) -> Figure:
     """Return one - other with paired draws."""
     draws = one.draws - other.draws
-    return Figure(one.value - other.value, draws, percentile_interval(draws), one.n)
+    return replace(one, value=one.value - other.value, draws=draws, limits=percentile_interval(draws))
+
+
+def fixed(value: float, n: int, patients: int) -> Figure:
+    """Return a figure without draws and limits: a count, a cost, a verdict."""
+    return Figure(float(value), np.empty(0), (NAN, NAN), n, patients)
 
 
 # --- what models still know ------------------------------------------------------------------------------------------
@@ -140,24 +146,32 @@ def patient_cells(inquiry: Inquiry, records: Cells) -> Cells:
 
 
 def ulira_figures(cells: Cells, level: str, rates: list[float], draws: Draws) -> Iterator[tuple[Key, Figure]]:
-    """Yield AUC and TPR of telling the models that forgot from those that never saw."""
-    wins = count_wins(cells)
-    models = [int((~np.isnan(side)).any(axis=0).sum()) for side in (cells.inside.T, cells.outside.T)]
-    n = _models(cells)
-    yield ("forgetting-ulira", "auc", level), _auc(wins.won, wins.pairs, draws.patients, draws.origins, models, n[0])
-    yield ("forgetting-ulira", "models_never", level), _count(n[1], n[0])
+    """Yield AUC and TPR of telling the models that forgot from those that never saw.
+
+    Models of one origin share most of their training and a patient's records are asked of many models, so a rate is
+    resolved by different patients and different origins, whichever are fewer, and not by pairs of them; the AUC's
+    closed form, which widens the interval of few, counts them too.
+    """
+    wins, n = count_wins(cells), _models(cells)
+    origins = [int((~np.isnan(side)).any(axis=1).sum()) for side in (cells.inside, cells.outside)]
+    people = len(np.unique(cells.patient[~(np.isnan(cells.inside).all(axis=0) | np.isnan(cells.outside).all(axis=0))]))
+    value, drawn, limits = _auc(wins.won, wins.pairs, draws.patients, draws.origins, np.minimum(origins, people))
+    yield ("forgetting-ulira", "auc", level), Figure(value, drawn, limits, n[0], people)
+    yield ("forgetting-ulira", "models_never", level), fixed(n[1], n[0], people)
     scores = score_cells(cells)
     known = [~np.isnan(side) for side in scores]
     flat = np.concatenate([side[held] for side, held in zip(scores, known, strict=True)])
     positive = np.arange(len(flat)) < known[0].sum()
     patient = np.concatenate([np.broadcast_to(cells.patient, held.shape)[held] for held in known])
     curve = bootstrap_roc(flat, positive, patient, draws.patients, np.array(rates))
+    units = min(len(np.unique(patient[~positive])), int(known[1].any(axis=1).sum()))
     for index, rate in enumerate(rates):
-        value, held = NAN, (NAN, NAN)
-        if resolvable(int((~positive).sum()), rate):
+        value, limits = NAN, (NAN, NAN)
+        if resolvable(units, rate):
             value = tpr_at(flat, positive, rate)
-            held = rate_interval(value, curve.tpr[:, index], len(np.unique(patient)))
-        yield ("forgetting-ulira", f"tpr_at_fpr_{rate:g}", level), Figure(value, curve.tpr[:, index], held, n[0])
+            limits = rate_interval(value, curve.tpr[:, index], people)
+        figure = Figure(value, curve.tpr[:, index], limits, n[0], people)
+        yield ("forgetting-ulira", f"tpr_at_fpr_{rate:g}", level), figure
 
 
 def retained_figure(inquiry: Inquiry, answers: Answers, draws: Draws) -> Figure:
@@ -184,7 +198,8 @@ def retained_figure(inquiry: Inquiry, answers: Answers, draws: Draws) -> Figure:
         won, pairs = won + wins.won, pairs + wins.pairs
     count = [float(inquiry.members[inquiry.rounds[0]][:, patients].sum(axis=1).mean())]
     count.append(len(patients) - count[0])
-    return _auc(won, pairs, draws.trained, draws.origins, count, inquiry.rounds.size)
+    figure = _auc(won, pairs, draws.trained, draws.origins, count)
+    return Figure(*figure, inquiry.rounds.size, len(patients))
 
 
 # --- what models got right and what they say -------------------------------------------------------------------------
@@ -284,12 +299,13 @@ def _pool_hits(inquiry: Inquiry, answers: Answers) -> Iterator[tuple[str, np.nda
 
 
 def _auc(
-    won: np.ndarray, pairs: np.ndarray, patients: np.ndarray, origins: np.ndarray, sides: list[float], n: int
-) -> Figure:
+    won: np.ndarray, pairs: np.ndarray, patients: np.ndarray, origins: np.ndarray, sides: Sequence[float]
+) -> tuple[float, np.ndarray, tuple[float, float]]:
+    """Return the AUC, its draws and its limits; `sides` are the independent units on either side."""
     ones = np.ones((1, patients.shape[1])), np.ones((1, origins.shape[1]))
     value = float(pair_auc(won, pairs, *ones)[0])
     drawn = pair_auc(won, pairs, patients, origins)
-    return Figure(value, drawn, auc_interval(value, drawn, *sides) if np.isfinite(value) else (NAN, NAN), n)
+    return value, drawn, auc_interval(value, drawn, *sides) if np.isfinite(value) else (NAN, NAN)
 
 
 def _models(cells: Cells) -> tuple[int, int]:
@@ -297,7 +313,3 @@ def _models(cells: Cells) -> tuple[int, int]:
     size = int(cells.patient.max()) + 1
     whose = np.eye(size, dtype=bool)[cells.patient]
     return tuple(int(((~np.isnan(side)).astype(int) @ whose > 0).sum()) for side in (cells.inside, cells.outside))
-
-
-def _count(value: float, n: int) -> Figure:
-    return Figure(float(value), np.empty(0), (NAN, NAN), n)
