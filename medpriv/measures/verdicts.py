@@ -18,6 +18,7 @@ import math
 from medpriv.measures.intervals import LEAST
 from medpriv.measures.table import NAN
 
+EQUIVALENT = 0.1  # an AUC within 0.5 +- this is as good as guessing: our own choice, made before looking at any result
 SUPPORTED, CONTRADICTED, UNDECIDED, TOO_FEW, NOT_TESTABLE = 1.0, 0.0, NAN, -1.0, -2.0
 _NAMES = {SUPPORTED: "supported", CONTRADICTED: "contradicted", TOO_FEW: "too few", NOT_TESTABLE: "not testable"}
 
@@ -51,3 +52,13 @@ def within(limits: tuple[float, float], margin: float, patients: int) -> float:
     """Return the verdict on `the difference lies between -margin and margin`."""
     lower, upper = limits
     return verdict(-margin <= lower and upper <= margin, lower > margin or upper < -margin, patients)
+
+
+def guessing(limits: tuple[float, float], patients: int) -> float:
+    """Return the verdict on `the attacker can only guess`, from the interval of the attacker's AUC.
+
+    Supported within 0.5 +- `EQUIVALENT`; contradicted above 0.5, if it reaches beyond that. An AUC below 0.5 tells
+    nothing, so an interval that reaches below the margin is undecided.
+    """
+    lower, upper = limits[0] - 0.5, limits[1] - 0.5
+    return verdict(lower >= -EQUIVALENT and upper <= EQUIVALENT, lower > 0, patients)

@@ -5,12 +5,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from medpriv.attacks.forgetting.audit import forgotten
 from medpriv.attacks.forgetting.figures import Draws, ulira_figures
 from medpriv.attacks.forgetting.ulira import Cells, Scorer, count_wins, score_cells
 from medpriv.measures.forgetting import pair_auc
 from medpriv.measures.intervals import auc_interval, draw_patients
-from medpriv.measures.verdicts import verdict_name
+from medpriv.measures.verdicts import guessing, verdict_name
 
 
 def made_up(
@@ -194,7 +193,7 @@ def verdicts_of(effect: float, patients: int, origins: int = 32, count: int = 30
         draws = Draws(draw_patients(rng, patients, 200), draw_patients(rng, origins, 200), np.empty(0))
         cells = made_up(seed, effect=effect, origins=origins, patients=patients)
         figure = dict(ulira_figures(cells, "", [], draws))["forgetting-ulira", "auc", ""]
-        found.append(verdict_name(forgotten(figure.limits, figure.patients)))
+        found.append(verdict_name(guessing(figure.limits, figure.patients)))
     return found
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from medpriv.measures.intervals import LEAST
 from medpriv.measures.table import NAN, Measure, read_measures, write_measures
-from medpriv.measures.verdicts import NOT_TESTABLE, TOO_FEW, above_zero, not_below, verdict_name, within
+from medpriv.measures.verdicts import NOT_TESTABLE, TOO_FEW, above_zero, guessing, not_below, verdict_name, within
 
 MANY = LEAST
 
@@ -29,6 +29,23 @@ def test_an_interval_supports_contradicts_or_leaves_a_claim_open(limits, above, 
     assert verdict_name(above_zero(limits, MANY)) == above
     assert verdict_name(not_below(limits, 0.1, MANY)) == below_margin
     assert verdict_name(within(limits, 0.1, MANY)) == inside
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ((0.45, 0.58), "supported"),
+        ((0.51, 0.59), "supported"),  # shown to differ, by less than what counts
+        ((0.35, 0.62), "undecided"),
+        ((0.35, 0.55), "undecided"),
+        ((0.20, 0.39), "undecided"),  # worse than guessing is no telling apart
+        ((0.51, 0.75), "contradicted"),
+        ((NAN, NAN), "undecided"),
+    ],
+)
+def test_an_attacker_only_guesses_where_the_whole_interval_is_near_one_half(limits, expected):
+    assert verdict_name(guessing(limits, MANY)) == expected
+    assert verdict_name(guessing(limits, MANY - 1)) == "too few"
 
 
 @pytest.mark.parametrize("limits", [(0.2, 0.3), (-0.3, -0.2), (-0.01, 0.01), (NAN, NAN)])

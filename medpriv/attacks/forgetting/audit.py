@@ -17,10 +17,10 @@ which those are) and with the original and the retrained models on the same reco
 - `forgetting-relearn`: passes over forgotten records until their loss is where the original had it.
 - `forgetting-cost`: what the bank says of its costs, `passes_share` of retraining's among them, and of its certificate.
 - `forgetting-verdict`: `forgotten`, by the AUC of patients (own reference where the network differs from the retrained
-  one's): supported where the whole interval lies within 0.5 +- `EQUIVALENT`, contradicted where it lies above 0.5 and
-  reaches beyond that, so that the model is told apart; `usable`: supported where the gap in test accuracy lies above
-  -`margin`, interval and all, contradicted where it lies below. The numbers are those of `medpriv.measures.verdicts`;
-  on fewer patients than it asks for nobody is judged, controls included.
+  one's): supported where the whole interval lies within 0.5 +- a margin, contradicted where it lies above 0.5 and
+  reaches beyond that, so that the model is told apart (`guessing` of `medpriv.measures.verdicts`). `usable`: supported
+  where the gap in test accuracy lies above -`margin`, interval and all, contradicted where it lies below. On fewer
+  patients than a verdict wants nobody is judged, controls included.
 
 `*_gap` is the difference to retraining, `*_change` that to the original, both paired. Intervals draw forgotten patients
 (of an AUC: patients and replicates together). `n` is the number of unlearned models behind a figure, `patients` that of
@@ -45,13 +45,10 @@ from medpriv.dataset import Dataset
 from medpriv.measures.forgetting import epsilon_ceiling, forgetting_epsilon, forgetting_points
 from medpriv.measures.intervals import newcombe, percentile_interval
 from medpriv.measures.table import NAN, Measure
-from medpriv.measures.verdicts import not_below, verdict
+from medpriv.measures.verdicts import guessing, not_below
 from medpriv.seeds import generator
 
 PATIENT_COLUMNS = ("treatment", "request", "patient", "auc", "lower", "upper", "n_unlearned", "n_never", "phi_gap")
-
-CHANCE = 0.5
-EQUIVALENT = 0.1  # an AUC within 0.5 +- this is as good as forgotten: our own choice, made before looking at any result
 
 _LOG = logging.getLogger(__name__)
 
@@ -146,23 +143,13 @@ def verdicts(table: Mapping[Key, Figure], same_network: bool, margin: float) -> 
     seen = table["forgetting-ulira", "auc", f"level=patient,reference={'retrain' if same_network else 'own'}"]
     gap = table["forgetting-gap", "test_accuracy_gap", ""]
     answers = {
-        "forgotten": (forgotten(seen.limits, seen.patients), seen),
+        "forgotten": (guessing(seen.limits, seen.patients), seen),
         "usable": (not_below(gap.limits, margin, gap.patients), gap),
     }
     return {
         ("forgetting-verdict", name, ""): figures.fixed(value, behind.n, behind.patients)
         for name, (value, behind) in answers.items()
     }
-
-
-def forgotten(limits: tuple[float, float], patients: int) -> float:
-    """Return the verdict on `nobody can tell that it ever knew`, from the interval of the attacker's AUC.
-
-    An AUC below chance tells nothing: an interval that reaches below the margin is undecided, not contradicted.
-    """
-    lower, upper = limits[0] - CHANCE, limits[1] - CHANCE
-    equivalent = lower >= -EQUIVALENT and upper <= EQUIVALENT
-    return verdict(equivalent, lower > 0, patients)
 
 
 def draw_probes(inquiry: Inquiry, settings: Mapping, seed: int) -> Probes:
