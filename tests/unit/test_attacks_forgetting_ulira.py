@@ -190,7 +190,7 @@ def verdicts_of(effect: float, patients: int, origins: int = 32, count: int = 30
     found = []
     for seed in range(count):
         rng = np.random.default_rng(seed)
-        draws = Draws(draw_patients(rng, patients, 200), draw_patients(rng, origins, 200), np.empty(0))
+        draws = Draws(draw_patients(rng, patients, 200), draw_patients(rng, origins, 200), {})
         cells = made_up(seed, effect=effect, origins=origins, patients=patients)
         figure = dict(ulira_figures(cells, "", [], draws))["forgetting-ulira", "auc", ""]
         found.append(verdict_name(guessing(figure.limits, figure.patients)))

@@ -23,9 +23,11 @@ which those are) and with the original and the retrained models on the same reco
   patients than a verdict wants nobody is judged, controls included.
 
 `*_gap` is the difference to retraining, `*_change` that to the original, both paired. Intervals draw forgotten patients
-(of an AUC: patients and replicates together). `n` is the number of unlearned models behind a figure, `patients` that of
-the patients whom they forgot (`forgetting-retained`: of those who stay); the row `models_never` has the number of
-models on the other side. Settings must not be chosen by these figures.
+and replicates together (`forgetting-quality`: patients alone), and the patients whose records judge the models where
+those are others (accuracies on retained, unseen and test records). `n` is the number of unlearned models behind a
+figure, `patients` that of the patients whom they forgot or who judge them, whichever are fewer (`forgetting-retained`:
+of those who stay); the row `models_never` has the number of models on the other side. Settings must not be chosen by
+these figures.
 """
 
 import logging
@@ -234,8 +236,9 @@ def _distances(
         values = {"kl_floor": figures.divergence_floor(inquiry, reference)}
     elif same_network:
         values["parameter_distance"] = figures.parameter_distance(retrain.parameters, bank.parameters)
+    weights = draws.of_models(inquiry, np.arange(len(inquiry.origin)))
     for name, each in values.items():
-        yield ("forgetting-gap", name, ""), over_models(each, None, inquiry.patient, draws.patients)
+        yield ("forgetting-gap", name, ""), over_models(each, None, inquiry.patient, weights)
 
 
 def _probe(
@@ -246,6 +249,7 @@ def _probe(
 
     dataset, models = inquiry.dataset, inquiry.rounds[0]
     network, parameters, patient = build(dataset, bank), select(bank, models), inquiry.patient[models]
+    weights = draws.of_models(inquiry, models)
     if probes.attacked:
         rows = np.concatenate(list(probes.attacked.values()), axis=1)
         right = attack_own_records(dataset, network, parameters, rows, settings)
@@ -255,10 +259,10 @@ def _probe(
             for attack in ("fgsm", "pgd"):
                 flips = (before & ~right[attack][:, part]).sum(axis=1).astype(float)
                 group = f"attack={attack},epsilon_mv={settings['epsilon_mv']:g},records={name}"
-                figure = over_models(flips, before.sum(axis=1), patient, draws.patients, rate=True)
+                figure = over_models(flips, before.sum(axis=1), patient, weights, rate=True)
                 yield ("forgetting-robustness", "flip_rate", group), figure
     passes = relearn(dataset, network, parameters, probes.relearnt, losses, settings)
-    yield ("forgetting-relearn", "passes", ""), over_models(passes.astype(float), None, patient, draws.patients)
+    yield ("forgetting-relearn", "passes", ""), over_models(passes.astype(float), None, patient, weights)
 
 
 def _losses(inquiry: Inquiry, original: DerivedBank, probes: Probes) -> np.ndarray:
