@@ -135,7 +135,7 @@ def _utility(folder: Path, dataset: Dataset, treatment: str, rng: np.random.Gene
     for index, low in enumerate(np.linspace(0, 1, 11)[:-1]):
         right = (low + 0.05) ** 1.3 if index else NAN  # the first bin is empty
         row = {"bin": index, "from": low, "to": low + 0.1, "confidence": low + 0.05, "accuracy": right}
-        bins.append(row | {"lower": right - 0.05, "upper": right + 0.05, "n": index**2 * 20})
+        bins.append(row | {"lower": right - 0.05, "upper": right + 0.05, "n": index**2 * 20, "patients": 20})
     write_csv(folder / "reliability.csv", RELIABILITY_COLUMNS, bins)
 
 

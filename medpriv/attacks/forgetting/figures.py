@@ -14,9 +14,9 @@ from medpriv.attacks.signals import true_class_logit
 from medpriv.dataset import TEST, TRAIN
 from medpriv.measures.forgetting import divergence, pair_auc
 from medpriv.measures.intervals import auc_interval, draw_patients, percentile_interval, rate_interval
+from medpriv.measures.predictions import macro_f1
 from medpriv.measures.roc import bootstrap_roc, resolvable, tpr_at
 from medpriv.measures.table import NAN
-from medpriv.measures.utility import macro_f1
 from medpriv.seeds import generator
 
 Key = tuple[str, str, str]

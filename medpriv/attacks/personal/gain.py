@@ -25,9 +25,9 @@ from medpriv.attacks.personal.pairs import Outputs, Pairs
 from medpriv.dataset import Dataset
 from medpriv.measures.crossed import Crossed, difference_interval
 from medpriv.measures.intervals import LEVEL, rate_interval
+from medpriv.measures.predictions import accuracy
 from medpriv.measures.roc import auc, bootstrap_roc
 from medpriv.measures.table import Measure
-from medpriv.measures.utility import accuracy
 from medpriv.measures.verdicts import within
 
 UNCHANGED = 0.01  # H3: a smaller change of the AUROC is none
