@@ -369,7 +369,7 @@ def he_uniform(rng: np.random.Generator, outputs: int, inputs: int) -> np.ndarra
 
 
 def linear_uniform(rng: np.random.Generator, outputs: int, inputs: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return float32 weight [outputs, inputs] and bias [outputs], uniform within 1 / sqrt(inputs), as `torch.nn.Linear`.
+    """Return weight [outputs, inputs] and bias [outputs], uniform within 1 / sqrt(inputs), as `torch.nn.Linear` does.
 
     For layers that no ReLU follows: outputs then begin small, and what they say first is learnt, not drawn.
     """

@@ -43,6 +43,11 @@ class ModuleNetwork:
     outputs: int
 
     @property
+    def stacked(self) -> bool:
+        """Whether all replicates go through one batched product: here one goes after another."""
+        return False
+
+    @property
     def pass_records(self) -> int:
         """Records of a pass in evaluation mode: few, so that what lies between the layers stays in the cache."""
         return SLICE

@@ -99,18 +99,20 @@ def train_private(
     if start is None:
         drawn = [network.initial(rng) for rng in initial]
         start = {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
-    parts = []
-    most = min(schedule.contribution, int(np.bincount(unit).max()))
-    for some in engine.groups(network, start, round(schedule.batch * most)):
+    replicates, parts = len(members), []
+    rows = round(schedule.batch * min(schedule.contribution, int(np.bincount(unit).max())))
+    if engine.is_lone(network, start, rows):
+        start, members, sampling, noise = engine.twice(start, members, sampling, noise)
+    for some in engine.groups(network, start, rows):
         held = {name: value[some] for name, value in start.items()}
         stack = PrivateStack(network, held, records, labels, schedule)
         batches = PoissonBatches(
             unit, members[some], schedule.rate, schedule.contribution, schedule.batch, sampling[some]
         )
-        title = f"replicates {some.start + 1} to {some.start + len(stack)} of {len(members)}"
+        title = f"replicates {some.start + 1} to {min(some.stop, replicates)} of {replicates}"
         _train_stack(stack, batches, schedule, noise[some], title)
         parts.append(stack.parameters())
-    return {name: np.concatenate([part[name] for part in parts]) for name in start}
+    return {name: np.concatenate([part[name] for part in parts])[:replicates] for name in start}
 
 
 class PrivateStack:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medpriv.bank.engine import groups
+from medpriv.bank.engine import groups, is_lone, twice
 from medpriv.bank.losses import cross_entropy_slope
 from medpriv.bank.stack import Parameters, Stack
 from medpriv.models.layers import Convolution, Dense, Tensors, Workspace, allocate_stack, mask_relu
@@ -61,6 +61,9 @@ def importance(
     request: Request, parameters: Parameters, members: np.ndarray, loss: Loss, size: Size
 ) -> dict[str, np.ndarray]:
     """Return name -> float32 [R, ...]: the mean of |dL_i/dtheta|^p over each model's records, bool [R, N]."""
+    if is_lone(request.network, parameters, CHUNK):
+        pair = importance(request, *twice(parameters, members), loss, size)
+        return {name: value[:1] for name, value in pair.items()}
     parts = []
     for some in groups(request.network, parameters, CHUNK):
         stack = stack_of(request, parameters, some)
