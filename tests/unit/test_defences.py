@@ -15,9 +15,9 @@ from medpriv.bank.stack import Stack, arranged
 from medpriv.bank.store import gather_shards
 from medpriv.config.robust import Defences, RobustSettings
 from medpriv.dataset import TEST, Dataset
+from medpriv.defences import regularisation
 from medpriv.defences.adversarial import smoothed
 from medpriv.defences.decorrelation import correlation_penalty, decorrelation_step
-from medpriv.defences import regularisation
 from medpriv.defences.regularisation import jacobian_step, margins, nsr_step
 from medpriv.errors import InputError
 from medpriv.models.catalogue import build_network
