@@ -2,7 +2,9 @@
 
 - `audit-one-run`: some replicates are trained again, with the same schedule and new coins: m canaries enter or stay out
   (`epsilon_canaries`, `epsilon_convex`; `canary=gradient` is the worst case, seen at every step, `canary=record` a
-  natural one, seen in the final model). The guarantee holds for canaries as for patients.
+  natural one, seen in the final model). The guarantee holds for canaries as for patients. A canary whose coin keeps it
+  out leaves nothing in its place, and denominators, rates and noise stay those of the bank: the two sides of a coin are
+  neighbours as the guarantee has them (zero-out, n public).
 - `audit-bank`: the bank as it is. Whether a patient is a member of a replicate is guessed from its logits (LiRA, the
   other replicates as shadows); the threshold that promises most on some shadows is the attacker's own.
 
@@ -14,6 +16,8 @@ A bound is a 95 % lower confidence limit (alpha = 0.05). Its name, `bound=...`, 
   training and gradient canaries, each on its own coordinate;
 - `independent`, `independent-gaussian` of `audit-bank`: that the guesses are independent. Patients of one bank share
   its models, so here the confidence is nominal. These bounds speak of the average patient, far below the worst case.
+  Replicates have equally many patients, so who is out of one is replaced by somebody else, which is two steps of
+  zero-out: in the worst case a bound up to twice the accountant's epsilon would prove nothing.
 
 A Gaussian bound is an epsilon at the accountant's delta by the Gaussian curve. The curve that meets the accountant's
 (epsilon, delta) allows more, at any larger delta, than the accountant's own does (tested over usual schedules), so an
