@@ -12,10 +12,12 @@ from medpriv.bank import engine
 from medpriv.bank.store import Bank, gather_shards
 from medpriv.config.federated import FederatedSettings
 from medpriv.config.split import SplitSettings
+from medpriv.config.unlearning import Methods
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.models.catalogue import build_network
 from medpriv.seeds import generator
 from medpriv.treatments import baseline, federated, private, split
+from medpriv.unlearning.catalogue import METHODS, unlearn
 from medpriv.unlearning.requests import population_request
 from medpriv.unlearning.sisa import aggregate, place_patients, sisa, train_shards
 
@@ -29,6 +31,7 @@ RECIPES = {
 }
 STEPS = {"delta": 1e-3, "engine": "medpriv", "steps": 5, "rate": 0.4, "clip": 1.0, "learning_rate": 0.5}
 SGD = STEPS | {"records_a_patient": 2, "momentum": 0.0}
+UNLEARNING = Methods(**{name: {} for name in METHODS}).model_dump()
 BY_EPOCHS = {"batch_size": 16, "learning_rate": 0.1, "updates": None, "epochs": 1}
 
 
@@ -162,3 +165,19 @@ def test_a_shard_that_forgot_its_patient_is_the_one_that_never_saw_it(shards):
         never_saw = train_shards(request, request.origin, request.retain, **settings)[-1]
         for name, value in aggregate(request, never_saw, request.retain, shard).items():
             np.testing.assert_array_equal(outcome.parameters[name], value)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_model_that_forgets_alone_is_what_it_is_among_others(method):
+    dataset, bank = toy("mlp"), plain("mlp", list(range(K)))
+    asked = np.unique(dataset.patient[dataset.rows(TRAIN)])
+    seed = next(  # of a draw of one patient whom the first two replicates know
+        seed for seed in range(99) if bank.members[:2, generator(seed, "toy", "forget").choice(asked, 1)].all()
+    )
+    settings = UNLEARNING[method]
+    alone, among = (
+        unlearn(dataset, bank, method, settings, seed, patients=1, replicates=count)[0] for count in (1, None)
+    )
+    assert len(alone.origin) == 1 < len(among.origin) and among.origin[0] == alone.origin[0]
+    for name, value in among.parameters.items():
+        np.testing.assert_array_equal(alone.parameters[name], value[:1])
