@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 
 from medpriv.files import write_csv, write_json
-from medpriv.measures.intervals import LEAST
 from medpriv.measures.table import Measure
+from medpriv.report.enough import enough, people
 from medpriv.report.inputs import Audit, Cohort, Result
 
 LEVELS = ("patient", "record")
@@ -146,11 +146,6 @@ def choose_headline(cohort: Cohort, result: Result) -> Headline:
     )
 
 
-def enough(measure: Measure | None) -> bool:
-    """Tell whether a figure rests on people enough to be judged, or to call one model better than another."""
-    return measure is not None and not math.isnan(measure.value) and measure.patients >= LEAST
-
-
 def shown(headline: Headline, level: str) -> bool:
     """Tell whether a model was shown to give away who it was trained on.
 
@@ -216,16 +211,20 @@ def paired_difference(result: Result, base: Result, measure: str) -> Measure | N
     n = len(gaps)
     if n < 2:
         return None
+    whole = find(result.utility, measure, {})
     mean = sum(gaps) / n
     deviation = math.sqrt(sum((gap - mean) ** 2 for gap in gaps) / (n - 1))
     reach = float(stdtrit(n - 1, 0.975)) * deviation / math.sqrt(n)
-    return Measure(result.dataset, result.treatment, "", f"{measure}_difference", mean, mean - reach, mean + reach, n)
+    limits, patients = (mean - reach, mean + reach), people(whole) if whole else 0
+    return Measure(result.dataset, result.treatment, "", f"{measure}_difference", mean, *limits, n, patients=patients)
 
 
 def against_nothing(gap: Measure | None) -> str:
-    """Return `less`, `more` or `open`: on which side of 0 an interval lies; `` without one."""
+    """Return `less`, `more` or `open`: on which side of 0 an interval lies; `` without one, `few` for few patients."""
     if gap is None or math.isnan(gap.lower):
         return ""
+    if not enough(gap):
+        return "few"
     return "less" if gap.upper < 0 else "more" if gap.lower > 0 else "open"
 
 
@@ -292,15 +291,28 @@ def undefended(headline: Headline, headlines: Sequence[Headline]) -> Headline | 
     return next((item for item in same if item.result.treatment.startswith("baseline-")), None)
 
 
+def defences(headlines: Sequence[Headline]) -> list[tuple[Headline, Headline]]:
+    """Return every bank trained to resist changes that is comparable, each with the bank without one."""
+    pairs = [(item, undefended(item, headlines)) for item in headlines if defended(item)]
+    return [(item, base) for item, base in pairs if base is not None and item.comparable and base.comparable]
+
+
 def against(own: Measure | None, other: Measure | None) -> str:
-    """Return `less`, `more` or `open` (intervals overlap), `` where a figure or an interval is missing."""
-    if own is None or other is None:
+    """Return how a figure compares with another one.
+
+    Returns:
+        `less` or `more` where the intervals are apart, `open` where they overlap, `few` where one of them rests on too
+        few patients to be judged, `` where a figure or an interval is missing.
+    """
+    if (
+        own is None
+        or other is None
+        or any(math.isnan(end) for item in (own, other) for end in (item.lower, item.upper))
+    ):
         return ""
-    if own.upper < other.lower:
-        return "less"
-    if own.lower > other.upper:
-        return "more"
-    return "open" if own.lower <= other.upper and own.upper >= other.lower else ""
+    if not (enough(own) and enough(other)):
+        return "few"
+    return "less" if own.upper < other.lower else "more" if own.lower > other.upper else "open"
 
 
 def budgets(result: Result) -> list[str]:

@@ -5,6 +5,7 @@ import math
 from medpriv.measures.table import NAN, Measure
 from medpriv.report.comparison import (
     against,
+    against_nothing,
     choose_headline,
     failed_checks,
     find,
@@ -189,11 +190,15 @@ def test_find_wants_the_very_attack_and_group() -> None:
 
 
 def test_less_and_more_are_said_only_where_intervals_are_apart() -> None:
-    def rate(low: float, high: float) -> Measure:
-        return Measure("d", "t", "", "auc", (low + high) / 2, low, high)
+    def rate(low: float, high: float, patients: int = 10) -> Measure:
+        return Measure("d", "t", "", "auc", (low + high) / 2, low, high, 300, patients=patients)
 
     assert against(rate(0.1, 0.2), rate(0.3, 0.4)) == "less"
     assert against(rate(0.3, 0.4), rate(0.1, 0.2)) == "more"
     assert against(rate(0.1, 0.3), rate(0.3, 0.4)) == "open"
     assert against(rate(0.1, 0.3), rate(NAN, NAN)) == ""
     assert against(None, rate(0.1, 0.2)) == ""
+    assert against(rate(0.1, 0.2), rate(0.3, 0.4, patients=9)) == "few"
+    assert against_nothing(rate(0.1, 0.2)) == "more"
+    assert against_nothing(rate(0.1, 0.2, patients=9)) == "few"
+    assert against_nothing(rate(NAN, NAN)) == ""
