@@ -111,8 +111,24 @@ FAMILIES = {
     "split": "split learning",
     "synthetic": "trained on synthetic records",
 }
+SIMULATED = " (simulated)"  # what a dataset of made-up patients is called after its name, everywhere
 MISSING = "–"
 UNRESOLVABLE = "unresolvable"
+
+
+def display_name(dataset: str, simulated: bool) -> str:
+    """Return what a dataset is called in the report: a figure taken out of the page still says what it is of."""
+    return f"{dataset}{SIMULATED}" if simulated else dataset
+
+
+def stored_name(name: str) -> str:
+    """Return the dataset's own name, which its folders and the config have."""
+    return name.removesuffix(SIMULATED)
+
+
+def simulated_cell(name: str) -> str:
+    """Return whether a dataset's patients are simulated, by its name in the report, as a table's cell."""
+    return "true" if name.endswith(SIMULATED) else "false"
 
 
 def measure_name(name: str) -> str:

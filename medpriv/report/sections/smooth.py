@@ -213,7 +213,7 @@ def _clean_rows(result: Result) -> list[Row]:
         value_cell(measure),
         count_cell(measure.n),
         prose(words.MISSING),
-        source_cell(f"results/baselines/{result.key}/utility.csv", "accuracy"),
+        source_cell(result.usefulness, "accuracy"),
     )
     return [Row("Clean accuracy, unseen patients", cells)]
 
