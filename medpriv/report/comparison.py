@@ -12,13 +12,14 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 from medpriv.measures.table import NAN, Measure
-from medpriv.report.enough import enough, people
+from medpriv.report.enough import TOO_FEW, enough, people
 from medpriv.report.inputs import Audit, Cohort, Result
 
 LEVELS = ("patient", "record")
 RATE = "0.01"
 SERVER_VIEW = "membership-updates"
 BEST = "membership-best"  # the best of all attacks where membership was drawn anew
+NO_SKILL = "no skill"
 ANY_CHECK = "masking"  # of gradient masking: holds if all others do
 ONE_STEP = "evasion-fgsm"  # attacks more records, of more replicates, than all other attacks
 AUDITED = (  # (canary, what the bound assumes), see `medpriv.attacks.epsilon`
@@ -185,6 +186,18 @@ def shown(headline: Headline, level: str) -> bool:
     best of as many attacks reaches where nothing leaks, since the best of several is above 0.5 by luck alone.
     """
     return _beyond(headline.auc.get(level), headline.chance.get(level), 0.5)
+
+
+def verdict(headline: Headline, level: str) -> str:
+    """Return what may be said of a model's leak: `shown`, `not shown`, `too few` or `no skill`; empty: not attacked."""
+    leak = headline.auc.get(level)
+    if leak is None or math.isnan(leak.value):
+        return ""
+    if not headline.skilled:
+        return NO_SKILL
+    if not enough(leak):
+        return TOO_FEW
+    return "shown" if shown(headline, level) else "not shown"
 
 
 def named(headline: Headline, level: str) -> bool:
