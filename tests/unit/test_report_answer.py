@@ -247,8 +247,8 @@ def test_worst_class_stands_beside_the_mean_and_classes_of_few_patients_are_name
     best = flipped("robust-pgd", (0.1, 0.05, 0.15), classes=[("N", 0.5, 20), ("V", 0.2, 12), ("F", 0.9, 3)])
     assert (
         "; of the classes with patients enough most of N 50.0\u00a0% (PGD, 40.0 to 60.0\u00a0%, n = 300 of 20 "
-        "patients), without a defence of V 70.0\u00a0% (PGD, 60.0 to 80.0\u00a0%, n = 300 of 12 patients); F of too few "
-        "patients to tell; 1 of 1 defence lowers" in defence([base, best])
+        "patients), without a defence of V 70.0\u00a0% (PGD, 60.0 to 80.0\u00a0%, n = 300 of 12 patients); F of too "
+        "few patients to tell; 1 of 1 defence lowers" in defence([base, best])
     )
 
 
