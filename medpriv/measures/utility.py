@@ -25,7 +25,7 @@ from medpriv.seeds import generator
 
 _ELEMENTS = 2**22  # of one array over draws and records
 
-RELIABILITY_COLUMNS = ("bin", "from", "to", "confidence", "accuracy", "lower", "upper", "n")
+RELIABILITY_COLUMNS = ("bin", "from", "to", "confidence", "accuracy", "lower", "upper", "n", "patients")
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,8 @@ def measure_utility(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> 
         held = len(np.unique(part.patient))
         table.add("accuracy", accuracy(part.sums(confusion(part))), len(part.y), group, patients=held)
         table.add("auroc", auroc(part), len(part.y), group, patients=held)
-    return table.rows, _reliability_rows(bins, replicates, len(dataset.classes))
+    people = bin_patients(test, settings["calibration_bins"])
+    return table.rows, _reliability_rows(bins, people, replicates, len(dataset.classes))
 
 
 class _Table:
@@ -274,7 +275,15 @@ def expected_calibration_error(bins: np.ndarray) -> np.ndarray:
     return _ratio(np.abs(bins[..., 1] - bins[..., 2]).sum(axis=-1), bins[..., 0].sum(axis=-1))
 
 
-def _reliability_rows(bins: np.ndarray, replicates: np.ndarray, classes: int) -> list[dict]:
+def bin_patients(predictions: Predictions, bins: int) -> np.ndarray:
+    """Return the different patients of whom any replicate has a prediction in each bin, int [bins]."""
+    held = np.zeros((predictions.weights.shape[1], bins), bool)
+    for each in calibration(predictions, bins):
+        np.logical_or.at(held, predictions.patient, each[..., 0] > 0)
+    return held.sum(axis=0)
+
+
+def _reliability_rows(bins: np.ndarray, people: np.ndarray, replicates: np.ndarray, classes: int) -> list[dict]:
     """Return one row a bin, all replicates' predictions together; the interval is that of the accuracy."""
     size, floor = bins.shape[2], 1 / classes
     edges = floor + (1 - floor) * np.arange(size + 1) / size
@@ -285,7 +294,8 @@ def _reliability_rows(bins: np.ndarray, replicates: np.ndarray, classes: int) ->
     for index in range(size):
         count, right, confidence = whole[index]
         lower, upper = percentile_interval(share[:, index]) if count else (NAN, NAN)
-        row = {"bin": index, "from": edges[index], "to": edges[index + 1], "n": round(count)}
+        row = {"bin": index, "from": edges[index], "to": edges[index + 1]}
+        row |= {"n": round(count), "patients": int(people[index])}
         mean = (
             {"confidence": confidence / count, "accuracy": right / count}
             if count

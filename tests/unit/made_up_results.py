@@ -135,7 +135,7 @@ def _utility(folder: Path, dataset: Dataset, treatment: str, rng: np.random.Gene
     for index, low in enumerate(np.linspace(0, 1, 11)[:-1]):
         right = (low + 0.05) ** 1.3 if index else NAN  # the first bin is empty
         row = {"bin": index, "from": low, "to": low + 0.1, "confidence": low + 0.05, "accuracy": right}
-        bins.append(row | {"lower": right - 0.05, "upper": right + 0.05, "n": index**2 * 20})
+        bins.append(row | {"lower": right - 0.05, "upper": right + 0.05, "n": index**2 * 20, "patients": index**2})
     write_csv(folder / "reliability.csv", RELIABILITY_COLUMNS, bins)
 
 
@@ -172,6 +172,8 @@ def _membership(
             "exposure": float(np.clip(rng.normal(leak, 0.1), 0, 1)) if index else math.nan,
             "lower": 0.3,
             "upper": 0.9,
+            "null_lower": 0.3,
+            "null_upper": 0.7,
             "n_in": replicates // 2,
             "n_out": replicates - replicates // 2,
             "records": 60,
@@ -181,7 +183,8 @@ def _membership(
     ]
     write_measures(folder / "measures.csv", measures)
     write_csv(folder / "roc.csv", membership.ROC_COLUMNS, roc)
-    write_csv(folder / "exposure.csv", membership.EXPOSURE_COLUMNS, exposure)
+    columns = dict.fromkeys((*membership.EXPOSURE_COLUMNS, "null_lower", "null_upper"))
+    write_csv(folder / "exposure.csv", tuple(columns), exposure)
 
 
 def _evasion(folder: Path, dataset: Dataset, treatment: str, rng: np.random.Generator) -> None:

@@ -13,6 +13,7 @@ from medpriv.measures.utility import (
     RELIABILITY_COLUMNS,
     Predictions,
     auprc,
+    bin_patients,
     macro_f1,
     measure_differences,
     measure_utility,
@@ -108,6 +109,13 @@ def test_ece_equals_a_slow_reference_and_the_curve_holds_every_prediction():
     assert sum(row["n"] for row in curve) == REPLICATES * test.sum()
     assert all(set(row) == set(RELIABILITY_COLUMNS) for row in curve)
     assert all(row["from"] <= row["confidence"] <= row["to"] for row in curve if row["n"])
+    assert all(0 < row["patients"] <= min(row["n"], 20) for row in curve if row["n"])
+
+
+def test_a_bin_counts_each_patient_once_whatever_the_records_and_replicates() -> None:
+    probability = np.array([[[0.95, 0.05]] * 3 + [[0.6, 0.4]]] * 2)  # two replicates; records of patients 0, 0, 1, 1
+    predictions = Predictions(probability, np.zeros(4, int), np.array([0, 0, 1, 1]), np.ones((1, 2), np.float32))
+    assert bin_patients(predictions, 2).tolist() == [1, 2]
 
 
 def test_whole_rows_are_means_over_replicates_within_their_intervals():
