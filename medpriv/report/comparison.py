@@ -6,17 +6,20 @@ defender, and slightly optimistic for the attacker, since the best of several no
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
 from medpriv.files import write_csv, write_json
 from medpriv.measures.table import Measure
+from medpriv.report.enough import enough, people
 from medpriv.report.inputs import Audit, Cohort, Result
 
 LEVELS = ("patient", "record")
 RATE = "0.01"
 SERVER_VIEW = "membership-updates"
+BEST = "membership-best"  # the best of all attacks where membership was drawn anew
+ONE_STEP = "evasion-fgsm"  # attacks more records, of more replicates, than all other attacks
 AUDITED = (  # (canary, what the bound assumes), see `medpriv.attacks.epsilon`
     ("gradient", "independent-gaussian"),
     ("gradient", "one-run-gaussian"),
@@ -35,10 +38,14 @@ class Headline:
         utility: macro-F1, or AUROC of a two-class dataset, on patients that no replicate saw.
         gap: accuracy on training patients minus accuracy on unseen ones.
         auc, tpr: by level, the strongest membership attack's AUC and its TPR at 1 % FPR (NaN: unresolvable).
-        flip: share of correct predictions that the strongest evasion attack overturns at the middle budget of the grid.
+        flip: share of correct predictions that the strongest evasion attack overturns at the reference budget.
         failed: checks of gradient masking that failed; None if there were none: the flip rate may then be too low.
         claimed: the accountant's epsilon of a bank with a guarantee.
         audited: how large epsilon is at least, by the audit of the same bank.
+        chance, tpr_chance: by level, what the strongest of all membership attacks reaches where nothing leaks.
+        auroc: on unseen patients, however many classes there are.
+        over_majority: accuracy on unseen patients minus that of always answering the commonest class of training.
+        leaking: the dataset has columns that give its outcome away, allowed by the config.
     """
 
     result: Result
@@ -50,6 +57,22 @@ class Headline:
     failed: tuple[str, ...] | None = None
     claimed: Measure | None = None
     audited: Measure | None = None
+    chance: dict[str, Measure | None] = field(default_factory=dict)
+    tpr_chance: dict[str, Measure | None] = field(default_factory=dict)
+    auroc: Measure | None = None
+    over_majority: Measure | None = None
+    leaking: bool = False
+
+    @property
+    def skilled(self) -> bool:
+        """False: the model beats neither chance nor the majority class, so nothing is concluded from it."""
+        measured = [(item, guessing) for item, guessing in ((self.auroc, 0.5), (self.over_majority, 0.0)) if item]
+        return not measured or any(item.lower > guessing for item, guessing in measured)
+
+    @property
+    def comparable(self) -> bool:
+        """True: the model has skill, and its table doesn't give the outcome away."""
+        return self.skilled and not self.leaking
 
     def figures(self) -> dict[str, Measure]:
         """Return the figures that exist, by the name they have in `comparison.csv` and `metrics.json`."""
@@ -103,19 +126,42 @@ def choose_headline(cohort: Cohort, result: Result) -> Headline:
     """Return one model's row."""
     name = "auroc" if len(cohort.about["classes"]) == 2 else "macro_f1"
     utility = select(result.utility, name) or select(result.utility, "accuracy")
-    gap = select(result.utility, "generalisation_gap")
-    budget = middle_budget(result)
     return Headline(
         result=result,
         utility=utility[0] if utility else None,
-        gap=gap[0] if gap else None,
+        gap=find(result.utility, "generalisation_gap", {}),
         auc={level: _strongest_membership(result, "auc", level) for level in LEVELS},
         tpr={level: _strongest_membership(result, f"tpr_at_fpr_{RATE}", level) for level in LEVELS},
-        flip=strongest_flip(result, budget),
+        flip=strongest_flip(result, reference_budget(result)),
         failed=failed_checks(result),
         claimed=claimed_epsilon(result),
         audited=audited_epsilon(result),
+        auroc=find(result.utility, "auroc", {}),
+        over_majority=find(result.utility, "accuracy_over_majority", {}),
+        leaking=cohort.leaking,
+        chance={level: find(result.attacks, "auc_chance", {"level": level}, BEST) for level in LEVELS},
+        tpr_chance={
+            level: find(result.attacks, f"tpr_at_fpr_{RATE}_chance", {"level": level}, BEST) for level in LEVELS
+        },
     )
+
+
+def shown(headline: Headline, level: str) -> bool:
+    """Tell whether a model was shown to give away who it was trained on.
+
+    Both must hold: the strongest attack's interval lies above guessing, and its AUC above the upper limit of what the
+    best of as many attacks reaches where nothing leaks, since the best of several is above 0.5 by luck alone.
+    """
+    return _beyond(headline.auc.get(level), headline.chance.get(level), 0.5)
+
+
+def named(headline: Headline, level: str) -> bool:
+    """Tell whether some members were shown to be named at a false-positive rate of 1 %, by the same rule."""
+    return _beyond(headline.tpr.get(level), headline.tpr_chance.get(level), float(RATE))
+
+
+def _beyond(leak: Measure | None, chance: Measure | None, guessing: float) -> bool:
+    return enough(leak) and chance is not None and leak.lower > guessing and leak.value > chance.upper
 
 
 def claimed_epsilon(result: Result) -> Measure | None:
@@ -165,22 +211,50 @@ def paired_difference(result: Result, base: Result, measure: str) -> Measure | N
     n = len(gaps)
     if n < 2:
         return None
+    whole = find(result.utility, measure, {})
     mean = sum(gaps) / n
     deviation = math.sqrt(sum((gap - mean) ** 2 for gap in gaps) / (n - 1))
     reach = float(stdtrit(n - 1, 0.975)) * deviation / math.sqrt(n)
-    return Measure(result.dataset, result.treatment, "", f"{measure}_difference", mean, mean - reach, mean + reach, n)
+    limits, patients = (mean - reach, mean + reach), people(whole) if whole else 0
+    return Measure(result.dataset, result.treatment, "", f"{measure}_difference", mean, *limits, n, patients=patients)
 
 
 def against_nothing(gap: Measure | None) -> str:
-    """Return `less`, `more` or `open`: on which side of 0 an interval lies; `` without one."""
+    """Return `less`, `more` or `open`: on which side of 0 an interval lies; `` without one, `few` for few patients."""
     if gap is None or math.isnan(gap.lower):
         return ""
+    if not enough(gap):
+        return "few"
     return "less" if gap.upper < 0 else "more" if gap.lower > 0 else "open"
 
 
 def strongest_flip(result: Result, budget: str) -> Measure | None:
-    """Return the flip rate of the strongest attack on the model itself at a budget."""
-    return strongest([item for item in select(result.attacks, "flip_rate", {"epsilon_mv": budget}) if direct(item)])
+    """Return the flip rate of the strongest attack on the model itself at a budget, of those on the same records.
+
+    FGSM attacks other records than the rest, so it speaks only where there is no other attack; whether one step is
+    stronger on the same records is a check of gradient masking.
+    """
+    found = [item for item in select(result.attacks, "flip_rate", {"epsilon_mv": budget}) if direct(item)]
+    return strongest([item for item in found if item.attack != ONE_STEP] or found)
+
+
+def worst_class(result: Result, flip: Measure | None) -> Measure | None:
+    """Return the flip rate of the class that the same attack overturns most often, of those with people enough.
+
+    Args:
+        flip: the rate over all classes, as `strongest_flip` returns it.
+    """
+    if flip is None:
+        return None
+    budget = parse_group(flip.group)["epsilon_mv"]
+    classes = [
+        item
+        for item in result.attacks
+        if (item.measure, item.attack, item.replicate) == ("flip_rate", flip.attack, "")
+        and parse_group(item.group).keys() == {"epsilon_mv", "class"}
+        and parse_group(item.group)["epsilon_mv"] == budget
+    ]
+    return max((item for item in classes if enough(item)), key=lambda item: item.value, default=None)
 
 
 def direct(item: Measure) -> bool:
@@ -196,7 +270,11 @@ def failed_checks(result: Result) -> tuple[str, ...] | None:
 
 
 def reference_budget(result: Result) -> str:
-    """Return the budget at which attacks were looked at closely, as the table writes it; else the middle one."""
+    """Return the budget at which flip rates are compared, in millivolts, as the table writes it; empty without evasion.
+
+    It is the one at which the audit looks closely at attacks, the same for all models of a dataset; where it did not
+    look, the middle budget of the grid.
+    """
     measured = (parse_group(item.group) for item in result.attacks if item.measure == "mean_d1_uv")
     return next((group["epsilon_mv"] for group in measured if "epsilon_mv" in group), middle_budget(result))
 
@@ -213,15 +291,28 @@ def undefended(headline: Headline, headlines: Sequence[Headline]) -> Headline | 
     return next((item for item in same if item.result.treatment.startswith("baseline-")), None)
 
 
+def defences(headlines: Sequence[Headline]) -> list[tuple[Headline, Headline]]:
+    """Return every bank trained to resist changes that is comparable, each with the bank without one."""
+    pairs = [(item, undefended(item, headlines)) for item in headlines if defended(item)]
+    return [(item, base) for item, base in pairs if base is not None and item.comparable and base.comparable]
+
+
 def against(own: Measure | None, other: Measure | None) -> str:
-    """Return `less`, `more` or `open` (intervals overlap), `` where a figure or an interval is missing."""
-    if own is None or other is None:
+    """Return how a figure compares with another one.
+
+    Returns:
+        `less` or `more` where the intervals are apart, `open` where they overlap, `few` where one of them rests on too
+        few patients to be judged, `` where a figure or an interval is missing.
+    """
+    if (
+        own is None
+        or other is None
+        or any(math.isnan(end) for item in (own, other) for end in (item.lower, item.upper))
+    ):
         return ""
-    if own.upper < other.lower:
-        return "less"
-    if own.lower > other.upper:
-        return "more"
-    return "open" if own.lower <= other.upper and own.upper >= other.lower else ""
+    if not (enough(own) and enough(other)):
+        return "few"
+    return "less" if own.upper < other.lower else "more" if own.lower > other.upper else "open"
 
 
 def budgets(result: Result) -> list[str]:

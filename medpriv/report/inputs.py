@@ -51,6 +51,11 @@ class Cohort:
         """True: no real patient is behind these figures."""
         return self.about["source"] == "simulated"
 
+    @property
+    def leaking(self) -> bool:
+        """True: the config allowed columns that give the outcome away."""
+        return any(item["allowed"] for item in self.about.get("notes", {}).get("leakage", ()))
+
 
 @dataclass(frozen=True)
 class Result:
