@@ -219,6 +219,13 @@ def paired_difference(result: Result, base: Result, measure: str) -> Measure | N
     return Measure(result.dataset, result.treatment, "", f"{measure}_difference", mean, *limits, n, patients=patients)
 
 
+def utility_gap(item: Headline, base: Headline | None) -> Measure | None:
+    """Return how much more useful a model is than another one, in the first one's measure; None without the other."""
+    if base is None or item is base or item.utility is None:
+        return None
+    return paired_difference(item.result, base.result, item.utility.measure)
+
+
 def against_nothing(gap: Measure | None) -> str:
     """Return `less`, `more` or `open`: on which side of 0 an interval lies; `` without one, `few` for few patients."""
     if gap is None or math.isnan(gap.lower):

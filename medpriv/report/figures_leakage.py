@@ -6,11 +6,12 @@ becomes a histogram without small counts.
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from medpriv.measures.intervals import LEAST, LEVEL
+from medpriv.measures.table import Measure
 from medpriv.report import drawing, words
 from medpriv.report.comparison import Headline, parse_group
 from medpriv.report.drawing import COLOURS, Figure, Panel, csv_text, line_style, mark, slug
@@ -26,6 +27,10 @@ Item = TypeVar("Item")
 
 SMALL_COUNT = 10  # fewer patients than this are not counted in public for a credentialed dataset
 WITHHELD = "withheld"
+GUESSING = (
+    "At the dashed line an attack does no better than a coin; the shaded band is where the strongest of as many "
+    "attacks falls in 95 % of cases when membership is drawn anew, so that nothing can leak."
+)
 MOST = 8  # treatments of a panel with a mark or line each, beside the baselines
 DOTS = 60  # groups up to this size are drawn patient by patient
 FEW = LEAST  # a subgroup smaller than this says nothing by itself
@@ -52,10 +57,22 @@ def draw_tradeoff(headlines: Sequence[Headline]) -> Figure:
         "tradeoff",
         "Usefulness against leakage",
         "Each mark is one treatment: further right is more useful on unseen patients, lower leaks less about "
-        "who was trained on. Bars are 95 % intervals; at the dashed line an attacker does no better than a "
-        f"coin.{no_panel(empty)}",
+        f"who was trained on. Bars are 95 % intervals. {GUESSING}{no_panel(empty)}",
         tuple(panels),
     )
+
+
+def draw_guessing(axes: "Axes", chances: Iterable[Measure | None]) -> None:
+    """Draw what is chance for leaks on the y axis: 0.5, and where the strongest of as many attacks falls by luck.
+
+    Args:
+        chances: of each model, where it was measured; their limits hardly differ, so one band holds them all.
+    """
+    known = [item for item in chances if item is not None and not math.isnan(item.value)]
+    if known:
+        low, high = min(item.lower for item in known), max(item.upper for item in known)
+        axes.axhspan(low, high, color=COLOURS["band"], linewidth=0, zorder=0)
+    axes.axhline(0.5, color=COLOURS["muted"], linestyle=(0, (4, 3)), linewidth=1)
 
 
 def legible(items: Sequence[Item], treatment: Callable[[Item], str]) -> list[tuple[tuple[str, ...], list[Item]]]:
@@ -80,7 +97,7 @@ def _tradeoff_panel(title: str, headlines: Sequence[Headline], more: str) -> Pan
     rows = []
     name = words.measure_name(headlines[0].utility.measure)
     with drawing.drawing(270, legend=len(headlines)) as axes:
-        axes.axhline(0.5, color=COLOURS["muted"], linestyle=(0, (4, 3)), linewidth=1)
+        draw_guessing(axes, [headline.chance.get("patient") for headline in headlines])
         for index, headline in enumerate(headlines):
             utility, leak = headline.utility, headline.auc["patient"]
             axes.errorbar(

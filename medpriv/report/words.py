@@ -51,6 +51,8 @@ ATTACKS = {
     "inversion-random": "Random",
     "cut-decoder": "Decoder",
     "cut-inversion": "Inversion, layers known",
+    "cut-inversion-public": "Inversion with public records",
+    "cut-inversion-repeated": "Inversion with public records, repeated looks",
     "cut-unsplit": "UnSplit",
     "cut-unsplit-start": "UnSplit from the first layers",
     "cut-fsha": "FSHA",
