@@ -20,6 +20,7 @@ from medpriv.report.comparison import (
     undefended,
     utility_gap,
 )
+from medpriv.report.enough import without_skill
 from medpriv.report.inputs import Result
 from medpriv.report.layout import Cell, Column, Row, Table, bytes_cell, count_cell, source_cell, value_cell
 
@@ -29,13 +30,16 @@ UNSPLIT = "cut-unsplit"
 
 def split_sentence(dataset: str, split: Sequence[Headline], own: Sequence[Headline]) -> str:
     """Return which split bank gives back most, and how the split banks compare with pooled training."""
-    gaps = [gap for gap in (utility_gap(item, undefended(item, own)) for item in split) if gap is not None]
+    gaps = [
+        gap for gap in (utility_gap(item, undefended(item, own)) for item in split if item.skilled) if gap is not None
+    ]
     counts = Counter(against_nothing(gap) for gap in gaps)
     parts = []
     if gaps:
         parts.append(
             f"paired by replicate, of {words.plural(len(gaps), 'split bank')} against pooled training, less useful "
             f"{counts['less']}, more useful {counts['more']}, not told apart {counts['open']}{_too_few(counts['few'])}"
+            f"{without_skill(split)}"
         )
     told = [(item, best) for item in split if (best := _best(reconstructions(item.result)))]
     if told:

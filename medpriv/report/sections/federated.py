@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from medpriv.report import words
 from medpriv.report.comparison import Headline, against_nothing, find, parse_group, undefended, utility_gap
+from medpriv.report.enough import without_skill
 from medpriv.report.figures_leakage import WITHHELD, withheld
 from medpriv.report.inputs import Cohort, Result
 from medpriv.report.layout import (
@@ -75,7 +76,7 @@ def _local(headlines: Sequence[Headline]) -> Headline | None:
 def _federated_sentence(dataset: str, federated: Sequence[Headline], own: Sequence[Headline]) -> str:
     """Return how the strategies compare with pooled and with local training."""
     local, parts = _local(federated), []
-    together = [item for item in federated if item is not local]
+    together = [item for item in federated if item is not local and item.skilled]
     for name, pairs in (
         ("pooled training", [(item, utility_gap(item, undefended(item, own))) for item in together]),
         ("each site alone", [(item, utility_gap(item, local)) for item in together]),
@@ -95,7 +96,8 @@ def _federated_sentence(dataset: str, federated: Sequence[Headline], own: Sequen
             f"each site alone minus pooled training: {_signed(gap.value)} of {name} (95 % interval "
             f"{words.interval(gap)}, n = {gap.n} replicates)"
         )
-    return f"On {dataset}, paired by replicate: {'; '.join(parts)}." if parts else ""
+    aside = without_skill(federated)
+    return f"On {dataset}, paired by replicate: {'; '.join(parts)}{aside}." if parts else ""
 
 
 def _signed(value: float) -> str:

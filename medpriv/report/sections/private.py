@@ -17,7 +17,7 @@ from medpriv.report.comparison import (
     undefended,
     utility_gap,
 )
-from medpriv.report.enough import TOO_FEW, enough
+from medpriv.report.enough import NO_SKILL, TOO_FEW, enough, without_skill
 from medpriv.report.inputs import Result
 from medpriv.report.layout import Cell, Column, Row, Section, Table, count_cell, prose, source_cell, value_cell
 from medpriv.report.sections.private_figures import chance_of, leak_cell, leak_shown, plane_figure, strongest_leak
@@ -88,10 +88,11 @@ def _full_stop(text: str) -> str:
 
 
 def _of_utility(dataset: str, private: Sequence[Headline], headlines: Sequence[Headline]) -> str:
-    gaps = [(item, utility_gap(item, _reference(item, headlines))) for item in private]
+    gaps = [(item, utility_gap(item, _reference(item, headlines))) for item in private if item.skilled]
     gaps = [(item, gap) for item, gap in gaps if gap is not None]
+    aside = without_skill(private)
     if not gaps:
-        return ""
+        return f"On {dataset}{aside}." if aside else ""
     ways = {way: [pair for pair in gaps if against_nothing(pair[1]) == way] for way in ("less", "more", "open", "few")}
     parts = []
     banks = words.plural(len(gaps), "bank")
@@ -115,7 +116,7 @@ def _of_utility(dataset: str, private: Sequence[Headline], headlines: Sequence[H
     if better := ways["more"]:
         named = "; ".join(_named(pair) for pair in better[:3])
         parts.append(f"{len(better)} {_are(better)} more useful than it ({named})")
-    return f"On {dataset}, paired by replicate, {'; '.join(parts)}."
+    return f"On {dataset}, paired by replicate, {'; '.join(parts)}{aside}."
 
 
 def _are(pairs: Sequence[object]) -> str:
@@ -133,6 +134,7 @@ def _of_leakage(dataset: str, headlines: Sequence[Headline]) -> str:
     parts = []
     for with_guarantee, text in ((True, "with a guarantee"), (False, "without one")):
         own = [item for item in headlines if (item.claimed is not None) == with_guarantee and strongest_leak(item)]
+        own = [item for item in own if item.comparable]
         judged = [item for item in own if enough(strongest_leak(item)) and chance_of(item) is not None]
         if not own:
             continue
@@ -254,7 +256,7 @@ def _row(item: Headline, base: Headline | None, alpha: float) -> Row:
         _violations_cell(item, alpha),
         value_cell(item.utility),
         value_cell(gap, signed=True),
-        _verdict(gap),
+        _verdict(gap) if item.skilled else prose(NO_SKILL, "open"),
         leak_cell(item),
         count_cell(result.replicates),
         source_cell(result.artefact("epsilon" if item.audited else "membership")),

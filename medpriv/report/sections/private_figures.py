@@ -71,9 +71,10 @@ def leak_shown(headline: Headline) -> bool:
     return bool(level := leak_level(headline)) and shown(headline, level)
 
 
-def leak_cell(headline: Headline) -> Cell:
-    """Return the strongest leak, with what the strongest of as many attacks reaches by chance below it."""
-    cell, chance = value_cell(strongest_leak(headline), attack=True), chance_of(headline)
+def leak_cell(headline: Headline, level: str = "") -> Cell:
+    """Return the strongest leak, of a level if named, with what the strongest of as many reaches by chance below it."""
+    level = level or leak_level(headline)
+    cell, chance = value_cell(headline.auc.get(level), attack=True), headline.chance.get(level)
     more = (f"by chance up to {words.number(chance.upper)}",) if chance is not None else ()
     return Cell(cell.text, (*cell.details, *more), cell.order)
 
