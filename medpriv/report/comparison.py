@@ -1,24 +1,26 @@
-"""The comparison: which figures stand for a model, and the two files that hold just those.
+"""The comparison: which figures stand for a model, and which of them may be set beside which.
 
 Membership leakage is stated for the strongest attack tried, per measure and level. That is the honest choice for a
-defender, and slightly optimistic for the attacker, since the best of several noisy figures is taken; the page says so.
+defender, and slightly optimistic for the attacker, since the best of several noisy figures is taken. So its chance
+level is that of the best of as many attacks, and `shown` asks for more than an interval above guessing. The files that
+hold just these figures are written by `medpriv.report.tidy`.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
-from pathlib import Path
 
-from medpriv.files import write_csv, write_json
-from medpriv.measures.table import Measure
-from medpriv.report.enough import enough, people
+from medpriv.measures.table import NAN, Measure
+from medpriv.report.enough import TOO_FEW, enough, people
 from medpriv.report.inputs import Audit, Cohort, Result
 
 LEVELS = ("patient", "record")
 RATE = "0.01"
 SERVER_VIEW = "membership-updates"
 BEST = "membership-best"  # the best of all attacks where membership was drawn anew
+NO_SKILL = "no skill"
+ANY_CHECK = "masking"  # of gradient masking: holds if all others do
 ONE_STEP = "evasion-fgsm"  # attacks more records, of more replicates, than all other attacks
 AUDITED = (  # (canary, what the bound assumes), see `medpriv.attacks.epsilon`
     ("gradient", "independent-gaussian"),
@@ -27,7 +29,6 @@ AUDITED = (  # (canary, what the bound assumes), see `medpriv.attacks.epsilon`
     ("record", "one-run-gaussian"),
     ("record", "one-run"),
 )
-COLUMNS = ("dataset", "treatment", "headline", "measure", "attack", "group", "value", "lower", "upper", "n")
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,9 @@ class Headline:
         auroc: on unseen patients, however many classes there are.
         over_majority: accuracy on unseen patients minus that of always answering the commonest class of training.
         leaking: the dataset has columns that give its outcome away, allowed by the config.
+        attacks: by level, how many membership attacks the strongest was chosen from.
+        reached: by level, the false-positive rate at which the attack behind `tpr` arrived on the target's non-members.
+        worst_flip: what the same attack as in `flip` overturns of the class that it overturns most of.
     """
 
     result: Result
@@ -62,6 +66,9 @@ class Headline:
     auroc: Measure | None = None
     over_majority: Measure | None = None
     leaking: bool = False
+    attacks: dict[str, Measure | None] = field(default_factory=dict)
+    reached: dict[str, Measure | None] = field(default_factory=dict)
+    worst_flip: Measure | None = None
 
     @property
     def skilled(self) -> bool:
@@ -77,11 +84,30 @@ class Headline:
     def figures(self) -> dict[str, Measure]:
         """Return the figures that exist, by the name they have in `comparison.csv` and `metrics.json`."""
         named = {"utility": self.utility, "generalisation_gap": self.gap}
-        named |= {f"membership_auc_{level}": self.auc[level] for level in LEVELS}
-        named |= {f"membership_tpr_at_1pct_fpr_{level}": self.tpr[level] for level in LEVELS}
-        named |= {"evasion_flip_rate": self.flip}
+        named |= {"auroc": self.auroc, "accuracy_over_majority": self.over_majority}
+        for level in LEVELS:
+            named |= {
+                f"membership_auc_{level}": self.auc.get(level),
+                f"membership_auc_chance_{level}": self.chance.get(level),
+                f"membership_attacks_{level}": self.attacks.get(level),
+                f"membership_tpr_at_1pct_fpr_{level}": self.tpr.get(level),
+                f"membership_tpr_at_1pct_fpr_chance_{level}": self.tpr_chance.get(level),
+                f"membership_fpr_reached_at_1pct_{level}": self.reached.get(level),
+            }
+        named |= {"evasion_flip_rate": self.flip, "evasion_flip_rate_worst_class": self.worst_flip}
+        named |= {"masking_checks_failed": self.masking}
         named |= {"epsilon_accountant": self.claimed, "epsilon_lower": self.audited}
         return {name: measure for name, measure in named.items() if measure is not None}
+
+    @property
+    def masking(self) -> Measure | None:
+        """How many checks of gradient masking failed; None if none was made."""
+        if self.failed is None or self.flip is None:
+            return None
+        failed = sum(name != ANY_CHECK for name in self.failed) or len(self.failed)
+        return replace(
+            self.flip, attack="", measure="masking_checks_failed", value=float(failed), lower=NAN, upper=NAN, group=""
+        )
 
 
 @cache
@@ -125,24 +151,31 @@ def strongest(measures: Sequence[Measure]) -> Measure | None:
 def choose_headline(cohort: Cohort, result: Result) -> Headline:
     """Return one model's row."""
     name = "auroc" if len(cohort.about["classes"]) == 2 else "macro_f1"
-    utility = select(result.utility, name) or select(result.utility, "accuracy")
+    utility = find(result.utility, name, {}) or find(result.utility, "accuracy", {})
+    flip = strongest_flip(result, reference_budget(result))
+    tpr = {level: strongest(_membership(result, f"tpr_at_fpr_{RATE}", level)) for level in LEVELS}
+
+    def by_level(measure: str, attack: Mapping[str, str]) -> dict[str, Measure | None]:
+        return {level: find(result.attacks, measure, {"level": level}, attack[level]) for level in LEVELS}
+
     return Headline(
         result=result,
-        utility=utility[0] if utility else None,
+        utility=utility,
         gap=find(result.utility, "generalisation_gap", {}),
-        auc={level: _strongest_membership(result, "auc", level) for level in LEVELS},
-        tpr={level: _strongest_membership(result, f"tpr_at_fpr_{RATE}", level) for level in LEVELS},
-        flip=strongest_flip(result, reference_budget(result)),
+        auc={level: strongest(_membership(result, "auc", level)) for level in LEVELS},
+        tpr=tpr,
+        flip=flip,
         failed=failed_checks(result),
         claimed=claimed_epsilon(result),
         audited=audited_epsilon(result),
+        chance=by_level("auc_chance", dict.fromkeys(LEVELS, BEST)),
+        tpr_chance=by_level(f"tpr_at_fpr_{RATE}_chance", dict.fromkeys(LEVELS, BEST)),
         auroc=find(result.utility, "auroc", {}),
         over_majority=find(result.utility, "accuracy_over_majority", {}),
         leaking=cohort.leaking,
-        chance={level: find(result.attacks, "auc_chance", {"level": level}, BEST) for level in LEVELS},
-        tpr_chance={
-            level: find(result.attacks, f"tpr_at_fpr_{RATE}_chance", {"level": level}, BEST) for level in LEVELS
-        },
+        attacks={level: _number_of(_membership(result, "auc", level)) for level in LEVELS},
+        reached=by_level(f"fpr_reached_{RATE}", {level: item.attack if item else "" for level, item in tpr.items()}),
+        worst_flip=worst_class(result, flip),
     )
 
 
@@ -153,6 +186,18 @@ def shown(headline: Headline, level: str) -> bool:
     best of as many attacks reaches where nothing leaks, since the best of several is above 0.5 by luck alone.
     """
     return _beyond(headline.auc.get(level), headline.chance.get(level), 0.5)
+
+
+def verdict(headline: Headline, level: str) -> str:
+    """Return what may be said of a model's leak: `shown`, `not shown`, `too few` or `no skill`; empty: not attacked."""
+    leak = headline.auc.get(level)
+    if leak is None or math.isnan(leak.value):
+        return ""
+    if not headline.skilled:
+        return NO_SKILL
+    if not enough(leak):
+        return TOO_FEW
+    return "shown" if shown(headline, level) else "not shown"
 
 
 def named(headline: Headline, level: str) -> bool:
@@ -372,39 +417,15 @@ def request_of(audit: Audit) -> str:
     return "personal" if audit.subject.endswith("-personal") else "population"
 
 
-def write_comparison(path: Path, headlines: Sequence[Headline], audits: Sequence[Audit]) -> None:
-    """Write the tidy comparison: one row a model and headline figure; costs only where no machine matters."""
-    rows: list[dict[str, object]] = []
-    for headline in headlines:
-        result = headline.result
-        rows += [{"headline": name, **asdict(measure)} for name, measure in headline.figures().items()]
-        costs = {"replicates": result.replicates, **result.costs}
-        for name, value in sorted(costs.items()):
-            cost = Measure(result.dataset, result.treatment, "", name, value, n=result.replicates)
-            rows.append({"headline": "cost", **asdict(cost)})
-    for audit in audits:
-        rows += [{"headline": name, **asdict(measure)} for name, measure in audit_figures(audit)]
-    write_csv(path, COLUMNS, rows)
-
-
-def write_metrics(path: Path, headlines: Sequence[Headline], audits: Sequence[Audit]) -> None:
-    """Write the headline figures nested by dataset and treatment, for `dvc metrics`; unresolvable ones are left out."""
-    content: dict[str, dict[str, dict[str, float]]] = {}
-    for headline in headlines:
-        own = content.setdefault(headline.result.dataset, {}).setdefault(headline.result.treatment, {})
-        own |= _resolved(headline.figures().items())
-    for audit in audits:
-        for name, measure in audit_figures(audit):
-            own = content.setdefault(audit.dataset, {}).setdefault(measure.treatment, {})
-            own |= _resolved([(name, measure)])
-    write_json(path, content)
-
-
-def _resolved(figures: Iterable[tuple[str, Measure]]) -> dict[str, float]:
-    return {name: float(f"{measure.value:.6g}") for name, measure in figures if not math.isnan(measure.value)}
-
-
-def _strongest_membership(result: Result, measure: str, level: str) -> Measure | None:
-    """Return the strongest attack on the model itself, which all banks meet; what a server sees is another question."""
+def _membership(result: Result, measure: str, level: str) -> list[Measure]:
+    """Return what attacks on the model itself reach, which all banks meet; what a server sees is another question."""
     found = select(result.attacks, measure, {"level": level}, "membership-")
-    return strongest([item for item in found if item.attack != SERVER_VIEW])
+    return [item for item in found if item.attack != SERVER_VIEW]
+
+
+def _number_of(attacks: Sequence[Measure]) -> Measure | None:
+    """Return how many attacks there are, as a figure; None for none."""
+    if not attacks:
+        return None
+    count = len(attacks)
+    return replace(attacks[0], attack="", measure="attacks", value=float(count), lower=NAN, upper=NAN, n=count)

@@ -100,7 +100,8 @@ def value_cell(
     if measure is None:
         return Cell(words.MISSING)
     if measure.value != measure.value:
-        return Cell(words.UNRESOLVABLE, (f"n = {words.integer(measure.n)}",))
+        of = f" of {words.plural(measure.patients, 'patient')}" if measure.patients else ""
+        return Cell(words.UNRESOLVABLE, (f"n = {words.integer(measure.n)}{of}",))
     text = words.percent(measure.value) if share else words.number(measure.value, places)
     if signed and measure.value > 0 and not text.startswith(words.number(0, 1 if share else places)):
         text = f"+{text}"

@@ -139,37 +139,37 @@ def test_credentialed_dataset_shows_no_single_patient(tmp_path: Path) -> None:
     page = (tmp_path / "report" / "index.html").read_text()
     for data in re.findall(r"base64,([A-Za-z0-9+/=]+)", page):
         assert "secret" not in base64.b64decode(data).decode()
-    bars = read_csv(tmp_path / "report" / "figures" / "exposure-table-baseline-mlp.csv")
+    bars = read_csv(tmp_path / "report" / "figures" / "exposure-table-simulated-baseline-mlp.csv")
     assert list(bars[0]) == ["lower", "upper", "patients"]
     assert all(bar["patients"] in ("", "0") or int(bar["patients"]) >= 10 for bar in bars)
 
 
 def test_open_dataset_shows_example_beats_and_every_patient(report: Path) -> None:
-    rows = read_csv(report / "figures" / "exposure-beats-baseline-cnn.csv")
+    rows = read_csv(report / "figures" / "exposure-beats-simulated-baseline-cnn.csv")
     assert len({row["patient"] for row in rows}) == len(rows) > 20
-    assert (report / "figures" / "beat-beats-baseline-cnn-1.svg").exists()
+    assert (report / "figures" / "beat-beats-simulated-baseline-cnn-1.svg").exists()
 
 
 def test_comparison_and_metrics_agree(report: Path) -> None:
     rows = {(row["dataset"], row["treatment"], row["headline"]): row for row in read_csv(report / "comparison.csv")}
     metrics = read_json(report / "metrics.json")
-    assert set(metrics) == {"beats", "table"}
+    assert set(metrics) == {"beats (simulated)", "table (simulated)"}
     for dataset, treatments in metrics.items():
         for treatment, figures in treatments.items():
             for name, value in figures.items():
-                assert float(rows[dataset, treatment, name]["value"]) == value
-    assert metrics["beats"]["unlearned-scrub"]["ulira_auc"] == 0.53
-    assert metrics["beats"]["unlearned-scrub-personal"]["test_gap"] == -0.01
-    assert metrics["beats"]["personalized-all"]["gain_accuracy"] == 0.08
-    assert metrics["beats"]["baseline-cnn"]["ulira_auc"] == 0.86
+                assert float(rows[dataset.removesuffix(" (simulated)"), treatment, name]["value"]) == value
+    assert metrics["beats (simulated)"]["unlearned-scrub"]["ulira_auc"] == 0.53
+    assert metrics["beats (simulated)"]["unlearned-scrub-personal"]["test_gap"] == -0.01
+    assert metrics["beats (simulated)"]["personalized-all"]["gain_accuracy"] == 0.08
+    assert metrics["beats (simulated)"]["baseline-cnn"]["ulira_auc"] == 0.86
     unresolvable = rows["beats", "baseline-cnn", "membership_tpr_at_1pct_fpr_patient"]
     assert (unresolvable["value"], unresolvable["n"]) == ("", "15")
-    assert "membership_tpr_at_1pct_fpr_patient" not in metrics["beats"]["baseline-cnn"]
+    assert "membership_tpr_at_1pct_fpr_patient" not in metrics["beats (simulated)"]["baseline-cnn"]
     assert "unresolvable" in (report / "index.html").read_text()
 
 
 def test_rows_behind_a_figure_say_whose_they_are(report: Path) -> None:
-    rows = read_csv(report / "figures" / "calibration-beats.csv")
+    rows = read_csv(report / "figures" / "calibration-beats-simulated.csv")
     assert {row["treatment"] for row in rows} == {"baseline-cnn", "baseline-cnn_gn", "robust-pgd", "robust-noise"}
 
 
@@ -219,15 +219,15 @@ def test_model_that_fails_a_masking_check_is_marked(report: Path) -> None:
     page = (report / "index.html").read_text()
     table = page[page.index('<section id="comparison">') : page.index("</section>")]
     rows = {re.search(r'data-order="([^"]+)"', row)[1]: row for row in table.split("<tr>")[3:]}
-    assert [key for key, row in rows.items() if "checks fail" in row] == ["beats/robust-noise"]
-    assert "beats/robust-noise: the black box is not stronger" in table
+    assert [key for key, row in rows.items() if "checks fail" in row] == ["beats (simulated)/robust-noise"]
+    assert "beats (simulated)/robust-noise: the black box is not stronger" in table
 
 
 def test_folded_panels_leave_their_tables_to_the_folder(report: Path) -> None:
     page = (report / "index.html").read_text()
-    assert 'download="exposure-beats-baseline-cnn.csv"' in page
-    assert 'download="exposure-beats-robust-pgd.csv"' not in page
-    assert "<code>figures/exposure-beats-robust-pgd.csv</code>" in page
+    assert 'download="exposure-beats-simulated-baseline-cnn.csv"' in page
+    assert 'download="exposure-beats-simulated-robust-pgd.csv"' not in page
+    assert "<code>figures/exposure-beats-simulated-robust-pgd.csv</code>" in page
     named = set(re.findall(r"<code>(figures/[^<]*)</code>", page))
     assert all((report / name).exists() for name in named)
 
@@ -243,11 +243,11 @@ def test_artefacts_named_in_claims_are_those_the_figures_came_from(report: Path)
 def test_seconds_of_unlearning_stand_in_the_measured_block_alone(report: Path) -> None:
     page = (report / "index.html").read_text()
     block = MEASURED.search(page)[0]
-    assert 'data-measured="beats/unlearned-scrub"' in block
+    assert 'data-measured="beats (simulated)/unlearned-scrub"' in block
     assert ">31&nbsp;%<" in block or ">31\u00a0%<" in block  # (48 x 0.3 + 0.5) / (48 + 0.5)
     assert "31\u00a0%<" not in MEASURED.sub("", page)
-    assert 'data-cost="share" data-model="beats/unlearned-scrub"' in page
-    assert 'data-model="beats/unlearned-finetune"' not in page  # not timed
+    assert 'data-cost="share" data-model="beats (simulated)/unlearned-scrub"' in page
+    assert 'data-model="beats (simulated)/unlearned-finetune"' not in page  # not timed
 
 
 def test_audit_of_another_dataset_is_refused(tmp_path: Path) -> None:

@@ -224,7 +224,7 @@ def _clean_rows(result: Result) -> list[Row]:
         count_cell(measure.n),
         count_cell(measure.patients),
         prose(words.MISSING),
-        source_cell(f"results/baselines/{result.key}/utility.csv", "accuracy"),
+        source_cell(result.usefulness, "accuracy"),
     )
     return [Row("Clean accuracy, unseen patients", cells)]
 
