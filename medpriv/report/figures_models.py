@@ -47,7 +47,7 @@ def draw_evasion(headlines: Sequence[Headline], leading: Collection[str]) -> Fig
         "evasion",
         "How small a change flips a diagnosis",
         "Share of correct predictions that an attack overturns, by the largest change that it may make to any sample, "
-        "in millivolts. A small square of ECG paper is 0.1 mV. As many records of each class are attacked where there "
+        "in microvolts. A small square of ECG paper is 100 µV. As many records of each class are attacked where there "
         "are enough, so rare classes weigh more than on a ward. Bars are 95 % intervals over patients."
         f"{no_panel(title for (_, title, *_), items in planned if items and not any(map(enough, items)))}",
         tuple(
@@ -111,8 +111,8 @@ def _flip_panel(stem: str, title: str, curves: Mapping[str, Sequence[Measure]]) 
         axes.set_xscale("log")
         axes.minorticks_off()
         ticks = sorted(set(map(_budget, points)))
-        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-        axes.set(xlabel="largest change of any sample, mV", ylabel="flipped", title=title, ylim=(-0.03, 1.03))
+        axes.set_xticks(ticks, [f"{1000 * tick:g}" for tick in ticks])
+        axes.set(xlabel="largest change of any sample, µV", ylabel="flipped", title=title, ylim=(-0.03, 1.03))
         axes.set_yticks((0, 0.25, 0.5, 0.75, 1), ("0 %", "25 %", "50 %", "75 %", "100 %"))
         drawing.legend_below(axes, sum(map(bool, drawn.values())))
         columns = ("curve", "attack", "epsilon_mv", "value", "lower", "upper", "n", "patients")

@@ -153,7 +153,7 @@ def _roc_axes(
         if 1 / patients > low:
             axes.axvspan(low, 1 / patients, color=COLOURS["band"], linewidth=0)
         axes.plot([low, 1], [low, 1], color=COLOURS["muted"], linestyle=(0, (4, 3)), linewidth=1)
-        for rate in sorted({rate for curve in drawn.values() for rate in curve.chance}):
+        for rate in sorted({rate for curve in drawn.values() for rate in curve.chance if rate * patients >= 1}):
             bars = [curve.chance[rate] for curve in drawn.values() if rate in curve.chance]
             ends = [max(min(bar.lower for bar in bars), low), max(bar.upper for bar in bars)]
             axes.plot([rate, rate], ends, color=COLOURS["muted"], linewidth=3.5, alpha=0.45, solid_capstyle="butt")

@@ -149,12 +149,13 @@ def _of_leakage(dataset: str, headlines: Sequence[Headline]) -> str:
     chances = [chance.upper for item in headlines if (chance := chance_of(item)) is not None]
     if not parts:
         return ""
-    luck = (
-        f" Where nothing leaks, the strongest of as many attacks stays below {words.number(max(chances))} in 97.5 % of "
-        "cases; a bank counts only above that, and with its interval above 0.5."
-        if chances
-        else ""
-    )
+    luck = ""
+    if chances:
+        ends = [words.number(end) for end in (min(chances), max(chances))]
+        luck = (
+            f" Where nothing leaks, the strongest of as many attacks stays below {' to '.join(dict.fromkeys(ends))} in "
+            "97.5 % of cases, by bank; a bank counts only above that, and with its interval above 0.5."
+        )
     return f"Membership is shown above guessing on {dataset} {' and '.join(parts)}.{luck}"
 
 

@@ -6,6 +6,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from medpriv.measures.table import Measure
 from medpriv.report import drawing, words
@@ -172,7 +173,7 @@ def _crossing_panel(dataset: str, headlines: Sequence[Headline], level: str, mor
         columns = ("treatment", "figure", "attack", "group", "value", "lower", "upper", "n", "patients")
         flips = [item.flip for item in headlines]
         note = f"n = {words.span([item.n for item in flips])} attacked records right before{of_patients(flips)}; "
-        note += f"hollow: no defence{more}"
+        note += f"hollow: not trained to resist changes{more}"
         return drawing.render(axes, stem, spoken, csv_text(columns, rows), note)
 
 
@@ -266,6 +267,14 @@ def _certified(result: Result) -> Measure | None:
     return find(result.attacks, "certified_linf_uv", {}, "smoothing")
 
 
+def _microvolts(measure: Measure | None) -> Measure | None:
+    """Return a figure that is in millivolts in microvolts, as all others on the page are."""
+    if measure is None:
+        return None
+    value, lower, upper = (1000 * number for number in (measure.value, measure.lower, measure.upper))
+    return replace(measure, value=value, lower=lower, upper=upper)
+
+
 def _smoothing(results: Sequence[Result]) -> Table:
     """Return what randomised smoothing proves, against the budgets that the attacks had."""
     rows, notes = [], []
@@ -281,7 +290,7 @@ def _smoothing(results: Sequence[Result]) -> Table:
         cells = (
             Cell(words.MISSING if sigma is None else words.microvolts(sigma)),
             value_cell(find(own, "smoothed_accuracy", {}, "smoothing"), share=True),
-            value_cell(find(own, "certified_radius_mv", {}, "smoothing"), places=3),
+            value_cell(_microvolts(find(own, "certified_radius_mv", {}, "smoothing")), places=0),
             value_cell(_certified(result), places=2),
             prose(shares or words.MISSING),
             count_cell(max((item.n for item in budgets), default=None)),
@@ -298,7 +307,7 @@ def _smoothing(results: Sequence[Result]) -> Table:
         Column("Bank"),
         Column("Noise", "deviation"),
         Column("Accuracy", "smoothed, unattacked"),
-        Column("Certified L2 radius", "mV, median"),
+        Column("Certified L2 radius", "µV, median"),
         Column("The same a sample", "µV, median"),
         Column("Right and certified", "at each budget", form="prose"),
         Column("n", "records"),
