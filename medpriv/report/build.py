@@ -1,8 +1,8 @@
 """The report stage: read every stage's tables, write the comparison as a page, tables and figures.
 
-This module reads and writes files and decides nothing: `inputs` reads the folders, `comparison` chooses the headline
-figures, `answer` puts them into sentences, `figures` draws, `sections` answers one question each, `page` fills the
-templates. None of them imports torch.
+This module reads and writes files and decides nothing: `check` looks for figures that can't be right, `inputs` reads
+the folders, `comparison` chooses the headline figures, `answer` puts them into sentences, `figures` draws, `sections`
+answers one question each, `page` fills the templates. None of them imports torch.
 """
 
 import shutil
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from medpriv.files import write_text
+from medpriv.report.check import check_figures
 from medpriv.report.comparison import choose_headline
 from medpriv.report.contents import compose, figures_of
 from medpriv.report.costs import Cost, Timing, read_costs, read_timings, write_costs
@@ -65,8 +66,16 @@ def build_report(
 
     Same inputs, same bytes, apart from `costs.csv` and the block of the page between `<!-- measured:begin -->` and
     `<!-- measured:end -->`, which hold what the benchmark files measured.
+
+    Raises:
+        InputError: a table of measures, or the comparison made of them, has figures that can't be right; then there is
+            no page.
     """
     destination = Path(destination)
+    measured = (folder for held in (attacks, audits, linkage) for folder in held.values())
+    check_figures(
+        [Path(bank) / "utility.csv" for bank in banks.values()] + [Path(of) / "measures.csv" for of in measured]
+    )
     stored = {name: read_cohort(name, Path(folder)) for name, folder in datasets.items()}
     cohorts = {cohort.name: cohort for cohort in stored.values()}
 
@@ -78,6 +87,8 @@ def build_report(
         for key, folder in banks.items()
     ]
     found = [named(read_audit(*key, Path(folder))) for key, folder in audits.items()]
+    write_comparison(destination / "comparison.csv", headlines, found)
+    check_figures([destination / "comparison.csv"])
     made = {
         (bank.dataset, bank.treatment): bank
         for bank in (named(read_derived(*key, Path(folder))) for key, folder in derived.items())
@@ -90,7 +101,6 @@ def build_report(
     for panel in (panel for figure in figures_of(parts) for panel in figure.panels):
         write_text(destination / "figures" / f"{panel.stem}.svg", panel.svg)
         write_text(destination / "figures" / f"{panel.stem}.csv", panel.table)
-    write_comparison(destination / "comparison.csv", headlines, found)
     write_metrics(destination / "metrics.json", headlines, found)
     write_costs(destination / "costs.csv", costs, clock)
     page = render_page(list(cohorts.values()), headlines, parts, found, list(made.values()), costs, clock, config)

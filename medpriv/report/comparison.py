@@ -211,17 +211,16 @@ def _beyond(leak: Measure | None, chance: Measure | None, guessing: float) -> bo
 
 
 def claimed_epsilon(result: Result) -> Measure | None:
-    """Return what the accountant says; n counts the patients of a replicate, or is 0 where the bank was not audited."""
+    """Return what the accountant says; n counts the patients of a replicate, or the clients if these are the unit."""
     for item in result.attacks:
         if item.measure == "epsilon_accountant":
             return item
     privacy = result.facts.get("privacy")
     if not privacy:
         return None
-    group = f"delta={privacy['delta']:g}"
-    return Measure(
-        result.dataset, result.treatment, "accountant", "epsilon_accountant", privacy["epsilon"], group=group
-    )
+    units = privacy.get("patients") or len(result.facts.get("federation", {}).get("clients", ()))
+    about = (result.dataset, result.treatment, "accountant", "epsilon_accountant")
+    return Measure(*about, privacy["epsilon"], n=units, group=f"delta={privacy['delta']:g}")
 
 
 def audited_epsilon(result: Result) -> Measure | None:
@@ -263,6 +262,13 @@ def paired_difference(result: Result, base: Result, measure: str) -> Measure | N
     reach = float(stdtrit(n - 1, 0.975)) * deviation / math.sqrt(n)
     limits, patients = (mean - reach, mean + reach), people(whole) if whole else 0
     return Measure(result.dataset, result.treatment, "", f"{measure}_difference", mean, *limits, n, patients=patients)
+
+
+def utility_gap(item: Headline, base: Headline | None) -> Measure | None:
+    """Return how much more useful a model is than another one, in the first one's measure; None without the other."""
+    if base is None or item is base or item.utility is None:
+        return None
+    return paired_difference(item.result, base.result, item.utility.measure)
 
 
 def against_nothing(gap: Measure | None) -> str:

@@ -225,7 +225,8 @@ def whiskers(measures: Sequence[Measure]) -> list[list[float]]:
 
 def figures_of(measure: Measure) -> dict[str, object]:
     """Return the figures of a measure as cells of a panel's table."""
-    return {"value": measure.value, "lower": measure.lower, "upper": measure.upper, "n": measure.n}
+    numbers = ("value", "lower", "upper", "n", "patients")
+    return {name: getattr(measure, name) for name in numbers}
 
 
 def mark(index: int) -> str:

@@ -2,12 +2,17 @@
 
 import math
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from medpriv.measures.intervals import LEAST
 from medpriv.measures.table import Measure
 from medpriv.report import words
 
+if TYPE_CHECKING:
+    from medpriv.report.comparison import Headline
+
 TOO_FEW = "too few"  # what stands in place of a verdict
+NO_SKILL = "no skill"  # the same, of a model that beats neither chance nor the commonest class
 
 
 def people(measure: Measure) -> int:
@@ -37,3 +42,12 @@ def no_panel(names: Iterable[str]) -> str:
     """Return what a figure's caption adds about panels of which nothing is left to draw; empty where there are none."""
     listed = ", ".join(dict.fromkeys(names))
     return f" Nothing is drawn, all of it resting on fewer than {LEAST} patients, of {listed}." if listed else ""
+
+
+def without_skill(headlines: Iterable["Headline"]) -> str:
+    """Return what a sentence adds about models without skill; empty where there are none."""
+    names = list(dict.fromkeys(item.result.treatment for item in headlines if not item.skilled))
+    if not names:
+        return ""
+    beats, them = ("beats", "it") if len(names) == 1 else ("beat", "them")
+    return f"; {', '.join(names)} {beats} neither chance nor the commonest class: nothing is concluded from {them}"

@@ -124,6 +124,11 @@ def count_cell(count: int | None) -> Cell:
     return Cell(words.MISSING) if count is None else Cell(words.integer(count), order=str(count))
 
 
+def bytes_cell(count: float | None) -> Cell:
+    """Return a number of bytes as a cell."""
+    return Cell(words.MISSING) if count is None else Cell(words.size(count), order=str(count))
+
+
 def numbers(labels: Sequence[tuple[str, str]], over: str = "") -> tuple[Column, ...]:
     """Return columns of figures from (label, note)."""
     return tuple(Column(label, note, over) for label, note in labels)
