@@ -107,7 +107,7 @@ class Headline:
             return None
         failed = sum(name != ANY_CHECK for name in self.failed) or len(self.failed)
         return replace(
-            self.flip, attack="", measure="masking_checks_failed", value=float(failed), lower=NAN, upper=NAN, group=""
+            self.flip, attack="", measure="checks_failed", value=float(failed), lower=NAN, upper=NAN, group=""
         )
 
 
