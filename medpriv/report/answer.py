@@ -17,6 +17,7 @@ from medpriv.report.comparison import (
     named,
     parse_group,
     shown,
+    worst_class,
 )
 from medpriv.report.enough import enough, people
 from medpriv.report.words import attack_name, integer, interval, measure_name, microvolts, number, percent, plural, span
@@ -117,18 +118,19 @@ def _left_out(first: Headline, pool: Pool) -> str:
     """Return what the sentence adds about models that were attacked and not compared; empty where there are none."""
     parts = []
     for items, why in (
-        (pool.few, "too few unseen patients"),
-        (pool.dull, "no skill"),
-        (pool.leaking, "a table that gives the outcome away"),
+        (pool.few, "with {} unseen patients"),
+        (pool.dull, "without skill"),
+        (pool.leaking, "whose table gives the outcome away"),
     ):
         if items:
             leaks = [item.auc[pool.level] for item in items]
-            counts = f" ({span([people(leak) for leak in leaks])})" if items is pool.few else ""
             higher = sum(leak.value > first.auc[pool.level].value for leak in leaks)
             datasets = ", ".join(dict.fromkeys(item.result.dataset for item in items))
-            more = f"{higher or 'none'} of them measured higher"
-            parts.append(f"{plural(len(items), 'model')} of {datasets} with {why}{counts}, {more}")
-    return f"; left out: {'; '.join(parts)}" if parts else ""
+            parts.append(
+                f"{plural(len(items), 'model')} of {datasets} {why.format(span([people(leak) for leak in leaks]))} "
+                f"({higher or 'none'} of them measured higher)"
+            )
+    return f"; left out: {', '.join(parts)}" if parts else ""
 
 
 def _attack_clause(headline: Headline, level: str) -> str:
@@ -173,8 +175,8 @@ def price_sentence(worst: Headline, headlines: Sequence[Headline], level: str) -
     ]
     return (
         f"{reach}; on the same patients {best.result.treatment} {useful}{_without_defence(best, cheap, level)}. Of "
-        f"{plural(len(rivals) + 1, 'model')} there, no other leaks less and is more useful than "
-        f"{', '.join(front)}: leak and {measure_name(worst.utility.measure)} along the Pareto front."
+        f"{plural(len(rivals) + 1, 'model')} there, these are beaten in both by no other (Pareto front of leak and "
+        f"{measure_name(worst.utility.measure)}): {', '.join(front)}."
     )
 
 
@@ -252,15 +254,12 @@ def _defence_sentence(headlines: Sequence[Headline]) -> str:
 
 
 def _worst_classes(best: Headline, base: Headline) -> str:
-    """Return what the means hide: the worst class of either, where it has patients enough."""
-    if best.worst_flip is None:
-        return ""
-    of = parse_group(best.worst_flip.group)["class"]
-    text = f"; in its worst class, {of}, {_flip(best.worst_flip)}"
-    if base.worst_flip is not None:
-        other = parse_group(base.worst_flip.group)["class"]
-        text += f", without a defence in class {other} {_flip(base.worst_flip)}"
-    return text
+    """Return what the means hide: the worst class of either that has patients enough, and the classes that don't."""
+    pairs = [(worst_class(item.class_flips), item) for item in (best, base)]
+    texts = [f"of {worst[0]} {_flip(worst[1])}" for worst, _ in pairs if worst]
+    few = [label for label, item in best.class_flips.items() if not enough(item)]
+    found = f"; of the classes with patients enough most {', without a defence '.join(texts)}" if len(texts) > 1 else ""
+    return f"{found}; {', '.join(few)} of too few patients to tell" if few else found
 
 
 def _flip(flip: Measure) -> str:

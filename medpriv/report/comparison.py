@@ -49,7 +49,7 @@ class Headline:
         leaking: the dataset has columns that give its outcome away, allowed by the config.
         attacks: by level, how many membership attacks the strongest was chosen from.
         reached: by level, the false-positive rate at which the attack behind `tpr` arrived on the target's non-members.
-        worst_flip: what the same attack as in `flip` overturns of the class that it overturns most of.
+        class_flips: by class, what the attack behind `flip` overturns of it.
     """
 
     result: Result
@@ -68,7 +68,7 @@ class Headline:
     leaking: bool = False
     attacks: dict[str, Measure | None] = field(default_factory=dict)
     reached: dict[str, Measure | None] = field(default_factory=dict)
-    worst_flip: Measure | None = None
+    class_flips: dict[str, Measure] = field(default_factory=dict)
 
     @property
     def skilled(self) -> bool:
@@ -94,7 +94,8 @@ class Headline:
                 f"membership_tpr_at_1pct_fpr_chance_{level}": self.tpr_chance.get(level),
                 f"membership_fpr_reached_at_1pct_{level}": self.reached.get(level),
             }
-        named |= {"evasion_flip_rate": self.flip, "evasion_flip_rate_worst_class": self.worst_flip}
+        named |= {"evasion_flip_rate": self.flip}
+        named |= {f"evasion_flip_rate_class_{label}": item for label, item in self.class_flips.items()}
         named |= {"masking_checks_failed": self.masking}
         named |= {"epsilon_accountant": self.claimed, "epsilon_lower": self.audited}
         return {name: measure for name, measure in named.items() if measure is not None}
@@ -175,7 +176,7 @@ def choose_headline(cohort: Cohort, result: Result) -> Headline:
         leaking=cohort.leaking,
         attacks={level: _number_of(_membership(result, "auc", level)) for level in LEVELS},
         reached=by_level(f"fpr_reached_{RATE}", {level: item.attack if item else "" for level, item in tpr.items()}),
-        worst_flip=worst_class(result, flip),
+        class_flips=by_class(result, flip),
     )
 
 
@@ -289,23 +290,27 @@ def strongest_flip(result: Result, budget: str) -> Measure | None:
     return strongest([item for item in found if item.attack != ONE_STEP] or found)
 
 
-def worst_class(result: Result, flip: Measure | None) -> Measure | None:
-    """Return the flip rate of the class that the same attack overturns most often, of those with people enough.
+def by_class(result: Result, flip: Measure | None) -> dict[str, Measure]:
+    """Return what the same attack overturns of each class at the same budget, by the class's name.
 
     Args:
         flip: the rate over all classes, as `strongest_flip` returns it.
     """
     if flip is None:
-        return None
-    budget = parse_group(flip.group)["epsilon_mv"]
-    classes = [
-        item
-        for item in result.attacks
-        if (item.measure, item.attack, item.replicate) == ("flip_rate", flip.attack, "")
-        and parse_group(item.group).keys() == {"epsilon_mv", "class"}
-        and parse_group(item.group)["epsilon_mv"] == budget
-    ]
-    return max((item for item in classes if enough(item)), key=lambda item: item.value, default=None)
+        return {}
+    at, found = parse_group(flip.group)["epsilon_mv"], {}
+    for item in result.attacks:
+        group = parse_group(item.group)
+        same = (item.measure, item.attack, item.replicate) == ("flip_rate", flip.attack, "")
+        if same and group.keys() == {"epsilon_mv", "class"} and group["epsilon_mv"] == at:
+            found[group["class"]] = item
+    return found
+
+
+def worst_class(classes: Mapping[str, Measure]) -> tuple[str, Measure] | None:
+    """Return the class with the highest rate and that rate, of the classes with people enough; None without any."""
+    sure = [(label, item) for label, item in classes.items() if enough(item)]
+    return max(sure, key=lambda pair: pair[1].value, default=None)
 
 
 def direct(item: Measure) -> bool:

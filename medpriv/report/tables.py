@@ -7,7 +7,18 @@ from dataclasses import replace
 
 from medpriv.measures.table import Measure
 from medpriv.report import words
-from medpriv.report.comparison import BEST, LEVELS, NO_SKILL, Headline, budgets, parse_group, select, strongest, verdict
+from medpriv.report.comparison import (
+    BEST,
+    LEVELS,
+    NO_SKILL,
+    Headline,
+    budgets,
+    parse_group,
+    select,
+    strongest,
+    verdict,
+    worst_class,
+)
 from medpriv.report.enough import TOO_FEW, people
 from medpriv.report.figures_leakage import FEW, SMALL_COUNT, group_order, withheld
 from medpriv.report.inputs import Cohort, Derived, Result
@@ -65,7 +76,7 @@ def _comparison_row(headline: Headline) -> dict:
         "gap": value_cell(headline.gap),
         "auc": leaks,
         "tpr": [_with(cell, *_rate_details(headline, level)) for cell, level in zip(rates, LEVELS, strict=True)],
-        "flip": _with(value_cell(headline.flip, share=True, attack=True), _worst_class(headline.worst_flip)),
+        "flip": _with(value_cell(headline.flip, share=True, attack=True), _worst_class(headline)),
         "failed": bool(headline.failed),
     }
 
@@ -94,8 +105,9 @@ def _rate_details(headline: Headline, level: str) -> list[str]:
     return [*found, *([f"chance: up to {words.percent(chance.upper)}"] if chance is not None else [])]
 
 
-def _worst_class(flip: Measure | None) -> str:
-    return f"class {parse_group(flip.group)['class']}: {words.percent(flip.value)}" if flip is not None else ""
+def _worst_class(headline: Headline) -> str:
+    worst = worst_class(headline.class_flips)
+    return f"worst class, {worst[0]}: {words.percent(worst[1].value)}" if worst else ""
 
 
 def subgroup_rows(cohorts: Mapping[str, Cohort], headlines: Sequence[Headline]) -> list[dict]:

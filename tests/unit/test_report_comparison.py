@@ -7,6 +7,7 @@ from medpriv.measures.table import NAN, Measure
 from medpriv.report.comparison import (
     against,
     against_nothing,
+    by_class,
     choose_headline,
     claimed_epsilon,
     failed_checks,
@@ -171,9 +172,11 @@ def test_worst_class_is_of_the_same_attack_and_budget_and_of_people_enough() -> 
         flip("pgd", 0.95, "epsilon_mv=0.02,class=S"),
         flip("fgsm", 0.95, "epsilon_mv=0.01,class=S"),
     )
-    assert worst_class(result, strongest_flip(result, "0.01")).group == "epsilon_mv=0.01,class=S"
-    assert worst_class(made_result(flip("pgd", 0.4)), flip("pgd", 0.4)) is None
-    assert worst_class(result, None) is None
+    found = by_class(result, strongest_flip(result, "0.01"))
+    assert {label: item.value for label, item in found.items()} == {"V": 0.5, "S": 0.6, "F": 0.9}
+    assert worst_class(found) == ("S", found["S"])
+    assert worst_class({"F": found["F"]}) is None
+    assert by_class(result, None) == {}
 
 
 def test_reference_budget_is_that_of_the_plausibility_figures() -> None:
