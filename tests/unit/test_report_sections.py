@@ -273,8 +273,8 @@ def test_few_patients_judge_no_hypothesis_and_are_not_drawn() -> None:
     few = personal_audit({"fgsm": TOO_FEW, "pgd": TOO_FEW}, patients=4, h2={"ssd": TOO_FEW, "fake": TOO_FEW})
     section = personal_section({"d": cohort()}, [few], {})
     assert section.paragraphs[-1] == (
-        "On d, all weights adapted: H1 is not judged on so few patients under FGSM and PGD; H2 is not judged on so few "
-        "patients for each of 1 method under FGSM."
+        "On d, all weights adapted, 4 patients: H1 is not judged on so few patients under FGSM and PGD; H2 is not "
+        "judged on so few patients for each of 1 method under FGSM."
     )
     verdicts = [row.cells[2] for row in tables(section)[0].rows if row.cells]
     assert {cell.tone for cell in verdicts} == {"open"}

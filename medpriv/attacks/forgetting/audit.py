@@ -45,7 +45,7 @@ from medpriv.bank.derived import DerivedBank
 from medpriv.bank.store import Bank
 from medpriv.dataset import Dataset
 from medpriv.measures.forgetting import epsilon_ceiling, forgetting_epsilon, forgetting_points
-from medpriv.measures.intervals import newcombe, percentile_interval
+from medpriv.measures.intervals import newcombe
 from medpriv.measures.table import NAN, Measure
 from medpriv.measures.verdicts import guessing, not_below
 from medpriv.seeds import generator
@@ -303,7 +303,7 @@ def _score(own: Mapping[Key, Figure], retrained: Mapping[Key, Figure]) -> Figure
     for name in ("retained_accuracy", "test_accuracy"):
         share = _ratio(own["forgetting-gap", name, ""], retrained["forgetting-gap", name, ""])
         score = replace(score, value=score.value * share.value, draws=score.draws * share.draws)
-    return replace(score, limits=percentile_interval(score.draws))
+    return replace(score, limits=figures.spread(score.value, score.draws, score.patients))
 
 
 def _ratio(one: Figure, other: Figure) -> Figure:
@@ -311,7 +311,7 @@ def _ratio(one: Figure, other: Figure) -> Figure:
     with np.errstate(invalid="ignore", divide="ignore"):
         draws = np.where(other.draws > 0, one.draws / other.draws, np.nan)
     value = one.value / other.value if other.value > 0 else NAN
-    return replace(one, value=value, draws=draws, limits=percentile_interval(draws))
+    return replace(one, value=value, draws=draws, limits=figures.spread(value, draws, one.patients))
 
 
 def _row(inquiry: Inquiry, treatment: str, key: Key, figure: Figure) -> Measure:

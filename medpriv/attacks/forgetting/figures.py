@@ -13,7 +13,7 @@ from medpriv.attacks.forgetting.ulira import Cells, count_wins, score_cells
 from medpriv.attacks.signals import true_class_logit
 from medpriv.dataset import TEST, TRAIN
 from medpriv.measures.forgetting import divergence, pair_auc
-from medpriv.measures.intervals import auc_interval, draw_patients, percentile_interval, rate_interval
+from medpriv.measures.intervals import auc_interval, draw_patients, rate_interval, stretched_interval
 from medpriv.measures.predictions import macro_f1
 from medpriv.measures.roc import bootstrap_roc, resolvable, tpr_at
 from medpriv.measures.table import NAN
@@ -102,14 +102,20 @@ def over_records(
     patients = len(np.unique(patient[models]))
     if people.shape[1] > 1:
         patients = min(patients, int((of.sum(axis=0) > 0).sum()))
-    limits = rate_interval(value, draws, patients) if rate else percentile_interval(draws)
+    limits = (rate_interval if rate else spread)(value, draws, patients)
     return Figure(value, draws, limits, int(models.sum()), patients)
 
 
 def difference(one: Figure, other: Figure) -> Figure:
     """Return one - other with paired draws."""
     draws = one.draws - other.draws
-    return replace(one, value=one.value - other.value, draws=draws, limits=percentile_interval(draws))
+    value, patients = one.value - other.value, min(one.patients, other.patients)
+    return replace(one, value=value, draws=draws, limits=stretched_interval(value, draws, patients), patients=patients)
+
+
+def spread(value: float, draws: np.ndarray, patients: int) -> tuple[float, float]:
+    """Return the limits of a figure of at least 0 that has no closed form; none for one patient."""
+    return stretched_interval(value, draws, patients, bounds=(0.0, np.inf)) if patients > 1 else (NAN, NAN)
 
 
 def fixed(value: float, n: int, patients: int) -> Figure:

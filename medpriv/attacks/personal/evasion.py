@@ -206,14 +206,14 @@ def audit_robustness(dataset: Dataset, pairs: Pairs, settings: Mapping, seed: in
                         value, limits = float(drawn[0]), rate_interval(drawn[0], drawn[1:], size["patients"])
                         row = Measure(*about, "success", value, *limits, **size, group=f"{place},model={model}")
                         measures.append(row)
-                    limits = difference_interval(each[1] - each[0])
+                    limits = difference_interval(each[1] - each[0], people[group])
                     measures.append(Measure(*about, "success_gain", *limits, **both, group=place))
                 gains[group] = (success[:, 1] - success[:, 0]).mean(axis=0)
-                limits = difference_interval(gains[group])
+                limits = difference_interval(gains[group], people[group])
                 measures.append(Measure(*about, "success_gain", *limits, **both, group=name))
             for group in GROUPS[2:]:
-                limits = difference_interval(gains["adapted"] - gains[group])
                 name, fewer = f"records=adapted,beyond={group},right={whose}", min(people["adapted"], people[group])
+                limits = difference_interval(gains["adapted"] - gains[group], fewer)
                 measures.append(Measure(*about, "success_gain", *limits, n=fewer, group=name, patients=fewer))
             measures += hypothesis(about, "h1", gains["adapted"], f"right={whose}", people["adapted"])
     return measures
@@ -257,7 +257,7 @@ def audit_unlearning(
         ]
         held = done.beats[:, 0] > 0  # [V, P]
         away = success[0] - success[1]
-        apart = difference_interval(away)
+        apart = difference_interval(away, int((held[0] & held[1]).sum()))
         for v, name in enumerate(["personalized", "retrain", *methods]):
             group = f"records=forgotten,method={name}"
             counted, compared = int(done.beats[v, 0].sum()), int((held[v] & held[1]).sum())
@@ -266,7 +266,7 @@ def audit_unlearning(
             measures.append(replace(row, patients=int(held[v].sum())))
             if name == "retrain":
                 continue
-            limits = difference_interval(success[v] - success[1])
+            limits = difference_interval(success[v] - success[1], compared)
             measures.append(Measure(*about, "success_over_retrain", *limits, n=counted, group=group, patients=compared))
             if v:
                 nearer = np.abs(away) - np.abs(success[v] - success[1])
@@ -281,7 +281,7 @@ def hypothesis(
     about: tuple[str, str, str], name: str, drawn: np.ndarray, group: str, patients: int
 ) -> tuple[Measure, Measure]:
     """Return a hypothesis' figure, supported above 0, and its verdict."""
-    value, lower, upper = difference_interval(drawn)
+    value, lower, upper = difference_interval(drawn, patients)
     size = {"n": patients, "group": group, "patients": patients}
     return (
         Measure(*about, f"hypothesis_{name}", value, lower, upper, **size),

@@ -114,7 +114,7 @@ def _both_sides(about: tuple[str, str, str], name: str, gain: Gain, crossed: Cro
         limits = rate_interval(drawn[0], drawn[1:], n)
         place = f"records=later,model={side}"
         rows.append(Measure(*about, name, float(drawn[0]), *limits, n=n, group=place, patients=n))
-    limits = difference_interval(crossed.mean(gain.difference))
+    limits = difference_interval(crossed.mean(gain.difference), n)
     return [*rows, Measure(*about, f"{name}_gain", *limits, n=n, group="records=later", patients=n)]
 
 
@@ -137,7 +137,7 @@ def _by_class(
                 limits = rate_interval(drawn[0], drawn[1:], held)
                 value = float(drawn[0])
                 rows.append(Measure(*about, "sensitivity", value, *limits, **size, group=f"{group},model={side}"))
-            limits = difference_interval(shares[1] - shares[0])
+            limits = difference_interval(shares[1] - shares[0], held)
             rows.append(Measure(*about, "sensitivity_gain", *limits, **size, group=group))
     return rows
 
@@ -169,7 +169,7 @@ def _strangers(
             limits = rate_interval(drawn[0], drawn[1:], size)
             value = float(drawn[0])
             rows.append(Measure(*about, name, value, *limits, **people, group=f"records=strangers,model={side}"))
-        change = difference_interval(crossed.mean(personal - base))
+        change = difference_interval(crossed.mean(personal - base), size)
         rows.append(Measure(*about, f"{name}_gain", *change, **people, group="records=strangers"))
     judged = within(change[1:], UNCHANGED, size)  # the last change is the AUROC's
     return [*rows, Measure(*about, "hypothesis_h3", *change, **people), Measure(*about, "verdict_h3", judged, **people)]

@@ -40,7 +40,9 @@ def sentences(audits: Sequence[Audit]) -> list[str]:
         parts += [_h2(attack, each) for attack, each in _method_verdicts(audit).items()]
         parts += [f"H3 is {SPOKEN.get(_told(item), _told(item))}" for item in _verdicts(audit, "h3")]
         if parts:
-            found.append(f"On {dataset}, {words.variant_name(audit.subject)} adapted: {'; '.join(parts)}.")
+            people = max(item.patients for item in audit.measures if item.measure.startswith("verdict_"))
+            where = f"On {dataset}, {words.variant_name(audit.subject)} adapted, {words.plural(people, 'patient')}"
+            found.append(f"{where}: {'; '.join(parts)}.")
     return found
 
 
