@@ -132,7 +132,7 @@ def low_rates(result: Result, level: str) -> str:
             continue
         at = f"at a false-positive rate of {words.percent(float(rate))}"
         if math.isnan(best.value):
-            found.append(f"{at}: not resolvable")
+            found.append(f"{at}: {words.UNRESOLVABLE}")
             continue
         reached = find(result.attacks, f"fpr_reached_{rate}", {"level": level}, best.attack)
         details = [words.attack_name(best.attack), f"{words.interval(best, share=True)}\u00a0%"]

@@ -541,6 +541,21 @@ def test_member_advantage_is_claimed_beyond_the_interval_alone() -> None:
     assert row["n patients"] == "120"
 
 
+def test_member_advantage_is_judged_of_models_with_skill_on_enough_patients_beside_luck() -> None:
+    few = [replace(row, n=9, patients=9) for row in attribute("fed-avg", (0.2, 0.1, 0.3))]
+    dull = headline("split-vanilla-cut1", attacks=attribute("split-vanilla-cut1", (0.3, 0.2, 0.4)))
+    items = [
+        headline("baseline-mlp", attacks=attribute("baseline-mlp", (0.08, 0.04, 0.12))),
+        headline("fed-avg", attacks=few),
+        replace(dull, auroc=Measure("table", "split-vanilla-cut1", "", "auroc", 0.5, 0.45, 0.55, 260, patients=260)),
+    ]
+    spoken = attribute_section(items).paragraphs[1]
+    assert "shown for 1 of 1 bank that could be asked (1 bank on too few patients not judged)" in spoken
+    assert "by the best of 3 attacks; if none gave anything away, up to 7.5\u00a0%, here 0.1, would still" in spoken
+    assert "split-vanilla-cut1 beats neither chance nor the commonest class" in spoken
+    assert "The highest is 8.0\u00a0%" in spoken
+
+
 # --- leakage ---------------------------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ from medpriv.measures.intervals import LEVEL
 from medpriv.measures.table import Measure
 from medpriv.report import words
 from medpriv.report.comparison import Headline, find, select
-from medpriv.report.enough import enough
+from medpriv.report.enough import enough, without_skill
 from medpriv.report.inputs import Result
 from medpriv.report.layout import Column, Row, Section, Table, count_cell, source_cell, value_cell
 
@@ -21,10 +21,11 @@ COMBINED, IMPUTER = "attribute-combined", "attribute-imputer"
 
 def attribute_section(headlines: Sequence[Headline]) -> Section | None:
     """Return the section; None where no model was asked."""
-    results = [item.result for item in headlines if _advantages(item.result)]
+    attacked = [item for item in headlines if _advantages(item.result)]
+    results = [item.result for item in attacked]
     if not results:
         return None
-    asked = [(result, best) for result in results if (best := _best(result)) is not None]
+    asked = [(item.result, best) for item in attacked if item.skilled and (best := _best(item.result)) is not None]
     return Section(
         "attributes",
         "Does a model tell a hidden feature?",
@@ -34,7 +35,7 @@ def attribute_section(headlines: Sequence[Headline]) -> Section | None:
             "have, and guesses. Of a patient who was in training this may work better than of another: that difference "
             "is the member advantage, and what the model gives away. The imputer guesses from the other variables "
             "without any model.",
-            *([_sentence(asked)] if asked else []),
+            *([_sentence(asked, without_skill(attacked))] if asked else []),
         ),
         (_table(results),),
     )
@@ -50,7 +51,7 @@ def _best(result: Result) -> Measure | None:
     return max(found, key=lambda item: item.value, default=None)
 
 
-def _sentence(asked: Sequence[tuple[Result, Measure]]) -> str:
+def _sentence(asked: Sequence[tuple[Result, Measure]], more: str) -> str:
     judged = [pair for pair in asked if enough(pair[1])]
     shown = [pair for pair in judged if pair[1].lower > 0]
     tried = max(len(_advantages(result)) for result, _ in asked)
@@ -61,7 +62,7 @@ def _sentence(asked: Sequence[tuple[Result, Measure]]) -> str:
     return (
         f"A member advantage above 0 is shown for {len(shown)} of {words.plural(len(judged), 'bank')} that could be "
         f"asked{aside}, by the best of {tried} attacks; if none gave anything away, up to {words.percent(luck, 1)}, "
-        f"here {words.number(luck * len(judged), 1)}, would still be counted. The highest is "
+        f"here {words.number(luck * len(judged), 1)}, would still be counted{more}. The highest is "
         f"{words.percent(best.value)} "
         f"({words.attack_name(best.attack)} on {result.key}, 95 % interval {words.interval(best, share=True)} %, "
         f"n = {words.integer(best.n)} patients)."
