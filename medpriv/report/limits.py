@@ -35,8 +35,9 @@ _ALWAYS = (
         f"{LEAST} patients nothing is judged, and no model is called better or worse than another.",
     ),
     (
-        "Intervals of attacks speak of patients, not of training.",
-        "They say how the figures would vary with other patients under these same trained models, and figures are "
+        "Intervals don’t all speak of the same.",
+        "Those of usefulness and membership say how the figures would vary with other patients and other trainings, "
+        "those of all other attacks how they would with other patients under these same trained models. Figures are "
         "means over the replicates.",
     ),
     (

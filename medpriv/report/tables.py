@@ -51,7 +51,7 @@ def counts_sentence(headlines: Sequence[Headline], derived: Sequence[Derived]) -
     parts.append(f"{len(headlines) - len(leaking)} in this table")
     if leaking:
         names = ", ".join(dict.fromkeys(headline.result.dataset for headline in leaking))
-        parts.append(f"{len(leaking)} of {names} in the leakage check, because their table gives the outcome away")
+        parts.append(f"{len(leaking)} of {names} in the leakage check, whose table gives the outcome away")
     if derived:
         parts.append(f"{len(derived)} personalised or unlearned ones in the sections on these")
     return "; ".join(parts) + "."
