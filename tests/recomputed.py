@@ -26,26 +26,35 @@ Model = dict[str, dict]
 
 def check_report(folder: Path) -> None:
     """Assert that the page in a report's folder says what its `comparison.csv` says."""
-    models = read_models(folder / "comparison.csv")
+    rows = read_rows(folder / "comparison.csv")
+    models = read_models(rows)
     page = (folder / "index.html").read_text(encoding="utf-8")
     said = [html.unescape(text) for text in re.findall(r'<p class="answer">(.*?)</p>', page, re.DOTALL)]
     assert said == sentences(models)
     table = page[page.index('<section id="comparison">') : page.index("</section>")]
     lines = [html.unescape(text) for text in re.findall(r"<small>(leaks per \w+: .*?)</small>", table)]
     assert lines == counts(models)
+    text = html.unescape(re.sub(r"<[^>]*>", "", page))
+    for name in dict.fromkeys(map(dataset, models)):
+        own = [model for model in models if dataset(model) == name]
+        for start, needed in (*guarantees(name, own), *firmness(name, own), *forgetting(name, rows)):
+            (sentence,) = (line for line in text.splitlines() if line.strip().startswith(start))
+            assert needed in sentence, (needed, sentence)
 
 
-def read_models(path: Path) -> list[Model]:
+def read_rows(path: Path) -> list[dict]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def read_models(rows: list[dict]) -> list[Model]:
     """Return every model of the table: its figures by headline, and `about` it."""
     models: dict[tuple[str, str], Model] = {}
-    with path.open(encoding="utf-8", newline="") as stream:
-        for row in csv.DictReader(stream):
-            if not row["model"]:
-                continue
-            model = models.setdefault((row["dataset"], row["treatment"]), {"about": row})
-            figure = {name: float(row[name]) if row[name] else math.nan for name in ("value", "lower", "upper")}
-            figure |= {"n": int(row["n"]), "people": int(row["patients"]) or int(row["n"])}
-            model[row["headline"]] = figure | {name: row[name] for name in ("measure", "group", "attack")}
+    for row in (row for row in rows if row["model"]):
+        model = models.setdefault((row["dataset"], row["treatment"]), {"about": row})
+        figure = {name: float(row[name]) if row[name] else math.nan for name in ("value", "lower", "upper")}
+        figure |= {"n": int(row["n"]), "people": int(row["patients"]) or int(row["n"])}
+        model[row["headline"]] = figure | {name: row[name] for name in ("measure", "group", "attack")}
     return list(models.values())
 
 
@@ -111,6 +120,57 @@ def verdict(model: Model, level: str) -> str:
     if not enough(leak(model, level)):
         return "too few"
     return "shown" if shown(model, level) else "not shown"
+
+
+def guarantees(name: str, models: list[Model]) -> list[tuple[str, str]]:
+    """Return how a dataset's sentence on shown leaks begins, and in how many models with and without a guarantee."""
+    private = [model for model in models if "epsilon_accountant" in model]
+    start, found = f"Membership is shown above guessing on {name} ", []
+    for own, text in (
+        (private, "with a guarantee"),
+        ([model for model in models if model not in private], "without one"),
+    ):
+        usable = [model for model in own if skilled(model) and not leaking(model)]
+        levels = [next((level for level in LEVELS if leak(model, level)), "") for model in usable]
+        pairs = [(model, level) for model, level in zip(usable, levels, strict=True) if enough(leak(model, level))]
+        judged = [pair for pair in pairs if f"membership_auc_chance_{pair[1]}" in pair[0]]
+        if judged and private:
+            found.append((start, f"in {sum(shown(*pair) for pair in judged)} of {count(len(judged), 'bank')} {text} ("))
+    return found
+
+
+def firmness(name: str, models: list[Model]) -> list[tuple[str, str]]:
+    """Return how a dataset's sentence on robustness begins, and how many defences lower the flip rate."""
+    pairs = defended(models)
+    if not pairs:
+        return []
+    lower = sum(less(flip(model), flip(base)) for model, base in pairs)
+    return [(f"On {name}, at ", f"{lower or 'none'} of {count(len(pairs), 'defence')} lower")]
+
+
+def forgetting(name: str, rows: list[dict]) -> list[tuple[str, str]]:
+    """Return how a dataset's sentences on forgetting begin, and how many methods forget and stay usable."""
+    asked = {
+        "population": "models asked to forget one patient",
+        "personal": "personalised models asked to forget beats",
+    }
+    found = []
+    for request, text in asked.items():
+        own = [row for row in rows if dataset({"about": row}) == name and row["group"] == f"request={request}"]
+        verdicts: dict[str, list[str]] = {}
+        for row in own:
+            if row["headline"] in ("forgotten", "usable"):
+                verdicts.setdefault(row["treatment"].removesuffix("-personal"), []).append(row["value"])
+        others = ("unlearned-retrain", "unlearned-fake", "unlearned-destroyed")
+        methods = [pair for name, pair in verdicts.items() if name.startswith("unlearned-") and name not in others]
+        if not methods:
+            continue
+        good = sum(pair == ["1", "1"] for pair in methods)
+        needed = f"{good or 'none'} of {count(len(methods), 'method')}"
+        if any(pair[0] == "-1" for pair in verdicts.values()):
+            needed = f"too few to tell of any of {count(len(methods), 'method')}"
+        found.append((f"On {name}, {text}: ", needed))
+    return found
 
 
 def sentences(models: list[Model]) -> list[str]:

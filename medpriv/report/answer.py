@@ -231,7 +231,7 @@ def defence_sentences(headlines: Sequence[Headline]) -> list[str]:
 
 
 def _defence_sentence(headlines: Sequence[Headline]) -> str:
-    pairs = [(item, base) for item, base in defences(headlines) if item.flip and base.flip]
+    pairs = defences(headlines)
     if not pairs:
         return ""
     lower = [(item, base) for item, base in pairs if against(item.flip, base.flip) == "less"]

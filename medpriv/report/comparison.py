@@ -348,9 +348,13 @@ def undefended(headline: Headline, headlines: Sequence[Headline]) -> Headline | 
 
 
 def defences(headlines: Sequence[Headline]) -> list[tuple[Headline, Headline]]:
-    """Return every bank trained to resist changes that is comparable, each with the bank without one."""
+    """Return every bank trained to resist changes, with the bank without a defence that its flip rate is held against.
+
+    Both have skill, were attacked, and are of a table that doesn't give the outcome away.
+    """
     pairs = [(item, undefended(item, headlines)) for item in headlines if defended(item)]
-    return [(item, base) for item, base in pairs if base is not None and item.comparable and base.comparable]
+    known = [(item, base) for item, base in pairs if base is not None and item.flip and base.flip]
+    return [(item, base) for item, base in known if item.comparable and base.comparable]
 
 
 def against(own: Measure | None, other: Measure | None) -> str:

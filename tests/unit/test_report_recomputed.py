@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_up_results import write_results
-from recomputed import check_report, counts, read_models, sentences
+from recomputed import check_report, counts, read_models, read_rows, sentences
 
 from medpriv.measures.table import Measure
 from medpriv.report.answer import answer, defence_sentences
@@ -46,7 +46,7 @@ def test_sentences_and_counts_of_any_figures_follow_from_the_table(seed: int, tm
     leaking = rng.random() < 0.3
     headlines = [replace(item, leaking=leaking) if item.result.dataset == "c" else item for item in headlines]
     write_comparison(tmp_path / "comparison.csv", headlines, [])
-    models = read_models(tmp_path / "comparison.csv")
+    models = read_models(read_rows(tmp_path / "comparison.csv"))
     assert [text for text in (*answer(headlines), *defence_sentences(headlines)) if text] == sentences(models)
     facts = [fact for group in comparison_groups(headlines) for fact in group["facts"]]
     assert [fact for fact in facts if fact.startswith("leaks per")] == counts(models)
