@@ -20,6 +20,7 @@ from medpriv.measures.table import NAN
 
 EQUIVALENT = 0.1  # an AUC within 0.5 +- this is as good as guessing: our own choice, made before looking at any result
 SUPPORTED, CONTRADICTED, UNDECIDED, TOO_FEW, NOT_TESTABLE = 1.0, 0.0, NAN, -1.0, -2.0
+CODES = (SUPPORTED, CONTRADICTED, TOO_FEW, NOT_TESTABLE)  # besides undecided, which has no value
 _NAMES = {SUPPORTED: "supported", CONTRADICTED: "contradicted", TOO_FEW: "too few", NOT_TESTABLE: "not testable"}
 
 

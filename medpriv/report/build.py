@@ -7,15 +7,31 @@ answers one question each, `page` fills the templates. None of them imports torc
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from medpriv.files import write_text
 from medpriv.report.check import check_figures
-from medpriv.report.comparison import choose_headline, write_comparison, write_metrics
+from medpriv.report.comparison import choose_headline
 from medpriv.report.contents import compose, figures_of
-from medpriv.report.costs import read_costs, read_timings, write_costs
-from medpriv.report.inputs import read_audit, read_cohort, read_derived, read_linkage, read_result
+from medpriv.report.costs import Cost, Timing, read_costs, read_timings, write_costs
+from medpriv.report.inputs import (
+    Audit,
+    Cohort,
+    Derived,
+    Linkage,
+    Result,
+    read_audit,
+    read_cohort,
+    read_derived,
+    read_linkage,
+    read_result,
+)
 from medpriv.report.page import render_page
+from medpriv.report.tidy import write_comparison, write_metrics
+
+Record = TypeVar("Record", Result, Audit, Derived, Linkage, Cost, Timing)
 
 
 def build_report(
@@ -60,17 +76,25 @@ def build_report(
     check_figures(
         [Path(bank) / "utility.csv" for bank in banks.values()] + [Path(of) / "measures.csv" for of in measured]
     )
-    cohorts = {name: read_cohort(name, Path(folder)) for name, folder in datasets.items()}
+    stored = {name: read_cohort(name, Path(folder)) for name, folder in datasets.items()}
+    cohorts = {cohort.name: cohort for cohort in stored.values()}
+
+    def named(record: Record) -> Record:
+        return _named(record, stored)
+
     headlines = [
-        choose_headline(cohorts[dataset], read_result(dataset, treatment, Path(folder), attacks))
-        for (dataset, treatment), folder in banks.items()
+        choose_headline(stored[key[0]], named(read_result(*key, Path(folder), attacks)))
+        for key, folder in banks.items()
     ]
-    found = [read_audit(*key, Path(folder)) for key, folder in audits.items()]
+    found = [named(read_audit(*key, Path(folder))) for key, folder in audits.items()]
     write_comparison(destination / "comparison.csv", headlines, found)
     check_figures([destination / "comparison.csv"])
-    made = {key: read_derived(*key, Path(folder)) for key, folder in derived.items()}
-    costs, clock = read_costs(benchmarks), read_timings(timings)
-    linked = [read_linkage(dataset, Path(folder)) for dataset, folder in linkage.items()]
+    made = {
+        (bank.dataset, bank.treatment): bank
+        for bank in (named(read_derived(*key, Path(folder))) for key, folder in derived.items())
+    }
+    costs, clock = [named(item) for item in read_costs(benchmarks)], [named(item) for item in read_timings(timings)]
+    linked = [named(read_linkage(dataset, Path(folder))) for dataset, folder in linkage.items()]
     timed = [(item.dataset, item.treatment) for item in clock]
     parts = compose(cohorts, headlines, found, made, timed, linked, config)
     shutil.rmtree(destination / "figures", ignore_errors=True)  # those of an earlier config
@@ -81,3 +105,8 @@ def build_report(
     write_costs(destination / "costs.csv", costs, clock)
     page = render_page(list(cohorts.values()), headlines, parts, found, list(made.values()), costs, clock, config)
     write_text(destination / "index.html", page)
+
+
+def _named(record: Record, cohorts: Mapping[str, Cohort]) -> Record:
+    """Return the record under the name that the report gives its dataset; jobs of no dataset stay as they are."""
+    return replace(record, dataset=cohorts[record.dataset].name) if record.dataset in cohorts else record

@@ -2,8 +2,8 @@
 
 A figure can't be right if it or a limit is infinite, or no number; if it has a value with nothing counted behind it
 (n = 0), or limits and no value; if it lies outside its limits, or they are the wrong way round; if it is a share, an
-AUC or another figure between 0 and 1, and is not. The report is not written before all are mended: a page with one
-such figure lends its looks to it.
+AUC or another figure between 0 and 1, and is not; if it is a verdict, and its number is none. The report is not written
+before all are mended: a page with one such figure lends its looks to it.
 """
 
 import math
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from medpriv.errors import InputError
 from medpriv.files import read_csv
+from medpriv.measures.verdicts import CODES
 
 SHOWN = 5  # faults that are named; of the others only the number is
 ROUNDING = 1e-6  # of 32-bit numbers and of sums of shares
@@ -26,9 +27,10 @@ SHARES = frozenset(  # in the order of the stages that measure them
         signal_energy_above_40hz certified_against_budget masking match rows recovered recovered_mode chance
         distance_correlation distance_correlation_shuffled isolated isolated_blindly joined unique under_5
         persons_alone disclosed prosecutor_max marketer journalist_max journalist_mean t_max t_mean linked by_chance
-        same_person same_person_by_chance right right_from_others excess violations certified_share forgotten usable
+        same_person same_person_by_chance right right_from_others excess violations certified_share
     """.split()  # noqa: SIM905
 )
+VERDICTS = re.compile(r"forgotten|usable|verdict_.*")  # numbers of `medpriv.measures.verdicts`
 # What is named after a share is one (`accuracy_under_attack`, `test_accuracy`), but for differences of two.
 NAMED_AFTER = re.compile(
     r"(accuracy|auc|auroc|auprc|tpr_at_fpr|fpr_reached|flip_rate|top|certified_accuracy|masking)_.*|.*_(accuracy|macro_f1)"
@@ -120,6 +122,8 @@ def fault_of(row: Mapping[str, str]) -> str:
         return "a lower limit above the upper one"
     if lower > value + slack or upper < value - slack:
         return "a value outside its limits"
+    if VERDICTS.fullmatch(row["measure"]) and value not in CODES:
+        return "a number that is no verdict"
     if is_share(row["measure"]) and not -ROUNDING <= value <= 1 + ROUNDING:
         return "a share outside 0 to 1"
     return ""

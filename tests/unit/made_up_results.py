@@ -1,6 +1,7 @@
 """Made-up artefacts of all earlier stages, for the tests of the report: small, fast, with every column it reads."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -123,19 +124,20 @@ def _bank(folder: Path, dataset: Dataset, treatment: str, replicates: int) -> No
 
 
 def _utility(folder: Path, dataset: Dataset, treatment: str, rng: np.random.Generator) -> None:
-    about, n = (dataset.name, treatment, ""), 840
+    about, n, people = (dataset.name, treatment, ""), 840, int(np.sum(dataset.split))
     value = 0.62 + 0.1 * rng.random()
     names = ("auroc" if len(dataset.classes) == 2 else "macro_f1", "accuracy", "brier", "ece")
     rows = [Measure(*about, name, value, value - 0.04, value + 0.05, n) for name in names]
+    rows.append(Measure(*about, "accuracy_over_majority", 0.1, 0.06, 0.13, n))
     rows.append(Measure(*about, "generalisation_gap", 0.08, 0.05, 0.11, n))
     rows += [Measure(*about, "sensitivity", 0.5, 0.4, 0.6, 60, f"class={label}") for label in dataset.classes]
     rows += [Measure(*about, "accuracy", 0.7, 0.6, 0.8, 90, f"site={site}") for site in dataset.sites]
-    write_measures(folder / "utility.csv", rows)
+    write_measures(folder / "utility.csv", [replace(row, patients=min(people, row.n)) for row in rows])
     bins = []
     for index, low in enumerate(np.linspace(0, 1, 11)[:-1]):
         right = (low + 0.05) ** 1.3 if index else NAN  # the first bin is empty
         row = {"bin": index, "from": low, "to": low + 0.1, "confidence": low + 0.05, "accuracy": right}
-        bins.append(row | {"lower": right - 0.05, "upper": right + 0.05, "n": index**2 * 20, "patients": 20})
+        bins.append(row | {"lower": right - 0.05, "upper": right + 0.05, "n": index**2 * 20, "patients": index**2})
     write_csv(folder / "reliability.csv", RELIABILITY_COLUMNS, bins)
 
 
@@ -155,6 +157,14 @@ def _membership(
                 known = others * rate >= 1
                 rates = (rate * 5, rate * 2, rate * 9) if known else (NAN, NAN, NAN)
                 measures.append(Measure(*about, f"tpr_at_fpr_{rate:g}", *rates, others, group))
+                reached = rate * 1.1 if known else NAN
+                measures.append(Measure(*about, f"fpr_reached_{rate:g}", reached, NAN, NAN, others, group))
+                if not place:
+                    chance = (rate, rate / 2, rate * 2) if known else (NAN, NAN, NAN)
+                    best = (dataset.name, treatment, "membership-best")
+                    measures.append(Measure(*best, f"tpr_at_fpr_{rate:g}_chance", *chance, others, group))
+            if not place:
+                measures.append(Measure(*best, "auc_chance", 0.53, 0.5, 0.57, others, group))
             attribute = "class" if level == "record" else "sex"
             for label in dataset.classes if attribute == "class" else "FM":
                 subgroup = f"{group},{attribute}={label}"
@@ -181,7 +191,8 @@ def _membership(
         for attack in ("membership-lira-online-shared", "membership-bavaria")
         for index in train
     ]
-    write_measures(folder / "measures.csv", measures)
+    people = len(train) // 2
+    write_measures(folder / "measures.csv", [replace(item, patients=min(people, item.n)) for item in measures])
     write_csv(folder / "roc.csv", scored.ROC_COLUMNS, roc)
     write_csv(folder / "exposure.csv", membership.EXPOSURE_COLUMNS, exposure)
 
@@ -194,7 +205,7 @@ def _evasion(folder: Path, dataset: Dataset, treatment: str, rng: np.random.Gene
     def add(attack: str, measure: str, value: float, group: str = "", width: float = 0.05, n: int = 300) -> None:
         about = (dataset.name, treatment, f"evasion-{attack}")
         limits = (max(value - width, 0), value + width) if width else (NAN, NAN)
-        measures.append(Measure(*about, measure, value, *limits, n=n, group=group))
+        measures.append(Measure(*about, measure, value, *limits, n=n, group=group, patients=int(np.sum(dataset.split))))
 
     for attack, strength in strengths.items():
         for label in ("", *(f",class={label}" for label in dataset.classes)):

@@ -34,6 +34,7 @@ WRONG = {
         replace(GOOD, measure="flip_rate", value=-0.01, lower=-0.1),
         replace(GOOD, measure="tpr_at_fpr_0.01", value=2.0, lower=NAN, upper=NAN),
     ],
+    "a number that is no verdict": [replace(GOOD, measure="forgotten", value=0.5)],
 }
 RIGHT = [
     GOOD,
@@ -44,6 +45,7 @@ RIGHT = [
     replace(GOOD, value=0.5 - 5e-7),  # rounding
     replace(GOOD, measure="flops", value=1.00001e9, lower=0.0, upper=1e9),  # the sixth digit
     replace(GOOD, value=1 + 1e-7, upper=1 + 1e-7),
+    *(replace(GOOD, measure="usable", value=code, lower=NAN, upper=NAN) for code in (1, 0, -1, -2, NAN)),
 ]
 
 

@@ -36,10 +36,12 @@ def tables(section: object) -> list[Table]:
 # --- robustness and privacy ------------------------------------------------------------------------------------------
 
 
-def defended(treatment: str, flip: Sequence[float], leak: Sequence[float], replicates: int = 8) -> Headline:
+def defended(
+    treatment: str, flip: Sequence[float], leak: Sequence[float], replicates: int = 8, patients: int = 20
+) -> Headline:
     about = ("d", treatment)
     attacks = (
-        Measure(*about, "evasion-pgd", "flip_rate", *flip, n=300, group="epsilon_mv=0.01"),
+        Measure(*about, "evasion-pgd", "flip_rate", *flip, n=300, group="epsilon_mv=0.01", patients=patients),
         Measure(*about, "evasion-pgd", "mean_d1_uv", 8.0, group="epsilon_mv=0.01"),
         Measure(*about, "membership-rmia", "auc", *leak, n=40, group="level=record"),
     )
@@ -52,17 +54,70 @@ def test_price_of_robustness_is_stated_only_where_intervals_are_apart() -> None:
     free = defended("robust-sap", (0.2, 0.15, 0.25), (0.62, 0.59, 0.65))
     vain = defended("robust-nsr", (0.48, 0.43, 0.53), (0.7, 0.66, 0.74))
     section = robustness_section([base, dear, free, vain])
+    about = "n = 300 of 20 patients"
     assert section.paragraphs[-1] == (
-        "On d, 2 of 3 defences lower the flip rate beyond the intervals. Of these, by leakage per record: 1 leaks "
-        "more (robust-pgd); 1 is not told apart (robust-sap)."
+        "On d, at 10\u00a0µV, 2 of 3 defences lower the flip rate beyond the intervals (robust-pgd 10.0\u00a0% (5.0 to "
+        f"15.0\u00a0%, {about}); robust-sap 20.0\u00a0% (15.0 to 25.0\u00a0%, {about}); baseline-cnn 50.0\u00a0% "
+        f"(45.0 to 55.0\u00a0%, {about})). Of these, by leakage per record: 1 leaks more (robust-pgd); 1 is not told "
+        "apart (robust-sap)."
     )
     table = tables(section)[0]
     assert cells(table, "robust-pgd")["Against no defence"] == "flips less"
     assert cells(table, "robust-pgd")["Against no defence per record"] == "leaks more"
     assert cells(table, "robust-nsr")["Against no defence"] == "not told apart"
+    assert cells(table, "robust-nsr")["Patients who have them"] == "20"
     assert "differ in K" not in table.lede
     fewer = robustness_section([base, defended("robust-pgd", (0.1, 0.05, 0.15), (0.5, 0.4, 0.56), 4)])
     assert "differ in K" in tables(fewer)[0].lede
+
+
+def test_few_patients_and_models_without_skill_are_not_compared() -> None:
+    base = defended("baseline-cnn", (0.5, 0.45, 0.55), (0.6, 0.57, 0.63))
+    few = defended("robust-pgd", (0.1, 0.05, 0.15), (0.7, 0.66, 0.74), patients=9)
+    dull = replace(
+        defended("robust-sap", (0.1, 0.05, 0.15), (0.7, 0.66, 0.74)),
+        over_majority=Measure("d", "robust-sap", "", "accuracy_over_majority", -0.025, -0.2, 0.1, 500, patients=20),
+    )
+    section = robustness_section([base, few, dull])
+    assert section.paragraphs[-1] == (
+        "On d, at 10\u00a0µV, none of 1 defence lowers the flip rate by more than the intervals allow for, so what "
+        "robustness costs can't be said there; robust-sap beats neither chance nor the commonest class: nothing is "
+        "concluded from it; 1 defence judged on too few patients to tell."
+    )
+    assert cells(tables(section)[0], "robust-pgd")["Against no defence"] == "too few"
+    assert cells(tables(section)[0], "robust-sap")["Against no defence"] == "no skill"
+
+
+def test_worst_class_stands_beside_the_mean_and_a_class_of_few_patients_does_not() -> None:
+    def rates(treatment: str, mean: float, classes: dict[str, tuple[float, int]]) -> Headline:
+        item = defended(treatment, (mean, mean - 0.05, mean + 0.05), (0.6, 0.57, 0.63))
+        about = ("d", treatment, "evasion-pgd", "flip_rate")
+        rows = tuple(
+            Measure(*about, value, value - 0.1, value, 60, f"epsilon_mv=0.01,class={name}", patients=patients)
+            for name, (value, patients) in classes.items()
+        )
+        return choose_headline(cohort(), replace(item.result, attacks=(*item.result.attacks, *rows)))
+
+    items = [
+        rates("baseline-cnn", 0.4, {"N": (0.3, 20), "S": (0.9, 15), "V": (0.95, 3)}),
+        rates("robust-pgd", 0.1, {"N": (0.05, 20), "S": (0.6, 12), "V": (1.0, 3)}),
+    ]
+    section = robustness_section(items)
+    assert "class S 60.0\u00a0% (50.0 to 60.0\u00a0%, n = 60 of 12 patients)" in section.paragraphs[-1]
+    assert "class S 90.0\u00a0%" in section.paragraphs[-1]
+    assert cells(tables(section)[0], "robust-pgd")["Worst class the same attack"].startswith("60.0")
+
+
+def test_section_and_headlines_speak_of_the_same_budget_and_attack() -> None:
+    item = defended("robust-pgd", (0.1, 0.05, 0.15), (0.6, 0.57, 0.63))
+    more = tuple(
+        Measure("d", "robust-pgd", attack, "flip_rate", rate, n=300, group=f"epsilon_mv={budget}", patients=20)
+        for attack, rate, budget in (("evasion-fgsm", 0.9, "0.01"), ("evasion-pgd", 0.99, "0.02"))
+    )
+    item = choose_headline(cohort(), replace(item.result, attacks=(*item.result.attacks, *more)))
+    base = defended("baseline-cnn", (0.5, 0.45, 0.55), (0.6, 0.57, 0.63))
+    row = cells(tables(robustness_section([base, item]))[0], "robust-pgd")
+    assert row["Flip rate strongest attack"].startswith(f"{100 * item.flip.value:.1f}")
 
 
 def test_without_a_defence_there_is_no_question() -> None:
@@ -72,10 +127,12 @@ def test_without_a_defence_there_is_no_question() -> None:
 # --- smooth attacks --------------------------------------------------------------------------------------------------
 
 
-def smooth_table(flip: Sequence[float], source: str, form: str) -> tuple[object, Table]:
+def smooth_table(
+    flip: Sequence[float], source: str, form: str, patients: int = 30, over_majority: float = 0.2
+) -> tuple[object, Table]:
     about = ("d", "baseline-dilated")
     attacks = tuple(
-        Measure(*about, attack, measure, *figures, n=500, group="epsilon_mv=0.01")
+        Measure(*about, attack, measure, *figures, n=500, group="epsilon_mv=0.01", patients=patients)
         for attack, measure, figures in (
             ("evasion-sap", "flip_rate", flip),
             ("evasion-sap", "mean_d1_uv", (2.0, 1.9, 2.1)),
@@ -85,10 +142,14 @@ def smooth_table(flip: Sequence[float], source: str, form: str) -> tuple[object,
     )
     shares = (("epsilon_mv=0,class=N", "accuracy_under_attack", (0.9,)), ("epsilon_mv=0.01,class=N", "flip_rate", flip))
     attacks += tuple(
-        Measure(*about, "evasion-sap", measure, *figures, n=400, group=group) for group, measure, figures in shares
+        Measure(*about, "evasion-sap", measure, *figures, n=400, group=group, patients=patients)
+        for group, measure, figures in shares
     )
+    attacks += (Measure(*about, "evasion-pgd", "masking_steps", 1.0, n=400, patients=patients),)
+    limits = (over_majority - 0.1, over_majority + 0.1)
+    utility = (Measure(*about, "", "accuracy_over_majority", over_majority, *limits, 500, patients=20),)
     recipe = {"width": 0.125}
-    result = Result(*about, "dilated", 3, recipe, {"parameters": 90000.0}, (), attacks, {})
+    result = Result(*about, "dilated", 3, recipe, {"parameters": 90000.0}, utility, attacks, {})
     found = replace(cohort(source=source), class_records={"N": 50, "S": 0})
     section = smooth_section({"d": found}, [choose_headline(found, result)], {"d": form}, [])
     return section, tables(section)[0]
@@ -101,10 +162,25 @@ def smooth_table(flip: Sequence[float], source: str, form: str) -> tuple[object,
 def test_claim_agrees_only_where_the_interval_holds_it(flip: tuple[float, float, float], reading: str) -> None:
     section, table = smooth_table(flip, "local", "cinc2017")
     assert cells(table, "SAP overturns")["Reading"] == reading
-    assert "dilated of width 0.125 (90\u202f000 weights), n = 400" in section.paragraphs[1]
+    assert "dilated of width 0.125 (90\u202f000 weights), n = 400 of 30 patients" in section.paragraphs[1]
+    assert cells(table, "More steps are not weaker")["Reading"] == "holds"
     assert cells(table, "… each class alike, as attacked")["Reading"] == "–"
     assert cells(table, "SAP’s energy above 40 Hz")["Reading"] == "not under 1\u00a0%"
     assert cells(table, "PGD’s energy above 40 Hz")["Reading"] == "white noise: 73\u00a0%"
+
+
+@pytest.mark.parametrize(
+    ("more", "reading", "said"),
+    [
+        ({"patients": 6}, "too few", "n = 400 of 6 patients, too few patients to compare with the claim"),
+        ({"over_majority": -0.025}, "no skill", "which has no skill, so nothing follows"),
+    ],
+)
+def test_nothing_is_read_from_few_patients_or_a_model_without_skill(more: dict, reading: str, said: str) -> None:
+    section, table = smooth_table((1.0, 0.645, 1.0), "local", "cinc2017", **more)
+    rows = [cells(table, row.head) for row in table.rows if row.cells]
+    assert {row["Reading"] for row in rows} == {reading}
+    assert said in section.paragraphs[1]
 
 
 @pytest.mark.parametrize(("source", "form"), [("simulated", "cinc2017"), ("local", "mitdb")])

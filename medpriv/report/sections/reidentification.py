@@ -181,6 +181,6 @@ def _criteria_table(audit: Linkage) -> Table:
     title = f"HIPAA Safe Harbor and GDPR criteria on {audit.dataset}"
     lede = (
         "One row for each identifier and criterion. No claim of legal compliance. Artefact: "
-        f"results/attacks/{audit.dataset}/linkage/criteria.csv"
+        f"results/attacks/{words.stored_name(audit.dataset)}/linkage/criteria.csv"
     )
     return Table(title, columns, tuple(rows), lede, fold=title)
