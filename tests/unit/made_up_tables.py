@@ -166,6 +166,7 @@ def add_tables(root: Path, arguments: dict, *, leaks: bool = True) -> dict[str, 
             "epsilon": level,
             "delta": 0.0003,
             "unit": "patient",
+            "patients": 130,
             "tuning": "Fixed beforehand.",
             "caveats": ["c"],
         }
