@@ -99,8 +99,10 @@ def _sentence(dataset: str, headlines: Sequence[Headline]) -> str:
 
 def _rates(headline: Headline) -> str:
     """Return a bank's flip rate and that of its worst class in words, and whether a masking check failed."""
-    flip, worst = headline.flip, worst_class(headline.class_flips)
-    most = f", class {worst[0]} {words.percent(worst[1].value)} ({_bounds(worst[1])})" if worst else ""
+    flip, most = headline.flip, ""
+    if (found := worst_class(headline.class_flips)) is not None:
+        label, worst = found
+        most = f", class {label} {words.percent(worst.value)} ({_bounds(worst)})"
     masked = ", a masking check failed" if headline.failed else ""
     return f"{words.percent(flip.value)} ({_bounds(flip)}){most}{masked}"
 
@@ -194,12 +196,12 @@ def _compared(headline: Headline, base: Headline | None) -> tuple[Cell, Cell]:
 
 def _worst_cell(headline: Headline) -> Cell:
     """Return the flip rate of the class that the same attack overturns most often, of those with people enough."""
-    worst = worst_class(headline.class_flips)
-    if worst is None:
+    found = worst_class(headline.class_flips)
+    if found is None:
         return Cell(words.MISSING)
-    label, flip = worst
-    cell = value_cell(flip, share=True)
-    details = (f"class {label}", f"n = {words.integer(flip.n)}{of_patients([flip])}")
+    label, worst = found
+    cell = value_cell(worst, share=True)
+    details = (f"class {label}", f"n = {words.integer(worst.n)}{of_patients([worst])}")
     return Cell(cell.text, (*cell.details, *details), cell.order)
 
 
