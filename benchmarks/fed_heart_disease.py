@@ -7,9 +7,9 @@ FLamby has it: its preprocessing and split (`preprocess.protocol: flamby`), logi
 parameters, batches of 4; pooled and local models by Adam at 0.001 for 50 epochs; federated ones by SGD in 15 rounds
 of 100 local steps, with the rates of its result files; a round of its cyclic training is one client's, in an order
 that each seed draws anew for every cycle. FLamby's cyclic clients each train a copy of the first model, which they
-never hand on, and the first client's is judged; "not handed on" does the same. "avg, He" starts from the weights that
-our banks start from, which are drawn 2.4 times as wide as torch's. All training patients are used, not
-the half that a bank's replicate sees.
+never hand on, and the first client's is judged; "not handed on" does the same. "avg, bank" starts from the weights that
+our banks start from: torch's law, drawn by NumPy. All training patients are used, not the half that a bank's replicate
+sees.
 
 FLamby's figures, in brackets, are means over five seeds of its result files; ours over N seeds, with their standard
 deviation. "Pooled test" is standardised over all hospitals, the hospitals' own tests each by itself.
@@ -37,7 +37,7 @@ from medpriv.report.published import ACCURACY, CLIENT_RATES, LOCAL_STEPS, ROUNDS
 from medpriv.sources import heart
 from medpriv.sources.acquire import acquire_raw
 
-PUBLISHED = ACCURACY | {"not handed on": ACCURACY["cyclic"], "avg, He": ACCURACY["avg"]}
+PUBLISHED = ACCURACY | {"not handed on": ACCURACY["cyclic"], "avg, bank": ACCURACY["avg"]}
 STRATEGIES = {"avg": {}, "prox": {"mu": 0.01}, "scaffold": {"server_rate": 1.0}, "adam": SERVER, "yogi": SERVER}
 BATCH, EPOCHS = 4, 50
 Begin = Callable[[int, int], dict[str, np.ndarray]]
@@ -61,7 +61,7 @@ def main() -> None:
     for client in range(len(apart.sites)):
         found[f"local {client}"] = adam(apart, everyone & (apart.site == client))
     found |= {name: federate(apart, name, everyone, beginnings) for name in STRATEGIES}
-    found["avg, He"] = federate(apart, "avg", everyone, he_beginnings)
+    found["avg, bank"] = federate(apart, "avg", everyone, bank_beginnings)
     found |= {name: cyclic(apart, everyone, handed_on=name == "cyclic") for name in ("cyclic", "not handed on")}
     columns = ("pooled test", *apart.sites)
     print(f"{'':14}" + "".join(f"{column:>26}" for column in columns))
@@ -94,7 +94,7 @@ def beginnings(features: int, seeds: int) -> dict[str, np.ndarray]:
     }
 
 
-def he_beginnings(features: int, seeds: int) -> dict[str, np.ndarray]:
+def bank_beginnings(features: int, seeds: int) -> dict[str, np.ndarray]:
     """Return first parameters as a bank draws them."""
     network = build_network("logistic", (features,), 2, {})
     drawn = [network.initial(np.random.default_rng(seed)) for seed in range(seeds)]

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from medpriv.attacks.membership import EXPOSURE_COLUMNS, ROC_COLUMNS, audit
+from medpriv.attacks.membership import EXPOSURE_COLUMNS, audit
+from medpriv.attacks.scored import ROC_COLUMNS
 from medpriv.bank.store import Bank
 from medpriv.dataset import Dataset
 from medpriv.files import write_csv

@@ -47,8 +47,11 @@ def log_predictive(phi: np.ndarray, moments: Moments, freedom: np.ndarray, varia
 
 
 def fit_prior(moments: Moments) -> tuple[np.ndarray, np.ndarray]:
-    """Return nu0 and s0^2, [T, 1] each, from the units that have two shadows or more and some variance."""
-    usable = (moments.count >= 2) & (moments.variance > 0)
+    """Return nu0 and s0^2, [T, 1] each, from the units that have two shadows or more and some variance.
+
+    Shadows that agree exactly have a variance of 0, or of whatever rounding leaves of it: neither tells of the prior.
+    """
+    usable = (moments.count >= 2) & (moments.variance > VARIANCE_FLOOR)
     degrees = np.maximum(moments.count - 1, 1)
     variance = np.where(usable, moments.count * moments.variance / degrees, 1.0)
     expected = _by_count(lambda count: digamma(count / 2) - np.log(count / 2), degrees)

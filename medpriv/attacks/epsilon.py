@@ -2,7 +2,9 @@
 
 - `audit-one-run`: some replicates are trained again, with the same schedule and new coins: m canaries enter or stay out
   (`epsilon_canaries`, `epsilon_convex`; `canary=gradient` is the worst case, seen at every step, `canary=record` a
-  natural one, seen in the final model). The guarantee holds for canaries as for patients.
+  natural one, seen in the final model). The guarantee holds for canaries as for patients. A canary whose coin keeps it
+  out leaves nothing in its place, and denominators, rates and noise stay those of the bank: the two sides of a coin are
+  neighbours as the guarantee has them (zero-out, n public).
 - `audit-bank`: the bank as it is. Whether a patient is a member of a replicate is guessed from its logits (LiRA, the
   other replicates as shadows); the threshold that promises most on some shadows is the attacker's own.
 
@@ -14,6 +16,8 @@ A bound is a 95 % lower confidence limit (alpha = 0.05). Its name, `bound=...`, 
   training and gradient canaries, each on its own coordinate;
 - `independent`, `independent-gaussian` of `audit-bank`: that the guesses are independent. Patients of one bank share
   its models, so here the confidence is nominal. These bounds speak of the average patient, far below the worst case.
+  Replicates have equally many patients, so who is out of one is replaced by somebody else, which is two steps of
+  zero-out: in the worst case a bound up to twice the accountant's epsilon would prove nothing.
 
 A Gaussian bound is an epsilon at the accountant's delta by the Gaussian curve. The curve that meets the accountant's
 (epsilon, delta) allows more, at any larger delta, than the accountant's own does (tested over usual schedules), so an
@@ -24,7 +28,8 @@ Federations with a guarantee are audited alike (`epsilon_federated`).
 Measures: `epsilon_accountant` (n: the replicate's patients, or the federation's clients if these are the unit);
 `epsilon_lower` by replicate, and over all together with no replicate named (n: guesses made); `violations`: the share
 of replicates whose own bound exceeds the accountant's epsilon (n: replicates), with its Clopper-Pearson interval. An
-honest trainer has about alpha at most, so it stands accused where the interval lies above alpha.
+honest trainer has about alpha at most, so it stands accused where the interval lies above alpha. `patients` are the
+replicate's own beside the accountant's figure, and those guessed about in `audit-bank`; canaries are nobody.
 """
 
 from collections.abc import Iterator, Mapping
@@ -79,7 +84,10 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: in
     about, delta = (dataset.name, bank.treatment), f"delta={claim.delta:g}"
     federated, by_patient = "federated" in bank.recipe, privacy["unit"] == "patient"
     units = privacy["patients"] if by_patient else len(bank.facts["federation"]["clients"])
-    measures = [Measure(*about, "accountant", "epsilon_accountant", claim.epsilon, n=units, group=delta)]
+    people = units if by_patient else 0
+    measures = [
+        Measure(*about, "accountant", "epsilon_accountant", claim.epsilon, n=units, group=delta, patients=people)
+    ]
     scored = epsilon_federated.canary_scores if federated else canary_scores
     for canary, scores, inside in scored(dataset, bank, settings, seed):
         verdicts = judge_guesses(scores, inside, claim, alpha)
@@ -93,7 +101,7 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: in
     decided, members = decide_members(dataset, bank, settings["shadows"], claim, alpha)
     for verdict in judge_members(decided, members, claim, alpha):
         group = f"bound={verdict.bound},{delta}"
-        measures += _measures(verdict, claim, (*about, "audit-bank"), group, bank.replicates)
+        measures += _measures(verdict, claim, (*about, "audit-bank"), group, bank.replicates, members.shape[1])
     return measures
 
 
@@ -182,10 +190,10 @@ def _convex_trial(
 
 
 def _measures(
-    verdict: Verdict, claim: Claim, about: tuple[str, str, str], group: str, replicates: np.ndarray
+    verdict: Verdict, claim: Claim, about: tuple[str, str, str], group: str, replicates: np.ndarray, patients: int = 0
 ) -> list[Measure]:
-    """Return one verdict's rows."""
-    measure = partial(Measure, *about, group=group)
+    """Return one verdict's rows; `patients` were guessed about, none where canaries were."""
+    measure = partial(Measure, *about, group=group, patients=patients)
     pairs = zip(replicates, verdict.each, strict=False)
     each = [measure("epsilon_lower", float(value), n=verdict.n, replicate=str(name)) for name, value in pairs]
     count = len(verdict.each)

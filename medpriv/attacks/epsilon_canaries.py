@@ -117,7 +117,8 @@ def gradient_scores(trial: Trial, train: Train = train_private) -> np.ndarray:
         network = replace(trial.network, layers=(probe, *trial.network.layers))
         held = {name: value[some] for name, value in start.items()}
         found = _train(trial, network, x, np.zeros(canaries, np.int64), schedule, train, some, start=held)
-        path = np.stack([*probe.trace, found["probe.weight"][:, 0]]).astype(np.float64)
+        last = found["probe.weight"][:, 0]
+        path = np.stack([*(weights[: len(last)] for weights in probe.trace), last]).astype(np.float64)
         scores.append(likelihood_ratios(path, trial.schedule))
     return np.concatenate(scores)
 

@@ -2,38 +2,33 @@
 
 Every replicate of a bank is the target in turn; the others are its shadow models, trained the same way on halves drawn
 independently of the target's. Candidates are the training patients: half of them are the target's members, the others
-its non-members. Every attack runs on records and on whole patients. Attacks read a `View` only; this module scores them
-against the truth.
+its non-members. Every attack runs on records and on whole patients. Attacks read a `View` only; this module hands their
+scores and the truth to `medpriv.attacks.scored`, which says how figures, thresholds and intervals are made, and to
+`medpriv.attacks.chance`, which says what the same attacks reach where nothing leaks.
 
-Figures are means over targets, their intervals a patient bootstrap that draws patients, not records, and the same ones
-for every attack and treatment of a dataset. `n` is the number of non-members, records or patients by level, the mean
-over targets rounded down. An AUC within a subgroup compares members and non-members of that subgroup.
-
-The threshold behind a balanced accuracy is the attacker's own: the best one on some of the shadows, each attacked
-with the remaining shadows, the target left out.
+An AUC within a subgroup compares members and non-members of that subgroup. The attacker sets its thresholds on some of
+the shadows, each attacked with the remaining shadows, the target left out.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from medpriv.attacks import bavaria, lira, rmia
+from medpriv.attacks import bavaria, informia, lira, rmia
+from medpriv.attacks.chance import measure_chance
+from medpriv.attacks.scored import Draws, Scored, measure_attack, measure_subgroup
 from medpriv.attacks.signals import Signals, patient_signals, record_signals
-from medpriv.attacks.view import Attack, View, score_targets
+from medpriv.attacks.view import Attack, View, calibration_shadows, score_shadows, score_targets
 from medpriv.bank.store import Bank
 from medpriv.dataset import TEST, TRAIN, Dataset
-from medpriv.measures import intervals
-from medpriv.measures.exposure import pair_exposure
-from medpriv.measures.roc import auc, best_threshold, bootstrap_roc, resolvable, tpr_at
-from medpriv.measures.table import NAN, Measure
+from medpriv.measures.exposure import exposure_limits, null_quantiles, pair_exposure
+from medpriv.measures.table import Measure
 from medpriv.seeds import generator
 
-ROC_COLUMNS = ("attack", "level", "fpr", "tpr", "lower", "upper", "n")
-EXPOSURE_COLUMNS = ("patient", "groups", "attack", "exposure", "lower", "upper", "n_in", "n_out", "records")
-
-CALIBRATION_SHADOWS = 4
-ROC_POINTS = 40
+EXPOSURE_COLUMNS = (
+    "patient", "groups", "attack", "exposure", "lower", "upper", "null_lower", "null_upper", "n_in", "n_out", "records",
+)  # fmt: skip
 
 
 def score_loss(view: View) -> np.ndarray:
@@ -48,6 +43,7 @@ ATTACKS: dict[str, Attack] = {
     "lira-online-shared": lira.score_online_shared,
     "lira-offline-shared": lira.score_offline_shared,
     "rmia": rmia.score,
+    "informia": informia.score,
     "bavaria": bavaria.score,
 }
 EXPOSURE_ATTACKS = ("lira-online-shared", "bavaria")  # the online attacks that stand few shadows, on patients
@@ -62,18 +58,6 @@ class Audit:
     exposure: list[dict]
 
 
-@dataclass(frozen=True)
-class Scored:
-    """One attack on one level: scores and truth [K, U], decisions of the attacker [K, U], patient [U]."""
-
-    attack: str
-    level: str
-    scores: np.ndarray
-    decisions: np.ndarray
-    members: np.ndarray
-    patient: np.ndarray
-
-
 def audit(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> Audit:
     """Attack every replicate of the bank with every attack, on records and on patients.
 
@@ -81,155 +65,50 @@ def audit(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> Audit:
         dataset: what the bank was trained on.
         bank: K >= 2 replicates with logits on all records.
         settings: `false_positive_rates`, `bootstraps`.
-        seed: the root seed.
+        seed: the root seed; draws depend on it and the dataset's name alone, so treatments are compared on the same.
     """
     records = record_signals(dataset, bank)
     patients = patient_signals(records, dataset.patient[dataset.rows(TEST)])
-    groups = _subgroups(dataset, records)
     rng = generator(seed, dataset.name, "membership", "bootstrap")
-    weights = intervals.draw_patients(rng, len(records.patients), settings["bootstraps"])
+    draws = Draws.of(rng, len(records.patients), len(bank.replicates), settings["bootstraps"])
+    about, rates = (dataset.name, bank.treatment), settings["false_positive_rates"]
+    scored = [score_attack(name, attack, "record", records) for name, attack in ATTACKS.items()]
+    measures, roc = _whole_level(scored, records, draws, rates, about, seed)
+    if len(records.patient) == len(records.patients):  # a patient is one record: what holds for one holds for both
+        of_patients = [replace(one, level="patient") for one in scored]
+        measures += [replace(one, group="level=patient") for one in measures]
+        roc += [row | {"level": "patient"} for row in roc]
+    else:
+        of_patients = [score_attack(name, attack, "patient", patients) for name, attack in ATTACKS.items()]
+        found, curves = _whole_level(of_patients, patients, draws, rates, about, seed)
+        measures, roc = measures + found, roc + curves
+    for level, groups in _subgroups(dataset, records).items():
+        for one in scored if level == "record" else of_patients:
+            for group, inside in groups:
+                name = f"level={level},{group}"
+                measures.append(measure_subgroup(one, inside, name, draws, (*about, f"membership-{one.attack}")))
+    return Audit(measures=measures, roc=roc, exposure=_exposure_rows(dataset, records, patients, seed))
 
+
+def _whole_level(
+    scored: list[Scored], signals: Signals, draws: Draws, rates: list[float], about: tuple[str, str], seed: int
+) -> tuple[list[Measure], list[dict]]:
+    """Return the figures over all units of one level, each attack's and then those of chance, and the ROC curves."""
     measures: list[Measure] = []
     roc: list[dict] = []
-    for name, attack in ATTACKS.items():
-        for level, signals in (("record", records), ("patient", patients)):
-            scored = score_attack(name, attack, level, signals)
-            about = (dataset.name, bank.treatment, f"membership-{name}")
-            whole, curve = measure_attack(scored, settings["false_positive_rates"], weights, about)
-            measures += whole
-            roc += curve
-            measures += [
-                measure_subgroup(scored, inside, f"level={level},{group}", weights, about)
-                for group, inside in groups[level]
-            ]
-    return Audit(measures=measures, roc=roc, exposure=_exposure_rows(dataset, records, patients))
+    for one in scored:
+        found, curve = measure_attack(one, rates, draws, (*about, f"membership-{one.attack}"))
+        measures, roc = measures + found, roc + curve
+    rng = generator(seed, about[0], "membership", "chance")
+    return measures + measure_chance(ATTACKS, signals, scored[0].shadows, scored[0].level, rates, rng, about), roc
 
 
 def score_attack(name: str, attack: Attack, level: str, signals: Signals) -> Scored:
-    """Return the scores of every replicate as target, and the decisions at each attacker's own threshold."""
-    targets = np.arange(len(signals.phi))
-    scores = score_targets(attack, signals, targets)
-    thresholds = np.array([_own_threshold(attack, signals, target) for target in targets])
-    decisions = scores > thresholds[:, None]
-    return Scored(name, level, scores, decisions, signals.members, signals.patient)
-
-
-def _own_threshold(attack: Attack, signals: Signals, target: int) -> float:
-    """Return the threshold that serves the target's attacker best on its next few shadows."""
-    replicates = len(signals.phi)
-    steps = np.arange(1, min(CALIBRATION_SHADOWS, replicates - 1) + 1)
-    shadows = (target + steps) % replicates
-    scores = score_targets(attack, signals, shadows, withheld=np.full(len(shadows), target))
-    return best_threshold(scores.ravel(), signals.members[shadows].ravel())
-
-
-def measure_attack(
-    scored: Scored, rates: list[float], weights: np.ndarray, about: tuple[str, str, str]
-) -> tuple[list[Measure], list[dict]]:
-    """Return AUC, balanced accuracy and TPR at each rate, and the rows of the ROC curve."""
-    n = int((~scored.members).sum(axis=1).mean())
-    grid = np.geomspace(min(1 / max(n, 1), 0.1), 1, ROC_POINTS)
-    asked = np.concatenate([rates, grid])
-    values = np.array([_point(*pair, asked) for pair in zip(scored.scores, scored.members, strict=True)])
-    value_auc, *value_tpr = _mean(values)
-    auc_draws, tpr_draws = _draws(scored, weights, asked)
-    inside, outside = _patients(scored)
-    group = f"level={scored.level}"
-
-    def measure(name: str, value: float, limits: tuple[float, float]) -> Measure:
-        return Measure(*about, name, value, *limits, n=n, group=group)
-
-    balanced, balanced_draws = _balanced_accuracy(scored, weights)
-    measures = [
-        measure("auc", value_auc, intervals.auc_interval(value_auc, auc_draws, inside, outside)),
-        measure(
-            "balanced_accuracy",
-            balanced,
-            intervals.rate_interval(balanced, balanced_draws, inside + outside),
-        ),
-    ]
-    for index, rate in enumerate(rates):
-        known = resolvable(n, rate)
-        value = float(value_tpr[index]) if known else NAN
-        limits = intervals.rate_interval(value, tpr_draws[:, index], inside) if known else (NAN, NAN)
-        measures.append(measure(f"tpr_at_fpr_{rate:g}", value, limits))
-
-    rows = []
-    for index, rate in enumerate(grid, start=len(rates)):
-        lower, upper = intervals.rate_interval(value_tpr[index], tpr_draws[:, index], inside)
-        row = {"attack": about[2], "level": scored.level, "fpr": rate, "tpr": value_tpr[index]}
-        rows.append(row | {"lower": lower, "upper": upper, "n": n})
-    return measures, rows
-
-
-def measure_subgroup(
-    scored: Scored, inside: np.ndarray, group: str, weights: np.ndarray, about: tuple[str, str, str]
-) -> Measure:
-    """Return the AUC among the units `inside` (bool [U]) alone.
-
-    NaN unless the targets have, on average, a whole patient or more on either side there.
-    """
-    part = Scored(
-        scored.attack,
-        scored.level,
-        scored.scores[:, inside],
-        scored.decisions[:, inside],
-        scored.members[:, inside],
-        scored.patient[inside],
-    )
-    n = int((~part.members).sum(axis=1).mean())
-    sides = _patients(part)
-    if min(sides) < 1:
-        return Measure(*about, "auc", NAN, n=n, group=group)
-    value = float(_mean(np.array([[auc(*pair)] for pair in zip(part.scores, part.members, strict=True)]))[0])
-    limits = intervals.auc_interval(value, _draws(part, weights, np.empty(0))[0], *sides)
-    return Measure(*about, "auc", value, *limits, n=n, group=group)
-
-
-def _point(scores: np.ndarray, members: np.ndarray, rates: np.ndarray) -> list[float]:
-    return [auc(scores, members), *(tpr_at(scores, members, rate) for rate in rates)]
-
-
-def _draws(scored: Scored, weights: np.ndarray, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the bootstrap draws [B] and [B, F] of the mean over targets of AUC and TPR."""
-    curves = [
-        bootstrap_roc(scores, members, scored.patient, weights, rates)
-        for scores, members in zip(scored.scores, scored.members, strict=True)
-    ]
-    return _mean(np.stack([curve.auc for curve in curves])), _mean(np.stack([curve.tpr for curve in curves]))
-
-
-def _balanced_accuracy(scored: Scored, weights: np.ndarray) -> tuple[float, np.ndarray]:
-    """Return the mean balanced accuracy over targets, and its bootstrap draws [B]."""
-    patients = weights.shape[1]
-
-    def by_patient(chosen: np.ndarray) -> np.ndarray:  # [K, U] -> [P, K]
-        return np.stack([np.bincount(scored.patient, row, minlength=patients) for row in chosen], axis=1)
-
-    def mean_accuracy(drawn: np.ndarray) -> np.ndarray:  # [B, P] -> [B]
-        with np.errstate(invalid="ignore"):
-            sensitivity = (drawn @ caught) / (drawn @ members)
-            specificity = (drawn @ spared) / (drawn @ others)
-        return _mean(((sensitivity + specificity) / 2).T)
-
-    members, others = by_patient(scored.members), by_patient(~scored.members)
-    caught = by_patient(scored.members & scored.decisions)
-    spared = by_patient(~scored.members & ~scored.decisions)
-    return float(mean_accuracy(np.ones((1, patients)))[0]), mean_accuracy(weights)
-
-
-def _mean(values: np.ndarray) -> np.ndarray:
-    """Return the mean over targets, axis 0, of those that have a value; NaN where none has."""
-    valued = ~np.isnan(values)
-    with np.errstate(invalid="ignore"):
-        return np.where(valued, values, 0).sum(axis=0) / valued.sum(axis=0)
-
-
-def _patients(scored: Scored) -> tuple[float, float]:
-    """Return the mean number of member and of non-member patients a target."""
-    _, first = np.unique(scored.patient, return_index=True)
-    members = scored.members[:, first]
-    return float(members.sum(axis=1).mean()), float((~members).sum(axis=1).mean())
+    """Return the scores of every replicate as target, and of the shadows on which its attacker sets thresholds."""
+    shadows = calibration_shadows(len(signals.phi))
+    scores = score_targets(attack, signals, np.arange(len(signals.phi)))
+    shadow_scores = score_shadows(attack, signals, shadows)
+    return Scored(name, level, scores, shadows, shadow_scores, signals.members, signals.patient)
 
 
 def _subgroups(dataset: Dataset, records: Signals) -> dict[str, list[tuple[str, np.ndarray]]]:
@@ -259,7 +138,7 @@ def _most_frequent(values: np.ndarray, patient: np.ndarray, size: int) -> np.nda
     return counts.reshape(-1, size).argmax(axis=1)
 
 
-def _exposure_rows(dataset: Dataset, records: Signals, patients: Signals) -> list[dict]:
+def _exposure_rows(dataset: Dataset, records: Signals, patients: Signals, seed: int) -> list[dict]:
     """Return one row a training patient and attack of `EXPOSURE_ATTACKS`."""
     y = dataset.y[dataset.rows(TRAIN)]
     majority = np.array(dataset.classes)[_most_frequent(y, records.patient, len(dataset.classes))]
@@ -268,11 +147,16 @@ def _exposure_rows(dataset: Dataset, records: Signals, patients: Signals) -> lis
     count = np.bincount(records.patient)
     rows = []
     for name in EXPOSURE_ATTACKS:
-        columns = pair_exposure(
-            lambda targets, withheld, attack=ATTACKS[name]: score_targets(attack, patients, targets, withheld),
-            patients.members,
-        )
-        for index, (exposure, lower, upper) in enumerate(zip(*columns, strict=True)):
+
+        def exposure_of(members: np.ndarray, attack: Attack = ATTACKS[name]) -> np.ndarray:
+            told = replace(patients, members=members)
+            return pair_exposure(lambda targets, withheld: score_targets(attack, told, targets, withheld), members)
+
+        rng = generator(seed, dataset.name, "membership", "exposure", "null")
+        null = null_quantiles(exposure_of, patients.members, rng)
+        exposures = exposure_of(patients.members)
+        limits = exposure_limits(exposures, inside, len(patients.members) - inside, null)
+        for index, (exposure, lower, upper) in enumerate(zip(exposures, *limits, strict=True)):
             rows.append(
                 {
                     "patient": dataset.patients[records.patients[index]],
@@ -281,6 +165,8 @@ def _exposure_rows(dataset: Dataset, records: Signals, patients: Signals) -> lis
                     "exposure": exposure,
                     "lower": lower,
                     "upper": upper,
+                    "null_lower": null[0],
+                    "null_upper": null[1],
                     "n_in": inside[index],
                     "n_out": len(patients.members) - inside[index],
                     "records": count[index],

@@ -22,8 +22,8 @@ OFFLINE_A = 0.3
 
 def score(view: View) -> np.ndarray:
     """Return the scores [T, U], in (0, 1)."""
-    candidates = view.log_p - np.log(_reference(view))
-    population = np.sort(view.population - np.log(_offline(view.population_probability())), axis=1)
+    candidates = log_ratio(view)
+    population = np.sort(log_population_ratio(view), axis=1)
     beaten = np.stack(
         [
             np.searchsorted(beside, own - np.log(GAMMA), side="right")
@@ -32,6 +32,16 @@ def score(view: View) -> np.ndarray:
     )
     within_step = 1 / (1 + np.exp(-candidates))
     return (beaten + within_step) / (population.shape[1] + 1)
+
+
+def log_ratio(view: View) -> np.ndarray:
+    """Return log ratio_x of the candidates, [T, U]."""
+    return view.log_p - np.log(_reference(view))
+
+
+def log_population_ratio(view: View) -> np.ndarray:
+    """Return log ratio_z of the population, [T, Z]."""
+    return view.population - np.log(_offline(view.population_probability()))
 
 
 def _reference(view: View) -> np.ndarray:

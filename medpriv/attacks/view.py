@@ -17,6 +17,8 @@ from medpriv.attacks.signals import Signals
 
 Attack = Callable[["View"], np.ndarray]  # scores [T, U]; higher speaks for membership
 
+CALIBRATION_SHADOWS = 4
+
 _ELEMENTS = 2_000_000  # of one [T, U] array; bounds the memory of a pass to some hundred megabytes
 
 
@@ -83,6 +85,18 @@ def score_targets(
         for part in _parts(len(targets), signals.phi.shape[1])
     ]
     return np.concatenate(parts)
+
+
+def calibration_shadows(replicates: int) -> np.ndarray:
+    """Return int [K, S]: the replicates on which each target's attacker sets thresholds, the next few after it."""
+    steps = np.arange(1, min(CALIBRATION_SHADOWS, replicates - 1) + 1)
+    return (np.arange(replicates)[:, None] + steps) % replicates
+
+
+def score_shadows(attack: Attack, signals: Signals, shadows: np.ndarray) -> np.ndarray:
+    """Return the scores [K, S, U] of each target's shadows [K, S], made without the target."""
+    withheld = np.repeat(np.arange(len(shadows)), shadows.shape[1])
+    return score_targets(attack, signals, shadows.ravel(), withheld).reshape(*shadows.shape, -1)
 
 
 def _parts(targets: int, units: int) -> Iterator[slice]:

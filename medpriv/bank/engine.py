@@ -4,7 +4,9 @@ A bank is many small networks of one shape. One after another they spend their t
 goes to matrix products. Parameters are stacked along a leading axis and every layer is one batched product over all
 replicates (`medpriv.models.layers`); records are gathered by index, without a loader; buffers are reused; the optimiser
 is one kernel call. Replicates are taken in groups whose working set fits the processor's cache. Nothing a replicate
-does depends on which others are trained beside it: its bytes are the same in any shard.
+does depends on which others are trained beside it: its bytes are the same in any shard. Torch rounds a product of one
+pair of matrices otherwise than a batch of such products, however: where several replicates would be worked on together,
+one that is alone gets a twin beside it (`twice`), whose results are dropped.
 
     train(network, x, y, members, schedule, initial, order, start=, frozen=, step=) -> parameters
     logits(network, parameters, x) -> [K, N, C]
@@ -14,7 +16,8 @@ Memory holds the records once, the parameters and results of all replicates, and
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,7 +85,9 @@ def train(
     if start is None:
         drawn = [network.initial(rng) for rng in initial]
         start = {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
-    parts = []
+    replicates, parts = len(members), []
+    if is_lone(network, start, schedule.batch_size):
+        start, members, order, noise = twice(start, members, order, noise)
     for some in groups(network, start, schedule.batch_size):
         stack = Stack(
             network,
@@ -94,10 +99,10 @@ def train(
             noise=noise[some],
             shift=schedule.shift,
         )
-        title = f"replicates {some.start + 1} to {some.start + len(stack)} of {len(members)}"
+        title = f"replicates {some.start + 1} to {min(some.stop, replicates)} of {replicates}"
         _train_stack(stack, members[some], schedule, order[some], step, title)
         parts.append(stack.parameters())
-    return {name: np.concatenate([part[name] for part in parts]) for name in start}
+    return {name: np.concatenate([part[name] for part in parts])[:replicates] for name in start}
 
 
 def logits(network: Network, parameters: Parameters, x: np.ndarray) -> np.ndarray:
@@ -124,11 +129,31 @@ def input_gradients(
 def groups(network: Network, parameters: Parameters, records: int) -> Iterator[slice]:
     """Yield the replicates that are worked on together, so that batches of `records` stay in the cache.
 
-    Counted are activations, parameters, their gradients and two moments.
+    Where there is room for several, none is left over alone: it joins the group before it.
     """
-    floats = records * network.values() + 4 * sum(value[0].size for value in parameters.values())
-    width, replicates = max(1, CACHE // (4 * floats)), len(next(iter(parameters.values())))
-    return (slice(start, start + width) for start in range(0, replicates, width))
+    width, replicates = _width(network, parameters, records), len(next(iter(parameters.values())))
+    starts = range(0, replicates, width)
+    if replicates > width > 1 and replicates % width == 1:
+        starts = starts[:-1]
+    return (slice(*ends) for ends in zip(starts, [*starts[1:], replicates], strict=True))
+
+
+def is_lone(network: Network, parameters: Parameters, records: int) -> bool:
+    """Return whether there is one replicate where several would be worked on together: it needs a twin (`twice`)."""
+    return len(next(iter(parameters.values()))) == 1 and works_together(network, parameters, records)
+
+
+def works_together(network: Network, parameters: Parameters, records: int) -> bool:
+    """Return whether several replicates go through one product, had a bank so many."""
+    return network.stacked and _width(network, parameters, records) > 1
+
+
+def twice(*held: Mapping | np.ndarray | Sequence) -> list:
+    """Return what belongs to one replicate ([1, ...], arrays by name, or a list of generators) for it and a twin.
+
+    Generators are copied: the replicate's own goes on as if it were alone.
+    """
+    return [_doubled(value) for value in held]
 
 
 def _train_stack(
@@ -159,9 +184,13 @@ def _evaluate(
     """Return logits, and input gradients where y is given (else none), in chunks of records."""
     replicates, shared = len(next(iter(parameters.values()))), x.ndim == len(network.shape) + 1
     count = x.shape[0 if shared else 1]
+    whole = min(network.pass_records, max(FEWEST, 1 << (count - 1).bit_length()))
+    if is_lone(network, parameters, whole):
+        (pair,) = twice(parameters)
+        values, gradients = _evaluate(network, pair, x if shared else np.repeat(x, 2, axis=0), y)
+        return values[:1], gradients[:1]
     values = np.zeros((replicates, count, max(2, network.outputs)), np.float32)
     gradients = np.empty((replicates, 0 if y is None else count, *network.shape), np.float32)
-    whole = min(network.pass_records, max(FEWEST, 1 << (count - 1).bit_length()))
     work = Workspace()
     for group in groups(network, parameters, whole):
         held = {name: _stack(value[group]) for name, value in parameters.items()}
@@ -180,6 +209,18 @@ def _evaluate(
                 back = network.backward(held, cross_entropy_slope(outputs, labels), work, None, need_input=True)
                 gradients[group, chunk] = network.restore(back[:, :size]).numpy()
     return values, gradients
+
+
+def _width(network: Network, parameters: Parameters, records: int) -> int:
+    """Return how many replicates fit in the cache: activations, parameters, their gradients and two moments."""
+    floats = records * network.values() + 4 * sum(value[0].size for value in parameters.values())
+    return max(1, CACHE // (4 * floats))
+
+
+def _doubled(held: Mapping | np.ndarray | Sequence) -> Mapping | np.ndarray | Sequence:
+    if isinstance(held, Mapping):
+        return {name: np.repeat(value, 2, axis=0) for name, value in held.items()}
+    return np.repeat(held, 2, axis=0) if isinstance(held, np.ndarray) else [*held, *deepcopy(held)]
 
 
 def _stack(value: np.ndarray) -> Tensor:

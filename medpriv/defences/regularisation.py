@@ -5,7 +5,8 @@ and g = ds/dx, the derivative of a norm of g is a directional one, with the dire
 
     d|g|_2 / dtheta = d/dtheta (u . g),  u = g / |g|_2;      d|g|_1 / dtheta = d/dtheta (sign(g) . g)
 
-and u . g is the derivative of s along u, here by a central difference: two more passes, no second-order backward.
+and u . g is the derivative of s along u, here by a central difference: two more passes, no second-order backward. Where
+a ReLU turns over within the difference's reach, it gives the mean slope over the reach and not the one at the record.
 
 Jacobian (Hoffman et al. 2019): strength / 2 |J|_F^2, estimated by one random unit vector v: C |v J|_2^2 of C outputs.
 NSR (Ma and Liang 2020): strength log(1 + NSR), NSR = sum_i budget_i |g_i| / margin: how far a change within the budget

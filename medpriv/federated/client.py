@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from medpriv.bank.batches import count_updates
-from medpriv.bank.engine import groups
+from medpriv.bank.engine import groups, works_together
 from medpriv.bank.losses import class_weights, cross_entropy_slope
 from medpriv.federated.flat import Flat
 from medpriv.models.layers import Workspace
@@ -180,13 +180,18 @@ def local_steps(
         return ended
     outputs = max(2, network.outputs)
     weights = class_weights(labels.numpy(), members[first], outputs, schedule.balance) / schedule.batch_size
-    for some in groups(network, {name: value[first] for name, value in start.items()}, schedule.batch_size):
-        models = first[some]
+    begun = {name: value[first] for name, value in start.items()}
+    together = works_together(network, begun, schedule.batch_size)
+    for some in groups(network, begun, schedule.batch_size):
+        places = np.arange(len(first))[some]
+        if together and np.count_nonzero(steps[first[places]] == steps[first[places[0]]]) == 1:
+            places = np.append(places[0], places)  # a twin of the one that is alone at last (`engine.twice`)
+        models = first[places]
         walk = _Walk(network, {name: value[models] for name, value in start.items()}, records, labels)
         walk.proximal = proximal
         if correction is not None:
             walk.correction = walk.flat.pack({name: value[models] for name, value in correction.items()})
-        walk.run([batches[model] for model in models], torch.from_numpy(weights[some]), schedule)
+        walk.run([batches[model] for model in models], torch.from_numpy(weights[places]), schedule)
         for name, value in walk.parameters().items():
             ended[name][models] = value
     return ended

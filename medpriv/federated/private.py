@@ -3,6 +3,9 @@
 In each round a client takes DP-SGD steps on its own patients (`medpriv.privacy.training`) and sends what they lead to.
 The steps of all rounds are composed, so that all that ever leaves a client tells no more about one of its patients than
 its epsilon says. A patient is with one client, so the federation's epsilon is the largest of its clients'.
+
+Neighbours are those of zero-out: one patient's records are replaced by nothing, while how many patients each client has
+is public and stays, and with it sampling rates, denominators, and what an answer weighs in the mean.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +16,7 @@ import numpy as np
 from medpriv.federated.client import Answer, Arrays
 from medpriv.models.network import Network
 from medpriv.privacy.accountant import epsilon, noise_for
+from medpriv.privacy.noise import Draws
 from medpriv.privacy.training import PrivateSchedule, train_private
 
 
@@ -62,8 +66,8 @@ def respond_privately(
     y: np.ndarray,
     unit: np.ndarray,
     members: np.ndarray,
-    sampling: Sequence[np.random.Generator],
-    noise: Sequence[np.random.Generator],
+    sampling: Sequence[Draws],
+    noise: Sequence[Draws],
 ) -> Answer:
     """Take a client's part of a round, privately.
 

@@ -190,7 +190,8 @@ def _noisy_mean(
     """Client-level DP-FedAvg (McMahan et al., ICLR 2018): (sum of clipped changes + noise) / clients.
 
     Clients clip; the server, who is trusted with the single changes, adds Gaussian noise to their sum. Clients weigh
-    alike, however many records they have; one without records sends no change.
+    alike, however many records they have; one without records sends no change. Neighbours are those of zero-out: one
+    client sends no change, and the number of clients, by which the sum is divided, is public and stays.
     """
     clients = weights.shape[1]
     steps = {}

@@ -15,6 +15,7 @@ from torch import Tensor
 from medpriv.bank.batches import Batches
 from medpriv.flower.hospital import Arrays, Desk, Given, Settings, save
 from medpriv.flower.sealed import Correspondent
+from medpriv.privacy.noise import Draws, SecretGenerator
 from medpriv.seeds import generator
 from medpriv.split.protocol import Client, Half, from_message, split_network, to_message
 from medpriv.treatments.split import defence_of
@@ -69,9 +70,9 @@ def begin_cut(desk: Desk, settings: Settings, arrays: Arrays) -> Given:
     parts = split_network(session.network, told["cut"], told["variant"] == "ushaped")
     halves = [Half(part, arrays, told["weight_decay"]) if part else None for part in (parts.body, parts.head)]
 
-    def draw(*purpose: str) -> np.random.Generator:
+    def draw(*purpose: str) -> Draws:
         if settings["seed"] is None:
-            return np.random.default_rng()
+            return SecretGenerator()
         return generator(settings["seed"], settings["dataset"], settings["treatment"], 0, *purpose, session.name)
 
     client = Client(

@@ -28,6 +28,7 @@ from medpriv.flower.runtime import Refusal
 from medpriv.measures.roc import auc
 from medpriv.models.catalogue import build_network
 from medpriv.models.network import Network
+from medpriv.privacy.noise import Draws, SecretGenerator
 
 Settings = Mapping[str, Any]
 Arrays = Mapping[str, np.ndarray]
@@ -250,8 +251,8 @@ def save(desk: Desk, name: str, parameters: Arrays) -> None:
     write_json(desk.folder / f"{name}.json", desk.session.about)
 
 
-def draw(settings: Settings, name: str, number: int) -> np.random.Generator:
+def draw(settings: Settings, name: str, number: int) -> Draws:
     """Return the generator of a round's batches: by name from the run's seed, or secret if the run has none."""
     if settings["seed"] is None:
-        return np.random.default_rng()
+        return SecretGenerator()
     return order_generator(settings["seed"], settings["dataset"], settings["treatment"], 0, name, number)

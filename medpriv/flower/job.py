@@ -89,7 +89,9 @@ class Job(Section):
     )
     federated: Federated | None = Field(None, description="federated learning; or `split`")
     split: Split | None = Field(None, description="split learning; or `federated`")
-    seed: int | None = Field(None, description="makes a run repeatable; empty, as it should be: batches are secret")
+    seed: int | None = Field(
+        None, description="makes a run repeatable; empty, as it should be: batches and noise are secret"
+    )
     patience: Positive = Field(3600.0, description="seconds to wait until all hospitals are connected")
     deadline: Positive = Field(600.0, description="seconds a hospital has to answer; who does not is out of the run")
     least_hospitals: Count = Field(2, description="with fewer hospitals left the run ends with an error")

@@ -18,6 +18,7 @@ from medpriv.flower.masked import masked_mean
 from medpriv.flower.processes import DeploymentError
 from medpriv.models.catalogue import build_network
 from medpriv.models.network import Network
+from medpriv.privacy.noise import Draws, SecretGenerator
 from medpriv.seeds import generator
 
 Arrays = Mapping[str, np.ndarray]
@@ -130,10 +131,10 @@ def chosen(job: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     return next((name, told) for name, told in job["federated"]["strategy"].items() if told is not None)
 
 
-def _generator(job: Mapping[str, Any], *purpose: object) -> np.random.Generator:
+def _generator(job: Mapping[str, Any], *purpose: object) -> Draws:
     """Return a generator by name from the job's seed, or a secret one if it has none."""
     if job["seed"] is None:
-        return np.random.default_rng()
+        return SecretGenerator()
     return generator(job["seed"], job["dataset"], treatment(job), 0, *purpose)
 
 

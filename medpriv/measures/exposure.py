@@ -4,27 +4,29 @@ Exposure = the share of pairs (replicate a trained on the patient, replicate b n
 ties counted half: 0.5 is chance, 1 full exposure. In each pair both are targets and neither is the other's shadow.
 Leaving one out would not do here: for one patient the shadows in and out add up to a fixed number, so a target's own
 absence would show in the statistics of its shadows and push exposures of unexposed patients below 0.5.
+
+Scores come from fits to the same few replicates, so pairs are far from independent, and where nobody is remembered
+exposures spread widely and not evenly: with 32 replicates 95 % of them lie between about 0.09 and 0.74. So the spread
+of chance is taken from the bank itself, with membership drawn anew (`null_quantiles`), and no patient is called exposed
+within it.
 """
 
 from collections.abc import Callable
 
 import numpy as np
 
-from medpriv.measures.intervals import newcombe
+from medpriv.measures.intervals import LEVEL, newcombe
 
+_NULL = 1000  # exposures behind a null quantile, at least
 _ELEMENTS = 2_000_000  # of one array over pairs and patients: memory doesn't grow with the number of pairs
 
 
-def pair_exposure(
-    score_pair: Callable[[np.ndarray, np.ndarray], np.ndarray], members: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return each patient's exposure and its limits, float [P] each; NaN if all replicates or none saw the patient.
+def pair_exposure(score_pair: Callable[[np.ndarray, np.ndarray], np.ndarray], members: np.ndarray) -> np.ndarray:
+    """Return each patient's exposure, float [P]; NaN if all replicates or none saw the patient.
 
     Args:
         score_pair: (targets [T], withheld [T]) -> scores [T, P] of targets whose shadows leave out both.
         members: bool [K, P].
-
-    Limits are Newcombe's on the numbers of replicates in and out, which are independent of each other.
     """
     replicates, patients = members.shape
     firsts, seconds = np.triu_indices(replicates, k=1)
@@ -37,9 +39,34 @@ def pair_exposure(
         only_second = members[second] & ~members[first]
         wins += (won * only_first + (1 - won) * only_second).sum(axis=0)
     inside = members.sum(axis=0)
-    pairs = inside * (replicates - inside)
     with np.errstate(invalid="ignore", divide="ignore"):
-        exposure = wins / pairs
-        lower, upper = newcombe(exposure, inside, replicates - inside)
-    empty = pairs == 0
-    return exposure, np.where(empty, np.nan, lower), np.where(empty, np.nan, upper)
+        return wins / (inside * (replicates - inside))
+
+
+def null_quantiles(
+    exposure: Callable[[np.ndarray], np.ndarray], members: np.ndarray, rng: np.random.Generator
+) -> tuple[float, float]:
+    """Return the 2.5 and 97.5 % quantiles of exposure where membership has nothing to do with training.
+
+    Args:
+        exposure: members [K, P] -> exposures [P].
+        members: bool [K, P]; each row is drawn anew, with as many members, until there are enough exposures.
+    """
+    redraws = -(-_NULL // members.shape[1])
+    drawn = np.concatenate([exposure(rng.permuted(members, axis=1)) for _ in range(redraws)])
+    lower, upper = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(lower), float(upper)
+
+
+def exposure_limits(
+    exposure: np.ndarray, inside: np.ndarray, outside: np.ndarray, null: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the limits [P] of exposures: Newcombe's on the replicates in and out, and no nearer than chance spreads.
+
+    So a lower limit above 0.5 is as rare as chance has it: 2.5 % of patients where nothing is remembered; likewise an
+    upper limit below 0.5.
+    """
+    lower, upper = newcombe(exposure, inside, outside)
+    lower = np.minimum(lower, np.maximum(exposure - (null[1] - 0.5), 0))
+    upper = np.maximum(upper, np.minimum(exposure + (0.5 - null[0]), 1))
+    return lower, upper

@@ -1,10 +1,18 @@
-"""ROC measures of scores, exact for the sample at hand, and their patient bootstrap without sorting twice.
+"""ROC measures of scores, and their patient bootstrap without sorting twice.
 
 For the bootstrap each patient's records above each of some hundred thresholds are counted once. A draw of patients is
 then a matrix product: [draws, patients] x [patients, thresholds] gives the draw's whole ROC curve. Thresholds stand at
 quantiles of the negatives' scores, dense in the tail, so that low false-positive rates keep their resolution.
+
+**A threshold for a low false-positive rate keeps its promise to new negatives, not to those that set it.** The i-th
+highest of n negatives is exceeded by a new one with probability i / (n + 1), so the threshold that `rate` of the
+sample's own negatives exceed lets through more than that: 2 % in place of 1 % with 100 negatives, and a TPR that looks
+like a leak where there is none. Here the i-th highest stands for i / (n + 1) (Weibull's plotting position), wherever
+thresholds come from; `calibrated_curve` takes them from negatives held apart, and says which rate the sample's own
+negatives show there.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,23 +29,39 @@ def auc(scores: np.ndarray, positive: np.ndarray) -> float:
 
 
 def tpr_at(scores: np.ndarray, positive: np.ndarray, rate: float) -> float:
-    """Return the share of positives above the lowest threshold that at most `rate` of the negatives exceed.
+    """Return the share of positives above the threshold that the sample's own negatives set for a rate (`tpr_above`).
 
-    NaN if a side is empty, or if the negatives are fewer than 1 / rate, for then not one of them may be exceeded and
-    the figure would speak of a smaller rate than asked.
+    NaN if a side is empty, or if the negatives are fewer than 1 / rate: the figure would speak of a larger rate.
     """
     negatives = scores[~positive]
     if not resolvable(len(negatives), rate) or not positive.any():
         return float("nan")
-    allowed = int(np.floor(rate * len(negatives) + 1e-9))
-    if allowed == len(negatives):
-        return 1.0
-    threshold = np.partition(negatives, len(negatives) - allowed - 1)[len(negatives) - allowed - 1]
-    return float((scores[positive] > threshold).mean())
+    return tpr_above(scores[positive], negatives, [rate])[0]
 
 
-def resolvable(negatives: int, rate: float) -> bool:
-    """Return whether so many negatives can tell a false-positive rate apart from zero."""
+def tpr_above(positives: np.ndarray, negatives: np.ndarray, rates: Sequence[float]) -> list[float]:
+    """Return the share of positives above the threshold that the negatives set for each rate.
+
+    The i-th highest of n negatives is exceeded by a new one with probability i / (n + 1) (Weibull's plotting position);
+    between two of them the share is a straight line. Ties are not told apart from scores in order.
+    """
+    falling, found = np.sort(negatives)[::-1], []
+
+    def share(rank: int) -> float:
+        return float((positives > falling[rank - 1]).mean()) if rank else 0.0
+
+    for rate in rates:
+        rank = min(rate * (len(negatives) + 1), float(len(negatives)))
+        below, above = share(int(rank)), share(min(int(rank) + 1, len(negatives)))
+        found.append(below + (rank - int(rank)) * (above - below))
+    return found
+
+
+def resolvable(negatives: float, rate: float) -> bool:
+    """Return whether so many negatives can tell a false-positive rate apart from zero.
+
+    Count what is independent: people, not their records.
+    """
     return negatives * rate >= 1 - 1e-9
 
 
@@ -53,48 +77,130 @@ def best_threshold(scores: np.ndarray, positive: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class RocDraws:
-    """Bootstrap draws of one ROC curve: `auc` float [B], `tpr` float [B, F] at the F rates asked."""
+    """ROC curves, one a draw of patients, at F false-positive rates asked.
+
+    Attributes:
+        auc: float [B].
+        tpr: float [B, F].
+        fpr: float [B, F], the rate that the negatives show at the same thresholds.
+    """
 
     auc: np.ndarray
     tpr: np.ndarray
+    fpr: np.ndarray
 
 
 def bootstrap_roc(
     scores: np.ndarray, positive: np.ndarray, patient: np.ndarray, weights: np.ndarray, rates: np.ndarray
 ) -> RocDraws:
-    """Return the ROC curve of each draw of patients.
+    """Return the ROC curve of each draw of patients, thresholds set on the draw's own negatives.
 
     Args:
         scores, positive: [U].
         patient: int [U], index into the columns of `weights`.
         weights: float32 [B, P] of `intervals.draw_patients`.
-        rates: float [F], false-positive rates.
+        rates: float [F], false-positive rates; between two thresholds the curve is a straight line.
 
     Returns:
         NaN in the draws that leave a side empty.
     """
-    draws = len(weights)
     if not positive.any() or positive.all():
-        return RocDraws(np.full(draws, np.nan), np.full((draws, len(rates)), np.nan))
-    thresholds = _thresholds(scores[~positive])
+        return _nothing(len(weights), len(rates))
+    thresholds = _thresholds(scores[~positive], rates)
     true = _above(scores[positive], patient[positive], thresholds, weights)
     false = _above(scores[~positive], patient[~positive], thresholds, weights)
-    steps = (false[:, 1:] - false[:, :-1]) * (true[:, 1:] + true[:, :-1]) / 2
-    # The last threshold at or below each rate; rows are set apart so that one search serves all draws.
-    empty = np.isnan(false[:, 0])
-    apart = np.where(empty[:, None], 1.0, false) + 2 * np.arange(draws)[:, None]
-    wanted = rates + 1e-6 + 2 * np.arange(draws)[:, None]
-    place = np.searchsorted(apart.ravel(), wanted.ravel(), side="right").reshape(draws, -1) - 1
-    tpr = true.ravel()[np.maximum(place, 0)]
-    tpr[empty] = np.nan
-    return RocDraws(steps.sum(axis=1), tpr)
+    tpr, fpr = _read(false, _drawn(patient[~positive], weights), rates, true, false)
+    return RocDraws(_area(true, false), tpr, fpr)
 
 
-def _thresholds(negatives: np.ndarray, tail: int = 48, bulk: int = 48) -> np.ndarray:
-    """Return falling thresholds: scores of negatives at ranks that lie dense at the top, then evenly."""
+def bootstrap_auc(scores: np.ndarray, positive: np.ndarray, patient: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the area under the curve of each draw of patients, [B]; arguments as of `bootstrap_roc`."""
+    return bootstrap_roc(scores, positive, patient, weights, np.empty(0)).auc
+
+
+def calibrated_curve(
+    scores: np.ndarray,
+    positive: np.ndarray,
+    patient: np.ndarray,
+    others: np.ndarray,
+    others_patient: np.ndarray,
+    weights: np.ndarray,
+    rates: np.ndarray,
+) -> RocDraws:
+    """Return the curve of each draw of patients, thresholds set on the scores `others` [M] of other negatives.
+
+    A draw of patients draws both: the scores that set thresholds and those that are judged.
+    """
+    if not positive.any() or positive.all() or not len(others):
+        return _nothing(len(weights), len(rates))
+    thresholds = _thresholds(others, rates)
+    true = _above(scores[positive], patient[positive], thresholds, weights)
+    false = _above(scores[~positive], patient[~positive], thresholds, weights)
+    promised = _above(others, others_patient, thresholds, weights)
+    tpr, fpr = _read(promised, _drawn(others_patient, weights), rates, true, false)
+    return RocDraws(_area(true, false), tpr, fpr)
+
+
+def _nothing(draws: int, rates: int) -> RocDraws:
+    return RocDraws(np.full(draws, np.nan), *(np.full((draws, rates), np.nan) for _ in range(2)))
+
+
+def _drawn(patient: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return how many scores of these patients each draw holds, [B]."""
+    return weights @ np.bincount(patient, minlength=weights.shape[1]).astype(np.float32)
+
+
+def _area(true: np.ndarray, false: np.ndarray) -> np.ndarray:
+    """Return the area [B] under curves [B, G], ties counted half."""
+    return ((false[:, 1:] - false[:, :-1]) * (true[:, 1:] + true[:, :-1]) / 2).sum(axis=1)
+
+
+def _read(above: np.ndarray, size: np.ndarray, asked: np.ndarray, *curves: np.ndarray) -> list[np.ndarray]:
+    """Return curves [B, 2 G + 2] of `_above` at the thresholds that negatives set for the asked rates [F], [B, F] each.
+
+    Args:
+        above: of the negatives, [B, 2 G + 2]; NaN in draws without one.
+        size: how many negatives each draw holds, [B].
+    """
+    draws, columns = above.shape
+    empty = np.isnan(above[:, -1])
+    counts = np.where(empty[:, None], 0.0, above * size[:, None])
+    strict, reached = counts[:, 1:-1:2], counts[:, 2::2]
+    drawn = reached > strict  # thresholds that the draw holds; the others are passed over
+    # Strictly above the highest of tied scores stands for one more than lie before them.
+    rate = counts / (size[:, None] + 1)
+    rate[:, 1:-1:2] = np.where(drawn, strict + 1, strict) / (size[:, None] + 1)
+    rate[:, -1] = 1
+    column = np.tile(np.arange(columns), (draws, 1))
+    column[:, 1:-1:2][~drawn] = column[:, 2::2][~drawn] = 0
+    held = (np.maximum.accumulate(column, axis=1) + columns * np.arange(draws)[:, None]).ravel()
+    # Rows are set apart so that one search serves all draws.
+    apart = (rate + 2 * np.arange(draws)[:, None]).ravel()
+    wanted = (asked + 1e-9 + 2 * np.arange(draws)[:, None]).ravel()
+    last = np.repeat(np.arange(1, draws + 1) * columns - 1, len(asked))
+    place = np.clip(np.searchsorted(apart, wanted, side="right") - 1, last - columns + 1, last)
+    before, after = held[place], np.minimum(place + 1, last)
+    rates = rate.ravel()
+    gap = rates[after] - rates[before]
+    share = np.where(gap > 0, np.clip((np.tile(asked, draws) - rates[before]) / np.where(gap > 0, gap, 1), 0, 1), 0)
+    found = []
+    for curve in curves:
+        values = curve.ravel()
+        read = (values[before] + share * (values[after] - values[before])).reshape(draws, -1)
+        read[empty] = np.nan
+        found.append(read)
+    return found
+
+
+def _thresholds(negatives: np.ndarray, rates: np.ndarray, tail: int = 32, bulk: int = 48) -> np.ndarray:
+    """Return falling thresholds: scores at even ranks and, where rates are asked, dense at the top and around each."""
     n = len(negatives)
-    ranks = np.unique(np.concatenate([np.geomspace(1, n, tail), np.linspace(1, n, bulk)]).astype(int)) - 1
-    return np.unique(np.sort(negatives)[::-1][ranks])[::-1]
+    ranks = np.linspace(1, n, bulk)
+    if len(rates):
+        below = np.floor(rates * (n + 1))
+        ranks = np.concatenate([ranks, np.geomspace(1, n, tail), np.clip([*below, *(below + 1)], 1, n)])
+    ranks = ranks.astype(int)
+    return np.unique(np.sort(negatives)[::-1][np.unique(ranks) - 1])[::-1]
 
 
 def _above(scores: np.ndarray, patient: np.ndarray, thresholds: np.ndarray, weights: np.ndarray) -> np.ndarray:

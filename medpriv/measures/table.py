@@ -38,7 +38,19 @@ class Measure:
     patients: int = 0
 
 
-COLUMNS = ("dataset", "treatment", "attack", "measure", "group", "replicate", "value", "lower", "upper", "n", "patients")
+COLUMNS = (
+    "dataset",
+    "treatment",
+    "attack",
+    "measure",
+    "group",
+    "replicate",
+    "value",
+    "lower",
+    "upper",
+    "n",
+    "patients",
+)
 assert set(COLUMNS) == {field.name for field in fields(Measure)}
 
 

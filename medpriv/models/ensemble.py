@@ -34,6 +34,11 @@ class Ensemble:
         return self.members[0].shape
 
     @property
+    def stacked(self) -> bool:
+        """Whether all replicates go through one batched product."""
+        return True
+
+    @property
     def pass_records(self) -> int:
         """Records of a pass in evaluation mode."""
         return self.members[0].pass_records

@@ -47,11 +47,12 @@ class Dense:
     relu: bool
 
     def initial(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Return one replicate's parameters: He-uniform weights, bias 0."""
-        return {
-            f"{self.name}.weight": he_uniform(rng, self.outputs, self.inputs),
-            f"{self.name}.bias": np.zeros(self.outputs, np.float32),
-        }
+        """Return one replicate's parameters: before a ReLU He-uniform weights and bias 0, else as torch draws both."""
+        if self.relu:
+            weight, bias = he_uniform(rng, self.outputs, self.inputs), np.zeros(self.outputs, np.float32)
+        else:
+            weight, bias = linear_uniform(rng, self.outputs, self.inputs)
+        return {f"{self.name}.weight": weight, f"{self.name}.bias": bias}
 
     def products(self) -> int:
         """Return the multiply-adds of one record's forward pass."""
@@ -365,6 +366,16 @@ def he_uniform(rng: np.random.Generator, outputs: int, inputs: int) -> np.ndarra
     """Return float32 [outputs, inputs], uniform with variance 2 / inputs (He et al. 2015)."""
     bound = np.sqrt(6 / inputs)
     return rng.uniform(-bound, bound, (outputs, inputs)).astype(np.float32)
+
+
+def linear_uniform(rng: np.random.Generator, outputs: int, inputs: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return weight [outputs, inputs] and bias [outputs], uniform within 1 / sqrt(inputs), as `torch.nn.Linear` does.
+
+    For layers that no ReLU follows: outputs then begin small, and what they say first is learnt, not drawn.
+    """
+    bound = 1 / np.sqrt(inputs)
+    weight, bias = rng.uniform(-bound, bound, (outputs, inputs)), rng.uniform(-bound, bound, outputs)
+    return weight.astype(np.float32), bias.astype(np.float32)
 
 
 def mask_relu(gradient: Tensor, output: Tensor) -> None:

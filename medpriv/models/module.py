@@ -18,7 +18,7 @@ from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
 
 from medpriv.models.blocks import Dropout
-from medpriv.models.layers import Tensors, Workspace, he_uniform
+from medpriv.models.layers import Tensors, Workspace, he_uniform, linear_uniform
 
 SLICE = 32  # records a pass in evaluation mode: what lies between the layers of more would leave the cache
 KEPT = 2**27  # floats that an evaluation may keep for a backward pass; above, that pass repeats the forward one
@@ -43,6 +43,11 @@ class ModuleNetwork:
     outputs: int
 
     @property
+    def stacked(self) -> bool:
+        """Whether all replicates go through one batched product: here one goes after another."""
+        return False
+
+    @property
     def pass_records(self) -> int:
         """Records of a pass in evaluation mode: few, so that what lies between the layers stays in the cache."""
         return SLICE
@@ -60,15 +65,18 @@ class ModuleNetwork:
     def initial(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Return one replicate's parameters (running statistics included), drawn in order.
 
-        He-uniform weights, biases 0, normalisations that change nothing.
+        He-uniform weights, biases 0, normalisations that change nothing; the last layer, which no ReLU follows, as
+        torch draws it.
         """
         held = {}
-        for name, like in self._tensors.items():
+        for name in [name for name in self._tensors if name not in self.head]:
+            like = self._tensors[name]
             if like.ndim > 1:
                 held[name] = he_uniform(rng, len(like), like[0].numel()).reshape(like.shape)
             else:
                 held[name] = np.full(like.shape, name.endswith(("weight", "running_var")), np.float32)
-        return held
+        last = linear_uniform(rng, *self._tensors[self.head[0]].shape)
+        return held | dict(zip(self.head, last, strict=True))
 
     def flops(self) -> int:
         """Return the floating-point operations of training on one record: forward, weights' and inputs' gradients.

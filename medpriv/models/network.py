@@ -32,6 +32,11 @@ class Network:
     patch: int | None = None
 
     @property
+    def stacked(self) -> bool:
+        """Whether all replicates go through one batched product."""
+        return True
+
+    @property
     def pass_records(self) -> int:
         """Records of a pass in evaluation mode: many, so that small products are worth their calls."""
         return 256

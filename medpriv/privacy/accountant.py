@@ -1,8 +1,10 @@
 """What noise guarantees: epsilon of Poisson-sampled Gaussian steps, by the PRV accountant (Gopi et al., NeurIPS 2021).
 
-The figures are those of Opacus' accountant, an upper bound within 0.01 of epsilon. Neighbours differ by one unit
-(patient) more or fewer. A question takes some tenths of a second, at rates near 1/2 some seconds. Opacus is imported at
-the first one, so that a default delta costs nothing.
+The figures are those of Opacus' accountant, an upper bound within 0.01 of epsilon. Neighbours are those of zero-out:
+equally many units (patients), a number that is public, but the records of one are replaced by nothing. Each step's sum
+then differs by one clipped gradient at most, taken with probability `rate` and divided by the same number, which is the
+pair of laws that the accountant composes (Opacus calls it a unit added or removed). A question takes some tenths of a
+second, at rates near 1/2 some seconds. Opacus is imported at the first one, so that a default delta costs nothing.
 """
 
 import warnings
@@ -10,6 +12,8 @@ from functools import cache
 from math import exp, inf, log1p, log10, sqrt
 
 from medpriv.errors import InputError
+
+ADJACENCY = "zero-out, n public"  # what neighbours are, as banks state it
 
 TOLERANCE = 0.01  # a noise multiplier is accepted whose epsilon lies at most this share below the target
 DIGITS = 4  # significant ones of a noise multiplier

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from medpriv.privacy.noise import Draws
+
 AHEAD = 32  # steps of a replicate drawn in one call
 ROWS = 8  # sizes of passes are multiples of this
 
@@ -50,7 +52,7 @@ class PoissonBatches:
         rate: float,
         contribution: int,
         expected: float,
-        generators: Sequence[np.random.Generator],
+        generators: Sequence[Draws],
     ) -> None:
         held = np.bincount(unit, minlength=members.shape[1])
         self._width, self._rate, self._generators = min(contribution, int(held.max())), rate, generators
@@ -108,7 +110,7 @@ def _rounded(units: float) -> int:
     return max(1, -int(-units // ROWS)) * ROWS
 
 
-def _draw_steps(units: int, rate: float, rng: np.random.Generator) -> list[np.ndarray]:
+def _draw_steps(units: int, rate: float, rng: Draws) -> list[np.ndarray]:
     """Return the places, of 0 to units - 1, that the next `AHEAD` steps draw.
 
     The steps' coins, one a unit, stand in one long row. Gaps between hits are geometric: ceil(E / -log(1 - rate)), E
@@ -125,7 +127,7 @@ def _draw_steps(units: int, rate: float, rng: np.random.Generator) -> list[np.nd
     return np.split(places % max(units, 1), np.searchsorted(places, units * np.arange(1, AHEAD)))
 
 
-def _draw_records(unit: np.ndarray, members: np.ndarray, width: int, rng: np.random.Generator) -> np.ndarray:
+def _draw_records(unit: np.ndarray, members: np.ndarray, width: int, rng: Draws) -> np.ndarray:
     """Return int64 [units, width]: the records with which each member unit takes part, -1 after its last.
 
     Units without a record are left out: they can't take part.

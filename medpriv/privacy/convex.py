@@ -4,10 +4,12 @@ A patient gives one record, r with |r| <= 1 and a sign s. On the patients D of a
 
     w* = argmin J(w),     J(w) = sum_D log(1 + exp(-s r.w)) + Lambda / 2 |w|^2 + b.w.
 
-One patient more or less changes sum_D's gradient by less than 1 and its Hessian by a matrix of rank one, at most 1/4.
+Neighbours D, D' are those of zero-out: the same number n of patients, which is public and fixes Lambda, but one
+patient's record is replaced by nothing. That changes sum_D's gradient by less than 1 and its Hessian by a matrix of
+rank one, at most 1/4. (A patient replaced by another changes both twice as much, which no constant below covers.)
 
 - output: b = 0, and w* + xi is released. J is Lambda-strongly convex, so |w*(D) - w*(D')| <= 1 / Lambda (Chaudhuri,
-  Monteleoni and Sarwate 2011, with a sum in place of their mean and a patient added or removed in place of replaced).
+  Monteleoni and Sarwate 2011, with a sum in place of their mean and zero-out in place of a patient replaced).
 - objective: b is random, and w* itself is the release. The densities of w* under D and D' differ by those of b, shifted
   by g = grad l(w*), |g| <= 1, and by the ratio of Jacobians det(H + Lambda), at most 1 + 1 / (4 Lambda).
 
@@ -35,6 +37,8 @@ from scipy.special import log_ndtr, ndtr
 from medpriv.bank.store import draw_members
 from medpriv.dataset import Dataset
 from medpriv.errors import InputError
+from medpriv.privacy.accountant import ADJACENCY
+from medpriv.privacy.noise import Draws
 from medpriv.seeds import generator
 
 SMOOTHNESS = 0.25  # the most that the logistic loss curves
@@ -85,7 +89,7 @@ def train_convex(
 
     Args:
         mechanism: `output` or `objective`.
-        epsilon, delta: the guarantee wanted, for one patient added or removed; delta 0 asks for pure DP.
+        epsilon, delta: the guarantee wanted, for one patient zeroed out; delta 0 asks for pure DP.
         recipe: `l2`, Lambda divided by the patients; objective perturbation raises it where its proof needs more.
         replicates, total, seed: as `medpriv.treatments.baseline.train` takes them.
 
@@ -123,15 +127,13 @@ def calibrate(mechanism: str, epsilon: float, delta: float, l2: float) -> Pertur
     )
 
 
-def release(
-    x: np.ndarray, signs: np.ndarray, perturbation: Perturbation, noise: Sequence[np.random.Generator]
-) -> np.ndarray:
+def release(x: np.ndarray, signs: np.ndarray, perturbation: Perturbation, noise: Sequence[Draws]) -> np.ndarray:
     """Return the private weights, float64 [K, d].
 
     Args:
         x: float64 [K, n, d], one row a patient, of norm at most 1; rows of zeros fill up.
         signs: float64 [K, n], +1 or -1.
-        noise: one generator a replicate.
+        noise: one generator a replicate; for a model that is to be released a secret one (`medpriv.privacy.noise`).
 
     Raises:
         ValueError: a row is longer than 1, so that the guarantee would not hold.
@@ -208,6 +210,7 @@ def describe(perturbation: Perturbation) -> dict[str, object]:
         "sampling_rate": 1.0,
         "steps": 1,
         "unit": "patient",
+        "adjacency": ADJACENCY,
         "records_a_patient": 1,
         "accountant": "closed form",
         "tolerance": TOLERANCE,
@@ -227,7 +230,7 @@ def _check_dataset(dataset: Dataset) -> None:
         )
 
 
-def one_record_each(patient: np.ndarray, members: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def one_record_each(patient: np.ndarray, members: np.ndarray, rng: Draws) -> np.ndarray:
     """Return one record of each member patient, drawn evenly: which one is no other patient's business."""
     order = rng.permutation(len(patient))
     first = np.unique(patient[order], return_index=True)[1]
@@ -271,7 +274,7 @@ def _value(x: np.ndarray, signs: np.ndarray, l2: float, linear: np.ndarray, w: n
     return loss + (l2 / 2 * w * w + linear * w).sum(1)
 
 
-def _draw(rng: np.random.Generator, dimension: int, scale: float, delta: float) -> np.ndarray:
+def _draw(rng: Draws, dimension: int, scale: float, delta: float) -> np.ndarray:
     """Return noise [d]: Gaussian where delta > 0, else of density ~ exp(-|v| / scale)."""
     if scale == 0:
         return np.zeros(dimension)

@@ -18,6 +18,7 @@ from medpriv.errors import InputError
 from medpriv.models.layers import Convolution, Dense
 from medpriv.models.network import Network
 from medpriv.privacy.batches import Pass, PoissonBatches
+from medpriv.privacy.noise import SecretGenerator
 from medpriv.privacy.training import PrivateSchedule, check_network
 
 
@@ -36,12 +37,20 @@ def train_with_opacus(
     """Train K replicates and return their parameters; see `medpriv.privacy.training.train_private`.
 
     Raises:
-        InputError: an infinite clip norm, which Opacus does not know; or a network that mixes records.
+        InputError: an infinite clip norm, which Opacus does not know; a secret generator, from which its noise can't
+            come; or a network that mixes records.
     """
     check_network(network)
     if np.isinf(schedule.clip):
         raise InputError(
             "Opacus clips by a finite norm", file="config", place="private.engine", remedy="take the engine `medpriv`"
+        )
+    if any(isinstance(rng, SecretGenerator) for rng in noise):
+        raise InputError(
+            "Opacus' noise comes from a seeded generator of torch, which is not cryptographic",
+            file="config",
+            place="private.engine",
+            remedy="take the engine `medpriv` for a model that is to be released",
         )
     trained = []
     for k, (first, order, drawn) in enumerate(zip(initial, sampling, noise, strict=True)):

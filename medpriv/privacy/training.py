@@ -6,9 +6,12 @@ the unit's records, and moves by
     (sum_u g_u min(1, C / |g_u|) + N(0, deviation^2)) / batch,        deviation = noise multiplier * C
 
 with `batch` fixed beforehand (Abadi et al., CCS 2016; Poisson sampling and a fixed denominator as in Ponomareva et al.,
-JAIR 2023). A step that draws nobody moves by noise alone. Only the sum depends on anybody's records, and one unit
-changes it by at most C, however many records it has. The guarantee is worked out in `medpriv.privacy.accountant`;
-nothing in here claims one, so that an auditor can train without noise or clipping, too.
+JAIR 2023). A step that draws nobody moves by noise alone. Only the sum depends on anybody's records.
+
+Neighbours are those of zero-out: the same number n of units, which is public, but one unit's records are replaced by
+nothing. Whatever follows from n (q, `batch`, the noise) is the same for both, and the unit, drawn or not, changes the
+sum by at most C, however many records it has. The guarantee is worked out in `medpriv.privacy.accountant`; nothing in
+here claims one, so that an auditor can train without noise or clipping, too.
 
     train_private(network, x, y, unit, members, schedule, initial=, sampling=, noise=) -> parameters
 
@@ -33,6 +36,7 @@ from medpriv.models.layers import Convolution, Dense, Flatten, Pool, Workspace, 
 from medpriv.models.network import Network
 from medpriv.privacy.batches import Pass, PoissonBatches
 from medpriv.privacy.bookkeeping import add_clipped, unit_squares
+from medpriv.privacy.noise import Draws, fill_normal
 from medpriv.privacy.optimiser import Sgd
 
 SMALL = 1e-6  # added to norms, as Opacus does
@@ -47,7 +51,7 @@ class PrivateSchedule:
     Attributes:
         steps: updates.
         rate: q, the probability with which a unit is drawn at a step; 1: all units at every step.
-        batch: what the noisy sum is divided by: fixed beforehand, usually q times the units.
+        batch: what the noisy sum is divided by: fixed beforehand, q times the public number of units.
         clip: C, the largest norm of a unit's gradient; may be infinite.
         deviation: of the Gaussian noise on the sum of clipped gradients (noise multiplier * C); may be 0.
         learning_rate: at the first step.
@@ -75,9 +79,9 @@ def train_private(
     members: np.ndarray,
     schedule: PrivateSchedule,
     *,
-    initial: Sequence[np.random.Generator],
-    sampling: Sequence[np.random.Generator],
-    noise: Sequence[np.random.Generator],
+    initial: Sequence[Draws],
+    sampling: Sequence[Draws],
+    noise: Sequence[Draws],
     start: Parameters | None = None,
 ) -> dict[str, np.ndarray]:
     """Train K replicates and return their parameters, name -> [K, ...].
@@ -88,7 +92,8 @@ def train_private(
         unit: int [N], the unit (patient) that each record belongs to. To enter a unit twice, append its records under
             another number: the guarantee then no longer holds for it.
         members: bool [K, U], the units each replicate is trained on.
-        initial, sampling, noise: one generator a replicate, for first parameters, batches, and noise.
+        initial, sampling, noise: one generator a replicate, for first parameters, batches, and noise. For a model that
+            is to be released the last two are secret (`medpriv.privacy.noise`).
         start: parameters to begin from instead; `initial` is not used then.
 
     Raises:
@@ -99,18 +104,20 @@ def train_private(
     if start is None:
         drawn = [network.initial(rng) for rng in initial]
         start = {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
-    parts = []
-    most = min(schedule.contribution, int(np.bincount(unit).max()))
-    for some in engine.groups(network, start, round(schedule.batch * most)):
+    replicates, parts = len(members), []
+    rows = round(schedule.batch * min(schedule.contribution, int(np.bincount(unit).max())))
+    if engine.is_lone(network, start, rows):
+        start, members, sampling, noise = engine.twice(start, members, sampling, noise)
+    for some in engine.groups(network, start, rows):
         held = {name: value[some] for name, value in start.items()}
         stack = PrivateStack(network, held, records, labels, schedule)
         batches = PoissonBatches(
             unit, members[some], schedule.rate, schedule.contribution, schedule.batch, sampling[some]
         )
-        title = f"replicates {some.start + 1} to {some.start + len(stack)} of {len(members)}"
+        title = f"replicates {some.start + 1} to {min(some.stop, replicates)} of {replicates}"
         _train_stack(stack, batches, schedule, noise[some], title)
         parts.append(stack.parameters())
-    return {name: np.concatenate([part[name] for part in parts]) for name in start}
+    return {name: np.concatenate([part[name] for part in parts])[:replicates] for name in start}
 
 
 class PrivateStack:
@@ -159,15 +166,12 @@ class PrivateStack:
             add_clipped(layer, factors, self._work, self.gradients)
         return norms
 
-    def perturb(self, deviation: float, noise: Sequence[np.random.Generator]) -> None:
-        """Add Gaussian noise to `gradients`, drawn for all of a replicate's parameters in order.
-
-        A replicate's generator seeds torch's, which takes a third of NumPy's time for each number.
-        """
+    def perturb(self, deviation: float, noise: Sequence[Draws]) -> None:
+        """Add Gaussian noise to `gradients`, drawn for all of a replicate's parameters in order."""
         if not deviation:
             return
         for row, rng in zip(self._noise, noise, strict=True):
-            row.normal_(generator=self._normal.manual_seed(int(rng.integers(2**63 - 1))))
+            fill_normal(row, rng, self._normal)
         torch._foreach_add_(list(self.gradients.values()), self._noise_parts, alpha=deviation)
 
     def update(self, learning_rate: float, batch: float) -> None:
@@ -207,7 +211,7 @@ def _train_stack(
     stack: PrivateStack,
     batches: PoissonBatches,
     schedule: PrivateSchedule,
-    noise: Sequence[np.random.Generator],
+    noise: Sequence[Draws],
     title: str,
 ) -> None:
     """Train one group of replicates in place."""

@@ -1,172 +1,87 @@
-"""What the figures say in sentences: the two-sentence answer, the best defence, and what may not be concluded.
+"""What the figures say in sentences: who leaks most, what leaking less costs, and which defence helps.
 
-Sentences are computed from the figures and claim no more than their intervals allow.
+Sentences are computed from the figures, claim no more than their intervals allow, and say what they leave out. Every
+figure in them stands in `comparison.csv`. What may not be concluded stands in `medpriv.report.limits`.
 """
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from medpriv.measures.table import Measure
-from medpriv.report.comparison import LEVELS, RATE, Headline, against, defended, undefended
-from medpriv.report.inputs import Audit, Cohort
-from medpriv.report.words import attack_name, integer, interval, measure_name, number, percent, plural
-
-_ALWAYS = (
-    (
-        "An AUC near 0.5 is not a proof of privacy.",
-        "It says that these attacks, with these shadows, did not succeed. Another attack may. Only a formal guarantee "
-        "bounds attacks that nobody has thought of.",
-    ),
-    (
-        "Averages hide people.",
-        "A low AUC can go with a few patients who are recognised nearly always. Read the exposure of each patient and "
-        "the true-positive rate at a low false-positive rate beside it.",
-    ),
-    (
-        "The strongest of several attacks is shown.",
-        "Taking the best of several noisy figures makes the headline leak slightly too high. The table of all attacks "
-        "has every one of them.",
-    ),
-    (
-        "Each replicate saw half of the training patients.",
-        "That is what makes the audit possible. A model trained on all of them would be somewhat more useful and, as "
-        "a rule, somewhat less revealing about each patient.",
-    ),
-    (
-        "The attacker here is strong.",
-        "The attacker can train shadow models in the same way on patients of the same kind, and sees the model's full "
-        "output. Real attackers often have less.",
-    ),
-    (
-        "The patient is the unit.",
-        "Records of one patient are not independent, so intervals come from resampling patients. Where n is small the "
-        "interval is wide, and that is the finding.",
-    ),
-    (
-        "Intervals of attacks speak of patients, not of training.",
-        "They say how the figures would vary with other patients under these same trained models, and figures are "
-        "means over the replicates.",
-    ),
-    (
-        "“Unresolvable” is a result.",
-        "A false-positive rate below one in the number of non-members can't be measured, so no true-positive rate is "
-        "stated for it.",
-    ),
-    (
-        "Seconds and memory belong to the machine that ran this.",
-        "Operations, updates and parameters don't depend on it.",
-    ),
+from medpriv.report.comparison import (
+    LEVELS,
+    Headline,
+    against,
+    defences,
+    named,
+    parse_group,
+    shown,
+    worst_class,
 )
+from medpriv.report.enough import enough, people
+from medpriv.report.words import attack_name, integer, interval, measure_name, microvolts, number, percent, plural, span
+
+ENOUGH = 30  # unseen patients: models tried on fewer are left out of the first sentence, if others are not
 
 
-ENOUGH = 30  # unseen patients or records: models tried on fewer don't enter the first sentence, if others do
+@dataclass(frozen=True)
+class Pool:
+    """The models that the first sentence compares at a level, and those that it leaves out, by the reason.
+
+    Attributes:
+        least: unseen patients that each was tried on; 0 where all have too few, and nothing is compared.
+        few: tried on fewer.
+        dull: without skill.
+        leaking: of a table that gives the outcome away.
+    """
+
+    level: str
+    least: int
+    compared: tuple[Headline, ...]
+    few: tuple[Headline, ...]
+    dull: tuple[Headline, ...]
+    leaking: tuple[Headline, ...]
 
 
 def answer(headlines: Sequence[Headline]) -> tuple[str, str]:
     """Return the report's two sentences: who leaks most and how sure that is; what it is good for and what helps.
 
-    Patients come first. Records speak where no patient-level interval lies above guessing and a record-level one does.
+    Patients come first. Records speak where no leak was shown by patient and one was by record.
     """
-    for level in LEVELS:
-        attacked = _attacked(headlines, level)
-        shown = [headline for headline in attacked if headline.auc[level].lower > 0.5]
-        if shown:
-            worst = max(shown, key=lambda headline: headline.auc[level].value)
-            return _leak_sentence(worst, attacked, level), _price_sentence(worst, attacked, level)
-    for level in LEVELS:
-        if attacked := _attacked(headlines, level):
-            highest = max(attacked, key=lambda headline: headline.auc[level].value)
-            return _no_leak_sentence(highest, attacked, level), _price_sentence(highest, attacked, level)
+    pools = [pool_of(headlines, level) for level in LEVELS]
+    for pool in pools:
+        if leaks := [item for item in pool.compared if shown(item, pool.level)]:
+            worst = max(leaks, key=lambda item: item.auc[pool.level].value)
+            return _leak_sentence(worst, pool), price_sentence(worst, headlines, pool.level)
+    for pool in pools:
+        if pool.compared:
+            highest = max(pool.compared, key=lambda item: item.auc[pool.level].value)
+            return _no_leak_sentence(highest, pool), price_sentence(highest, headlines, pool.level)
+    if any(pool.few or pool.dull or pool.leaking for pool in pools):
+        return "No model with skill was attacked on enough patients to say what it remembers.", ""
     return "No membership attack was run, so this report can't say what the models remember.", ""
 
 
-def limits(cohorts: Sequence[Cohort], headlines: Sequence[Headline], audits: Sequence[Audit]) -> list[tuple[str, str]]:
-    """Return what may not be concluded, as (lead, explanation), only what applies to this run."""
-    found = []
-    if simulated := [cohort.name for cohort in cohorts if cohort.simulated]:
-        found.append(
-            (
-                f"Simulated patients ({', '.join(simulated)}).",
-                "They show that the pipeline works and how the measures behave. They say nothing about any real "
-                "patient, hospital or published model.",
-            )
-        )
-    found += _ALWAYS
-    attacks = {headline.flip.attack for headline in headlines if headline.flip}
-    if attacks and attacks <= {"evasion-fgsm", ""}:
-        found.append(
-            (
-                "Evasion is measured with one gradient step.",
-                "FGSM is the weakest of the usual white-box attacks: a flip rate here is a lower bound on what an "
-                "attacker with the model in hand can do.",
-            )
-        )
-    elif attacks:
-        found.append(
-            (
-                "A low flip rate is not a proof of robustness.",
-                "It is a lower bound on what an attacker with the model in hand can do. Attacks with more steps, "
-                "restarts or another aim may find more, above all where a masking check fails.",
-            )
-        )
-    if any(audit.family == "forgetting" for audit in audits):
-        found.append(
-            (
-                "“Not told apart” is not a proof of forgetting.",
-                "Few models forget the same patient, so intervals are wide, and another attack may tell more. Only "
-                "exact methods, which retrain what the patient touched, forget by construction.",
-            )
-        )
-    return found
-
-
-def defence(headlines: Sequence[Headline]) -> str:
-    """Return the sentence on the defence that lowers the flip rate most; empty where none does beyond its interval.
-
-    A defence counts only if no check of gradient masking failed, against the same network without one, and if it is as
-    useful as that network's interval allows: a model that always answers the same can't be overturned either.
-    """
-    pairs = [(item, undefended(item, headlines)) for item in headlines if defended(item) and not item.failed]
-    pairs = [(item, base) for item, base in pairs if base and against(item.flip, base.flip) == "less"]
-    pairs = [(item, base) for item, base in pairs if _as_useful(item, base)]
-    if not pairs:
-        return ""
-    best, base = max(pairs, key=lambda pair: pair[1].flip.value - pair[0].flip.value)
-    rivals = [item for item, other in pairs if other is base and item is not best]
-    rivals = [item.result.treatment for item in rivals if against(best.flip, item.flip) != "less"]
-    doubt = f" ({', '.join(rivals)} can’t be told apart from it)" if rivals else ""
-    return (
-        f"Against small changes of the signal {_name(best)} helps most{doubt}: the strongest attack "
-        f"({attack_name(best.flip.attack)}) overturns {percent(best.flip.value)} of right predictions (95\u00a0% "
-        f"interval {interval(best.flip, share=True)}\u00a0%, n = {integer(best.flip.n)}), without a defence "
-        f"{percent(base.flip.value)}; it reaches {_utility(best.utility)}, without a defence "
-        f"{number(base.utility.value)}."
+def pool_of(headlines: Sequence[Headline], level: str) -> Pool:
+    """Return which models the first sentence compares: the largest of many figures is likely one of the noisiest."""
+    attacked = [item for item in headlines if item.auc.get(level) and not math.isnan(item.auc[level].value)]
+    sound = [item for item in attacked if item.comparable]
+    sure = [item for item in sound if people(item.auc[level]) >= ENOUGH]
+    compared = sure or [item for item in sound if enough(item.auc[level])]
+    return Pool(
+        level,
+        min((people(item.auc[level]) for item in compared), default=0) if not sure else ENOUGH,
+        tuple(compared),
+        tuple(item for item in sound if item not in compared),
+        tuple(item for item in attacked if not item.skilled and not item.leaking),
+        tuple(item for item in attacked if item.leaking),
     )
 
 
-def _as_useful(item: Headline, base: Headline) -> bool:
-    """Tell whether a defended bank's utility is not below the interval of the undefended one's."""
-    return bool(item.utility and base.utility) and item.utility.value >= base.utility.lower
-
-
-def _attacked(headlines: Sequence[Headline], level: str) -> list[Headline]:
-    """Return the models whose leakage at this level has a value; only those tried on enough people, if there are any.
-
-    The largest of many figures is likely one of the noisiest.
-    """
-    found = [(headline, headline.auc[level]) for headline in headlines]
-    found = [(headline, leak) for headline, leak in found if leak is not None and not math.isnan(leak.value)]
-    sure = [headline for headline, leak in found if leak.n >= ENOUGH]
-    return sure or [headline for headline, _ in found]
-
-
-def _compared(attacked: Sequence[Headline], level: str) -> str:
-    few = all(item.auc[level].n < ENOUGH for item in attacked)
-    return f"{plural(len(attacked), 'model')} compared" + ("" if few else f" on {ENOUGH} or more unseen {level}s")
-
-
-def _leak_sentence(worst: Headline, attacked: Sequence[Headline], level: str) -> str:
-    others = [item for item in attacked if item is not worst]
+def _leak_sentence(worst: Headline, pool: Pool) -> str:
+    level = pool.level
+    others = [item for item in pool.compared if item is not worst]
     rivals = [_name(item) for item in others if not item.auc[level].upper < worst.auc[level].lower]
     if not others:
         order = ""
@@ -174,57 +89,200 @@ def _leak_sentence(worst: Headline, attacked: Sequence[Headline], level: str) ->
         more = f" and {len(rivals) - 3} more" if len(rivals) > 3 else ""
         order = f"; its interval overlaps with {', '.join(rivals[:3])}{more}, so first place is not certain"
     else:
-        order = "; its interval lies above that of every other model"
+        order = "; its interval lies above that of every other of these"
     return (
-        f"Of the {_compared(attacked, level)}, {_name(worst)} gives away most about who was in its "
-        f"training data: {_attack_clause(worst, level)}{order}."
+        f"Of the {_compared(pool)}, {_name(worst)} gives away most about who was in its training data: "
+        f"{_attack_clause(worst, level)}{order}{_left_out(worst, pool)}."
     )
 
 
-def _no_leak_sentence(highest: Headline, attacked: Sequence[Headline], level: str) -> str:
-    rates = ((item, unit, item.tpr[unit]) for item in attacked for unit in LEVELS)
-    named = [(item, unit) for item, unit, rate in rates if rate is not None and rate.lower > float(RATE)]
+def _no_leak_sentence(highest: Headline, pool: Pool) -> str:
+    found = [(item, unit) for item in pool.compared for unit in LEVELS if named(item, unit)]
     yet = ""
-    if named:
-        item, unit = named[0]
+    if found:
+        item, unit = found[0]
         yet = f"; yet some {unit}s of {_name(item)} are named at a false-positive rate of 1\u00a0%"
     return (
-        f"None of the {_compared(attacked, level)} was shown to give away who it was trained on: at most, "
-        f"for {_name(highest)}, {_attack_clause(highest, level)}, which this sample can't tell from guessing and "
-        f"which is no proof of privacy{yet}."
+        f"None of the {_compared(pool)} was shown to give away who it was trained on: at most, for {_name(highest)}, "
+        f"{_attack_clause(highest, pool.level)}, which this sample can't tell from guessing and which is no proof of "
+        f"privacy{yet}{_left_out(highest, pool)}."
     )
+
+
+def _compared(pool: Pool) -> str:
+    records = "records of " if pool.level == "record" else ""
+    return f"{plural(len(pool.compared), 'model')} compared on {records}{pool.least} or more unseen patients"
+
+
+def _left_out(first: Headline, pool: Pool) -> str:
+    """Return what the sentence adds about models that were attacked and not compared; empty where there are none."""
+    parts = []
+    for items, why in (
+        (pool.few, "with {} unseen patients"),
+        (pool.dull, "without skill"),
+        (pool.leaking, "whose table gives the outcome away"),
+    ):
+        if items:
+            leaks = [item.auc[pool.level] for item in items]
+            higher = sum(leak.value > first.auc[pool.level].value for leak in leaks)
+            datasets = ", ".join(dict.fromkeys(item.result.dataset for item in items))
+            parts.append(
+                f"{plural(len(items), 'model')} of {datasets} {why.format(span([people(leak) for leak in leaks]))} "
+                f"({higher or 'none'} of them measured higher)"
+            )
+    return f"; left out: {', '.join(parts)}" if parts else ""
 
 
 def _attack_clause(headline: Headline, level: str) -> str:
-    leak = headline.auc[level]
+    leak, chance, attacks = headline.auc[level], headline.chance.get(level), headline.attacks.get(level)
     bounds = f"95\u00a0% interval {interval(leak, share=True)}\u00a0%, " if interval(leak) else ""
+    of = f" of {plural(people(leak), 'patient')}" if level == "record" else ""
+    luck = ""
+    if chance is not None and attacks is not None:
+        luck = f", the best of {plural(round(attacks.value), 'attack')} by luck: up to {percent(chance.upper)}"
     return (
         f"the strongest attack ({attack_name(leak.attack)}) ranks a training {level} above an unseen one in "
-        f"{percent(leak.value)} of pairs ({bounds}{plural(leak.n, f'unseen {level}')}; guessing: 50\u00a0%)"
+        f"{percent(leak.value)} of pairs ({bounds}{plural(leak.n, f'unseen {level}')}{of}; guessing: 50\u00a0%{luck})"
     )
 
 
-def _price_sentence(worst: Headline, attacked: Sequence[Headline], level: str) -> str:
+def price_sentence(worst: Headline, headlines: Sequence[Headline], level: str) -> str:
+    """Return what the most revealing model is good for, and the cheapest way to reveal less on the same patients.
+
+    The cheapest is the most useful model that leaks less. Only models with skill and patients enough come into it.
+    """
     if worst.utility is None:
         return ""
-    dataset, leak = worst.result.dataset, worst.auc[level]
-    same = [item for item in attacked if item.result.dataset == dataset and item is not worst and item.utility]
     reach = f"It reaches {_utility(worst.utility)} on patients it never saw"
-    if not same:
+    rivals = [item for item in rivals_of(worst, headlines, level) if item is not worst]
+    if not rivals:
         return f"{reach}."
-    best = min(same, key=lambda item: item.auc[level].value)
-    less = best.auc[level]
-    if less.upper < leak.lower:
-        relation = "leaks less"
-    elif less.value < leak.value:
-        relation = "seems to leak less, but the intervals overlap"
+    less = [item for item in rivals if against(item.auc[level], worst.auc[level]) == "less"]
+    if not less:
+        return f"{reach}; on the same patients none of {plural(len(rivals), 'other model')} was shown to leak less."
+    cheap = [item for item in less if item.utility.value >= worst.utility.value]
+    best = max(cheap or less, key=lambda item: (item.utility.value, -item.auc[level].value))
+    leak = f"{_pairs(best.auc[level])}"
+    if cheap:
+        useful = f"leaks less ({leak}) and isn’t less useful ({_utility(best.utility)})"
     else:
-        relation = "leaks about as much"
-    bounds = f", {interval(less, share=True)}\u00a0%" if interval(less) else ""
+        apart = best.utility.value < worst.utility.lower
+        loss = "the least that leaking less costs" if apart else "within the interval of the other"
+        useful = f"leaks less ({leak}), at {_utility(best.utility)}, {loss}"
+    front = [
+        f"{item.result.treatment} ({percent(item.auc[level].value)}, {number(item.utility.value)})"
+        for item in pareto_front([worst, *rivals], level)
+    ]
     return (
-        f"{reach}; on the same patients {best.result.treatment} {relation} ({percent(less.value)} of pairs{bounds}), "
-        f"at {_utility(best.utility)}."
+        f"{reach}; on the same patients {best.result.treatment} {useful}{_without_defence(best, cheap, level)}. Of "
+        f"{plural(len(rivals) + 1, 'model')} there, these are beaten in both by no other (Pareto front of leak and "
+        f"{measure_name(worst.utility.measure)}): {', '.join(front)}."
     )
+
+
+def rivals_of(worst: Headline, headlines: Sequence[Headline], level: str) -> list[Headline]:
+    """Return the models, this one too, whose leak and usefulness may be set beside its own."""
+    if not enough(worst.utility):
+        return []
+    return [
+        item
+        for item in headlines
+        if item.result.dataset == worst.result.dataset
+        and item.comparable
+        and enough(item.auc.get(level))
+        and enough(item.utility)
+        and item.utility.measure == worst.utility.measure
+    ]
+
+
+def pareto_front(models: Sequence[Headline], level: str) -> list[Headline]:
+    """Return the models that no other equals or beats both in leaking little and in usefulness, least leaking first."""
+
+    def beaten(item: Headline) -> bool:
+        own = (-item.auc[level].value, item.utility.value)
+        others = ((-other.auc[level].value, other.utility.value) for other in models)
+        return any(other != own and other[0] >= own[0] and other[1] >= own[1] for other in others)
+
+    return sorted((item for item in models if not beaten(item)), key=lambda item: item.auc[level].value)
+
+
+def _without_defence(best: Headline, cheap: Sequence[Headline], level: str) -> str:
+    """Return whether a model without any defence will do, of those that leak less and are not less useful."""
+    plain = [item for item in cheap if item.result.treatment.startswith("baseline-")]
+    if best in plain:
+        return "; no defence is needed for that"
+    if not plain:
+        return ""
+    other = max(plain, key=lambda item: (item.utility.value, -item.auc[level].value))
+    figures = f"{percent(other.auc[level].value)}, {number(other.utility.value)}"
+    return f"; no defence is needed for that: {other.result.treatment} leaks less too ({figures})"
+
+
+def defence_sentences(headlines: Sequence[Headline]) -> list[str]:
+    """Return a sentence for each dataset with defences against small changes of the signal, at its reference budget.
+
+    A defence helps if the intervals show that it lowers the flip rate of the same network, if no check of gradient
+    masking failed, and if it is as useful as that network's interval allows: a model that always answers the same can't
+    be overturned either.
+    """
+    datasets = dict.fromkeys(item.result.dataset for item in headlines)
+    own = ([item for item in headlines if item.result.dataset == dataset] for dataset in datasets)
+    return [sentence for group in own if (sentence := _defence_sentence(group))]
+
+
+def _defence_sentence(headlines: Sequence[Headline]) -> str:
+    pairs = defences(headlines)
+    if not pairs:
+        return ""
+    lower = [(item, base) for item, base in pairs if against(item.flip, base.flip) == "less"]
+    good = [(item, base) for item, base in lower if not item.failed and _as_useful(item, base)]
+    where = f"Against changes of at most {_budget(pairs[0][0].flip)} on {pairs[0][0].result.dataset}"
+    count = f"{len(lower) or 'none'} of {plural(len(pairs), 'defence')}"
+    lowers = f"{count} {'lower' if len(lower) > 1 else 'lowers'} the flip rate beyond the intervals"
+    if not good:
+        why = ", and each of these fails a masking check or is less useful" if lower else ""
+        return f"{where} {lowers}{why}."
+    best, base = max(good, key=lambda pair: pair[1].flip.value - pair[0].flip.value)
+    rivals = [item for item, other in good if other is base and item is not best]
+    names = [item.result.treatment for item in rivals if against(best.flip, item.flip) != "less"]
+    doubt = f" ({', '.join(names)} can’t be told apart from it)" if names else ""
+    return (
+        f"{where} {best.result.treatment} helps most{doubt}: of right predictions the strongest attack "
+        f"overturns {_flip(best.flip)}, without a defence {_flip(base.flip)}{_worst_classes(best, base)}; {lowers}; "
+        f"it reaches {_utility(best.utility)}, without a defence {number(base.utility.value)}."
+    )
+
+
+def _worst_classes(best: Headline, base: Headline) -> str:
+    """Return what the means hide: the worst class of either that has patients enough, and the classes that don't."""
+    pairs = [(worst_class(item.class_flips), item) for item in (best, base)]
+    texts = [f"of {worst[0]} {_flip(worst[1])}" for worst, _ in pairs if worst]
+    few = [label for label, item in best.class_flips.items() if not enough(item)]
+    found = f"; of the classes with patients enough most {', without a defence '.join(texts)}" if len(texts) > 1 else ""
+    return f"{found}; {', '.join(few)} of too few patients to tell" if few else found
+
+
+def _flip(flip: Measure) -> str:
+    bounds = f"{interval(flip, share=True)}\u00a0%, " if interval(flip) else ""
+    return (
+        f"{percent(flip.value)} ({attack_name(flip.attack)}, {bounds}n = {integer(flip.n)} of "
+        f"{plural(people(flip), 'patient')})"
+    )
+
+
+def _budget(flip: Measure) -> str:
+    return microvolts(parse_group(flip.group)["epsilon_mv"])
+
+
+def _as_useful(item: Headline, base: Headline) -> bool:
+    """Tell whether a defended bank's utility is not below the interval of the undefended one's."""
+    both = enough(item.utility) and enough(base.utility)
+    return both and item.utility.value >= base.utility.lower
+
+
+def _pairs(leak: Measure) -> str:
+    bounds = f", {interval(leak, share=True)}\u00a0%" if interval(leak) else ""
+    return f"{percent(leak.value)} of pairs{bounds}"
 
 
 def _name(headline: Headline) -> str:

@@ -1,22 +1,27 @@
-"""The comparison: which figures stand for a model, and the two files that hold just those.
+"""The comparison: which figures stand for a model, and which of them may be set beside which.
 
 Membership leakage is stated for the strongest attack tried, per measure and level. That is the honest choice for a
-defender, and slightly optimistic for the attacker, since the best of several noisy figures is taken; the page says so.
+defender, and slightly optimistic for the attacker, since the best of several noisy figures is taken. So its chance
+level is that of the best of as many attacks, and `shown` asks for more than an interval above guessing. The files that
+hold just these figures are written by `medpriv.report.tidy`.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
-from pathlib import Path
 
-from medpriv.files import write_csv, write_json
-from medpriv.measures.table import Measure
+from medpriv.measures.table import NAN, Measure
+from medpriv.report.enough import TOO_FEW, enough, people
 from medpriv.report.inputs import Audit, Cohort, Result
 
 LEVELS = ("patient", "record")
 RATE = "0.01"
 SERVER_VIEW = "membership-updates"
+BEST = "membership-best"  # the best of all attacks where membership was drawn anew
+NO_SKILL = "no skill"
+ANY_CHECK = "masking"  # of gradient masking: holds if all others do
+ONE_STEP = "evasion-fgsm"  # attacks more records, of more replicates, than all other attacks
 AUDITED = (  # (canary, what the bound assumes), see `medpriv.attacks.epsilon`
     ("gradient", "independent-gaussian"),
     ("gradient", "one-run-gaussian"),
@@ -24,7 +29,6 @@ AUDITED = (  # (canary, what the bound assumes), see `medpriv.attacks.epsilon`
     ("record", "one-run-gaussian"),
     ("record", "one-run"),
 )
-COLUMNS = ("dataset", "treatment", "headline", "measure", "attack", "group", "value", "lower", "upper", "n")
 
 
 @dataclass(frozen=True)
@@ -35,10 +39,17 @@ class Headline:
         utility: macro-F1, or AUROC of a two-class dataset, on patients that no replicate saw.
         gap: accuracy on training patients minus accuracy on unseen ones.
         auc, tpr: by level, the strongest membership attack's AUC and its TPR at 1 % FPR (NaN: unresolvable).
-        flip: share of correct predictions that the strongest evasion attack overturns at the middle budget of the grid.
+        flip: share of correct predictions that the strongest evasion attack overturns at the reference budget.
         failed: checks of gradient masking that failed; None if there were none: the flip rate may then be too low.
         claimed: the accountant's epsilon of a bank with a guarantee.
         audited: how large epsilon is at least, by the audit of the same bank.
+        chance, tpr_chance: by level, what the strongest of all membership attacks reaches where nothing leaks.
+        auroc: on unseen patients, however many classes there are.
+        over_majority: accuracy on unseen patients minus that of always answering the commonest class of training.
+        leaking: the dataset has columns that give its outcome away, allowed by the config.
+        attacks: by level, how many membership attacks the strongest was chosen from.
+        reached: by level, the false-positive rate at which the attack behind `tpr` arrived on the target's non-members.
+        class_flips: by class, what the attack behind `flip` overturns of it.
     """
 
     result: Result
@@ -50,15 +61,54 @@ class Headline:
     failed: tuple[str, ...] | None = None
     claimed: Measure | None = None
     audited: Measure | None = None
+    chance: dict[str, Measure | None] = field(default_factory=dict)
+    tpr_chance: dict[str, Measure | None] = field(default_factory=dict)
+    auroc: Measure | None = None
+    over_majority: Measure | None = None
+    leaking: bool = False
+    attacks: dict[str, Measure | None] = field(default_factory=dict)
+    reached: dict[str, Measure | None] = field(default_factory=dict)
+    class_flips: dict[str, Measure] = field(default_factory=dict)
+
+    @property
+    def skilled(self) -> bool:
+        """False: the model beats neither chance nor the majority class, so nothing is concluded from it."""
+        measured = [(item, guessing) for item, guessing in ((self.auroc, 0.5), (self.over_majority, 0.0)) if item]
+        return not measured or any(item.lower > guessing for item, guessing in measured)
+
+    @property
+    def comparable(self) -> bool:
+        """True: the model has skill, and its table doesn't give the outcome away."""
+        return self.skilled and not self.leaking
 
     def figures(self) -> dict[str, Measure]:
         """Return the figures that exist, by the name they have in `comparison.csv` and `metrics.json`."""
         named = {"utility": self.utility, "generalisation_gap": self.gap}
-        named |= {f"membership_auc_{level}": self.auc[level] for level in LEVELS}
-        named |= {f"membership_tpr_at_1pct_fpr_{level}": self.tpr[level] for level in LEVELS}
+        named |= {"auroc": self.auroc, "accuracy_over_majority": self.over_majority}
+        for level in LEVELS:
+            named |= {
+                f"membership_auc_{level}": self.auc.get(level),
+                f"membership_auc_chance_{level}": self.chance.get(level),
+                f"membership_attacks_{level}": self.attacks.get(level),
+                f"membership_tpr_at_1pct_fpr_{level}": self.tpr.get(level),
+                f"membership_tpr_at_1pct_fpr_chance_{level}": self.tpr_chance.get(level),
+                f"membership_fpr_reached_at_1pct_{level}": self.reached.get(level),
+            }
         named |= {"evasion_flip_rate": self.flip}
+        named |= {f"evasion_flip_rate_class_{label}": item for label, item in self.class_flips.items()}
+        named |= {"masking_checks_failed": self.masking}
         named |= {"epsilon_accountant": self.claimed, "epsilon_lower": self.audited}
         return {name: measure for name, measure in named.items() if measure is not None}
+
+    @property
+    def masking(self) -> Measure | None:
+        """How many checks of gradient masking failed; None if none was made."""
+        if self.failed is None or self.flip is None:
+            return None
+        failed = sum(name != ANY_CHECK for name in self.failed) or len(self.failed)
+        return replace(
+            self.flip, attack="", measure="checks_failed", value=float(failed), lower=NAN, upper=NAN, group=""
+        )
 
 
 @cache
@@ -102,34 +152,75 @@ def strongest(measures: Sequence[Measure]) -> Measure | None:
 def choose_headline(cohort: Cohort, result: Result) -> Headline:
     """Return one model's row."""
     name = "auroc" if len(cohort.about["classes"]) == 2 else "macro_f1"
-    utility = select(result.utility, name) or select(result.utility, "accuracy")
-    gap = select(result.utility, "generalisation_gap")
-    budget = middle_budget(result)
+    utility = find(result.utility, name, {}) or find(result.utility, "accuracy", {})
+    flip = strongest_flip(result, reference_budget(result))
+    tpr = {level: strongest(_membership(result, f"tpr_at_fpr_{RATE}", level)) for level in LEVELS}
+
+    def by_level(measure: str, attack: Mapping[str, str]) -> dict[str, Measure | None]:
+        return {level: find(result.attacks, measure, {"level": level}, attack[level]) for level in LEVELS}
+
     return Headline(
         result=result,
-        utility=utility[0] if utility else None,
-        gap=gap[0] if gap else None,
-        auc={level: _strongest_membership(result, "auc", level) for level in LEVELS},
-        tpr={level: _strongest_membership(result, f"tpr_at_fpr_{RATE}", level) for level in LEVELS},
-        flip=strongest_flip(result, budget),
+        utility=utility,
+        gap=find(result.utility, "generalisation_gap", {}),
+        auc={level: strongest(_membership(result, "auc", level)) for level in LEVELS},
+        tpr=tpr,
+        flip=flip,
         failed=failed_checks(result),
         claimed=claimed_epsilon(result),
         audited=audited_epsilon(result),
+        chance=by_level("auc_chance", dict.fromkeys(LEVELS, BEST)),
+        tpr_chance=by_level(f"tpr_at_fpr_{RATE}_chance", dict.fromkeys(LEVELS, BEST)),
+        auroc=find(result.utility, "auroc", {}),
+        over_majority=find(result.utility, "accuracy_over_majority", {}),
+        leaking=cohort.leaking,
+        attacks={level: _number_of(_membership(result, "auc", level)) for level in LEVELS},
+        reached=by_level(f"fpr_reached_{RATE}", {level: item.attack if item else "" for level, item in tpr.items()}),
+        class_flips=by_class(result, flip),
     )
 
 
+def shown(headline: Headline, level: str) -> bool:
+    """Tell whether a model was shown to give away who it was trained on.
+
+    Both must hold: the strongest attack's interval lies above guessing, and its AUC above the upper limit of what the
+    best of as many attacks reaches where nothing leaks, since the best of several is above 0.5 by luck alone.
+    """
+    return _beyond(headline.auc.get(level), headline.chance.get(level), 0.5)
+
+
+def verdict(headline: Headline, level: str) -> str:
+    """Return what may be said of a model's leak: `shown`, `not shown`, `too few` or `no skill`; empty: not attacked."""
+    leak = headline.auc.get(level)
+    if leak is None or math.isnan(leak.value):
+        return ""
+    if not headline.skilled:
+        return NO_SKILL
+    if not enough(leak):
+        return TOO_FEW
+    return "shown" if shown(headline, level) else "not shown"
+
+
+def named(headline: Headline, level: str) -> bool:
+    """Tell whether some members were shown to be named at a false-positive rate of 1 %, by the same rule."""
+    return _beyond(headline.tpr.get(level), headline.tpr_chance.get(level), float(RATE))
+
+
+def _beyond(leak: Measure | None, chance: Measure | None, guessing: float) -> bool:
+    return enough(leak) and chance is not None and leak.lower > guessing and leak.value > chance.upper
+
+
 def claimed_epsilon(result: Result) -> Measure | None:
-    """Return what the accountant says; n counts the patients of a replicate, or is 0 where the bank was not audited."""
+    """Return what the accountant says; n counts the patients of a replicate, or the clients if these are the unit."""
     for item in result.attacks:
         if item.measure == "epsilon_accountant":
             return item
     privacy = result.facts.get("privacy")
     if not privacy:
         return None
-    group = f"delta={privacy['delta']:g}"
-    return Measure(
-        result.dataset, result.treatment, "accountant", "epsilon_accountant", privacy["epsilon"], group=group
-    )
+    units = privacy.get("patients") or len(result.facts.get("federation", {}).get("clients", ()))
+    about = (result.dataset, result.treatment, "accountant", "epsilon_accountant")
+    return Measure(*about, privacy["epsilon"], n=units, group=f"delta={privacy['delta']:g}")
 
 
 def audited_epsilon(result: Result) -> Measure | None:
@@ -165,22 +256,61 @@ def paired_difference(result: Result, base: Result, measure: str) -> Measure | N
     n = len(gaps)
     if n < 2:
         return None
+    whole = find(result.utility, measure, {})
     mean = sum(gaps) / n
     deviation = math.sqrt(sum((gap - mean) ** 2 for gap in gaps) / (n - 1))
     reach = float(stdtrit(n - 1, 0.975)) * deviation / math.sqrt(n)
-    return Measure(result.dataset, result.treatment, "", f"{measure}_difference", mean, mean - reach, mean + reach, n)
+    limits, patients = (mean - reach, mean + reach), people(whole) if whole else 0
+    return Measure(result.dataset, result.treatment, "", f"{measure}_difference", mean, *limits, n, patients=patients)
+
+
+def utility_gap(item: Headline, base: Headline | None) -> Measure | None:
+    """Return how much more useful a model is than another one, in the first one's measure; None without the other."""
+    if base is None or item is base or item.utility is None:
+        return None
+    return paired_difference(item.result, base.result, item.utility.measure)
 
 
 def against_nothing(gap: Measure | None) -> str:
-    """Return `less`, `more` or `open`: on which side of 0 an interval lies; `` without one."""
+    """Return `less`, `more` or `open`: on which side of 0 an interval lies; `` without one, `few` for few patients."""
     if gap is None or math.isnan(gap.lower):
         return ""
+    if not enough(gap):
+        return "few"
     return "less" if gap.upper < 0 else "more" if gap.lower > 0 else "open"
 
 
 def strongest_flip(result: Result, budget: str) -> Measure | None:
-    """Return the flip rate of the strongest attack on the model itself at a budget."""
-    return strongest([item for item in select(result.attacks, "flip_rate", {"epsilon_mv": budget}) if direct(item)])
+    """Return the flip rate of the strongest attack on the model itself at a budget, of those on the same records.
+
+    FGSM attacks other records than the rest, so it speaks only where there is no other attack; whether one step is
+    stronger on the same records is a check of gradient masking.
+    """
+    found = [item for item in select(result.attacks, "flip_rate", {"epsilon_mv": budget}) if direct(item)]
+    return strongest([item for item in found if item.attack != ONE_STEP] or found)
+
+
+def by_class(result: Result, flip: Measure | None) -> dict[str, Measure]:
+    """Return what the same attack overturns of each class at the same budget, by the class's name.
+
+    Args:
+        flip: the rate over all classes, as `strongest_flip` returns it.
+    """
+    if flip is None:
+        return {}
+    at, found = parse_group(flip.group)["epsilon_mv"], {}
+    for item in result.attacks:
+        group = parse_group(item.group)
+        same = (item.measure, item.attack, item.replicate) == ("flip_rate", flip.attack, "")
+        if same and group.keys() == {"epsilon_mv", "class"} and group["epsilon_mv"] == at:
+            found[group["class"]] = item
+    return found
+
+
+def worst_class(classes: Mapping[str, Measure]) -> tuple[str, Measure] | None:
+    """Return the class with the highest rate and that rate, of the classes with people enough; None without any."""
+    sure = [(label, item) for label, item in classes.items() if enough(item)]
+    return max(sure, key=lambda pair: pair[1].value, default=None)
 
 
 def direct(item: Measure) -> bool:
@@ -196,7 +326,11 @@ def failed_checks(result: Result) -> tuple[str, ...] | None:
 
 
 def reference_budget(result: Result) -> str:
-    """Return the budget at which attacks were looked at closely, as the table writes it; else the middle one."""
+    """Return the budget at which flip rates are compared, in millivolts, as the table writes it; empty without evasion.
+
+    It is the one at which the audit looks closely at attacks, the same for all models of a dataset; where it did not
+    look, the middle budget of the grid.
+    """
     measured = (parse_group(item.group) for item in result.attacks if item.measure == "mean_d1_uv")
     return next((group["epsilon_mv"] for group in measured if "epsilon_mv" in group), middle_budget(result))
 
@@ -213,15 +347,32 @@ def undefended(headline: Headline, headlines: Sequence[Headline]) -> Headline | 
     return next((item for item in same if item.result.treatment.startswith("baseline-")), None)
 
 
+def defences(headlines: Sequence[Headline]) -> list[tuple[Headline, Headline]]:
+    """Return every bank trained to resist changes, with the bank without a defence that its flip rate is held against.
+
+    Both have skill, were attacked, and are of a table that doesn't give the outcome away.
+    """
+    pairs = [(item, undefended(item, headlines)) for item in headlines if defended(item)]
+    known = [(item, base) for item, base in pairs if base is not None and item.flip and base.flip]
+    return [(item, base) for item, base in known if item.comparable and base.comparable]
+
+
 def against(own: Measure | None, other: Measure | None) -> str:
-    """Return `less`, `more` or `open` (intervals overlap), `` where a figure or an interval is missing."""
-    if own is None or other is None:
+    """Return how a figure compares with another one.
+
+    Returns:
+        `less` or `more` where the intervals are apart, `open` where they overlap, `few` where one of them rests on too
+        few patients to be judged, `` where a figure or an interval is missing.
+    """
+    if (
+        own is None
+        or other is None
+        or any(math.isnan(end) for item in (own, other) for end in (item.lower, item.upper))
+    ):
         return ""
-    if own.upper < other.lower:
-        return "less"
-    if own.lower > other.upper:
-        return "more"
-    return "open" if own.lower <= other.upper and own.upper >= other.lower else ""
+    if not (enough(own) and enough(other)):
+        return "few"
+    return "less" if own.upper < other.lower else "more" if own.lower > other.upper else "open"
 
 
 def budgets(result: Result) -> list[str]:
@@ -274,39 +425,15 @@ def request_of(audit: Audit) -> str:
     return "personal" if audit.subject.endswith("-personal") else "population"
 
 
-def write_comparison(path: Path, headlines: Sequence[Headline], audits: Sequence[Audit]) -> None:
-    """Write the tidy comparison: one row a model and headline figure; costs only where no machine matters."""
-    rows: list[dict[str, object]] = []
-    for headline in headlines:
-        result = headline.result
-        rows += [{"headline": name, **asdict(measure)} for name, measure in headline.figures().items()]
-        costs = {"replicates": result.replicates, **result.costs}
-        for name, value in sorted(costs.items()):
-            cost = Measure(result.dataset, result.treatment, "", name, value, n=result.replicates)
-            rows.append({"headline": "cost", **asdict(cost)})
-    for audit in audits:
-        rows += [{"headline": name, **asdict(measure)} for name, measure in audit_figures(audit)]
-    write_csv(path, COLUMNS, rows)
-
-
-def write_metrics(path: Path, headlines: Sequence[Headline], audits: Sequence[Audit]) -> None:
-    """Write the headline figures nested by dataset and treatment, for `dvc metrics`; unresolvable ones are left out."""
-    content: dict[str, dict[str, dict[str, float]]] = {}
-    for headline in headlines:
-        own = content.setdefault(headline.result.dataset, {}).setdefault(headline.result.treatment, {})
-        own |= _resolved(headline.figures().items())
-    for audit in audits:
-        for name, measure in audit_figures(audit):
-            own = content.setdefault(audit.dataset, {}).setdefault(measure.treatment, {})
-            own |= _resolved([(name, measure)])
-    write_json(path, content)
-
-
-def _resolved(figures: Iterable[tuple[str, Measure]]) -> dict[str, float]:
-    return {name: float(f"{measure.value:.6g}") for name, measure in figures if not math.isnan(measure.value)}
-
-
-def _strongest_membership(result: Result, measure: str, level: str) -> Measure | None:
-    """Return the strongest attack on the model itself, which all banks meet; what a server sees is another question."""
+def _membership(result: Result, measure: str, level: str) -> list[Measure]:
+    """Return what attacks on the model itself reach, which all banks meet; what a server sees is another question."""
     found = select(result.attacks, measure, {"level": level}, "membership-")
-    return strongest([item for item in found if item.attack != SERVER_VIEW])
+    return [item for item in found if item.attack != SERVER_VIEW]
+
+
+def _number_of(attacks: Sequence[Measure]) -> Measure | None:
+    """Return how many attacks there are, as a figure; None for none."""
+    if not attacks:
+        return None
+    count = len(attacks)
+    return replace(attacks[0], attack="", measure="attacks", value=float(count), lower=NAN, upper=NAN, n=count)

@@ -18,6 +18,7 @@ from medpriv.report.sections.reidentification import reidentification_section
 from medpriv.report.sections.robustness import robustness_section
 from medpriv.report.sections.smooth import smooth_section
 from medpriv.report.sections.unlearning import unlearning_section
+from medpriv.report.words import stored_name
 
 Part = Figure | Section
 
@@ -37,7 +38,8 @@ def compose(
         timed: (dataset, treatment) of the unlearned banks whose seconds were measured.
         linked: the re-identification audits.
     """
-    formats = {name: section.get("format", "") for name, section in config.get("datasets", {}).items()}
+    sets = config.get("datasets", {})
+    formats = {name: sets.get(stored_name(name), {}).get("format", "") for name in cohorts}
     evasion = draw_evasion(headlines, leading_keys(headlines))
     beats = draw_beats(cohorts, [headline.result for headline in headlines])
     drawn = [figure for figure in (evasion, beats) if figure.panels]

@@ -14,8 +14,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from medpriv.files import read_json, write_csv
+from medpriv.report.words import simulated_cell, stored_name
 
-COLUMNS = ("stage", "dataset", "name", "seconds", "cpu_seconds", "peak_mb")
+COLUMNS = ("stage", "dataset", "simulated", "name", "seconds", "cpu_seconds", "peak_mb")
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,11 @@ def write_costs(path: Path, costs: Sequence[Cost], timings: Sequence[Timing]) ->
     requests = (
         Cost("unlearned", item.dataset, f"{item.treatment}/request", item.seconds, None, None) for item in timings
     )
-    write_csv(path, COLUMNS, (asdict(cost) for cost in (*costs, *requests)))
+    rows = (
+        asdict(cost) | {"dataset": stored_name(cost.dataset), "simulated": simulated_cell(cost.dataset)}
+        for cost in (*costs, *requests)
+    )
+    write_csv(path, COLUMNS, rows)
 
 
 def _makes(cost: Cost, treatment: str) -> bool:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from medpriv.files import format_value
 from medpriv.measures.table import Measure
+from medpriv.report import words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -158,10 +159,20 @@ def render(axes: "Axes", stem: str, title: str, table: str, note: str) -> Panel:
     """Return the drawn axes as a panel; call it inside `drawing`."""
     import matplotlib
 
+    if words.SIMULATED in title:
+        _mark_simulated(axes)
     buffer = io.StringIO()
     matplotlib.rcParams["svg.hashsalt"] = stem
     axes.figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     return Panel(stem, title, _tidy(buffer.getvalue(), stem, title), table, note)
+
+
+def _mark_simulated(axes: "Axes") -> None:
+    """Say along the right edge that no real patient is behind the drawing, instead of in its head, which is short."""
+    axes.set_title(axes.get_title(loc="left").replace(words.SIMULATED, ""))
+    axes.figure.text(
+        1 - 2 / WIDTH, 0.98, "simulated patients", color=COLOURS["muted"], rotation=270, ha="right", va="top"
+    )
 
 
 def inline(svg: str) -> str:
@@ -214,7 +225,8 @@ def whiskers(measures: Sequence[Measure]) -> list[list[float]]:
 
 def figures_of(measure: Measure) -> dict[str, object]:
     """Return the figures of a measure as cells of a panel's table."""
-    return {"value": measure.value, "lower": measure.lower, "upper": measure.upper, "n": measure.n}
+    numbers = ("value", "lower", "upper", "n", "patients")
+    return {name: getattr(measure, name) for name in numbers}
 
 
 def mark(index: int) -> str:

@@ -21,7 +21,7 @@ def draw_figures(cohorts: Mapping[str, Cohort], headlines: Sequence[Headline]) -
     results = [headline.result for headline in headlines]
     leading = leading_keys(headlines)
     figures = [
-        draw_tradeoff(headlines),
+        draw_tradeoff([item for item in headlines if not item.leaking]),
         draw_roc(cohorts, headlines, leading),
         draw_exposure(cohorts, results, leading),
         draw_calibration(results),

@@ -6,13 +6,16 @@ becomes a histogram without small counts.
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+from medpriv.measures.intervals import LEAST, LEVEL
+from medpriv.measures.table import Measure
 from medpriv.report import drawing, words
 from medpriv.report.comparison import Headline, parse_group
 from medpriv.report.drawing import COLOURS, Figure, Panel, csv_text, line_style, mark, slug
+from medpriv.report.enough import enough, left_out, no_panel
 from medpriv.report.inputs import Cohort, Result, Row
 from medpriv.workflow.grid import stage_of
 
@@ -24,9 +27,14 @@ Item = TypeVar("Item")
 
 SMALL_COUNT = 10  # fewer patients than this are not counted in public for a credentialed dataset
 WITHHELD = "withheld"
+GUESSING = (
+    "At the dashed line an attack does no better than a coin; the shaded band is where the strongest of as many "
+    "attacks falls in 95 % of cases when membership is drawn anew, so that nothing can leak."
+)
 MOST = 8  # treatments of a panel with a mark or line each, beside the baselines
 DOTS = 60  # groups up to this size are drawn patient by patient
-FEW = 5  # a subgroup smaller than this says nothing by itself
+FEW = LEAST  # a subgroup smaller than this says nothing by itself
+BEYOND = (1 - LEVEL) / 2  # of patients who lie above the band where nothing is remembered
 _BINS = 12
 
 
@@ -36,19 +44,35 @@ def draw_tradeoff(headlines: Sequence[Headline]) -> Figure:
     for headline in headlines:
         if headline.utility and headline.auc["patient"] and not math.isnan(headline.auc["patient"].value):
             groups[headline.result.dataset].append(headline)
-    panels = [
-        _tradeoff_panel(", ".join(filter(None, (dataset, " ".join(part)))), shown)
-        for dataset, members in groups.items()
-        for part, shown in legible(members, lambda item: item.result.treatment)
-    ]
+    panels, empty = [], []
+    for dataset, members in groups.items():
+        drawn = [item for item in members if enough(item.utility) and enough(item.auc["patient"])]
+        more = left_out(len(members) - len(drawn), "treatment")
+        empty += [] if drawn else [dataset]
+        panels += [
+            _tradeoff_panel(", ".join(filter(None, (dataset, " ".join(part)))), shown, more)
+            for part, shown in (legible(drawn, lambda item: item.result.treatment) if drawn else ())
+        ]
     return Figure(
         "tradeoff",
         "Usefulness against leakage",
         "Each mark is one treatment: further right is more useful on unseen patients, lower leaks less about "
-        "who was trained on. Bars are 95 % intervals; at the dashed line an attacker does no better than a "
-        "coin.",
+        f"who was trained on. Bars are 95 % intervals. {GUESSING}{no_panel(empty)}",
         tuple(panels),
     )
+
+
+def draw_guessing(axes: "Axes", chances: Iterable[Measure | None]) -> None:
+    """Draw what is chance for leaks on the y axis: 0.5, and where the strongest of as many attacks falls by luck.
+
+    Args:
+        chances: of each model, where it was measured; their limits hardly differ, so one band holds them all.
+    """
+    known = [item for item in chances if item is not None and not math.isnan(item.value)]
+    if known:
+        low, high = min(item.lower for item in known), max(item.upper for item in known)
+        axes.axhspan(low, high, color=COLOURS["band"], linewidth=0, zorder=0)
+    axes.axhline(0.5, color=COLOURS["muted"], linestyle=(0, (4, 3)), linewidth=1)
 
 
 def legible(items: Sequence[Item], treatment: Callable[[Item], str]) -> list[tuple[tuple[str, ...], list[Item]]]:
@@ -69,11 +93,11 @@ def legible(items: Sequence[Item], treatment: Callable[[Item], str]) -> list[tup
     return parts or [((), list(items))]
 
 
-def _tradeoff_panel(title: str, headlines: Sequence[Headline]) -> Panel:
+def _tradeoff_panel(title: str, headlines: Sequence[Headline], more: str) -> Panel:
     rows = []
     name = words.measure_name(headlines[0].utility.measure)
     with drawing.drawing(270, legend=len(headlines)) as axes:
-        axes.axhline(0.5, color=COLOURS["muted"], linestyle=(0, (4, 3)), linewidth=1)
+        draw_guessing(axes, [headline.chance.get("patient") for headline in headlines])
         for index, headline in enumerate(headlines):
             utility, leak = headline.utility, headline.auc["patient"]
             axes.errorbar(
@@ -97,29 +121,33 @@ def _tradeoff_panel(title: str, headlines: Sequence[Headline]) -> Panel:
         axes.set_ylim(min(low, 0.45), max(high, 0.62))
         axes.set(xlabel=f"{name} on unseen patients", ylabel="patient-level AUC of the attacker", title=title)
         drawing.legend_below(axes, len(headlines))
-        columns = ("treatment", "figure", "attack", "value", "lower", "upper", "n")
+        columns = ("treatment", "figure", "attack", "value", "lower", "upper", "n", "patients")
         spoken = f"{title}: {name} on unseen patients against patient-level AUC of the strongest membership attack"
         note = f"n = {words.span([item.utility.n for item in headlines])} for utility, "
         note += f"{words.span([item.auc['patient'].n for item in headlines])} non-member patients a target for leakage"
+        note += more
         return drawing.render(axes, slug("tradeoff", title), spoken, csv_text(columns, rows), note)
 
 
 def draw_exposure(cohorts: Mapping[str, Cohort], results: Sequence[Result], leading: Collection[str]) -> Figure:
     """Who is exposed: the distribution of per-patient exposure, by class, sex and site."""
-    panels = []
+    panels, empty = [], []
     for result in results:
         rows = exposure_rows(result)
-        if rows:
+        if len(rows) >= LEAST:
             panel = _exposure_histogram if cohorts[result.dataset].credentialed else _exposure_panel
             panels.append(replace(panel(result, rows), folded=result.key not in leading))
+        elif rows:
+            empty.append(result.key)
     return Figure(
         "exposure",
         "Who is exposed",
         "Exposure of a patient: of all pairs of models, one trained with the patient and one without, the "
-        "share that the attack puts in the right order; 0.5 is guessing, 1 is certainty. The shaded band is "
-        "where 95 % of patients would fall if the models remembered nobody. Thick bars hold the middle half "
-        f"of a group, thin ones nine in ten; the tick is the median. Groups of up to {DOTS} patients show "
-        "every patient, larger ones the twentieth exposed most.",
+        "share that the attack puts in the right order; 0.5 is guessing, 1 is certainty. The shaded band is where 95 % "
+        "of exposures fall when membership is drawn anew, so that the models remember nobody; a patient above it is "
+        f"called exposed, as {words.percent(BEYOND)} are by chance. Thick bars hold the middle half of a group, thin "
+        f"ones nine in ten; the tick is the median. Groups of up to {DOTS} patients show every patient, larger ones "
+        f"the twentieth exposed most.{no_panel(empty)}",
         tuple(panels),
     )
 
@@ -136,7 +164,8 @@ def exposure_rows(result: Result) -> list[Row]:
 def exposure_groups(rows: Sequence[Row]) -> dict[tuple[str, str], list[float]]:
     """Return exposures by (attribute, value), everybody first; a patient counts in one group of each attribute.
 
-    Groups of fewer than `FEW` patients are pooled, and an attribute that then leaves one group is left out.
+    Groups of fewer than `FEW` patients are pooled, and left out where they are too few even together; so is an
+    attribute that then leaves one group.
     """
     attributes: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
@@ -148,7 +177,7 @@ def exposure_groups(rows: Sequence[Row]) -> dict[tuple[str, str], list[float]]:
         large = sorted((name for name in values if len(values[name]) >= FEW), key=group_order)
         pooled = sorted(exposure for name in values if name not in large for exposure in values[name])
         named = {(attribute, name): sorted(values[name]) for name in large} | (
-            {(attribute, "others"): pooled} if pooled else {}
+            {(attribute, "others"): pooled} if len(pooled) >= FEW else {}
         )
         if len(named) > 1:
             groups |= named
@@ -160,14 +189,17 @@ def group_order(value: str) -> tuple[str, str]:
     return value.lstrip("<"), value
 
 
-def chance_deviation(rows: Sequence[Row]) -> float:
-    """Return the standard deviation of a patient's exposure if nothing is remembered.
+def exposed_by_chance(patients: int) -> tuple[int, int]:
+    """Return how many of so many patients chance alone puts above the band, in 95 of 100 runs: binomial limits.
 
-    That of a Mann-Whitney AUC of m against n models, sqrt((m + n + 1) / (12 m n)), at the median patient's m and n.
+    As if patients were exposed independently of each other.
     """
-    pairs = sorted((int(row["n_in"]), int(row["n_out"])) for row in rows)
-    m, n = pairs[len(pairs) // 2]
-    return math.sqrt((m + n + 1) / (12 * m * n))
+    import numpy as np
+    from scipy.special import bdtr
+
+    below = bdtr(np.arange(patients + 1), patients, BEYOND)
+    low, high = np.searchsorted(below, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
+    return int(low), int(high)
 
 
 def _exposure_panel(result: Result, rows: Sequence[Row]) -> Panel:
@@ -191,7 +223,7 @@ def _exposure_panel(result: Result, rows: Sequence[Row]) -> Panel:
         axes.grid(visible=False, axis="y")
         axes.tick_params(axis="y", length=0)
         stem, title = slug("exposure", result.dataset, result.treatment), f"{result.key}: exposure of each patient"
-        return drawing.render(axes, stem, title, drawing.rows_csv(rows), _exposure_note(result, rows))
+        return drawing.render(axes, stem, title, drawing.rows_csv(rows), exposure_note(result, rows))
 
 
 def _exposure_histogram(result: Result, rows: Sequence[Row]) -> Panel:
@@ -211,11 +243,8 @@ def _exposure_histogram(result: Result, rows: Sequence[Row]) -> Panel:
             f"{result.key}: exposure, small counts withheld",
         )
         table = csv_text(("lower", "upper", "patients"), bars)
-        note = (
-            f"{words.attack_name(rows[0]['attack'])}, K = {result.replicates}, n = "
-            f"{words.plural(len(rows), 'training patient')}. Hatched: count withheld, being below "
-            f"{SMALL_COUNT} or giving away one that is"
-        )
+        note = exposure_note(result, rows, credentialed=True)
+        note += f". Hatched: count withheld, being below {SMALL_COUNT} or giving away one that is"
         return drawing.render(axes, stem, title, table, note)
 
 
@@ -244,18 +273,20 @@ def withheld(counts: Mapping[Key, int]) -> set[Key]:
 
 
 def _chance_band(axes: "Axes", rows: Sequence[Row]) -> None:
-    spread = 1.96 * chance_deviation(rows)
-    axes.axvspan(0.5 - spread, 0.5 + spread, color=COLOURS["band"], linewidth=0)
+    axes.axvspan(float(rows[0]["null_lower"]), float(rows[0]["null_upper"]), color=COLOURS["band"], linewidth=0)
     axes.axvline(0.5, color=COLOURS["muted"], linestyle=(0, (4, 3)), linewidth=1)
 
 
-def _exposure_note(result: Result, rows: Sequence[Row]) -> str:
-    edge = 0.5 + 1.96 * chance_deviation(rows)
-    beyond = sum(float(row["exposure"]) > edge for row in rows)
-    chance = words.number(0.025 * len(rows), 0)
+def exposure_note(result: Result, rows: Sequence[Row], *, credentialed: bool = False) -> str:
+    """Return how many patients are exposed, and how many chance alone would call so; no small count if credentialed."""
+    exposed = sum(float(row["exposure"]) > float(row["null_upper"]) for row in rows)
+    hidden = credentialed and 0 < exposed < SMALL_COUNT
+    low, high = exposed_by_chance(len(rows))
     return (
-        f"{words.attack_name(rows[0]['attack'])}, K = {result.replicates}. Above the band: {beyond} of "
-        f"{words.plural(len(rows), 'training patient')}; chance alone would put about {chance} there"
+        f"{words.attack_name(rows[0]['attack'])}, K = {result.replicates}. Exposed: "
+        f"{f'fewer than {SMALL_COUNT}' if hidden else words.integer(exposed)} of "
+        f"{words.plural(len(rows), 'training patient')}; chance alone gives {words.number(BEYOND * len(rows), 0)}, in "
+        f"95 % of runs {low} to {high}"
     )
 
 

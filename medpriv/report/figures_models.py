@@ -9,10 +9,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from medpriv.measures.intervals import LEAST
 from medpriv.measures.table import Measure
 from medpriv.report import drawing, words
-from medpriv.report.comparison import Headline, budgets, parse_group, reference_budget, strongest_flip
+from medpriv.report.comparison import Headline, budgets, find, parse_group, reference_budget, strongest_flip
 from medpriv.report.drawing import COLOURS, Figure, Panel, csv_text, line_style, mark, slug
+from medpriv.report.enough import enough, left_out, no_panel, of_patients
 from medpriv.report.figures_leakage import legible
 from medpriv.report.inputs import Cohort, Result, Row
 
@@ -25,31 +27,34 @@ STRETCH = 3.0  # seconds of a record that are drawn
 
 def draw_evasion(headlines: Sequence[Headline], leading: Collection[str]) -> Figure:
     """Flip rate over the budget: a panel with all models, one by attack of those leading, one by class of each."""
-    overall, by_attack, by_class = [], [], []
+    overall, by_attack, by_class = [], [], []  # (stem, title, curves, folded)
     for dataset in dict.fromkeys(headline.result.dataset for headline in headlines):
         results = [headline.result for headline in headlines if headline.result.dataset == dataset]
         curves = {result.treatment: _strongest_curve(result) for result in results}
-        curves = {name: items for name, items in curves.items() if items}
-        if curves:
-            overall.append(_flip_panel(slug("evasion", dataset), f"{dataset}, strongest attack", curves))
+        overall.append((slug("evasion", dataset), f"{dataset}, strongest attack", curves, False))
         for result in results:
-            fold = result.key not in leading
+            fold, stem = result.key not in leading, slug("evasion", dataset, result.treatment)
             every = _curves(result)
             if len(every) > 1 and not fold:  # the tables have the attacks on the others
                 named = {words.attack_name(attack): items for attack, items in every.items()}
-                stem = slug("evasion", dataset, result.treatment, "attacks")
-                by_attack.append(_flip_panel(stem, f"{result.key}, by attack", named))
+                by_attack.append((slug(stem, "attacks"), f"{result.key}, by attack", named, False))
             if found := _class_curves(result):
                 attack = words.attack_name(next(iter(found.values()))[0].attack)
-                stem = slug("evasion", dataset, result.treatment)
-                by_class.append(replace(_flip_panel(stem, f"{result.key}, {attack} by class", found), folded=fold))
+                by_class.append((stem, f"{result.key}, {attack} by class", found, fold))
+    plans = overall + by_attack + by_class
+    planned = [(plan, [item for items in plan[2].values() for item in items]) for plan in plans]
     return Figure(
         "evasion",
         "How small a change flips a diagnosis",
         "Share of correct predictions that an attack overturns, by the largest change that it may make to any sample, "
-        "in millivolts. A small square of ECG paper is 0.1 mV. As many records of each class are attacked where there "
-        "are enough, so rare classes weigh more than on a ward. Bars are 95 % intervals over patients.",
-        tuple(overall + by_attack + by_class),
+        "in microvolts. A small square of ECG paper is 100 µV. As many records of each class are attacked where there "
+        "are enough, so rare classes weigh more than on a ward. Bars are 95 % intervals over patients."
+        f"{no_panel(title for (_, title, *_), items in planned if items and not any(map(enough, items)))}",
+        tuple(
+            replace(_flip_panel(stem, title, curves), folded=fold)
+            for (stem, title, curves, fold), items in planned
+            if any(map(enough, items))
+        ),
     )
 
 
@@ -81,37 +86,44 @@ def _class_curves(result: Result) -> dict[str, list[Measure]]:
 
 
 def _flip_panel(stem: str, title: str, curves: Mapping[str, Sequence[Measure]]) -> Panel:
-    rows = []
-    with drawing.drawing(270, left=60, legend=len(curves)) as axes:
-        for index, (label, items) in enumerate(curves.items()):
-            ordered = sorted(items, key=lambda item: float(parse_group(item.group)["epsilon_mv"]))
-            budgets = [float(parse_group(item.group)["epsilon_mv"]) for item in ordered]
+    """Draw the points that rest on enough patients; the table has the others too."""
+    rows = [
+        {"curve": label, "attack": item.attack, "epsilon_mv": _budget(item)} | drawing.figures_of(item)
+        for label, items in curves.items()
+        for item in sorted(items, key=_budget)
+    ]
+    drawn = {label: sorted(filter(enough, items), key=_budget) for label, items in curves.items()}
+    points = [item for items in drawn.values() for item in items]
+    with drawing.drawing(270, left=60, legend=sum(map(bool, drawn.values()))) as axes:
+        for index, (label, items) in enumerate(drawn.items()):
             nudge = 1 + 0.03 * (index - (len(curves) - 1) / 2)  # so that bars don't cover each other
-            axes.errorbar(
-                [budget * nudge for budget in budgets],
-                [item.value for item in ordered],
-                yerr=drawing.whiskers(ordered),
-                marker=mark(index),
-                markersize=5,
-                elinewidth=1,
-                label=label,
-                **line_style(index),
-            )
-            rows += [
-                {"curve": label, "attack": item.attack, "epsilon_mv": budget} | drawing.figures_of(item)
-                for budget, item in zip(budgets, ordered, strict=True)
-            ]
+            if items:
+                axes.errorbar(
+                    [_budget(item) * nudge for item in items],
+                    [item.value for item in items],
+                    yerr=drawing.whiskers(items),
+                    marker=mark(index),
+                    markersize=5,
+                    elinewidth=1,
+                    label=label,
+                    **line_style(index),
+                )
         axes.set_xscale("log")
         axes.minorticks_off()
-        ticks = sorted({row["epsilon_mv"] for row in rows})
-        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-        axes.set(xlabel="largest change of any sample, mV", ylabel="flipped", title=title, ylim=(-0.03, 1.03))
+        ticks = sorted(set(map(_budget, points)))
+        axes.set_xticks(ticks, [f"{1000 * tick:g}" for tick in ticks])
+        axes.set(xlabel="largest change of any sample, µV", ylabel="flipped", title=title, ylim=(-0.03, 1.03))
         axes.set_yticks((0, 0.25, 0.5, 0.75, 1), ("0 %", "25 %", "50 %", "75 %", "100 %"))
-        drawing.legend_below(axes, len(curves))
-        columns = ("curve", "attack", "epsilon_mv", "value", "lower", "upper", "n")
+        drawing.legend_below(axes, sum(map(bool, drawn.values())))
+        columns = ("curve", "attack", "epsilon_mv", "value", "lower", "upper", "n", "patients")
         spoken = f"{title}: share of correct predictions overturned by the attack"
-        note = f"n = {words.span([int(row['n']) for row in rows])} records a replicate that were right before"
+        note = f"n = {words.span([item.n for item in points])} records that were right before{of_patients(points)}"
+        note += left_out(len(rows) - len(points), "point")
         return drawing.render(axes, stem, spoken, csv_text(columns, rows), note)
+
+
+def _budget(item: Measure) -> float:
+    return float(parse_group(item.group)["epsilon_mv"])
 
 
 def draw_beats(cohorts: Mapping[str, Cohort], results: Sequence[Result]) -> Figure:
@@ -219,19 +231,25 @@ def _paper(axes: "Axes", right: int, bottom: int, top: int, fine: bool) -> None:
 
 
 def draw_calibration(results: Sequence[Result]) -> Figure:
-    """Reliability curves, one panel a dataset, one line a treatment."""
+    """Reliability curves, one panel a dataset, one line a treatment; none that rests on few patients."""
     by_dataset: dict[str, list[Result]] = defaultdict(list)
+    empty = []
     for result in results:
         if result.rows("reliability"):
-            by_dataset[result.dataset].append(result)
+            tested = find(result.utility, "accuracy", {})
+            few = tested is not None and not enough(tested)
+            empty += [result.key] if few else []
+            by_dataset[result.dataset] += [] if few else [result]
     return Figure(
         "calibration",
         "Whether stated probabilities can be believed",
         "How often the predicted class was right, against how sure the model said it was, on unseen patients. "
-        "On the dashed line the two agree; below it the model is too sure of itself. Bars are 95 % intervals.",
+        "On the dashed line the two agree; below it the model is too sure of itself. Bars are 95 % intervals."
+        f"{no_panel(empty)}",
         tuple(
             _calibration_panel(", ".join(filter(None, (dataset, " ".join(part)))), shown)
             for dataset, members in by_dataset.items()
+            if members
             for part, shown in legible(members, lambda result: result.treatment)
         ),
     )
@@ -239,15 +257,17 @@ def draw_calibration(results: Sequence[Result]) -> Figure:
 
 def _calibration_panel(name: str, results: Sequence[Result]) -> Panel:
     rows = [{"treatment": result.treatment, **row} for result in results for row in result.rows("reliability")]
+    filled = [row for row in rows if row["accuracy"]]
+    drawn = [row for row in filled if int(row["patients"]) >= LEAST]
     with drawing.drawing(300, legend=len(results)) as axes:
         axes.plot([0, 1], [0, 1], color=COLOURS["muted"], linestyle=(0, (4, 3)), linewidth=1)
         for index, result in enumerate(results):
-            filled = [row for row in result.rows("reliability") if row["accuracy"]]
-            bins = [Measure(result.dataset, result.treatment, "", "accuracy", *_bin(row)) for row in filled]
+            own = [row for row in drawn if row["treatment"] == result.treatment]
+            bins = [Measure(result.dataset, result.treatment, "", "accuracy", *_bin(row)) for row in own]
             axes.errorbar(
-                [float(row["confidence"]) for row in filled],
+                [float(row["confidence"]) for row in own],
                 [item.value for item in bins],
-                yerr=drawing.whiskers(bins),
+                yerr=drawing.whiskers(bins) if bins else None,
                 marker=mark(index),
                 markersize=4.5,
                 elinewidth=1,
@@ -260,6 +280,7 @@ def _calibration_panel(name: str, results: Sequence[Result]) -> Panel:
         title = f"{name}: reliability of the stated probabilities on unseen patients"
         counts = [sum(int(row["n"]) for row in result.rows("reliability")) for result in results]
         note = f"n = {words.span(counts)} predictions, those of all replicates together"
+        note += left_out(len(filled) - len(drawn), "point")
         return drawing.render(axes, slug("calibration", name), title, drawing.rows_csv(rows), note)
 
 

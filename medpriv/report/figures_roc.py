@@ -1,18 +1,46 @@
 """ROC curves of the membership attacks: every attack on the leading models, and every model's strongest attack."""
 
 import math
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from medpriv.measures.table import Measure
 from medpriv.report import drawing, words
-from medpriv.report.comparison import LEVELS, Headline
+from medpriv.report.comparison import LEVELS, SERVER_VIEW, Headline, find, parse_group, select, strongest
 from medpriv.report.drawing import COLOURS, Figure, Panel, line_style, slug
+from medpriv.report.enough import enough, left_out, no_panel, people
 from medpriv.report.figures_leakage import legible
 from medpriv.report.inputs import Cohort, Result, Row
 
 if TYPE_CHECKING:
     from matplotlib.axis import Axis
+
+TPR = "tpr_at_fpr_"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line: how it looks, its rows, the AUC of the same attack (which says how many patients), and what is chance.
+
+    Attributes:
+        rows: of `roc.csv`; a true-positive rate is empty below what the sample resolves.
+        chance: for each false-positive rate that was asked, the true-positive rate where membership is drawn anew.
+    """
+
+    style: dict
+    rows: Sequence[Row]
+    auc: Measure
+    chance: Mapping[float, Measure]
+
+    @property
+    def points(self) -> list[tuple[float, float]]:
+        """Return (false-positive rate, true-positive rate) that so many patients resolve; none where they are few."""
+        if not enough(self.auc):
+            return []
+        least = 0.999 / people(self.auc)  # the rates of the table are rounded
+        found = ((float(row["fpr"]), float(row["tpr"])) for row in self.rows if row["tpr"])
+        return sorted((fpr, tpr) for fpr, tpr in found if fpr >= least)
 
 
 def draw_roc(cohorts: Mapping[str, Cohort], headlines: Sequence[Headline], leading: Collection[str]) -> Figure:
@@ -22,14 +50,16 @@ def draw_roc(cohorts: Mapping[str, Cohort], headlines: Sequence[Headline], leadi
     """
     results = [headline.result for headline in headlines]
     attacks = sorted({row["attack"] for result in results for row in result.rows("roc")})
-    panels = []
+    panels, empty = [], []
     for level in LEVELS:
-        wanted = [
+        found = [
             headline
             for headline in headlines
             if not (level == "record" and cohorts[headline.result.dataset].one_record_a_patient)
             and any(row["level"] == level and row["tpr"] for row in headline.result.rows("roc"))
         ]
+        wanted = [headline for headline in found if enough(headline.auc[level])]
+        empty += [f"{item.result.key} per {level}" for item in found if item not in wanted]
         panels += [_roc_panel(item.result, level, attacks) for item in wanted if item.result.key in leading]
         for dataset in dict.fromkeys(item.result.dataset for item in wanted):
             own = [item for item in wanted if item.result.dataset == dataset]
@@ -41,9 +71,10 @@ def draw_roc(cohorts: Mapping[str, Cohort], headlines: Sequence[Headline], leadi
         "How well each attack tells members from strangers",
         "Every replicate is attacked in turn, with the others as shadow models, and the curves are means over these "
         "targets. Logarithmic axes, because the low false-positive rates matter most: there the attacker names a "
-        "patient and is almost never wrong. The dashed diagonal is guessing. The shaded part lies below one in the "
-        "number of non-members, where the sample resolves nothing. Where there are more than two models, further "
-        "panels have all of them, each under its strongest attack.",
+        "patient and is almost never wrong. The dashed diagonal is guessing; an upright bar is where the best of all "
+        "attacks on a model falls in 95 % of cases when membership is drawn anew, so that nothing can leak. The shaded "
+        "part lies below one in the number of non-member patients, where the sample resolves nothing. Where there are "
+        f"more than two models, further panels have all of them, each under its strongest attack.{no_panel(empty)}",
         tuple(panels),
     )
 
@@ -51,67 +82,93 @@ def draw_roc(cohorts: Mapping[str, Cohort], headlines: Sequence[Headline], leadi
 def _roc_panel(result: Result, level: str, attacks: Sequence[str]) -> Panel:
     rows = [row for row in result.rows("roc") if row["level"] == level]
     curves = {
-        words.attack_name(attack): (line_style(attacks.index(attack)), own) for attack, own in _curves(rows).items()
+        words.attack_name(attack): _curve(result, level, attack, attacks.index(attack))
+        for attack in dict.fromkeys(row["attack"] for row in rows)
     }
     title = f"{result.key}: log-log ROC of the membership attacks per {level}"
     stem = slug("roc", result.dataset, result.treatment, level)
-    return _roc_axes(stem, f"{result.key}, per {level}", title, curves, rows, level, (result.replicates,))
+    table = drawing.rows_csv(rows)
+    panel = _roc_axes(stem, f"{result.key}, per {level}", title, curves, table, level, (result.replicates,))
+    return replace(panel, note=panel.note + low_rates(result, level))
 
 
 def _all_models_panel(dataset: str, part: Sequence[str], headlines: Sequence[Headline], level: str) -> Panel:
-    rows, curves = [], {}
-    for index, headline in enumerate(headlines):
-        best = headline.auc[level]
-        own = [
-            row
-            for row in headline.result.rows("roc")
-            if row["level"] == level and best and row["attack"] == best.attack
-        ]
-        if own:
-            curves[headline.result.treatment] = (line_style(index), _curves(own).get(best.attack, []))
-            rows += [{"treatment": headline.result.treatment, **row} for row in own]
+    curves = {
+        item.result.treatment: _curve(item.result, level, item.auc[level].attack, index)
+        for index, item in enumerate(headlines)
+    }
+    rows = [{"treatment": name, **row} for name, curve in curves.items() for row in curve.rows]
     which = " ".join(part) or "all models"
     title = f"{dataset}, {which}: log-log ROC of each model's strongest membership attack per {level}"
     replicates = tuple(headline.result.replicates for headline in headlines)
-    stem = slug("roc", dataset, *part, level)
-    return _roc_axes(stem, f"{dataset}, {which}, per {level}", title, curves, rows, level, replicates)
+    stem, head = slug("roc", dataset, *part, level), f"{dataset}, {which}, per {level}"
+    return _roc_axes(stem, head, title, curves, drawing.rows_csv(rows), level, replicates)
 
 
-def _curves(rows: Sequence[Row]) -> dict[str, list[tuple[float, float]]]:
-    """Return the points of each attack; a rate is empty below what the sample resolves."""
-    curves: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    for row in rows:
-        if row["tpr"]:
-            curves[row["attack"]].append((float(row["fpr"]), float(row["tpr"])))
-    return curves
+def _curve(result: Result, level: str, attack: str, index: int) -> Curve:
+    rows = [row for row in result.rows("roc") if (row["level"], row["attack"]) == (level, attack)]
+    auc = find(result.attacks, "auc", {"level": level}, attack)
+    return Curve(line_style(index), rows, auc, chance_rates(result, level))
+
+
+def chance_rates(result: Result, level: str) -> dict[float, Measure]:
+    """Return by false-positive rate the true-positive rate that the best of all attacks reaches where nothing leaks."""
+    found = {}
+    for item in result.attacks:
+        best = item.attack == "membership-best" and item.measure.startswith(TPR) and not math.isnan(item.value)
+        if best and parse_group(item.group) == {"level": level}:
+            found[float(item.measure.removeprefix(TPR).removesuffix("_chance"))] = item
+    return found
+
+
+def low_rates(result: Result, level: str) -> str:
+    """Return what a note says of the true-positive rates at low false-positive rates: reached, and by chance."""
+    chance, found = chance_rates(result, level), []
+    rates = {item.measure.removeprefix(TPR) for item in result.attacks if item.measure.startswith(TPR)}
+    for rate in sorted((rate for rate in rates if not rate.endswith("_chance")), key=float, reverse=True):
+        measures = select(result.attacks, f"{TPR}{rate}", {"level": level}, "membership-")
+        best = strongest([item for item in measures if item.attack != SERVER_VIEW])
+        if best is None:
+            continue
+        at = f"at a false-positive rate of {words.percent(float(rate))}"
+        if math.isnan(best.value):
+            found.append(f"{at}: {words.UNRESOLVABLE}")
+            continue
+        reached = find(result.attacks, f"fpr_reached_{rate}", {"level": level}, best.attack)
+        details = [words.attack_name(best.attack), f"{words.interval(best, share=True)}\u00a0%"]
+        details += [f"rate reached {words.percent(reached.value)}"] if reached else []
+        details += [f"by chance up to {words.percent(chance[float(rate)].upper)}"] if float(rate) in chance else []
+        found.append(f"{at}, {words.percent(best.value)} are named ({', '.join(details)})")
+    return "".join(f"; {text}" for text in found)
 
 
 def _roc_axes(
-    stem: str,
-    head: str,
-    title: str,
-    curves: Mapping[str, tuple[dict, Sequence[tuple[float, float]]]],
-    rows: Sequence[Row],
-    level: str,
-    replicates: Sequence[int],
+    stem: str, head: str, title: str, curves: Mapping[str, Curve], table: str, level: str, replicates: Sequence[int]
 ) -> Panel:
-    others = max(int(row["n"]) for row in rows)
-    low = 10 ** math.floor(math.log10(min(1 / max(others, 1), 0.1)) + 1e-9)
-    with drawing.drawing(300, left=60, legend=len(curves)) as axes:
+    drawn = {name: curve for name, curve in curves.items() if curve.points}
+    others, patients = (max(count(curve.auc) for curve in drawn.values()) for count in (lambda auc: auc.n, people))
+    low = 10 ** math.floor(math.log10(min(1 / patients, 0.1)) + 1e-9)
+    with drawing.drawing(300, left=60, legend=len(drawn)) as axes:
         axes.set(xscale="log", yscale="log", xlim=(low, 1), ylim=(low, 1.1))
-        if others and 1 / others > low:
-            axes.axvspan(low, 1 / others, color=COLOURS["band"], linewidth=0)
+        if 1 / patients > low:
+            axes.axvspan(low, 1 / patients, color=COLOURS["band"], linewidth=0)
         axes.plot([low, 1], [low, 1], color=COLOURS["muted"], linestyle=(0, (4, 3)), linewidth=1)
-        for name, (style, points) in curves.items():
-            fpr, tpr = zip(*sorted((x, max(y, low)) for x, y in points), strict=True)
-            axes.plot(fpr, tpr, label=name, **style)
+        for rate in sorted({rate for curve in drawn.values() for rate in curve.chance if rate * patients >= 1}):
+            bars = [curve.chance[rate] for curve in drawn.values() if rate in curve.chance]
+            ends = [max(min(bar.lower for bar in bars), low), max(bar.upper for bar in bars)]
+            axes.plot([rate, rate], ends, color=COLOURS["muted"], linewidth=3.5, alpha=0.45, solid_capstyle="butt")
+        for name, curve in drawn.items():
+            fpr, tpr = zip(*((x, max(y, low)) for x, y in curve.points), strict=True)
+            axes.plot(fpr, tpr, label=name, **curve.style)
         _percent_axis(axes.xaxis, low)
         _percent_axis(axes.yaxis, low)
         axes.set(xlabel="false-positive rate", ylabel="true-positive rate", title=head)
-        drawing.legend_below(axes, len(curves))
+        drawing.legend_below(axes, len(drawn))
         targets = f"{words.span(replicates)} target{'' if max(replicates) == 1 else 's'}"
-        note = f"n = {words.plural(others, f'non-member {level}')} a target, {targets}"
-        return drawing.render(axes, stem, title, drawing.rows_csv(rows), note)
+        of = f" of {words.plural(patients, 'patient')}" if level == "record" else ""
+        note = f"n = {words.plural(others, f'non-member {level}')}{of} a target, {targets}"
+        note += left_out(len(curves) - len(drawn), "curve")
+        return drawing.render(axes, stem, title, table, note)
 
 
 def _percent_axis(axis: "Axis", low: float) -> None:

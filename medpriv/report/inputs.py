@@ -2,6 +2,9 @@
 
 Only small things are read: JSON, CSV, and three index arrays of a dataset. No signal, no weight and no logit reaches
 the report, apart from the example beats that the evasion audit chose to write.
+
+A record's `dataset` is the name that the report gives it (`words.display_name`): all text, tables and file names are
+made from it, so none can leave out that patients are simulated. Measures keep the name that was stored.
 """
 
 from collections import Counter
@@ -14,6 +17,7 @@ from medpriv.dataset import TRAIN
 from medpriv.errors import InputError
 from medpriv.files import read_csv, read_json
 from medpriv.measures.table import Measure, read_measures
+from medpriv.report.words import display_name, stored_name
 from medpriv.workflow.grid import stage_of
 
 Row = dict[str, str]
@@ -25,6 +29,7 @@ class Cohort:
     """One dataset, in the words that the page needs.
 
     Attributes:
+        name: as the report shows it.
         patients, records: how many, by split (`train`, `test`).
         class_records: records of each class, both splits.
         about: the rest of `dataset.json` (`source`, `licence`, `digest`, `notes`, `sampling_rate`, `classes`, ...).
@@ -50,6 +55,11 @@ class Cohort:
     def simulated(self) -> bool:
         """True: no real patient is behind these figures."""
         return self.about["source"] == "simulated"
+
+    @property
+    def leaking(self) -> bool:
+        """True: the config allowed columns that give the outcome away."""
+        return any(item["allowed"] for item in self.about.get("notes", {}).get("leakage", ()))
 
 
 @dataclass(frozen=True)
@@ -94,7 +104,7 @@ class Result:
     @property
     def usefulness(self) -> str:
         """Return the file that holds the utility figures."""
-        return f"results/{stage_of(self.treatment)}/{self.dataset}/{self.treatment}/utility.csv"
+        return f"results/{stage_of(self.treatment)}/{stored_name(self.dataset)}/{self.treatment}/utility.csv"
 
 
 @dataclass(frozen=True)
@@ -113,7 +123,7 @@ class Linkage:
     @property
     def artefact(self) -> str:
         """Return the file that holds its figures."""
-        return f"results/attacks/{self.dataset}/linkage/measures.csv"
+        return f"results/attacks/{stored_name(self.dataset)}/linkage/measures.csv"
 
 
 @dataclass(frozen=True)
@@ -162,7 +172,7 @@ class Audit:
 
 def artefact(dataset: str, subject: str, family: str) -> str:
     """Return the file of one audit's figures, as `results/` is laid out."""
-    return f"results/attacks/{dataset}/{subject}/{family}/measures.csv"
+    return f"results/attacks/{stored_name(dataset)}/{subject}/{family}/measures.csv"
 
 
 def read_cohort(name: str, folder: Path) -> Cohort:
@@ -176,7 +186,7 @@ def read_cohort(name: str, folder: Path) -> Cohort:
     train_records = int((split[patient] == TRAIN).sum())
     classes = Counter(y.tolist())
     return Cohort(
-        name=name,
+        name=display_name(name, about["source"] == "simulated"),
         patients={"train": train, "test": len(split) - train},
         records={"train": train_records, "test": len(y) - train_records},
         class_records={label: classes[index] for index, label in enumerate(about["classes"])},

@@ -100,7 +100,8 @@ def value_cell(
     if measure is None:
         return Cell(words.MISSING)
     if measure.value != measure.value:
-        return Cell(words.UNRESOLVABLE, (f"n = {words.integer(measure.n)}",))
+        of = f" of {words.plural(measure.patients, 'patient')}" if measure.patients else ""
+        return Cell(words.UNRESOLVABLE, (f"n = {words.integer(measure.n)}{of}",))
     text = words.percent(measure.value) if share else words.number(measure.value, places)
     if signed and measure.value > 0 and not text.startswith(words.number(0, 1 if share else places)):
         text = f"+{text}"
@@ -121,6 +122,11 @@ def source_cell(path: str, *details: str) -> Cell:
 def count_cell(count: int | None) -> Cell:
     """Return an n as a cell."""
     return Cell(words.MISSING) if count is None else Cell(words.integer(count), order=str(count))
+
+
+def bytes_cell(count: float | None) -> Cell:
+    """Return a number of bytes as a cell."""
+    return Cell(words.MISSING) if count is None else Cell(words.size(count), order=str(count))
 
 
 def numbers(labels: Sequence[tuple[str, str]], over: str = "") -> tuple[Column, ...]:

@@ -13,7 +13,8 @@
     }
   }
 
-  // Sort a table by a click on a column's head; a second click turns the order round; absent figures stay last.
+  // Sort a table by a click on a column's head, each group of rows (a dataset) by itself, below its own head; a second
+  // click turns the order round; absent figures stay last.
   const key = (row, column) => {
     const cell = row.cells[column];
     return cell.dataset.order ?? cell.textContent.trim();
@@ -36,13 +37,15 @@
         const up = head.getAttribute("aria-sort") !== "ascending";
         for (const other of heads) other.removeAttribute("aria-sort");
         head.setAttribute("aria-sort", up ? "ascending" : "descending");
-        const rows = [...table.tBodies[0].rows];
-        rows.sort((a, b) => {
-          const [x, y] = [key(a, column), key(b, column)];
-          if (x === "" || y === "") return (x === "") - (y === "");
-          return up ? compare(x, y) : compare(y, x);
-        });
-        table.tBodies[0].append(...rows);
+        for (const group of table.tBodies) {
+          const rows = [...group.rows].filter((row) => !row.classList.contains("topic"));
+          rows.sort((a, b) => {
+            const [x, y] = [key(a, column), key(b, column)];
+            if (x === "" || y === "") return (x === "") - (y === "");
+            return up ? compare(x, y) : compare(y, x);
+          });
+          group.append(...rows);
+        }
       });
     });
   }

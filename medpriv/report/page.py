@@ -14,16 +14,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import medpriv
+from medpriv.measures.intervals import LEAST
 from medpriv.report import words
-from medpriv.report.answer import answer, defence, limits
-from medpriv.report.comparison import Headline, parse_group
+from medpriv.report.answer import answer, defence_sentences
+from medpriv.report.comparison import Headline
 from medpriv.report.contents import Part, figures_of
 from medpriv.report.costs import Cost, Timing, retraining_share, training_cost
 from medpriv.report.drawing import Figure, Panel, inline
 from medpriv.report.figures_leakage import FEW, WITHHELD, withheld
 from medpriv.report.inputs import Audit, Cohort, Derived, Result
 from medpriv.report.layout import Cell, Table
-from medpriv.report.tables import comparison_row, evasion_tables, membership_rows, subgroup_rows
+from medpriv.report.limits import limits
+from medpriv.report.tables import comparison_groups, counts_sentence, evasion_tables, membership_rows, subgroup_rows
 
 PACKAGES = (
     "numpy",
@@ -75,13 +77,11 @@ def render_page(
         style=(here / "style.css").read_text(encoding="utf-8"),
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        leak=leak,
-        price=price,
-        defence=defence(headlines),
+        answers=[sentence for sentence in (leak, price, *defence_sentences(headlines)) if sentence],
         cohorts=[_cohort(cohort, headlines) for cohort in cohorts],
         simulated=[cohort.name for cohort in cohorts if cohort.simulated],
-        rows=[comparison_row(headline) for headline in headlines],
-        budgets=sorted({parse_group(item.flip.group)["epsilon_mv"] for item in headlines if item.flip}, key=float),
+        groups=comparison_groups(headlines),
+        counts=counts_sentence(headlines, derived),
         failed=[
             (item.result.key, [words.check_name(name) for name in item.failed if name != "masking"])
             for item in headlines
@@ -89,6 +89,7 @@ def render_page(
         ],
         parts=[_part(part, places) for part in parts],
         few=FEW,
+        least=LEAST,
         subgroups=subgroup_rows({cohort.name: cohort for cohort in cohorts}, headlines),
         membership=membership_rows(headlines),
         evasion=evasion_tables(headlines),

@@ -1,35 +1,117 @@
 """The rows of the page's tables: figures as text, with what stands below them and what they are sorted by."""
 
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from medpriv.measures.table import Measure
 from medpriv.report import words
-from medpriv.report.comparison import LEVELS, Headline, budgets, parse_group, select, strongest
+from medpriv.report.comparison import (
+    BEST,
+    LEVELS,
+    NO_SKILL,
+    Headline,
+    budgets,
+    parse_group,
+    select,
+    strongest,
+    verdict,
+    worst_class,
+)
+from medpriv.report.enough import TOO_FEW, people
 from medpriv.report.figures_leakage import FEW, SMALL_COUNT, group_order, withheld
-from medpriv.report.inputs import Cohort, Result
+from medpriv.report.inputs import Cohort, Derived, Result
 from medpriv.report.layout import Cell, Column, Row, Table, count_cell, numbers, value_cell
 
+VERDICTS = ("shown", "not shown", TOO_FEW, NO_SKILL)
 
-def comparison_row(headline: Headline) -> dict:
-    """Return one model's row of the comparison."""
+
+def comparison_groups(headlines: Sequence[Headline]) -> list[dict]:
+    """Return the comparison by dataset: what its models have in common, how many leaks were shown, and a row a model.
+
+    Datasets with columns that give the outcome away are left out: they have a lesson of their own.
+    """
+    groups = []
+    for dataset in dict.fromkeys(headline.result.dataset for headline in headlines if not headline.leaking):
+        own = [headline for headline in headlines if headline.result.dataset == dataset]
+        names = dict.fromkeys(words.measure_name(item.utility.measure) for item in own if item.utility)
+        flips = dict.fromkeys(parse_group(item.flip.group)["epsilon_mv"] for item in own if item.flip)
+        facts = [f"utility: {', '.join(names)}"] if names else []
+        facts += [f"leaks per {level}: {counts}" for level in LEVELS if (counts := verdict_counts(own, level))]
+        facts += [f"flip rate at {', '.join(map(words.microvolts, flips))}"] if flips else []
+        groups.append({"dataset": dataset, "facts": facts, "rows": [_comparison_row(item) for item in own]})
+    return groups
+
+
+def counts_sentence(headlines: Sequence[Headline], derived: Sequence[Derived]) -> str:
+    """Return how many models were trained, how many stand in the comparison, and where the others are."""
+    leaking = [headline for headline in headlines if headline.leaking]
+    parts = [f"{words.plural(len(headlines) + len(derived), 'model')} in this run"]
+    parts.append(f"{len(headlines) - len(leaking)} in this table")
+    if leaking:
+        names = ", ".join(dict.fromkeys(headline.result.dataset for headline in leaking))
+        parts.append(f"{len(leaking)} of {names} in the leakage check, whose table gives the outcome away")
+    if derived:
+        parts.append(f"{len(derived)} personalised or unlearned ones in the sections on these")
+    return "; ".join(parts) + "."
+
+
+def verdict_counts(headlines: Sequence[Headline], level: str) -> str:
+    """Return of how many models a leak was shown, and of how many not; empty where none was attacked."""
+    counts = Counter(verdict(headline, level) for headline in headlines)
+    del counts[""]
+    return ", ".join(f"{counts[name]} {name}" for name in VERDICTS if counts[name])
+
+
+def _comparison_row(headline: Headline) -> dict:
     result = headline.result
+    leaks = [_with(value_cell(headline.auc[level], attack=True), *_leak_details(headline, level)) for level in LEVELS]
+    rates = [value_cell(headline.tpr[level], share=True, attack=True) for level in LEVELS]
     return {
-        "dataset": result.dataset,
         "treatment": result.treatment,
         "family": words.family_of(result.treatment),
         "key": result.key,
-        "utility_name": words.measure_name(headline.utility.measure) if headline.utility else "",
-        "utility": value_cell(headline.utility),
+        "utility": _with(value_cell(headline.utility), "" if headline.skilled else NO_SKILL),
         "gap": value_cell(headline.gap),
-        "auc": [value_cell(headline.auc[level], attack=True) for level in LEVELS],
-        "tpr": [value_cell(headline.tpr[level], share=True, attack=True) for level in LEVELS],
-        "flip": value_cell(headline.flip, share=True, attack=True),
+        "auc": leaks,
+        "tpr": [_with(cell, *_rate_details(headline, level)) for cell, level in zip(rates, LEVELS, strict=True)],
+        "flip": _with(value_cell(headline.flip, share=True, attack=True), _worst_class(headline)),
         "failed": bool(headline.failed),
     }
 
 
+def _with(cell: Cell, *details: str) -> Cell:
+    return replace(cell, details=(*cell.details, *filter(None, details)))
+
+
+def _leak_details(headline: Headline, level: str) -> list[str]:
+    """Return the chance level of the best of as many attacks, the people behind the figure, and what may be said."""
+    leak, chance, attacks = headline.auc[level], headline.chance.get(level), headline.attacks.get(level)
+    details = []
+    if chance is not None and attacks is not None:
+        details.append(f"chance of the best of {round(attacks.value)}: up to {words.number(chance.upper)}")
+    if leak is not None:
+        details.append(f"{words.plural(people(leak), 'patient')}: {verdict(headline, level)}")
+    return details
+
+
+def _rate_details(headline: Headline, level: str) -> list[str]:
+    """Return the rate at which the attack arrived, and what the best of as many attacks reaches by chance."""
+    rate, reached, chance = (each.get(level) for each in (headline.tpr, headline.reached, headline.tpr_chance))
+    if rate is None or math.isnan(rate.value):
+        return []
+    found = [f"FPR reached {words.percent(reached.value)}"] if reached is not None else []
+    return [*found, *([f"chance: up to {words.percent(chance.upper)}"] if chance is not None else [])]
+
+
+def _worst_class(headline: Headline) -> str:
+    worst = worst_class(headline.class_flips)
+    return f"worst class, {worst[0]}: {words.percent(worst[1].value)}" if worst else ""
+
+
 def subgroup_rows(cohorts: Mapping[str, Cohort], headlines: Sequence[Headline]) -> list[dict]:
-    """Return utility and leakage of every subgroup; no small group of a credentialed dataset."""
+    """Return utility and leakage of every subgroup, by dataset and measure; no small one of a credentialed dataset."""
     rows, names = [], list(cohorts)
     for headline in headlines:
         result = headline.result
@@ -58,13 +140,29 @@ def subgroup_rows(cohorts: Mapping[str, Cohort], headlines: Sequence[Headline]) 
                     "group": ", ".join(f"{key} {value}" for key, value in pairs.items()),
                     "utility_name": words.measure_name(useful[0].measure) if useful else "",
                     "utility": value_cell(useful[0] if useful else None),
-                    "utility_n": words.integer(useful[0].n) if useful else words.MISSING,
+                    "utility_n": _counts(useful[0] if useful else None),
                     "leak": value_cell(leak),
                     "level": _attack_and_level(leak),
-                    "leak_n": words.integer(leak.n) if leak else words.MISSING,
+                    "leak_n": _counts(leak),
                 }
             )
-    return sorted(rows, key=lambda row: (names.index(row["dataset"]), row["order"]))
+    return by_dataset(sorted(rows, key=lambda row: (names.index(row["dataset"]), row["order"])), "utility_name")
+
+
+def by_dataset(rows: Sequence[dict], *more: str) -> list[dict]:
+    """Return rows in groups of one dataset, and of what else is named: a table's rows are sorted within these alone."""
+    groups: dict[tuple[str, ...], list[dict]] = {}
+    for row in rows:
+        groups.setdefault((row["dataset"], *(row[name] for name in more)), []).append(row)
+    return [{"name": ": ".join(filter(None, key)), "rows": own, "count": len(own)} for key, own in groups.items()]
+
+
+def _counts(measure: Measure | None) -> str:
+    """Return what a figure is a share of, and of how many people that is where it says so."""
+    if measure is None:
+        return words.MISSING
+    more = f" of {words.plural(measure.patients, 'patient')}" if measure.patients else ""
+    return f"{words.integer(measure.n)}{more}"
 
 
 def _hidden(result: Result) -> set[tuple[str, str]]:
@@ -88,11 +186,11 @@ def _attack_and_level(leak: Measure | None) -> str:
 
 
 def _enough(measure: Measure | None, least: int) -> Measure | None:
-    return measure if measure is not None and measure.n >= least else None
+    return measure if measure is not None and people(measure) >= least else None
 
 
 def membership_rows(headlines: Sequence[Headline]) -> list[dict]:
-    """Return every membership attack on every model, at both levels."""
+    """Return every membership attack on every model at both levels, by dataset; the best of all by chance is a row."""
     rows = []
     for headline in headlines:
         measures = headline.result.attacks
@@ -101,7 +199,7 @@ def membership_rows(headlines: Sequence[Headline]) -> list[dict]:
             cells = []
             for level in LEVELS:
                 for name in ("auc", "balanced_accuracy", "tpr_at_fpr_0.01", "tpr_at_fpr_0.001"):
-                    found = select(own, name, {"level": level})
+                    found = select(own, name + ("_chance" if attack == BEST else ""), {"level": level})
                     cells.append(value_cell(found[0] if found else None, share=name.startswith("tpr")))
             rows.append(
                 {
@@ -111,7 +209,7 @@ def membership_rows(headlines: Sequence[Headline]) -> list[dict]:
                     "cells": cells,
                 }
             )
-    return rows
+    return by_dataset(rows)
 
 
 def evasion_tables(headlines: Sequence[Headline]) -> list[Table]:

@@ -29,6 +29,8 @@ ATTACKS = {
     "membership-lira-offline-shared": "LiRA offline (shared)",
     "membership-rmia": "RMIA",
     "membership-bavaria": "BaVarIA",
+    "membership-informia": "InfoRMIA",
+    "membership-best": "Best of all, by chance",
     "evasion-fgsm": "FGSM",
     "evasion-pgd": "PGD",
     "evasion-pgd-released": "PGD as released",
@@ -51,6 +53,8 @@ ATTACKS = {
     "inversion-random": "Random",
     "cut-decoder": "Decoder",
     "cut-inversion": "Inversion, layers known",
+    "cut-inversion-public": "Inversion, layers and public records",
+    "cut-inversion-repeated": "Inversion, the same sent repeatedly",
     "cut-unsplit": "UnSplit",
     "cut-unsplit-start": "UnSplit from the first layers",
     "cut-fsha": "FSHA",
@@ -111,8 +115,24 @@ FAMILIES = {
     "split": "split learning",
     "synthetic": "trained on synthetic records",
 }
+SIMULATED = " (simulated)"  # what a dataset of made-up patients is called after its name, everywhere
 MISSING = "–"
 UNRESOLVABLE = "unresolvable"
+
+
+def display_name(dataset: str, simulated: bool) -> str:
+    """Return what a dataset is called in the report: a figure taken out of the page still says what it is of."""
+    return f"{dataset}{SIMULATED}" if simulated else dataset
+
+
+def stored_name(name: str) -> str:
+    """Return the dataset's own name, which its folders and the config have."""
+    return name.removesuffix(SIMULATED)
+
+
+def simulated_cell(name: str) -> str:
+    """Return whether a dataset's patients are simulated, by its name in the report, as a table's cell."""
+    return "true" if name.endswith(SIMULATED) else "false"
 
 
 def measure_name(name: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from medpriv.bank.engine import is_lone, twice
 from medpriv.bank.stack import Parameters
 from medpriv.models.layers import allocate_stack
 from medpriv.split.defences import Defence, plain
@@ -32,6 +33,8 @@ def sent_activations(
         x: float32 [N, ...], arranged (`medpriv.bank.stack.arranged`).
         noise: one generator a replicate, for a defence that draws.
     """
+    if is_lone(parts.whole, parameters, PASS):
+        return sent_activations(parts, *twice(parameters), x, defence, *twice(noise))[:1]
     body = Half(parts.body, parameters)
     replicates = len(next(iter(parameters.values())))
     found = np.empty((replicates, len(x), *parts.width), np.float32)
@@ -49,6 +52,8 @@ def finished_logits(parts: Parts, parameters: Parameters, sent: np.ndarray) -> n
     Args:
         sent: float32 [K, N, ...], of `sent_activations`.
     """
+    if is_lone(parts.whole, parameters, PASS):
+        return finished_logits(parts, *twice(parameters, sent))[:1]
     halves = [Half(part, parameters) for part in (parts.trunk, parts.head) if part is not None]
     outputs = parts.whole.outputs
     found = np.zeros((*sent.shape[:2], max(2, outputs)), np.float32)

@@ -211,7 +211,10 @@ def run(
             given is used again by the next update.
     """
     per = len(order[0]) if plan.parallel else 1
-    found = []
+    replicates, found = len(members), []
+    if engine.is_lone(parts.whole, start, plan.batch_size):
+        start, members, order, noise = engine.twice(start, members, order, noise)
+        watch = watch and _without_twin(watch)
     for some in engine.groups(parts.whole, start, plan.batch_size):
         held = {name: value[some] for name, value in start.items()}
         draws = noise[some.start * per : some.stop * per]
@@ -222,7 +225,17 @@ def run(
         for update in range(plan.epochs * plan.updates):
             _step(clients, server, records.y, classes, update, plan.rate(update), watch)
         found.append(clients.parameters() | server.trunk.parameters())
-    return {name: np.concatenate([part[name] for part in found]) for name in start}
+    return {name: np.concatenate([part[name] for part in found])[:replicates] for name in start}
+
+
+def _without_twin(watch: Callable[[Watch], None]) -> Callable[[Watch], None]:
+    """Return a watch that is shown the first of two replicates alone."""
+
+    def shown(seen: Watch) -> None:
+        returned = None if seen.returned is None else seen.returned[:1]
+        watch(Watch(seen.update, seen.sent[:1], returned, seen.rows[:1]))
+
+    return shown
 
 
 def _step(

@@ -24,7 +24,7 @@ from medpriv.federated.secure import check_threshold, default_threshold, protoco
 from medpriv.federated.server import Strategy, build_strategy
 from medpriv.models.catalogue import build_network
 from medpriv.models.network import Network
-from medpriv.privacy.accountant import check_delta, default_delta, epsilon, noise_for
+from medpriv.privacy.accountant import ADJACENCY, check_delta, default_delta, epsilon, noise_for
 from medpriv.seeds import generator
 
 MOST_FLOATS = 2**24  # of all clients' parameters that are trained in one stack; replicates are taken in groups above
@@ -38,10 +38,12 @@ SEES = {  # what reaches the server, in words
 }
 CAVEATS = {
     "client_dp": "The unit is a whole client: the guarantee hides whether a hospital took part, from whoever gets the "
-    "models, not from the server, which is trusted. With few clients the noise is as large as a client's change, and "
+    "models, not from the server, which is trusted. Neighbours are those of zero-out: one client sends no change, and "
+    "the number of clients is public and stays. With few clients the noise is as large as a client's change, and "
     "patients within a client are protected only as part of it.",
-    "sample_dp": "The unit is a patient, towards the server and everybody else. The number of patients of each client "
-    "counts as known, and so does the standardisation of features, which was fitted on training patients.",
+    "sample_dp": "The unit is a patient, towards the server and everybody else. Neighbours are those of zero-out: one "
+    "patient's records are replaced by nothing, and the number of patients of each client is public and stays. The "
+    "standardisation of features, which was fitted on training patients, counts as public, too.",
 }
 
 
@@ -342,6 +344,7 @@ def _privacy(settings: Mapping[str, object], unit: str, delta: float) -> dict:
         "delta": delta,
         "clip": settings["clip"],
         "unit": unit,
+        "adjacency": ADJACENCY,
         "accountant": "prv",
         "tuning": "fixed in the config beforehand, defaults chosen on simulated patients: nothing spent on these",
     }

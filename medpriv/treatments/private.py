@@ -14,7 +14,7 @@ from medpriv.bank.store import Bank, draw_members
 from medpriv.dataset import Dataset
 from medpriv.errors import InputError
 from medpriv.models.catalogue import build_network
-from medpriv.privacy.accountant import check_delta, default_delta, noise_for
+from medpriv.privacy.accountant import ADJACENCY, check_delta, default_delta, noise_for
 from medpriv.privacy.accountant import epsilon as accounted
 from medpriv.privacy.convex import train_convex
 from medpriv.privacy.opacus import train_with_opacus
@@ -31,7 +31,8 @@ TUNING = (
 )
 CAVEATS = (
     "features are imputed and standardised by the training split's own statistics, which the guarantee does not cover",
-    "the number of patients of a replicate is taken as public",
+    "neighbours are those of zero-out: one patient's records are replaced by nothing, and the number of patients of a "
+    "replicate is public and stays",
     "the guarantee is one replicate's: a bank holds several models of the same patients so that they can be audited",
     "noise comes from a seeded generator in floating point: who knows the seed can take it off again",
 )
@@ -57,7 +58,7 @@ def train(
 
     Args:
         mechanism: `sgd` or `adam` (noisy steps), or `objective` or `output` (perturbed logistic regression).
-        epsilon: the guarantee's target, for a patient more or fewer.
+        epsilon: the guarantee's target, for a patient zeroed out.
         recipe: of the baseline network `model`: its layers are taken, its way of training is not.
         settings: the mechanism's section in the config, with `delta` (None: see `default_delta`) and `engine`.
         replicates, total, seed: as in `medpriv.treatments.baseline.train`.
@@ -146,6 +147,7 @@ def describe(schedule: PrivateSchedule, noise_multiplier: float, delta: float, t
         "sampling_rate": schedule.rate,
         "steps": schedule.steps,
         "unit": "patient",
+        "adjacency": ADJACENCY,
         "records_a_patient": schedule.contribution,
         "accountant": "prv",
         "tuning": TUNING,

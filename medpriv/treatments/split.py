@@ -84,9 +84,12 @@ def train(
     split = set_up(dataset, variant, cut, model, recipe, settings)
     members = draw_members(dataset, total, seed)[list(replicates)]
     parameters = train_replicates(dataset, split, members[:, dataset.patient], replicates, seed)
-    logits = [  # one at a time: the activations of all at once may be larger than memory
-        _deployed_logits(dataset, split, {name: value[[k]] for name, value in parameters.items()}, number, seed)
-        for k, number in enumerate(replicates)
+    pairs = [slice(k, k + 2) for k in range(0, len(replicates), 2)]  # activations of all may be larger than memory
+    logits = [
+        _deployed_logits(
+            dataset, split, {name: value[pair] for name, value in parameters.items()}, replicates[pair], seed
+        )
+        for pair in pairs
     ]
     counts = np.bincount(split.client[dataset.rows(TRAIN)], minlength=len(split.clients)).tolist()
     return Bank(
@@ -192,9 +195,11 @@ def deployed_activations(
     return sent_activations(split.parts, parameters, x, split.defence, noise)
 
 
-def _deployed_logits(dataset: Dataset, split: Split, parameters: Parameters, replicate: int, seed: int) -> np.ndarray:
-    """Return float32 [1, N, C], what one trained replicate says of every record; parameters [1, ...] each."""
-    sent = deployed_activations(dataset, split, parameters, [replicate], seed)
+def _deployed_logits(
+    dataset: Dataset, split: Split, parameters: Parameters, replicates: Sequence[int], seed: int
+) -> np.ndarray:
+    """Return float32 [K, N, C], what some trained replicates say of every record; parameters [K, ...] each."""
+    sent = deployed_activations(dataset, split, parameters, replicates, seed)
     return finished_logits(split.parts, parameters, sent)
 
 

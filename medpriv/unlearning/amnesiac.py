@@ -14,6 +14,7 @@ from time import process_time
 import numpy as np
 import torch
 
+from medpriv.bank.engine import is_lone
 from medpriv.bank.losses import cross_entropy
 from medpriv.bank.optimiser import cosine
 from medpriv.bank.stack import Parameters, Stack
@@ -46,6 +47,9 @@ def updates_with(request: Request, wanted: np.ndarray) -> tuple[dict[str, np.nda
     Returns:
         Twice name -> [R, ...]; the sum is 0 for running statistics.
     """
+    if is_lone(request.network, request.start, request.schedule.batch_size):
+        pair = updates_with(request.select(np.array([0, 0])), np.repeat(wanted, 2, axis=0))
+        return tuple({name: value[:1] for name, value in found.items()} for found in pair)
     updates, size = int(request.trained_updates[0]), request.schedule.batch_size
     members, order, seen = request.forget | request.remaining, request.replayed("batches"), torch.from_numpy(wanted)
     start = request.before

@@ -6,6 +6,7 @@ from time import process_time
 import numpy as np
 
 from medpriv.bank.derived import DerivedBank
+from medpriv.bank.engine import is_lone
 from medpriv.bank.store import Bank
 from medpriv.dataset import Dataset
 from medpriv.unlearning import amnesiac, certified, controls, finetuning, gradients, importance, sisa
@@ -81,7 +82,9 @@ def _answer(
 ) -> tuple[DerivedBank, float]:
     """Run the method on the request; return its bank, and the processor seconds taken, less what was prepared."""
     began = process_time()
-    outcome = METHODS[method](request, settings)
+    # A model alone gets a twin beside it, see `medpriv.bank.engine.twice`.
+    lone = is_lone(request.network, request.start, request.schedule.batch_size)
+    outcome = METHODS[method](request.select(np.array([0, 0])) if lone else request, settings)
     seconds = process_time() - began - outcome.prepared
     anew = float(request.anew_updates.mean()) * request.schedule.batch_size
     network = dict(bank.recipe)
@@ -97,7 +100,7 @@ def _answer(
         records=request.forget,
         patients=request.patients,
         network=network,
-        parameters=outcome.parameters,
+        parameters={name: value[: len(request)] for name, value in outcome.parameters.items()},
         costs={
             "updates": outcome.updates,
             "passes": outcome.passes,

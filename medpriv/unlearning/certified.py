@@ -30,7 +30,7 @@ from time import process_time
 
 import numpy as np
 
-from medpriv.bank.engine import groups
+from medpriv.bank.engine import groups, is_lone, twice
 from medpriv.bank.stack import Parameters
 from medpriv.models.layers import Dense
 from medpriv.seeds import generator
@@ -168,6 +168,8 @@ def _heads(
 ) -> list[Head]:
     """Return the convex problem of each of the models `first`, over the records that it was trained on."""
     projection, network = _projection(request, settings["dimension"]), request.network
+    if is_lone(network, base, CHUNK):
+        return _heads(request, *twice(base), trained_on, np.repeat(first, 2), settings)[:1]
     features: list[np.ndarray] = []
     outputs: list[np.ndarray] = []
     for some in groups(network, base, CHUNK):

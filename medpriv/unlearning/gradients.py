@@ -56,7 +56,10 @@ def relabel(request: Request, settings: Mapping[str, object]) -> Outcome:
 
 
 def badteacher(request: Request, settings: Mapping[str, object]) -> Outcome:
-    """Bad teacher (Chundawat et al. 2023): min KL(original || model) on retain + KL(untrained || model) on forget."""
+    """Bad teacher (Chundawat et al. 2023): min KL(original || model) on retain + KL(untrained || model) on forget.
+
+    Over all retained records; the paper takes a part of them.
+    """
     drawn = [request.network.initial(rng) for rng in request.generators("initial")]
     untrained = {name: np.stack([one[name] for one in drawn]) for name in request.start}
 

@@ -3,12 +3,15 @@
 from pathlib import Path
 
 from medpriv.attacks.cut.audit import EXAMPLE_COLUMNS as CUT_COLUMNS
+from medpriv.attacks.cut.audit import RECONSTRUCTIONS
 from medpriv.attacks.linkage.criteria import CRITERIA_COLUMNS
+from medpriv.attacks.server import inversion
 from medpriv.attacks.server.reconstruction import EXAMPLE_COLUMNS as SERVER_COLUMNS
 from medpriv.files import read_json, write_csv, write_json
 from medpriv.measures.table import NAN, Measure, write_measures
 from medpriv.measures.utility import RELIABILITY_COLUMNS
 
+SEARCHES = ("analytic", *inversion.SEARCHES)
 SITES = ("cleveland", "hungarian", "switzerland", "va")
 SECRET = "77.125"  # a value of a true record
 START, END = "model=start,batch=1,steps=1,defence=none", "model=end,batch=4,steps=1,defence=none"
@@ -49,12 +52,16 @@ def epsilon(treatment: str, claimed: float, audited: float, violations: float = 
 
 
 def membership(treatment: str, auc: float) -> list[Measure]:
-    """Return one membership attack."""
-    about = ("table", treatment, "membership-rmia", "auc", auc, auc - 0.03, auc + 0.03, 130)
-    return [Measure(*about, f"level={level}") for level in ("patient", "record")]
+    """Return one membership attack, and what the best of all attacks would reach by chance: up to 0.53."""
+    about, rows = ("table", treatment), []
+    for level in ("patient", "record"):
+        counted = {"n": 130, "group": f"level={level}", "patients": 130}
+        rows.append(Measure(*about, "membership-rmia", "auc", auc, auc - 0.03, auc + 0.03, **counted))
+        rows.append(Measure(*about, "membership-best", "auc_chance", 0.51, 0.49, 0.53, **counted))
+    return rows
 
 
-def server(treatment: str, gains: dict[str, tuple[float, float, float]]) -> list[Measure]:
+def server(treatment: str, gains: dict[str, tuple[float, float, float]], records: int = 32) -> list[Measure]:
     """Return inversion in some settings (setting -> gain of the cosine attack), membership from updates, the site."""
     about = ("table", treatment)
     rows = [
@@ -63,13 +70,16 @@ def server(treatment: str, gains: dict[str, tuple[float, float, float]]) -> list
         Measure(*about, "property-site", "chance", 0.25, n=64),
     ]
     for setting, gain in gains.items():
-        for attack, match in (("analytic", 0.4), ("cosine", 0.5 + gain[0]), ("mode", 0.5), ("random", 0.45)):
+        counted = {"n": records, "patients": records}
+        matches = dict.fromkeys(SEARCHES, 0.45) | {"cosine": 0.5 + gain[0], "mode": 0.5, "random": 0.45}
+        for attack, match in matches.items():
             name = f"inversion-{attack}"
-            rows.append(Measure(*about, name, "match", match, match - 0.1, match + 0.1, 8, setting))
-            rows.append(Measure(*about, name, "match", match, NAN, NAN, 8, f"{setting},kind=number"))
-            rows.append(Measure(*about, name, "rows", 0.25, 0, 0.5, 8, setting))
-        rows.append(Measure(*about, "inversion-analytic", "gain", -0.1, -0.2, 0.0, 8, setting))
-        rows.append(Measure(*about, "inversion-cosine", "gain", *gain, 8, setting))
+            rows.append(Measure(*about, name, "match", match, match - 0.1, match + 0.1, group=setting, **counted))
+            rows.append(Measure(*about, name, "match", match, group=f"{setting},kind=number", **counted))
+            rows.append(Measure(*about, name, "rows", 0.25, 0, 0.5, group=setting, **counted))
+            if attack in SEARCHES:
+                gains = gain if attack == "cosine" else (-0.1, -0.2, 0.0)
+                rows.append(Measure(*about, name, "gain", *gains, group=setting, **counted))
     return rows
 
 
@@ -81,14 +91,20 @@ def cut(treatment: str, explained: tuple[float, float, float]) -> list[Measure]:
         Measure(*about, "cut-correlation", "distance_correlation_shuffled", 0.3, 0.2, 0.4, 4),
         Measure(*about, "cut-labels-direction", "balanced_accuracy", 0.97, 0.9, 1.0, 300, "moment=last"),
         Measure(*about, "cut-labels-direction", "balanced_accuracy", 0.99, 0.9, 1.0, 300, "moment=first"),
-        Measure(*about, "cut-membership-norm", "auc", 0.55, 0.5, 0.6, 130, "level=patient"),
+        Measure(*about, "cut-labels-norm", "balanced_accuracy", 0.6, 0.5, 0.7, 300, "moment=last"),
     ]
-    for attack, share in (("decoder", 0.8), ("inversion", 1.0), ("unsplit", 0.3), ("fsha", 0.5)):
-        values = [share * value for value in explained]
+    for place, name in enumerate(("norm", "distance", "nearest")):
+        values = (0.55 - 0.01 * place, 0.5, 0.6)
+        rows.append(Measure(*about, f"cut-membership-{name}", "auc", *values, 130, "level=patient"))
+    for place, attack in enumerate(RECONSTRUCTIONS):
+        values = [SHARES.get(attack, 0.2 + 0.01 * place) * value for value in explained]
         rows.append(Measure(*about, f"cut-{attack}", "explained", *values, 400))
         rows.append(Measure(*about, f"cut-{attack}", "rmse", 0.4, 0.3, 0.5, 400))
         rows.append(Measure(*about, f"cut-{attack}", "rmse_mean", 1.0, 0.9, 1.1, 400))
     return rows
+
+
+SHARES = {"decoder": 0.8, "inversion": 1.0, "inversion-public": 1.02, "unsplit": 0.3, "fsha": 0.5}
 
 
 def attribute(treatment: str, advantage: tuple[float, float, float]) -> list[Measure]:
@@ -96,6 +112,7 @@ def attribute(treatment: str, advantage: tuple[float, float, float]) -> list[Mea
     about = ("table", treatment)
     return [
         Measure(*about, "attribute-lira", "member_advantage", NAN, n=0),
+        Measure(*about, "attribute-confidence", "member_advantage", -0.01, -0.05, 0.03, 120),
         Measure(*about, "attribute-combined", "member_advantage", *advantage, 120),
         Measure(*about, "attribute-combined", "accuracy_members", 0.6, 0.5, 0.7, 120),
         Measure(*about, "attribute-combined", "over_imputer", 0.05, 0.01, 0.09, 120),
@@ -166,6 +183,7 @@ def add_tables(root: Path, arguments: dict, *, leaks: bool = True) -> dict[str, 
             "epsilon": level,
             "delta": 0.0003,
             "unit": "patient",
+            "patients": 130,
             "tuning": "Fixed beforehand.",
             "caveats": ["c"],
         }

@@ -377,6 +377,8 @@ def test_a_bank_s_audit_states_both_sides_and_is_the_same_twice(mechanism, model
     assert [(measure.value, measure.n) for measure in claimed] == [(bank.facts["privacy"]["epsilon"], 30)]
     assert {measure.attack for measure in measures} == {"accountant", "audit-one-run", "audit-bank"}
     assert all("delta=0.003" in measure.group for measure in measures)
+    people = {"accountant": 30, "audit-one-run": 0, "audit-bank": (dataset.split == TRAIN).sum()}
+    assert all(measure.patients == people[measure.attack] for measure in measures)
     lower = [measure for measure in measures if measure.measure == "epsilon_lower"]
     assert all(0 <= measure.value < inf for measure in lower)
     assert sum(not measure.replicate for measure in lower) == 7

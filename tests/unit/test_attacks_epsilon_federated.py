@@ -79,6 +79,7 @@ def test_a_federations_audit_states_both_sides_and_is_the_same_twice(strategy, u
         bank.facts["privacy"]["epsilon"],
         units,
     )
+    assert accountant.patients == (units if strategy == "sample_dp" else 0)
     kinds = {item.group.partition(",")[0] for item in measures if item.attack == "audit-one-run"}
     assert kinds == {"canary=gradient", "canary=record"} if strategy == "sample_dp" else kinds == {"canary=gradient"}
     assert ("audit-bank" in {item.attack for item in measures}) == (strategy == "sample_dp")

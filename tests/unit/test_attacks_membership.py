@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from medpriv.attacks import bavaria, lira, membership, rmia
+from medpriv.attacks import bavaria, chance, informia, lira, membership, rmia
+from medpriv.attacks.scored import Draws, Scored, measure_attack
 from medpriv.attacks.signals import Signals, log_probability, patient_signals, record_signals, true_class_logit
-from medpriv.attacks.view import Moments, View, score_targets
+from medpriv.attacks.view import Moments, View, calibration_shadows, score_shadows, score_targets
 from medpriv.bank.store import Bank, draw_members
 from medpriv.dataset import TEST, TRAIN, Dataset
-from medpriv.measures.intervals import draw_patients
 
 SETTINGS = {"false_positive_rates": [0.1, 0.001], "bootstraps": 100}
 
@@ -254,8 +254,9 @@ def test_a_targets_own_members_change_none_of_its_scores(signals, name):
     members[target] = np.random.default_rng(1).permutation(members[target])
     after = score_targets(attack, replace(signals, members=members), np.array([target]))
     np.testing.assert_array_equal(before, after)
-    own = membership._own_threshold(attack, signals, target)
-    assert own == membership._own_threshold(attack, replace(signals, members=members), target)
+    shadows = calibration_shadows(len(signals.phi))
+    ours, theirs = (score_shadows(attack, told, shadows) for told in (signals, replace(signals, members=members)))
+    np.testing.assert_array_equal(ours[target], theirs[target])
 
 
 @pytest.mark.parametrize("name", membership.ATTACKS)
@@ -299,13 +300,13 @@ def test_shuffled_membership_shows_half_within_its_interval(name):
 def test_intervals_cover_half_for_about_19_in_20_shuffles(name):
     dataset = make_dataset(patients=60)
     bank = make_bank(dataset, effect=3.0, seed=5)
-    weights = draw_patients(np.random.default_rng(0), 45, 100)
+    draws = Draws.of(np.random.default_rng(0), 45, 16, 100)
     covered = 0
     for seed in range(20):
         records = record_signals(dataset, replace(bank, members=draw_members(dataset, 16, seed=100 + seed)))
         signals = patient_signals(records, dataset.patient[dataset.rows(TEST)])
         scored = membership.score_attack(name, membership.ATTACKS[name], "patient", signals)
-        row = membership.measure_attack(scored, [], weights, ("toy", "t", name))[0][0]
+        row = measure_attack(scored, [], draws, ("toy", "t", name))[0][0]
         covered += row.lower <= 0.5 <= row.upper
     assert covered >= 17
 
@@ -326,11 +327,113 @@ def test_patients_are_more_exposed_than_their_records():
 
 def test_a_rate_that_the_non_members_cannot_resolve_has_no_value_but_its_n():
     audit = audit_of()
-    unresolved = figure(audit, "rmia", "tpr_at_fpr_0.001", "level=record")
-    assert np.isnan([unresolved.value, unresolved.lower, unresolved.upper]).all()
-    assert unresolved.n == 60  # 30 training patients, 15 of them non-members, 4 records each
+    for measure in ("tpr_at_fpr_0.001", "fpr_reached_0.001", "tpr_at_fpr_0.001_chance"):
+        unresolved = figure(audit, "rmia", measure, "level=record")
+        assert np.isnan([unresolved.value, unresolved.lower, unresolved.upper]).all()
+        assert (unresolved.n, unresolved.patients) == (60, 15)  # 15 of 30 patients are non-members, 4 records each
     assert not np.isnan(figure(audit, "rmia", "tpr_at_fpr_0.1", "level=record").value)
     assert figure(audit, "rmia", "auc", "level=patient").n == 15
+
+
+def test_a_rate_is_resolved_by_people_and_not_by_their_records():
+    dataset = make_dataset(patients=20, records=40)  # 300 records of non-members, of 7 people
+    audit = membership.audit(dataset, make_bank(dataset), {"false_positive_rates": [0.01, 0.2], "bootstraps": 20}, 1)
+    assert np.isnan(figure(audit, "loss", "tpr_at_fpr_0.01", "level=record").value)
+    assert figure(audit, "loss", "tpr_at_fpr_0.2", "level=record").value == pytest.approx(0.2, abs=0.1)
+
+
+def test_where_a_patient_is_one_record_both_levels_agree():
+    dataset = make_dataset(records=1)
+    audit = membership.audit(dataset, make_bank(dataset, effect=1.0), SETTINGS, seed=1)
+    whole = {
+        level: [
+            (row.attack, row.measure, repr(row.value), repr(row.lower))
+            for row in audit.measures
+            if row.group == f"level={level}"
+        ]
+        for level in ("record", "patient")
+    }
+    assert whole["record"] == whole["patient"]
+    assert {row["level"] for row in audit.roc} == {"record", "patient"}
+
+
+@pytest.mark.parametrize("shift", [0.0, 1.0])
+def test_intervals_hold_a_known_tpr_and_auc(shift):
+    rng, held = np.random.default_rng(0), {"auc": 0, "tpr_at_fpr_0.02": 0}
+    spread = np.sqrt(2)  # of the patient's own level and of noise
+    truth = (stats.norm.cdf(shift / 2), stats.norm.sf(stats.norm.isf(0.02) - shift / spread))
+    shadows, runs = calibration_shadows(8), 40
+    for _ in range(runs):
+        members = rng.permuted(np.arange(200) < 100 + np.zeros((8, 1)), axis=1)
+        scores = rng.normal(size=200) + rng.normal(size=(8, 200)) + shift * members
+        scored = Scored("known", "patient", scores, shadows, scores[shadows], members, np.arange(200))
+        rows = measure_attack(scored, [0.02], Draws.of(rng, 200, 8, 100), ("toy", "t", "known"))[0]
+        for row in rows:
+            if row.measure in held:
+                held[row.measure] += row.lower <= truth[list(held).index(row.measure)] <= row.upper
+    assert min(held.values()) >= 0.9 * runs
+
+
+def test_the_rate_that_thresholds_reach_is_stated():
+    """Other replicates' non-members score lower than the target's: thresholds promise less than they cost."""
+    rng = np.random.default_rng(0)
+    members = rng.permuted(np.arange(400) < 200 + np.zeros((4, 1)), axis=1)
+    scores, shadows = rng.normal(size=(4, 400)), calibration_shadows(4)
+    rows = measure_attack(
+        Scored("low", "patient", scores, shadows, scores[shadows] - 1, members, np.arange(400)),
+        [0.05],
+        Draws.of(rng, 400, 4, 100),
+        ("toy", "t", "low"),
+    )[0]
+    reached = next(row for row in rows if row.measure == "fpr_reached_0.05")
+    assert reached.value == pytest.approx(stats.norm.sf(stats.norm.isf(0.05) - 1), abs=0.03)
+    assert reached.lower > 0.05
+
+
+def test_the_best_of_several_attacks_has_a_chance_level_of_its_own():
+    audit = shuffled_audit()
+    of_each = [figure(audit, name, "auc_chance", "level=patient") for name in membership.ATTACKS]
+    best = next(row for row in audit.measures if row.attack == chance.BEST and row.group == "level=patient")
+    assert best.measure == "auc_chance" and best.value > max(row.value for row in of_each)
+    assert all(abs(row.value - 0.5) < 0.05 and row.lower < 0.5 < row.upper for row in of_each)
+    largest = max(figure(audit, name, "auc", "level=patient").value for name in membership.ATTACKS)
+    assert best.lower <= largest <= best.upper  # what a leaky bank shows of people who have nothing to do with it
+
+
+def test_chance_knows_nothing_of_the_true_members(signals):
+    arguments = (membership.ATTACKS, calibration_shadows(16), "record", [0.1])
+    found = []
+    for effect in (0.0, 50.0):
+        dataset = make_dataset()
+        told = record_signals(dataset, make_bank(dataset, effect=effect))
+        rows = chance.measure_chance(arguments[0], told, *arguments[1:], np.random.default_rng(0), ("toy", "t"))
+        found.append(next(row.value for row in rows if (row.attack, row.measure) == ("membership-loss", "auc_chance")))
+    assert found == pytest.approx([0.5, 0.5], abs=0.05)
+
+
+def test_informia_ranks_as_rmia_does_and_lies_on_one_scale_for_all_targets(signals):
+    ours, theirs = scores_of(informia.score, signals), scores_of(rmia.score, signals)
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(np.argsort(one), np.argsort(other))
+    target, unit = 3, 7
+    inside, outside = split_shadows(np.exp(signals.log_p), signals, target, unit)
+    shadows = [k for k in range(len(signals.phi)) if k != target]
+    mean_z = np.exp(signals.population[shadows]).mean(axis=0)
+    bits_z = np.log2(np.exp(signals.population[target]) / ((1.3 * mean_z + 0.7) / 2))
+    bits_x = np.log2(np.exp(signals.log_p[target, unit]) / ((inside.mean() + outside.mean()) / 2))
+    assert ours[target, unit] == pytest.approx(bits_x - bits_z.mean(), rel=1e-9)
+
+
+def test_bavarias_prior_does_not_depend_on_variances_of_rounding():
+    """Units whose shadows agree exactly have a variance of 0, or of 1e-14 by rounding: neither may enter."""
+    rng = np.random.default_rng(0)
+    variance = rng.chisquare(7, (1, 200)) / 8
+    variance[0, :60] = 0
+    rounded = np.where(variance == 0, 1e-14, variance)
+    exact, noisy = (
+        bavaria.fit_prior(Moments(np.full((1, 200), 8.0), np.zeros((1, 200)), v)) for v in (variance, rounded)
+    )
+    np.testing.assert_array_equal(exact, noisy)
 
 
 def test_every_subgroup_is_reported_with_its_own_n():
@@ -355,13 +458,15 @@ def test_every_training_patient_has_an_exposure_row():
     assert [row["patient"] for row in rows] == [f"p{index}" for index in range(40) if index % 4 != 3]
     assert all(row["n_in"] + row["n_out"] == 16 and row["records"] == 4 for row in rows)
     assert all(row["lower"] <= row["exposure"] <= row["upper"] for row in rows)
+    assert len({(row["null_lower"], row["null_upper"]) for row in rows}) == 1
+    assert rows[0]["null_lower"] < 0.3 and rows[0]["null_upper"] > 0.7
     assert rows[0]["groups"] == "class=N,site=va,sex=F"
 
 
 def test_roc_rises_from_the_smallest_rate_to_one():
     audit = audit_of(effect=1.0)
     rows = [row for row in audit.roc if (row["attack"], row["level"]) == ("membership-bavaria", "record")]
-    assert rows[0]["fpr"] == pytest.approx(1 / 60)
+    assert rows[0]["fpr"] == pytest.approx(1 / 15)  # people resolve a rate, not records
     assert (rows[-1]["fpr"], rows[-1]["tpr"]) == (pytest.approx(1), pytest.approx(1))
     assert all(earlier["tpr"] <= later["tpr"] + 1e-12 for earlier, later in pairwise(rows))
 

@@ -27,6 +27,13 @@ def test_weights_equal_those_in_one_process(variant, tmp_path):
     assert_equal_weights(learn(made_up_federation(tmp_path, dataset), job), split_in_process(dataset, job))
 
 
+def test_without_a_seed_noise_and_batches_are_secret_and_no_two_runs_are_alike(tmp_path):
+    settings = {"clip": 1.0, "deviation": 0.5}
+    job = split_job("noise", reveal=True, settings=settings) | {"seed": None}
+    first, second = (learn(made_up_federation(tmp_path / run, made_up_dataset()), job) for run in ("1", "2"))
+    assert all(not np.array_equal(first[name], second[name]) and np.isfinite(first[name]).all() for name in first)
+
+
 def test_hospitals_keep_the_finished_layers_unless_told_to_reveal_them(tmp_path):
     dataset, job = made_up_dataset(), split_job("ushaped")
     found, expected = learn(made_up_federation(tmp_path, dataset), job), split_in_process(dataset, job)

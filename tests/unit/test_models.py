@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.stats import ks_2samp
 
 from medpriv.bank import engine
 from medpriv.errors import InputError
@@ -12,12 +13,55 @@ from medpriv.seeds import generator
 
 RECIPE = {"hidden": [4, 3], "patch": 4, "channels": [8, 12], "width": 1, "blocks": [1, 1], "dropout": 0.3}
 
+SHAPES = {
+    "logistic": (7,),
+    "mlp": (7,),
+    "cnn": (2, 61),
+    "cnn_gn": (2, 61),
+    "cnn2d": (1, 16, 16),
+    "dilated": (2, 61),
+    "resnet1d": (2, 61),
+}
+
+NARROW = {"dilated": RECIPE | {"width": 0.02}}
+
 
 def make_stack(model: str, shape: tuple[int, ...], classes: int, replicates: int = 2):
     """Return a network and the first parameters of some replicates."""
     network = build_network(model, shape, classes, RECIPE)
     drawn = [network.initial(generator(1, k)) for k in range(replicates)]
     return network, {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
+
+
+@pytest.mark.parametrize(("model", "members"), [*((model, None) for model in SHAPES), ("cnn", 2)])
+def test_output_layers_begin_as_torchs_linear_layers_do(model, members):
+    ensemble = {"members": members, "bands": None} if members else None
+    network = build_network(model, SHAPES[model], 4, NARROW.get(model, RECIPE) | {"ensemble": ensemble})
+    drawn = [network.initial(generator(1, k)) for k in range(300)]
+    weight, bias = [name for name in drawn[0] if "output" in name][-2:]
+    outputs, inputs = drawn[0][weight].shape
+    torch.manual_seed(1)
+    linear = [torch.nn.Linear(inputs, outputs) for _ in drawn]
+    for name, theirs in ((weight, "weight"), (bias, "bias")):
+        ours = np.stack([one[name] for one in drawn]).ravel()
+        torchs = torch.stack([getattr(layer, theirs).detach() for layer in linear]).numpy().ravel()
+        assert np.abs(ours).max() <= (1 + 1e-6) / np.sqrt(inputs)
+        assert abs(ours.mean()) < 4 * torchs.std() / np.sqrt(len(ours))
+        np.testing.assert_allclose(ours.var(), 1 / (3 * inputs), rtol=4 / np.sqrt(len(ours)))
+        assert ks_2samp(ours, torchs).pvalue > 1e-3
+
+
+@pytest.mark.parametrize(("model", "shape"), SHAPES.items())
+def test_layers_before_a_relu_begin_he_uniform_without_a_bias(model, shape):
+    network = build_network(model, shape, 4, NARROW.get(model, RECIPE))
+    drawn = [network.initial(generator(1, k)) for k in range(30)]
+    for name in [name for name in drawn[0] if "output" not in name]:
+        values = np.stack([one[name] for one in drawn])
+        if values.ndim > 2:
+            bound = np.sqrt(6 / values[0, 0].size)
+            assert 0.9 * bound < np.abs(values).max() <= bound * (1 + 1e-6)
+        elif name.endswith("bias"):
+            assert not values.any()
 
 
 def test_operations_of_an_mlp_are_counted_by_hand():

@@ -255,6 +255,7 @@ def test_a_bank_is_the_same_in_shards_and_says_what_it_guarantees(mechanism, del
             assert value.dtype == np.float32
             np.testing.assert_array_equal(value, whole[name][some])
     assert (facts["epsilon"], facts["delta"], facts["unit"]) == (2.0, delta, "patient")
+    assert facts["adjacency"] == "zero-out, n public"
     assert len(np.unique(whole["output.bias"])) == 5
 
 

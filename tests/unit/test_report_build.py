@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -11,7 +12,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from made_up_results import write_results
+from made_up_results import ATTACKS, write_results
+from recomputed import check_report
 
 from medpriv.errors import InputError
 from medpriv.files import read_csv, read_json, write_csv, write_json, write_text
@@ -139,37 +141,111 @@ def test_credentialed_dataset_shows_no_single_patient(tmp_path: Path) -> None:
     page = (tmp_path / "report" / "index.html").read_text()
     for data in re.findall(r"base64,([A-Za-z0-9+/=]+)", page):
         assert "secret" not in base64.b64decode(data).decode()
-    bars = read_csv(tmp_path / "report" / "figures" / "exposure-table-baseline-mlp.csv")
+    bars = read_csv(tmp_path / "report" / "figures" / "exposure-table-simulated-baseline-mlp.csv")
     assert list(bars[0]) == ["lower", "upper", "patients"]
     assert all(bar["patients"] in ("", "0") or int(bar["patients"]) >= 10 for bar in bars)
 
 
 def test_open_dataset_shows_example_beats_and_every_patient(report: Path) -> None:
-    rows = read_csv(report / "figures" / "exposure-beats-baseline-cnn.csv")
+    rows = read_csv(report / "figures" / "exposure-beats-simulated-baseline-cnn.csv")
     assert len({row["patient"] for row in rows}) == len(rows) > 20
-    assert (report / "figures" / "beat-beats-baseline-cnn-1.svg").exists()
+    assert (report / "figures" / "beat-beats-simulated-baseline-cnn-1.svg").exists()
 
 
 def test_comparison_and_metrics_agree(report: Path) -> None:
     rows = {(row["dataset"], row["treatment"], row["headline"]): row for row in read_csv(report / "comparison.csv")}
     metrics = read_json(report / "metrics.json")
-    assert set(metrics) == {"beats", "table"}
+    assert set(metrics) == {"beats (simulated)", "table (simulated)"}
     for dataset, treatments in metrics.items():
         for treatment, figures in treatments.items():
             for name, value in figures.items():
-                assert float(rows[dataset, treatment, name]["value"]) == value
-    assert metrics["beats"]["unlearned-scrub"]["ulira_auc"] == 0.53
-    assert metrics["beats"]["unlearned-scrub-personal"]["test_gap"] == -0.01
-    assert metrics["beats"]["personalized-all"]["gain_accuracy"] == 0.08
-    assert metrics["beats"]["baseline-cnn"]["ulira_auc"] == 0.86
+                assert float(rows[dataset.removesuffix(" (simulated)"), treatment, name]["value"]) == value
+    assert metrics["beats (simulated)"]["unlearned-scrub"]["ulira_auc"] == 0.53
+    assert metrics["beats (simulated)"]["unlearned-scrub-personal"]["test_gap"] == -0.01
+    assert metrics["beats (simulated)"]["personalized-all"]["gain_accuracy"] == 0.08
+    assert metrics["beats (simulated)"]["baseline-cnn"]["ulira_auc"] == 0.86
     unresolvable = rows["beats", "baseline-cnn", "membership_tpr_at_1pct_fpr_patient"]
     assert (unresolvable["value"], unresolvable["n"]) == ("", "15")
-    assert "membership_tpr_at_1pct_fpr_patient" not in metrics["beats"]["baseline-cnn"]
+    assert "membership_tpr_at_1pct_fpr_patient" not in metrics["beats (simulated)"]["baseline-cnn"]
     assert "unresolvable" in (report / "index.html").read_text()
 
 
+def test_simulated_patients_are_named_as_such_wherever_a_figure_may_be_taken(report: Path) -> None:
+    for path in (report / "figures").glob("*.svg"):
+        svg = ElementTree.parse(path).getroot()
+        title = svg.find("{*}title").text
+        texts = "".join(svg.itertext()).replace(title, "")
+        assert "(simulated)" in title and "simulated patients" in texts, path
+        assert "-simulated" in path.stem
+    for name in ("comparison.csv", "costs.csv"):
+        assert {row["simulated"] for row in read_csv(report / name)} == {"true"}
+    page = (report / "index.html").read_text()
+    text = re.sub(r"<(style|script|pre|code|svg)\b.*?</\1>|<[^>]*>", " ", page, flags=re.DOTALL)
+    assert not re.search(r"\bon table\b(?! \(simulated\))|(?<![/\w])(beats|table)/", text)
+
+
+def test_real_patients_are_not_called_simulated(arguments: dict, tmp_path: Path) -> None:
+    for folder in arguments["datasets"].values():
+        about = read_json(folder / "dataset.json")
+        (tmp_path / folder.name).mkdir()
+        shutil.copy(folder / "dataset.safetensors", tmp_path / folder.name)
+        write_json(tmp_path / folder.name / "dataset.json", about | {"source": "local"})
+    datasets = {name: tmp_path / name for name in arguments["datasets"]}
+    build_report(**(arguments | {"datasets": datasets}), destination=tmp_path / "report")
+    files = list((tmp_path / "report").rglob("*.*"))
+    assert not [path for path in files if "simulated" in path.name or "(simulated)" in path.read_text()]
+    assert {row["simulated"] for row in read_csv(tmp_path / "report/comparison.csv")} == {"false"}
+
+
+def test_rows_are_sorted_within_a_dataset_and_their_measure_alone(report: Path) -> None:
+    page = (report / "index.html").read_text()
+    table = page[page.index('<section id="comparison">') : page.index("</section>")]
+    groups = re.findall(r"<tbody>(.*?)</tbody>", table, re.DOTALL)
+    assert [re.search(r"utility: ([^<]*)", group)[1] for group in groups] == ["macro-F1", "AUROC"]
+    for group, dataset in zip(groups, ("beats", "table"), strict=True):
+        assert {key.split(" ")[0] for key in re.findall(r'<th scope="row"[^>]*data-order="([^"]*)"', group)} == {
+            dataset
+        }
+    assert "for (const group of table.tBodies)" in page
+
+
+def test_table_that_gives_the_outcome_away_and_models_without_skill_are_set_apart(tmp_path: Path) -> None:
+    arguments = write_results(tmp_path)
+    about = arguments["datasets"]["table"] / "dataset.json"
+    finding = {
+        "name": "age",
+        "check": "auc",
+        "allowed": True,
+        "value": 1,
+        "lower": 1,
+        "n": 9,
+        "explanation": "it tells",
+    }
+    write_json(about, (content := read_json(about)) | {"notes": content["notes"] | {"leakage": [finding]}})
+    utility = arguments["banks"]["beats", "baseline-cnn"] / "utility.csv"
+    rows = [vars(item) for item in read_measures(utility)]
+    write_csv(utility, COLUMNS, [row | {"lower": -0.01} if "majority" in row["measure"] else row for row in rows])
+    build_report(**arguments, destination=tmp_path / "report")
+    page = (tmp_path / "report/index.html").read_text()
+    table = page[page.index('<section id="comparison">') : page.index("</section>")]
+    assert "table (simulated)/" not in table
+    assert "2 of table (simulated) in the leakage check" in table
+    (row,) = [row for row in table.split("<tr>") if ">baseline-cnn<" in row]
+    assert "<small>no skill</small>" in row and "15 patients: no skill" in row
+    assert "1 model of beats (simulated) without skill" in page
+    check_report(tmp_path / "report")
+
+
+def test_best_of_several_attacks_stands_beside_its_chance_level(report: Path) -> None:
+    page = (report / "index.html").read_text()
+    table = page[page.index('<section id="comparison">') : page.index("</section>")]
+    assert table.count(f"chance of the best of {len(ATTACKS)}: up to 0.570") == 12  # 6 models, 2 levels
+    assert "15 patients: shown" in table and "133 patients: shown" in table
+    assert "FPR reached 1.1" in table and "Best of all, by chance" in page
+
+
 def test_rows_behind_a_figure_say_whose_they_are(report: Path) -> None:
-    rows = read_csv(report / "figures" / "calibration-beats.csv")
+    rows = read_csv(report / "figures" / "calibration-beats-simulated.csv")
     assert {row["treatment"] for row in rows} == {"baseline-cnn", "baseline-cnn_gn", "robust-pgd", "robust-noise"}
 
 
@@ -219,15 +295,15 @@ def test_model_that_fails_a_masking_check_is_marked(report: Path) -> None:
     page = (report / "index.html").read_text()
     table = page[page.index('<section id="comparison">') : page.index("</section>")]
     rows = {re.search(r'data-order="([^"]+)"', row)[1]: row for row in table.split("<tr>")[3:]}
-    assert [key for key, row in rows.items() if "checks fail" in row] == ["beats/robust-noise"]
-    assert "beats/robust-noise: the black box is not stronger" in table
+    assert [key for key, row in rows.items() if "checks fail" in row] == ["beats (simulated)/robust-noise"]
+    assert "beats (simulated)/robust-noise: the black box is not stronger" in table
 
 
 def test_folded_panels_leave_their_tables_to_the_folder(report: Path) -> None:
     page = (report / "index.html").read_text()
-    assert 'download="exposure-beats-baseline-cnn.csv"' in page
-    assert 'download="exposure-beats-robust-pgd.csv"' not in page
-    assert "<code>figures/exposure-beats-robust-pgd.csv</code>" in page
+    assert 'download="exposure-beats-simulated-baseline-cnn.csv"' in page
+    assert 'download="exposure-beats-simulated-robust-pgd.csv"' not in page
+    assert "<code>figures/exposure-beats-simulated-robust-pgd.csv</code>" in page
     named = set(re.findall(r"<code>(figures/[^<]*)</code>", page))
     assert all((report / name).exists() for name in named)
 
@@ -243,11 +319,11 @@ def test_artefacts_named_in_claims_are_those_the_figures_came_from(report: Path)
 def test_seconds_of_unlearning_stand_in_the_measured_block_alone(report: Path) -> None:
     page = (report / "index.html").read_text()
     block = MEASURED.search(page)[0]
-    assert 'data-measured="beats/unlearned-scrub"' in block
+    assert 'data-measured="beats (simulated)/unlearned-scrub"' in block
     assert ">31&nbsp;%<" in block or ">31\u00a0%<" in block  # (48 x 0.3 + 0.5) / (48 + 0.5)
     assert "31\u00a0%<" not in MEASURED.sub("", page)
-    assert 'data-cost="share" data-model="beats/unlearned-scrub"' in page
-    assert 'data-model="beats/unlearned-finetune"' not in page  # not timed
+    assert 'data-cost="share" data-model="beats (simulated)/unlearned-scrub"' in page
+    assert 'data-model="beats (simulated)/unlearned-finetune"' not in page  # not timed
 
 
 def test_audit_of_another_dataset_is_refused(tmp_path: Path) -> None:

@@ -1,19 +1,25 @@
 """Which figures stand for a model."""
 
 import math
+from dataclasses import replace
 
 from medpriv.measures.table import NAN, Measure
 from medpriv.report.comparison import (
     against,
+    against_nothing,
+    by_class,
     choose_headline,
+    claimed_epsilon,
     failed_checks,
     find,
     middle_budget,
     parse_group,
     reference_budget,
     select,
+    shown,
     strongest,
     strongest_flip,
+    worst_class,
 )
 from medpriv.report.inputs import Cohort, Result
 
@@ -28,7 +34,19 @@ def made_cohort(*classes: str) -> Cohort:
 
 
 def membership(attack: str, measure: str, value: float, group: str, n: int = 50) -> Measure:
-    return Measure("d", "t", f"membership-{attack}", measure, value, value - 0.1, value + 0.1, n, group)
+    limits = (value - 0.1, value + 0.1)
+    return Measure("d", "t", f"membership-{attack}", measure, value, *limits, n, group, patients=n)
+
+
+def test_a_claim_that_nobody_audited_counts_patients_or_the_clients_that_are_its_unit() -> None:
+    about = {"epsilon": 1.0, "delta": 0.001}
+    patients = replace(made_result(), facts={"privacy": about | {"unit": "patient", "patients": 322}})
+    assert (claimed_epsilon(patients).value, claimed_epsilon(patients).n) == (1.0, 322)
+    clients = replace(
+        made_result(), facts={"privacy": about | {"unit": "client"}, "federation": {"clients": ["a", "b"]}}
+    )
+    assert claimed_epsilon(clients).n == 2
+    assert claimed_epsilon(made_result()) is None
 
 
 def test_group_is_read_as_pairs() -> None:
@@ -73,19 +91,55 @@ def test_utility_is_auroc_for_two_classes_and_macro_f1_for_more() -> None:
     assert choose_headline(made_cohort("a", "b", "c"), result).utility.measure == "macro_f1"
 
 
-def test_flip_rate_is_stated_at_the_middle_budget_in_numeric_order() -> None:
+def test_flip_rate_is_stated_at_the_reference_budget_or_the_middle_one_in_numeric_order() -> None:
     flips = [
         Measure("d", "t", "evasion-fgsm", "flip_rate", value, group=f"epsilon_mv={budget}")
         for budget, value in (("0.1", 0.9), ("0.005", 0.1), ("0.02", 0.4))
     ]
     result = made_result(*flips)
     assert middle_budget(result) == "0.02"
+    looked = Measure("d", "t", "evasion-sap", "mean_d1_uv", 3.0, group="epsilon_mv=0.005")
+    assert choose_headline(made_cohort("a", "b"), made_result(*flips, looked)).flip.value == 0.1
     assert choose_headline(made_cohort("a", "b"), result).flip.value == 0.4
     assert middle_budget(made_result()) == ""
 
 
-def flip(attack: str, value: float, group: str = "epsilon_mv=0.01") -> Measure:
-    return Measure("d", "t", f"evasion-{attack}", "flip_rate", value, group=group)
+def test_a_leak_is_shown_only_beyond_the_best_of_as_many_attacks_by_chance() -> None:
+    group = "level=patient"
+
+    def bank(value: float, chance: float | None, patients: int = 50) -> bool:
+        rows = [membership("rmia", "auc", value, group, patients)]
+        rows += [Measure("d", "t", "membership-best", "auc_chance", 0.52, 0.5, chance, 50, group)] if chance else []
+        return shown(choose_headline(made_cohort("a", "b"), made_result(*rows)), "patient")
+
+    assert bank(0.65, 0.6)
+    assert not bank(0.65, 0.66)  # luck reaches as much
+    assert not bank(0.59, 0.55)  # the interval, 0.49 to 0.69, holds guessing
+    assert not bank(0.65, 0.6, patients=9)  # too few
+    assert not bank(0.65, None)  # chance was not measured
+
+
+def test_a_model_has_skill_if_it_beats_chance_or_the_commonest_class() -> None:
+    def bank(auroc: float, over: float) -> bool:
+        utility = (
+            Measure("d", "t", "", "auroc", auroc + 0.05, auroc, auroc + 0.1),
+            Measure("d", "t", "", "accuracy_over_majority", over + 0.05, over, over + 0.1),
+        )
+        return choose_headline(made_cohort("a", "b", "c"), made_result(utility=utility)).skilled
+
+    assert bank(0.51, -0.1) and bank(0.4, 0.01)
+    assert not bank(0.5, 0.0)
+
+
+def test_allowed_columns_that_leak_take_a_dataset_out_of_the_comparison() -> None:
+    cohort = made_cohort("a", "b")
+    assert choose_headline(cohort, made_result()).comparable
+    cohort.about["notes"] = {"leakage": [{"allowed": True}]}
+    assert not choose_headline(cohort, made_result()).comparable
+
+
+def flip(attack: str, value: float, group: str = "epsilon_mv=0.01", patients: int = 20) -> Measure:
+    return Measure("d", "t", f"evasion-{attack}", "flip_rate", value, group=group, patients=patients)
 
 
 def test_strongest_flip_is_of_an_attack_on_the_model_itself_over_all_classes() -> None:
@@ -101,6 +155,28 @@ def test_strongest_flip_is_of_an_attack_on_the_model_itself_over_all_classes() -
     )
     assert strongest_flip(result, "0.01").attack == "evasion-pgd"
     assert strongest_flip(result, "0.05") is None
+
+
+def test_one_step_on_other_records_is_not_set_beside_many_steps() -> None:
+    fgsm = flip("fgsm", 0.5)
+    assert strongest_flip(made_result(fgsm, flip("pgd", 0.4)), "0.01").attack == "evasion-pgd"
+    assert strongest_flip(made_result(fgsm), "0.01") is fgsm
+
+
+def test_worst_class_is_of_the_same_attack_and_budget_and_of_people_enough() -> None:
+    result = made_result(
+        flip("pgd", 0.4),
+        flip("pgd", 0.5, "epsilon_mv=0.01,class=V"),
+        flip("pgd", 0.6, "epsilon_mv=0.01,class=S"),
+        flip("pgd", 0.9, "epsilon_mv=0.01,class=F", patients=3),
+        flip("pgd", 0.95, "epsilon_mv=0.02,class=S"),
+        flip("fgsm", 0.95, "epsilon_mv=0.01,class=S"),
+    )
+    found = by_class(result, strongest_flip(result, "0.01"))
+    assert {label: item.value for label, item in found.items()} == {"V": 0.5, "S": 0.6, "F": 0.9}
+    assert worst_class(found) == ("S", found["S"])
+    assert worst_class({"F": found["F"]}) is None
+    assert by_class(result, None) == {}
 
 
 def test_reference_budget_is_that_of_the_plausibility_figures() -> None:
@@ -130,11 +206,15 @@ def test_find_wants_the_very_attack_and_group() -> None:
 
 
 def test_less_and_more_are_said_only_where_intervals_are_apart() -> None:
-    def rate(low: float, high: float) -> Measure:
-        return Measure("d", "t", "", "auc", (low + high) / 2, low, high)
+    def rate(low: float, high: float, patients: int = 10) -> Measure:
+        return Measure("d", "t", "", "auc", (low + high) / 2, low, high, 300, patients=patients)
 
     assert against(rate(0.1, 0.2), rate(0.3, 0.4)) == "less"
     assert against(rate(0.3, 0.4), rate(0.1, 0.2)) == "more"
     assert against(rate(0.1, 0.3), rate(0.3, 0.4)) == "open"
     assert against(rate(0.1, 0.3), rate(NAN, NAN)) == ""
     assert against(None, rate(0.1, 0.2)) == ""
+    assert against(rate(0.1, 0.2), rate(0.3, 0.4, patients=9)) == "few"
+    assert against_nothing(rate(0.1, 0.2)) == "more"
+    assert against_nothing(rate(0.1, 0.2, patients=9)) == "few"
+    assert against_nothing(rate(NAN, NAN)) == ""

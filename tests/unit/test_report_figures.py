@@ -1,15 +1,28 @@
 """What figures count, withhold and call chance; how text and colour get into them."""
 
-import itertools
+import csv
+import io
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 from medpriv.measures.table import NAN, Measure
+from medpriv.report.comparison import choose_headline
 from medpriv.report.drawing import PALETTE, drawing, inline, line_style, mark, render, slug, whiskers
-from medpriv.report.figures_leakage import MOST, chance_deviation, exposure_groups, group_order, histogram, legible
-from medpriv.report.figures_models import STRETCH, stretch
+from medpriv.report.figures_leakage import (
+    MOST,
+    draw_tradeoff,
+    exposed_by_chance,
+    exposure_groups,
+    exposure_note,
+    group_order,
+    histogram,
+    legible,
+)
+from medpriv.report.figures_models import STRETCH, draw_evasion, stretch
+from medpriv.report.figures_roc import draw_roc
+from medpriv.report.inputs import Cohort, Result
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -40,24 +53,35 @@ def test_exposure_of_one_counts_in_the_last_bin() -> None:
     assert histogram([1.0] * 12)[-1]["patients"] == 12
 
 
-def test_chance_deviation_equals_that_of_all_orders_of_few_models() -> None:
-    m, n = 3, 4
-    exposures = [
-        np.mean([[a > b for b in range(m + n) if b not in inside] for a in inside])
-        for inside in itertools.combinations(range(m + n), m)
+def test_exposed_by_chance_are_binomial() -> None:
+    from scipy.stats import binom
+
+    for patients in (10, 44, 322):
+        assert exposed_by_chance(patients) == tuple(binom.ppf((0.025, 0.975), patients, 0.025))
+
+
+def test_exposed_are_those_above_the_band_of_redrawn_members_beside_chance() -> None:
+    exposures = [0.5] * 37 + [0.7] + [0.71] * 2
+    about = {"attack": "membership-bavaria", "null_lower": "0.3", "null_upper": "0.7", "groups": ""}
+    rows = [about | {"exposure": str(value)} for value in exposures]
+    bank = result()
+    assert exposure_note(bank, rows) == (
+        "BaVarIA, K = 8. Exposed: 2 of 40 training patients; chance alone gives 1, in 95 % of runs 0 to 3"
+    )
+    assert "Exposed: fewer than 10 of 40" in exposure_note(bank, rows, credentialed=True)
+
+
+def test_patient_counts_in_one_group_of_each_attribute_and_few_are_pooled_or_left_out() -> None:
+    places = ["a"] * 12 + ["b"] * 10 + ["c"] * 6 + ["d"] * 6
+    rows = [
+        {"groups": f"sex={'FM'[place == 'c']},site={place}", "exposure": f"{0.4 if place == 'a' else 0.7}"}
+        for place in places
     ]
-    row = {"n_in": str(m), "n_out": str(n)}
-    assert chance_deviation([row]) == pytest.approx(np.std(exposures))
-
-
-def test_patient_counts_in_one_group_of_each_attribute_and_few_are_pooled() -> None:
-    places = ["a"] * 6 + ["b"] * 5 + ["c", "d"]
-    rows = [{"groups": f"sex=F,site={place}", "exposure": f"{0.4 if place == 'a' else 0.7}"} for place in places]
-    assert exposure_groups(rows) == {
-        ("", "all"): [0.4] * 6 + [0.7] * 7,
-        ("site", "a"): [0.4] * 6,
-        ("site", "b"): [0.7] * 5,
-        ("site", "others"): [0.7] * 2,
+    assert exposure_groups(rows) == {  # of men there are six: no figure, and so none of sex
+        ("", "all"): [0.4] * 12 + [0.7] * 22,
+        ("site", "a"): [0.4] * 12,
+        ("site", "b"): [0.7] * 10,
+        ("site", "others"): [0.7] * 12,
     }
 
 
@@ -115,3 +139,80 @@ def test_long_record_is_drawn_where_it_was_changed_most() -> None:
     assert seconds[part][0] <= 12 < 14 <= seconds[part][-1] + 0.02
     assert seconds[part][-1] - seconds[part][0] == pytest.approx(STRETCH, abs=0.011)
     assert stretch(seconds[:200], difference[:200]) == slice(None)
+
+
+# --- few patients ----------------------------------------------------------------------------------------------------
+
+COHORT = Cohort(
+    "d", {"train": 40, "test": 20}, {"train": 90, "test": 50}, {}, {"classes": ("N", "S"), "credentialed": False}
+)
+
+
+def result(treatment: str = "baseline-cnn", utility=(), attacks=(), **tables) -> Result:
+    return Result("d", treatment, "cnn", 8, {}, {}, tuple(utility), tuple(attacks), tables)
+
+
+def leak(treatment: str, patients: int, level: str = "patient", n: int = 400) -> Measure:
+    about = ("d", treatment, "membership-rmia", "auc", 0.7, 0.6, 0.8)
+    return Measure(*about, n, f"level={level}", patients=patients)
+
+
+def rows_of(table: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(table)))
+
+
+def test_rates_of_few_patients_are_not_drawn_and_it_is_said() -> None:
+    def flip(label: str, value: float, patients: int) -> Measure:
+        about = ("d", "baseline-cnn", "evasion-pgd", "flip_rate", value, value - 0.1, value)
+        return Measure(*about, 400, f"epsilon_mv=0.01{label}", patients=patients)
+
+    rates = [flip("", 0.5, 40), flip(",class=N", 0.4, 30), flip(",class=S", 0.9, 9), flip(",class=V", NAN, 0)]
+    figure = draw_evasion([choose_headline(COHORT, result(attacks=rates))], {"d/baseline-cnn"})
+    by_class = figure.panels[1]
+    assert "class N" in by_class.svg
+    assert "class S" not in by_class.svg
+    assert by_class.note == (
+        "n = 400 records that were right before of 30 patients; 2 points on fewer than 10 patients are not drawn"
+    )
+    assert [row["patients"] for row in rows_of(by_class.table)] == ["30", "9", "0"]  # the table keeps them
+    nobody = draw_evasion([choose_headline(COHORT, result(attacks=[flip("", 0.5, 9)]))], {"d/baseline-cnn"})
+    assert not nobody.panels
+    assert "fewer than 10 patients, of d, strongest attack" in nobody.caption
+
+
+def test_models_judged_on_few_patients_have_no_mark() -> None:
+    def item(treatment: str, tested: int, unseen: int):
+        useful = Measure("d", treatment, "", "auroc", 0.8, 0.7, 0.9, 500, patients=tested)
+        return choose_headline(COHORT, result(treatment, [useful], [leak(treatment, unseen)]))
+
+    figure = draw_tradeoff([item("baseline-cnn", 20, 15), item("baseline-gn", 9, 15), item("baseline-mlp", 20, 9)])
+    (panel,) = figure.panels
+    assert {row["treatment"] for row in rows_of(panel.table)} == {"baseline-cnn"}
+    assert panel.note.endswith("; 2 treatments on fewer than 10 patients are not drawn")
+    none = draw_tradeoff([item("baseline-cnn", 9, 9)])
+    assert not none.panels
+    assert none.caption.endswith("Nothing is drawn, all of it resting on fewer than 10 patients, of d.")
+
+
+def test_roc_stops_at_what_the_patients_resolve_and_shows_chance_beside_the_rates() -> None:
+    rows = tuple(
+        {"attack": "membership-rmia", "level": "record", "fpr": f"{rate}", "tpr": f"{2 * rate}", "n": "2250"}
+        for rate in (0.001, 0.01, 0.1, 0.5)
+    )
+    about = ("d", "baseline-cnn")
+    low = [
+        Measure(*about, "membership-rmia", "tpr_at_fpr_0.1", 0.2, 0.15, 0.3, 2250, "level=record", patients=15),
+        Measure(*about, "membership-rmia", "fpr_reached_0.1", 0.12, n=2250, group="level=record", patients=15),
+        Measure(*about, "membership-best", "tpr_at_fpr_0.1_chance", 0.1, 0.05, 0.25, 2250, "level=record"),
+        Measure(*about, "membership-rmia", "tpr_at_fpr_0.01", NAN, n=2250, group="level=record", patients=15),
+    ]
+    item = choose_headline(COHORT, result(attacks=[leak("baseline-cnn", 15, "record", 2250), *low], roc=rows))
+    (panel,) = draw_roc({"d": COHORT}, [item], {"d/baseline-cnn"}).panels
+    assert "0.1 %" not in panel.svg  # 15 patients resolve 1 in 15, however many records they have
+    assert "n = 2\u202f250 non-member records of 15 patients a target" in panel.note
+    assert (
+        "at a false-positive rate of 10.0\u00a0%, 20.0\u00a0% are named (RMIA, 15.0 to 30.0\u00a0%, rate reached "
+        "12.0\u00a0%, by chance up to 25.0\u00a0%); at a false-positive rate of 1.0\u00a0%: unresolvable"
+    ) in panel.note
+    few = choose_headline(COHORT, result(attacks=[leak("baseline-cnn", 9, "record", 2250)], roc=rows))
+    assert not draw_roc({"d": COHORT}, [few], {"d/baseline-cnn"}).panels

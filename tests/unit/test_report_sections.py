@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from medpriv.measures.table import NAN, Measure
+from medpriv.measures.verdicts import NOT_TESTABLE, TOO_FEW
 from medpriv.report.comparison import Headline, choose_headline
 from medpriv.report.inputs import Audit, Cohort, Derived, Result
 from medpriv.report.layout import Column, Row, Table
@@ -35,10 +36,12 @@ def tables(section: object) -> list[Table]:
 # --- robustness and privacy ------------------------------------------------------------------------------------------
 
 
-def defended(treatment: str, flip: Sequence[float], leak: Sequence[float], replicates: int = 8) -> Headline:
+def defended(
+    treatment: str, flip: Sequence[float], leak: Sequence[float], replicates: int = 8, patients: int = 20
+) -> Headline:
     about = ("d", treatment)
     attacks = (
-        Measure(*about, "evasion-pgd", "flip_rate", *flip, n=300, group="epsilon_mv=0.01"),
+        Measure(*about, "evasion-pgd", "flip_rate", *flip, n=300, group="epsilon_mv=0.01", patients=patients),
         Measure(*about, "evasion-pgd", "mean_d1_uv", 8.0, group="epsilon_mv=0.01"),
         Measure(*about, "membership-rmia", "auc", *leak, n=40, group="level=record"),
     )
@@ -51,17 +54,70 @@ def test_price_of_robustness_is_stated_only_where_intervals_are_apart() -> None:
     free = defended("robust-sap", (0.2, 0.15, 0.25), (0.62, 0.59, 0.65))
     vain = defended("robust-nsr", (0.48, 0.43, 0.53), (0.7, 0.66, 0.74))
     section = robustness_section([base, dear, free, vain])
+    about = "n = 300 of 20 patients"
     assert section.paragraphs[-1] == (
-        "On d, 2 of 3 defences lower the flip rate beyond the intervals. Of these, by leakage per record: 1 leaks "
-        "more (robust-pgd); 1 is not told apart (robust-sap)."
+        "On d, at 10\u00a0µV, 2 of 3 defences lower the flip rate beyond the intervals (robust-pgd 10.0\u00a0% (5.0 to "
+        f"15.0\u00a0%, {about}); robust-sap 20.0\u00a0% (15.0 to 25.0\u00a0%, {about}); baseline-cnn 50.0\u00a0% "
+        f"(45.0 to 55.0\u00a0%, {about})). Of these, by leakage per record: 1 leaks more (robust-pgd); 1 is not told "
+        "apart (robust-sap)."
     )
     table = tables(section)[0]
     assert cells(table, "robust-pgd")["Against no defence"] == "flips less"
     assert cells(table, "robust-pgd")["Against no defence per record"] == "leaks more"
     assert cells(table, "robust-nsr")["Against no defence"] == "not told apart"
+    assert cells(table, "robust-nsr")["Patients who have them"] == "20"
     assert "differ in K" not in table.lede
     fewer = robustness_section([base, defended("robust-pgd", (0.1, 0.05, 0.15), (0.5, 0.4, 0.56), 4)])
     assert "differ in K" in tables(fewer)[0].lede
+
+
+def test_few_patients_and_models_without_skill_are_not_compared() -> None:
+    base = defended("baseline-cnn", (0.5, 0.45, 0.55), (0.6, 0.57, 0.63))
+    few = defended("robust-pgd", (0.1, 0.05, 0.15), (0.7, 0.66, 0.74), patients=9)
+    dull = replace(
+        defended("robust-sap", (0.1, 0.05, 0.15), (0.7, 0.66, 0.74)),
+        over_majority=Measure("d", "robust-sap", "", "accuracy_over_majority", -0.025, -0.2, 0.1, 500, patients=20),
+    )
+    section = robustness_section([base, few, dull])
+    assert section.paragraphs[-1] == (
+        "On d, at 10\u00a0µV, none of 1 defence lowers the flip rate by more than the intervals allow for, so what "
+        "robustness costs can't be said there; robust-sap beats neither chance nor the commonest class: nothing is "
+        "concluded from it; 1 defence judged on too few patients to tell."
+    )
+    assert cells(tables(section)[0], "robust-pgd")["Against no defence"] == "too few"
+    assert cells(tables(section)[0], "robust-sap")["Against no defence"] == "no skill"
+
+
+def test_worst_class_stands_beside_the_mean_and_a_class_of_few_patients_does_not() -> None:
+    def rates(treatment: str, mean: float, classes: dict[str, tuple[float, int]]) -> Headline:
+        item = defended(treatment, (mean, mean - 0.05, mean + 0.05), (0.6, 0.57, 0.63))
+        about = ("d", treatment, "evasion-pgd", "flip_rate")
+        rows = tuple(
+            Measure(*about, value, value - 0.1, value, 60, f"epsilon_mv=0.01,class={name}", patients=patients)
+            for name, (value, patients) in classes.items()
+        )
+        return choose_headline(cohort(), replace(item.result, attacks=(*item.result.attacks, *rows)))
+
+    items = [
+        rates("baseline-cnn", 0.4, {"N": (0.3, 20), "S": (0.9, 15), "V": (0.95, 3)}),
+        rates("robust-pgd", 0.1, {"N": (0.05, 20), "S": (0.6, 12), "V": (1.0, 3)}),
+    ]
+    section = robustness_section(items)
+    assert "class S 60.0\u00a0% (50.0 to 60.0\u00a0%, n = 60 of 12 patients)" in section.paragraphs[-1]
+    assert "class S 90.0\u00a0%" in section.paragraphs[-1]
+    assert cells(tables(section)[0], "robust-pgd")["Worst class the same attack"].startswith("60.0")
+
+
+def test_section_and_headlines_speak_of_the_same_budget_and_attack() -> None:
+    item = defended("robust-pgd", (0.1, 0.05, 0.15), (0.6, 0.57, 0.63))
+    more = tuple(
+        Measure("d", "robust-pgd", attack, "flip_rate", rate, n=300, group=f"epsilon_mv={budget}", patients=20)
+        for attack, rate, budget in (("evasion-fgsm", 0.9, "0.01"), ("evasion-pgd", 0.99, "0.02"))
+    )
+    item = choose_headline(cohort(), replace(item.result, attacks=(*item.result.attacks, *more)))
+    base = defended("baseline-cnn", (0.5, 0.45, 0.55), (0.6, 0.57, 0.63))
+    row = cells(tables(robustness_section([base, item]))[0], "robust-pgd")
+    assert row["Flip rate strongest attack"].startswith(f"{100 * item.flip.value:.1f}")
 
 
 def test_without_a_defence_there_is_no_question() -> None:
@@ -71,10 +127,12 @@ def test_without_a_defence_there_is_no_question() -> None:
 # --- smooth attacks --------------------------------------------------------------------------------------------------
 
 
-def smooth_table(flip: Sequence[float], source: str, form: str) -> tuple[object, Table]:
+def smooth_table(
+    flip: Sequence[float], source: str, form: str, patients: int = 30, over_majority: float = 0.2
+) -> tuple[object, Table]:
     about = ("d", "baseline-dilated")
     attacks = tuple(
-        Measure(*about, attack, measure, *figures, n=500, group="epsilon_mv=0.01")
+        Measure(*about, attack, measure, *figures, n=500, group="epsilon_mv=0.01", patients=patients)
         for attack, measure, figures in (
             ("evasion-sap", "flip_rate", flip),
             ("evasion-sap", "mean_d1_uv", (2.0, 1.9, 2.1)),
@@ -84,10 +142,14 @@ def smooth_table(flip: Sequence[float], source: str, form: str) -> tuple[object,
     )
     shares = (("epsilon_mv=0,class=N", "accuracy_under_attack", (0.9,)), ("epsilon_mv=0.01,class=N", "flip_rate", flip))
     attacks += tuple(
-        Measure(*about, "evasion-sap", measure, *figures, n=400, group=group) for group, measure, figures in shares
+        Measure(*about, "evasion-sap", measure, *figures, n=400, group=group, patients=patients)
+        for group, measure, figures in shares
     )
+    attacks += (Measure(*about, "evasion-pgd", "masking_steps", 1.0, n=400, patients=patients),)
+    limits = (over_majority - 0.1, over_majority + 0.1)
+    utility = (Measure(*about, "", "accuracy_over_majority", over_majority, *limits, 500, patients=20),)
     recipe = {"width": 0.125}
-    result = Result(*about, "dilated", 3, recipe, {"parameters": 90000.0}, (), attacks, {})
+    result = Result(*about, "dilated", 3, recipe, {"parameters": 90000.0}, utility, attacks, {})
     found = replace(cohort(source=source), class_records={"N": 50, "S": 0})
     section = smooth_section({"d": found}, [choose_headline(found, result)], {"d": form}, [])
     return section, tables(section)[0]
@@ -100,10 +162,25 @@ def smooth_table(flip: Sequence[float], source: str, form: str) -> tuple[object,
 def test_claim_agrees_only_where_the_interval_holds_it(flip: tuple[float, float, float], reading: str) -> None:
     section, table = smooth_table(flip, "local", "cinc2017")
     assert cells(table, "SAP overturns")["Reading"] == reading
-    assert "dilated of width 0.125 (90\u202f000 weights), n = 400" in section.paragraphs[1]
+    assert "dilated of width 0.125 (90\u202f000 weights), n = 400 of 30 patients" in section.paragraphs[1]
+    assert cells(table, "More steps are not weaker")["Reading"] == "holds"
     assert cells(table, "… each class alike, as attacked")["Reading"] == "–"
     assert cells(table, "SAP’s energy above 40 Hz")["Reading"] == "not under 1\u00a0%"
     assert cells(table, "PGD’s energy above 40 Hz")["Reading"] == "white noise: 73\u00a0%"
+
+
+@pytest.mark.parametrize(
+    ("more", "reading", "said"),
+    [
+        ({"patients": 6}, "too few", "n = 400 of 6 patients, too few patients to compare with the claim"),
+        ({"over_majority": -0.025}, "no skill", "which has no skill, so nothing follows"),
+    ],
+)
+def test_nothing_is_read_from_few_patients_or_a_model_without_skill(more: dict, reading: str, said: str) -> None:
+    section, table = smooth_table((1.0, 0.645, 1.0), "local", "cinc2017", **more)
+    rows = [cells(table, row.head) for row in table.rows if row.cells]
+    assert {row["Reading"] for row in rows} == {reading}
+    assert said in section.paragraphs[1]
 
 
 @pytest.mark.parametrize(("source", "form"), [("simulated", "cinc2017"), ("local", "mitdb")])
@@ -141,16 +218,24 @@ def test_own_mix_of_classes_equals_the_rate_over_all_records() -> None:
 # --- personalised models ---------------------------------------------------------------------------------------------
 
 
-def personal_audit(verdicts: dict[str, float], gaining: float = 4) -> Audit:
+def personal_audit(verdicts: dict[str, float], gaining: float = 4, patients: int = 20, h2: dict | None = None) -> Audit:
     about = ("d", "personalized-all")
+    size = {"n": patients, "patients": patients}
     rows = [
-        Measure(*about, f"personal-{attack}", measure, value, n=20, group="right=both")
+        Measure(*about, f"personal-{attack}", measure, value, **size, group="right=both")
         for attack, verdict in verdicts.items()
         for measure, value in (("hypothesis_h1", 0.1), ("verdict_h1", verdict))
     ]
-    rows.append(Measure(*about, "", "patients_gaining", gaining, n=20, group="of=accuracy"))
+    for method, verdict in (h2 or {}).items():
+        rows.append(
+            Measure(*about, "personal-fgsm", "success", 0.4, **size, group=f"records=forgotten,method={method}")
+        )
+        for measure, value in (("hypothesis_h2", -0.1), ("verdict_h2", verdict)):
+            rows.append(Measure(*about, "personal-fgsm", measure, value, -0.2, -0.05, **size, group=f"method={method}"))
+    rows.append(Measure(*about, "", "patients_gaining", gaining, **size, group="of=accuracy"))
     people = tuple(
-        {"patient": name, "measure": "accuracy", "gain": "0.1", "lower": "0.05", "upper": "0.2"} for name in "abcd"
+        {"patient": f"p{index}", "measure": "accuracy", "gain": "0.1", "lower": "0.05", "upper": "0.2"}
+        for index in range(patients)
     )
     return Audit("d", "personalized-all", "personal", tuple(rows), people)
 
@@ -159,6 +244,41 @@ def test_hypotheses_are_told_by_attack_and_an_empty_verdict_is_undecided() -> No
     section = personal_section({"d": cohort()}, [personal_audit({"fgsm": 1.0, "pgd": NAN, "sap": NAN})], {})
     assert section.paragraphs[-1].endswith("H1 is supported under FGSM, undecided under PGD and SAP.")
     assert "No number of this paper can be claimed as reproduced" in section.paragraphs[1]
+
+
+def test_h2_counts_methods_without_controls_and_says_what_was_not_testable() -> None:
+    h2 = dict.fromkeys(("ssd", "scrub", "fake", "destroyed", "finetune"), NOT_TESTABLE)
+    section = personal_section({"d": cohort()}, [personal_audit({"fgsm": NAN}, h2=h2)], {})
+    assert (
+        "H2 is not testable here for each of 3 methods under FGSM (the copy’s success can’t" in section.paragraphs[-1]
+    )
+    claims, by_method = tables(section)[0], tables(section)[-1]
+    tally = next(row for row in claims.rows if row.cells and row.cells[1].text == "3 methods")
+    assert [cell.text for cell in tally.cells[2:4]] == ["3 not testable here", "20"]
+    assert (
+        [row.head for row in by_method.rows if row.control]
+        == ["Fake", "Destroyed"]
+        == [row.head for row in by_method.rows[-2:]]
+    )
+    assert {row.cells[3].text for row in by_method.rows} == {"not testable here"}
+
+    h2 = {"ssd": 1.0, "scrub": NAN, "fake": 0.0, "destroyed": 0.0, "finetune": 0.0}
+    section = personal_section({"d": cohort()}, [personal_audit({"fgsm": NAN}, h2=h2)], {})
+    assert section.paragraphs[-1].endswith(
+        "H2 is supported for 1, contradicted for 1, undecided for 1 of 3 methods under FGSM."
+    )
+
+
+def test_few_patients_judge_no_hypothesis_and_are_not_drawn() -> None:
+    few = personal_audit({"fgsm": TOO_FEW, "pgd": TOO_FEW}, patients=4, h2={"ssd": TOO_FEW, "fake": TOO_FEW})
+    section = personal_section({"d": cohort()}, [few], {})
+    assert section.paragraphs[-1] == (
+        "On d, all weights adapted, 4 patients: H1 is not judged on so few patients under FGSM and PGD; H2 is not "
+        "judged on so few patients for each of 1 method under FGSM."
+    )
+    verdicts = [row.cells[2] for row in tables(section)[0].rows if row.cells]
+    assert {cell.tone for cell in verdicts} == {"open"}
+    assert not any(part.kind == "figure" for part in section.parts)
 
 
 def test_credentialed_dataset_shows_no_patient_and_no_small_count_of_patients() -> None:
@@ -175,46 +295,84 @@ def test_credentialed_dataset_shows_no_patient_and_no_small_count_of_patients() 
 # --- unlearning ------------------------------------------------------------------------------------------------------
 
 
-def forgetting_audit(treatments: dict[str, tuple[float, float]]) -> Audit:
+def forgetting_audit(treatments: dict[str, tuple[float, float]], patients: int = 12) -> Audit:
     """Return an audit with the verdicts (forgotten, usable) of each treatment."""
+    size = {"n": 24, "group": "request=population", "patients": patients}
     rows = [
-        Measure("d", treatment, "forgetting-verdict", name, value, n=24, group="request=population")
+        Measure("d", treatment, "forgetting-verdict", name, value, **size)
         for treatment, verdicts in treatments.items()
         for name, value in zip(("forgotten", "usable"), verdicts, strict=True)
     ]
     rows += [
-        Measure("d", treatment, "forgetting-ulira", "auc", 0.7, 0.6, 0.8, 24, f"request=population,{group}")
+        Measure("d", treatment, f"forgetting-{attack}", measure, *limits, 24, group, patients=patients)
         for treatment in treatments
-        for group in ("level=patient,reference=retrain",)
+        for attack, measure, limits, group in (
+            ("ulira", "auc", (0.7, 0.6, 0.8), "request=population,level=patient,reference=retrain"),
+            ("gap", "test_accuracy_gap", (gap_of(treatment), NAN, NAN), "request=population"),
+        )
     ]
     return Audit("d", "unlearned", "forgetting", tuple(rows), ())
 
 
+def gap_of(treatment: str) -> float:
+    return -0.8 if treatment == "unlearned-destroyed" else -0.01
+
+
+VERDICTS = {
+    "baseline-cnn": (0.0, 1.0),
+    "unlearned-fake": (0.0, 1.0),
+    "unlearned-retrain": (1.0, 1.0),
+    "unlearned-scrub": (1.0, 1.0),
+    "unlearned-ssd": (1.0, 0.0),
+    "unlearned-finetune": (NAN, 1.0),
+    "unlearned-neggrad": (0.0, 1.0),
+    "unlearned-destroyed": (0.0, 0.0),
+}
+
+
 def test_controls_that_pass_are_called_out_and_stand_last() -> None:
-    verdicts = {
-        "baseline-cnn": (0.0, 1.0),
-        "unlearned-fake": (0.0, 1.0),
-        "unlearned-retrain": (1.0, 1.0),
-        "unlearned-scrub": (1.0, 1.0),
-        "unlearned-ssd": (1.0, 0.0),
-        "unlearned-finetune": (NAN, 1.0),
-        "unlearned-destroyed": (0.0, 0.0),
-    }
-    section = unlearning_section({"d": cohort()}, [forgetting_audit(verdicts)], {}, [])
+    section = unlearning_section({"d": cohort()}, [forgetting_audit(VERDICTS)], {}, [])
     assert section.paragraphs[-1] == (
-        "On d, models asked to forget one patient: the original is told from models that never saw the patient; the "
-        "fake control is caught (told apart); the destroyed control is caught (unusable); 1 of 3 methods can’t be told "
-        "apart and stays usable (SCRUB), as far as so few models tell."
+        "On d, models asked to forget one patient: 12 patients (24 models); the original is told from models that "
+        "never saw the patient; the fake control is caught (told apart); the destroyed control is caught (unusable); "
+        "1 of 4 methods forgets and stays usable (SCRUB); 1 is told apart (NegGrad+); 1 is unusable (SSD); of 1 it "
+        "can’t be told (Fine-tuning)."
     )
     table = tables(section)[0]
     assert [row.head for row in table.rows][-2:] == ["Fake", "Destroyed"]
     assert [row.head for row in table.rows if row.control] == ["Fake", "Destroyed"]
-    assert cells(table, "SSD")["Verdict"] == "not told apart unusable"
-    assert cells(table, "Fine-tuning")["Verdict"] == "undecided usable"
+    verdicts = {row.head: row.cells[0] for row in table.rows}
+    assert cells(table, "SSD")["Verdict"] == "forgotten unusable"
+    assert cells(table, "Fine-tuning")["Verdict"] == "can’t be told usable"
+    tones = {name: cell.tone for name, cell in verdicts.items()}
+    assert [name for name, tone in tones.items() if tone == "good"] == ["SCRUB"]
+    assert [name for name, tone in tones.items() if tone == "open"] == ["Fine-tuning"]
     blind = unlearning_section(
-        {"d": cohort()}, [forgetting_audit(verdicts | {"baseline-cnn": (1, 1), "unlearned-fake": (1, 1)})], {}, []
+        {"d": cohort()}, [forgetting_audit(VERDICTS | {"baseline-cnn": (1, 1), "unlearned-fake": (1, 1)})], {}, []
     )
     assert "this audit is too small to judge by; the fake control is not caught" in blind.paragraphs[-1]
+
+
+def test_few_patients_judge_no_method_however_many_models_forgot_them() -> None:
+    few = forgetting_audit(dict.fromkeys(VERDICTS, (TOO_FEW, TOO_FEW)), patients=4)
+    section = unlearning_section({"d": cohort()}, [few], {}, [])
+    assert section.paragraphs[-1] == (
+        "On d, models asked to forget one patient: 4 patients (24 models), too few to tell of any of 4 methods whether "
+        "it forgets (a verdict wants 10 patients)."
+    )
+    shown = {row.head: row.cells[0] for row in tables(section)[0].rows}
+    assert {cell.text for name, cell in shown.items() if name != "Retraining"} == {"too few to tell"}
+    assert "good" not in {cell.tone for cell in shown.values()}
+    assert not any(part.kind == "figure" for part in section.parts)
+
+
+def test_a_control_far_off_is_written_at_the_edge_and_squeezes_nobody() -> None:
+    section = unlearning_section({"d": cohort()}, [forgetting_audit(VERDICTS)], {}, [])
+    figure = next(part for part in section.parts if part.kind == "figure")
+    lost = next(panel for panel in figure.panels if "test-gap" in panel.stem)
+    assert "◂ −0.80" in lost.svg
+    assert "unlearned-destroyed" not in lost.table and "destroyed,test-gap,-0.8" in lost.table
+    assert lost.note == "n = 12 patients, 24 models a method"
 
 
 def test_costs_come_from_the_bank_and_seconds_are_left_to_the_measured_block() -> None:
@@ -222,7 +380,8 @@ def test_costs_come_from_the_bank_and_seconds_are_left_to_the_measured_block() -
     bank = Derived("d", "unlearned-ssd", 24, {}, {"passes_share": 0.014})
     section = unlearning_section({"d": cohort()}, [audit], {("d", "unlearned-ssd"): bank}, [("d", "unlearned-ssd")])
     row = next(row for row in tables(section)[0].rows if row.head == "SSD")
-    assert [cell.text for cell in row.cells][-3:] == ["1.4\u00a0%", "see below", "24"]
+    assert [cell.text for cell in row.cells][-3:] == ["1.4\u00a0%", "see below", "12 patients"]
+    assert row.cells[-1].details == ("24 models",)
     assert row.cells[-2].measured == ("share", "d/unlearned-ssd")
 
 

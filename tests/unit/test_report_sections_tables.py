@@ -24,6 +24,7 @@ from made_up_tables import (
     utility,
 )
 
+from medpriv.attacks.cut.audit import RECONSTRUCTIONS
 from medpriv.errors import InputError
 from medpriv.files import read_csv, read_json, write_csv
 from medpriv.measures.table import NAN, Measure, write_measures
@@ -39,6 +40,7 @@ from medpriv.report.sections.private import private_section
 from medpriv.report.sections.reconstruction import reconstruction_section
 from medpriv.report.sections.reidentification import reidentification_section
 from medpriv.report.tables import subgroup_rows
+from medpriv.report.words import attack_name
 
 PRIVACY = {"privacy": {"epsilon": 1.0, "delta": 0.0003, "unit": "patient", "tuning": "Fixed.", "caveats": ["scaling"]}}
 
@@ -146,6 +148,27 @@ def test_price_of_privacy_is_paired_and_stated_beyond_the_interval_alone() -> No
     assert row["Against no guarantee"] == "less useful"
     assert cells(table, "dp-sgd-mlp-eps8")["Against no guarantee"] == "not told apart"
     assert row["Artefact"] == "results/attacks/table/dp-sgd-mlp-eps1/epsilon/measures.csv"
+
+
+def test_membership_is_shown_only_above_what_the_best_of_as_many_attacks_reaches_by_chance() -> None:
+    lucky = headline("dp-sgd-mlp-eps1", 0.7, membership("dp-sgd-mlp-eps1", 0.535), PRIVACY)  # 0.505 to 0.565
+    few = headline("dp-sgd-mlp-eps8", 0.7, [replace(row, patients=9) for row in membership("x", 0.9)], PRIVACY)
+    leaking = headline("baseline-mlp", 0.8, membership("baseline-mlp", 0.6))
+
+    def told(chance: float) -> str:
+        rows = tuple(
+            replace(row, upper=chance) if row.attack == "membership-best" else row for row in lucky.result.attacks
+        )
+        item = choose_headline(cohort(), replace(lucky.result, attacks=rows))
+        return next(text for text in private_section([item, few, leaking], 0.95).paragraphs if "Membership" in text)
+
+    assert told(0.54).startswith(
+        "Membership is shown above guessing on table in 0 of 1 bank with a guarantee (highest AUC 0.535, 95 % interval "
+        "0.505 to 0.565, dp-sgd-mlp-eps1, n = 130; 1 bank can’t be judged, for want of patients or of chance) and in "
+        "1 of 1 bank without one"
+    )
+    assert "the strongest of as many attacks stays below 0.530 to 0.540 in 97.5 % of cases" in told(0.54)
+    assert "in 1 of 1 bank with a guarantee" in told(0.53)
 
 
 def test_private_federation_is_held_against_the_same_without_a_guarantee() -> None:
@@ -289,10 +312,8 @@ def test_small_classes_and_subgroups_of_credentialed_data_are_withheld() -> None
     item = headline("baseline-mlp", sites=("a", "b", "c"))  # 90, 81 and 72 records
     small = tuple(replace(row, n=9) if row.group == "site=c" else row for row in item.result.utility)
     item = replace(item, result=replace(item.result, utility=small))
-    shown = {
-        credentialed: {row["group"] for row in subgroup_rows({"table": cohort(credentialed=credentialed)}, [item])}
-        for credentialed in (True, False)
-    }
+    parts = {flag: subgroup_rows({"table": cohort(credentialed=flag)}, [item]) for flag in (True, False)}
+    shown = {flag: {row["group"] for part in found for row in part["rows"]} for flag, found in parts.items()}
     assert shown == {True: {"site a"}, False: {"site a", "site b", "site c"}}  # b would give c away
     assert withheld({"a": 40, "b": 3, "c": 20, "d": 0}) == {"b", "c"}
 
@@ -361,20 +382,73 @@ def split(variant: str, explained: tuple[float, float, float]) -> Headline:
 def test_cut_states_the_best_reconstruction_and_what_defences_take_from_it() -> None:
     items = [split("vanilla", (0.9, 0.88, 0.92)), split("nopeek", (0.6, 0.55, 0.65)), split("noise", (0.89, 0.8, 0.95))]
     section = federated_section({"table": cohort()}, items)
-    assert (
-        "most is reconstructed from split-vanilla-cut1: Inversion, layers known explains 90.0" in section.paragraphs[1]
-    )
+    best = attack_name("cut-inversion-public")  # 1.02 of what the inversion without them explains
+    assert f"most is reconstructed from split-vanilla-cut1: {best} explains 91.8" in section.paragraphs[1]
     told = section.paragraphs[2].split("; ")
-    assert "with NoPeek at cut 1 a curious server explains 60.0" in told[0]
+    assert f"with NoPeek at cut 1 a curious server explains 61.2\u00a0% (56.1 to 66.3\u00a0%, {best})" in told[0]
     assert "not told apart" not in told[0]
     assert "which is not told apart" in told[2]
     row = cells(tables(section)[0], "split-vanilla-cut1")
     assert row["Distance correlation of records and activations"].endswith("shuffled 0.300")
-    assert row["Curious server explained, best attack"].startswith("0.900")
+    assert row["Curious server explained, best attack"].startswith("0.918")
     assert row["UnSplit explained"].startswith("0.270")
     assert row["FSHA malicious; explained"].startswith("0.450")
     assert row["Labels inferred balanced accuracy, last epoch"].startswith("0.970")
     assert row["Its error SD; the mean’s beside it"].endswith("mean record 1.000")
+
+
+def test_strongest_curious_server_is_whichever_attack_explains_most() -> None:
+    def with_repeated(value: float) -> Headline:
+        item = split("noise", (0.6, 0.55, 0.65))
+        rows = tuple(
+            replace(row, value=value) if (row.attack, row.measure) == ("cut-inversion-repeated", "explained") else row
+            for row in item.result.attacks
+        )
+        return replace(item, result=replace(item.result, attacks=rows))
+
+    row = cells(tables(federated_section({"table": cohort()}, [with_repeated(0.96)]))[0], "split-noise-cut1")
+    assert row["Curious server explained, best attack"].startswith("0.960")
+    assert row["Curious server explained, best attack"].endswith(attack_name("cut-inversion-repeated"))
+
+
+def test_every_attack_on_a_split_bank_stands_in_the_table_by_name() -> None:
+    table = tables(federated_section({"table": cohort()}, [split("vanilla", (0.9, 0.88, 0.92))]))[1]
+    named = {row.head for row in table.rows}
+    assert {attack_name(f"cut-{name}") for name in RECONSTRUCTIONS} <= named
+    assert not any(head.startswith("cut-") for head in named)
+
+
+ATTACKED = {
+    "fed-avg": server("fed-avg", {START: (0.5, 0.4, 0.6)}),
+    "split-vanilla-cut1": cut("split-vanilla-cut1", (0.9, 0.88, 0.92)),
+    "baseline-mlp": attribute("baseline-mlp", (0.08, 0.04, 0.12)),
+}
+
+
+def otherwise(rows: list[Measure], attack: str) -> list[Measure]:
+    """Return the figures with those of one attack changed."""
+    return [replace(row, value=0.123) if row.attack == attack else row for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("treatment", "attack"),
+    [(treatment, attack) for treatment, rows in ATTACKED.items() for attack in {row.attack: None for row in rows}],
+)
+def test_no_attack_on_servers_cuts_and_features_is_left_out(treatment: str, attack: str) -> None:
+    def told(rows: list[Measure]) -> str:
+        items = [headline(treatment, attacks=rows, facts={"split": {"variant": "vanilla", "cut": 1}})]
+        sections = [write({"table": cohort()}, items) for write in (federated_section, reconstruction_section)]
+        return str([*sections, attribute_section(items)])
+
+    assert told(otherwise(ATTACKED[treatment], attack)) != told(ATTACKED[treatment])
+
+
+@pytest.mark.parametrize("attack", {row.attack: None for row in linkage()})
+def test_no_attack_on_the_table_is_left_out(attack: str) -> None:
+    def told(rows: list[Measure]) -> str:
+        return str(reidentification_section([Linkage("table", tuple(rows), ())]))
+
+    assert told(otherwise(linkage(), attack)) != told(linkage())
 
 
 # --- what the server sees --------------------------------------------------------------------------------------------
@@ -398,6 +472,14 @@ def test_inversion_beats_the_baseline_only_where_the_interval_says_so() -> None:
     row = cells(tables(section)[-1], "fed-avg")
     assert row["From updates AUC per patient"].startswith("0.950")
     assert row["Chance"] == "25.0\u00a0%"
+
+
+def test_inversion_of_few_patients_records_gets_no_verdict() -> None:
+    gains = {START: (0.5, 0.4, 0.6), PRIVATE: (0.4, 0.3, 0.5)}
+    item = headline("fed-avg", attacks=server("fed-avg", gains, records=8))
+    section = reconstruction_section({"table": cohort()}, [item])
+    assert "under DP-SGD 1 setting on too few patients to judge" in section.paragraphs[1]
+    assert {row.cells[8].text for row in tables(section)[0].rows if row.cells} == {"too few"}
 
 
 def test_a_whole_round_is_spoken_of_apart_from_single_records() -> None:
@@ -459,6 +541,21 @@ def test_member_advantage_is_claimed_beyond_the_interval_alone() -> None:
     assert row["n patients"] == "120"
 
 
+def test_member_advantage_is_judged_of_models_with_skill_on_enough_patients_beside_luck() -> None:
+    few = [replace(row, n=9, patients=9) for row in attribute("fed-avg", (0.2, 0.1, 0.3))]
+    dull = headline("split-vanilla-cut1", attacks=attribute("split-vanilla-cut1", (0.3, 0.2, 0.4)))
+    items = [
+        headline("baseline-mlp", attacks=attribute("baseline-mlp", (0.08, 0.04, 0.12))),
+        headline("fed-avg", attacks=few),
+        replace(dull, auroc=Measure("table", "split-vanilla-cut1", "", "auroc", 0.5, 0.45, 0.55, 260, patients=260)),
+    ]
+    spoken = attribute_section(items).paragraphs[1]
+    assert "shown for 1 of 1 bank that could be asked (1 bank on too few patients not judged)" in spoken
+    assert "by the best of 3 attacks; if none gave anything away, up to 7.5\u00a0%, here 0.1, would still" in spoken
+    assert "split-vanilla-cut1 beats neither chance nor the commonest class" in spoken
+    assert "The highest is 8.0\u00a0%" in spoken
+
+
 # --- leakage ---------------------------------------------------------------------------------------------------------
 
 
@@ -498,12 +595,12 @@ def test_time_after_the_outcome_is_stated_in_hours() -> None:
 def test_table_is_judged_by_what_others_know() -> None:
     section = reidentification_section([Linkage("table", tuple(linkage()), ())])
     spoken = " ".join(section.paragraphs)
-    assert "25.0\u00a0% of rows are unique in demographics+site (3 columns, n = 400 rows; k-anonymity 1)" in spoken
+    assert "25.0\u00a0% of people are unique in demographics+site (3 columns, n = 400 people; k-anonymity 1)" in spoken
     assert "100.0\u00a0% in all features" in spoken
     assert "row_id, a number kept from the source, joins 100.0\u00a0% of the rows" in spoken
     assert "no claim of legal compliance" in spoken
     row = cells(tables(section)[0], "demographics")
-    assert row["Unique rows"] == "10.0\u00a0%"
+    assert row["Unique people"] == "10.0\u00a0%"
     assert row["t most"] == "0.57"
     assert row["Linked to the other columns"] == "12.0\u00a0% by chance 0.2\u00a0%"
     assert row["Same person another row of theirs"] == "–"
@@ -534,7 +631,7 @@ def test_page_has_the_new_sections_and_every_figure_its_table(page: Path) -> Non
         assert f'href="#{anchor}"' in text
     ids = re.findall(r' id="([^"]+)"', text)
     assert len(ids) == len(set(ids))
-    for stem in ("privacy-table", "plane-table"):
+    for stem in ("privacy-table-simulated", "plane-table-simulated"):
         assert (page / "figures" / f"{stem}.svg").exists()
         assert read_csv(page / "figures" / f"{stem}.csv")
     assert SECRET.removesuffix("5") in text  # an open table: its example is shown
@@ -542,7 +639,7 @@ def test_page_has_the_new_sections_and_every_figure_its_table(page: Path) -> Non
 
 
 def test_headline_figures_of_private_banks_reach_both_files(page: Path) -> None:
-    metrics = read_json(page / "metrics.json")["table"]["dp-sgd-mlp-eps1"]
+    metrics = read_json(page / "metrics.json")["table (simulated)"]["dp-sgd-mlp-eps1"]
     assert (metrics["epsilon_accountant"], metrics["epsilon_lower"]) == (1.0, pytest.approx(1 / 3, rel=1e-5))
     rows = read_csv(page / "comparison.csv")
     assert any(row["treatment"] == "fed-avg" and row["measure"] == "bytes_up" for row in rows)

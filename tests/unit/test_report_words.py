@@ -3,6 +3,7 @@
 from medpriv.measures.table import NAN, Measure
 from medpriv.report.words import (
     attack_name,
+    display_name,
     explain_notes,
     family_of,
     integer,
@@ -10,7 +11,9 @@ from medpriv.report.words import (
     number,
     percent,
     scientific,
+    simulated_cell,
     span,
+    stored_name,
 )
 
 
@@ -34,6 +37,13 @@ def test_counts_and_operations_are_readable() -> None:
     assert span([7, 3, 7]) == "3 to 7"
     assert span([5]) == "5"
     assert scientific(3.21e10) == "32.1 G"
+
+
+def test_datasets_of_simulated_patients_are_called_so_and_found_again() -> None:
+    assert display_name("heart", True) == "heart (simulated)"
+    assert display_name("heart", False) == "heart"
+    assert [stored_name(name) for name in ("heart (simulated)", "heart")] == ["heart", "heart"]
+    assert [simulated_cell(name) for name in ("heart (simulated)", "heart")] == ["true", "false"]
 
 
 def test_unknown_names_stand_as_they_are() -> None:

@@ -234,6 +234,7 @@ def test_patients_are_private_at_every_client_and_noise_costs_accuracy():
     for target, bank in banks.items():
         privacy = bank.facts["privacy"]
         assert 0.97 * target < privacy["epsilon"] <= target == privacy["target_epsilon"]
+        assert privacy["adjacency"] == "zero-out, n public"
         assert privacy["unit"] == "patient" and privacy["delta"] == 4e-4 < 1 / 225
         assert set(privacy["clients"]) == set(bank.facts["federation"]["clients"])
         assert all(client["sampling_rate"] == 1 for client in privacy["clients"].values())
@@ -316,6 +317,7 @@ def test_client_level_privacy_states_what_its_unit_is():
     bank = federate(dataset, "client_dp", rounds=5)
     privacy = bank.facts["privacy"]
     assert privacy["unit"] == "client" and privacy["steps"] == 5 and 7.8 < privacy["epsilon"] <= 8
+    assert privacy["adjacency"] == "zero-out, n public"
     assert "whole client" in privacy["caveats"][0]
     with pytest.raises(InputError, match=r"not below 1 / 3 clients"):
         federate(dataset, "client_dp", client_dp={"delta": 0.4})

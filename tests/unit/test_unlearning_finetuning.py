@@ -46,7 +46,7 @@ def test_the_bank_knows_the_odd_patients_and_retraining_does_not():
 @pytest.mark.parametrize(
     ("method", "changed"),
     [
-        ("eu_k", {}),
+        ("eu_k", {"layers": 2}),
         ("neggrad", {"alpha": 0.9, "epochs": 4}),
         ("scrub", {"max_epochs": 3, "rate": 0.5}),
         ("relabel", {"epochs": 6, "rate": 0.3}),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from medpriv.attacks.membership import ROC_COLUMNS
+from medpriv.attacks.scored import ROC_COLUMNS
 from medpriv.files import write_json, write_text
 from medpriv.measures.utility import RELIABILITY_COLUMNS
 from medpriv.workflow.dvc import PLOTS, mirror, remove_stale, stage_of

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from project import Project, fresh_copy
 
-# Notes which project files each process imported, when it ends, and how many timers Snakemake's head process set.
+# Notes which of the project's files each process imported, when it ends, and the timers of Snakemake's head process.
 TRACE = """
 import atexit, os, sys, threading
 timers = []
@@ -19,8 +19,11 @@ def note():
     if "snakemake" in sys.argv[0]:
         with open(os.path.join(os.path.dirname(__file__), "timers"), "a") as stream:
             stream.write(f"{len(timers)}\\n")
-    files = {getattr(module, "__file__", None) or "" for module in list(sys.modules.values())}
-    ours = sorted(os.path.relpath(file) for file in files if f"{os.sep}medpriv{os.sep}" in file)
+    found = {name: getattr(module, "__file__", None) for name, module in list(sys.modules.items())}
+    files = {file for module, file in found.items() if file and module.partition(".")[0] == "medpriv"}
+    # From the package's own place, not from this process's: a clone may lie anywhere and be named anything.
+    root = os.path.dirname(os.path.dirname(found["medpriv"])) if files else ""
+    ours = sorted(os.path.relpath(file, root) for file in files)
     name = os.path.basename(sys.argv[0]) if sys.argv else ""
     with open(os.path.join(os.path.dirname(__file__), f"{os.getpid()}.{name}.txt"), "w") as stream:
         stream.write("\\n".join(ours))

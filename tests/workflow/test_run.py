@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from project import Project, fresh_copy
+from recomputed import check_report
 
 NO_NETWORK = ("unshare", "--net", "--")
 
@@ -31,6 +32,10 @@ def test_the_run_ends_in_a_report(finished: Project) -> None:
     assert {path.name for path in report.iterdir()} >= {"index.html", "comparison.csv", "costs.csv", "metrics.json"}
     assert list((report / "figures").glob("*.csv"))
     assert not list(finished.folder.glob("shards/**/*.*")), "shards must be gone once their bank is gathered"
+
+
+def test_the_page_s_first_sentences_and_verdict_counts_follow_from_the_comparison_alone(finished: Project) -> None:
+    check_report(finished.folder / "results/report")
 
 
 def test_the_scheduler_sleeps_until_a_job_ends(finished: Project, traced: Path) -> None:

@@ -17,11 +17,11 @@ from dataclasses import replace
 import numpy as np
 
 from medpriv.attacks import lira
-from medpriv.attacks.membership import measure_attack, score_attack
+from medpriv.attacks.membership import score_attack
+from medpriv.attacks.scored import Draws, measure_attack
 from medpriv.attacks.signals import Signals, patient_signals, record_signals
 from medpriv.bank.store import Bank
 from medpriv.dataset import TEST, TRAIN, Dataset
-from medpriv.measures.intervals import draw_patients
 from medpriv.measures.table import Measure
 from medpriv.seeds import generator
 from medpriv.treatments.split import Split, deployed_activations
@@ -44,14 +44,14 @@ def infer_members(
     """
     records = record_signals(dataset, bank)
     rng = generator(seed, dataset.name, "cut", "membership")
-    weights = draw_patients(rng, len(records.patients), settings["bootstraps"])
+    draws = Draws.of(rng, len(records.patients), len(bank.replicates), settings["bootstraps"])
     measures = []
     for name, values in _figures_of_bank(dataset, bank, split, public, seed).items():
         signals = _patients_of(dataset, records, values)
         attack = f"cut-membership-{name}"
         scored = score_attack(attack, lira.score_online_shared, "patient", signals)
         about = (dataset.name, bank.treatment, attack)
-        measures += measure_attack(scored, settings["false_positive_rates"], weights, about)[0]
+        measures += measure_attack(scored, settings["false_positive_rates"], draws, about)[0]
     return measures
 
 

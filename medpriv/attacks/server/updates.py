@@ -15,11 +15,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from medpriv.attacks.membership import Scored
+from medpriv.attacks.scored import Scored
+from medpriv.attacks.view import calibration_shadows
 from medpriv.bank import engine
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.federated.rounds import RoundView
-from medpriv.measures.roc import best_threshold
 from medpriv.models.network import Network
 
 MOST_MODELS = 64  # run at once; bounds the memory of their logits
@@ -74,12 +74,10 @@ def score_membership(dataset: Dataset, members: np.ndarray, holder: np.ndarray, 
     patients, index = np.unique(dataset.patient[train], return_inverse=True)
     counts = np.bincount(index)
     scores = np.stack([np.bincount(index, row[train]) / counts for row in record])
-    truth = members[:, patients]
-    decisions = np.empty_like(truth)
-    for k in range(replicates):
-        others = np.arange(replicates) != k
-        decisions[k] = scores[k] > best_threshold(scores[others].ravel(), truth[others].ravel())
-    return Scored("updates", "patient", scores, decisions, truth, np.arange(len(patients)))
+    shadows = calibration_shadows(replicates)
+    return Scored(
+        "updates", "patient", scores, shadows, scores[shadows], members[:, patients], np.arange(len(patients))
+    )
 
 
 def guess_sites(dataset: Dataset, holder: np.ndarray, lowered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -3,24 +3,29 @@
 What counts is the member advantage; accuracy alone is medicine, which the imputer has learnt as well.
 """
 
+import math
 from collections.abc import Sequence
 
+from medpriv.measures.intervals import LEVEL
 from medpriv.measures.table import Measure
 from medpriv.report import words
-from medpriv.report.comparison import Headline, find
+from medpriv.report.comparison import Headline, find, select
+from medpriv.report.enough import enough, without_skill
 from medpriv.report.inputs import Result
 from medpriv.report.layout import Column, Row, Section, Table, count_cell, source_cell, value_cell
 
 LONG = 30  # rows; a longer table is folded
-ATTACKS = ("confidence", "lira", "combined")
+PREFIX = "attribute-"
+COMBINED, IMPUTER = "attribute-combined", "attribute-imputer"
 
 
 def attribute_section(headlines: Sequence[Headline]) -> Section | None:
     """Return the section; None where no model was asked."""
-    results = [item.result for item in headlines if any(_advantage(item.result, name) for name in ATTACKS)]
+    attacked = [item for item in headlines if _advantages(item.result)]
+    results = [item.result for item in attacked]
     if not results:
         return None
-    asked = [(result, best) for result in results if (best := _best(result)) is not None]
+    asked = [(item.result, best) for item in attacked if item.skilled and (best := _best(item.result)) is not None]
     return Section(
         "attributes",
         "Does a model tell a hidden feature?",
@@ -30,48 +35,58 @@ def attribute_section(headlines: Sequence[Headline]) -> Section | None:
             "have, and guesses. Of a patient who was in training this may work better than of another: that difference "
             "is the member advantage, and what the model gives away. The imputer guesses from the other variables "
             "without any model.",
-            *([_sentence(asked)] if asked else []),
+            *([_sentence(asked, without_skill(attacked))] if asked else []),
         ),
         (_table(results),),
     )
 
 
-def _advantage(result: Result, name: str) -> Measure | None:
-    return find(result.attacks, "member_advantage", {}, f"attribute-{name}")
+def _advantages(result: Result) -> list[Measure]:
+    """Return the member advantage of every attack, over all variables together."""
+    return select(result.attacks, "member_advantage", {}, PREFIX)
 
 
 def _best(result: Result) -> Measure | None:
-    found = [item for item in (_advantage(result, name) for name in ATTACKS) if item is not None]
-    return max((item for item in found if item.value == item.value), key=lambda item: item.value, default=None)
+    found = [item for item in _advantages(result) if not math.isnan(item.value)]
+    return max(found, key=lambda item: item.value, default=None)
 
 
-def _sentence(asked: Sequence[tuple[Result, Measure]]) -> str:
-    shown = [pair for pair in asked if pair[1].lower > 0]
-    result, best = max(asked, key=lambda pair: pair[1].value)
+def _sentence(asked: Sequence[tuple[Result, Measure]], more: str) -> str:
+    judged = [pair for pair in asked if enough(pair[1])]
+    shown = [pair for pair in judged if pair[1].lower > 0]
+    tried = max(len(_advantages(result)) for result, _ in asked)
+    luck = tried * (1 - LEVEL) / 2
+    few = len(asked) - len(judged)
+    aside = f" ({words.plural(few, 'bank')} on too few patients not judged)" if few else ""
+    result, best = max(judged or asked, key=lambda pair: pair[1].value)
     return (
-        f"A member advantage above 0 is shown for {len(shown)} of {words.plural(len(asked), 'bank')} that could be "
-        "asked, by the best of three attacks (if none gave anything away, up to about 8 % would still be counted); the "
-        f"highest is {words.percent(best.value)} ({words.attack_name(best.attack)} on "
-        f"{result.key}, 95 % interval {words.interval(best, share=True)} %, n = {words.integer(best.n)} patients)."
+        f"A member advantage above 0 is shown for {len(shown)} of {words.plural(len(judged), 'bank')} that could be "
+        f"asked{aside}, by the best of {tried} attacks; if none gave anything away, up to {words.percent(luck, 1)}, "
+        f"here {words.number(luck * len(judged), 1)}, would still be counted{more}. The highest is "
+        f"{words.percent(best.value)} "
+        f"({words.attack_name(best.attack)} on {result.key}, 95 % interval {words.interval(best, share=True)} %, "
+        f"n = {words.integer(best.n)} patients)."
     )
 
 
 def _table(results: Sequence[Result]) -> Table:
+    attacks = list(dict.fromkeys(item.attack for result in results for item in _advantages(result)))
     rows = []
     for result in results:
-        n = next((item.n for item in (_advantage(result, name) for name in ATTACKS) if item and item.n), None)
+        found = {item.attack: item for item in _advantages(result)}
+        n = next((item.n for item in found.values() if item.n), None)
         cells = (
-            *(value_cell(_advantage(result, name), share=True, signed=True) for name in ATTACKS),
-            value_cell(find(result.attacks, "accuracy_members", {}, "attribute-combined"), share=True),
-            value_cell(find(result.attacks, "accuracy", {}, "attribute-imputer"), share=True),
-            value_cell(find(result.attacks, "over_imputer", {}, "attribute-combined"), share=True, signed=True),
+            *(value_cell(found.get(name), share=True, signed=True) for name in attacks),
+            value_cell(find(result.attacks, "accuracy_members", {}, COMBINED), share=True),
+            value_cell(find(result.attacks, "accuracy", {}, IMPUTER), share=True),
+            value_cell(find(result.attacks, "over_imputer", {}, COMBINED), share=True, signed=True),
             count_cell(n),
             source_cell(result.artefact("attribute")),
         )
         rows.append(Row(result.treatment, cells, above=result.dataset))
     columns = (
         Column("Bank"),
-        *(Column(words.attack_name(f"attribute-{name}"), "", "Member advantage") for name in ATTACKS),
+        *(Column(words.attack_name(name), "", "Member advantage") for name in attacks),
         Column("Members", "combined", "Accuracy"),
         Column("Imputer", "no model", "Accuracy"),
         Column("Difference", "members, combined − imputer", "Accuracy"),

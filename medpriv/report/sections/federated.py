@@ -1,26 +1,35 @@
-"""Federated, pooled and local training at each site, and what split learning gives away at the cut.
+"""Federated, pooled and local training at each site; what split learning gives away is written by `cut`.
 
 Differences are paired by replicate: the same half of the patients, once pooled, once spread over their sites. "Less"
 and "more" are said only where the interval excludes 0. A site with few test records is not shown of a credentialed
 dataset.
 """
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
-from medpriv.measures.table import Measure
 from medpriv.report import words
-from medpriv.report.comparison import Headline, against_nothing, find, paired_difference, parse_group, undefended
+from medpriv.report.comparison import Headline, against_nothing, find, parse_group, undefended, utility_gap
+from medpriv.report.enough import without_skill
 from medpriv.report.figures_leakage import WITHHELD, withheld
 from medpriv.report.inputs import Cohort, Result
-from medpriv.report.layout import Cell, Column, Row, Section, Table, count_cell, prose, source_cell, value_cell
+from medpriv.report.layout import (
+    Cell,
+    Column,
+    Row,
+    Section,
+    Table,
+    bytes_cell,
+    count_cell,
+    prose,
+    source_cell,
+    value_cell,
+)
+from medpriv.report.sections.cut import attacks_table, defence_sentence, split_sentence, split_table
 from medpriv.report.sections.flamby import published_part
 
 SITES = 8  # columns; the sites with most test records are shown
 LONG = 120  # characters of a list of clients; a longer one is left out
-CURIOUS = ("cut-decoder", "cut-inversion", "cut-unsplit", "cut-unsplit-start")
-MALICIOUS = ("cut-fsha", "cut-fsha-start")
 
 
 def federated_section(cohorts: Mapping[str, Cohort], headlines: Sequence[Headline]) -> Section | None:
@@ -39,8 +48,8 @@ def federated_section(cohorts: Mapping[str, Cohort], headlines: Sequence[Headlin
                 paragraphs.append(beside[0])
                 parts.append(beside[1])
         if split:
-            paragraphs += [_split_sentence(dataset, split, own), _defence_sentence(dataset, split)]
-            parts.append(_split_table(dataset, split, own))
+            paragraphs += [split_sentence(dataset, split, own), defence_sentence(dataset, split)]
+            parts += [split_table(dataset, split, own), attacks_table(dataset, split)]
     if not parts:
         return None
     return Section(
@@ -64,35 +73,31 @@ def _local(headlines: Sequence[Headline]) -> Headline | None:
     return next((item for item in headlines if item.result.treatment == "fed-local"), None)
 
 
-def _gap(item: Headline, base: Headline | None) -> Measure | None:
-    if base is None or item is base or item.utility is None:
-        return None
-    return paired_difference(item.result, base.result, item.utility.measure)
-
-
 def _federated_sentence(dataset: str, federated: Sequence[Headline], own: Sequence[Headline]) -> str:
     """Return how the strategies compare with pooled and with local training."""
     local, parts = _local(federated), []
-    together = [item for item in federated if item is not local]
+    together = [item for item in federated if item is not local and item.skilled]
     for name, pairs in (
-        ("pooled training", [(item, _gap(item, undefended(item, own))) for item in together]),
-        ("each site alone", [(item, _gap(item, local)) for item in together]),
+        ("pooled training", [(item, utility_gap(item, undefended(item, own))) for item in together]),
+        ("each site alone", [(item, utility_gap(item, local)) for item in together]),
     ):
         counts = Counter(against_nothing(gap) for _, gap in pairs if gap is not None)
-        if not (total := sum(counts[way] for way in ("less", "more", "open"))):
+        if not (total := sum(counts[way] for way in ("less", "more", "open", "few"))):
             continue
+        few = f", judged on too few patients {counts['few']}" if counts["few"] else ""
         parts.append(
             f"of {words.plural(total, 'federated bank')} against {name}, less useful {counts['less']}, more useful "
-            f"{counts['more']}, not told apart {counts['open']}"
+            f"{counts['more']}, not told apart {counts['open']}{few}"
         )
     base = undefended(local, own) if local else None
-    if (gap := _gap(local, base) if local else None) is not None:
+    if (gap := utility_gap(local, base) if local else None) is not None:
         name = words.measure_name(local.utility.measure)
         parts.append(
             f"each site alone minus pooled training: {_signed(gap.value)} of {name} (95 % interval "
             f"{words.interval(gap)}, n = {gap.n} replicates)"
         )
-    return f"On {dataset}, paired by replicate: {'; '.join(parts)}." if parts else ""
+    aside = without_skill(federated)
+    return f"On {dataset}, paired by replicate: {'; '.join(parts)}{aside}." if parts else ""
 
 
 def _signed(value: float) -> str:
@@ -172,11 +177,11 @@ def _site_row(
     clients = _clients_text(federation.get("clients", {}), credentialed)
     cells = (
         value_cell(item.utility),
-        value_cell(_gap(item, base), signed=True) if federated else prose("the reference"),
-        value_cell(_gap(item, local) if federated else None, signed=True),
+        value_cell(utility_gap(item, base), signed=True) if federated else prose("the reference"),
+        value_cell(utility_gap(item, local) if federated else None, signed=True),
         *(_site_cell(result, name, key, site) for site in sites),
-        _bytes_cell(costs.get("bytes_up")),
-        _bytes_cell(costs.get("bytes_down")),
+        bytes_cell(costs.get("bytes_up")),
+        bytes_cell(costs.get("bytes_down")),
         count_cell(costs.get("rounds")),
         prose(clients),
         prose(str(federation.get("server_sees", words.MISSING))) if federated else prose("all records"),
@@ -202,155 +207,3 @@ def _site_cell(result: Result, name: str, key: str, site: str) -> Cell:
         return cell
     details = () if cell.text == words.UNRESOLVABLE else cell.details
     return Cell(cell.text, (*details, f"accuracy {words.number(accuracy.value)}"), cell.order)
-
-
-def _bytes_cell(count: float | None) -> Cell:
-    return Cell(words.MISSING) if count is None else Cell(words.size(count), order=str(count))
-
-
-# --- split ----------------------------------------------------------------------------------------------------------
-
-
-def _split_sentence(dataset: str, split: Sequence[Headline], own: Sequence[Headline]) -> str:
-    """Return which split bank gives back most, and how the split banks compare with pooled training."""
-    gaps = [gap for gap in (_gap(item, undefended(item, own)) for item in split) if gap is not None]
-    counts = Counter(against_nothing(gap) for gap in gaps)
-    parts = []
-    if gaps:
-        parts.append(
-            f"paired by replicate, of {words.plural(len(gaps), 'split bank')} against pooled training, less useful "
-            f"{counts['less']}, more useful {counts['more']}, not told apart {counts['open']}"
-        )
-    told = [(item, best) for item in split if (best := best_reconstruction(item.result, (*CURIOUS, *MALICIOUS)))]
-    if told:
-        item, best = max(told, key=lambda pair: pair[1].value)
-        parts.append(
-            f"most is reconstructed from {item.result.treatment}: {words.attack_name(best.attack)} explains "
-            f"{words.percent(best.value)} of what the mean record leaves open (95 % interval "
-            f"{words.interval(best, share=True)} %, n = {words.integer(best.n)} victims)"
-        )
-    return f"On {dataset}: {'; '.join(parts)}." if parts else ""
-
-
-def _defence_sentence(dataset: str, split: Sequence[Headline]) -> str:
-    """Return by how much NoPeek and noise lower the best reconstruction beside the undefended split at the same cut."""
-    parts = []
-    for name, label in (("nopeek", "NoPeek"), ("noise", "clipping and noise")):
-        for item in split:
-            about = item.result.facts.get("split", {})
-            if about.get("variant") != name:
-                continue
-            plain = next((other for other in split if _cut(other) == ("vanilla", about["cut"])), None)
-            if plain is None:
-                continue
-            for attacks, who in ((CURIOUS, "a curious server"), (MALICIOUS, "a malicious one")):
-                own, other = (best_reconstruction(bank.result, attacks) for bank in (item, plain))
-                if own is None or other is None:
-                    continue
-                apart = own.upper < other.lower or own.lower > other.upper
-                parts.append(
-                    f"with {label} at cut {about['cut']} {who} explains {words.percent(own.value)} "
-                    f"({words.interval(own, share=True)} %) instead of {words.percent(other.value)} "
-                    f"({words.interval(other, share=True)} %){'' if apart else ', which is not told apart'}"
-                )
-    return f"Defences on {dataset}, n as in the table: {'; '.join(parts)}." if parts else ""
-
-
-def _cut(item: Headline) -> tuple[object, object]:
-    about = item.result.facts.get("split", {})
-    return about.get("variant"), about.get("cut")
-
-
-def best_reconstruction(result: Result, attacks: Sequence[str]) -> Measure | None:
-    """Return the share explained by the strongest of some attacks; None if none was made."""
-    found = [find(result.attacks, "explained", {}, attack) for attack in attacks]
-    found = [item for item in found if item is not None and not math.isnan(item.value)]
-    return max(found, key=lambda item: item.value, default=None)
-
-
-def _split_table(dataset: str, split: Sequence[Headline], own: Sequence[Headline]) -> Table:
-    columns = (
-        Column("Bank"),
-        Column("Utility", "unseen patients", "Usefulness"),
-        Column("Against pooled", "paired by replicate", "Usefulness"),
-        Column("Up", "", "Bytes a client and epoch"),
-        Column("Down", "", "Bytes a client and epoch"),
-        Column("Distance correlation", "of records and activations", "What crosses the cut"),
-        Column("Curious server", "explained, best attack", "Records reconstructed"),
-        Column("Its error", "SD; the mean’s beside it", "Records reconstructed"),
-        Column("UnSplit", "explained", "Records reconstructed"),
-        Column("FSHA", "malicious; explained", "Records reconstructed"),
-        Column("Labels inferred", "balanced accuracy, last epoch", "Else"),
-        Column("Membership", "AUC from activations", "Else"),
-        Column("n", "victims"),
-        Column("Artefact", form="code"),
-    )
-    rows = tuple(_split_row(item, undefended(item, own)) for item in split)
-    lede = (
-        "Explained: 1 is an exact copy of the record, 0 no better than the mean of public records, below 0 worse. The "
-        "best of several attacks is shown with its name, which makes it slightly too high. Distance correlation is not "
-        "0 for unrelated records either: the figure for shuffled ones stands below it. Labels are sought only where "
-        "they stay with the clients; guessing is right in one of as many cases as there are classes."
-    )
-    return Table(f"The cut on {dataset}", columns, rows, lede)
-
-
-def _split_row(item: Headline, base: Headline | None) -> Row:
-    result = item.result
-    correlation = find(result.attacks, "distance_correlation", {}, "cut-correlation")
-    shuffled = find(result.attacks, "distance_correlation_shuffled", {}, "cut-correlation")
-    told = value_cell(correlation)
-    if shuffled is not None:
-        told = Cell(told.text, (*told.details, f"shuffled {words.number(shuffled.value)}"), told.order)
-    best = best_reconstruction(result, CURIOUS)
-    cells = (
-        value_cell(item.utility),
-        value_cell(_gap(item, base), signed=True),
-        _bytes_cell(result.costs.get("bytes_up")),
-        _bytes_cell(result.costs.get("bytes_down")),
-        told,
-        value_cell(best, attack=True),
-        _error_cell(result, best),
-        value_cell(best_reconstruction(result, ("cut-unsplit", "cut-unsplit-start")), attack=True),
-        value_cell(best_reconstruction(result, MALICIOUS), attack=True),
-        _labels_cell(result),
-        value_cell(_strongest(result, "cut-membership-", "auc"), attack=True),
-        count_cell(best.n if best else None),
-        source_cell(result.artefact("cut")),
-    )
-    return Row(result.treatment, cells, below=(_clients(result),))
-
-
-def _clients(result: Result) -> str:
-    count = len(result.facts.get("split", {}).get("clients", {}))
-    return words.plural(count, "client") if count else ""
-
-
-def _error_cell(result: Result, best: Measure | None) -> Cell:
-    if best is None:
-        return Cell(words.MISSING)
-    error, blind = (find(result.attacks, name, {}, best.attack) for name in ("rmse", "rmse_mean"))
-    cell = value_cell(error)
-    more = (f"mean record {words.number(blind.value)}",) if blind is not None else ()
-    return Cell(cell.text, (*cell.details, *more), cell.order)
-
-
-def _labels_cell(result: Result) -> Cell:
-    """Return the best sorting of the last epoch's gradients, beside naming the most frequent class."""
-    best = _strongest(result, "cut-labels-", "balanced_accuracy", {"moment": "last"})
-    if best is None:
-        return Cell(words.MISSING)
-    cell = value_cell(best, attack=True)
-    return Cell(cell.text, (*cell.details, f"n = {words.integer(best.n)} labels"), cell.order)
-
-
-def _strongest(result: Result, prefix: str, measure: str, group: Mapping[str, str] | None = None) -> Measure | None:
-    found = [
-        item
-        for item in result.attacks
-        if item.attack.startswith(prefix)
-        and item.measure == measure
-        and not item.replicate
-        and (parse_group(item.group) == group if group else set(parse_group(item.group)) <= {"level"})
-    ]
-    return max((item for item in found if not math.isnan(item.value)), key=lambda item: item.value, default=None)

@@ -117,11 +117,6 @@ def _lede(results: Sequence[Result]) -> str:
             "standardised by hospital throughout, which takes its share of disease out of the features. The pooled "
             "test, standardised together, has no counterpart here."
         )
-    if any("federated" in result.recipe for result in results):
-        parts.append(
-            "Federated: our first weights are drawn 2.4 times as wide as torch’s, and few small steps don’t wear that "
-            "off: it lowers FedAvg most."
-        )
     if differing := _settings(results):
         parts.append(f"Settings, FLamby’s in brackets: {differing}.")
     if "fed-cyclic" in names:

@@ -141,7 +141,7 @@ def _value_cell(item: Mapping[str, object], end: str) -> Cell:
 def _findings_table(tables: Mapping[str, Sequence[dict]]) -> Table:
     rows = []
     for dataset, found in tables.items():
-        artefact = source_cell(f"results/preprocessed/{dataset}/dataset.json", "notes.leakage")
+        artefact = source_cell(f"results/preprocessed/{words.stored_name(dataset)}/dataset.json", "notes.leakage")
         if not found:
             cells = (prose("nothing found", "good"), prose(words.MISSING), *(Cell(words.MISSING),) * 3, artefact)
             rows.append(Row(dataset, cells))

@@ -7,7 +7,8 @@ its accuracy without attack and f_c its flip rate:
     accuracy = sum_c w_c a_c(epsilon)        flip rate = sum_c w_c a_c f_c / sum_c w_c a_c
 
 Limits by MOVER (Zou and Donner 2008): each side is the root of the summed squares of the classes' weighted distances to
-their own limits, as if classes were independent and the weights known.
+their own limits, as if classes were independent and the weights known. `patients` are those of the class that most
+people have: how many have several classes isn't known here.
 """
 
 import math
@@ -50,5 +51,6 @@ def in_own_mix(result: Result, counts: Mapping[str, int], attack: str, measure: 
         )
     )
     limits = (NAN, NAN) if math.isnan(below) or math.isnan(above) else (max(value - below, 0), min(value + above, 1))
-    n = sum(item.n for item in found.values())
-    return Measure(result.dataset, result.treatment, attack, measure, value, *limits, n, f"epsilon_mv={budget},class=*")
+    n, patients = sum(item.n for item in found.values()), max(item.patients for item in found.values())
+    about = (result.dataset, result.treatment, attack, measure)
+    return Measure(*about, value, *limits, n, f"epsilon_mv={budget},class=*", patients=patients)

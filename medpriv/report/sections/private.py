@@ -13,13 +13,14 @@ from medpriv.report import words
 from medpriv.report.comparison import (
     Headline,
     against_nothing,
-    paired_difference,
     parse_group,
     undefended,
+    utility_gap,
 )
+from medpriv.report.enough import NO_SKILL, TOO_FEW, enough, without_skill
 from medpriv.report.inputs import Result
 from medpriv.report.layout import Cell, Column, Row, Section, Table, count_cell, prose, source_cell, value_cell
-from medpriv.report.sections.private_figures import plane_figure, strongest_leak
+from medpriv.report.sections.private_figures import chance_of, leak_cell, leak_shown, plane_figure, strongest_leak
 
 KINDS = ("dp", "fed", "split")  # first words of the treatments that this section is about
 
@@ -87,11 +88,12 @@ def _full_stop(text: str) -> str:
 
 
 def _of_utility(dataset: str, private: Sequence[Headline], headlines: Sequence[Headline]) -> str:
-    gaps = [(item, _gap(item, _reference(item, headlines))) for item in private]
+    gaps = [(item, utility_gap(item, _reference(item, headlines))) for item in private if item.skilled]
     gaps = [(item, gap) for item, gap in gaps if gap is not None]
+    aside = without_skill(private)
     if not gaps:
-        return ""
-    ways = {way: [pair for pair in gaps if against_nothing(pair[1]) == way] for way in ("less", "more", "open")}
+        return f"On {dataset}{aside}." if aside else ""
+    ways = {way: [pair for pair in gaps if against_nothing(pair[1]) == way] for way in ("less", "more", "open", "few")}
     parts = []
     banks = words.plural(len(gaps), "bank")
     if worse := ways["less"]:
@@ -109,10 +111,12 @@ def _of_utility(dataset: str, private: Sequence[Headline], headlines: Sequence[H
         parts.append(f"none of {banks} with a guarantee is shown to be less useful than the same model without one")
     if ways["open"]:
         parts.append(f"{len(ways['open'])} can’t be told apart from it")
+    if ways["few"]:
+        parts.append(f"{len(ways['few'])} {_are(ways['few'])} judged on too few patients to tell")
     if better := ways["more"]:
         named = "; ".join(_named(pair) for pair in better[:3])
         parts.append(f"{len(better)} {_are(better)} more useful than it ({named})")
-    return f"On {dataset}, paired by replicate, {'; '.join(parts)}."
+    return f"On {dataset}, paired by replicate, {'; '.join(parts)}{aside}."
 
 
 def _are(pairs: Sequence[object]) -> str:
@@ -126,20 +130,33 @@ def _named(pair: tuple[Headline, Measure]) -> str:
 
 
 def _of_leakage(dataset: str, headlines: Sequence[Headline]) -> str:
-    """Say in how many banks membership is shown, with and without a guarantee."""
+    """Say in how many banks membership is shown, with and without a guarantee, beside what chance would give."""
     parts = []
     for with_guarantee, text in ((True, "with a guarantee"), (False, "without one")):
-        leaks = [strongest_leak(item) for item in headlines if (item.claimed is not None) == with_guarantee]
-        leaks = [leak for leak in leaks if leak is not None]
-        if leaks:
-            shown = sum(leak.lower > 0.5 for leak in leaks)
-            top = max(leaks, key=lambda leak: leak.value)
-            bounds = f", 95 % interval {words.interval(top)}" if words.interval(top) else ""
-            parts.append(
-                f"in {shown} of {words.plural(len(leaks), 'bank')} {text} (highest AUC "
-                f"{words.number(top.value)}{bounds}, {top.treatment}, n = {words.integer(top.n)})"
-            )
-    return f"Membership is shown above guessing on {dataset} {' and '.join(parts)}." if parts else ""
+        own = [item for item in headlines if (item.claimed is not None) == with_guarantee and strongest_leak(item)]
+        own = [item for item in own if item.comparable]
+        judged = [item for item in own if enough(strongest_leak(item)) and chance_of(item) is not None]
+        if not own:
+            continue
+        top = strongest_leak(max(judged or own, key=lambda item: strongest_leak(item).value))
+        bounds = f", 95 % interval {words.interval(top)}" if words.interval(top) else ""
+        few = len(own) - len(judged)
+        aside = f"; {words.plural(few, 'bank')} can’t be judged, for want of patients or of chance" if few else ""
+        parts.append(
+            f"in {sum(map(leak_shown, judged))} of {words.plural(len(judged), 'bank')} {text} (highest AUC "
+            f"{words.number(top.value)}{bounds}, {top.treatment}, n = {words.integer(top.n)}{aside})"
+        )
+    chances = [chance.upper for item in headlines if (chance := chance_of(item)) is not None]
+    if not parts:
+        return ""
+    luck = ""
+    if chances:
+        ends = [words.number(end) for end in (min(chances), max(chances))]
+        luck = (
+            f" Where nothing leaks, the strongest of as many attacks stays below {' to '.join(dict.fromkeys(ends))} in "
+            "97.5 % of cases, by bank; a bank counts only above that, and with its interval above 0.5."
+        )
+    return f"Membership is shown above guessing on {dataset} {' and '.join(parts)}.{luck}"
 
 
 def _of_audit(dataset: str, private: Sequence[Headline], confidence: float) -> str:
@@ -180,12 +197,6 @@ def _reference(item: Headline, headlines: Sequence[Headline]) -> Headline | None
     return (next(averaged, None) if kind_of(item) == "fed" else None) or undefended(item, headlines)
 
 
-def _gap(item: Headline, base: Headline | None) -> Measure | None:
-    if base is None or item.utility is None:
-        return None
-    return paired_difference(item.result, base.result, item.utility.measure)
-
-
 def _table(dataset: str, headlines: Sequence[Headline], confidence: float) -> Table:
     private = sorted((item for item in headlines if item.claimed), key=_order)
     bases = [base for base in (_reference(item, headlines) for item in private) if base is not None]
@@ -203,7 +214,7 @@ def _table(dataset: str, headlines: Sequence[Headline], confidence: float) -> Ta
         Column("Utility", "unseen patients", "Usefulness"),
         Column("Difference", "paired by replicate", "Usefulness"),
         Column("Against no guarantee", "", "Usefulness", "prose"),
-        Column("AUC", "strongest attack", "Membership"),
+        Column("AUC", "strongest attack; chance of the strongest below", "Membership"),
         Column("K", "replicates"),
         Column("Artefact", form="code"),
     )
@@ -229,7 +240,7 @@ def _base_row(item: Headline) -> Row:
         value_cell(item.utility),
         prose("the reference"),
         nothing,
-        value_cell(strongest_leak(item), attack=True),
+        leak_cell(item),
         count_cell(item.result.replicates),
         source_cell(item.result.artefact("membership")),
     )
@@ -237,7 +248,7 @@ def _base_row(item: Headline) -> Row:
 
 
 def _row(item: Headline, base: Headline | None, alpha: float) -> Row:
-    result, gap = item.result, _gap(item, base)
+    result, gap = item.result, utility_gap(item, base)
     cells = (
         _claimed_cell(item),
         _bound_cell(_one_run(result, "one-run"), item),
@@ -246,8 +257,8 @@ def _row(item: Headline, base: Headline | None, alpha: float) -> Row:
         _violations_cell(item, alpha),
         value_cell(item.utility),
         value_cell(gap, signed=True),
-        _verdict(gap),
-        value_cell(strongest_leak(item), attack=True),
+        _verdict(gap) if item.skilled else prose(NO_SKILL, "open"),
+        leak_cell(item),
         count_cell(result.replicates),
         source_cell(result.artefact("epsilon" if item.audited else "membership")),
     )
@@ -315,6 +326,6 @@ def _violations_cell(item: Headline, alpha: float) -> Cell:
 
 
 def _verdict(gap: Measure | None) -> Cell:
-    texts = {"less": "less useful", "more": "more useful", "open": "not told apart"}
+    texts = {"less": "less useful", "more": "more useful", "open": "not told apart", "few": TOO_FEW}
     way = against_nothing(gap)
     return prose(texts.get(way, words.MISSING), {"less": "bad", "more": "good"}.get(way, "open"))

@@ -11,41 +11,72 @@ from typing import TYPE_CHECKING
 
 from medpriv.measures.table import Measure
 from medpriv.report import drawing, words
-from medpriv.report.comparison import LEVELS, Headline
+from medpriv.report.comparison import LEVELS, Headline, shown
 from medpriv.report.drawing import COLOURS, Figure, Panel, csv_text, line_style, mark, slug
+from medpriv.report.enough import enough, left_out, no_panel
+from medpriv.report.figures_leakage import GUESSING, draw_guessing
+from medpriv.report.layout import Cell, value_cell
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 ORDER = ("baseline", "dp", "fed", "split", "robust")
-COLUMNS = ("treatment", "figure", "attack", "group", "value", "lower", "upper", "n")
+COLUMNS = ("treatment", "figure", "attack", "group", "value", "lower", "upper", "n", "patients")
 DEPTH = 30  # the axis goes down to the smallest stated epsilon by this factor; smaller audited ones stand at its edge
 
 
 def plane_figure(groups: Mapping[str, Sequence[Headline]]) -> Figure:
     """Return both planes of every dataset."""
-    panels = []
+    panels, empty = [], []
     for dataset, headlines in groups.items():
-        useful = [item for item in headlines if item.utility and not math.isnan(item.utility.value)]
+        known = [item for item in headlines if item.utility and not math.isnan(item.utility.value)]
+        useful = [item for item in known if enough(item.utility)]
+        empty += [f"{dataset} (usefulness)"] if known and not useful else []
         if any(item.claimed for item in useful):
-            panels.append(_privacy_panel(dataset, useful))
-        if leaking := [item for item in useful if strongest_leak(item)]:
-            panels.append(_leakage_panel(dataset, leaking))
+            panels.append(_privacy_panel(dataset, useful, left_out(len(known) - len(useful), "treatment")))
+        attacked = [item for item in known if strongest_leak(item)]
+        leaking = [item for item in attacked if enough(item.utility) and enough(strongest_leak(item))]
+        empty += [f"{dataset} (leakage)"] if attacked and not leaking else []
+        if leaking:
+            panels.append(_leakage_panel(dataset, leaking, left_out(len(attacked) - len(leaking), "treatment")))
     return Figure(
         "planes",
         "Usefulness against privacy",
         "Left of “none”: banks with a guarantee, filled at the ε that the accountant allows at most, hollow at what "
         "the audit proves at least; the truth lies between. A hollow mark at the left edge: nothing could be proved, "
         "or less than the axis shows. In the other panels each mark is one treatment: further right is more useful, "
-        "lower gives away less about who was trained on. Bars are 95 % intervals.",
+        f"lower gives away less about who was trained on. Bars are 95 % intervals. {GUESSING}{no_panel(empty)}",
         tuple(panels),
     )
 
 
+def leak_level(headline: Headline) -> str:
+    """Return the level at which a model's leakage is stated: patients, else records; empty if none has a value."""
+    valued = (level for level in LEVELS if (leak := headline.auc[level]) is not None and not math.isnan(leak.value))
+    return next(valued, "")
+
+
 def strongest_leak(headline: Headline) -> Measure | None:
     """Return the strongest membership attack on patients, else on records; None if none has a value."""
-    leaks = (headline.auc[level] for level in LEVELS)  # patients come first
-    return next((leak for leak in leaks if leak is not None and not math.isnan(leak.value)), None)
+    return headline.auc.get(leak_level(headline))
+
+
+def chance_of(headline: Headline) -> Measure | None:
+    """Return what the strongest of as many attacks reaches where nothing leaks, at the level of `strongest_leak`."""
+    return headline.chance.get(leak_level(headline))
+
+
+def leak_shown(headline: Headline) -> bool:
+    """Tell whether `strongest_leak` is a leak: above guessing, and above what as many attacks reach by chance."""
+    return bool(level := leak_level(headline)) and shown(headline, level)
+
+
+def leak_cell(headline: Headline, level: str = "") -> Cell:
+    """Return the strongest leak, of a level if named, with what the strongest of as many reaches by chance below it."""
+    level = level or leak_level(headline)
+    cell, chance = value_cell(headline.auc.get(level), attack=True), headline.chance.get(level)
+    more = (f"by chance up to {words.number(chance.upper)}",) if chance is not None else ()
+    return Cell(cell.text, (*cell.details, *more), cell.order)
 
 
 def series_of(headline: Headline) -> str:
@@ -54,7 +85,7 @@ def series_of(headline: Headline) -> str:
     return (treatment.rpartition("-eps")[0] or treatment).removeprefix("dp-")
 
 
-def _privacy_panel(dataset: str, headlines: Sequence[Headline]) -> Panel:
+def _privacy_panel(dataset: str, headlines: Sequence[Headline], more: str) -> Panel:
     lines: dict[str, list[Headline]] = defaultdict(list)
     others: dict[str, list[Headline]] = defaultdict(list)
     for item in headlines:
@@ -90,6 +121,7 @@ def _privacy_panel(dataset: str, headlines: Sequence[Headline]) -> Panel:
         note = f"n = {words.span(counts)} test records"
         note += f"; audits: {words.span(guesses)} guesses" if guesses else ""
         note += "".join(f"; the unit of {name} is a {unit}" for name, unit in _other_units(headlines).items())
+        note += more
         spoken = f"{dataset}: {name} on unseen patients against epsilon, the accountant’s and the audited one"
         return drawing.render(axes, slug("privacy", dataset), spoken, csv_text(COLUMNS, _privacy_rows(headlines)), note)
 
@@ -153,13 +185,13 @@ def _figure_row(item: Headline, figure: str, measure: Measure) -> dict:
     return about | drawing.figures_of(measure)
 
 
-def _leakage_panel(dataset: str, headlines: Sequence[Headline]) -> Panel:
+def _leakage_panel(dataset: str, headlines: Sequence[Headline], more: str) -> Panel:
     kinds: dict[str, list[Headline]] = defaultdict(list)
     for item in headlines:
         kinds[item.result.treatment.partition("-")[0]].append(item)
     name = words.measure_name(headlines[0].utility.measure)
     with drawing.drawing(320, legend=len(kinds)) as axes:
-        axes.axhline(0.5, color=COLOURS["muted"], linestyle=(0, (4, 3)), linewidth=1)
+        draw_guessing(axes, map(chance_of, headlines))
         for kind, own in kinds.items():
             index = ORDER.index(kind) if kind in ORDER else len(ORDER)  # a stage looks the same in every panel
             leaks, useful = [strongest_leak(item) for item in own], [item.utility for item in own]
@@ -186,7 +218,7 @@ def _leakage_panel(dataset: str, headlines: Sequence[Headline]) -> Panel:
             rows += [_figure_row(item, "membership_auc", strongest_leak(item))]
         note = (
             f"n = {words.span([item.utility.n for item in headlines])} test records for utility, "
-            f"{words.span([strongest_leak(item).n for item in headlines])} non-members a target for leakage"
+            f"{words.span([strongest_leak(item).n for item in headlines])} non-members a target for leakage{more}"
         )
         spoken = f"{dataset}: AUC of the strongest membership attack against {name}, every treatment"
         return drawing.render(axes, slug("plane", dataset), spoken, csv_text(COLUMNS, rows), note)

@@ -8,16 +8,17 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from medpriv.measures.intervals import LEVEL
 from medpriv.measures.table import Measure
 from medpriv.report import words
-from medpriv.report.comparison import SERVER_VIEW, Headline, find, parse_group
+from medpriv.report.comparison import SERVER_VIEW, Headline, find, parse_group, select
+from medpriv.report.enough import TOO_FEW, enough
 from medpriv.report.inputs import Cohort, Result
 from medpriv.report.inputs import Row as Record
 from medpriv.report.layout import Cell, Column, Row, Section, Table, count_cell, prose, source_cell, value_cell
-from medpriv.report.sections.private_figures import strongest_leak
+from medpriv.report.sections.private_figures import leak_cell
 
-SEARCHES = ("analytic", "dlg", "idlg", "cosine", "tableak")
-BASELINES = ("mode", "random")
+INVERSION = "inversion-"
 DEFENCES = {"none": "undefended", "dp": "under DP-SGD", "secure": "under secure aggregation"}
 TINY = 5e-4  # of a unit: shown as 0
 WHOLE, SHOWN = 20, 12  # features: a record of more than the first is shown by so many, and the others are folded
@@ -72,8 +73,7 @@ def _place(setting: str) -> tuple[bool, int, int, int]:
 def best_attack(result: Result, setting: str) -> Measure | None:
     """Return the gain of the attack that recovers most in a setting."""
     group = parse_group(setting)
-    gains = [find(result.attacks, "gain", group, f"inversion-{name}") for name in SEARCHES]
-    gains = [item for item in gains if item is not None and not math.isnan(item.value)]
+    gains = [item for item in select(result.attacks, "gain", group, INVERSION) if not math.isnan(item.value)]
     return max(gains, key=lambda item: item.value, default=None)
 
 
@@ -105,7 +105,7 @@ def _sentence(dataset: str, results: Sequence[Result]) -> str:
             f"at best ({MODELS.get(parse_group(setting)['model'], '')}, {result.treatment}) the update of a single "
             f"record, undefended, gives back {words.percent(match.value)} of its variables by the "
             f"{words.attack_name(gain.attack)} attack (95 % interval {words.interval(match, share=True)} %, "
-            f"n = {match.n} records), the mode {words.percent(mode.value)}; "
+            f"{_counts(match)}), the mode {words.percent(mode.value)}; "
             f"{words.percent(rows.value)} of records come back whole"
         )
     for name, whole in (("dp", False), ("secure", False), ("none", True), ("secure", True)):
@@ -124,20 +124,30 @@ def _is(setting: str, defence: str, whole: bool) -> bool:
 
 def _of_defence(lead: str, tried: Sequence[tuple[Result, str, Measure]]) -> str:
     """Return whether any attack beats the baselines in some settings, and by how much in the worst."""
-    won = [trial for trial in tried if trial[2].lower > 0]
-    count = words.plural(len(tried), "setting")
-    result, setting, gain = max(won or tried, key=lambda trial: trial[2].value)
-    about = f"95 % interval {words.interval(gain, share=True)} %, n = {gain.n} records"
+    judged = [trial for trial in tried if enough(trial[2])]
+    few = len(tried) - len(judged)
+    won = [trial for trial in judged if trial[2].lower > 0]
+    result, setting, gain = max(won or judged or tried, key=lambda trial: trial[2].value)
+    about = f"95 % interval {words.interval(gain, share=True)} %, {_counts(gain)}"
+    worst = f"{words.percent(gain.value)}, {about}, {describe(setting)}, {result.treatment}"
+    if not judged:
+        told = f"{words.plural(few, 'setting')} on too few patients to judge"
+        return f"{lead} {told} (the largest gain is {worst})"
+    more = f"; {words.plural(few, 'setting')} on too few patients not judged" if few else ""
+    count = words.plural(len(judged), "setting")
     if not won:
-        return (
-            f"{lead} no attack is shown to beat the better baseline in {count} (the largest gain is "
-            f"{words.percent(gain.value)}, {about}, {describe(setting)}, {result.treatment})"
-        )
+        return f"{lead} no attack is shown to beat the better baseline in {count} (the largest gain is {worst}{more})"
     return (
         f"{lead} the best attack beats the better baseline in {len(won)} of {count}, by up to "
         f"{words.percent(gain.value)} ({about}, {words.attack_name(gain.attack)}, {describe(setting)}, "
-        f"{result.treatment})"
+        f"{result.treatment}{more})"
     )
+
+
+def _counts(measure: Measure) -> str:
+    """Return the records and patients that a figure rests on."""
+    people = f" of {words.plural(measure.patients, 'patient')}" if measure.patients else ""
+    return f"n = {words.plural(measure.n, 'record')}{people}"
 
 
 def _match_of_best(result: Result, setting: str) -> float:
@@ -156,47 +166,62 @@ def _inversion_tables(dataset: str, results: Sequence[Result]) -> list[Table]:
     return tables
 
 
+def inversions(results: Sequence[Result]) -> tuple[list[str], list[str]]:
+    """Return the attacks that search a record from an update, and the baselines that see none, in the audit's order."""
+    every = [item for result in results for item in result.attacks if item.attack.startswith(INVERSION)]
+    searches = list(dict.fromkeys(item.attack for item in every if item.measure == "gain"))
+    return searches, [name for name in dict.fromkeys(item.attack for item in every) if name not in searches]
+
+
 def _inversion_table(title: str, results: Sequence[Result], fold: str = "") -> Table:
+    searches, baselines = inversions(results)
     rows = []
     for result in results:
         rows.append(Row(result.treatment, (), below=(result.artefact("server"),)))
-        rows += [_setting_row(result, setting) for setting in settings_of(result)]
-    over = "Variables recovered"
+        rows += [_setting_row(result, setting, (*searches, *baselines)) for setting in settings_of(result)]
     columns = (
         Column("Setting"),
-        *(Column(words.attack_name(f"inversion-{name}"), "", over) for name in SEARCHES),
-        *(Column(words.attack_name(f"inversion-{name}"), "baseline", over) for name in BASELINES),
+        *(Column(words.attack_name(name), "", "Variables recovered") for name in searches),
+        *(Column(words.attack_name(name), "baseline", "Variables recovered") for name in baselines),
         Column("Gain", "best attack over the better baseline", "Best attack"),
         Column("Verdict", "", "Best attack", "prose"),
         Column("Whole records", "", "Best attack"),
         Column("n", "records"),
+        Column("Patients"),
     )
     lede = (
         "A number counts as recovered within 0.319 standard deviations, a category if its nearest state is the true "
         "one. Gains are paired by update; intervals are a bootstrap over updates. Choosing the best of "
-        f"{len(SEARCHES)} attacks makes its gain slightly too high. FedAvg is tried in every setting, other strategies "
-        "under their own protection."
+        f"{len(searches)} attacks makes its gain slightly too high: were none better than the baseline, up to "
+        f"{words.percent(len(searches) * (1 - LEVEL) / 2, 1)} of settings would still be called beaten. FedAvg is "
+        "tried in every setting, other strategies under their own protection."
     )
     return Table(title, columns, tuple(rows), lede, fold)
 
 
-def _setting_row(result: Result, setting: str) -> Row:
+def _verdict(gain: Measure | None) -> Cell:
+    if gain is None or math.isnan(gain.lower):
+        return prose(words.MISSING)
+    if not enough(gain):
+        return prose(TOO_FEW, "open")
+    return prose("beats the baselines", "bad") if gain.lower > 0 else prose("not shown to beat them", "open")
+
+
+def _setting_row(result: Result, setting: str, attacks: Sequence[str]) -> Row:
     group, gain = parse_group(setting), best_attack(result, setting)
-    verdict = {True: ("beats the baselines", "bad"), False: ("not shown to beat them", "open")}
-    told = prose(*verdict[gain.lower > 0]) if gain is not None and not math.isnan(gain.lower) else prose(words.MISSING)
     cells = (
-        *(_match_cell(result, group, name) for name in (*SEARCHES, *BASELINES)),
+        *(_match_cell(result, group, attack) for attack in attacks),
         value_cell(gain, share=True, attack=True, signed=True),
-        told,
+        _verdict(gain),
         value_cell(find(result.attacks, "rows", group, gain.attack), share=True) if gain else Cell(words.MISSING),
         count_cell(gain.n if gain else None),
+        count_cell(gain.patients if gain else None),
     )
     return Row(describe(setting), cells, below=(MODELS.get(group.get("model", ""), ""),))
 
 
-def _match_cell(result: Result, group: Mapping[str, str], name: str) -> Cell:
+def _match_cell(result: Result, group: Mapping[str, str], attack: str) -> Cell:
     """Return the share recovered, with that of numbers and of categories below it."""
-    attack = f"inversion-{name}"
     cell = value_cell(find(result.attacks, "match", group, attack), share=True)
     parts = {kind: find(result.attacks, "match", {**group, "kind": kind}, attack) for kind in ("number", "category")}
     details = tuple(f"{kind} {words.percent(item.value, 0)}" for kind, item in parts.items() if item is not None)
@@ -294,11 +319,11 @@ def _answers_table(headlines: Sequence[Headline]) -> Table | None:
     for headline in headlines:
         result = headline.result
         chance = find(result.attacks, "chance", {}, "property-site")
-        seen, site, final = _updates(result), _site(result), strongest_leak(headline)
+        seen, site = _updates(result), _site(result)
         cells = (
             value_cell(seen),
             count_cell(seen.n if seen else None),
-            value_cell(final, attack=True),
+            leak_cell(headline),
             value_cell(site, share=True),
             Cell(words.MISSING) if chance is None else Cell(words.percent(chance.value), order=f"{chance.value:.6g}"),
             count_cell(site.n if site else None),
@@ -319,6 +344,7 @@ def _answers_table(headlines: Sequence[Headline]) -> Table | None:
     )
     lede = (
         "Where the server sees only the clients’ sum there is no site to name. The attack on updates replays a few "
-        "replicates, that on the final model uses all of them."
+        "replicates, that on the final model uses all of them and is the strongest of several, so what the best of as "
+        "many reaches by chance stands below it."
     )
     return Table("Who took part, and where", columns, tuple(rows), lede)

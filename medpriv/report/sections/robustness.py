@@ -6,6 +6,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from medpriv.measures.table import Measure
 from medpriv.report import drawing, words
@@ -13,16 +14,19 @@ from medpriv.report.comparison import (
     LEVELS,
     Headline,
     against,
+    defences,
     defended,
     find,
     parse_group,
-    reference_budget,
-    strongest_flip,
     undefended,
+    worst_class,
 )
 from medpriv.report.drawing import COLOURS, Figure, Panel, csv_text, line_style, mark, slug
+from medpriv.report.enough import NO_SKILL, TOO_FEW, enough, left_out, no_panel, of_patients, without_skill
+from medpriv.report.figures_leakage import GUESSING, draw_guessing
 from medpriv.report.inputs import Result
 from medpriv.report.layout import Cell, Column, Row, Section, Table, count_cell, prose, source_cell, value_cell
+from medpriv.report.sections.private_figures import leak_cell
 
 
 def robustness_section(headlines: Sequence[Headline]) -> Section | None:
@@ -50,33 +54,37 @@ def robustness_section(headlines: Sequence[Headline]) -> Section | None:
     )
 
 
-def resolved(measure: Measure | None) -> bool:
-    """Return whether there is a figure to draw."""
-    return measure is not None and not math.isnan(measure.value)
-
-
-def _flip(headline: Headline) -> Measure | None:
-    return strongest_flip(headline.result, reference_budget(headline.result))
+def _budget(headlines: Sequence[Headline]) -> str:
+    """Return a dataset's reference budget in microvolts, at which the flip rates of all its models are stated."""
+    found = (parse_group(item.flip.group)["epsilon_mv"] for item in headlines if item.flip)
+    return next((words.microvolts(budget) for budget in found), "")
 
 
 def _sentence(dataset: str, headlines: Sequence[Headline]) -> str:
     """Return what the intervals allow to say of one dataset's defences."""
-    pairs = [(item, undefended(item, headlines)) for item in headlines if defended(item)]
-    pairs = [(item, base) for item, base in pairs if base is not None]
-    firmer = [(item, base) for item, base in pairs if against(_flip(item), _flip(base)) == "less"]
-    count = words.plural(len(pairs), "defence")
+    pairs = defences(headlines)
+    own = [item for item in headlines if defended(item)]
+    aside = without_skill([*own, *(base for item in own if (base := undefended(item, headlines)) is not None)])
     if not pairs:
-        return ""
+        return f"On {dataset} no defence can be judged{aside}." if aside else ""
+    ways = {way: [pair for pair in pairs if against(pair[0].flip, pair[1].flip) == way] for way in ("less", "few")}
+    firmer, count = ways["less"], words.plural(len(pairs), "defence")
+    aside += f"; {words.plural(len(ways['few']), 'defence')} judged on too few patients to tell" if ways["few"] else ""
     if not firmer:
         return (
-            f"On {dataset}, none of {count} lowers the flip rate by more than the intervals allow for, so what "
-            "robustness costs can't be said there."
+            f"On {dataset}, at {_budget(headlines)}, none of {count} lowers the flip rate by more than the intervals "
+            f"allow for, so what robustness costs can't be said there{aside}."
         )
+    bases = {base.result.treatment: base for _, base in firmer}
+    rates = "; ".join(
+        f"{item.result.treatment} {_rates(item)}" for item in (*(own for own, _ in firmer), *bases.values())
+    )
     found = []
     for way, one, several in (
         ("more", "leaks more", "leak more"),
         ("less", "leaks less", "leak less"),
         ("open", "is not told apart", "are not told apart"),
+        ("few", "was attacked on too few patients to tell", "were attacked on too few patients to tell"),
     ):
         those = [item for item, base in firmer if against(item.auc["record"], base.auc["record"]) == way]
         if those:
@@ -84,35 +92,55 @@ def _sentence(dataset: str, headlines: Sequence[Headline]) -> str:
             found.append(f"{len(those)} {one if len(those) == 1 else several} ({names})")
     text = "; ".join(found) or "what they leak was not measured"
     return (
-        f"On {dataset}, {len(firmer)} of {count} lower{'s' if len(firmer) == 1 else ''} the flip rate beyond the "
-        f"intervals. Of these, by leakage per record: {text}."
+        f"On {dataset}, at {_budget(headlines)}, {len(firmer)} of {count} lower{'s' if len(firmer) == 1 else ''} the "
+        f"flip rate beyond the intervals ({rates}){aside}. Of these, by leakage per record: {text}."
     )
 
 
+def _rates(headline: Headline) -> str:
+    """Return a bank's flip rate and that of its worst class in words, and whether a masking check failed."""
+    flip, most = headline.flip, ""
+    if (found := worst_class(headline.class_flips)) is not None:
+        label, worst = found
+        most = f", class {label} {words.percent(worst.value)} ({_bounds(worst)})"
+    masked = ", a masking check failed" if headline.failed else ""
+    return f"{words.percent(flip.value)} ({_bounds(flip)}){most}{masked}"
+
+
+def _bounds(measure: Measure) -> str:
+    return f"{words.interval(measure, share=True)}\u00a0%, n = {words.integer(measure.n)}{of_patients([measure])}"
+
+
 def _figure(groups: Mapping[str, Sequence[Headline]]) -> Figure:
-    panels = []
+    panels, empty = [], []
     for dataset, headlines in groups.items():
         for level in LEVELS:
-            shown = [item for item in headlines if resolved(_flip(item)) and resolved(item.auc[level])]
-            if len(shown) > 1:
-                panels.append(_crossing_panel(dataset, shown, level))
+            known = [item for item in headlines if _resolved(item.flip) and _resolved(item.auc[level])]
+            drawn = [item for item in known if enough(item.flip) and enough(item.auc[level])]
+            if len(drawn) > 1:
+                panels.append(_crossing_panel(dataset, drawn, level, left_out(len(known) - len(drawn), "treatment")))
+            elif len(known) > 1:
+                empty.append(f"{dataset} per {level}")
     return Figure(
         "crossing",
         "Robustness against leakage",
         "Each mark is one bank: further left fewer right predictions are overturned by the strongest attack at the "
         "reference budget, lower it gives away less about who was trained on. A defence without a price stands to the "
-        "left of the undefended network and no higher. Bars are 95 % intervals; at the dashed line an attacker does no "
-        "better than a coin.",
+        f"left of the undefended network and no higher. Bars are 95 % intervals. {GUESSING}{no_panel(empty)}",
         tuple(panels),
     )
 
 
-def _crossing_panel(dataset: str, headlines: Sequence[Headline], level: str) -> Panel:
+def _resolved(measure: Measure | None) -> bool:
+    return measure is not None and not math.isnan(measure.value)
+
+
+def _crossing_panel(dataset: str, headlines: Sequence[Headline], level: str, more: str) -> Panel:
     rows = []
     with drawing.drawing(330, legend=len(headlines)) as axes:
-        axes.axhline(0.5, color=COLOURS["muted"], linestyle=(0, (4, 3)), linewidth=1)
+        draw_guessing(axes, [headline.chance.get(level) for headline in headlines])
         for index, headline in enumerate(headlines):
-            flip, leak = _flip(headline), headline.auc[level]
+            flip, leak = headline.flip, headline.auc[level]
             axes.errorbar(
                 flip.value,
                 leak.value,
@@ -136,23 +164,45 @@ def _crossing_panel(dataset: str, headlines: Sequence[Headline], level: str) -> 
         axes.set_ylim(min(low, 0.45), max(high, 0.62))
         axes.set_xlim(left=min(0, axes.get_xlim()[0]))
         axes.xaxis.set_major_formatter(lambda share, _: words.percent(share, 0))
-        budget = words.microvolts(parse_group(_flip(headlines[0]).group)["epsilon_mv"])
-        axes.set(xlabel=f"flipped at {budget}, strongest attack", ylabel=f"AUC of the attacker, per {level}")
+        axes.set(
+            xlabel=f"flipped at {_budget(headlines)}, strongest attack", ylabel=f"AUC of the attacker, per {level}"
+        )
         axes.set_title(f"{dataset}, per {level}")
         drawing.legend_below(axes, len(headlines))
         stem = slug("crossing", dataset, level)
         spoken = f"{dataset}: flip rate against the AUC of the strongest membership attack per {level}"
-        columns = ("treatment", "figure", "attack", "group", "value", "lower", "upper", "n")
-        note = (
-            f"n = {words.span([_flip(item).n for item in headlines])} attacked records right before; hollow: no defence"
-        )
+        columns = ("treatment", "figure", "attack", "group", "value", "lower", "upper", "n", "patients")
+        flips = [item.flip for item in headlines]
+        note = f"n = {words.span([item.n for item in flips])} attacked records right before{of_patients(flips)}; "
+        note += f"hollow: not trained to resist changes{more}"
         return drawing.render(axes, stem, spoken, csv_text(columns, rows), note)
 
 
 def _verdict(verb: str, own: Measure | None, base: Measure | None) -> Cell:
     way = against(own, base)
-    texts = {"less": f"{verb}s less", "more": f"{verb}s more", "open": "not told apart"}
+    texts = {"less": f"{verb}s less", "more": f"{verb}s more", "open": "not told apart", "few": TOO_FEW}
     return prose(texts.get(way, words.MISSING), {"less": "good", "more": "bad"}.get(way, "open"))
+
+
+def _compared(headline: Headline, base: Headline | None) -> tuple[Cell, Cell]:
+    """Return what is said of a bank's flip rate and of its leakage beside those of the bank without a defence."""
+    if base is None:
+        return (prose("the reference"),) * 2
+    if not (headline.skilled and base.skilled):
+        return (prose(NO_SKILL, "open"),) * 2
+    leaks = _verdict("leak", headline.auc["record"], base.auc["record"])
+    return _verdict("flip", headline.flip, base.flip), leaks
+
+
+def _worst_cell(headline: Headline) -> Cell:
+    """Return the flip rate of the class that the same attack overturns most often, of those with people enough."""
+    found = worst_class(headline.class_flips)
+    if found is None:
+        return Cell(words.MISSING)
+    label, worst = found
+    cell = value_cell(worst, share=True)
+    details = (f"class {label}", f"n = {words.integer(worst.n)}{of_patients([worst])}")
+    return Cell(cell.text, (*cell.details, *details), cell.order)
 
 
 def _crossing(dataset: str, headlines: Sequence[Headline]) -> Table:
@@ -162,31 +212,34 @@ def _crossing(dataset: str, headlines: Sequence[Headline]) -> Table:
     for headline in headlines:
         if not defended(headline) and headline not in bases:
             continue
-        base = undefended(headline, headlines) if defended(headline) else None
-        flip = _flip(headline)
-        flips = prose("the reference") if base is None else _verdict("flip", flip, _flip(base))
-        leaks = prose("the reference") if base is None else _verdict("leak", headline.auc["record"], base.auc["record"])
+        flips, leaks = _compared(headline, undefended(headline, headlines) if defended(headline) else None)
         cells = (
-            value_cell(flip, share=True, attack=True),
+            value_cell(headline.flip, share=True, attack=True),
+            _worst_cell(headline),
             flips,
             masking_cell(headline),
-            *(value_cell(headline.auc[level], attack=True) for level in reversed(LEVELS)),
+            *(leak_cell(headline, level) for level in reversed(LEVELS)),
             leaks,
             value_cell(headline.utility),
+            count_cell(headline.flip.n if headline.flip else None),
+            count_cell(headline.flip.patients if headline.flip else None),
             count_cell(headline.result.replicates),
         )
         rows.append(Row(headline.result.treatment, cells))
-    budget = next((words.microvolts(reference_budget(item.result)) for item in headlines if _flip(item)), "")
+    budget = _budget(headlines)
     columns = (
         Column("Bank"),
         Column("Flip rate", "strongest attack", f"Robustness at {budget}"),
+        Column("Worst class", "the same attack", f"Robustness at {budget}"),
         Column("Against no defence", "", f"Robustness at {budget}", "prose"),
         Column("Masking checks", "", f"Robustness at {budget}", "prose"),
         Column("AUC", "per record", "Membership leakage"),
         Column("AUC", "per patient", "Membership leakage"),
         Column("Against no defence", "per record", "Membership leakage", "prose"),
         Column("Utility", "unseen patients", "Usefulness"),
-        Column("K", "replicates", "Usefulness"),
+        Column("n", "attacked records right before", "What it rests on"),
+        Column("Patients", "who have them", "What it rests on"),
+        Column("K", "replicates", "What it rests on"),
     )
     counts = {row.cells[-1].text for row in rows}
     more = (
@@ -195,8 +248,9 @@ def _crossing(dataset: str, headlines: Sequence[Headline]) -> Table:
         else ""
     )
     lede = (
-        "“Less” and “more” are said only where the two intervals don’t overlap. Where a masking check fails, the flip "
-        f"rate may be too low: the attack may not have found what is there.{more}"
+        "“Less” and “more” are said only where the two intervals don’t overlap, and never of few patients or of a "
+        "model without skill; the worst class is that of the classes with patients enough. Where a masking check "
+        f"fails, the flip rate may be too low: the attack may not have found what is there.{more}"
     )
     return Table(f"Defences on {dataset}", columns, tuple(rows), lede)
 
@@ -215,6 +269,14 @@ def _certified(result: Result) -> Measure | None:
     return find(result.attacks, "certified_linf_uv", {}, "smoothing")
 
 
+def _microvolts(measure: Measure | None) -> Measure | None:
+    """Return a figure that is in millivolts in microvolts, as all others on the page are."""
+    if measure is None:
+        return None
+    value, lower, upper = (1000 * number for number in (measure.value, measure.lower, measure.upper))
+    return replace(measure, value=value, lower=lower, upper=upper)
+
+
 def _smoothing(results: Sequence[Result]) -> Table:
     """Return what randomised smoothing proves, against the budgets that the attacks had."""
     rows, notes = [], []
@@ -230,7 +292,7 @@ def _smoothing(results: Sequence[Result]) -> Table:
         cells = (
             Cell(words.MISSING if sigma is None else words.microvolts(sigma)),
             value_cell(find(own, "smoothed_accuracy", {}, "smoothing"), share=True),
-            value_cell(find(own, "certified_radius_mv", {}, "smoothing"), places=3),
+            value_cell(_microvolts(find(own, "certified_radius_mv", {}, "smoothing")), places=0),
             value_cell(_certified(result), places=2),
             prose(shares or words.MISSING),
             count_cell(max((item.n for item in budgets), default=None)),
@@ -247,7 +309,7 @@ def _smoothing(results: Sequence[Result]) -> Table:
         Column("Bank"),
         Column("Noise", "deviation"),
         Column("Accuracy", "smoothed, unattacked"),
-        Column("Certified L2 radius", "mV, median"),
+        Column("Certified L2 radius", "µV, median"),
         Column("The same a sample", "µV, median"),
         Column("Right and certified", "at each budget", form="prose"),
         Column("n", "records"),

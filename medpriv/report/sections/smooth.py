@@ -12,6 +12,7 @@ from medpriv.measures.table import Measure
 from medpriv.report import words
 from medpriv.report.comparison import Headline, find, reference_budget
 from medpriv.report.drawing import Figure
+from medpriv.report.enough import NO_SKILL, TOO_FEW, enough, of_patients
 from medpriv.report.inputs import Cohort, Result
 from medpriv.report.layout import Cell, Column, Row, Section, Table, count_cell, prose, source_cell, value_cell
 from medpriv.report.sections.mix import in_own_mix
@@ -117,14 +118,14 @@ def smooth_section(
         formats: dataset -> the format that its config names.
         figures: those of evasion, which stand in this section.
     """
-    undefended = [item.result for item in headlines if item.result.treatment.startswith("baseline-")]
-    attacked = [result for result in undefended if any(row.attack == "evasion-sap" for row in result.attacks)]
+    undefended = [item for item in headlines if item.result.treatment.startswith("baseline-")]
+    attacked = [item for item in undefended if any(row.attack == "evasion-sap" for row in item.result.attacks)]
     if not attacked:
         return None
-    attacked.sort(key=lambda result: formats.get(result.dataset, "") != CLAIMED_FORMAT)  # the claim's own data first
+    attacked.sort(key=lambda item: formats.get(item.result.dataset, "") != CLAIMED_FORMAT)  # the claim's own data first
     tables = [
-        _table(cohorts[result.dataset], result, formats.get(result.dataset, ""), not place)
-        for place, result in enumerate(attacked)
+        _table(cohorts[item.result.dataset], item, formats.get(item.result.dataset, ""), not place)
+        for place, item in enumerate(attacked)
     ]
     return Section(
         "smooth",
@@ -144,15 +145,21 @@ def smooth_section(
     )
 
 
-def _sentence(cohorts: Mapping[str, Cohort], results: Sequence[Result], formats: Mapping[str, str]) -> str:
+def _sentence(cohorts: Mapping[str, Cohort], attacked: Sequence[Headline], formats: Mapping[str, str]) -> str:
     """Return what this run may say of the claim."""
     found = []
-    for result in results:
+    for item in attacked:
+        result = item.result
         cohort, budget = cohorts[result.dataset], f"{CLAIMED_BUDGET:g}"
         flip = in_own_mix(result, cohort.class_records, "evasion-sap", "flip_rate", budget)
         if _comparable(cohort, formats.get(result.dataset, "")) and flip is not None:
             bounds = f" (95 % interval {words.interval(flip, share=True)} %)" if words.interval(flip) else ""
-            found.append(f"{words.percent(flip.value)}{bounds} with {_network(result)}, n = {words.integer(flip.n)}")
+            doubt = "" if item.skilled else ", which has no skill, so nothing follows"
+            doubt += "" if enough(flip) else ", too few patients to compare with the claim"
+            found.append(
+                f"{words.percent(flip.value)}{bounds} with {_network(result)}, n = {words.integer(flip.n)}"
+                f"{of_patients([flip])}{doubt}"
+            )
     if not found:
         return (
             "This run has no real records of that challenge, so it neither reproduces nor refutes these figures: its "
@@ -173,20 +180,22 @@ def _network(result: Result) -> str:
     return f"{text} ({words.integer(weights)} weights)" if weights else text
 
 
-def _table(cohort: Cohort, result: Result, form: str, opened: bool) -> Table:
-    budget = reference_budget(result)
+def _table(cohort: Cohort, headline: Headline, form: str, opened: bool) -> Table:
+    result, budget = headline.result, reference_budget(headline.result)
     comparable = _comparable(cohort, form) and float(budget) == CLAIMED_BUDGET
     rows = []
     for topic, lines in LINES.items():
-        found = [row for line in lines for row in _rows(cohort, result, line, budget, comparable)]
+        found = [row for line in lines for row in _rows(cohort, headline, line, budget, comparable)]
         clean = _clean_rows(result) if not rows else []
         rows += [Row(topic, ()), *clean, *found] if found else []
-    rows += _masking_rows(result)
+    rows += _masking_rows(headline)
     where = "simulated records" if cohort.simulated else "real records"
     lede = (
         f"{_network(result)} on {where} of {cohort.name}, K = {result.replicates}, budget {words.microvolts(budget)}. "
     )
     lede += "Figures beside published ones weigh the classes as the data has them; all others weigh them alike. "
+    if not headline.skilled:
+        lede += "This model beats neither chance nor always answering the commonest class, so no reading is given. "
     if comparable:
         lede += "The published figures are of the same challenge; network, length and training differ as stated."
     else:
@@ -196,6 +205,7 @@ def _table(cohort: Cohort, result: Result, form: str, opened: bool) -> Table:
         Column("Published", form="prose"),
         Column("Measured here"),
         Column("n"),
+        Column("Patients"),
         Column("Reading", form="prose"),
         Column("Artefact", form="code"),
     )
@@ -212,27 +222,29 @@ def _clean_rows(result: Result) -> list[Row]:
         prose("about 0.88 (not checked in its text)"),
         value_cell(measure),
         count_cell(measure.n),
+        count_cell(measure.patients),
         prose(words.MISSING),
-        source_cell(f"results/baselines/{result.key}/utility.csv", "accuracy"),
+        source_cell(result.usefulness, "accuracy"),
     )
     return [Row("Clean accuracy, unseen patients", cells)]
 
 
-def _rows(cohort: Cohort, result: Result, line: Line, budget: str, comparable: bool) -> list[Row]:
+def _rows(cohort: Cohort, headline: Headline, line: Line, budget: str, comparable: bool) -> list[Row]:
     """Return a line's row; before it, one in the data's own mix of classes where that was published."""
-    attack = f"evasion-{line.attack}"
-    rate = cohort.about["sampling_rate"]
+    result, attack = headline.result, f"evasion-{line.attack}"
     measure = find(result.attacks, line.measure, {"epsilon_mv": budget, **(line.group or {})}, attack)
     own = in_own_mix(result, cohort.class_records, attack, line.measure, budget) if line.claim is not None else None
     if measure is None:
         return []
+
+    def row(line: Line, text: str, figure: Measure) -> Row:
+        reading = _reading(figure, line, comparable, cohort.about["sampling_rate"], headline.skilled)
+        return _row(result, line, text, figure, reading)
+
     if own is None:
-        return [_row(result, line, line.text, measure, _reading(measure, line, comparable, rate))]
+        return [row(line, line.text, measure)]
     even = replace(line, published="", claim=None)
-    return [
-        _row(result, line, line.text, own, _reading(own, line, comparable, rate)),
-        _row(result, even, "… each class alike, as attacked", measure, _reading(measure, even, comparable, rate)),
-    ]
+    return [row(line, line.text, own), row(even, "… each class alike, as attacked", measure)]
 
 
 def _row(result: Result, line: Line, text: str, measure: Measure, reading: Cell) -> Row:
@@ -242,22 +254,31 @@ def _row(result: Result, line: Line, text: str, measure: Measure, reading: Cell)
         prose(line.published or words.MISSING),
         value_cell(measure, share=share, places=3 if share or abs(measure.value) < 2 else 1),
         count_cell(measure.n),
+        count_cell(measure.patients),
         reading,
         source_cell(result.artefact("evasion"), where),
     )
     return Row(text, cells)
 
 
-def _reading(measure: Measure, line: Line, comparable: bool, rate: float) -> Cell:
-    """Return whether the figure agrees with what was published or is demanded, as far as its interval says."""
-    if math.isnan(measure.value):
-        return prose("too few", "open")
+def _reading(measure: Measure, line: Line, comparable: bool, rate: float, skilled: bool) -> Cell:
+    """Return whether the figure agrees with what was published or is demanded, as far as its interval says.
+
+    Nothing is read from a figure of few patients, nor from a model without skill.
+    """
+    if not enough(measure):
+        return prose(TOO_FEW, "open")
+    if not skilled:
+        return prose(NO_SKILL, "open")
     low, high = (bound if not math.isnan(bound) else measure.value for bound in (measure.lower, measure.upper))
     if line.form == "spectrum":
         return prose(f"white noise: {words.percent(max(0.0, 1 - 2 * CUT_HZ / rate), 0)}")
     if line.most is not None:
-        held = measure.value < line.most
-        return prose(f"{'' if held else 'not '}under {words.percent(line.most, 0)}", "good" if held else "bad")
+        demanded = words.percent(line.most, 0)
+        if low < line.most < high:
+            return prose(f"not told apart from {demanded}", "open")
+        held = high <= line.most
+        return prose(f"{'' if held else 'not '}under {demanded}", "good" if held else "bad")
     if line.measure == "detector_auc":
         return prose("told from clean" if low > 0.5 else "not told from clean")
     if line.claim is None:
@@ -269,17 +290,21 @@ def _reading(measure: Measure, line: Line, comparable: bool, rate: float) -> Cel
     return prose("higher" if low > line.claim else "lower", "bad")
 
 
-def _masking_rows(result: Result) -> list[Row]:
-    rows = []
+def _masking_rows(headline: Headline) -> list[Row]:
+    rows, result = [], headline.result
     for check in CHECKS:
         measure = find(result.attacks, check, {}, "evasion-pgd")
         if measure is not None:
             passed = measure.value == 1
+            reading = prose("holds" if passed else "gradients may be masked", "good" if passed else "bad")
+            if not enough(measure) or not headline.skilled:
+                reading = prose(NO_SKILL if enough(measure) else TOO_FEW, "open")
             cells = (
                 prose("a check, ours"),
                 Cell("passed" if passed else "failed", order=str(int(passed))),
                 count_cell(measure.n),
-                prose("holds" if passed else "gradients may be masked", "good" if passed else "bad"),
+                count_cell(measure.patients),
+                reading,
                 source_cell(result.artefact("evasion"), f"evasion-pgd, {check}"),
             )
             text = words.check_name(check)

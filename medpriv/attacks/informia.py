@@ -1,0 +1,21 @@
+"""InfoRMIA: RMIA as information (Tao and Shokri, ICLR 2026, arXiv 2510.05582), in bits.
+
+    score(x) = log2 (p_target(x) / p(x)) - mean over z of log2 (p_target(z) / p(z))
+
+with p(x), p(z) and the population z as in `medpriv.attacks.rmia`. RMIA counts the z that x outdoes, which needs a gamma
+and many z, and ties where z are few; here the population enters by one mean, a Kullback-Leibler divergence's estimate.
+Within one target both rank candidates by p_target(x) / p(x) (this project's RMIA breaks its ties by it), so their AUCs
+within a target agree; what differs is what a threshold means from one target to the next: balanced accuracy and TPR.
+"""
+
+import numpy as np
+
+from medpriv.attacks.rmia import log_population_ratio, log_ratio
+from medpriv.attacks.view import View
+
+
+def score(view: View) -> np.ndarray:
+    """Return the scores [T, U], in bits."""
+    population = log_population_ratio(view)
+    surprise = population.mean(axis=1, keepdims=True) if population.shape[1] else 0.0
+    return (log_ratio(view) - surprise) / np.log(2)

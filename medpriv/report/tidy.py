@@ -1,0 +1,68 @@
+"""The two files that hold just the headline figures: `comparison.csv` for people and programs, `metrics.json` for DVC.
+
+Whatever the page's first sentences and counts say can be worked out anew from `comparison.csv` alone.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from medpriv.files import write_csv, write_json
+from medpriv.measures.table import Measure
+from medpriv.report.comparison import Headline, audit_figures
+from medpriv.report.inputs import Audit
+from medpriv.report.words import simulated_cell, stored_name
+
+COLUMNS = (
+    "dataset", "simulated", "leaking", "treatment", "model", "headline", "measure", "attack", "group", "value", "lower",
+    "upper", "n", "patients",
+)  # fmt: skip
+
+
+def write_comparison(path: Path, headlines: Sequence[Headline], audits: Sequence[Audit]) -> None:
+    """Write the tidy comparison: one row a model and headline figure; costs only where no machine matters.
+
+    `simulated` tells datasets of made-up patients, `leaking` those with columns that give the outcome away and were
+    allowed to; `model` is the network, empty for personalised and unlearned ones.
+    """
+    rows: list[dict[str, object]] = []
+    leaking = {headline.result.dataset for headline in headlines if headline.leaking}
+
+    def add(dataset: str, model: str, name: str, measure: Measure) -> None:
+        about = {"dataset": stored_name(dataset), "simulated": simulated_cell(dataset), "model": model}
+        about |= {"leaking": "true" if dataset in leaking else "false", "headline": name}
+        rows.append(asdict(measure) | about)
+
+    for headline in headlines:
+        result = headline.result
+        for name, measure in headline.figures().items():
+            add(result.dataset, result.model, name, measure)
+        costs = {"replicates": result.replicates, **result.costs}
+        for name, value in sorted(costs.items()):
+            cost = Measure(result.dataset, result.treatment, "", name, value, n=result.replicates)
+            add(result.dataset, result.model, "cost", cost)
+    for audit in audits:
+        for name, measure in audit_figures(audit):
+            add(audit.dataset, "", name, measure)
+    write_csv(path, COLUMNS, rows)
+
+
+def write_metrics(path: Path, headlines: Sequence[Headline], audits: Sequence[Audit]) -> None:
+    """Write the headline figures nested by dataset, as the page names it, and treatment, for `dvc metrics`.
+
+    Unresolvable ones are left out.
+    """
+    content: dict[str, dict[str, dict[str, float]]] = {}
+    for headline in headlines:
+        own = content.setdefault(headline.result.dataset, {}).setdefault(headline.result.treatment, {})
+        own |= _resolved(headline.figures().items())
+    for audit in audits:
+        for name, measure in audit_figures(audit):
+            own = content.setdefault(audit.dataset, {}).setdefault(measure.treatment, {})
+            own |= _resolved([(name, measure)])
+    write_json(path, content)
+
+
+def _resolved(figures: Iterable[tuple[str, Measure]]) -> dict[str, float]:
+    return {name: float(f"{measure.value:.6g}") for name, measure in figures if not math.isnan(measure.value)}
