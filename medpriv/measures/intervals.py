@@ -142,9 +142,7 @@ def tells_little(drawn: tuple[float, float], patients: float) -> bool:
 
 
 def _worth(variance: float, draws: np.ndarray, patients: float) -> float:
-    """Return how many single records a patient is worth, at least 1.
-
-    It is (variance / that of the draws), by (z / t)^2 less for what few patients know of the spread.
+    """Return how many single records a patient is worth, at least 1: the variance over that of the stretched draws.
 
     Args:
         variance: that of the figure, were every patient one record.
@@ -152,8 +150,7 @@ def _worth(variance: float, draws: np.ndarray, patients: float) -> float:
     lower, upper = percentile_interval(draws)
     if patients < SCARCE or not upper - lower >= EQUAL:
         return 1.0
-    student = float(stdtrit(patients - 1, (1 + LEVEL) / 2))
-    return max(1.0, variance / float(np.nanvar(draws)) * (Z / student) ** 2)
+    return max(1.0, variance / (float(np.nanvar(draws)) * _stretch(patients) ** 2))
 
 
 def _stretch(patients: float) -> float:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from medpriv.measures import intervals
+from medpriv.measures.crossed import difference_interval
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_few_patients_widen_the_interval_to_the_closed_form():
 def test_a_rate_of_some_patients_is_worth_as_many_records_as_its_draws_say():
     draws = 0.8 + 0.02 * np.random.default_rng(0).standard_normal(4000)
     lower, upper = intervals.rate_interval(0.8, draws, patients=12)
-    size = 0.8 * 0.2 / draws.var() * (1.959964 / 2.200985) ** 2  # Student's t of 11 degrees of freedom
+    size = 0.8 * 0.2 / draws.var() * (1.959964 / 2.200985) ** 2 * 11 / 12  # Student's t of 11 degrees of freedom
     np.testing.assert_allclose((lower, upper), intervals.clopper_pearson(0.8 * size, size), atol=1e-6)
     at_most = intervals.rate_interval(0.8, 10 * (draws - 0.8) + 0.8, patients=12)  # no fewer records than patients
     assert at_most[0] <= intervals.clopper_pearson(0.8 * 12, 12)[0] <= lower
@@ -114,6 +115,12 @@ def test_a_difference_on_few_patients_has_students_limits():
     assert intervals.stretched_interval(x.mean(), draws, intervals.FEW) == intervals.percentile_interval(draws)
     assert intervals.stretched_interval(0.9, np.array([0.5, 1.2]), 6)[1] == 1.0
     assert intervals.stretched_interval(0.1, np.full(9, 0.1), 40, 1) == (-1.0, 1.0)  # one patient on one side
+
+
+def test_a_crossed_difference_says_how_few_patients_it_rests_on():
+    drawn = np.concatenate([[0.1], np.linspace(0.05, 0.15, 101)])
+    assert difference_interval(drawn) == (0.1, *intervals.percentile_interval(drawn[1:]))
+    assert difference_interval(drawn, patients=6) == (0.1, *intervals.stretched_interval(0.1, drawn[1:], 6))
 
 
 def test_a_mean_over_classes_is_no_better_known_than_the_class_that_few_patients_hold():
