@@ -38,7 +38,7 @@ class Headline:
     Attributes:
         utility: macro-F1, or AUROC of a two-class dataset, on patients that no replicate saw.
         gap: accuracy on training patients minus accuracy on unseen ones.
-        auc, tpr: by level, the strongest membership attack's AUC and its TPR at 1 % FPR (NaN: unresolvable).
+        auc, tpr: by level, the strongest membership attack's AUC and its TPR at 1 % FPR (NaN: not resolvable).
         flip: share of correct predictions that the strongest evasion attack overturns at the reference budget.
         failed: checks of gradient masking that failed; None if there were none: the flip rate may then be too low.
         claimed: the accountant's epsilon of a bank with a guarantee.

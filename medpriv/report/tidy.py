@@ -71,7 +71,7 @@ def write_comparison(path: Path, headlines: Sequence[Headline], audits: Sequence
 def write_metrics(path: Path, headlines: Sequence[Headline], audits: Sequence[Audit]) -> None:
     """Write the headline figures nested by dataset, as the page names it, and treatment, for `dvc metrics`.
 
-    Unresolvable ones are left out.
+    Those that are not resolvable are left out.
     """
     content: dict[str, dict[str, dict[str, float]]] = {}
     for headline in headlines:
