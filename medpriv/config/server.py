@@ -12,7 +12,7 @@ class ServerSettings(Section):
 
     replicates: Annotated[int, Field(ge=2)] = Field(4, description="replicates whose federation is replayed")
     rounds: Count = Field(5, description="rounds of it that the server looks at, evenly spread")
-    targets: Count = Field(8, description="updates to invert in each setting")
+    targets: Count = Field(10, description="updates to invert in each setting")
     batches: Annotated[list[Count], Field(min_length=1)] = Field(
         [1, 4, 16], description="records behind an update; under secure aggregation those of one client"
     )

@@ -38,7 +38,7 @@ class Headline:
     Attributes:
         utility: macro-F1, or AUROC of a two-class dataset, on patients that no replicate saw.
         gap: accuracy on training patients minus accuracy on unseen ones.
-        auc, tpr: by level, the strongest membership attack's AUC and its TPR at 1 % FPR (NaN: unresolvable).
+        auc, tpr: by level, the strongest membership attack's AUC and its TPR at 1 % FPR (NaN: not resolvable).
         flip: share of correct predictions that the strongest evasion attack overturns at the reference budget.
         failed: checks of gradient masking that failed; None if there were none: the flip rate may then be too low.
         claimed: the accountant's epsilon of a bank with a guarantee.
@@ -385,39 +385,6 @@ def middle_budget(result: Result) -> str:
     """Return the middle budget of the grid (the lower of two); empty if no evasion was tried."""
     grid = budgets(result)
     return grid[(len(grid) - 1) // 2] if grid else ""
-
-
-PERSONAL = {
-    "gain_accuracy": ("accuracy_gain", "", {"records": "later"}),
-    "gain_macro_f1": ("macro_f1_gain", "", {"records": "later"}),
-    "strangers_auroc_change": ("auroc_gain", "", {"records": "strangers"}),
-    "beats_auc": ("auc", "personal-membership-lira-difference", {"level": "beat"}),
-    "patient_top_1": ("top_1", "personal-identification-difference", {"level": "patient", "records": "later"}),
-    "h1_fgsm": ("hypothesis_h1", "personal-fgsm", {"right": "both"}),
-    "h3": ("hypothesis_h3", "", {}),
-}
-FORGETTING = {
-    "ulira_auc": ("auc", "forgetting-ulira", {"level": "patient", "reference": "retrain"}),
-    "forgetting_score": ("score", "forgetting-quality", {}),
-    "test_gap": ("test_accuracy_gap", "forgetting-gap", {}),
-    "forgotten_gap": ("forgotten_accuracy_gap", "forgetting-gap", {}),
-    "retained_auc": ("auc", "forgetting-retained", {"level": "patient"}),
-    "passes_share": ("passes_share", "forgetting-cost", {}),
-    "forgotten": ("forgotten", "forgetting-verdict", {}),
-    "usable": ("usable", "forgetting-verdict", {}),
-}
-
-
-def audit_figures(audit: Audit) -> list[tuple[str, Measure]]:
-    """Return the headline figures of an audit's treatments, each with its name in both files."""
-    wanted, request = (PERSONAL, {}) if audit.family == "personal" else (FORGETTING, {"request": request_of(audit)})
-    found = []
-    for treatment in dict.fromkeys(item.treatment for item in audit.measures):
-        own = [item for item in audit.measures if item.treatment == treatment]
-        for name, (measure, attack, group) in wanted.items():
-            if item := find(own, measure, {**request, **group}, attack):
-                found.append((name, item))
-    return found
 
 
 def request_of(audit: Audit) -> str:

@@ -41,7 +41,7 @@ _ALWAYS = (
         "means over the replicates.",
     ),
     (
-        "“Unresolvable” is a result.",
+        "“Not resolvable” is a result.",
         "A false-positive rate below one in the number of non-member patients can't be measured, so no true-positive "
         "rate is stated for it.",
     ),

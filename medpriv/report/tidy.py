@@ -10,7 +10,7 @@ from pathlib import Path
 
 from medpriv.files import write_csv, write_json
 from medpriv.measures.table import Measure
-from medpriv.report.comparison import Headline, audit_figures
+from medpriv.report.comparison import Headline, find, request_of
 from medpriv.report.inputs import Audit
 from medpriv.report.words import simulated_cell, stored_name
 
@@ -18,6 +18,26 @@ COLUMNS = (
     "dataset", "simulated", "leaking", "treatment", "model", "headline", "measure", "attack", "group", "value", "lower",
     "upper", "n", "patients",
 )  # fmt: skip
+
+PERSONAL = {
+    "gain_accuracy": ("accuracy_gain", "", {"records": "later"}),
+    "gain_macro_f1": ("macro_f1_gain", "", {"records": "later"}),
+    "strangers_auroc_change": ("auroc_gain", "", {"records": "strangers"}),
+    "beats_auc": ("auc", "personal-membership-lira-difference", {"level": "beat"}),
+    "patient_top_1": ("top_1", "personal-identification-difference", {"level": "patient", "records": "later"}),
+    "h1_fgsm": ("hypothesis_h1", "personal-fgsm", {"right": "both"}),
+    "h3": ("hypothesis_h3", "", {}),
+}
+FORGETTING = {
+    "ulira_auc": ("auc", "forgetting-ulira", {"level": "patient", "reference": "retrain"}),
+    "forgetting_score": ("score", "forgetting-quality", {}),
+    "test_gap": ("test_accuracy_gap", "forgetting-gap", {}),
+    "forgotten_gap": ("forgotten_accuracy_gap", "forgetting-gap", {}),
+    "retained_auc": ("auc", "forgetting-retained", {"level": "patient"}),
+    "passes_share": ("passes_share", "forgetting-cost", {}),
+    "forgotten": ("forgotten", "forgetting-verdict", {}),
+    "usable": ("usable", "forgetting-verdict", {}),
+}
 
 
 def write_comparison(path: Path, headlines: Sequence[Headline], audits: Sequence[Audit]) -> None:
@@ -51,7 +71,7 @@ def write_comparison(path: Path, headlines: Sequence[Headline], audits: Sequence
 def write_metrics(path: Path, headlines: Sequence[Headline], audits: Sequence[Audit]) -> None:
     """Write the headline figures nested by dataset, as the page names it, and treatment, for `dvc metrics`.
 
-    Unresolvable ones are left out.
+    Those that are not resolvable are left out.
     """
     content: dict[str, dict[str, dict[str, float]]] = {}
     for headline in headlines:
@@ -62,6 +82,18 @@ def write_metrics(path: Path, headlines: Sequence[Headline], audits: Sequence[Au
             own = content.setdefault(audit.dataset, {}).setdefault(measure.treatment, {})
             own |= _resolved([(name, measure)])
     write_json(path, content)
+
+
+def audit_figures(audit: Audit) -> list[tuple[str, Measure]]:
+    """Return the headline figures of an audit's treatments, each with its name in both files."""
+    wanted, request = (PERSONAL, {}) if audit.family == "personal" else (FORGETTING, {"request": request_of(audit)})
+    found = []
+    for treatment in dict.fromkeys(item.treatment for item in audit.measures):
+        own = [item for item in audit.measures if item.treatment == treatment]
+        for name, (measure, attack, group) in wanted.items():
+            if item := find(own, measure, {**request, **group}, attack):
+                found.append((name, item))
+    return found
 
 
 def _resolved(figures: Iterable[tuple[str, Measure]]) -> dict[str, float]:

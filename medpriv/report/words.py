@@ -117,7 +117,7 @@ FAMILIES = {
 }
 SIMULATED = " (simulated)"  # what a dataset of made-up patients is called after its name, everywhere
 MISSING = "–"
-UNRESOLVABLE = "unresolvable"
+UNRESOLVABLE = "not resolvable"
 
 
 def display_name(dataset: str, simulated: bool) -> str:

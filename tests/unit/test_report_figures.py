@@ -212,7 +212,7 @@ def test_roc_stops_at_what_the_patients_resolve_and_shows_chance_beside_the_rate
     assert "n = 2\u202f250 non-member records of 15 patients a target" in panel.note
     assert (
         "at a false-positive rate of 10.0\u00a0%, 20.0\u00a0% are named (RMIA, 15.0 to 30.0\u00a0%, rate reached "
-        "12.0\u00a0%, by chance up to 25.0\u00a0%); at a false-positive rate of 1.0\u00a0%: unresolvable"
+        "12.0\u00a0%, by chance up to 25.0\u00a0%); at a false-positive rate of 1.0\u00a0%: not resolvable"
     ) in panel.note
     few = choose_headline(COHORT, result(attacks=[leak("baseline-cnn", 9, "record", 2250)], roc=rows))
     assert not draw_roc({"d": COHORT}, [few], {"d/baseline-cnn"}).panels

@@ -267,7 +267,7 @@ def test_sites_stand_beside_pooled_and_local_training() -> None:
     assert row["AUROC all test patients"].startswith("0.799")
     assert row["Against local paired by replicate"].startswith("+0.099")
     assert row["cleveland n = 90"] == "0.799 0.699 to 0.899 accuracy 0.700"
-    assert row["switzerland n = 72"] == "unresolvable accuracy 0.720"
+    assert row["switzerland n = 72"] == "not resolvable accuracy 0.720"
     assert (row["Up"], row["Down"], row["Rounds"]) == ("12.5 kB", "980\u00a0B", "10")
     assert row["Server sees"] == "sums"
     assert row["Artefact"] == "results/federated/table/fed-avg/utility.csv"
@@ -537,7 +537,7 @@ def test_member_advantage_is_claimed_beyond_the_interval_alone() -> None:
     assert "shown for 1 of 2 banks" in section.paragraphs[1]
     assert "8.0\u00a0% (Combined with imputing on table/baseline-mlp" in section.paragraphs[1]
     row = cells(tables(section)[0], "fed-avg")
-    assert row["LiRA"].startswith("unresolvable")
+    assert row["LiRA"].startswith("not resolvable")
     assert row["n patients"] == "120"
 
 
