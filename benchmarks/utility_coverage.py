@@ -5,7 +5,8 @@
 Every draw makes up test patients and trained replicates anew. A patient has 20 records of a mix of three classes of his
 own, and is harder or easier for every replicate; a replicate is better or worse for every patient; each likes some
 classes too much. In the world `one holder` a single patient holds all records of the third class. In the world
-`calibrated` two classes are drawn from nearly the probabilities that are stated: the calibration error is almost 0.
+`calibrated` two classes are drawn from nearly the probabilities that are stated: the calibration error is almost 0. In
+the world `overconfident` the stated log odds are twice as large.
 
 The truth is what new replicates reach on new patients, on average: the same measure of made-up populations of 2,000
 patients, averaged over ten of them with ten replicates each. A draw that happens to miss a class is made anew.
@@ -29,7 +30,7 @@ from medpriv.measures.table import Measure
 from medpriv.seeds import generator
 
 RECORDS, REPLICATES = 20, 6
-WORLDS = ("mixed", "one holder", "calibrated")
+WORLDS = ("mixed", "one holder", "calibrated", "overconfident")
 MEASURES = {
     "mixed": (
         "accuracy",
@@ -45,6 +46,7 @@ MEASURES = {
     ),
     "one holder": ("balanced_accuracy", "macro_f1", "auroc", "macro_f1_difference"),
     "calibrated": ("ece", "brier", "auroc", "auprc"),
+    "overconfident": ("ece", "brier"),
 }
 
 
@@ -99,10 +101,11 @@ def make_world(
     rng: np.random.Generator, world: str, patients: int, size: int, holders: float
 ) -> tuple[Dataset, Bank, Bank]:
     """Return test patients, a bank of replicates and a somewhat worse bank of the same numbers."""
-    if world == "calibrated":
+    if world in ("calibrated", "overconfident"):
         own = rng.normal(0.0, 1.3, (patients, RECORDS)) + rng.normal(0.0, 0.5, (patients, 1))
         y = (rng.random(own.shape) < 1 / (1 + np.exp(-own))).astype(int)
-        logits = np.stack([np.zeros((size, *own.shape)), own + rng.normal(0.0, 0.1, (size, *own.shape))], axis=-1)
+        stated = (2.0 if world == "overconfident" else 1.0) * (own + rng.normal(0.0, 0.1, (size, *own.shape)))
+        logits = np.stack([np.zeros_like(stated), stated], axis=-1)
         dataset = make_dataset(2, y)
         return dataset, make_bank(dataset, logits), make_bank(dataset, logits)
     y = draw_labels(rng, world, patients, holders)
@@ -170,7 +173,7 @@ def cover(world: str, patients: int, draws: int, bootstraps: int) -> list[str]:
         shares = [float(np.mean(held[name, which])) for which in (0, 1)]
         widths = [float(np.nanmean(width[name, which])) for which in (0, 1)]
         lines.append(
-            f"{world:<12}{patients:>9} {name:<24}{truth[name]:>7.3f}"
+            f"{world:<14}{patients:>9} {name:<24}{truth[name]:>7.3f}"
             f"{shares[0]:>13.3f}{shares[1]:>8.3f}{widths[0]:>12.3f}{widths[1]:>8.3f}{outside[name]:>9}"
         )
     return lines
@@ -184,7 +187,7 @@ def main() -> None:
     parser.add_argument("--patients", type=int, nargs="+", default=[4, 8, 20, 100])
     parser.add_argument("--worlds", nargs="+", choices=WORLDS, default=WORLDS)
     chosen = parser.parse_args()
-    print(f"{'world':<12}{'patients':>9} {'measure':<24}{'truth':>7}{'percentiles':>13}{'ours':>8}", end="")
+    print(f"{'world':<14}{'patients':>9} {'measure':<24}{'truth':>7}{'percentiles':>13}{'ours':>8}", end="")
     print(f"{'width':>12}{'ours':>8}{'outside':>9}")
     for world in chosen.worlds:
         for patients in chosen.patients:

@@ -28,7 +28,7 @@ from medpriv.attacks.signals import log_probability, true_class_logit
 from medpriv.bank.store import Bank
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
-from medpriv.measures.intervals import draw_patients, percentile_interval, rate_interval
+from medpriv.measures.intervals import draw_patients, rate_interval, stretched_interval
 from medpriv.measures.table import NAN, Measure
 from medpriv.seeds import generator
 from medpriv.variables import numbers, variables
@@ -280,6 +280,6 @@ def _measured(
     n, found = int(both.sum()), []
     for name, draws in zip(names, means.T, strict=True):
         value, rest = float(draws[0]), draws[1:]
-        limits = rate_interval(value, rest, n) if name.startswith("accuracy") else percentile_interval(rest)
+        limits = (rate_interval if name.startswith("accuracy") else stretched_interval)(value, rest, n)
         found.append(Measure(*about, name, value, *limits, n=n, group=group, patients=n))
     return found

@@ -19,7 +19,7 @@ from medpriv.attacks.server.updates import drops, guess_sites, score_membership
 from medpriv.bank.store import Bank
 from medpriv.dataset import TRAIN, Dataset
 from medpriv.federated.rounds import RoundView
-from medpriv.measures.intervals import draw_patients, percentile_interval
+from medpriv.measures.intervals import draw_patients, rate_interval
 from medpriv.measures.table import Measure
 from medpriv.models.layers import Dense
 from medpriv.privacy.accountant import default_delta, noise_for
@@ -88,7 +88,8 @@ def _site(
     guessed, true = guess_sites(dataset, holder, lowered)
     hits = (guessed == true).mean(axis=(0, 2))  # by replicate
     rng = generator(seed, dataset.name, "server", "site", "bootstrap")
-    limits = percentile_interval(draw_patients(rng, len(hits), settings["bootstraps"]) @ hits / len(hits))
+    draws = draw_patients(rng, len(hits), settings["bootstraps"]) @ hits / len(hits)
+    limits = rate_interval(float(hits.mean()), draws, len(hits))  # replicates are the units
     about = (dataset.name, bank.treatment, "property-site")
     return [
         Measure(*about, "accuracy", float(hits.mean()), *limits, n=guessed.size, patients=patients),
