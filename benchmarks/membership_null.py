@@ -96,6 +96,7 @@ def _line(key: tuple[str, str], rows: np.ndarray) -> str:
     attack, measure = key
     if np.isnan(rows[:, 0]).all():
         return f"  {attack:20} {measure:26} not resolvable"
+    rows = rows[~np.isnan(rows[:, 0])]
     value, above, below = rows.mean(axis=0)
     return (
         f"  {attack:20} {measure:26} mean {value:.4f}  excludes {above + below:6.1%}  above {above:6.1%}  n {len(rows)}"

@@ -17,7 +17,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.stats import t as student
 
-from medpriv.attacks.scored import mean_auc
+from medpriv.attacks.scored import CARRIED, mean_auc
 from medpriv.attacks.signals import Signals
 from medpriv.attacks.view import Attack, score_shadows, score_targets
 from medpriv.measures.intervals import LEVEL
@@ -46,7 +46,13 @@ def measure_chance(
     people = float((~_of_patients(signals)).sum(axis=1).mean())
     known = [rate for rate in rates if resolvable(people, rate)]
     drawn = np.stack([_figures(attacks, redraw_members(signals, rng), shadows, known) for _ in range(REDRAWS)])
-    drawn = np.concatenate([drawn, drawn.max(axis=1, keepdims=True)], axis=1)  # [redraws, attacks + 1, figures]
+    lost = drawn.mean(axis=0) > CARRIED * np.array(
+        [1.0, *known]
+    )  # thresholds of one replicate say nothing of another's
+    drawn[:, lost] = np.nan
+    drawn = np.concatenate(
+        [drawn, np.fmax.reduce(drawn, axis=1, keepdims=True)], axis=1
+    )  # [redraws, attacks + 1, figures]
     value = drawn.mean(axis=0)
     reach = student.ppf((1 + LEVEL) / 2, REDRAWS - 1) * drawn.std(axis=0, ddof=1) * np.sqrt(1 + 1 / REDRAWS)
     counts = {"n": int((~signals.members).sum(axis=1).mean()), "patients": int(people), "group": f"level={level}"}
@@ -56,7 +62,7 @@ def measure_chance(
         for key in ("auc", *rates):
             middle, wide = found.get(key, (NAN, NAN))
             measure = "auc_chance" if key == "auc" else f"tpr_at_fpr_{key:g}_chance"
-            limits = (max(middle - wide, 0.0), min(middle + wide, 1.0)) if key in found else (NAN, NAN)
+            limits = (NAN, NAN) if np.isnan(middle) else (max(middle - wide, 0.0), min(middle + wide, 1.0))
             measures.append(Measure(*about, name, measure, float(middle), *map(float, limits), **counts))
     return measures
 

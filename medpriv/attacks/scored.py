@@ -4,7 +4,8 @@ Whoever attacks (outputs, updates, activations) hands over a `Scored`: scores of
 scores of other replicates on which the target's attacker may set thresholds. **No threshold is set on the scores that
 it is judged on**: that of the balanced accuracy is the best one on the shadows, those of the low rates are set on the
 shadows' non-members (`medpriv.measures.roc.calibrated_curve`), and beside each TPR stands the rate that they reach on
-the target's own non-members, `fpr_reached_<rate>`.
+the target's own non-members, `fpr_reached_<rate>`. Where models differ so much in scale (noise does that) that
+thresholds of one reach more than `CARRIED` times the rate on another, the TPR is another rate's, and has no value.
 
 Figures are means over targets. Their intervals draw patients, whole, with all their records, and targets beside them:
 other patients, other trainings. `n` is the number of non-members, records or patients by level, the mean over targets
@@ -22,6 +23,7 @@ from medpriv.measures.table import NAN, Measure
 
 ROC_COLUMNS = ("attack", "level", "fpr", "tpr", "lower", "upper", "n", "patients")
 ROC_POINTS = 40
+CARRIED = 2.0  # times the rate that was asked
 
 About = tuple[str, str, str]  # dataset, treatment, attack
 
@@ -95,11 +97,14 @@ def measure_attack(scored: Scored, rates: list[float], draws: Draws, about: Abou
     measures = [Measure(*about, "auc", float(aucs[0]), *limits, **counts, group=group)]
     measures.append(measure("balanced_accuracy", _balanced_accuracy(scored, draws), inside + outside))
     for index, rate in enumerate(rates):
-        for name, values, people in (("tpr_at_fpr", tprs, inside), ("fpr_reached", fprs, outside)):
-            if resolvable(outside, rate):
-                measures.append(measure(f"{name}_{rate:g}", values[:, index], people))
-            else:
-                measures.append(Measure(*about, f"{name}_{rate:g}", NAN, **counts, group=group))
+        known = resolvable(outside, rate)
+        carried = known and fprs[0, index] <= CARRIED * rate
+        for name, values, people, stated in (
+            (f"tpr_at_fpr_{rate:g}", tprs, inside, carried),
+            (f"fpr_reached_{rate:g}", fprs, outside, known),
+        ):
+            nothing = Measure(*about, name, NAN, **counts, group=group)
+            measures.append(measure(name, values[:, index], people) if stated else nothing)
     rows = []
     for index, rate in enumerate(grid, start=len(rates)):
         lower, upper = intervals.rate_interval(tprs[0, index], tprs[1:, index], inside)

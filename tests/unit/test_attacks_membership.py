@@ -386,6 +386,7 @@ def test_the_rate_that_thresholds_reach_is_stated():
         ("toy", "t", "low"),
     )[0]
     reached = next(row for row in rows if row.measure == "fpr_reached_0.05")
+    assert np.isnan(next(row.value for row in rows if row.measure == "tpr_at_fpr_0.05"))  # it would be that of 25 %
     assert reached.value == pytest.approx(stats.norm.sf(stats.norm.isf(0.05) - 1), abs=0.03)
     assert reached.lower > 0.05
 

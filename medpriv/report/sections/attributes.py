@@ -94,8 +94,8 @@ def _table(results: Sequence[Result]) -> Table:
         Column("Artefact", form="code"),
     )
     lede = (
-        "Means over all variables that were guessed; the artefacts have each one. “Not resolvable”: a bank that keeps no "
-        "model that gives its predictions, or too few patients whom some models saw and others did not."
+        "Means over all variables that were guessed; the artefacts have each one. “Not resolvable”: a bank that keeps "
+        "no model that gives its predictions, or too few patients whom some models saw and others did not."
     )
     fold = f"Every bank, {len(rows)} rows" if len(rows) > LONG else ""
     return Table("Guessing a hidden feature", columns, tuple(rows), lede, fold)
