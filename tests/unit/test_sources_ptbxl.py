@@ -364,11 +364,11 @@ HEADER = "records100/00000/00002_lr.hea"
     ("damage", "message"),
     [
         (empty_the_folder, r"records100: none of the records that ptbxl_database\.csv lists is here"),
-        (cut_short, r"00002_lr\.dat, record records100/00000/00002_lr: truncated: 23900 bytes"),
+        (cut_short, r"00002_lr\.dat, record 00002_lr: truncated: 23900 bytes"),
         (alter, r"00002_lr\.hea, lead \w+: checksum \d+ where the header states \d+"),
         (leave_a_gap, r"00002_lr\.dat, lead I: 1 samples without a value, the first at sample 7"),
         (lambda folder: (folder / HEADER).with_suffix(".dat").unlink(), r"00002_lr\.dat: missing"),
-        (lambda folder: (folder / HEADER).write_text("nonsense\n"), r"00002_lr\.hea: not a WFDB header"),
+        (lambda folder: (folder / HEADER).write_text("nonsense\n"), r"00002_lr\.hea, line 1: not a WFDB header"),
         (replace(HEADER, "mV", "mmHg"), r"00002_lr\.hea, lead I: unit mmHg, not a voltage"),
         (replace(HEADER, " V6", " V9"), r"00002_lr\.hea: no lead V6"),
         (lambda folder: (folder / "scp_statements.csv").unlink(), r"scp_statements\.csv: the file is missing"),
