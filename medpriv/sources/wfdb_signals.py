@@ -254,8 +254,9 @@ def _millivolts(header: Header, lead: Lead, stored: np.ndarray) -> np.ndarray:
             place=f"lead {lead.name}",
             remedy="cut the record to its complete part, or leave it out",
         )
-    number = np.float32 if BITS[lead.form] <= 16 else np.float64  # float32 holds 24 bits
-    with np.errstate(over="ignore"):
+    exact = not stored.size or np.abs(stored.astype(np.int64)).max() < 1 << 24  # in float32
+    number = np.float32 if exact else np.float64
+    with np.errstate(over="ignore", invalid="ignore"):
         signal = (stored - number(lead.baseline)) * number(MILLIVOLTS_PER[lead.unit] / (lead.gain or DEFAULT_GAIN))
         signal = signal.astype(np.float32)
     if not np.isfinite(signal).all():
