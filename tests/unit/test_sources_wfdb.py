@@ -194,6 +194,7 @@ def test_records_whose_leads_change_places_have_features_told_apart(tmp_path):
         ("200(0)/mV", "200(0)/NU", "lead I: unit NU, not a voltage"),
         (" 12 0 0 ", " 12 zero 0 ", "line 2: .*ADC zero 'zero' is not a whole number"),
         ("r.dat", "../r.dat", "line 2: .*not beside the header"),
+        ("r.dat", "x" * 300, "line 2: .*not beside the header"),
         ("r.dat", "missing.dat", r"missing\.dat: missing, though record r needs it"),
     ],
 )
@@ -317,6 +318,12 @@ def test_lists_may_begin_with_a_byte_order_mark_and_end_lines_as_they_like(tmp_p
         record_names(tmp_path)
     (tmp_path / "RECORDS").write_bytes(b"r1\n\nr1\n")
     with pytest.raises(InputError, match=r"RECORDS, line 3: r1 listed twice, first in line 1"):
+        record_names(tmp_path)
+    (tmp_path / "RECORDS").write_bytes(b"r1\n./r1\n")
+    with pytest.raises(InputError, match=r"RECORDS, line 2: r1 listed twice"):
+        record_names(tmp_path)
+    (tmp_path / "RECORDS").write_text(f"r1\n{'x' * 300}\n")
+    with pytest.raises(InputError, match=r"RECORDS, line 2: x+ is longer than a name may be"):
         record_names(tmp_path)
 
 
