@@ -276,7 +276,11 @@ def _describe(comments: tuple[str, ...]) -> dict[str, str]:
     text = "\n".join(comments)
     own = re.search(r"^\s*(-?\d{1,3}) ([MF]) (\S+) (\S+) x\d", text, re.MULTILINE)
     age = own[1] if own else (found := re.search(r"\bage:?\s*(\d{1,3})\b", text, re.IGNORECASE)) and found[1]
-    sex = own[2] if own else (found := re.search(r"\bsex:?\s*([MF])", text, re.IGNORECASE)) and found[1].upper()
+    sex = (
+        own[2]
+        if own
+        else (found := re.search(r"\bsex:?\s*(female|male|[MF])\b", text, re.IGNORECASE)) and found[1][0].upper()
+    )
     site = "one site" if not own else f"recorder {own[4]}" if own[4].isdigit() else "recorder unknown"
     return {"sex": sex or "unknown", "age": _age_band(age), "site": site}
 

@@ -168,7 +168,7 @@ def _marks_of(file: Path, frame_rate: float, rate: float, samples: int) -> tuple
             f"at sample {ticks[outside[0]]}{on}, but the record ends at sample {int(np.ceil(end)) - 1}",
             file=file,
             place=f"annotation {outside[0] + 1}",
-            remedy="give the annotations and signals of the same record",
+            remedy="give the annotations and signals of the same record, on the clock that one of the two states",
         )
     marks = np.minimum(np.rint(ticks * (rate / clock)).astype(np.int64), samples - 1)
     order = np.argsort(marks, kind="stable")

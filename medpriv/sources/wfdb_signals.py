@@ -6,7 +6,8 @@ skewed leads are shifted and leads of several samples a frame are brought to one
 `medpriv.sources.wfdb_header`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from math import gcd
 
@@ -123,7 +124,8 @@ def _frames_stored(header: Header, groups: dict[str, list[Lead]]) -> int:
     for file, leads in groups.items():
         width, form = sum(lead.samples for lead in leads), leads[0].form
         if form in COMPRESSED:
-            found[file] = _open_compressed(header, file, lambda sound: sound.frames) // leads[0].samples
+            with _compressed(header, file) as sound:
+                found[file] = max(sound.frames - (leads[0].offset or 0), 0) // leads[0].samples
             continue
         size = max(header.file.with_name(file).stat().st_size - (leads[0].offset or 0), 0)
         block, bytes_, tail = _PACKED.get(form, (1, _bytes_of(form, 1), (0,)))
@@ -181,34 +183,33 @@ def _signed(values: np.ndarray, bits: int) -> np.ndarray:
 
 def _read_compressed(header: Header, file: str, leads: list[Lead], frames: int) -> list[np.ndarray]:
     """Return the samples of each lead of a FLAC file, int32 [frames * samples a frame]."""
-    bits = {"PCM_S8": 8, "PCM_16": 16, "PCM_24": 24}
     samples, offset = frames * leads[0].samples, leads[0].offset or 0
-    path = header.file.with_name(file)
-
-    def read(sound) -> np.ndarray:
-        stored = bits.get(sound.subtype, 32)
-        if sound.channels != len(leads) or stored > BITS[leads[0].form] or len({lead.samples for lead in leads}) > 1:
+    with _compressed(header, file) as sound:
+        bits = {"PCM_S8": 8, "PCM_16": 16, "PCM_24": 24}.get(sound.subtype, 32)
+        if sound.channels != len(leads) or bits > BITS[leads[0].form] or len({lead.samples for lead in leads}) > 1:
             raise InputError(
-                f"{sound.channels} channels of {stored} bits do not fit the header",
-                file=path,
+                f"{sound.channels} channels of {bits} bits do not fit the header",
+                file=header.file.with_name(file),
                 remedy="get the header and the signal file again",
             )
         if sound.frames < offset + samples:
             raise _truncated(header, file, f"{sound.frames} samples where the header promises {offset + samples}")
         sound.seek(offset)
-        return sound.read(samples, dtype="int32", always_2d=True) >> (32 - stored)
+        table = sound.read(samples, dtype="int32", always_2d=True) >> (32 - bits)  # it fills the upper bits
+    if len(table) < samples:
+        raise _truncated(header, file, f"{len(table)} samples can be decoded of {samples}")
+    return list(table.T)
 
-    return list(_open_compressed(header, file, read).T)
 
-
-def _open_compressed(header: Header, file: str, read):
-    """Return what `read` makes of an open FLAC file."""
+@contextmanager
+def _compressed(header: Header, file: str) -> Iterator:
+    """Yield a FLAC file, open."""
     import soundfile
 
     path = header.file.with_name(file)
     try:
         with soundfile.SoundFile(path) as sound:
-            return read(sound)
+            yield sound
     except soundfile.SoundFileError as error:
         raise InputError(
             f"cannot be decoded ({error})", file=path, place=f"record {header.file.stem}", remedy="get the file again"

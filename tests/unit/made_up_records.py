@@ -8,15 +8,20 @@ def checksum(samples):
     return int(np.sum(samples, dtype=np.int64)) & 0xFFFF
 
 
+PLAIN = {"16": "<i2", "61": ">i2", "32": "<i4", "160": "<u2", "8": "i1"}
+
+
 def write_record(folder, leads, rate=250, name="r", form="16", frames=None, line="", signs="200(0)/mV 12 0"):
-    """Write a record in format 16 by hand: `leads` is name -> (stored samples a frame [frames, n], skew)."""
+    """Write a record by hand: `leads` is name -> (stored samples a frame [frames, n], skew in frames)."""
     lines, columns = [], []
     for lead, (samples, skew) in leads.items():
         token = f"{form}x{samples.shape[1]}" if samples.shape[1] > 1 else form
         token += f":{skew}" if skew else ""
         lines.append(f"{name}.dat {token} {signs} {samples[0, 0]} {checksum(samples)} 0 {lead}".rstrip())
-        columns.append(samples)
-    stored = np.concatenate(columns, axis=1).astype("<i2")
+        if form == "8":
+            samples = np.diff(samples.reshape(-1), prepend=samples[0, 0]).reshape(samples.shape)
+        columns.append(samples + 32768 if form == "160" else samples)
+    stored = np.concatenate(columns, axis=1).astype(PLAIN[form])
     length = len(stored) if frames is None else frames
     header = [line or f"{name} {len(leads)} {rate} {length}", *lines, ""]
     (folder / f"{name}.hea").write_text("\n".join(header))
@@ -44,8 +49,8 @@ def note(text):
     )
 
 
-def beats(*steps):
-    return b"".join((1 << 10 | step).to_bytes(2, "little") for step in steps)
+def beats(*steps, code=1):
+    return b"".join((code << 10 | step).to_bytes(2, "little") for step in steps)
 
 
 def skip(step):

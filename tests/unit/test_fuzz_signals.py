@@ -10,7 +10,7 @@ from importlib import import_module
 
 import numpy as np
 import pytest
-from made_up_records import annotate, wave, write_record
+from made_up_records import PLAIN, annotate, beats, note, skip, wave, write_record
 from mutations import cases, contents, damaged_copy, outcome
 
 from medpriv.config.mitdb import PreprocessMitdb
@@ -20,6 +20,9 @@ from medpriv.errors import InputError
 from medpriv.seeds import generator
 from medpriv.simulate import cinc2017, mitdb, ptbxl
 from medpriv.sources.acquire import acquire_raw
+from medpriv.sources.mitdb import parse
+
+CODES = {"N": 1, "V": 5}
 
 
 def simulate_mitdb(folder):
@@ -37,6 +40,40 @@ def write_odd_records(folder):
         with (folder / f"{name}.hea").open("a") as header:
             header.write(f"# Age: {40 + 10 * index} Sex: F\n")
         annotate(folder, np.arange(300, 11_000, 700), list("NNVNNVNN" * 2), name=name, fs=1000)
+
+
+def retell(folder, marks, symbols, rng):
+    """Write four records of 250 Hz in one of the many ways that say the same of them; return which.
+
+    `marks` [A] are samples, multiples of 4.
+    """
+    width = int(rng.integers(1, 3))  # samples a frame, at 125 or 250 frames a second
+    skew = int(rng.integers(0, 30))
+    form = str(rng.choice(list(PLAIN)))
+    clock = rng.choice([0, 125, 250, 1000])  # 0: not stated, so frames
+    length = rng.choice(["stated", "0", ""])
+    named = bool(rng.integers(2))
+    for index, name in enumerate("abcd"):
+        whole = np.stack([wave(3000 + 7 * index)[7 * index :], wave(3000, 200)], axis=1)
+        lead_in, lead_out = (np.repeat(whole[[edge]], skew * width, axis=0) for edge in (0, -1))
+        late = np.concatenate([lead_in[:, 1], whole[:, 1]])
+        first = np.concatenate([whole[:, 0], lead_out[:, 0]])
+        leads = {"MLII": (first.reshape(-1, width), 0), "V1" if named else "": (late.reshape(-1, width), skew)}
+        frames = len(first) // width if length == "stated" else length
+        write_record(folder, leads, rate=250 // width, name=name, form=form, line=f"{name} 2 {250 // width} {frames}")
+        ticks = marks * (clock or 250 // width) // 250
+        start = note(f"## time resolution: {clock}") if clock else b""
+        now, content = 0, start
+        for place in rng.permutation(len(marks)):
+            content += skip(int(ticks[place]) - now) + beats(0, code=CODES[symbols[place]])
+            now = int(ticks[place])
+        (folder / f"{name}.atr").write_bytes(content + b"\0\0")
+        header = folder / f"{name}.hea"
+        text = header.read_bytes() + b"# Age: 60 Sex: F M\xfcller\n"
+        mark, end = rng.choice([b"", b"\xef\xbb\xbf"]), rng.choice([b"\n", b"\r\n"])
+        header.write_bytes(mark + text.replace(b"\n", end))
+    (folder / "RECORDS").write_bytes(rng.choice([b"", b"\xef\xbb\xbf"]) + b"a\r\n./b\nc\n\nd")
+    return f"{width=} {skew=} {form=} {clock=} {length=} {named=}"
 
 
 FORMATS = {
@@ -98,6 +135,23 @@ def test_damaged_input_is_read_rightly_or_refused_in_one_sentence(tmp_path, kind
         shutil.rmtree(damaged)
         shutil.rmtree(work, ignore_errors=True)
     assert refused > cases(25) / 4
+
+
+def test_a_record_told_in_any_way_is_the_same_record(tmp_path):
+    marks, symbols = np.arange(100, 2900, 152), list("NNVN" * 5)[:19]
+    settings = FORMATS["odd records"][2] | {"heart_rate": None}
+    whole = None
+    for case in range(cases(12)):
+        folder = tmp_path / str(case)
+        folder.mkdir()
+        how = retell(folder, marks, symbols, generator(0, "retell", case))
+        (folder / "manifest.json").write_text('{"source": "local", "licence": "", "files": {}}')
+        found = parse("m", folder, settings, 1)
+        whole = whole or found
+        for name in ("x", "y", "patient", "time", "valid"):
+            assert np.array_equal(getattr(found, name), getattr(whole, name)), f"case {case}: {name} by {how}"
+        shutil.rmtree(folder)
+    assert whole.x.shape[0] > 60 and whole.features[0] == "MLII"
 
 
 def check(found: object, whole: Dataset, harmless: bool, done: str) -> None:

@@ -302,6 +302,12 @@ def test_a_record_of_one_beat_has_no_heart_rate(own):
         parse("own", own, SETTINGS | {"heart_rate": 75.0}, 1)
 
 
+def test_beats_closer_than_a_heart_can_beat_have_no_heart_rate(own):
+    write_record(own, "e", "N" * 100, spacing=0.02)
+    with pytest.raises(InputError, match=r"e\.atr: beats 0\.0194444 s apart \(median\), so no heart rate"):
+        parse("own", own, SETTINGS | {"heart_rate": 75.0}, 1)
+
+
 def test_mlii_comes_first_wherever_it_is_stored(own):
     write_record(own, "s", "NNVNNN", leads=("V5", "MLII"))
     dataset = parse("own", own, SETTINGS, 1)
@@ -341,10 +347,13 @@ def test_sex_and_age_are_read_from_either_comment_style(own):
     write_record(own, "g", "NNVNNN", comments=("-1 F 742 654 x1",))
     write_record(own, "h", "NNVNNN", comments=("Age: 83  Sex: F",))
     write_record(own, "i", "NNVNNN", comments=())
+    write_record(own, "j", "NNVNNN", comments=("Sex: Mujer", f"Age: {'9' * 5000}"))
+    write_record(own, "k", "NNVNNN", comments=("Sex: female",))
     dataset = parse("own", own, SETTINGS, 1)
     found = dict(zip(dataset.patients, zip(dataset.groups["sex"], dataset.groups["age"], strict=True), strict=True))
     assert found["a"] == ("M", "65-79") and found["g"] == ("F", "unknown")
-    assert found["h"] == ("F", "80+") and found["i"] == ("unknown", "unknown")
+    assert found["h"] == ("F", "80+") and found["i"] == found["j"] == ("unknown", "unknown")
+    assert found["k"] == ("F", "unknown")
 
 
 def test_a_class_that_nobody_has_is_left_out_and_noted(tmp_path):
