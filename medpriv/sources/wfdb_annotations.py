@@ -15,7 +15,7 @@ from medpriv.errors import InputError
 
 # The symbol of each code from 0 on; a dot stands for a code without one.
 SYMBOLS = ' NLRaVFJASEj/Q~.|.sT*D"=pB^t+u?![]en@xf()r'
-_NOTE, _SKIP, _NUM, _CHAN, _AUX = 22, 59, 60, 62, 63
+_NOTE, _SKIP, _AUX = 22, 59, 63  # between the last two: fields that nothing here needs
 _CLOCK = re.compile(r"## time resolution:?\s*(.*)", re.IGNORECASE)
 _RATE = re.compile(r"\d{1,12}(?:\.\d{0,12})?(?:[eE][-+]?\d)?")
 _BEGIN, _END = "## annotation type definitions", "## end of definitions"

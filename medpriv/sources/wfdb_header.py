@@ -133,7 +133,7 @@ def distinct_names(names: list[str]) -> list[str]:
 def unfit_name(file: str) -> str | None:
     """Return why a name cannot be that of a record or a file in its folder; None if it can."""
     path = PurePosixPath(file)
-    if path.is_absolute() or ".." in path.parts or ":" in file or "\\" in file:
+    if not path.parts or path.is_absolute() or ".." in path.parts or ":" in file or "\\" in file:
         return "lies outside the folder"
     return "is longer than a name may be" if any(len(part.encode()) > MOST_BYTES for part in path.parts) else None
 

@@ -194,6 +194,7 @@ def test_records_whose_leads_change_places_have_features_told_apart(tmp_path):
         ("200(0)/mV", "200(0)/NU", "lead I: unit NU, not a voltage"),
         (" 12 0 0 ", " 12 zero 0 ", "line 2: .*ADC zero 'zero' is not a whole number"),
         ("r.dat", "../r.dat", "line 2: .*not beside the header"),
+        ("r.dat", ".", "line 2: .*not beside the header"),
         ("r.dat", "x" * 300, "line 2: .*not beside the header"),
         ("r.dat", "missing.dat", r"missing\.dat: missing, though record r needs it"),
     ],
