@@ -461,17 +461,26 @@ def replace_in_header(old, new):
         (rewrite(with_gap), r"208\.dat, lead V1: 1 samples without a value, the first at sample 777"),
         (rewrite(with_flat_lead), r"208\.dat, lead MLII: flat"),
         (replace_in_header("mV", "mmHg"), r"208\.hea, lead MLII: unit mmHg, not a voltage"),
-        (replace_in_header("208.dat", "../208.dat"), r"208\.hea: not a WFDB header"),
-        (lambda folder: (folder / "208.hea").write_text("nonsense\n"), r"208\.hea: not a WFDB header"),
+        (
+            replace_in_header("208.dat", "../208.dat"),
+            r"208\.hea, line 2: not a WFDB header: signal file \.\./208\.dat is not beside",
+        ),
+        (lambda folder: (folder / "208.hea").write_text("nonsense\n"), r"208\.hea, line 1: not a WFDB header"),
         (lambda folder: (folder / "RECORDS").write_text("208\n../100\n"), r"RECORDS, line 2: \.\./100 lies outside"),
-        (lambda folder: (folder / "RECORDS").write_text("208\n208\n"), r"RECORDS: 208 listed twice"),
+        (
+            lambda folder: (folder / "RECORDS").write_text("208\n208\n"),
+            r"RECORDS, line 2: 208 listed twice, first in line 1",
+        ),
         (lambda folder: (folder / "RECORDS").write_text("\n"), r"no WFDB record"),
         (lambda folder: (folder / "RECORDS").write_text("208\n"), r"one patient, who cannot be both"),
         (
             lambda folder: (folder / "patients.csv").write_text("record,patient\n208,x\n"),
             r"no patient for record \d+",
         ),
-        (lambda folder: (folder / "patients.csv").write_text("record;patient\n"), r"patients\.csv, line 1: no columns"),
+        (
+            lambda folder: (folder / "patients.csv").write_text("record;patient\n"),
+            r"patients\.csv, line 1: no column record",
+        ),
     ],
 )
 def test_bad_input_is_one_clear_error(raw, damage, message):
