@@ -15,7 +15,7 @@ import numpy as np
 
 from medpriv.errors import InputError
 from medpriv.sources.mimic3_items import CONVERSIONS, ITEMS, TEXTS, VARIABLES
-from medpriv.sources.mimic3_tables import make_table, scan, table_path
+from medpriv.sources.mimic3_tables import make_table, refuse_twice, scan, table_path
 
 HOURS = 48  # from admission to the unit
 WINDOWS = ("day1", "day2")  # 0-24 h and 24-48 h
@@ -26,25 +26,25 @@ SHARE = ("capillary_refill",)  # of values 0 and 1 only the mean says something
 COMA_PARTS = ("gcs_eye", "gcs_motor", "gcs_verbal")
 
 _STAY = {
-    "subject_id": "INTEGER",
-    "hadm_id": "INTEGER",
-    "icustay_id": "INTEGER",
+    "subject_id": "WHOLE",
+    "hadm_id": "WHOLE",
+    "icustay_id": "WHOLE",
     "first_careunit": "VARCHAR",
     "last_careunit": "VARCHAR",
-    "first_wardid": "INTEGER",
-    "last_wardid": "INTEGER",
+    "first_wardid": "WHOLE",
+    "last_wardid": "WHOLE",
     "intime": "TIMESTAMP",
     "outtime": "TIMESTAMP",
 }
 _ADMISSION = {
-    "subject_id": "INTEGER",
-    "hadm_id": "INTEGER",
+    "subject_id": "WHOLE",
+    "hadm_id": "WHOLE",
     "dischtime": "TIMESTAMP",
     "deathtime": "TIMESTAMP",
     "admission_type": "VARCHAR",
-    "hospital_expire_flag": "INTEGER",
+    "hospital_expire_flag": "FLAG",
 }
-_PATIENT = {"subject_id": "INTEGER", "gender": "VARCHAR", "dob": "TIMESTAMP"}
+_PATIENT = {"subject_id": "WHOLE", "gender": "SEX", "dob": "TIMESTAMP"}
 _NEEDED = (  # table, column, attribute of `Stay`
     ("PATIENTS", "gender", "sex"),
     ("ADMISSIONS", "admission_type", "admission_type"),
@@ -56,12 +56,12 @@ _EVENT = {
     "LABEVENTS": ("subject_id", "itemid", "charttime", "value", "valuenum"),
 }
 _EVENT_TYPES = {
-    "subject_id": "INTEGER",
-    "itemid": "INTEGER",
+    "subject_id": "WHOLE",
+    "itemid": "WHOLE",
     "charttime": "TIMESTAMP",
     "value": "VARCHAR",
-    "valuenum": "DOUBLE",
-    "error": "INTEGER",
+    "valuenum": "NUMBER",
+    "error": "FLAG",
 }
 
 STEPS = ("all", "without transfers", "one an admission", "adults", "48 hours or longer", "outcome after 48 hours")
@@ -100,10 +100,17 @@ def choose_stays(connection, folder: Path) -> tuple[list[Stay], dict[str, int]]:
     whatever the unit's own times say: its last measurements would follow the outcome.
 
     Raises:
-        InputError: a table is missing or damaged, or a stay has no sex, type of admission or outcome.
+        InputError: a table is missing or damaged, has a row twice or a code that is none, or a stay has no sex, type
+            of admission or outcome.
     """
-    for table, types in (("ICUSTAYS", _STAY), ("ADMISSIONS", _ADMISSION), ("PATIENTS", _PATIENT)):
-        scan(connection, table_path(folder, table), types, f"CREATE TABLE {table} AS SELECT * FROM scanned")
+    for table, types, key in (
+        ("ICUSTAYS", _STAY, "icustay_id"),
+        ("ADMISSIONS", _ADMISSION, "hadm_id"),
+        ("PATIENTS", _PATIENT, "subject_id"),
+    ):
+        path = table_path(folder, table)
+        scan(connection, path, types, f"CREATE TABLE {table} AS SELECT * FROM scanned")
+        refuse_twice(connection, path, table, key)
     counts, stays = dict.fromkeys(STEPS, 0), []
     for *about, age, outcome, unmoved, alone, long in connection.execute(_CANDIDATES).fetchall():
         old_enough = age is not None and age >= ADULT
@@ -128,7 +135,7 @@ def check_labels(connection, folder: Path) -> None:
     for table in ("D_ITEMS", "D_LABITEMS"):
         path = table_path(folder, table)
         query = "SELECT itemid, label FROM scanned"
-        for itemid, label in scan(connection, path, {"itemid": "INTEGER", "label": "VARCHAR"}, query).fetchall():
+        for itemid, label in scan(connection, path, {"itemid": "WHOLE", "label": "VARCHAR"}, query).fetchall():
             if itemid in ours and (label or "").strip().lower() != ours[itemid].strip().lower():
                 raise InputError(
                     f"item {itemid} is {label!r}, not {ours[itemid]!r}",
