@@ -217,7 +217,15 @@ def _aami_classes(folder: Path, record: Record) -> np.ndarray:
                 place=f"annotation {index + 1}",
                 remedy="use the beat codes of WFDB (N L R B e j A a J S n V E r F / f Q ?)",
             )
-    return np.array([AAMI.get(symbol, "") for symbol in record.symbols])
+    classes = np.array([AAMI.get(symbol, "") for symbol in record.symbols], str)
+    beats = record.marks[classes != ""]
+    if (twice := np.flatnonzero(np.diff(beats) == 0)).size:
+        raise InputError(
+            f"two beats at sample {beats[twice[0]]}",
+            file=folder / f"{record.name}.{ANNOTATOR}",
+            remedy="annotate every beat once, not once a lead",
+        )
+    return classes
 
 
 def _cut_record(

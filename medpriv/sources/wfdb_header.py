@@ -16,6 +16,7 @@ from medpriv.files import SAVE_AS_UTF_8
 
 DEFAULT_RATE = 250.0  # that of the format, where a header leaves it out
 MOST_SAMPLES_A_FRAME = 100_000
+MOST_BYTES = 200  # of a name, to which an ending comes; file systems take 255
 
 _NUMBER = r"[-+]?(?:\d{1,20}(?:\.\d{0,20})?|\.\d{1,20})(?:[eE][-+]?\d{1,3})?"
 _WHOLE = re.compile(r"[-+]?\d{1,12}")
@@ -129,10 +130,12 @@ def distinct_names(names: list[str]) -> list[str]:
     return told
 
 
-def leaves_folder(file: str) -> bool:
-    """Return whether a name of a record or a file would leave its folder (or is an address)."""
+def unfit_name(file: str) -> str | None:
+    """Return why a name cannot be that of a record or a file in its folder; None if it can."""
     path = PurePosixPath(file)
-    return path.is_absolute() or ".." in path.parts or ":" in file or "\\" in file
+    if path.is_absolute() or ".." in path.parts or ":" in file or "\\" in file:
+        return "lies outside the folder"
+    return "is longer than a name may be" if any(len(part.encode()) > MOST_BYTES for part in path.parts) else None
 
 
 def _read_lines(file: Path) -> tuple[list[tuple[str, str]], tuple[str, ...]]:
@@ -162,8 +165,8 @@ def _read_lead(file: Path, place: str, line: str) -> dict:
     cells = line.split(None, 8)
     if len(cells) < 2 or not (form := _FORMAT.fullmatch(cells[1])):
         raise _fault(file, place, f"{line[:80]!r} is not `file format gain ...`")
-    if "/" in cells[0] or leaves_folder(cells[0]):
-        raise _fault(file, place, f"signal file {cells[0]} is not beside the header")
+    if "/" in cells[0] or unfit_name(cells[0]):
+        raise _fault(file, place, f"signal file {cells[0][:80]} is not beside the header")
     gain = _GAIN.fullmatch(cells[2]) if len(cells) > 2 else None
     if len(cells) > 2 and not gain:
         raise _fault(file, place, f"{cells[2][:80]!r} is not a gain such as 200(0)/mV")

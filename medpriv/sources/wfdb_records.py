@@ -14,7 +14,7 @@ import numpy as np
 from medpriv.errors import InputError
 from medpriv.files import read_lines, read_rows
 from medpriv.sources.wfdb_annotations import read_annotations
-from medpriv.sources.wfdb_header import Header, leaves_folder, read_header
+from medpriv.sources.wfdb_header import Header, read_header, unfit_name
 from medpriv.sources.wfdb_signals import read_stored, signals_of
 
 ANNOTATOR = "atr"
@@ -54,10 +54,12 @@ def record_names(folder: Path) -> list[str]:
         raise InputError("no WFDB record", file=folder, remedy="give a folder that holds .hea, .dat and .atr files")
     names: dict[str, int] = {}
     for number, line in enumerate(read_lines(listed), 1):
-        name = line.strip()
-        if leaves_folder(name):
+        if not line.strip():
+            continue
+        name = str(PurePosixPath(line.strip()))  # `./100` is 100
+        if problem := unfit_name(name):
             raise InputError(
-                f"{name} lies outside the folder",
+                f"{name[:80]} {problem}",
                 file=listed,
                 place=f"line {number}",
                 remedy="list record names relative to the folder",
@@ -69,8 +71,7 @@ def record_names(folder: Path) -> list[str]:
                 place=f"line {number}",
                 remedy="list every record once",
             )
-        if name:
-            names[name] = number
+        names[name] = number
     if not names:
         raise InputError("no WFDB record", file=listed, remedy="list the records, one a line")
     return list(names)
@@ -92,7 +93,7 @@ def read_patients(folder: Path) -> dict[str, str]:
     patients: dict[str, str] = {}
     spelt: dict[str, str] = {}
     for line, row in read_rows(file, ("record", "patient"), remedy):
-        record, patient = row["record"], row["patient"]
+        record, patient = row["record"] and str(PurePosixPath(row["record"])), row["patient"]
         problem = None
         if not record or patient.lower() in NOBODY:
             problem = f"{patient!r} is no patient" if record and patient else "an empty cell"

@@ -457,6 +457,7 @@ def replace_in_header(old, new):
         (cut_short("208.atr", 2), r"208\.atr: truncated: the end mark is missing"),
         (annotate("Z"), r"208\.atr, annotation 2: unknown annotation '(Z|45)' at sample 5000"),
         (annotate("V", 10**6), r"208\.atr, annotation 2: at sample 1000000, but the record ends at sample 21599"),
+        (annotate("V", 100), r"208\.atr: two beats at sample 100\."),
         (break_checksum, r"208\.hea, lead (MLII|V1): checksum \d+ where the header states \d+"),
         (rewrite(with_gap), r"208\.dat, lead V1: 1 samples without a value, the first at sample 777"),
         (rewrite(with_flat_lead), r"208\.dat, lead MLII: flat"),

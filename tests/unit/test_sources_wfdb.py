@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import wfdb
+from made_up_records import annotate, beats, checksum, note, skip, wave, write_record
 from wfdb.io.annotation import ann_label_table
 
 from medpriv.errors import InputError
@@ -27,35 +28,6 @@ SETTINGS = {
     "split": "random",
     "test_fraction": 0.3,
 }
-
-
-def checksum(samples):
-    return int(np.sum(samples, dtype=np.int64)) & 0xFFFF
-
-
-def write(folder, leads, rate=250, name="r", form="16", frames=None, line="", signs="200(0)/mV 12 0"):
-    """Write a record in format 16 by hand: `leads` is name -> (stored samples a frame [frames, n], skew)."""
-    lines, columns = [], []
-    for lead, (samples, skew) in leads.items():
-        token = f"{form}x{samples.shape[1]}" if samples.shape[1] > 1 else form
-        token += f":{skew}" if skew else ""
-        lines.append(f"{name}.dat {token} {signs} {samples[0, 0]} {checksum(samples)} 0 {lead}".rstrip())
-        columns.append(samples)
-    stored = np.concatenate(columns, axis=1).astype("<i2")
-    length = len(stored) if frames is None else frames
-    header = [line or f"{name} {len(leads)} {rate} {length}", *lines, ""]
-    (folder / f"{name}.hea").write_text("\n".join(header))
-    (folder / f"{name}.dat").write_bytes(stored.tobytes())
-
-
-def annotate(folder, ticks, symbols=None, name="r", **settings):
-    wfdb.wrann(name, "atr", np.array(ticks), symbols or ["N"] * len(ticks), write_dir=str(folder), **settings)
-
-
-def wave(samples, rate=250):
-    """Return a made-up signal in stored units, [samples]."""
-    time = np.arange(samples) / rate
-    return np.rint(300 * np.sin(2 * np.pi * 1.3 * time) + 100 * np.sin(2 * np.pi * 7 * time)).astype(np.int64)
 
 
 # --- samples -------------------------------------------------------------------------------------------------------
@@ -125,7 +97,7 @@ def test_format_8_sums_differences_from_the_initial_value(tmp_path):
 
 def test_several_samples_a_frame_are_all_kept_and_leads_come_to_the_highest_rate(tmp_path):
     fast, slow = wave(4000, 500), wave(2000, 250)
-    write(tmp_path, {"I": (fast.reshape(-1, 2), 0), "II": (slow.reshape(-1, 1), 0)}, rate=250)
+    write_record(tmp_path, {"I": (fast.reshape(-1, 2), 0), "II": (slow.reshape(-1, 1), 0)}, rate=250)
     annotate(tmp_path, [100, 1200])
     record = read_record(tmp_path, "r", "I", 2)
     assert record.rate == 500 and record.signal.shape == (4000, 2)
@@ -139,7 +111,7 @@ def test_several_samples_a_frame_are_all_kept_and_leads_come_to_the_highest_rate
 def test_a_gap_within_a_frame_is_found(tmp_path):
     samples = wave(4000)
     samples[777] = -32768
-    write(tmp_path, {"I": (samples.reshape(-1, 2), 0)}, rate=125)
+    write_record(tmp_path, {"I": (samples.reshape(-1, 2), 0)}, rate=125)
     annotate(tmp_path, [100])
     with pytest.raises(InputError, match=r"r\.dat, lead I: 1 samples without a value, the first at sample 777"):
         read_record(tmp_path, "r", "I", 1)
@@ -148,7 +120,7 @@ def test_a_gap_within_a_frame_is_found(tmp_path):
 @pytest.mark.parametrize("width", [1, 2])
 def test_skewed_leads_are_shifted_back_after_the_checksum_and_the_ends_cut(tmp_path, width):
     whole = wave(2010 * width).reshape(-1, width)
-    write(tmp_path, {"I": (whole[10:], 0), "II": (whole[:-10], 10)})
+    write_record(tmp_path, {"I": (whole[10:], 0), "II": (whole[:-10], 10)})
     annotate(tmp_path, [100, 1995])
     record = read_record(tmp_path, "r", "I", 2)
     assert np.array_equal(record.signal[:, 0], record.signal[:, 1])
@@ -158,7 +130,7 @@ def test_skewed_leads_are_shifted_back_after_the_checksum_and_the_ends_cut(tmp_p
 
 @pytest.mark.parametrize("line", ["r 1 250 0", "r 1 250", "r 1"])
 def test_a_length_of_0_or_none_is_that_of_the_file(tmp_path, line):
-    write(tmp_path, {"I": (wave(2000)[:, None], 0)}, line=line)
+    write_record(tmp_path, {"I": (wave(2000)[:, None], 0)}, line=line)
     assert read_leads(tmp_path, "r", ["I"])[0].shape == (2000, 1)
     (tmp_path / "r.dat").write_bytes((tmp_path / "r.dat").read_bytes()[:-1])
     with pytest.raises(InputError, match=r"r\.dat, record r: truncated: 3999 bytes end within a frame of 2"):
@@ -166,20 +138,20 @@ def test_a_length_of_0_or_none_is_that_of_the_file(tmp_path, line):
 
 
 def test_the_rate_may_have_an_exponent_and_counters(tmp_path):
-    write(tmp_path, {"I": (wave(2000)[:, None], 0)}, line="r 1 2.5e2/360(12.5) 2000 09:49:17 5/05/2020")
+    write_record(tmp_path, {"I": (wave(2000)[:, None], 0)}, line="r 1 2.5e2/360(12.5) 2000 09:49:17 5/05/2020")
     assert read_leads(tmp_path, "r", ["I"])[1] == 250.0
 
 
 @pytest.mark.parametrize("unit", ["uV", "µV", "μV"])
 def test_a_microvolt_is_one_in_every_spelling(tmp_path, unit):
-    write(tmp_path, {"I": (wave(2000)[:, None], 0)}, signs=f"0.2(0)/{unit} 12 0")
+    write_record(tmp_path, {"I": (wave(2000)[:, None], 0)}, signs=f"0.2(0)/{unit} 12 0")
     assert np.allclose(read_leads(tmp_path, "r", ["I"])[0][:, 0], wave(2000) / 200, atol=1e-6)
 
 
 def test_leads_without_names_or_with_equal_ones_are_told_apart(tmp_path):
     assert distinct_names(["ECG", "", "ECG", "II", "ECG 1"]) == ["ECG 1 1", "lead 2", "ECG 3", "II", "ECG 1"]
     signal = wave(2000)[:, None]
-    write(tmp_path, {"ECG": (signal, 0), "ECG ": (signal + 1, 0), "": (signal + 2, 0)})
+    write_record(tmp_path, {"ECG": (signal, 0), "ECG ": (signal + 1, 0), "": (signal + 2, 0)})
     annotate(tmp_path, [100])
     assert read_record(tmp_path, "r", "ECG", 3).leads == ("ECG 1", "ECG 2", "lead 3")
     with pytest.raises(InputError, match=r"r\.hea: several leads ECG"):
@@ -188,7 +160,7 @@ def test_leads_without_names_or_with_equal_ones_are_told_apart(tmp_path):
 
 def test_records_whose_leads_change_places_have_features_told_apart(tmp_path):
     for name, leads in (("a", "V1 V2"), ("b", "V2 V1"), ("c", "V1 V2")):
-        write(tmp_path, {lead: (wave(4000 + k)[k:, None], 0) for k, lead in enumerate(leads.split())}, name=name)
+        write_record(tmp_path, {lead: (wave(4000 + k)[k:, None], 0) for k, lead in enumerate(leads.split())}, name=name)
         annotate(tmp_path, np.arange(200, 3800, 180), list("NNVNN" * 4), name=name)
     (tmp_path / "manifest.json").write_text(json.dumps({"source": "local", "licence": "", "files": {}}))
     assert mitdb.parse("own", tmp_path, SETTINGS | {"leads": 2}, 1).features == ("V1/V2 1", "V1/V2 2")
@@ -222,11 +194,12 @@ def test_records_whose_leads_change_places_have_features_told_apart(tmp_path):
         ("200(0)/mV", "200(0)/NU", "lead I: unit NU, not a voltage"),
         (" 12 0 0 ", " 12 zero 0 ", "line 2: .*ADC zero 'zero' is not a whole number"),
         ("r.dat", "../r.dat", "line 2: .*not beside the header"),
+        ("r.dat", "x" * 300, "line 2: .*not beside the header"),
         ("r.dat", "missing.dat", r"missing\.dat: missing, though record r needs it"),
     ],
 )
 def test_a_header_that_states_nonsense_is_refused_by_line(tmp_path, old, new, message):
-    write(tmp_path, {"I": (wave(2000)[:, None], 0)})
+    write_record(tmp_path, {"I": (wave(2000)[:, None], 0)})
     text = (tmp_path / "r.hea").read_text()
     assert old in text
     (tmp_path / "r.hea").write_text(text.replace(old, new))
@@ -236,7 +209,7 @@ def test_a_header_that_states_nonsense_is_refused_by_line(tmp_path, old, new, me
 
 
 def test_leads_of_one_file_must_be_stored_alike(tmp_path):
-    write(tmp_path, {"I": (wave(2000)[:, None], 0), "II": (wave(2000)[:, None], 0)})
+    write_record(tmp_path, {"I": (wave(2000)[:, None], 0), "II": (wave(2000)[:, None], 0)})
     text = (tmp_path / "r.hea").read_text()
     (tmp_path / "r.hea").write_text(text[::-1].replace(" 61 ", " 212 ", 1)[::-1])
     with pytest.raises(InputError, match=r"r\.hea: the leads in r\.dat do not follow one another, or differ in format"):
@@ -244,7 +217,7 @@ def test_leads_of_one_file_must_be_stored_alike(tmp_path):
 
 
 def test_comments_may_be_in_any_encoding_but_nothing_else(tmp_path):
-    write(tmp_path, {"I": (wave(2000)[:, None], 0)})
+    write_record(tmp_path, {"I": (wave(2000)[:, None], 0)})
     header = tmp_path / "r.hea"
     plain = header.read_bytes()
     header.write_bytes(b"\xef\xbb\xbf# M\xfcller\r\n\r\n" + plain.replace(b"\n", b"\r\n") + b"# Age: 60 Sex: F")
@@ -283,7 +256,7 @@ def test_annotations_are_those_that_the_wfdb_package_reads(tmp_path):
 
 @pytest.mark.parametrize("clock", [125, 250, 1000, 360.5])
 def test_annotations_on_a_clock_of_their_own_stand_at_their_time(tmp_path, clock):
-    write(tmp_path, {"I": (wave(2000)[:, None], 0)})
+    write_record(tmp_path, {"I": (wave(2000)[:, None], 0)})
     seconds = np.array([0.4, 2.0, 7.992])
     annotate(tmp_path, np.rint(seconds * clock).astype(int), fs=clock)
     record = read_record(tmp_path, "r", "I", 1)
@@ -291,26 +264,6 @@ def test_annotations_on_a_clock_of_their_own_stand_at_their_time(tmp_path, clock
     annotate(tmp_path, [100, int(8 * clock)], fs=clock)
     with pytest.raises(InputError, match=rf"r\.atr, annotation 2: at sample \d+ of a clock of {clock:g} Hz, but"):
         read_record(tmp_path, "r", "I", 1)
-
-
-def note(text):
-    """Return the bytes of a note at the annotation before it (code 22, no time passed)."""
-    letters = text.encode()
-    return (
-        (22 << 10).to_bytes(2, "little")
-        + (63 << 10 | len(letters)).to_bytes(2, "little")
-        + letters
-        + b"\0" * (len(letters) % 2)
-    )
-
-
-def beats(*steps):
-    return b"".join((1 << 10 | step).to_bytes(2, "little") for step in steps)
-
-
-def skip(step):
-    word = (step % (1 << 32)).to_bytes(4, "big")
-    return (59 << 10).to_bytes(2, "little") + word[1::-1] + word[:1:-1]
 
 
 @pytest.mark.parametrize(
@@ -326,7 +279,7 @@ def skip(step):
     ],
 )
 def test_annotations_that_state_nonsense_are_refused(tmp_path, content, message):
-    write(tmp_path, {"I": (wave(2000)[:, None], 0)})
+    write_record(tmp_path, {"I": (wave(2000)[:, None], 0)})
     (tmp_path / "r.atr").write_bytes(content + beats(5) + b"\0\0")
     with pytest.raises(InputError, match=rf"r\.atr.*{message}") as caught:
         read_record(tmp_path, "r", "I", 1)
@@ -334,7 +287,7 @@ def test_annotations_that_state_nonsense_are_refused(tmp_path, content, message)
 
 
 def test_any_other_note_at_the_beginning_is_passed_over(tmp_path):
-    write(tmp_path, {"I": (wave(2000)[:, None], 0)})
+    write_record(tmp_path, {"I": (wave(2000)[:, None], 0)})
     start = note("## by hand") + note("## time resolution: 125") + note("## time resolution: 125")
     own = note("## annotation type definitions") + note("42 V one") + note("## end of definitions")
     (tmp_path / "r.atr").write_bytes(start + own + beats(50) + (42 << 10 | 9).to_bytes(2, "little") + b"\0\0")
@@ -343,7 +296,7 @@ def test_any_other_note_at_the_beginning_is_passed_over(tmp_path):
 
 
 def test_annotations_come_in_the_order_of_time_and_end_at_the_end_mark(tmp_path):
-    write(tmp_path, {"I": (wave(2000)[:, None], 0)})
+    write_record(tmp_path, {"I": (wave(2000)[:, None], 0)})
     content = beats(500) + skip(-400) + (5 << 10 | 0).to_bytes(2, "little") + beats(700) + b"\0\0"
     (tmp_path / "r.atr").write_bytes(content + beats(7, 7))
     record = read_record(tmp_path, "r", "I", 1)
@@ -365,6 +318,12 @@ def test_lists_may_begin_with_a_byte_order_mark_and_end_lines_as_they_like(tmp_p
         record_names(tmp_path)
     (tmp_path / "RECORDS").write_bytes(b"r1\n\nr1\n")
     with pytest.raises(InputError, match=r"RECORDS, line 3: r1 listed twice, first in line 1"):
+        record_names(tmp_path)
+    (tmp_path / "RECORDS").write_bytes(b"r1\n./r1\n")
+    with pytest.raises(InputError, match=r"RECORDS, line 2: r1 listed twice"):
+        record_names(tmp_path)
+    (tmp_path / "RECORDS").write_text(f"r1\n{'x' * 300}\n")
+    with pytest.raises(InputError, match=r"RECORDS, line 2: x+ is longer than a name may be"):
         record_names(tmp_path)
 
 
