@@ -11,6 +11,8 @@ from medpriv.dataset import TEST, TRAIN
 from medpriv.errors import InputError
 from medpriv.sources import table
 from medpriv.sources.acquire import acquire_raw
+from medpriv.sources.table_columns import category, one_hot
+from medpriv.sources.table_file import column_of
 
 SETTINGS = {
     "label": "outcome",
@@ -88,7 +90,8 @@ def test_without_patient_and_site_columns_each_row_is_a_patient_of_one_site(pars
 
 
 def test_a_missing_category_and_one_unseen_in_training_are_rows_of_zeros():
-    levels, columns = table._one_hot(["a", "b", "", "c"], np.array([True, True, True, False]))
+    levels, code = category(column_of("drug", ["a", "b", "", "c"]), [])
+    levels, columns = one_hot(levels, code, np.array([True, True, True, False]))
     assert levels == ["a", "b"]
     assert columns.tolist() == [[1, 0], [0, 1], [0, 0], [0, 0]]
 
