@@ -94,13 +94,15 @@ def decimal_mark(columns: Iterable[Column], separator: str, faults: list[Fault])
 
 def to_number(text: str, mark: str) -> float:
     """Return the number that a text is, NaN for a gap; raise ValueError for anything else (`1_20`, `inf`, `1e99`)."""
-    if is_gap(text):
-        return np.nan
-    if mark == "," and "," in text and _COMMA.fullmatch(text):
+    if mark == "," and _COMMA.fullmatch(text):
         text = text.replace(",", ".")
-    if not _NUMBER.fullmatch(text) or abs(value := float(text)) >= _LARGEST:
-        raise ValueError(text)
-    return value
+    if _NUMBER.fullmatch(text):
+        value = float(text)
+        if abs(value) < _LARGEST:
+            return value
+    elif is_gap(text):
+        return np.nan
+    raise ValueError(text)
 
 
 def numbers(column: Column, mark: str, faults: list[Fault]) -> np.ndarray:

@@ -77,11 +77,11 @@ def column_of(name: str, cells: object) -> Column:
 
     code, texts = pandas.factorize(np.asarray(cells, dtype=object))
     stripped = [text.strip() for text in texts]
-    again, distinct = pandas.factorize(np.asarray(stripped, dtype=object))  # "A" and "A " are one text
-    code = again[code].astype(np.int64)
-    first = np.full(len(distinct), len(code), dtype=np.int64)
-    np.minimum.at(first, code, np.arange(len(code)))
-    return Column(name.strip(), tuple(distinct), code, first)
+    if len(set(stripped)) < len(texts):  # "A" and "A " are one text
+        again, stripped = pandas.factorize(np.array(stripped, dtype=object))
+        code = again[code]
+    first = np.flatnonzero(np.diff(np.maximum.accumulate(code), prepend=-1))  # codes count up as texts appear
+    return Column(name.strip(), tuple(stripped), code.astype(np.int64), first)
 
 
 def _refuse_binary(path: Path) -> None:

@@ -109,9 +109,9 @@ def test_names_fit_into_a_measures_group(parse):
         ("p1,B,F,", "p1,B,F,1e", r"row 3, column age: not a number"),
         ("p1,B", ",B", r"row 3, column id: a missing value that must not be"),
         ("p1,B,F", "p1,B,M", r"row 4, column sex: another value than in row 3 of the same patient"),
-        ("outcome", "outcom", r"line 1: no column outcome. Remedy: did you mean outcom\?"),
-        ("drug", "sex", r"line 1: columns named twice: sex"),
-        ('"free', '"fr"ee', r"not a UTF-8 CSV file"),
+        ("outcome", "outcom", r"line 1: no column outcome \(preprocess.label\). Remedy: did you mean outcom\?"),
+        ("note", "age", r"(.|\n)*line 1: columns named twice: age"),
+        ('"free', '"fr"ee', r"the row that begins at line 2: not a CSV table"),
     ],
 )
 def test_a_bad_table_is_refused_with_its_place(parse, old, new, message):
@@ -132,7 +132,7 @@ def test_a_class_too_rare_to_be_split_is_named(parse):
 
 
 def test_a_path_that_is_no_csv_file_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"not a \.csv file"):
+    with pytest.raises(InputError, match=r"not a \.csv or \.parquet file"):
         acquire_raw("table", "mine", {"source": "local", "path": str(tmp_path)}, 1, tmp_path / "raw", tmp_path / "s")
 
 
