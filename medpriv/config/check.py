@@ -109,6 +109,7 @@ _REMEDIES = {
     "greater_than_equal": "use {ge} or more",
     "less_than": "use a number below {lt}",
     "less_than_equal": "use {le} or less",
+    "list_type": "write a list, such as [a, b]",
     "too_short": "name at least {min_length}",
     "literal_error": "use one of {expected}",
     "union_tag_invalid": "use one of the formats {expected_tags}",

@@ -133,7 +133,8 @@ class _Converted:
 def _convert(path: Path, settings: dict) -> _Converted:
     """Read the table and convert each column by its role; refuse all faults of the table at once."""
     table, faults = read_table(path), []
-    columns, meant = _named_columns(table, settings, faults)
+    columns = named_columns(table, faults)
+    meant = _check_roles(table, settings, faults)
     rows = len(table.columns[0].code)
     label, patient, site = (columns.get(settings[key]) for key in ("label", "patient", "site"))
     patients, owner = [f"row-{row:05d}" for row in range(1, rows + 1)], np.arange(rows)
@@ -165,12 +166,8 @@ def _convert(path: Path, settings: dict) -> _Converted:
     return _Converted(classes, y, patients, owner, sites, place, numbered, values, categories, groups, ids)
 
 
-def _named_columns(table: TextTable, settings: dict, faults: list[Fault]) -> tuple[dict[str, Column], list[str]]:
-    """Return the columns by name, and those that misspelt settings probably meant.
-
-    Refuse columns without a name or with another's, and names that the table lacks.
-    """
-    header = [column.name for column in table.columns]
+def named_columns(table: TextTable, faults: list[Fault]) -> dict[str, Column]:
+    """Return the columns by name; those without a name, or with another's, are faults and left out."""
     for number, column in enumerate(table.columns, 1):
         if _NAMELESS.fullmatch(column.name):
             problem = "it has no name: the index of a data frame was probably written"
@@ -178,21 +175,26 @@ def _named_columns(table: TextTable, settings: dict, faults: list[Fault]) -> tup
             if column.texts == ("",):
                 problem, remedy = "it has neither a name nor cells", "remove the separator at the end of each line"
             faults.append(Fault(f"line 1, column {number}", problem, remedy))
-    named = [name for name in header if not _NAMELESS.fullmatch(name)]
-    columns = {column.name: column for column in table.columns if named.count(column.name) == 1}
-    if twice := [name for name in dict.fromkeys(named) if name not in columns]:
+    count = Counter(column.name for column in table.columns if not _NAMELESS.fullmatch(column.name))
+    if twice := [name for name in count if count[name] > 1]:
         faults.append(Fault("line 1", f"columns named twice: {', '.join(twice)}", "rename one"))
+    return {column.name: column for column in table.columns if count[column.name] == 1}
+
+
+def _check_roles(table: TextTable, settings: dict, faults: list[Fault]) -> list[str]:
+    """Refuse settings that name a column which the table lacks; return the columns that were probably meant."""
+    header = list(dict.fromkeys(column.name for column in table.columns if not _NAMELESS.fullmatch(column.name)))
+    folded = {name.casefold(): name for name in header}
     roles = [(key, settings[key]) for key in ("label", "patient", "site") if settings[key] is not None]
     roles += [(key, column) for key in ("groups", "categorical", "ignore") for column in settings[key]]
     meant = []
     for key, name in roles:
-        if name not in named:
-            folded = {column.casefold(): column for column in named}
+        if name not in header:
             near = [folded[other] for other in difflib.get_close_matches(name.casefold(), folded, n=1)]
-            remedy = f"did you mean {near[0]}?" if near else f"name one of {', '.join(named)}"
+            remedy = f"did you mean {near[0]}?" if near else f"name one of {', '.join(header)}"
             faults.append(Fault("line 1", f"no column {name} (preprocess.{key})", remedy))
             meant += near
-    return columns, meant
+    return meant
 
 
 def _values(columns: list[Column], separator: str, faults: list[Fault]) -> np.ndarray:
