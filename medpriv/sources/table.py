@@ -135,6 +135,7 @@ def _convert(path: Path, settings: dict) -> _Converted:
     table, faults = read_table(path), []
     columns = named_columns(table, faults)
     meant = _check_roles(table, settings, faults)
+    _refuse_second_header(table, faults)
     rows = len(table.columns[0].code)
     label, patient, site = (columns.get(settings[key]) for key in ("label", "patient", "site"))
     patients, owner = [f"row-{row:05d}" for row in range(1, rows + 1)], np.arange(rows)
@@ -195,6 +196,14 @@ def _check_roles(table: TextTable, settings: dict, faults: list[Fault]) -> list[
             faults.append(Fault("line 1", f"no column {name} (preprocess.{key})", remedy))
             meant += near
     return meant
+
+
+def _refuse_second_header(table: TextTable, faults: list[Fault]) -> None:
+    """Refuse rows that repeat the header, as those of files that were joined."""
+    again = np.ones(len(table.columns[0].code), dtype=bool)
+    for column in table.columns:
+        again &= np.isin(column.code, [place for place, text in enumerate(column.texts) if text == column.name])
+    faults += [Fault(f"row {row + 1}", "the header again", "remove it") for row in np.flatnonzero(again)]
 
 
 def _values(columns: list[Column], separator: str, faults: list[Fault]) -> np.ndarray:

@@ -211,7 +211,7 @@ def check_label(column: Column, faults: list[Fault]) -> None:
 
 
 def _refuse_spellings(column: Column, faults: list[Fault]) -> None:
-    """Refuse one name in two spellings: `1` and `1.0`, `7` and `007`, `Died` and `died`, `a,b` and `a;b`.
+    """Refuse one name in two spellings: `1` and `1.0`, `7` and `007`, `Died` and `died`, with and without a `\\ufeff`.
 
     They may be one (files were joined) or two (codes): the table's owner alone knows, so none is unified here.
     """
@@ -232,7 +232,10 @@ def _spelling(text: str) -> object:
     """Return what all spellings of a name share: the number, or the letters whatever their case."""
     if _SPELLED.fullmatch(text):
         return Decimal(text.replace(",", "."))
-    return " ".join(unicodedata.normalize("NFKC", plain(text)).casefold().split())
+    letters = unicodedata.normalize("NFKC", plain(text)).casefold()
+    if not (letters.isascii() and letters.isprintable()):  # control and format characters don't show
+        letters = "".join(letter for letter in letters if unicodedata.category(letter) not in ("Cc", "Cf"))
+    return " ".join(letters.split())
 
 
 def _constant(column: Column) -> Fault:

@@ -160,6 +160,7 @@ def test_words_for_a_gap_are_gaps_in_features_and_refused_where_none_may_be(pars
         ("ward", "A,b", "A;b"),
         ("ward", "Süd", "Su\u0308d"),
         ("sex", "1", "01"),
+        ("sex", "F", "\ufeffF"),
     ],
 )
 def test_one_name_in_two_spellings_is_refused_with_both_rows(parse, column, one, other):
@@ -223,6 +224,11 @@ def test_all_faults_of_a_table_come_at_once(parse):
     assert "- row 4, column died: a missing value that must not be" in text
     assert "- row 5, column age: not a number" in text
     assert "- column unit: one value in every row" in text
+
+
+def test_the_header_of_a_second_file_is_named(parse):
+    text = frame().to_csv(index=False)
+    assert "- row 81: the header again; remove it" in refused(parse, (text + text).encode())
 
 
 def test_a_long_list_of_faults_is_cut(parse):
