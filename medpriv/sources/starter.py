@@ -88,10 +88,8 @@ def guess_roles(columns: Mapping[str, Column], separator: str) -> Guess:
         if not guess.site and _PLACE.search(column.name) and 2 <= levels <= len(column.code) / 20:
             _assign(guess, left, "site", column.name, f"by its name, {levels} sites{_without(column)}")
     owner = names(columns[guess.patient], [])[1] if guess.patient else np.arange(len(next(iter(columns.values())).code))
-    for column in list(left.values()):
-        inner: list = []
-        group(column, owner, inner)
-        if _ATTRIBUTE.match(column.name) and len(column.texts) <= FEW and not inner:
+    for column in left.values():
+        if _ATTRIBUTE.match(column.name) and len(column.texts) <= FEW and _fits(column, owner):
             _assign(guess, {}, "groups", column.name, "by its name; the same in all rows of a patient")
     for column in list(left.values()):
         levels = _levels(column)
@@ -105,6 +103,13 @@ def guess_roles(columns: Mapping[str, Column], separator: str) -> Guess:
         else:
             _assign(guess, left, "ignore", column.name, f"words, {levels} different ones (dates, free text?)")
     return guess
+
+
+def _fits(column: Column, owner: np.ndarray) -> bool:
+    """Return whether each patient has one value of a column."""
+    faults: list = []
+    group(column, owner, faults)
+    return not faults
 
 
 def _assign(guess: Guess, left: dict[str, Column], role: str, name: str, reason: str) -> None:

@@ -173,7 +173,7 @@ def named_columns(table: TextTable, faults: list[Fault]) -> dict[str, Column]:
         if _NAMELESS.fullmatch(column.name):
             problem = "it has no name: the index of a data frame was probably written"
             remedy = "write the table without it (pandas: index=False; R: row.names = FALSE), or name the column"
-            if column.texts == ("",):
+            if list(column.texts) == [""]:
                 problem, remedy = "it has neither a name nor cells", "remove the separator at the end of each line"
             faults.append(Fault(f"line 1, column {number}", problem, remedy))
     count = Counter(column.name for column in table.columns if not _NAMELESS.fullmatch(column.name))

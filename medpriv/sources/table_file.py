@@ -29,13 +29,13 @@ class Column:
 
     Attributes:
         name: as the header has it, without outer blanks.
-        texts: the distinct cells, without outer blanks, in the order of their first rows.
-        code: int64 [N], the place of each row's text in `texts`.
-        first: int64 [texts], the first row of each text.
+        texts: numpy strings [texts], the distinct cells, without outer blanks, in the order of their first rows.
+        code: int32 [N], the place of each row's text in `texts`.
+        first: int32 [texts], the first row of each text.
     """
 
     name: str
-    texts: tuple[str, ...]
+    texts: np.ndarray
     code: np.ndarray
     first: np.ndarray
 
@@ -80,8 +80,10 @@ def column_of(name: str, cells: object) -> Column:
     if len(set(stripped)) < len(texts):  # "A" and "A " are one text
         again, stripped = pandas.factorize(np.array(stripped, dtype=object))
         code = again[code]
+    code = code.astype(np.int32)
     first = np.flatnonzero(np.diff(np.maximum.accumulate(code), prepend=-1))  # codes count up as texts appear
-    return Column(name.strip(), tuple(stripped), code.astype(np.int64), first)
+    held = np.array(stripped, dtype=np.dtypes.StringDType())  # half the memory of Python's strings
+    return Column(name.strip(), held, code, first.astype(np.int32))
 
 
 def _refuse_binary(path: Path) -> None:
@@ -218,7 +220,16 @@ def _text_columns(path: Path, separator: str, told: bool, header: list[str], row
             file=path,
             remedy="save it anew as CSV UTF-8: its line ends or quotes can be read in two ways",
         )
-    return tuple(column_of(name, frame.pop(place).to_numpy()[1:]) for place, name in enumerate(header))
+    return _taken(header, frame.to_numpy()[1:])
+
+
+def _taken(names: list[str], cells: np.ndarray) -> tuple[Column, ...]:
+    """Return the columns of [N, columns] texts, each of which is dropped there as soon as it is held here."""
+    columns = []
+    for place, name in enumerate(names):
+        columns.append(column_of(name, cells[:, place]))
+        cells[:, place] = None
+    return tuple(columns)
 
 
 def _parquet_columns(path: Path) -> tuple[Column, ...]:
@@ -235,5 +246,4 @@ def _parquet_columns(path: Path) -> tuple[Column, ...]:
             ) from None
     if not len(frame):
         raise InputError("the table has no rows", file=path, remedy="give it a row a record")
-    frame.columns = range(len(names))
-    return tuple(column_of(name, frame.pop(place).fillna("").to_numpy()) for place, name in enumerate(names))
+    return _taken(names, frame.fillna("").to_numpy())

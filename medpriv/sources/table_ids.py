@@ -32,7 +32,7 @@ def counts_rows(column: Column) -> bool:
     rows = len(column.code)
     if rows < FEWEST or len(column.texts) != rows:
         return False
-    return any(column.texts == tuple(map(str, range(start, start + rows))) for start in (0, 1))
+    return any(list(column.texts) == list(map(str, range(start, start + rows))) for start in (0, 1))
 
 
 def own_in_every_row(column: Column) -> bool:

@@ -94,7 +94,7 @@ def test_a_comma_before_decimals_or_thousands_is_not_guessed(parse):
     mixed = text.replace("\t0\n", "\t0\n", 1).replace(text.split("\n")[1].split("\t")[4], "1,234", 1)
     assert "row 1, column lactate: a number with a comma, though in row" in refused(parse, mixed.encode())
     quoted = frame().assign(lactate="1,5").to_csv(index=False)
-    assert "write decimals with a point, or save the table with semicolons" in refused(parse, quoted.encode())
+    assert "write decimals with a point (or save the table with semicolons" in refused(parse, quoted.encode())
 
 
 @pytest.mark.parametrize(
