@@ -116,7 +116,7 @@ def numbers(column: Column, mark: str, faults: list[Fault]) -> np.ndarray:
     if bad:
         remedy = "correct it, leave it empty, or name the column under preprocess.categorical or .ignore"
         if any(_COMMA.fullmatch(column.texts[place]) for place in bad):
-            remedy = "write decimals with a point (or save the table with semicolons between cells), thousands without a mark"
+            remedy = "write decimals with a point (or save the table with semicolons), thousands without a mark"
         faults.append(Fault(_cell(column, bad[0]), "not a number" + _further(column, bad), remedy))
     elif len(set(values[~np.isnan(values)])) == 1:
         faults.append(_constant(column))
