@@ -138,6 +138,19 @@ def test_attacks_may_be_told_of_a_dataset_that_an_overlay_takes_away():
     assert "heart" not in check_config(content)["datasets"]
 
 
+def test_only_the_datasets_named_are_run_and_looked_at():
+    content = default()
+    content["datasets"]["own"] = {"format": "table", "raw": {"path": "a.csv"}, "preprocess": {"label": "died"}}
+    content["datasets"]["heart"] = {"format": "nonsense"}
+    checked = check_config(content | {"only": ["own"]})
+    assert list(checked["datasets"]) == ["own"]
+    trained = {name for name, recipe in checked["datasets"]["own"]["baselines"].items() if recipe}
+    assert trained == {"logistic", "mlp"}
+    assert check_config(checked) == checked
+    text = message_of(content | {"only": ["owm", "own"]})
+    assert "1 fault" in text and "only.owm: no such dataset; did you mean `own`?" in text
+
+
 @pytest.mark.parametrize("overlay", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.name)
 def test_overlays_use_known_keys_only(overlay):
     def laid_over(below: dict, above: dict) -> dict:
