@@ -5,15 +5,21 @@ and take 1_20 for 120. Only then is the file read again, line by line, to say wh
 """
 
 import csv
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from medpriv.errors import InputError
 from medpriv.files import open_text
 from medpriv.sources.cells import number_in
 
+FIRST_YEAR, LAST_YEAR = 1650, 2300  # the publisher moves times into 2100 to 2210, births of the oldest 300 years back
+_TIME = re.compile(
+    r"(\d{4})-(\d\d?)-(\d\d?)(?:[ T](\d\d?):(\d\d?)(?::(\d\d?)(?:\.\d*)?)?)? ?(?:UTC|Z|[+-]\d\d(?::?\d\d)?)?", re.ASCII
+)
 REMEDY = "get the file again from the publisher, or correct the line"
 
 
@@ -39,6 +45,17 @@ def _is_whole(cell: str) -> bool:
     return value is not None and value == int(value) and abs(value) < 2**31
 
 
+def _is_time(cell: str) -> bool:
+    found = _TIME.fullmatch(cell.strip())
+    if not found:
+        return False
+    year, month, day, hour, minute, second = (int(part or 0) for part in found.groups())
+    try:
+        return bool(datetime(year, month, day, hour, minute, second)) and FIRST_YEAR <= year < LAST_YEAR
+    except ValueError:
+        return False
+
+
 _NUMBER = "isfinite({0}::DOUBLE) AND NOT contains({0}, '_')"
 KINDS = {
     "NUMBER": Kind("{0}::DOUBLE", _NUMBER, lambda cell: number_in(cell) is not None, "is no number"),
@@ -46,6 +63,11 @@ KINDS = {
     "FLAG": Kind(
         "{0}::DOUBLE::INTEGER", f"{_NUMBER} AND {{0}}::DOUBLE IN (0, 1)", lambda cell: number_in(cell) in (0, 1),
         "is neither 0 nor 1",
+    ),
+    "TIME": Kind(
+        "{0}::TIMESTAMP",
+        f"ascii(ltrim({{0}})) BETWEEN 48 AND 57 AND year({{0}}::TIMESTAMP) BETWEEN {FIRST_YEAR} AND {LAST_YEAR - 1}",
+        _is_time, f"is no time from {FIRST_YEAR} on and before {LAST_YEAR}",
     ),
     "SEX": Kind("{0}", "{0} IN ('F', 'M')", lambda cell: cell in ("F", "M"), "is neither F nor M"),
 }  # fmt: skip

@@ -20,6 +20,8 @@ from medpriv.sources.mimic3_tables import make_table, refuse_twice, scan, table_
 HOURS = 48  # from admission to the unit
 WINDOWS = ("day1", "day2")  # 0-24 h and 24-48 h
 ADULT, OLDEST = 18, 90.0  # years; ages above 89 are shifted by the publisher to about 300 and count as 90
+SHIFTED = (295, 420)  # what those above 89 are: about 300 in the real tables, 300 more in the simulated ones
+NEWBORN = 7 / 365.25  # by how much a birth may follow the admission: it is written without an hour
 AGE_BANDS = {"<50": 50, "50-64": 65, "65-79": 80, "80+": np.inf}  # each up to, not including, its number
 ONCE = ("height", "weight")  # the first value of the 48 hours
 SHARE = ("capillary_refill",)  # of values 0 and 1 only the mean says something
@@ -33,18 +35,18 @@ _STAY = {
     "last_careunit": "VARCHAR",
     "first_wardid": "WHOLE",
     "last_wardid": "WHOLE",
-    "intime": "TIMESTAMP",
-    "outtime": "TIMESTAMP",
+    "intime": "TIME",
+    "outtime": "TIME",
 }
 _ADMISSION = {
     "subject_id": "WHOLE",
     "hadm_id": "WHOLE",
-    "dischtime": "TIMESTAMP",
-    "deathtime": "TIMESTAMP",
+    "dischtime": "TIME",
+    "deathtime": "TIME",
     "admission_type": "VARCHAR",
     "hospital_expire_flag": "FLAG",
 }
-_PATIENT = {"subject_id": "WHOLE", "gender": "SEX", "dob": "TIMESTAMP"}
+_PATIENT = {"subject_id": "WHOLE", "gender": "SEX", "dob": "TIME"}
 _NEEDED = (  # table, column, attribute of `Stay`
     ("PATIENTS", "gender", "sex"),
     ("ADMISSIONS", "admission_type", "admission_type"),
@@ -58,7 +60,7 @@ _EVENT = {
 _EVENT_TYPES = {
     "subject_id": "WHOLE",
     "itemid": "WHOLE",
-    "charttime": "TIMESTAMP",
+    "charttime": "TIME",
     "value": "VARCHAR",
     "valuenum": "NUMBER",
     "error": "FLAG",
@@ -113,6 +115,7 @@ def choose_stays(connection, folder: Path) -> tuple[list[Stay], dict[str, int]]:
         refuse_twice(connection, path, table, key)
     counts, stays = dict.fromkeys(STEPS, 0), []
     for *about, age, outcome, unmoved, alone, long in connection.execute(_CANDIDATES).fetchall():
+        check_age(age, about[0], folder)
         old_enough = age is not None and age >= ADULT
         passed = (True, unmoved, alone, old_enough, long, outcome is not None and outcome > HOURS)
         for step in takewhile(passed.__getitem__, range(len(STEPS))):
@@ -127,6 +130,20 @@ def choose_stays(connection, folder: Path) -> tuple[list[Stay], dict[str, int]]:
                 remedy="use the publisher's tables of MIMIC-III version 1.4, or fill the cell in",
             )
     return stays, counts
+
+
+def check_age(age: float | None, subject: int, folder: Path) -> None:
+    """Refuse an age in years that neither lies in a human life nor is one of those above 89, shifted by the publisher.
+
+    A birth written as 1900-01-01 for want of a better one would be 250 years ago, and count as 90.
+    """
+    if age is not None and not (-NEWBORN <= age <= 120 or SHIFTED[0] <= age <= SHIFTED[1]):
+        raise InputError(
+            f"born {age:.0f} years before the admission",
+            file=table_path(folder, "PATIENTS"),
+            place=f"subject_id {subject}, column dob",
+            remedy="use the publisher's tables of MIMIC-III version 1.4, or correct the date",
+        )
 
 
 def check_labels(connection, folder: Path) -> None:

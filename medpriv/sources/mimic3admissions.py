@@ -17,7 +17,7 @@ from medpriv.errors import InputError
 from medpriv.files import sha256
 from medpriv.seeds import generator
 from medpriv.sources.manifest import MANIFEST, verify_raw
-from medpriv.sources.mimic3_cohort import age_band
+from medpriv.sources.mimic3_cohort import age_band, check_age
 from medpriv.sources.mimic3_tables import (
     LICENCES,
     connect,
@@ -50,8 +50,8 @@ OUTSIDER_KNOWS = (
 _TYPES = {
     **dict.fromkeys(("row_id", "subject_id", "hadm_id"), "WHOLE"),
     "gender": "SEX",
-    "dob": "TIMESTAMP",
-    **dict.fromkeys(("admittime", "dischtime", "deathtime", "edregtime", "edouttime"), "TIMESTAMP"),
+    "dob": "TIME",
+    **dict.fromkeys(("admittime", "dischtime", "deathtime", "edregtime", "edouttime"), "TIME"),
     **dict.fromkeys(("admission_type", "admission_location", "discharge_location", "insurance", "language"), "VARCHAR"),
     **dict.fromkeys(("religion", "marital_status", "ethnicity", "diagnosis"), "VARCHAR"),
     **dict.fromkeys(("hospital_expire_flag", "has_chartevents_data"), "FLAG"),
@@ -192,6 +192,8 @@ def _read(folder: Path) -> list[Row]:
         rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
     whole = ("row_id", "subject_id", "admittime", "dischtime", "hospital_expire_flag", "has_chartevents_data")
     for row in rows:
+        age = None if None in (row["dob"], row["admittime"]) else _age(row)
+        check_age(age, row["subject_id"], folder)
         if gaps := [column for column in (*whole, *_PATIENT[1:]) if row[column] is None]:
             raise InputError(
                 f"no {gaps[0]}",
@@ -230,11 +232,14 @@ def _times(rows: list[Row], features: tuple[str, ...]) -> dict[str, float]:
 def _groups(rows: list[Row], owner: np.ndarray) -> dict[str, tuple[str, ...]]:
     """Return each patient's sex, and age band at the first row of theirs."""
     _, first = np.unique(owner, return_index=True)
-    ages = [_hours(rows[row]["dob"], rows[row]["admittime"]) / 24 / 365.25 for row in first]
     return {
         "sex": tuple(rows[row]["gender"] for row in first),
-        "age": tuple(age_band(age) for age in ages),
+        "age": tuple(age_band(_age(rows[row])) for row in first),
     }
+
+
+def _age(row: Row) -> float:
+    return _hours(row["dob"], row["admittime"]) / 24 / 365.25
 
 
 def _kind(feature: str) -> str:

@@ -133,6 +133,8 @@ def with_cell(column, cell, row=4):
         ("ADMISSIONS", with_cell("hospital_expire_flag", "2"), r"line 5: column hospital_expire_flag: .*0 nor 1"),
         ("ADMISSIONS", with_cell("hospital_expire_flag", "-1"), r"line 5: column hospital_expire_flag: .*0 nor 1"),
         ("ADMISSIONS", with_cell("has_chartevents_data", "0.6"), r"line 5: column has_chartevents_data: .*0 nor 1"),
+        ("ADMISSIONS", with_cell("edregtime", "290000-01-01"), r"line 5: column edregtime: a cell is no time"),
+        ("PATIENTS", with_cell("dob", "1900-01-01"), r"subject_id \d+, column dob: born 2\d\d years before"),
         ("ADMISSIONS", with_cell("row_id", "1_0"), r"line 5: column row_id: a cell is no whole number"),
         ("ADMISSIONS", with_cell("row_id", "3.0"), r"line 5: row_id 3 stands in line 4 already"),
         ("ADMISSIONS", lambda rows: [*rows, rows[7]], r"hadm_id \d+ stands in line 8 already"),
