@@ -81,15 +81,8 @@ KINDS = {
 }
 # Tables in which each row stands for somebody or something that is there once.
 ONCE = ("PATIENTS", "ADMISSIONS", "ICUSTAYS", "patient.csv", "hospital", "apache", "vitalAperiodic", "Outcomes-a")
-NO_NUMBERS = (
-    "1_0",
-    "inf",
-    "-Infinity",
-    "0x10",
-    "\uff11\uff12",
-    "1e999",
-    "nan",
-)  # the last is a gap in a table of one's own
+# What Python, NumPy or DuckDB would take for a number; the last is a gap in a table of one's own.
+NO_NUMBERS = ("1_0", "inf", "-Infinity", "0x10", "\uff11\uff12", "1e999", "nan")
 
 
 @pytest.fixture(scope="module", params=KINDS)
