@@ -9,12 +9,13 @@ export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 CONFIG ?=
+TABLE ?=
 TARGET ?=
 CORES ?=
 RUN = $(PYTHON) -m medpriv.workflow.run $(if $(CONFIG),--overlay $(CONFIG)) $(if $(CORES),--cores $(CORES)) $(TARGET)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report test lint why restore bench slurm snakemake-report
+.PHONY: help setup config report test lint why restore bench slurm snakemake-report
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +28,9 @@ setup: $(STAMP) ## .venv alone; every other command makes it when needed
 
 report: $(STAMP) ## the whole run, up to results/report/index.html
 	@$(RUN)
+
+config: $(STAMP) ## a starter config from the columns of your own table, TABLE=/data/x.csv
+	@$(PYTHON) -m medpriv.sources.starter --write "$(TABLE)"
 
 why: $(STAMP) ## what would run now, and for which reason
 	@$(PYTHON) -m medpriv.workflow.why $(if $(CONFIG),--overlay $(CONFIG)) $(TARGET)

@@ -64,7 +64,8 @@ def open_text(path: Path | str) -> Iterator[Iterator[str]]:
     """
     path = Path(path)
     try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig", newline="") as stream:
+        opener = gzip.open if path.suffix.lower() == ".gz" else open
+        with opener(path, "rt", encoding="utf-8-sig", newline="") as stream:
             yield _lines(path, stream)
     except OSError as error:
         if error.filename is None or Path(error.filename) != path:  # not of this file
@@ -105,7 +106,7 @@ def _undecodable(path: Path) -> tuple[int, str]:
     The position in a decoder's own error counts from some block of the file, so lines are decoded here one by one.
     """
     before = 0
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+    with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as stream:
         for raw in stream:
             if before == 0 and raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
                 return 1, "UTF-16, not UTF-8"

@@ -8,7 +8,8 @@ an explanation, unless the settings allow it by name; allowed findings stay on r
                 settings, and the AUC's lower 95 % limit on so many patients is above what luck gives
     equal       a column with a value that all training rows of a class have and no others, unlikely by chance
     time        a column measured at or after the outcome, where the source says when (`notes["times"]`, hours)
-    patients    a patient listed twice, once in each split
+    patients    a patient listed twice, once in each split; or a column that is probably the patients' id, although each
+                row was taken for a patient (`notes["ids"]`)
     duplicates  test records equal in all features and class to a training record of another patient
 
 The AUC is that of the values in either direction, or that of the class's rate within each value or bin, learnt on other
@@ -41,9 +42,10 @@ class Finding:
 
     Attributes:
         check: a name of the table above.
-        name: the feature, or `patients`, `duplicates`: what `preprocess.leakage.allow` calls it.
+        name: the column, or `patients`, `duplicates`: what `preprocess.leakage.allow` calls it.
         explanation: what was found, in a sentence.
-        value, lower: the AUC or share, and its lower 95 % limit; for `time` the hours.
+        value, lower: the AUC or share, and its lower 95 % limit (a share of all patients is its own); for `time` the
+            hours.
         n: patients (or, of `duplicates`, test records) that it rests on.
         stops: whether it stops the run if it isn't allowed.
         allowed: whether the settings name it.
@@ -75,6 +77,7 @@ def check_leakage(dataset: Dataset, settings: Mapping[str, object]) -> list[dict
     findings = [
         *columns,
         *_patients_in_both_splits(dataset, allow),
+        *_forgotten_ids(dataset, allow),
         *_duplicates(dataset, settings["duplicates"], allow),
     ]
     if stopping := [finding for finding in findings if finding.stops and not finding.allowed]:
@@ -92,7 +95,7 @@ def check_leakage(dataset: Dataset, settings: Mapping[str, object]) -> list[dict
 
 
 def _check_names(dataset: Dataset, allow: set[str]) -> None:
-    known = (*dataset.features, *_BESIDE)
+    known = tuple(dict.fromkeys((*dataset.features, *dataset.notes.get("ids", {}), *_BESIDE)))
     for name in sorted(allow - set(known)):
         near = difflib.get_close_matches(name, known, n=1)
         raise InputError(
@@ -194,6 +197,18 @@ def _patients_in_both_splits(dataset: Dataset, allow: set[str]) -> Iterator[Find
         text = f"patients: {len(both)} of {len(splits)} stand in both splits{shown}"
         share = len(both) / len(splits)
         yield Finding("patients", "patients", text, share, share, len(splits), True, "patients" in allow)
+
+
+def _forgotten_ids(dataset: Dataset, allow: set[str]) -> Iterator[Finding]:
+    """Yield a finding for each column that probably says who a row's patient is, though each row is taken for one."""
+    for name, about in dataset.notes.get("ids", {}).items():
+        count, repeated = about["values"], about["repeated"]
+        text = (
+            f"{name} is probably the patients' id ({repeated} of its {count} values stand in several rows), but each "
+            "row is taken for a patient: name it under preprocess.patient"
+        )
+        share = repeated / count
+        yield Finding("patients", name, text, share, share, count, True, name in allow)
 
 
 def _duplicates(dataset: Dataset, limit: float, allow: set[str]) -> Iterator[Finding]:

@@ -44,6 +44,10 @@ class Config(Section):
     seed: Annotated[int, Field(ge=0)] = Field(
         1, description="root of all randomness; every job derives its own from names"
     )
+    only: Annotated[list[Name], Field(min_length=1)] | None = Field(
+        None,
+        description="the datasets that run, by name, such as your own alone; empty: all that stand under `datasets`",
+    )
     datasets: dict[Name, AnyDataset] = Field(description="one section a dataset, under a name of your choice")
     attacks: AttackSettings = Field(default_factory=AttackSettings, description="settings of the attack families")
     measures: MeasureSettings = Field(default_factory=MeasureSettings, description="settings of the utility measures")
@@ -56,14 +60,18 @@ _BY_DATASET = ("attacks.attribute.features", "attacks.linkage.sets", "attacks.li
 def check_config(content: Mapping[str, Any], file: Path | str = "config.yaml") -> dict[str, Any]:
     """Return the config with all defaults filled in, as plain values; raise one InputError that lists every fault.
 
-    A dataset that is null is dropped: an overlay can only add to a mapping, so null is how it takes one away. What
-    attacks are told of it is left without a use.
+    A dataset that is null, or that `only` doesn't name, is dropped: an overlay can only add to a mapping, so these are
+    the ways to take one away. What attacks are told of it is left without a use.
     """
     datasets = content.get("datasets")
     faults = []
     if isinstance(datasets, Mapping):
-        content = {**content, "datasets": {name: one for name, one in datasets.items() if one is not None}}
-        faults = _unknown_datasets(content, list(datasets))
+        kept = {name: one for name, one in datasets.items() if one is not None}
+        if isinstance(only := content.get("only"), list):
+            faults = [f"only.{name}: {_no_dataset(name, list(kept))}" for name in only if name not in list(kept)]
+            kept = {name: one for name, one in kept.items() if name in only}
+        content = {**content, "datasets": kept}
+        faults += _unknown_datasets(content, list(datasets))
     try:
         checked = Config.model_validate(content)
     except ValidationError as error:
@@ -86,10 +94,14 @@ def _unknown_datasets(content: Mapping[str, Any], datasets: list[str]) -> list[s
             named = named.get(part) if isinstance(named, Mapping) else None
         for name in named if isinstance(named, Mapping) else ():
             if name not in datasets:
-                near = difflib.get_close_matches(str(name), datasets, n=1)
-                remedy = f"did you mean `{near[0]}`?" if near else "name one that stands under `datasets`"
-                faults.append(f"{key}.{name}: no such dataset; {remedy}")
+                faults.append(f"{key}.{name}: {_no_dataset(name, datasets)}")
     return faults
+
+
+def _no_dataset(name: object, datasets: list[str]) -> str:
+    near = difflib.get_close_matches(str(name), datasets, n=1)
+    remedy = f"did you mean `{near[0]}`?" if near else "name one that stands under `datasets`"
+    return f"no such dataset; {remedy}"
 
 
 _REMEDIES = {
@@ -97,6 +109,8 @@ _REMEDIES = {
     "greater_than_equal": "use {ge} or more",
     "less_than": "use a number below {lt}",
     "less_than_equal": "use {le} or less",
+    "list_type": "write a list, such as [a, b]",
+    "too_short": "name at least {min_length}",
     "literal_error": "use one of {expected}",
     "union_tag_invalid": "use one of the formats {expected_tags}",
     "union_tag_not_found": "say which `format` the dataset has",

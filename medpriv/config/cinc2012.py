@@ -24,7 +24,7 @@ class RawCinc2012(Raw):
 class PreprocessCinc2012(CheckedTable):
     """78 features of 48 hours; median imputation and scaling fitted on the training split."""
 
-    sets: Annotated[list[Literal["a", "b"]], Field(min_length=1)] = Field(
+    sets: Annotated[list[Literal["a", "b", "c"]], Field(min_length=1)] = Field(
         ["a"], description="sets used, 4,000 stays each; the simulator makes set a alone"
     )
     test_fraction: Fraction = Field(0.3, description="share of stays held out, stratified by unit and outcome")
@@ -38,7 +38,7 @@ class PreprocessCinc2012(CheckedTable):
 
 
 class Cinc2012Settings(DatasetSettings):
-    """Death in hospital after 48 hours in intensive care: PhysioNet/CinC Challenge 2012, sets a and b."""
+    """Death in hospital after 48 hours in intensive care: PhysioNet/CinC Challenge 2012, sets a, b and c."""
 
     format: Literal["cinc2012"] = Field("cinc2012", description="the challenge's sets and outcomes")
     raw: RawCinc2012 = Field(default_factory=RawCinc2012, description="where the raw files come from")

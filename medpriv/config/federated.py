@@ -4,14 +4,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from medpriv.config.section import Count, Fraction, NotNegative, Positive, Section
+from medpriv.config.section import Count, Epsilon, Fraction, NotNegative, Positive, Section
 
 
 class SitePartition(Section):
     """Who the clients are."""
 
     least_patients: Count = Field(
-        20, description="training patients that a site needs to be a client of its own; smaller ones are joined"
+        20,
+        description="training patients that a client needs: smaller sites are joined; `dirichlet` is drawn again until "
+        "each has them; what cannot be is refused",
     )
     group: str | None = Field(None, description="patient attribute that parts the clients; empty: the sites")
 
@@ -57,7 +59,7 @@ class Adaptive(Section):
 class ClientPrivacy(Section):
     """DP-FedAvg: whether a client took part at all is what stays private."""
 
-    epsilon: Positive = Field(8.0, description="what all rounds together spend on one client")
+    epsilon: Epsilon = Field(8.0, description="what all rounds together spend on one client")
     delta: Fraction = Field(1e-5, description="of the guarantee; must be below 1 / clients")
     clip: Positive = Field(1.0, description="bound of the L2 norm of a client's change in a round")
 
@@ -65,7 +67,7 @@ class ClientPrivacy(Section):
 class SamplePrivacy(Section):
     """Clients train with DP-SGD: each patient is private towards the server."""
 
-    epsilon: Positive = Field(8.0, description="what all rounds together spend on one patient")
+    epsilon: Epsilon = Field(8.0, description="what all rounds together spend on one patient")
     delta: Fraction | None = Field(None, description="of the guarantee; empty: 1 / (10 patients), to one digit")
     clip: Positive = Field(1.0, description="bound of the L2 norm of a patient's gradient")
     batch_size: Count | None = Field(

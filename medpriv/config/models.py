@@ -10,7 +10,11 @@ from medpriv.config.section import Count, NotNegative, Positive, Section
 class BankSettings(Section):
     """The bank that every treatment of the dataset trains."""
 
-    replicates: Annotated[int, Field(ge=2)] = Field(32, description="K, the replicate models of each treatment")
+    replicates: Annotated[int, Field(ge=3)] = Field(
+        32,
+        description="K, the replicate models of each treatment; beside its target online LiRA needs a replicate that "
+        "saw the patient and one that did not",
+    )
     shards: Count = Field(1, description="jobs that a bank is split into along K; changes no result")
 
 

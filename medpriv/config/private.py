@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from medpriv.config.section import Count, Fraction, Positive, Section
+from medpriv.config.section import Count, Epsilon, Fraction, Positive, Section
 
 Momentum = Annotated[float, Field(ge=0, lt=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
@@ -69,7 +69,7 @@ class PrivateModels(Section):
 class PrivateSettings(Section):
     """Banks trained with differential privacy, a patient being the unit."""
 
-    epsilons: Annotated[list[Positive], Field(min_length=1)] = Field(
+    epsilons: Annotated[list[Epsilon], Field(min_length=1)] = Field(
         [0.5, 1.0, 3.0, 8.0], description="the guarantees to train for, by the PRV accountant"
     )
     delta: Fraction | None = Field(

@@ -1,13 +1,32 @@
 """What every part of the config is made of: a base class that refuses unknown keys, and checked numbers."""
 
+import math
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+
+def _finite(value: float) -> float:
+    if math.isinf(value):
+        raise ValueError(f"{value} is no number to compute with; use a finite one")
+    return value
+
+
+def _with_noise(value: float) -> float:
+    if math.isinf(value):
+        raise ValueError(
+            "an infinite epsilon is no guarantee, and no noise belongs to it; use a finite number. To train without "
+            "noise, train the same model under `baselines` (in a federation: the strategy `avg`) and take the epsilon "
+            "out here"
+        )
+    return value
+
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0), AfterValidator(_finite)]
+NotNegative = Annotated[float, Field(ge=0), AfterValidator(_finite)]
+Epsilon = Annotated[float, Field(gt=0), AfterValidator(_with_noise)]
 Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*$")]
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from medpriv.config.section import Count, Positive, Section
+from medpriv.config.section import Count, Epsilon, Positive, Section
 
 
 class ServerSettings(Section):
@@ -19,7 +19,7 @@ class ServerSettings(Section):
     local_steps: Annotated[list[Count], Field(min_length=1)] = Field(
         [1, 4], description="full steps that a client takes before it answers, at the second batch size"
     )
-    epsilon: Positive = Field(1.0, description="the patient-level guarantee of the clients that train with DP-SGD")
+    epsilon: Epsilon = Field(1.0, description="the patient-level guarantee of the clients that train with DP-SGD")
     clip: Positive = Field(1.0, description="bound of a record's gradient under DP-SGD")
     steps: Count = Field(300, description="steps of each search")
     restarts: Count = Field(4, description="random starts of each search")

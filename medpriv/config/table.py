@@ -1,11 +1,12 @@
-"""Your own CSV table."""
+"""Your own table."""
 
 from typing import Literal
 
 from pydantic import Field, model_validator
 
-from medpriv.config.dataset import DatasetSettings
+from medpriv.config.dataset import Baselines, DatasetSettings
 from medpriv.config.leakage import CheckedTable
+from medpriv.config.models import LogisticRecipe, MlpRecipe
 from medpriv.config.section import Fraction, Section
 
 
@@ -13,7 +14,9 @@ class RawTable(Section):
     """Your own table."""
 
     source: Literal["local"] = Field("local", description="`local`, a file of yours")
-    path: str = Field(description="the .csv file, relative to the project's folder")
+    path: str = Field(
+        description="the file, relative to the project's folder: .csv, .tsv, either in a .gz, or .parquet"
+    )
 
 
 class PreprocessTable(CheckedTable):
@@ -23,7 +26,7 @@ class PreprocessTable(CheckedTable):
     patient: str | None = Field(None, description="column with the patient's id; empty: each row is a patient")
     site: str | None = Field(None, description="column with the hospital or device; empty: all one")
     groups: list[str] = Field([], description="columns by which risk is stated; they are learnt from unless ignored")
-    categorical: list[str] = Field([], description="columns with words or codes, one-hot encoded")
+    categorical: list[str] = Field([], description="columns with words or codes, one-hot encoded; 100 levels at most")
     ignore: list[str] = Field([], description="columns not to learn from")
     test_fraction: Fraction = Field(0.3, description="share of patients held out, stratified by site and label")
 
@@ -36,8 +39,12 @@ class PreprocessTable(CheckedTable):
 
 
 class TableSettings(DatasetSettings):
-    """Your own CSV table."""
+    """Your own table."""
 
-    format: Literal["table"] = Field("table", description="one CSV file with a header line")
+    format: Literal["table"] = Field("table", description="one CSV file with a header line, or one Parquet file")
     raw: RawTable = Field(description="where the file is")
     preprocess: PreprocessTable = Field(description="what its columns are")
+    baselines: Baselines = Field(
+        default_factory=lambda: Baselines(logistic=LogisticRecipe(), mlp=MlpRecipe()),
+        description="the baseline models; left out: `logistic` and `mlp` with their defaults",
+    )

@@ -3,7 +3,7 @@
 A patient is with one client, whole: whoever has records at two hospitals is with the one that holds most of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from medpriv.errors import InputError
 from medpriv.seeds import generator
 
 OTHERS = "others"  # the client that joins small sites
+DRAWS = 1000  # of a Dirichlet partition, before no more is hoped for
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ class Partition:
 def by_site(dataset: Dataset, least: int, group: str | None = None) -> Partition:
     """Return the sites as clients; those with fewer than `least` training patients are joined to one, `others`.
 
-    If these together are still fewer than `least`, they go to the smallest client.
+    If these together are still fewer than `least`, they go to the smallest client. Where a site is called `others`
+    itself, the joined client is `others (joined)`: names are keys, and two clients of one name would count as one.
 
     Args:
         group: a patient attribute of `dataset.groups` to part by instead (a region, say).
@@ -67,7 +69,7 @@ def by_site(dataset: Dataset, least: int, group: str | None = None) -> Partition
         )
     joined = int(counts.sum() - counts[large].sum())
     if joined >= least:
-        clients.append(OTHERS)
+        clients.append(_unused(OTHERS, clients))
         rest = len(clients) - 1
     else:
         rest = int(np.argmin(counts[large]))
@@ -77,8 +79,13 @@ def by_site(dataset: Dataset, least: int, group: str | None = None) -> Partition
     return Partition("site", tuple(clients), place[holder], moved)
 
 
-def iid(dataset: Dataset, clients: int, seed: int) -> Partition:
-    """Return the patients dealt out at random, evenly in each split."""
+def iid(dataset: Dataset, clients: int, least: int, seed: int) -> Partition:
+    """Return the patients dealt out at random, evenly in each split.
+
+    Raises:
+        InputError: a client would have fewer than `least` training patients.
+    """
+    _check_enough(dataset, "iid", clients, least)
     rng = generator(seed, dataset.name, "partition", "iid", clients)
     holder = np.empty(len(dataset.patients), np.int32)
     for split in np.unique(dataset.split):
@@ -87,14 +94,36 @@ def iid(dataset: Dataset, clients: int, seed: int) -> Partition:
     return Partition("iid", _numbered(clients), holder)
 
 
-def dirichlet(dataset: Dataset, clients: int, alpha: float, seed: int) -> Partition:
-    """Return patients dealt out with uneven classes (Hsu et al. 2019).
+def dirichlet(dataset: Dataset, clients: int, alpha: float, least: int, seed: int) -> Partition:
+    """Return patients dealt out with uneven classes (Hsu et al. 2019), each client with `least` training patients.
 
     For each class, clients' shares of its patients are drawn from Dirichlet(alpha); a patient's class is that of most
-    of their records. Test patients follow the same shares.
+    of their records. Test patients follow the same shares. A partition that leaves a client with fewer patients is
+    drawn again, as in NIID-Bench (Li et al., ICDE 2022).
+
+    Raises:
+        InputError: there are too few patients, or none of `DRAWS` partitions gave every client enough.
     """
+    _check_enough(dataset, "dirichlet", clients, least)
     rng = generator(seed, dataset.name, "partition", "dirichlet", clients, alpha)
     label = _majority(dataset.patient, dataset.y, len(dataset.patients), len(dataset.classes))
+    train = np.unique(dataset.patient[dataset.rows(TRAIN)])
+    for _ in range(DRAWS):
+        holder = _draw_holders(dataset, label, clients, alpha, rng)
+        if np.bincount(holder[train], minlength=clients).min() >= least:
+            return Partition("dirichlet", _numbered(clients), holder)
+    raise InputError(
+        f"none of {DRAWS} draws gave each of {clients} clients {least} training patients or more",
+        file=f"dataset {dataset.name}",
+        place="federated.strategies.dirichlet",
+        remedy="raise `alpha`, ask for fewer clients, or lower federated.partition.least_patients",
+    )
+
+
+def _draw_holders(
+    dataset: Dataset, label: np.ndarray, clients: int, alpha: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Return int32 [P]: one draw of who holds each patient; `label` int [P] is their class."""
     holder = np.empty(len(dataset.patients), np.int32)
     for cls in range(len(dataset.classes)):
         shares = rng.dirichlet(np.full(clients, alpha))
@@ -102,7 +131,20 @@ def dirichlet(dataset: Dataset, clients: int, alpha: float, seed: int) -> Partit
             patients = rng.permutation(np.flatnonzero((label == cls) & (dataset.split == split)))
             ends = np.round(np.cumsum(shares) * len(patients)).astype(int)
             holder[patients] = np.searchsorted(ends, np.arange(len(patients)), side="right").clip(max=clients - 1)
-    return Partition("dirichlet", _numbered(clients), holder)
+    return holder
+
+
+def _check_enough(dataset: Dataset, strategy: str, clients: int, least: int) -> None:
+    """Refuse more clients than the training patients suffice for, `least` each."""
+    train = len(np.unique(dataset.patient[dataset.rows(TRAIN)]))
+    if train < clients * least:
+        raise InputError(
+            f"{clients} clients of {least} or more patients need {clients * least} training patients, and there are "
+            f"{train}",
+            file=f"dataset {dataset.name}",
+            place=f"federated.strategies.{strategy}.clients",
+            remedy="ask for fewer clients, or lower federated.partition.least_patients",
+        )
 
 
 def partition(dataset: Dataset, strategy: str, settings: Mapping, seed: int) -> Partition:
@@ -111,12 +153,12 @@ def partition(dataset: Dataset, strategy: str, settings: Mapping, seed: int) -> 
     Args:
         settings: the `federated` section: `partition` and `strategies`.
     """
-    chosen = settings["strategies"][strategy]
+    chosen, least = settings["strategies"][strategy], settings["partition"]["least_patients"]
     if strategy == "iid":
-        return iid(dataset, chosen["clients"], seed)
+        return iid(dataset, chosen["clients"], least, seed)
     if strategy == "dirichlet":
-        return dirichlet(dataset, chosen["clients"], chosen["alpha"], seed)
-    return by_site(dataset, settings["partition"]["least_patients"], settings["partition"]["group"])
+        return dirichlet(dataset, chosen["clients"], chosen["alpha"], least, seed)
+    return by_site(dataset, least, settings["partition"]["group"])
 
 
 def _patients_sites(dataset: Dataset) -> tuple[tuple[str, ...], np.ndarray]:
@@ -141,6 +183,13 @@ def _majority(patient: np.ndarray, value: np.ndarray, patients: int, values: int
     """Return int [P], the value that most of a patient's records have (the lower in a tie)."""
     counts = np.bincount(patient.astype(np.int64) * values + value, minlength=patients * values)
     return counts.reshape(patients, values).argmax(1)
+
+
+def _unused(name: str, names: Sequence[str]) -> str:
+    """Return the name, or one made of it that is not among `names`."""
+    while name in names:
+        name += " (joined)"
+    return name
 
 
 def _numbered(clients: int) -> tuple[str, ...]:

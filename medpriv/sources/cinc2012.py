@@ -1,7 +1,7 @@
 """PhysioNet/CinC Challenge 2012: does a patient die in hospital, told from the first 48 hours in intensive care?
 
-Sets a and b hold 4,000 stays each; every stay is one patient's, in one of four kinds of intensive care unit, which are
-the sites. Files are read in `medpriv.sources.cinc2012_files`, summarised in `cinc2012_features`; the simulator
+Sets a, b and c hold 4,000 stays each; every stay is one patient's, in one of four kinds of intensive care unit, which
+are the sites. Files are read in `medpriv.sources.cinc2012_files`, summarised in `cinc2012_features`; the simulator
 (`medpriv.simulate.cinc2012`) writes the same files. docs/data/cinc2012.md is the data card.
 """
 
@@ -14,13 +14,15 @@ from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
 from medpriv.files import sha256
 from medpriv.seeds import generator
-from medpriv.sources.cinc2012_features import UNITS, Features, descriptor, summarise
+from medpriv.sources.cinc2012_features import summarise
 from medpriv.sources.cinc2012_files import (
     DESCRIPTORS,
     NAMES,
     SETS,
+    UNITS,
     Readings,
     archive_name,
+    descriptor,
     outcomes_name,
     read_outcomes,
     read_set,
@@ -61,7 +63,7 @@ def local_files(folder: Path) -> list[str]:
 
 
 def wanted(published: Collection[str]) -> list[str]:
-    """Return which of the publisher's files belong to the dataset: set a, and set b unless a mirror lacks it."""
+    """Return which of the publisher's files belong to the dataset: set a, and those of b and c that a mirror has."""
     sets = [[archive_name(letter), outcomes_name(letter)] for letter in SETS]
     return [name for files in sets if files is sets[0] or set(files) <= set(published) for name in files]
 
@@ -91,6 +93,7 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     unit, age, sex = (
         np.concatenate([descriptor(readings, what) for readings, _ in parts]) for what in ("ICUType", "Age", "Gender")
     )
+    left_out = _total([readings.left_out for readings, _ in parts])
     site = (unit - 1).astype(np.int32)
     split = stratified_split(site * len(CLASSES) + y, settings["test_fraction"], generator(seed, name, "split"))
     check_classes(y, split == TEST, CLASSES, folder, "In-hospital_death")
@@ -117,9 +120,10 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
             "sets": list(settings["sets"]),
             "stays_by_unit": {name: int((site == index).sum()) for index, name in enumerate(UNITS)},
             "stays_without_measurements": sum(_unmeasured(readings) for readings, _ in parts),
-            "implausible_values": _total(tables),
+            "implausible_values": _total([table.implausible for table in tables]),
             "quasi_identifiers": ["age", "male"],
         }
+        | ({"lines_left_out": left_out} if left_out else {})
         | about,
         **held,
     )
@@ -129,25 +133,10 @@ def _read(folder: Path, letter: str) -> tuple[Readings, np.ndarray]:
     """Return a set's readings and whether each stay ended in death, int64 [S]."""
     readings, file = read_set(folder, letter), folder / outcomes_name(letter)
     deaths = read_outcomes(file)
-    if missing := [stay for stay in readings.stays if stay not in deaths]:
+    if missing := [stay for stay in readings.stays if int(stay) not in deaths]:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise InputError(f"no outcome of stay {missing[0]}{more}", file=file, remedy="add a line for every stay")
-    _check_descriptors(readings, folder / archive_name(letter))
-    return readings, np.array([deaths[stay] for stay in readings.stays], np.int64)
-
-
-def _check_descriptors(readings: Readings, file: Path) -> None:
-    """Refuse a stay whose file is another's, or that tells no age or no unit."""
-    number, age, unit = (descriptor(readings, name) for name in ("RecordID", "Age", "ICUType"))
-    faults = (
-        (number != np.array(readings.stays, float), "RecordID is not the file's name"),
-        (~((age >= 15) & (age <= 120)), "no Age from 15 to 120"),
-        (~np.isin(unit, np.arange(len(UNITS)) + 1), f"no ICUType from 1 to {len(UNITS)}"),
-    )
-    for wrong, problem in faults:
-        if wrong.any():
-            place = f"{readings.stays[int(np.argmax(wrong))]}.txt"
-            raise InputError(problem, file=file, place=place, remedy="get the publisher's file again")
+    return readings, np.array([deaths[int(stay)] for stay in readings.stays], np.int64)
 
 
 def _unmeasured(readings: Readings) -> int:
@@ -156,10 +145,10 @@ def _unmeasured(readings: Readings) -> int:
     return len(readings.stays) - len(np.unique(readings.stay[measured]))
 
 
-def _total(tables: list[Features]) -> dict[str, int]:
-    """Return the counts of implausible values of all sets together."""
-    names = sorted({name for table in tables for name in table.implausible})
-    return {name: sum(table.implausible.get(name, 0) for table in tables) for name in names}
+def _total(counts: list[dict[str, int]]) -> dict[str, int]:
+    """Return the counts of all sets together."""
+    names = sorted({name for each in counts for name in each})
+    return {name: sum(each.get(name, 0) for each in counts) for name in names}
 
 
 def _age_band(age: float) -> str:

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medpriv.sources.cinc2012_files import NAMES, Readings
+from medpriv.sources.cinc2012_files import NAMES, UNITS, Readings, descriptor
 
-UNITS = ("CCU", "CSRU", "MICU", "SICU")  # ICUType 1 to 4
 SECOND_DAY = 24 * 60  # minutes
 UNKNOWN = -1
 
@@ -102,14 +101,6 @@ class Features:
     units: dict[str, str]
     kinds: dict[str, str]
     implausible: dict[str, int]
-
-
-def descriptor(readings: Readings, name: str) -> np.ndarray:
-    """Return what a stay's file says at its beginning of `Age`, `Gender` or `ICUType`, float64 [S], NaN for unknown."""
-    held = readings.name == NAMES.index(name)
-    value = np.full(len(readings.stays), np.nan)
-    value[readings.stay[held]] = readings.value[held]
-    return np.where(value < 0, np.nan, value)
 
 
 def summarise(readings: Readings) -> Features:

@@ -109,7 +109,7 @@ def published_checksums(
         _transfer(
             url, str(arrived), None, session=session, part=part, attempts=attempts, first_wait_s=first_wait_s, show=show
         )
-    lines = arrived.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = arrived.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     arrived.unlink()
     return dict(_read_checksum(url, number, line) for number, line in enumerate(lines, 1) if line.strip())
 

@@ -10,11 +10,21 @@ from pathlib import Path
 
 import numpy as np
 
-from medpriv.dataset import TEST, TRAIN, Dataset
+from medpriv.dataset import TEST, TRAIN, Dataset, plain_name
 from medpriv.files import sha256
 from medpriv.seeds import generator
 from medpriv.sources.eicu_features import PATIENT, Features, age_of
-from medpriv.sources.eicu_tables import OUTCOMES, TABLES, WINDOW, Stay, read_cohort, read_rows, table_path
+from medpriv.sources.eicu_tables import (
+    OUTCOMES,
+    TABLES,
+    WINDOW,
+    Stay,
+    given_twice,
+    id_in,
+    read_cohort,
+    read_rows,
+    table_path,
+)
 from medpriv.sources.manifest import MANIFEST, verify_raw
 from medpriv.sources.tabular import check_classes, fill_and_scale, stratified_split
 
@@ -99,8 +109,13 @@ def _times(features: tuple[str, ...], outcome_hours: float) -> dict[str, float]:
 
 def _regions(folder: Path) -> dict[str, str]:
     """Return each hospital's part of the country."""
-    rows = read_rows(table_path(folder, "hospital"), "hospital", ("hospitalid", "region"))
-    return {number: region or "unknown" for _, (number, region) in rows}
+    path, regions = table_path(folder, "hospital"), {}
+    for line, (cell, region) in read_rows(path, "hospital", ("hospitalid", "region")):
+        number = id_in(cell, path, line, "hospitalid")
+        if number in regions:
+            raise given_twice(path, line, "hospitalid", number)
+        regions[number] = plain_name(region.strip()) or "unknown"
+    return regions
 
 
 def _groups(stays: list[Stay], regions: dict[str, str], folder: Path) -> dict[str, tuple[str, ...]]:
@@ -110,7 +125,7 @@ def _groups(stays: list[Stay], regions: dict[str, str], folder: Path) -> dict[st
     return {
         "sex": tuple(SEXES.get(stay.cells["gender"], "unknown") for stay in stays),
         "age": tuple(_age_band(age) for age in ages),
-        "ethnicity": tuple(stay.cells["ethnicity"] or "unknown" for stay in stays),
+        "ethnicity": tuple(plain_name(stay.cells["ethnicity"].strip()) or "unknown" for stay in stays),
         "region": tuple(regions.get(stay.hospital, "unknown") for stay in stays),
     }
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from medpriv.sources.eicu_tables import KEY, WINDOW, Stay, number, read_rows, table_path
+from medpriv.errors import InputError
+from medpriv.sources.eicu_tables import KEY, WINDOW, Stay, given_twice, id_in, number, read_rows, table_path
 
 PATIENT = (
     *("age", "gender", "ethnicity", "admissionweight", "hospitaladmitoffset", "unittype", "unitadmitsource"),
@@ -59,7 +60,7 @@ APACHE = {
     "fio2": ("fio2", "%", 20, 100),
 }
 CEILINGS = {"urine": 5000, "wbc": 35, "creatinine": 6, "bun": 100, "glucose": 400, "bilirubin": 10}
-COMA = ("eyes", "motor", "verbal")  # together the Glasgow coma scale
+COMA = {"eyes": (1, 4), "motor": (1, 6), "verbal": (1, 5)}  # together the Glasgow coma scale
 FIRST_DAY = {"intubated": "intubated", "vent": "ventilated", "dialysis": "dialysis", "meds": "sedated"}
 MEASURED = ("urine", "ph", "albumin", "bilirubin", "wbc")
 COMORBIDITIES = {
@@ -86,6 +87,8 @@ TREATMENTS = {
     "mechanical_ventilation": "|mechanical ventilation",
     "antibiotics": "|therapeutic antibacterials",
 }
+SEXES = {"Male": 1, "Female": 0, "Other": np.nan, "Unknown": np.nan, "": np.nan}
+FLAGS = (-1, 0, 1)  # -1 is missing
 PRESSURES = {  # column: (name, lowest, highest)
     "noninvasivesystolic": ("sbp", 30, 300),
     "noninvasivediastolic": ("dbp", 10, 200),
@@ -130,6 +133,15 @@ class Features:
 
     def _add_patient(self) -> None:
         path = table_path(self._folder, "patient")
+        for stay in self._stays:
+            for column, words in (("gender", SEXES), ("unittype", {"": "", **UNITS})):
+                if stay.cells[column] not in words:
+                    raise InputError(
+                        f"column {column}: an unknown word",
+                        file=path,
+                        place=f"line {stay.line}",
+                        remedy=f"write one of {', '.join(filter(None, words))}, or leave it empty",
+                    )
 
         def numbers(column: str, lowest: float, highest: float) -> np.ndarray:
             held = [number(stay.cells[column], path, stay.line, column) for stay in self._stays]
@@ -137,7 +149,7 @@ class Features:
 
         cells = [stay.cells for stay in self._stays]
         self._add("age", [age_of(stay, path) for stay in self._stays], "years")
-        self._add("male", [{"Male": 1, "Female": 0}.get(cell["gender"], np.nan) for cell in cells], kind="binary")
+        self._add("male", [SEXES[cell["gender"]] for cell in cells], kind="binary")
         self._add("weight", numbers("admissionweight", 25, 350), "kg")
         before = np.maximum(-numbers("hospitaladmitoffset", -np.inf, np.inf), 0) / 60
         self._add("hours_before_unit", np.minimum(before, LONGEST_BEFORE), "h")
@@ -149,7 +161,7 @@ class Features:
     def _add_apache(self) -> None:
         columns = (*APACHE, *COMA, *FIRST_DAY)
         held = np.full((len(self._stays), len(columns)), np.nan)
-        for place, values in self._rows("apacheApsVar", columns).numbers():
+        for place, values in self._rows("apacheApsVar", columns).single(tuple(FIRST_DAY)):
             held[place] = values
         held[held == -1] = np.nan
         values = dict(zip(columns, held.T, strict=True))
@@ -157,7 +169,8 @@ class Features:
         for column, (name, unit, lowest, highest) in APACHE.items():
             values[column] = _plausible(values[column], lowest, highest)
             self._add(f"{name}_worst", np.minimum(values[column], CEILINGS.get(column, np.inf)), unit)
-        self._add("gcs_worst", sum(values[column] for column in COMA), "points")
+        scores = [_plausible(values[column], *limits) for column, limits in COMA.items()]
+        self._add("gcs_worst", sum(scores), "points")
         for column, name in FIRST_DAY.items():
             self._add(name, np.nan_to_num(values[column]) > 0, kind="binary")
         for column in MEASURED:
@@ -166,7 +179,7 @@ class Features:
     def _add_comorbidities(self) -> None:
         columns = tuple(column for parts in COMORBIDITIES.values() for column in parts)
         found = np.zeros((len(self._stays), len(columns)))
-        for place, values in self._rows("apachePredVar", columns).numbers():
+        for place, values in self._rows("apachePredVar", columns).single(columns):
             found[place] = np.nan_to_num(values) > 0
         held = dict(zip(columns, found.T, strict=True))
         for name, parts in COMORBIDITIES.items():
@@ -200,12 +213,13 @@ class Features:
             self._add(f"given_{name}", held, kind="binary")
 
     def _add_pressures(self) -> None:
-        rows = self._rows("vitalAperiodic", tuple(PRESSURES)).numbers("observationoffset")
+        rows = self._rows("vitalAperiodic", ("vitalaperiodicid", *PRESSURES))
         held = array("d")  # a fifth of what tuples in a list take: the full database has millions of readings
-        for place, (*values, offset) in rows:
+        for place, (reading, *values, offset) in rows.numbers("observationoffset"):
             if offset >= 0:
-                held.extend((place, offset, *values))
-        table = np.array(held).reshape(-1, 2 + len(PRESSURES))
+                held.extend((place, offset, *values, reading))
+        table = np.array(held).reshape(-1, 3 + len(PRESSURES))
+        rows.refuse_twice(table[:, -1])
         table = table[np.lexsort((table[:, 1], table[:, 0]))]
         for index, (name, lowest, highest) in enumerate(PRESSURES.values()):
             value = _plausible(table[:, 2 + index], lowest, highest)
@@ -223,25 +237,62 @@ class _Rows:
     def __init__(self, path: Path, table: str, columns: tuple[str, ...], place: dict[str, int]) -> None:
         self._path, self._table, self._columns, self._place = path, table, columns, place
 
+    def _cells(self, columns: tuple[str, ...]) -> Iterator[tuple[int, int, list[str]]]:
+        """Yield line, place and cells of the rows of the stays."""
+        for line, (key, *cells) in read_rows(self._path, self._table, (KEY, *columns)):
+            place = self._place.get(id_in(key, self._path, line, KEY))
+            if place is not None:
+                yield line, place, cells
+
     def within(self, offset: str) -> Iterator[tuple[int, list[str]]]:
         """Yield place and cells of the rows whose `offset` lies before the end of the first 24 hours."""
-        for line, (key, when, *cells) in read_rows(self._path, self._table, (KEY, offset, *self._columns)):
-            place = self._place.get(key)
-            if place is not None:
-                minute = number(when, self._path, line, offset)
-                if minute is not None and minute < WINDOW:
-                    yield place, cells
+        for line, place, (when, *cells) in self._cells((offset, *self._columns)):
+            minute = number(when, self._path, line, offset)
+            if minute is not None and minute < WINDOW:
+                yield place, cells
 
-    def numbers(self, offset: str | None = None) -> Iterator[tuple[int, list[float]]]:
-        """Yield place and numbers, NaN for an empty cell; with `offset`, its minute last, of rows within 24 hours."""
-        columns = self._columns if offset is None else (*self._columns, offset)
-        for line, (key, *cells) in read_rows(self._path, self._table, (KEY, *columns)):
-            place = self._place.get(key)
-            if place is None:
-                continue
-            held = [number(cell, self._path, line, column) for cell, column in zip(cells, columns, strict=True)]
-            if offset is None or (held[-1] is not None and held[-1] < WINDOW):
-                yield place, [np.nan if value is None else value for value in held]
+    def single(self, flags: tuple[str, ...]) -> Iterator[tuple[int, list[float]]]:
+        """Yield place and numbers, NaN for an empty cell, of stays that have one row each; `flags` hold `FLAGS`."""
+        seen = set()
+        for line, place, cells in self._cells(self._columns):
+            if place in seen:
+                key = next(key for key, known in self._place.items() if known == place)
+                raise given_twice(self._path, line, KEY, key)
+            seen.add(place)
+            values = self._numbers(line, cells, self._columns)
+            for column, value in zip(self._columns, values, strict=True):
+                if column in flags and not (np.isnan(value) or value in FLAGS):
+                    raise InputError(
+                        f"column {column}: a cell is none of 0, 1 and -1 for missing",
+                        file=self._path,
+                        place=f"line {line}",
+                        remedy="get the publisher's table again, or correct the cell",
+                    )
+            yield place, values
+
+    def numbers(self, offset: str) -> Iterator[tuple[int, list[float]]]:
+        """Yield place and numbers, NaN for an empty cell, their minute last, of rows within the first 24 hours."""
+        columns = (*self._columns, offset)
+        for line, place, cells in self._cells(columns):
+            values = self._numbers(line, cells, columns)
+            if values[-1] < WINDOW:
+                yield place, values
+
+    def _numbers(self, line: int, cells: list[str], columns: tuple[str, ...]) -> list[float]:
+        held = [number(cell, self._path, line, column) for cell, column in zip(cells, columns, strict=True)]
+        return [np.nan if value is None else value for value in held]
+
+    def refuse_twice(self, keys: np.ndarray) -> None:
+        """Refuse the table if its rows' own ids, the first column asked for, are not all different."""
+        found, counts = np.unique(keys, return_counts=True)
+        if not (counts > 1).any():
+            return
+        column, twice, seen = self._columns[0], found[counts > 1][0], False
+        for line, (cell,) in read_rows(self._path, self._table, (column,)):
+            if number(cell, self._path, line, column) == twice:
+                if seen:
+                    raise given_twice(self._path, line, column, cell)
+                seen = True
 
 
 def age_of(stay: Stay, path: Path) -> float:

@@ -7,14 +7,14 @@ columns that tell how a stay ended or what happened later, of all tables that ar
 """
 
 import csv
-import gzip
 import hashlib
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from medpriv.errors import InputError
+from medpriv.files import open_text
+from medpriv.sources.cells import number_in, whole_in
 
 TABLES = (*("patient", "hospital", "apacheApsVar", "apachePredVar", "admissionDx", "treatment", "vitalAperiodic"),)
 ENDINGS = (".csv.gz", ".csv")
@@ -90,46 +90,67 @@ def read_rows(
         outcomes: whether outcomes are wanted, for the label and the cohort; else asking for one is a mistake.
 
     Raises:
-        InputError: a column is missing, a row has another number of cells, or the file is damaged.
+        InputError: a column is missing or there twice, a row has another number of cells, or the file is damaged or no
+            UTF-8.
     """
     if not outcomes and (told := set(columns) & set(OUTCOMES.get(table, ()))):
         raise ValueError(f"{table}: {', '.join(sorted(told))} tell the outcome")
     remedy = "get the publisher's table again"
-    try:
-        with _open(path) as stream:
-            reader = csv.reader(stream, strict=True)
-            header = next(reader, [])
-            if missing := [column for column in columns if column not in header]:
-                raise InputError(f"no column {', '.join(missing)}", file=path, place="line 1", remedy=remedy)
+    with open_text(path) as lines:
+        reader = csv.reader(lines, strict=True)
+        try:
+            header = [name.strip() for name in next(reader, [])]
+            for problem, wrong in (
+                ("no column", [column for column in columns if column not in header]),
+                ("two columns", [column for column in columns if header.count(column) > 1]),
+            ):
+                if wrong:
+                    raise InputError(f"{problem} {', '.join(wrong)}", file=path, place="line 1", remedy=remedy)
             places = [header.index(column) for column in columns]
             for row in reader:
-                if len(row) != len(header):
+                if row and len(row) != len(header):
                     raise InputError(
                         f"{len(row)} cells instead of {len(header)}",
                         file=path,
                         place=f"line {reader.line_num}",
                         remedy=remedy,
                     )
-                yield reader.line_num, [row[place] for place in places]
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"damaged or truncated ({type(error).__name__})", file=path, remedy=remedy) from None
+                if row:
+                    yield reader.line_num, [row[place] for place in places]
+        except csv.Error as error:
+            place = f"line {reader.line_num}"
+            raise InputError(f"not a CSV table ({error})", file=path, place=place, remedy=remedy) from None
 
 
-def _open(path: Path):
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8", newline="")
-    return path.open(encoding="utf-8", newline="")
+def id_in(cell: str, path: Path, line: int, column: str) -> str:
+    """Return the id in a cell as the publisher writes it: `100001.0` of a spreadsheet is 100001."""
+    number = whole_in(cell)
+    if number is None:
+        raise InputError(
+            f"column {column}: a cell is no id",
+            file=path,
+            place=f"line {line}",
+            remedy="get the publisher's table again, or correct the cell",
+        )
+    return str(number)
+
+
+def given_twice(path: Path, line: int, column: str, key: str) -> InputError:
+    """Return the error of a second row of what has one row each."""
+    return InputError(
+        f"a second row of {column} {key}",
+        file=path,
+        place=f"line {line}",
+        remedy="take it out: a join or an export has doubled it, or get the publisher's table again",
+    )
 
 
 def number(cell: str, path: Path, line: int, column: str) -> float | None:
     """Return the number in a cell, None where it is empty."""
     if not cell:
         return None
-    try:
-        value = float(cell)
-    except ValueError:
-        value = float("nan")
-    if not abs(value) < float("inf"):
+    value = number_in(cell)
+    if value is None:
         raise InputError(
             f"column {column}: a cell is no number",
             file=path,
@@ -158,9 +179,12 @@ def read_cohort(folder: Path, columns: Sequence[str]) -> Cohort:
     stays, numbers = [], set()
     for line, cells in read_rows(path, "patient", [*own, *columns], outcomes=True):
         key, person, hospital, status, *offsets = cells[: len(own)]
-        if not (key and person and hospital) or key in numbers or (status and status not in STATUSES):
+        key, hospital = id_in(key, path, line, KEY), id_in(hospital, path, line, "hospitalid")
+        if key in numbers:
+            raise given_twice(path, line, KEY, key)
+        if not person.strip() or (status and status not in STATUSES):
             raise InputError(
-                "a stay given twice, without a person or a hospital, or with an unknown discharge status",
+                "a stay without a person, or with an unknown discharge status",
                 file=path,
                 place=f"line {line}",
                 remedy="get the publisher's table again",
@@ -173,7 +197,7 @@ def read_cohort(folder: Path, columns: Sequence[str]) -> Cohort:
             left_out["gone within 24 hours"] += 1
         else:
             cells = dict(zip(columns, cells[len(own) :], strict=True))
-            stays.append(Stay(line, key, person, hospital, bool(STATUSES[status]), until[1] / 60, cells))
+            stays.append(Stay(line, key, person.strip(), hospital, bool(STATUSES[status]), until[1] / 60, cells))
     if not stays:
         raise InputError("no stay of 24 hours with a known outcome", file=path, remedy="add stays")
     stays.sort(key=lambda stay: (len(stay.number), stay.number))

@@ -1,7 +1,7 @@
 """UCI heart disease: four hospitals' `processed.<hospital>.data`, 13 features and whether coronary disease was found.
 
-Each line is one patient: 14 comma-separated cells in the order of `COLUMNS`, `?` for missing. The simulator
-(`medpriv.simulate.heart`) writes the same files. docs/data/heart.md is the data card.
+Each line is one patient: 14 comma-separated cells in the order of `COLUMNS`, `?` for missing, or -9 as in UCI's files
+of all 76 columns. The simulator (`medpriv.simulate.heart`) writes the same files. docs/data/heart.md is the data card.
 """
 
 from pathlib import Path
@@ -10,9 +10,10 @@ import numpy as np
 
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
-from medpriv.files import sha256
+from medpriv.files import read_lines, sha256
 from medpriv.seeds import generator
 from medpriv.sources import heart_flamby
+from medpriv.sources.cells import number_in
 from medpriv.sources.manifest import MANIFEST, verify_raw
 from medpriv.sources.tabular import check_classes, fill_and_scale, stratified_split
 
@@ -45,6 +46,10 @@ CODES = {  # the values that a coded column may hold
     "thal": (3, 6, 7),
     "num": (0, 1, 2, 3, 4),
 }
+# What can be, both ends included, with room around what UCI's files hold (28 to 77, 80 to 200, 85 to 603, 60 to 202,
+# -2.6 to 6.2): anything else is a slip, or another file's sign for missing.
+BOUNDS = {"age": (15, 110), "trestbps": (30, 300), "chol": (50, 700), "thalach": (30, 250), "oldpeak": (-5, 10)}
+MISSING = -9
 COLUMNS = (*FEATURES, "num")
 NEVER_MISSING = ("age", "sex", "num")
 ZERO_IS_MISSING = ("trestbps", "chol")  # no living person has 0: Switzerland's cholesterol is 0 in all 123 rows
@@ -199,9 +204,9 @@ def with_gaps(table: np.ndarray) -> np.ndarray:
 
 
 def read_cells(path: Path) -> np.ndarray:
-    """Return float64 [patients, 14] of one hospital's file, NaN for `?`."""
-    lines = path.read_text(encoding="ascii", errors="replace").splitlines()
-    rows = [_read_line(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    """Return float64 [patients, 14] of one hospital's file, NaN for `?` and -9."""
+    lines = enumerate(read_lines(path), start=1)
+    rows = [_read_line(path, number, line) for number, line in lines if line.strip()]
     if not rows:
         raise InputError("the file is empty", file=path, remedy="get the file again from UCI")
     return np.array(rows)
@@ -224,24 +229,24 @@ def _read_line(path: Path, number: int, line: str) -> list[float]:
 
 
 def _read_cell(path: Path, number: int, position: int, column: str, cell: str) -> float:
-    """Return the value of one cell, NaN for `?`."""
+    """Return the value of one cell, NaN for a missing one."""
 
     def refuse(problem: str, remedy: str) -> InputError:
         return InputError(problem, file=path, place=f"line {number}, column {position} ({column})", remedy=remedy)
 
-    if cell == "?":
+    value = np.nan if cell == "?" else number_in(cell)
+    if value is None:
+        raise refuse(f"{cell!r} is not a number", "correct the cell, or write ? for a missing value")
+    if cell == "?" or value == MISSING:
         if column in NEVER_MISSING:
             raise refuse("a missing value that must not be", "remove the line, or fill in the value")
         return np.nan
-    try:
-        value = float(cell)
-    except ValueError:
-        value = np.nan
-    if not np.isfinite(value):
-        raise refuse(f"{cell!r} is not a number", "correct the cell, or write ? for a missing value")
     if column in CODES and value not in CODES[column]:
         kind = "label" if column == "num" else "code"
         raise refuse(f"unknown {kind} {cell}", f"use one of {', '.join(map(str, CODES[column]))}")
+    lowest, highest = BOUNDS.get(column, (-np.inf, np.inf))
+    if not lowest <= value <= highest and not (column in ZERO_IS_MISSING and value == 0):
+        raise refuse(f"{cell} is not from {lowest} to {highest}", "correct the cell, or write ? for a missing value")
     return value
 
 

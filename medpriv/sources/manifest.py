@@ -16,12 +16,12 @@ def verify_raw(folder: Path) -> dict:
     """Return the manifest of a raw folder after checking every file's size and SHA-256 against it.
 
     Raises:
-        InputError: there is no manifest, or a file is missing, truncated or altered.
+        InputError: there is no manifest, it is damaged, or a file is missing, truncated or altered.
     """
     path = Path(folder) / MANIFEST
     if not path.is_file():
         raise InputError("there is no manifest, so the raw files are not complete", file=path, remedy=_again(folder))
-    manifest = read_json(path)
+    manifest = _read(path)
     for name, expected in manifest["files"].items():
         file = Path(folder) / name
         if not file.is_file():
@@ -35,6 +35,21 @@ def verify_raw(folder: Path) -> dict:
                 file=file,
                 remedy=_again(folder),
             )
+    return manifest
+
+
+def _read(path: Path) -> dict:
+    """Return what a manifest says; it says it as `medpriv.sources.acquire` writes it, or it is damaged."""
+    try:
+        manifest = read_json(path)
+        whole = isinstance(manifest["source"], str) and isinstance(manifest["licence"], str)
+        for name, about in manifest["files"].items():
+            whole &= isinstance(about["bytes"], int) and isinstance(about["sha256"], str)
+            (path.parent / name).is_file()  # no name that the file system refuses
+    except (ValueError, LookupError, TypeError, AttributeError, OSError, RecursionError):
+        whole = False
+    if not whole:
+        raise InputError("damaged", file=path, remedy=_again(path.parent))
     return manifest
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from medpriv.dataset import TRAIN, Dataset
+from medpriv.dataset import TRAIN, Dataset, plain_name
 from medpriv.errors import InputError
 from medpriv.files import sha256
 from medpriv.seeds import generator
@@ -81,7 +81,7 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
         site=site.astype(np.int32),
         split=split,
         patients=tuple(str(subject) for subject in patients),
-        sites=tuple(str(unit) for unit in sites),
+        sites=tuple(plain_name(unit) for unit in sites),
         classes=CLASSES,
         units=("years", "", *units().values()),
         licence=manifest["licence"] if simulated else LICENCES[demo],
@@ -126,7 +126,7 @@ def _groups(stays: list[Stay], owner: np.ndarray) -> dict[str, tuple[str, ...]]:
     return {
         "sex": tuple(stay.sex for stay in firsts),
         "age": tuple(age_band(stay.age) for stay in firsts),
-        "admission": tuple(stay.admission_type.lower() for stay in firsts),
+        "admission": tuple(plain_name(stay.admission_type.lower()) for stay in firsts),
     }
 
 

@@ -15,36 +15,38 @@ import numpy as np
 
 from medpriv.errors import InputError
 from medpriv.sources.mimic3_items import CONVERSIONS, ITEMS, TEXTS, VARIABLES
-from medpriv.sources.mimic3_tables import make_table, scan, table_path
+from medpriv.sources.mimic3_tables import make_table, refuse_twice, scan, table_path
 
 HOURS = 48  # from admission to the unit
 WINDOWS = ("day1", "day2")  # 0-24 h and 24-48 h
 ADULT, OLDEST = 18, 90.0  # years; ages above 89 are shifted by the publisher to about 300 and count as 90
+SHIFTED = (295, 420)  # what those above 89 are: about 300 in the real tables, 300 more in the simulated ones
+NEWBORN = 7 / 365.25  # by how much a birth may follow the admission: it is written without an hour
 AGE_BANDS = {"<50": 50, "50-64": 65, "65-79": 80, "80+": np.inf}  # each up to, not including, its number
 ONCE = ("height", "weight")  # the first value of the 48 hours
 SHARE = ("capillary_refill",)  # of values 0 and 1 only the mean says something
 COMA_PARTS = ("gcs_eye", "gcs_motor", "gcs_verbal")
 
 _STAY = {
-    "subject_id": "INTEGER",
-    "hadm_id": "INTEGER",
-    "icustay_id": "INTEGER",
+    "subject_id": "WHOLE",
+    "hadm_id": "WHOLE",
+    "icustay_id": "WHOLE",
     "first_careunit": "VARCHAR",
     "last_careunit": "VARCHAR",
-    "first_wardid": "INTEGER",
-    "last_wardid": "INTEGER",
-    "intime": "TIMESTAMP",
-    "outtime": "TIMESTAMP",
+    "first_wardid": "WHOLE",
+    "last_wardid": "WHOLE",
+    "intime": "TIME",
+    "outtime": "TIME",
 }
 _ADMISSION = {
-    "subject_id": "INTEGER",
-    "hadm_id": "INTEGER",
-    "dischtime": "TIMESTAMP",
-    "deathtime": "TIMESTAMP",
+    "subject_id": "WHOLE",
+    "hadm_id": "WHOLE",
+    "dischtime": "TIME",
+    "deathtime": "TIME",
     "admission_type": "VARCHAR",
-    "hospital_expire_flag": "INTEGER",
+    "hospital_expire_flag": "FLAG",
 }
-_PATIENT = {"subject_id": "INTEGER", "gender": "VARCHAR", "dob": "TIMESTAMP"}
+_PATIENT = {"subject_id": "WHOLE", "gender": "SEX", "dob": "TIME"}
 _NEEDED = (  # table, column, attribute of `Stay`
     ("PATIENTS", "gender", "sex"),
     ("ADMISSIONS", "admission_type", "admission_type"),
@@ -56,12 +58,12 @@ _EVENT = {
     "LABEVENTS": ("subject_id", "itemid", "charttime", "value", "valuenum"),
 }
 _EVENT_TYPES = {
-    "subject_id": "INTEGER",
-    "itemid": "INTEGER",
-    "charttime": "TIMESTAMP",
+    "subject_id": "WHOLE",
+    "itemid": "WHOLE",
+    "charttime": "TIME",
     "value": "VARCHAR",
-    "valuenum": "DOUBLE",
-    "error": "INTEGER",
+    "valuenum": "NUMBER",
+    "error": "FLAG",
 }
 
 STEPS = ("all", "without transfers", "one an admission", "adults", "48 hours or longer", "outcome after 48 hours")
@@ -100,12 +102,20 @@ def choose_stays(connection, folder: Path) -> tuple[list[Stay], dict[str, int]]:
     whatever the unit's own times say: its last measurements would follow the outcome.
 
     Raises:
-        InputError: a table is missing or damaged, or a stay has no sex, type of admission or outcome.
+        InputError: a table is missing or damaged, has a row twice or a code that is none, or a stay has no sex, type
+            of admission or outcome.
     """
-    for table, types in (("ICUSTAYS", _STAY), ("ADMISSIONS", _ADMISSION), ("PATIENTS", _PATIENT)):
-        scan(connection, table_path(folder, table), types, f"CREATE TABLE {table} AS SELECT * FROM scanned")
+    for table, types, key in (
+        ("ICUSTAYS", _STAY, "icustay_id"),
+        ("ADMISSIONS", _ADMISSION, "hadm_id"),
+        ("PATIENTS", _PATIENT, "subject_id"),
+    ):
+        path = table_path(folder, table)
+        scan(connection, path, types, f"CREATE TABLE {table} AS SELECT * FROM scanned")
+        refuse_twice(connection, path, table, key)
     counts, stays = dict.fromkeys(STEPS, 0), []
     for *about, age, outcome, unmoved, alone, long in connection.execute(_CANDIDATES).fetchall():
+        check_age(age, about[0], folder)
         old_enough = age is not None and age >= ADULT
         passed = (True, unmoved, alone, old_enough, long, outcome is not None and outcome > HOURS)
         for step in takewhile(passed.__getitem__, range(len(STEPS))):
@@ -122,13 +132,27 @@ def choose_stays(connection, folder: Path) -> tuple[list[Stay], dict[str, int]]:
     return stays, counts
 
 
+def check_age(age: float | None, subject: int, folder: Path) -> None:
+    """Refuse an age in years that neither lies in a human life nor is one of those above 89, shifted by the publisher.
+
+    A birth written as 1900-01-01 for want of a better one would be 250 years ago, and count as 90.
+    """
+    if age is not None and not (-NEWBORN <= age <= 120 or SHIFTED[0] <= age <= SHIFTED[1]):
+        raise InputError(
+            f"born {age:.0f} years before the admission",
+            file=table_path(folder, "PATIENTS"),
+            place=f"subject_id {subject}, column dob",
+            remedy="use the publisher's tables of MIMIC-III version 1.4, or correct the date",
+        )
+
+
 def check_labels(connection, folder: Path) -> None:
     """Refuse dictionaries in which one of our item ids means something else, as in another database or version."""
     ours = {item.itemid: item.label for item in ITEMS}
     for table in ("D_ITEMS", "D_LABITEMS"):
         path = table_path(folder, table)
         query = "SELECT itemid, label FROM scanned"
-        for itemid, label in scan(connection, path, {"itemid": "INTEGER", "label": "VARCHAR"}, query).fetchall():
+        for itemid, label in scan(connection, path, {"itemid": "WHOLE", "label": "VARCHAR"}, query).fetchall():
             if itemid in ours and (label or "").strip().lower() != ours[itemid].strip().lower():
                 raise InputError(
                     f"item {itemid} is {label!r}, not {ours[itemid]!r}",

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from medpriv.errors import InputError
+from medpriv.files import open_text
+from medpriv.sources.mimic3_cells import REMEDY, refuse_second, refuse_wrong_cell, selected, stored_as
 
 ENDINGS = (".csv", ".csv.gz")
 MEMORY = "1500MB"  # of DuckDB; Python and its libraries come on top
@@ -89,30 +91,25 @@ def scan(connection, path: Path, types: Mapping[str, str], query: str, parameter
     Args:
         connection: of `connect`.
         path: the file.
-        types: DuckDB type of each column that the query uses, named in small letters; the others are not read.
+        types: DuckDB type, or a kind of `mimic3_cells.KINDS`, of each column that the query uses, named in small
+            letters; the others are not read.
         query: SQL.
         parameters: of the query's `?`.
 
     Raises:
-        InputError: a column is missing, a line has another number of cells, a cell is not of its type, or the file is
-            damaged. It names file and line, and shows no cell: these may be patients' data.
+        InputError: a column is missing or there twice, a line has another number of cells, a cell is not of its type,
+            or the file is damaged. It names file and line, and shows no cell: these may be patients' data.
     """
     import duckdb
 
-    header = _header(path)
-    if missing := sorted(set(types) - {name.lower() for name in header}):
-        raise InputError(
-            f"no column {', '.join(missing)}",
-            file=path,
-            place="line 1",
-            remedy="use the publisher's tables of MIMIC-III version 1.4",
-        )
-    columns = {name: types.get(name.lower(), "VARCHAR") for name in header}
+    header = _header(path, types)
+    columns = {name: stored_as(types.get(name.lower(), "VARCHAR")) for name in header}
+    chosen = ", ".join(selected(column, kind) for column, kind in types.items())
     connection.execute("DROP VIEW IF EXISTS scanned")
     dialect = "header = true, auto_detect = false, delim = ',', quote = '\"', escape = '\"', strict_mode = true"
     try:
         connection.execute(
-            f"CREATE VIEW scanned AS SELECT {', '.join(types)} "
+            f"CREATE VIEW scanned AS SELECT {chosen} "
             f"FROM read_csv({_text(path)}, {dialect}, columns = {_struct(columns)})"
         )
         return connection.execute(query, parameters)
@@ -121,7 +118,20 @@ def scan(connection, path: Path, types: Mapping[str, str], query: str, parameter
             f"more than {MEMORY} of memory is needed", file=path, remedy="use a smaller part of the tables"
         ) from None
     except duckdb.Error as error:
+        refuse_wrong_cell(path, types)
         raise _bad_file(path, str(error)) from None
+
+
+def refuse_twice(connection, path: Path, table: str, column: str) -> None:
+    """Refuse a table of DuckDB's, read from `path`, in which two rows have the same id in a column of ids.
+
+    Joined, a doubled row would double every row that belongs to it.
+    """
+    found = connection.execute(
+        f"SELECT {column} FROM {table} WHERE {column} IS NOT NULL GROUP BY 1 HAVING count(*) > 1 ORDER BY 1 LIMIT 1"
+    ).fetchone()
+    if found:
+        refuse_second(path, column, found[0])
 
 
 def make_table(connection, name: str, types: Mapping[str, str], rows: Sequence[Sequence]) -> None:
@@ -130,15 +140,26 @@ def make_table(connection, name: str, types: Mapping[str, str], rows: Sequence[S
     connection.execute(f"CREATE TABLE {name} AS SELECT {columns}", [list(column) for column in zip(*rows, strict=True)])
 
 
-def _header(path: Path) -> list[str]:
-    """Return the names of a file's columns, as they stand there."""
+def _header(path: Path, wanted: Collection[str]) -> list[str]:
+    """Return the names of a file's columns, as they stand there; those wanted, in small letters, must be there once."""
     try:
-        with gzip.open(path, "rt", newline="") if path.suffix == ".gz" else path.open(newline="") as stream:
-            return next(csv.reader(stream), [])
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"cannot be read ({type(error).__name__})", file=path, remedy="get the file again from the publisher"
-        ) from None
+        with open_text(path) as lines:
+            header = next(csv.reader(lines), [])
+    except csv.Error as error:
+        raise InputError(f"not a CSV table ({error})", file=path, place="line 1", remedy=REMEDY) from None
+    names = [name.lower() for name in header]
+    for problem, columns in (
+        ("no column", [name for name in sorted(wanted) if name not in names]),
+        ("two columns", sorted({name for name in names if names.count(name) > 1})),
+    ):
+        if columns:
+            raise InputError(
+                f"{problem} {', '.join(columns)}",
+                file=path,
+                place="line 1",
+                remedy="use the publisher's tables of MIMIC-III version 1.4",
+            )
+    return header
 
 
 def _bad_file(path: Path, message: str) -> InputError:
@@ -156,7 +177,7 @@ def _bad_file(path: Path, message: str) -> InputError:
         problem,
         file=path,
         place=f"line {line[1]}" if line else "",
-        remedy="get the file again from the publisher, or correct the line",
+        remedy=REMEDY,
     )
 
 

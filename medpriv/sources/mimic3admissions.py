@@ -17,8 +17,17 @@ from medpriv.errors import InputError
 from medpriv.files import sha256
 from medpriv.seeds import generator
 from medpriv.sources.manifest import MANIFEST, verify_raw
-from medpriv.sources.mimic3_cohort import age_band
-from medpriv.sources.mimic3_tables import LICENCES, connect, is_demo, local_tables, published_tables, scan, table_path
+from medpriv.sources.mimic3_cohort import age_band, check_age
+from medpriv.sources.mimic3_tables import (
+    LICENCES,
+    connect,
+    is_demo,
+    local_tables,
+    published_tables,
+    refuse_twice,
+    scan,
+    table_path,
+)
 from medpriv.sources.tabular import check_classes, fill_and_scale, stratified_split
 
 LICENCE = "ODbL 1.0 (the demo); PhysioNet Credentialed Health Data License 1.5.0 (the full database)"
@@ -39,14 +48,13 @@ OUTSIDER_KNOWS = (
 )
 
 _TYPES = {
-    "row_id": "INTEGER",
-    "subject_id": "INTEGER",
-    "gender": "VARCHAR",
-    "dob": "TIMESTAMP",
-    **dict.fromkeys(("admittime", "dischtime", "deathtime", "edregtime", "edouttime"), "TIMESTAMP"),
+    **dict.fromkeys(("row_id", "subject_id", "hadm_id"), "WHOLE"),
+    "gender": "SEX",
+    "dob": "TIME",
+    **dict.fromkeys(("admittime", "dischtime", "deathtime", "edregtime", "edouttime"), "TIME"),
     **dict.fromkeys(("admission_type", "admission_location", "discharge_location", "insurance", "language"), "VARCHAR"),
     **dict.fromkeys(("religion", "marital_status", "ethnicity", "diagnosis"), "VARCHAR"),
-    **dict.fromkeys(("hospital_expire_flag", "has_chartevents_data"), "INTEGER"),
+    **dict.fromkeys(("hospital_expire_flag", "has_chartevents_data"), "FLAG"),
 }
 _PATIENT = ("subject_id", "gender", "dob")
 _ADMISSION = tuple(column for column in _TYPES if column not in _PATIENT[1:])
@@ -171,15 +179,22 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
 def _read(folder: Path) -> list[Row]:
     """Return the admissions with their patients' sex and birth, in the order of their row numbers."""
     with connect() as connection:
-        for table, columns in (("PATIENTS", _PATIENT), ("ADMISSIONS", _ADMISSION)):
-            types = {column: _TYPES[column] for column in columns}
-            scan(connection, table_path(folder, table), types, f"CREATE TABLE {table} AS SELECT * FROM scanned")
+        for table, columns, keys in (
+            ("PATIENTS", _PATIENT, ("subject_id",)),
+            ("ADMISSIONS", _ADMISSION, ("hadm_id", "row_id")),
+        ):
+            path, types = table_path(folder, table), {column: _TYPES[column] for column in columns}
+            scan(connection, path, types, f"CREATE TABLE {table} AS SELECT * FROM scanned")
+            for key in keys:
+                refuse_twice(connection, path, table, key)
         found = connection.execute("SELECT * FROM ADMISSIONS JOIN PATIENTS USING (subject_id) ORDER BY row_id")
         names = [column[0].lower() for column in found.description]
         rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-    whole = ("row_id", "subject_id", "admittime", "dischtime", "hospital_expire_flag", "has_chartevents_data", "dob")
+    whole = ("row_id", "subject_id", "admittime", "dischtime", "hospital_expire_flag", "has_chartevents_data")
     for row in rows:
-        if gaps := [column for column in whole if row[column] is None]:
+        age = None if None in (row["dob"], row["admittime"]) else _age(row)
+        check_age(age, row["subject_id"], folder)
+        if gaps := [column for column in (*whole, *_PATIENT[1:]) if row[column] is None]:
             raise InputError(
                 f"no {gaps[0]}",
                 file=table_path(folder, "PATIENTS" if gaps[0] in _PATIENT else "ADMISSIONS"),
@@ -217,11 +232,14 @@ def _times(rows: list[Row], features: tuple[str, ...]) -> dict[str, float]:
 def _groups(rows: list[Row], owner: np.ndarray) -> dict[str, tuple[str, ...]]:
     """Return each patient's sex, and age band at the first row of theirs."""
     _, first = np.unique(owner, return_index=True)
-    ages = [_hours(rows[row]["dob"], rows[row]["admittime"]) / 24 / 365.25 for row in first]
     return {
         "sex": tuple(rows[row]["gender"] for row in first),
-        "age": tuple(age_band(age) for age in ages),
+        "age": tuple(age_band(_age(rows[row])) for row in first),
     }
+
+
+def _age(row: Row) -> float:
+    return _hours(row["dob"], row["admittime"]) / 24 / 365.25
 
 
 def _kind(feature: str) -> str:

@@ -1,11 +1,14 @@
-"""Your own table: one CSV with a header, a row a record, with whatever columns the settings name.
+"""Your own table: a CSV or Parquet file, a row a record, with whatever columns the settings name.
 
 docs/data/own-table.md shows how to use it. Such a table is always treated as credentialed: no report shows a row of it.
+`table_file` reads the text, `table_columns` converts it by each column's role, `table_ids` looks for forgotten ids;
+`starter` guesses the roles.
 """
 
-import csv
 import difflib
-from collections.abc import Callable, Sequence
+import re
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,21 +18,40 @@ from medpriv.errors import InputError
 from medpriv.files import sha256
 from medpriv.seeds import generator
 from medpriv.sources.manifest import MANIFEST, verify_raw
+from medpriv.sources.table_columns import (
+    Fault,
+    category,
+    check_label,
+    decimal_mark,
+    group,
+    names,
+    numbers,
+    one_hot,
+    plain,
+    refuse,
+)
+from medpriv.sources.table_file import ENDINGS, Column, TextTable, read_table
+from medpriv.sources.table_ids import counts_rows, own_in_every_row, repeated_ids
 from medpriv.sources.tabular import centre_and_scale, check_classes, impute, stratified_split
 
 LICENCE = "its owner's; not stated"
-MISSING = ("", "?", "NA")
+_NAMELESS = re.compile(r"|Unnamed: \d+|__index_level_\d+__|\.\.\.\d+")  # what pandas and R make of no name, too
+_KEYS = ("class", "feature", "level", "site")  # keys of measures' groups, which no attribute of a patient may have
 
 
 def local_files(path: Path) -> list[str]:
-    """Return the name of the one CSV file that `path` is."""
-    if not (path.is_file() and path.suffix == ".csv"):
-        raise InputError("not a .csv file", file=path, remedy="set raw.path to your table, a file that ends in .csv")
+    """Return the name of the one file that `path` is."""
+    if not (path.is_file() and path.name.lower().endswith(ENDINGS)):
+        remedy = f"set raw.path to your table, a file that ends in {', '.join(ENDINGS)}"
+        if path.suffix.lower() in (".xlsx", ".xls", ".ods"):
+            remedy = "save the sheet as CSV UTF-8, and set raw.path to that file"
+        problem = "not a .csv or .parquet file" if path.exists() else "no such file"
+        raise InputError(problem, file=path, remedy=remedy)
     return [path.name]
 
 
 def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
-    """Make the dataset from a raw folder with one CSV file.
+    """Make the dataset from a raw folder with one table.
 
     Args:
         name: the dataset's name in the config.
@@ -39,129 +61,177 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
         seed: the root seed; it decides the split, by patient, stratified by site and label of a patient's first row.
 
     Raises:
-        InputError: the file is not a table, lacks a column named in the settings, or a cell cannot be used.
+        InputError: the file is not a table, lacks a column named in the settings, or cells cannot be used: all faults.
     """
     manifest = verify_raw(folder)
     path = Path(folder) / next(iter(manifest["files"]))
-    table = _read(path)
-    _check_columns(path, table, settings)
-    label, patient, site = settings["label"], settings["patient"], settings["site"]
-    classes, y = _index(_whole(path, table, label), key=_numbers_first)
-    rows = [f"row-{row:05d}" for row in range(1, len(y) + 1)]
-    patients, owner = _index(_whole(path, table, patient) if patient else rows)
-    sites, place = _index(_whole(path, table, site) if site else ["all"] * len(y))
+    held = _convert(path, settings)
+    y, owner, place = held.y, held.owner, held.place
     _, first = np.unique(owner, return_index=True)  # each patient's first row
-    strata = place[first] * len(classes) + y[first]
+    strata = place[first] * len(held.classes) + y[first]
     split = stratified_split(strata, settings["test_fraction"], generator(seed, name, "split"))
     train = (split == TRAIN)[owner]
-    check_classes(y, ~train, classes, path, f"column {label}")
+    check_classes(y, ~train, held.classes, path, f"column {settings['label']}")
 
-    beside = {label, patient, site, *settings["ignore"], *settings["categorical"]}
-    numeric = [column for column in table if column not in beside]
-    numbers = np.array([_numbers(path, table, column) for column in numeric]).reshape(len(numeric), len(y)).T
-    numbers, missing, imputed = impute(numbers, train, numeric, (), path)
-    coded = {column: _one_hot(table[column], train) for column in settings["categorical"]}
-    x = np.column_stack([numbers, *(columns for _, columns in coded.values())])  # [N, F]
-    onehot = {f"{column}={level}": f"onehot:{column}" for column, (levels, _) in coded.items() for level in levels}
-    features = (*numeric, *onehot)
-    if not features:
-        raise InputError("no column is left to learn from", file=path, remedy="shorten preprocess.ignore")
-    centre, scale = centre_and_scale(x, train)
+    values, missing, imputed = impute(held.values, train, held.numeric, (), path)
+    blocks, kinds = [values], dict.fromkeys(held.numeric, "number")
+    for column, (levels, code) in held.categories.items():
+        seen, block = one_hot(levels, code, train)
+        blocks.append(block)
+        kinds |= {f"{column}={level}": f"onehot:{column}" for level in seen}
+    scaled = [centre_and_scale(block.astype(np.float64), train) for block in blocks]  # a block at a time: memory
+    notes = {"rows": len(y), "test_patients": int(np.sum(split == TEST)), "missing_cells": missing}
+    notes |= {"imputed_with": imputed, "kinds": kinds} | ({"ids": held.ids} if held.ids else {})
     return Dataset(
         name=name,
-        x=x.astype(np.float32),
+        x=np.concatenate([block.astype(np.float32) for block in blocks], axis=1),
         y=y,
         patient=owner.astype(np.int32),
         site=place.astype(np.int32),
         split=split,
-        centre=centre,
-        scale=scale,
-        patients=tuple(patients),
-        sites=tuple(sites),
-        classes=tuple(classes),
-        features=features,
-        units=("",) * len(features),
+        centre=np.concatenate([centre for centre, _ in scaled]),
+        scale=np.concatenate([scale for _, scale in scaled]),
+        patients=tuple(held.patients),
+        sites=tuple(held.sites),
+        classes=tuple(held.classes),
+        features=tuple(kinds),
+        units=("",) * len(kinds),
         licence=manifest["licence"],
         source=manifest["source"],
         digest=sha256(Path(folder) / MANIFEST),
-        groups={column: _group(path, table, column, owner, first) for column in settings["groups"]},
-        notes={"rows": len(y), "test_patients": int(np.sum(split == TEST)), "missing_cells": missing}
-        | {"imputed_with": imputed, "kinds": dict.fromkeys(numeric, "number") | onehot},
+        groups=held.groups,
+        notes=notes,
         credentialed=True,
     )
 
 
-def _read(path: Path) -> dict[str, list[str]]:
-    """Return the cells of each column, as text without outer blanks."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, strict=True)
-            header = [cell.strip() for cell in next(reader, [])]
-            rows = []
-            for row in reader:
-                if row and len(row) != len(header):
-                    raise InputError(
-                        f"{len(row)} columns instead of {len(header)}",
-                        file=path,
-                        place=f"line {reader.line_num}",
-                        remedy="give every line as many cells as the header, and quote cells that hold a comma",
-                    )
-                rows += [[cell.strip() for cell in row]] if row else []
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"not a UTF-8 CSV file: {error}", file=path, remedy="save the table as CSV, UTF-8") from None
-    if twice := sorted({column for column in header if header.count(column) > 1}):
-        raise InputError(f"columns named twice: {', '.join(twice)}", file=path, place="line 1", remedy="rename one")
-    if not rows:
-        raise InputError("the table has no rows", file=path, remedy="give it a header line and a line a record")
-    return dict(zip(header, map(list, zip(*rows, strict=True)), strict=True))
+@dataclass(frozen=True)
+class _Converted:
+    """What a table's columns are, by their roles, before anything is fitted.
+
+    Attributes:
+        classes, y: the label, int64 [N] into its classes; likewise `patients`, `owner` and `sites`, `place`.
+        numeric, values: names of the numbers, and float64 [N, numbers] with NaN where one is missing.
+        categories: of each its levels and int64 [N] into them, -1 where it is missing.
+        groups: each patient's value.
+        ids: what is probably a patient's id, though the settings name none (`table_ids.repeated_ids`).
+    """
+
+    classes: list[str]
+    y: np.ndarray
+    patients: list[str]
+    owner: np.ndarray
+    sites: list[str]
+    place: np.ndarray
+    numeric: list[str]
+    values: np.ndarray
+    categories: dict[str, tuple[list[str], np.ndarray]]
+    groups: dict[str, tuple[str, ...]]
+    ids: dict[str, dict[str, int]]
 
 
-def _check_columns(path: Path, table: dict[str, list[str]], settings: dict) -> None:
-    """Refuse settings that name a column which the table lacks."""
-    lists = [column for key in ("groups", "categorical", "ignore") for column in settings[key]]
-    for column in (settings["label"], settings["patient"], settings["site"], *lists):
-        if column is not None and column not in table:
-            near = difflib.get_close_matches(column, table, n=1)
-            raise InputError(
-                f"no column {column}",
-                file=path,
-                place="line 1",
-                remedy=f"did you mean {near[0]}?" if near else f"name one of {', '.join(table)} (comma-separated)",
-            )
+def _convert(path: Path, settings: dict) -> _Converted:
+    """Read the table and convert each column by its role; refuse all faults of the table at once."""
+    table, faults = read_table(path), []
+    columns = named_columns(table, faults)
+    meant = _check_roles(table, settings, faults)
+    _refuse_second_header(table, faults)
+    rows = len(table.columns[0].code)
+    label, patient, site = (columns.get(settings[key]) for key in ("label", "patient", "site"))
+    patients, owner = [f"row-{row:05d}" for row in range(1, rows + 1)], np.arange(rows)
+    sites, place = ["all"], np.zeros(rows, dtype=np.int64)
+    classes, y = [], place
+    if label:
+        classes, y = names(label, faults, key=_numbers_first)
+        check_label(label, faults)
+    if patient:
+        patients, owner = names(patient, faults)
+    if site:
+        sites, place = names(site, faults)
+    chosen = [columns[name] for name in settings["categorical"] if name in columns]
+    beside = {settings["label"], settings["patient"], settings["site"], *settings["ignore"], *meant}
+    numeric = [column for name, column in columns.items() if name not in {*beside, *settings["categorical"]}]
+    if not numeric and not settings["categorical"]:
+        faults.append(Fault("preprocess", "no column is left to learn from", "shorten preprocess.ignore"))
+    values = _values(numeric, table.separator, faults)
+    categories = {plain(column.name): category(column, faults) for column in chosen}
+    grouping = [columns[name] for name in settings["groups"] if name in columns]
+    groups = {_key(column.name): group(column, owner, faults) for column in grouping}
+    numbered = [plain(column.name) for column in numeric]
+    onehot = [f"{column}={level}" for column, (levels, _) in categories.items() for level in levels]
+    for feature, count in Counter([*numbered, *onehot]).items():
+        if count > 1:
+            faults.append(Fault("line 1", f"{count} features would be called {feature}", "rename a column"))
+    refuse(path, faults)
+    ids = _forgotten_ids(columns, settings)
+    return _Converted(classes, y, patients, owner, sites, place, numbered, values, categories, groups, ids)
 
 
-def _bad_cell(path: Path, row: int, column: str, problem: str, remedy: str) -> InputError:
-    """Return the error of one cell; rows count from 1, below the header."""
-    return InputError(problem, file=path, place=f"row {row + 1}, column {column}", remedy=remedy)
+def named_columns(table: TextTable, faults: list[Fault]) -> dict[str, Column]:
+    """Return the columns by name; those without a name, or with another's, are faults and left out."""
+    for number, column in enumerate(table.columns, 1):
+        if _NAMELESS.fullmatch(column.name):
+            problem = "it has no name: the index of a data frame was probably written"
+            remedy = "write the table without it (pandas: index=False; R: row.names = FALSE), or name the column"
+            if list(column.texts) == [""]:
+                problem, remedy = "it has neither a name nor cells", "remove the separator at the end of each line"
+            faults.append(Fault(f"line 1, column {number}", problem, remedy))
+    count = Counter(column.name for column in table.columns if not _NAMELESS.fullmatch(column.name))
+    if twice := [name for name in count if count[name] > 1]:
+        faults.append(Fault("line 1", f"columns named twice: {', '.join(twice)}", "rename one"))
+    return {column.name: column for column in table.columns if count[column.name] == 1}
 
 
-def _whole(path: Path, table: dict[str, list[str]], column: str) -> list[str]:
-    """Return a column that must have no gap."""
-    for row, cell in enumerate(table[column]):
-        if cell in MISSING:
-            raise _bad_cell(path, row, column, "a missing value that must not be", "fill it in, or remove the row")
-    return [_plain(cell) for cell in table[column]]
+def _check_roles(table: TextTable, settings: dict, faults: list[Fault]) -> list[str]:
+    """Refuse settings that name a column which the table lacks; return the columns that were probably meant."""
+    header = list(dict.fromkeys(column.name for column in table.columns if not _NAMELESS.fullmatch(column.name)))
+    folded = {name.casefold(): name for name in header}
+    roles = [(key, settings[key]) for key in ("label", "patient", "site") if settings[key] is not None]
+    roles += [(key, column) for key in ("groups", "categorical", "ignore") for column in settings[key]]
+    meant = []
+    for key, name in roles:
+        if name not in header:
+            near = [folded[other] for other in difflib.get_close_matches(name.casefold(), folded, n=1)]
+            remedy = f"did you mean {near[0]}?" if near else f"name one of {', '.join(header)}"
+            faults.append(Fault("line 1", f"no column {name} (preprocess.{key})", remedy))
+            meant += near
+    return meant
 
 
-def _plain(cell: str) -> str:
-    """Return a name that can stand in a measure's group, whose syntax is `key=value,key=value`."""
-    return cell.replace(",", ";").replace("=", ":")
+def _refuse_second_header(table: TextTable, faults: list[Fault]) -> None:
+    """Refuse rows that repeat the header, as those of files that were joined."""
+    again = np.ones(len(table.columns[0].code), dtype=bool)
+    for column in table.columns:
+        again &= np.isin(column.code, [place for place, text in enumerate(column.texts) if text == column.name])
+    faults += [Fault(f"row {row + 1}", "the header again", "remove it") for row in np.flatnonzero(again)]
 
 
-def _numbers(path: Path, table: dict[str, list[str]], column: str) -> list[float]:
-    """Return a column as numbers, NaN where a value is missing."""
-    values = []
-    for row, cell in enumerate(table[column]):
-        try:
-            value = np.nan if cell in MISSING else float(cell)
-            usable = cell in MISSING or abs(value) < float(np.finfo(np.float32).max)
-        except ValueError:
-            usable = False
-        if not usable:
-            remedy = "correct it, leave it empty, or name the column under preprocess.categorical or .ignore"
-            raise _bad_cell(path, row, column, "not a number", remedy)
-        values.append(value)
-    return values
+def _values(columns: list[Column], separator: str, faults: list[Fault]) -> np.ndarray:
+    """Return the numeric columns as float64 [N, columns]; refuse those that only number the rows."""
+    mark = decimal_mark(columns, separator, faults)
+    for column in columns:
+        remedy = "name it under preprocess.ignore or, if it says who it is, under preprocess.patient"
+        if counts_rows(column):
+            problem = "it numbers the rows: the index of a data frame was probably written"
+            faults.append(Fault(f"column {column.name}", problem, remedy))
+        elif own_in_every_row(column):
+            problem = "an id by its name, another one in every row: it could only be memorised"
+            faults.append(Fault(f"column {column.name}", problem, remedy))
+    return np.array([numbers(column, mark, faults) for column in columns]).reshape(len(columns), -1).T
+
+
+def _forgotten_ids(columns: dict[str, Column], settings: dict) -> dict[str, dict[str, int]]:
+    """Return what are probably the ids of patients with several rows, where the settings name no patient."""
+    if settings["patient"] is not None:
+        return {}
+    known = {settings["label"], settings["site"], *settings["groups"]}
+    candidates = [column for name, column in columns.items() if name not in known]
+    return {plain(name): about for name, about in repeated_ids(candidates, list(columns.values())).items()}
+
+
+def _key(column: str) -> str:
+    """Return what a group's column is called in measures' groups."""
+    return f"{column} (column)" if column in _KEYS else plain(column)
 
 
 def _numbers_first(text: str) -> tuple:
@@ -170,29 +240,3 @@ def _numbers_first(text: str) -> tuple:
         return (0, float(text), text)
     except ValueError:
         return (1, 0.0, text)
-
-
-def _index(cells: Sequence[str], key: Callable | None = None) -> tuple[list[str], np.ndarray]:
-    """Return the distinct texts, sorted, and int64 [N]: the place of each cell among them."""
-    names = sorted(set(cells), key=key)
-    place = {name: index for index, name in enumerate(names)}
-    return names, np.array([place[cell] for cell in cells], dtype=np.int64)
-
-
-def _one_hot(cells: Sequence[str], train: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """Return the levels seen in training rows and float64 [N, levels]; a missing or unseen level is a row of zeros."""
-    levels = sorted({cell for cell, seen in zip(cells, train, strict=True) if seen} - set(MISSING))
-    return levels, np.array([[float(cell == level) for level in levels] for cell in cells])
-
-
-def _group(
-    path: Path, table: dict[str, list[str]], column: str, owner: np.ndarray, first: np.ndarray
-) -> tuple[str, ...]:
-    """Return each patient's value of a group column; a patient with two values is refused."""
-    cells = table[column]
-    for row, patient in enumerate(owner):
-        if cells[row] != cells[first[patient]]:
-            problem = f"another value than in row {first[patient] + 1} of the same patient"
-            remedy = "a group is one value a patient: correct it, or take the column out of preprocess.groups"
-            raise _bad_cell(path, row, column, problem, remedy)
-    return tuple("unknown" if cells[row] in MISSING else _plain(cells[row]) for row in first)

@@ -31,16 +31,34 @@ def stratified_split(strata: np.ndarray, test_fraction: float, rng: np.random.Ge
 
 
 def check_classes(y: np.ndarray, test: np.ndarray, classes: Sequence[str], file: Path, place: str) -> None:
-    """Refuse a split in which a class has no training or no test record (`y` int [N], `test` bool [N])."""
-    for index, name in enumerate(classes):
-        for rows, part in ((~test, "training"), (test, "test")):
-            if not np.any((y == index) & rows):
-                raise InputError(
-                    f"no {part} record of class {name} ({np.sum(y == index)} in all)",
-                    file=file,
-                    place=place,
-                    remedy="add patients of that class, or change preprocess.test_fraction",
-                )
+    """Refuse one class alone, and a split in which some have no training or no test record: all of them, up to ten.
+
+    Args:
+        y: int [N].
+        test: bool [N].
+        classes: their names.
+        file, place: what to name in an error.
+    """
+    if len(classes) < 2:
+        raise InputError(
+            "one class only, so there is nothing to learn",
+            file=file,
+            place=place,
+            remedy="add patients of another class",
+        )
+    missing = [
+        f"no {part} record of class {name} ({np.sum(y == index)} in all)"
+        for index, name in enumerate(classes)
+        for rows, part in ((~test, "training"), (test, "test"))
+        if not np.any((y == index) & rows)
+    ]
+    if missing:
+        raise InputError(
+            ", ".join(missing[:10]) + (f" and {len(missing) - 10} more" if len(missing) > 10 else ""),
+            file=file,
+            place=place,
+            remedy="add patients of such a class, join it with another, or change preprocess.test_fraction",
+        )
 
 
 def fill_and_scale(
@@ -80,19 +98,20 @@ def impute(
         x [N, F]; the number of gaps of each column; the value that each column's gaps got, if it has any.
 
     Raises:
-        InputError: a column has no value among the training rows.
+        InputError: columns have no value among the training rows.
     """
     x, missing, filled = x.copy(), {}, {}
+    valued = (~np.isnan(x[train])).any(axis=0)
+    if empty := [column for column, value in zip(columns, valued, strict=True) if not value]:
+        raise InputError(
+            "no training patient has a value",
+            file=file,
+            place=f"column{'s' if len(empty) > 1 else ''} {', '.join(empty)}",
+            remedy="add patients in whom it was measured, or leave the column out",
+        )
     for position, column in enumerate(columns):
         gaps = np.isnan(x[:, position])
         seen = x[train & ~gaps, position]
-        if not len(seen):
-            raise InputError(
-                "no training patient has a value",
-                file=file,
-                place=f"column {column}",
-                remedy="add patients in whom it was measured, or leave the column out",
-            )
         if column in coded:
             codes, counts = np.unique(seen, return_counts=True)
             fill = codes[counts.argmax()]

@@ -1,11 +1,14 @@
 """The config's check: what passes, what is refused, and what the error says."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
-from medpriv.config.check import check_config
+from medpriv.config.check import Config, check_config
+from medpriv.config.section import Section
 from medpriv.errors import InputError
 from medpriv.workflow import reference
 
@@ -47,10 +50,47 @@ def test_all_faults_are_reported_at_once_with_the_nearest_name():
     assert "measures.bootstraps: input should be greater than or equal to 1, found 0; use 1 or more" in text
 
 
-def test_one_replicate_is_refused():
+@pytest.mark.parametrize("replicates", [1, 2])
+def test_so_few_replicates_that_no_target_has_a_shadow_on_either_side_are_refused(replicates):
     content = default()
-    content["datasets"]["heart"]["bank"]["replicates"] = 1
+    content["datasets"]["heart"]["bank"]["replicates"] = replicates
     assert "datasets.heart.bank.replicates" in message_of(content)
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), 0, -1, 1e400])
+def test_an_epsilon_that_is_no_guarantee_is_refused_and_training_without_noise_explained(value):
+    content = default()
+    content["datasets"]["heart"]["private"]["epsilons"] = [1, value]
+    content["datasets"]["heart"]["federated"]["strategies"]["sample_dp"] = {"epsilon": value}
+    text = message_of(content)
+    for key in ("private.epsilons.1", "federated.strategies.sample_dp.epsilon"):
+        line = next(line for line in text.splitlines() if f"datasets.heart.{key}: " in line)
+        assert "To train without noise, train the same model under `baselines`" in line or value != float("inf")
+
+
+def numbers_of(section: type[Section], place: tuple = ()) -> list[tuple]:
+    """Return section and field of every number of the config's models."""
+    found = []
+    for name, field in section.model_fields.items():
+        kinds = [field.annotation]
+        while kinds:
+            kind = kinds.pop()
+            kinds += get_args(kind)
+            if kind is float:
+                found.append((section, name))
+            elif isinstance(kind, type) and issubclass(kind, Section):
+                found += numbers_of(kind)
+    return found
+
+
+def test_no_number_of_the_config_may_be_infinite():
+    numbers = dict.fromkeys(numbers_of(Config))
+    assert len(numbers) > 60
+    for section, name in numbers:
+        for value in (float("inf"), [float("inf")]):
+            with pytest.raises(ValidationError) as caught:
+                section.model_validate({name: value})
+            assert name in {fault["loc"][0] for fault in caught.value.errors()}, (section, name)
 
 
 def test_a_treatment_on_an_untrained_network_is_refused():
@@ -96,6 +136,19 @@ def test_attacks_may_be_told_of_a_dataset_that_an_overlay_takes_away():
     content["attacks"]["attribute"] = {"features": {"heart": ["age"]}}
     content["datasets"]["heart"] = None
     assert "heart" not in check_config(content)["datasets"]
+
+
+def test_only_the_datasets_named_are_run_and_looked_at():
+    content = default()
+    content["datasets"]["own"] = {"format": "table", "raw": {"path": "a.csv"}, "preprocess": {"label": "died"}}
+    content["datasets"]["heart"] = {"format": "nonsense"}
+    checked = check_config(content | {"only": ["own"]})
+    assert list(checked["datasets"]) == ["own"]
+    trained = {name for name, recipe in checked["datasets"]["own"]["baselines"].items() if recipe}
+    assert trained == {"logistic", "mlp"}
+    assert check_config(checked) == checked
+    text = message_of(content | {"only": ["owm", "own"]})
+    assert "1 fault" in text and "only.owm: no such dataset; did you mean `own`?" in text
 
 
 @pytest.mark.parametrize("overlay", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.name)

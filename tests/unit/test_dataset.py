@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from medpriv.dataset import TEST, TRAIN, Dataset
+from medpriv.dataset import TEST, TRAIN, Dataset, plain_name
 from medpriv.errors import InputError
 from medpriv.files import sha256
 
@@ -78,3 +78,43 @@ def test_lengths_that_disagree_are_refused():
         replace(tiny(), site=np.zeros(3, dtype=np.int32))
     with pytest.raises(InputError, match="2 entries for 3 patients"):
         replace(tiny(), groups={"sex": ("F", "M")})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"y": np.array([0, 1, 0, 2])}, r"y: record 3 has 2, and there are 2, counted from 0"),
+        ({"y": np.array([0, -1, 0, 1])}, r"y: record 1 has -1"),
+        ({"y": np.array([0.0, 1.0, 0.0, 1.0])}, "y: float64 where an index belongs"),
+        ({"patient": np.array([0, 0, 1, 3])}, "patient: record 3 has 3"),
+        ({"patient": np.array([0, 0, 1, 1])}, "patient: no record of patient p2"),
+        ({"site": np.array([0, 0, 1, 0])}, "site: record 2 has 1"),
+        ({"split": np.array([TRAIN, TRAIN, 2], np.uint8)}, "split: neither training nor test"),
+        ({"patients": ("p0", "p1", "p0")}, "patients: p0 stands for two"),
+        ({"sites": ("s", "s")}, "sites: s stands for two"),
+        ({"sites": ("a,b",)}, "sites: 'a,b' holds a comma or an equals sign"),
+        ({"classes": ("no", "yes=1")}, "classes: 'yes=1' holds a comma"),
+        ({"classes": ("no", "no")}, "classes: no stands for two"),
+        ({"classes": ("no",), "y": np.zeros(4, int)}, "classes: fewer than two"),
+        ({"features": ("a", "a")}, "features: a stands for two"),
+        ({"features": ("", "b")}, "features: one has no name"),
+        ({"features": ("a",)}, "features: 1 entries for 2 columns"),
+        ({"units": ("a",)}, "units: 1 entries for 2 columns"),
+        ({"groups": {"sex=m,f": ("F", "M", "F")}}, "groups: 'sex=m,f' holds a comma"),
+        ({"groups": {"sex": ("F", "M", "m=1")}}, "group sex: 'm=1' holds"),
+        ({"groups": {"sex": ("F", "M", None)}}, "group sex: one has no name"),
+        ({"scale": np.array([0, 1], np.float32)}, "scale: a value is not above 0"),
+        ({"centre": np.array([np.nan, 1], np.float32)}, "centre: a value is not a finite number"),
+        ({"time": np.array([0, np.inf, 0, 0], np.float32)}, "time: a value is not a finite number"),
+        ({"valid": np.tile(np.int32([0, 3]), (4, 1))}, "valid: no part of its record's samples"),
+        ({"valid": np.tile(np.int32([-1, 2]), (4, 1))}, "valid: no part of its record's samples"),
+        ({"x": np.full((4, 2), np.inf, np.float32)}, "x.*patient p0: a value is not a finite number"),
+    ],
+)
+def test_what_would_make_later_stages_silently_wrong_is_refused(changes, message):
+    with pytest.raises(InputError, match=f"dataset toy, {message}.*Remedy: "):
+        replace(tiny(), **changes)
+
+
+def test_a_plain_name_can_be_read_back_from_a_measure_s_group():
+    assert plain_name("Other/Unknown, mixed=yes") == "Other/Unknown; mixed:yes"

@@ -1,4 +1,6 @@
-"""Partitions: whole patients, joined small sites, even and uneven classes."""
+"""Partitions: whole patients, joined small sites, even and uneven classes, nobody without patients."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -64,6 +66,39 @@ def test_what_is_too_small_for_a_client_goes_to_the_smallest():
     assert np.array_equal(parted.holder, np.minimum(home, 2))
 
 
+@pytest.mark.parametrize(
+    ("name", "joined"), [("others", "others (joined)"), ("Others", "others"), ("others (joined)", "others")]
+)
+def test_a_site_that_is_called_as_the_joined_client_stays_another(name, joined):
+    dataset, home = made_up(sites=(0.5, 0.3, 0.1, 0.1))
+    dataset = replace(dataset, sites=("a", name, "c", "d"))
+    counts = np.bincount(home[dataset.split == TRAIN])
+    parted = by_site(dataset, least=int(counts[2:].max()) + 1)
+    assert parted.clients == ("a", name, joined)
+    assert parted.sizes(dataset) == {"a": counts[0], name: counts[1], joined: counts[2:].sum()}
+
+
+def test_no_client_is_without_patients():
+    dataset, _ = made_up(patients=60, sites=(0.5, 0.5))
+    train = int((dataset.split == TRAIN).sum())
+    for draw in (lambda clients: iid(dataset, clients, 5, 1), lambda clients: dirichlet(dataset, clients, 3.0, 5, 1)):
+        for clients in (2, 3, 4):
+            assert min(draw(clients).sizes(dataset).values()) >= 5
+        with pytest.raises(InputError, match=rf"need {5 * (train // 5 + 1)} training patients, and there are {train}"):
+            draw(train // 5 + 1)
+
+
+def test_shares_so_uneven_that_no_draw_leaves_everybody_enough_are_refused():
+    dataset, _ = made_up(patients=100)
+    with pytest.raises(InputError, match=r"none of 1000 draws gave each of 10 clients 3.*raise `alpha`"):
+        dirichlet(dataset, 10, 0.01, 3, 1)
+
+
+def test_a_draw_that_leaves_everybody_enough_is_not_drawn_again():
+    dataset, _ = made_up()
+    assert np.array_equal(dirichlet(dataset, 4, 1.0, 1, 1).holder, dirichlet(dataset, 4, 1.0, 20, 1).holder)
+
+
 def test_a_group_may_part_the_patients_instead():
     dataset, home = made_up()
     parted = by_site(dataset, 1, "region")
@@ -81,12 +116,12 @@ def test_one_client_is_no_federation():
 
 def test_iid_deals_each_split_out_evenly():
     dataset, home = made_up()
-    parted = iid(dataset, 5, seed=1)
+    parted = iid(dataset, 5, 1, seed=1)
     for split in (TRAIN, TEST):
         counts = np.bincount(parted.holder[dataset.split == split], minlength=5)
         assert counts.max() - counts.min() <= 1
     assert abs(np.corrcoef(parted.holder, home)[0, 1]) < 0.2
-    assert not np.array_equal(parted.holder, iid(dataset, 5, seed=2).holder)
+    assert not np.array_equal(parted.holder, iid(dataset, 5, 1, seed=2).holder)
 
 
 def test_dirichlet_shares_grow_uneven_as_alpha_falls():
@@ -97,7 +132,7 @@ def test_dirichlet_shares_grow_uneven_as_alpha_falls():
         """Mean over seeds of the total variation between a client's class mix and everybody's."""
         found = []
         for seed in range(10):
-            holder = dirichlet(dataset, 4, alpha, seed).holder
+            holder = dirichlet(dataset, 4, alpha, 1, seed).holder
             table = np.stack([np.bincount(holder[label == cls], minlength=4) for cls in range(2)])
             shares = table / table.sum(1, keepdims=True)
             found.append(np.abs(shares[0] - shares[1]).sum() / 2)
@@ -108,7 +143,7 @@ def test_dirichlet_shares_grow_uneven_as_alpha_falls():
 
 def test_dirichlet_gives_both_splits_the_same_shares():
     dataset, _ = made_up(patients=2000)
-    holder = dirichlet(dataset, 4, 0.5, seed=3).holder
+    holder = dirichlet(dataset, 4, 0.5, 1, seed=3).holder
     shares = [
         np.bincount(holder[dataset.split == split], minlength=4) / (dataset.split == split).sum() for split in (0, 1)
     ]

@@ -213,6 +213,71 @@ def test_a_file_without_its_header_is_named():
         read_lines({"5": b"00:00,HR,80\n"}, Path("set-a"))
 
 
+def with_lines(lines, more=100):
+    """Return the text of a stay that has so many good lines that some stray ones are within the share."""
+    return stay(6, "".join(f"01:{minute % 60:02d},HR,{70 + minute}\n" for minute in range(more)) + lines)
+
+
+def test_a_few_lines_without_a_parameter_or_given_twice_are_left_out_and_counted():
+    stray = "10:45,,1.9\n11:00, ,3\n02:00,Urine,100\n02:00,Urine,100\n02:00,Urine,1e2\n02:00,Urine,90\n"
+    held = read_lines({"6": with_lines(stray)}, Path("set-a"))
+    assert held.left_out == {"without a parameter": 2, "given twice": 2}
+    plain = read_lines({"6": with_lines("02:00,Urine,100\n02:00,Urine,90\n")}, Path("set-a"))
+    assert np.array_equal(held.value, plain.value) and plain.left_out == {}
+    assert summarise(held).columns["urine"][0] == 190
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("10:45,,1.9\n", r"line 108: 3 of 109 lines are without a parameter, this one first, and more than 2%"),
+        ("01:00,HR,70\n", r"line 108: 3 of 109 lines are given twice, this one first"),
+    ],
+)
+def test_more_of_them_than_the_share_are_refused(line, message):
+    with pytest.raises(InputError, match=message):
+        read_lines({"6": with_lines(line * 3)}, Path("set-a"))
+
+
+def test_all_faults_of_a_set_are_told_at_once(tmp_path):
+    stays = {
+        1: stay(1),
+        2: stay(2, "01:00,Pulse,80\n02:00,HR,x\n"),
+        3: b"Time;Parameter;Value\n",
+        4: stay(5).replace(b"Gender,1", b"Gender,2"),
+        5: stay(5, "00:00,Age,71\n"),
+    }
+    make_set(tmp_path, stays, dict.fromkeys(stays, 0))
+    with pytest.raises(InputError) as caught:
+        read_set(tmp_path, "a")
+    assert str(caught.value).startswith(f"{tmp_path / 'set-a'}: 6 faults: ")  # the folder, not an archive
+    for told in (
+        "2.txt, line 8: '01:00,Pulse,80' is not HH:MM",
+        "2.txt, line 9: '02:00,HR,x' is not",
+        "3.txt: the first line is not Time,Parameter,Value",
+        "4.txt: RecordID is not the file's name",
+        "4.txt: Gender is none of 0, 1 and -1",
+        "5.txt: Age is there twice",
+    ):
+        assert told in str(caught.value)
+
+
+def test_many_faults_are_counted_and_some_shown():
+    with pytest.raises(InputError, match=r"500 faults: .*; 492 more\. Remedy: ") as caught:
+        read_lines({"6": stay(6, "01:00,Pulse,80\n" * 500)}, Path("set-a"))
+    assert len(str(caught.value)) < 1500
+
+
+def test_a_byte_order_mark_changes_nothing(tmp_path):
+    plain, marked = (read_lines({"1": text}, Path("set")) for text in (stay(), b"\xef\xbb\xbf" + stay()))
+    assert np.array_equal(plain.value, marked.value)
+    (tmp_path / "Outcomes-a.txt").write_text(f"\ufeff{OUTCOMES_HEADER}\n7,6,1,5,-1,0\n8.0,6,1,5,-1, 1\n")
+    assert read_outcomes(tmp_path / "Outcomes-a.txt") == {7: 0, 8: 1}
+    (tmp_path / "Outcomes-a.txt").write_bytes(f"{OUTCOMES_HEADER}\n7,6,1,5,-1,0\n".encode() + b"\xe9\n")
+    with pytest.raises(InputError, match=r"Outcomes-a\.txt, line 3: byte 0xe9 is not UTF-8"):
+        read_outcomes(tmp_path / "Outcomes-a.txt")
+
+
 # --- archives and outcomes -----------------------------------------------------------------------------------------
 
 
@@ -296,6 +361,8 @@ def make_set(folder, stays, deaths):
         ({1: stay(1), 2: stay(3)}, {1: 0, 2: 1}, r"2\.txt: RecordID is not the file's name"),
         ({1: stay(1), 2: stay(2, unit=5)}, {1: 0, 2: 1}, r"2\.txt: no ICUType from 1 to 4"),
         ({1: stay(1), 2: stay(2).replace(b"Age,70", b"Age,7")}, {1: 0, 2: 1}, r"2\.txt: no Age from 15"),
+        ({1: stay(1), 2: stay(2).replace(b"Gender,1", b"Gender,-9")}, {1: 0, 2: 1}, r"set-a, 2\.txt: Gender is none"),
+        ({1: stay(1), 2: stay(2, "00:00,ICUType,4\n")}, {1: 0, 2: 1}, r"set-a, 2\.txt: ICUType is there twice"),
         ({1: stay(1), 2: stay(2)}, {1: 0, 2: 0}, "no training record of class died"),
     ],
 )
@@ -354,18 +421,32 @@ def test_imputation_and_scaling_know_only_training_rows(simulated, dataset):
         assert dataset.centre[index] == pytest.approx(dataset.x[train, index].mean(), rel=1e-4, abs=1e-5)
 
 
-def test_two_sets_are_put_together(simulated, tmp_path):
+@pytest.mark.parametrize("letter", ["b", "c"])
+def test_two_sets_are_put_together(simulated, tmp_path, letter):
     for name in ("set-a.tar.gz", "Outcomes-a.txt"):
         (tmp_path / name).write_bytes((simulated / name).read_bytes())
-    (tmp_path / "set-b").mkdir()
+    (tmp_path / f"set-{letter}").mkdir()
     for number in range(1, 11):
-        (tmp_path / "set-b" / f"{number}.txt").write_bytes(stay(number))
+        (tmp_path / f"set-{letter}" / f"{number}.txt").write_bytes(stay(number))
     deaths = "".join(f"{number},1,1,1,-1,{number % 2}\n" for number in range(1, 11))
-    (tmp_path / "Outcomes-b.txt").write_text(f"{OUTCOMES_HEADER}\n{deaths}")
-    dataset = cinc2012.parse("cinc2012", add_manifest(tmp_path), SETTINGS | {"sets": ["a", "b"]}, 1)
+    (tmp_path / f"Outcomes-{letter}.txt").write_text(f"{OUTCOMES_HEADER}\n{deaths}")
+    dataset = cinc2012.parse("cinc2012", add_manifest(tmp_path), SETTINGS | {"sets": ["a", letter]}, 1)
     assert len(dataset.x) == 160 and dataset.patients[150:] == tuple(sorted(map(str, range(1, 11))))
     assert dataset.y[150:].tolist() == [int(name) % 2 for name in dataset.patients[150:]]
     assert dataset.notes["stays_without_measurements"] >= 10
+    assert "lines_left_out" not in dataset.notes
+
+
+def test_lines_left_out_are_noted(simulated, dataset, tmp_path):
+    with tarfile.open(simulated / "set-a.tar.gz") as tar:
+        tar.extractall(tmp_path, filter="data")
+    (tmp_path / "Outcomes-a.txt").write_bytes((simulated / "Outcomes-a.txt").read_bytes())
+    changed = sorted((tmp_path / "set-a").glob("*.txt"))[3]
+    last = changed.read_bytes().splitlines()[-1]
+    changed.write_bytes(changed.read_bytes() + b"10:45,,1.9\n11:45,,-1\n" + last + b"\n")
+    other = cinc2012.parse("cinc2012", add_manifest(tmp_path), SETTINGS, 1)
+    assert other.notes["lines_left_out"] == {"given twice": 1, "without a parameter": 2}
+    assert np.array_equal(other.x, dataset.x)
 
 
 # --- where the files come from -------------------------------------------------------------------------------------
@@ -399,7 +480,9 @@ def test_a_remote_mirror_is_checked_against_its_list_of_checksums(simulated, tmp
     ]
 
 
-def test_a_mirror_may_lack_set_b_but_not_set_a():
+def test_a_mirror_may_lack_further_sets_but_not_set_a():
+    whole = [f"{kind}-{letter}.{end}" for letter in "abc" for kind, end in (("set", "tar.gz"), ("Outcomes", "txt"))]
+    assert cinc2012.wanted(whole) == whole
     assert cinc2012.wanted(["set-a.tar.gz", "Outcomes-a.txt", "set-b.tar.gz"]) == ["set-a.tar.gz", "Outcomes-a.txt"]
     assert "set-a.tar.gz" in cinc2012.wanted(["set-b.tar.gz", "Outcomes-b.txt"])  # missed, and named, by the caller
 

@@ -86,10 +86,10 @@ def test_imputation_and_scaling_know_only_training_rows(raw):
     file = folder / "processed.cleveland.data"
     lines = [line.split(",") for line in file.read_text().splitlines()]
     for row in np.flatnonzero(before.rows(TEST)[:60]):
-        lines[row][4] = "999"
+        lines[row][4] = "699"
     replace(folder, "cleveland", "\n".join(map(",".join, lines)))
     after = heart.parse("heart", folder, SETTINGS, 1)
-    assert np.sum(after.x[:, 4] == 999) > 10
+    assert np.sum(after.x[:, 4] == 699) > 10
     assert np.array_equal(before.centre, after.centre) and np.array_equal(before.scale, after.scale)
     assert before.notes["imputed_with"] == after.notes["imputed_with"]
     train = after.standardised()[after.rows(TRAIN)]
@@ -119,6 +119,17 @@ def test_a_column_that_never_varies_keeps_scale_one(raw):
         (LINE[:-1] + "5", r"line 2, column 14 \(num\): unknown label 5"),
         (LINE[:-1] + "?", r"line 2, column 14 \(num\): a missing value that must not be"),
         (LINE.replace("63,1,4", "63,1,9"), r"line 2, column 3 \(cp\): unknown code 9"),
+        (LINE.replace("260", "2_60"), r"line 2, column 5 \(chol\): '2_60' is not a number"),
+        (LINE.replace("63,1", "-9,1"), r"line 2, column 1 \(age\): a missing value that must not be"),
+        (LINE.replace("63,1", "63,-9"), r"line 2, column 2 \(sex\): a missing value that must not be"),
+        (LINE.replace("63,1", "-1,1"), r"line 2, column 1 \(age\): -1 is not from 15 to 110"),
+        (LINE.replace("63,1", "999,1"), r"line 2, column 1 \(age\): 999 is not from 15 to 110"),
+        (LINE.replace("140", "9999"), r"line 2, column 4 \(trestbps\): 9999 is not from 30 to 300"),
+        (LINE.replace("260", "-1"), r"line 2, column 5 \(chol\): -1 is not from 50 to 700"),
+        (LINE.replace("112", "0"), r"line 2, column 8 \(thalach\): 0 is not from 30 to 250"),
+        (LINE.replace("1,3,2", "1,99,2"), r"line 2, column 10 \(oldpeak\): 99 is not from -5 to 10"),
+        (LINE.replace("63,1", "63,male"), r"line 2, column 2 \(sex\): 'male' is not a number"),
+        (LINE.replace("63,1", "63,2"), r"line 2, column 2 \(sex\): unknown code 2"),
     ],
 )
 def test_a_bad_line_is_named_with_its_place_and_remedy(raw, line, message):
@@ -126,6 +137,24 @@ def test_a_bad_line_is_named_with_its_place_and_remedy(raw, line, message):
     replace(folder, "va", f"{LINE}\n{line}\n{LINE}\n")
     with pytest.raises(InputError, match=r"processed\.va\.data, " + message + ".*Remedy: "):
         heart.parse("heart", folder, SETTINGS, 1)
+
+
+def test_minus_nine_is_a_missing_value(raw):
+    marked = "63,1,-9,-9.0,-9,-9,-9,-9,-9,-9,-9,-9,-9,2"
+    folder = only(raw, [marked, "63,1" + ",?" * 11 + ",2"])
+    table = heart.read_cells(folder / "processed.cleveland.data")
+    assert np.isnan(table[0]).sum() == 11 and np.array_equal(table[0], table[1], equal_nan=True)
+
+
+def test_a_byte_order_mark_changes_nothing_and_another_encoding_is_refused_with_its_line(raw):
+    folder = raw()
+    before = heart.parse("heart", folder, SETTINGS, 1)
+    text = (folder / "processed.va.data").read_text()
+    replace(folder, "va", "\ufeff" + text)
+    assert np.array_equal(heart.parse("heart", folder, SETTINGS, 1).x, before.x)
+    (folder / "processed.va.data").write_bytes(text.encode() + b"\xe9\n")
+    with pytest.raises(InputError, match=r"processed\.va\.data, line 41: byte 0xe9 is not UTF-8"):
+        heart.read_cells(folder / "processed.va.data")
 
 
 def test_an_empty_file_is_named(raw):

@@ -14,7 +14,7 @@ def folder(tmp_path):
     file.parent.mkdir()
     file.write_bytes(b"1234567890abcdef")
     entry = {"bytes": 16, "sha256": sha256(file)}
-    write_json(tmp_path / "manifest.json", {"source": "local", "files": {"sub/a.dat": entry}})
+    write_json(tmp_path / "manifest.json", {"source": "local", "licence": "none", "files": {"sub/a.dat": entry}})
     return tmp_path
 
 
@@ -42,4 +42,13 @@ def test_a_raw_file_that_changed_is_named(folder, change, message):
 def test_a_folder_without_manifest_is_not_complete(folder):
     (folder / "manifest.json").unlink()
     with pytest.raises(InputError, match="there is no manifest"):
+        verify_raw(folder)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", '{"files": 3}', '{"source": 1, "licence": "", "files": {}}', "\xe9"]
+)
+def test_a_damaged_manifest_is_named(folder, text):
+    (folder / "manifest.json").write_text(text, encoding="latin-1")
+    with pytest.raises(InputError, match=r"manifest\.json: damaged.*Remedy: delete"):
         verify_raw(folder)

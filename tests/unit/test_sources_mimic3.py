@@ -366,6 +366,31 @@ def secret_cell(rows, line, column, value):
         ("PATIENTS", lambda rows: secret_cell(rows, 3, "dob", "SECRET"), r"line 4: column dob"),
         ("D_ITEMS", lambda rows: secret_cell(rows, 1, "label", "Pulse"), r"item 3348 is 'Pulse', not 'Capillary"),
         ("ICUSTAYS", lambda rows: rows[:1], r"no adult stayed 48 hours"),
+        ("PATIENTS", lambda rows: secret_cell(rows, 3, "gender", "Male SECRET"), r"line 4: column gender: .* F nor M"),
+        ("PATIENTS", lambda rows: secret_cell(rows, 3, "gender", "m"), r"line 4: column gender: a cell is neither F"),
+        ("PATIENTS", lambda rows: secret_cell(rows, 3, "subject_id", "3.5"), r"line 4: column subject_id: .* no whole"),
+        ("ADMISSIONS", lambda rows: secret_cell(rows, 2, "hospital_expire_flag", "2"), r"line 3: .* neither 0 nor 1"),
+        ("ADMISSIONS", lambda rows: secret_cell(rows, 2, "hospital_expire_flag", "-1"), r"line 3: .* neither 0 nor 1"),
+        ("ADMISSIONS", lambda rows: secret_cell(rows, 2, "hospital_expire_flag", "0.6"), r"line 3: .* neither 0 nor 1"),
+        ("CHARTEVENTS", lambda rows: secret_cell(rows, 40, "valuenum", "1_20"), r"line 41: column valuenum: .* number"),
+        ("CHARTEVENTS", lambda rows: secret_cell(rows, 40, "valuenum", "nan"), r"line 41: column valuenum: .* number"),
+        ("CHARTEVENTS", lambda rows: secret_cell(rows, 40, "itemid", "210.6"), r"line 41: column itemid: .* whole"),
+        ("CHARTEVENTS", lambda rows: secret_cell(rows, 40, "error", "0.6"), r"line 41: column error: .* neither 0"),
+        ("PATIENTS", lambda rows: secret_cell(rows, 3, "dob", "infinity"), r"line 4: column dob: a cell is no time"),
+        ("PATIENTS", lambda rows: secret_cell(rows, 3, "dob", "290000-01-01"), r"line 4: column dob: .*no time"),
+        ("PATIENTS", lambda rows: secret_cell(rows, 3, "dob", "1900-01-01"), r"column dob: born 2\d\d years before"),
+        ("PATIENTS", lambda rows: secret_cell(rows, 3, "dob", "2290-01-01"), r"column dob: born -\d+ years before"),
+        ("ADMISSIONS", lambda rows: secret_cell(rows, 2, "dischtime", "epoch"), r"line 3: column dischtime: .*no time"),
+        ("CHARTEVENTS", lambda rows: secret_cell(rows, 40, "charttime", "0001-01-01"), r"line 41: column charttime"),
+        ("PATIENTS", lambda rows: [[*row, row[1]] for row in rows], r"line 1: two columns subject_id"),
+        ("PATIENTS", lambda rows: [*rows, rows[4]], r"line 82: subject_id \d+ stands in line 5 already"),
+        ("ADMISSIONS", lambda rows: rows[:3] + rows[2:], r"line 4: hadm_id \d+ stands in line 3 already"),
+        ("ICUSTAYS", lambda rows: rows + rows[1:], r"icustay_id \d+ stands in line 2 already"),
+        (
+            "ICUSTAYS",
+            lambda rows: secret_cell(rows, 2, "icustay_id", f"{rows[1][3]}.0"),
+            r"line 3: .* in line 2 already",
+        ),
     ],
 )
 def test_a_bad_table_is_named_with_its_place_and_shows_no_cell_of_a_patient(raw, table, change, message):
@@ -374,6 +399,41 @@ def test_a_bad_table_is_named_with_its_place_and_shows_no_cell_of_a_patient(raw,
     with pytest.raises(InputError, match=message + ".*Remedy: ") as error:
         mimic3.parse("mimic3", raw, SETTINGS, 1)
     assert table in str(error.value) and "SECRET" not in str(error.value)
+
+
+def test_one_stay_under_two_admissions_is_refused(hospital):
+    hospital.stay(1).stay(2).write()
+    text = (hospital.folder / "ICUSTAYS.csv").read_text().splitlines()
+    rows = [text[0], text[1], text[2], text[1].replace("1,1,0", "1,9,0", 1)]
+    (hospital.folder / "ICUSTAYS.csv").write_text("\n".join(rows) + "\n")
+    with connect() as connection, pytest.raises(InputError, match=r"line 4: icustay_id 0 stands in line 2 already"):
+        choose_stays(connection, hospital.folder)
+
+
+@pytest.mark.parametrize("table", ["PATIENTS", "ICUSTAYS", "CHARTEVENTS", "D_ITEMS"])
+def test_a_byte_order_mark_changes_nothing_and_another_encoding_is_refused_with_its_line(simulated, raw, table):
+    path = raw / f"{table}.csv"
+    content = path.read_bytes()
+    path.write_bytes(b"\xef\xbb\xbf" + content)
+    admit(raw)
+    assert np.array_equal(mimic3.parse("mimic3", raw, SETTINGS, 1).x, mimic3.parse("mimic3", simulated, SETTINGS, 1).x)
+    lines = content.split(b"\n")
+    lines[5] = lines[5].replace(b",", b",\xe9", 1)
+    path.write_bytes(b"\n".join(lines))
+    admit(raw)
+    with pytest.raises(InputError, match=rf"{table}\.csv, line 6: byte 0xe9 is not UTF-8"):
+        mimic3.parse("mimic3", raw, SETTINGS, 1)
+    path.write_bytes(content.decode().encode("utf-16"))
+    admit(raw)
+    with pytest.raises(InputError, match=rf"{table}\.csv, line 1: UTF-16"):
+        mimic3.parse("mimic3", raw, SETTINGS, 1)
+
+
+def test_ids_that_a_spreadsheet_has_made_decimal_are_the_same(simulated, raw):
+    for table in ("PATIENTS", "ADMISSIONS"):
+        rewrite(raw, table, lambda rows: [rows[0], *([row[0], f"{row[1]}.0", *row[2:]] for row in rows[1:])])
+    admit(raw)
+    assert np.array_equal(mimic3.parse("mimic3", raw, SETTINGS, 1).x, mimic3.parse("mimic3", simulated, SETTINGS, 1).x)
 
 
 def test_a_packed_table_cut_short_is_named(raw):

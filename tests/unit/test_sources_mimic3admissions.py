@@ -96,18 +96,68 @@ def test_the_split_is_by_patient_and_imputation_knows_only_training_rows(simulat
     assert np.all(column[gaps] == np.median(column[~gaps & ~test]))
 
 
-def test_a_missing_cell_that_must_not_be_is_named(simulated, tmp_path):
-    with (simulated / "ADMISSIONS.csv").open() as stream:
-        rows = list(csv.reader(stream))
-    rows[4][rows[0].index("dischtime")] = ""
-    with (tmp_path / "ADMISSIONS.csv").open("w", newline="") as stream:
+def changed(simulated, folder, table, change):
+    """Return a raw folder in which `change` has made other rows of a table's (header first)."""
+    for name in ("ADMISSIONS.csv", "PATIENTS.csv"):
+        (folder / name).write_bytes((simulated / name).read_bytes())
+    with (simulated / f"{table}.csv").open() as stream:
+        rows = change(list(csv.reader(stream)))
+    with (folder / f"{table}.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows(rows)
-    (tmp_path / "PATIENTS.csv").write_bytes((simulated / "PATIENTS.csv").read_bytes())
-    files = {name: tmp_path / name for name in ("ADMISSIONS.csv", "PATIENTS.csv")}
+    return add_manifest(folder)
+
+
+def add_manifest(folder):
+    files = {name: folder / name for name in ("ADMISSIONS.csv", "PATIENTS.csv")}
     about = {name: {"bytes": file.stat().st_size, "sha256": sha256(file)} for name, file in files.items()}
-    write_json(tmp_path / "manifest.json", {"source": "local", "licence": "", "files": about})
-    with pytest.raises(InputError, match=r"ADMISSIONS\.csv, row_id 4: no dischtime.*Remedy: "):
-        parse(tmp_path)
+    write_json(folder / "manifest.json", {"source": "local", "licence": "", "files": about})
+    return folder
+
+
+def with_cell(column, cell, row=4):
+    """Return the change of one cell."""
+
+    def change(rows):
+        rows[row][rows[0].index(column)] = cell
+        return rows
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("table", "change", "message"),
+    [
+        ("ADMISSIONS", with_cell("dischtime", ""), r"row_id 4: no dischtime"),
+        ("PATIENTS", with_cell("gender", ""), r"row_id \d+: no gender"),
+        ("PATIENTS", with_cell("gender", "Female"), r"line 5: column gender: a cell is neither F nor M"),
+        ("ADMISSIONS", with_cell("hospital_expire_flag", "2"), r"line 5: column hospital_expire_flag: .*0 nor 1"),
+        ("ADMISSIONS", with_cell("hospital_expire_flag", "-1"), r"line 5: column hospital_expire_flag: .*0 nor 1"),
+        ("ADMISSIONS", with_cell("has_chartevents_data", "0.6"), r"line 5: column has_chartevents_data: .*0 nor 1"),
+        ("ADMISSIONS", with_cell("edregtime", "290000-01-01"), r"line 5: column edregtime: a cell is no time"),
+        ("PATIENTS", with_cell("dob", "1900-01-01"), r"subject_id \d+, column dob: born 2\d\d years before"),
+        ("ADMISSIONS", with_cell("row_id", "1_0"), r"line 5: column row_id: a cell is no whole number"),
+        ("ADMISSIONS", with_cell("row_id", "3.0"), r"line 5: row_id 3 stands in line 4 already"),
+        ("ADMISSIONS", lambda rows: [*rows, rows[7]], r"hadm_id \d+ stands in line 8 already"),
+        ("ADMISSIONS", lambda rows: rows + rows[1:], r"hadm_id \d+ stands in line \d+ already"),
+        ("PATIENTS", lambda rows: rows[:3] + rows[2:], r"line 4: subject_id \d+ stands in line 3 already"),
+    ],
+)
+def test_a_cell_that_must_not_be_and_a_row_twice_are_named(simulated, tmp_path, table, change, message):
+    folder = changed(simulated, tmp_path, table, change)
+    with pytest.raises(InputError, match=rf"{table}\.csv, .*{message}.*Remedy: "):
+        parse(folder)
+
+
+def test_a_byte_order_mark_changes_nothing_and_another_encoding_is_refused_with_its_line(simulated, tmp_path):
+    folder = changed(simulated, tmp_path, "PATIENTS", lambda rows: rows)
+    for name in ("ADMISSIONS.csv", "PATIENTS.csv"):
+        (folder / name).write_text("\ufeff" + (simulated / name).read_text())
+    assert np.array_equal(parse(add_manifest(folder)).x, parse(simulated).x)
+    lines = (simulated / "ADMISSIONS.csv").read_bytes().split(b"\n")
+    lines[6] = lines[6].replace(b"E", b"\xc9", 1)
+    (folder / "ADMISSIONS.csv").write_bytes(b"\n".join(lines))
+    with pytest.raises(InputError, match=r"ADMISSIONS\.csv, line 7: byte 0xc9 is not UTF-8.*Remedy: save it as UTF-8"):
+        parse(add_manifest(folder))
 
 
 def cross_validated(dataset, model, repeats=5):

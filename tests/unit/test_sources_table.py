@@ -11,6 +11,8 @@ from medpriv.dataset import TEST, TRAIN
 from medpriv.errors import InputError
 from medpriv.sources import table
 from medpriv.sources.acquire import acquire_raw
+from medpriv.sources.table_columns import category, one_hot
+from medpriv.sources.table_file import column_of
 
 SETTINGS = {
     "label": "outcome",
@@ -88,7 +90,8 @@ def test_without_patient_and_site_columns_each_row_is_a_patient_of_one_site(pars
 
 
 def test_a_missing_category_and_one_unseen_in_training_are_rows_of_zeros():
-    levels, columns = table._one_hot(["a", "b", "", "c"], np.array([True, True, True, False]))
+    levels, code = category(column_of("drug", ["a", "b", "", "c"]), [])
+    levels, columns = one_hot(levels, code, np.array([True, True, True, False]))
     assert levels == ["a", "b"]
     assert columns.tolist() == [[1, 0], [0, 1], [0, 0], [0, 0]]
 
@@ -106,9 +109,9 @@ def test_names_fit_into_a_measures_group(parse):
         ("p1,B,F,", "p1,B,F,1e", r"row 3, column age: not a number"),
         ("p1,B", ",B", r"row 3, column id: a missing value that must not be"),
         ("p1,B,F", "p1,B,M", r"row 4, column sex: another value than in row 3 of the same patient"),
-        ("outcome", "outcom", r"line 1: no column outcome. Remedy: did you mean outcom\?"),
-        ("drug", "sex", r"line 1: columns named twice: sex"),
-        ('"free', '"fr"ee', r"not a UTF-8 CSV file"),
+        ("outcome", "outcom", r"line 1: no column outcome \(preprocess.label\). Remedy: did you mean outcom\?"),
+        ("note", "age", r"(.|\n)*line 1: columns named twice: age"),
+        ('"free', '"fr"ee', r"the row that begins at line 2: not a CSV table"),
     ],
 )
 def test_a_bad_table_is_refused_with_its_place(parse, old, new, message):
@@ -129,7 +132,7 @@ def test_a_class_too_rare_to_be_split_is_named(parse):
 
 
 def test_a_path_that_is_no_csv_file_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"not a \.csv file"):
+    with pytest.raises(InputError, match=r"not a \.csv or \.parquet file"):
         acquire_raw("table", "mine", {"source": "local", "path": str(tmp_path)}, 1, tmp_path / "raw", tmp_path / "s")
 
 
@@ -148,5 +151,5 @@ def test_the_config_fills_in_what_parse_needs():
 
 def test_the_example_in_the_docs_passes_the_check():
     text = (Path(__file__).parents[2] / "docs" / "data" / "own-table.md").read_text()
-    example = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])
-    assert check_config(example)["datasets"]["icu"]["preprocess"]["label"] == "died"
+    short, long = (check_config(yaml.safe_load(part.split("```")[0])) for part in text.split("```yaml\n")[1:])
+    assert short["datasets"]["icu"]["preprocess"] == long["datasets"]["icu"]["preprocess"]

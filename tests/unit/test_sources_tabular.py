@@ -34,9 +34,11 @@ def test_gaps_get_the_training_median_or_the_most_frequent_training_code():
 
 
 def test_a_column_without_a_training_value_is_named():
-    x = np.array([[np.nan], [1.0]])
+    x = np.array([[np.nan, 1.0], [1.0, np.nan]])
     with pytest.raises(InputError, match="raw, column age: no training patient has a value"):
-        impute(x, np.array([True, False]), ("age",), (), Path("raw"))
+        impute(x, np.array([True, False]), ("age", "sodium"), (), Path("raw"))
+    with pytest.raises(InputError, match="raw, columns age, urea: no training patient has a value"):
+        impute(x[:, [0, 1, 0]], np.array([True, False]), ("age", "sodium", "urea"), (), Path("raw"))
 
 
 def test_scaling_knows_training_rows_only_and_is_one_where_nothing_varies():
@@ -48,6 +50,12 @@ def test_scaling_knows_training_rows_only_and_is_one_where_nothing_varies():
 
 
 def test_a_class_missing_from_either_part_is_named():
-    y, test = np.array([0, 0, 1]), np.array([False, True, True])
-    with pytest.raises(InputError, match=r"no training record of class sick \(1 in all\)"):
-        check_classes(y, test, ("well", "sick"), Path("raw"), "label")
+    y, test = np.array([0, 0, 1, 2]), np.array([False, True, True, False])
+    missing = r"no training record of class sick \(1 in all\), no test record of class dead \(1 in all\)"
+    with pytest.raises(InputError, match=missing):
+        check_classes(y, test, ("well", "sick", "dead"), Path("raw"), "label")
+
+
+def test_one_class_alone_is_refused():
+    with pytest.raises(InputError, match="raw, label: one class only"):
+        check_classes(np.zeros(3, int), np.array([False, True, True]), ("well",), Path("raw"), "label")

@@ -150,6 +150,7 @@ def test_costs_bound_the_nodes_grown(model):
 
 def test_signals_are_refused():
     dataset = toy_dataset()
-    signals = replace(dataset, x=dataset.x[:, None], centre=np.zeros((1, 1)), scale=np.ones((1, 1)))
+    one_lead = {"features": ("I",), "units": ("mV",), "centre": np.zeros((1, 1)), "scale": np.ones((1, 1))}
+    signals = replace(dataset, x=dataset.x[:, None], **one_lead)
     with pytest.raises(InputError, match=r"baselines\.forest: trees need rows of features"):
         train_bank(signals, "forest")

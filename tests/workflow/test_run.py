@@ -101,7 +101,7 @@ datasets:
     format: cinc2017
     raw: {simulated: {records: 40, longest_s: 12}}
     preprocess: {seconds: 10, sampling_rate: 100, test_fraction: 0.3}
-    bank: {replicates: 2}
+    bank: {replicates: 3}
     baselines:
       dilated: {epochs: 1, width: 0.01}
     evasion: &quick
@@ -111,7 +111,7 @@ datasets:
     format: ptbxl
     raw: {simulated: {patients: 40}}
     preprocess: {seconds: 2.5, split: random}
-    bank: {replicates: 2}
+    bank: {replicates: 3}
     baselines:
       resnet1d: {epochs: 1, width: 4, blocks: [1]}
     evasion: *quick

@@ -1,0 +1,260 @@
+"""A starter config for an own table, guessed from its columns: `make config TABLE=/data/x.csv`.
+
+    python -m medpriv.sources.starter [--write] /data/x.csv
+
+Each guess stands in a comment below the config, for somebody who knows the table to check. Nothing is guessed about
+what a column means beyond its name and its values: whether one gives the outcome away, the leakage check says.
+"""
+
+import argparse
+import json
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from medpriv.errors import InputError
+from medpriv.files import write_text
+from medpriv.sources.table import local_files, named_columns
+from medpriv.sources.table_columns import LEVELS, decimal_mark, gaps, group, names, refuse, to_number
+from medpriv.sources.table_file import Column, read_table
+from medpriv.sources.table_ids import counts_rows, named_like_id, repeated_ids
+
+ROOT = Path(__file__).parents[2]
+UNKNOWN = "NAME_IT"  # the label, where no column looks like one
+WIDTH = 110
+FEW = 10  # classes of a label, levels of a group, values of a number that may be a code
+_PERSON = re.compile(r"patient|subject|person|participant|pid|mrn", re.IGNORECASE)
+_OUTCOME = re.compile(r"label|outcome|target|^class$|^y$|died|death|dead|mortality|expire", re.IGNORECASE)
+_FINDING = re.compile(r"diagnos|disease|readmi|surviv|sepsis|result|event|status|class", re.IGNORECASE)
+_PLACE = re.compile(r"site|hospital|ward|cent(re|er)|clinic|institution|unit|department|facility", re.IGNORECASE)
+_ATTRIBUTE = re.compile(r"^(sex|gender|race|ethnic(ity)?|age[\W_]?group|insurance)$", re.IGNORECASE)
+
+
+@dataclass
+class Guess:
+    """The role of each column, and why.
+
+    Attributes:
+        label, patient, site: a column's name, or none.
+        groups, categorical, ignore, numbers: names of columns.
+        reasons: by role and name.
+    """
+
+    label: str | None = None
+    patient: str | None = None
+    site: str | None = None
+    groups: list[str] = field(default_factory=list)
+    categorical: list[str] = field(default_factory=list)
+    ignore: list[str] = field(default_factory=list)
+    numbers: list[str] = field(default_factory=list)
+    reasons: dict[tuple[str, str], str] = field(default_factory=dict)
+
+
+def starter(path: Path, name: str) -> str:
+    """Return the config for a table, as YAML with comments, of a dataset called `name`.
+
+    Raises:
+        InputError: the file is no table that can be read, or its header has faults.
+    """
+    local_files(path)
+    table, faults = read_table(path), []
+    columns = named_columns(table, faults)
+    refuse(path, faults)
+    guess = guess_roles(columns, table.separator)
+    shown = path if path.is_absolute() else Path(os.path.relpath(path, ROOT))
+    rows = len(table.columns[0].code)
+    return "\n".join([*_config(guess, name, shown), *_comments(guess, name, path, rows, len(columns))]) + "\n"
+
+
+def guess_roles(columns: Mapping[str, Column], separator: str) -> Guess:
+    """Return what each column probably is, by its name and values."""
+    guess = Guess()
+    left = dict(columns)
+    numeric = _numeric(left, separator)
+    for column in columns.values():
+        if len(column.texts) == 1 or counts_rows(column):
+            reason = "one value in every row" if len(column.texts) == 1 else "it numbers the rows"
+            _assign(guess, left, "ignore", column.name, reason)
+    _guess_label(guess, left)
+    _guess_patient(guess, left)
+    for column in list(left.values()):
+        levels = _levels(column)
+        if not guess.site and _PLACE.search(column.name) and 2 <= levels <= len(column.code) / 20:
+            _assign(guess, left, "site", column.name, f"by its name, {levels} sites{_without(column)}")
+    owner = names(columns[guess.patient], [])[1] if guess.patient else np.arange(len(next(iter(columns.values())).code))
+    for column in left.values():
+        if _ATTRIBUTE.match(column.name) and len(column.texts) <= FEW and _fits(column, owner):
+            _assign(guess, {}, "groups", column.name, "by its name; the same in all rows of a patient")
+    for column in list(left.values()):
+        levels = _levels(column)
+        if named_like_id(column.name) and levels > LEVELS:
+            _assign(guess, left, "ignore", column.name, "an id by its name")
+        elif column.name in numeric:
+            few = 2 < levels <= FEW
+            _assign(guess, left, "numbers", column.name, "few values: codes would be `categorical`" if few else "")
+        elif levels <= LEVELS:
+            _assign(guess, left, "categorical", column.name, f"words, {levels} levels")
+        else:
+            _assign(guess, left, "ignore", column.name, f"words, {levels} different ones (dates, free text?)")
+    return guess
+
+
+def _fits(column: Column, owner: np.ndarray) -> bool:
+    """Return whether each patient has one value of a column."""
+    faults: list = []
+    group(column, owner, faults)
+    return not faults
+
+
+def _assign(guess: Guess, left: dict[str, Column], role: str, name: str, reason: str) -> None:
+    """Give a column a role, and take it out of those that are left."""
+    if isinstance(held := getattr(guess, role), list):
+        held.append(name)
+    else:
+        setattr(guess, role, name)
+    guess.reasons[role, name] = reason
+    left.pop(name, None)
+
+
+def _numeric(columns: Mapping[str, Column], separator: str) -> set[str]:
+    """Return the columns whose cells are all numbers or gaps; a comma counts as the settings would have it."""
+    found = {
+        name for name, column in columns.items() if _is_numeric(column, "," if separator not in (",", "") else ".")
+    }
+    mark = decimal_mark([columns[name] for name in found], separator, [])
+    return {name for name in found if _is_numeric(columns[name], mark)}
+
+
+def _is_numeric(column: Column, mark: str) -> bool:
+    try:
+        values = [to_number(text, mark) for text in column.texts]
+    except ValueError:
+        return False
+    return not np.isnan(values).all()
+
+
+def _levels(column: Column) -> int:
+    return len(column.texts) - int(gaps(column).sum())
+
+
+def _without(column: Column) -> str:
+    """Return what to say of rows without a value in a column that must not have any."""
+    rows = int(gaps(column)[column.code].sum())
+    return f"; {rows} rows have none: fill it in, or remove them" if rows else ""
+
+
+def _guess_label(guess: Guess, left: dict[str, Column]) -> None:
+    fit = [
+        column for column in left.values() if 2 <= _levels(column) <= FEW and len(column.code) >= 4 * _levels(column)
+    ]
+    binary = [
+        column
+        for column in fit
+        if _levels(column) == 2 and not _ATTRIBUTE.match(column.name) and not _PLACE.search(column.name)
+    ]
+    outcome, finding = ([column for column in fit if names.search(column.name)] for names in (_OUTCOME, _FINDING))
+    last = [column for column in binary if column is list(left.values())[-1]]
+    ways = ((outcome, "by its name"), (finding, "by its name"), (last, "the last column"), (binary, "has two values"))
+    for some, reason in ways:
+        if some and not guess.label:
+            column = some[0]
+            _assign(guess, left, "label", column.name, f"{reason}, {_levels(column)} classes{_without(column)}")
+
+
+def _guess_patient(guess: Guess, left: dict[str, Column]) -> None:
+    whole = [column for column in left.values() if named_like_id(column.name)]
+    whole = [column for column in whole if len(column.texts) >= len(column.code) / 20]
+    named = [column for column in whole if _PERSON.search(column.name)]
+    several = [column for column in whole if len(column.texts) < len(column.code)]
+    found = [left[name] for name in repeated_ids(list(left.values()), list(left.values()))]
+    for some, reason in ((named, "by its name"), (several, "by its name"), (found, "by its values"), (whole, "an id")):
+        if some and not guess.patient:
+            column = some[0]
+            _assign(guess, left, "patient", column.name, f"{reason}, {_levels(column)} patients{_without(column)}")
+
+
+def _config(guess: Guess, name: str, path: Path) -> list[str]:
+    items = [f"label: {_quoted(guess.label or UNKNOWN)}"]
+    items += [f"{role}: {_quoted(getattr(guess, role))}" for role in ("patient", "site") if getattr(guess, role)]
+    for role in ("groups", "categorical", "ignore"):
+        if held := [_quoted(column) for column in getattr(guess, role)]:
+            held[0], held[-1] = f"{role}: [{held[0]}", held[-1] + "]"
+            if len(held) == 1:
+                held = [f"{role}: [{_quoted(getattr(guess, role)[0])}]"]
+            items += held
+    head = f"  {name}: {{format: table, raw: {{path: {_quoted(str(path))}}}, preprocess: {{"
+    return [f"only: [{name}]", "datasets:", head, *_wrapped(items, "    ", "}}")]
+
+
+def _wrapped(items: Iterable[str], indent: str, end: str = "") -> list[str]:
+    """Return items with commas between them, on lines of a width, none of them broken."""
+    lines = [indent]
+    for item in items:
+        if len(lines[-1]) > len(indent) and len(lines[-1]) + len(item) > WIDTH:
+            lines[-1] = lines[-1].rstrip()
+            lines.append(indent)
+        lines[-1] += f"{item}, "
+    lines[-1] = lines[-1].removesuffix(", ") + end
+    return lines
+
+
+def _comments(guess: Guess, name: str, path: Path, rows: int, columns: int) -> list[str]:
+    lines = [f"# Guessed from the columns of {path.name} ({rows} rows, {columns} columns); correct what is wrong:"]
+    if not guess.label:
+        lines.append(f"#   label        {UNKNOWN}: no column looks like one; it needs two or more classes and no gap")
+    if not guess.patient:
+        lines.append("#   patient      none found: each row is taken for another patient")
+    for (role, column), reason in guess.reasons.items():
+        if reason:
+            lines.append(f"#   {role:<12} {column}: {reason}")
+    lines += ["# All others are numbers to learn from. Put what is known only after the outcome under `ignore`."]
+    return [
+        *lines,
+        "# docs/data/own-table.md says more, docs/config.md lists every key, such as bank: {replicates: 64}.",
+    ]
+
+
+def _quoted(text: str) -> str:
+    """Return a YAML scalar that reads as this text, also within brackets."""
+    if re.fullmatch(r"[A-Za-z_./][\w./-]*( [\w./-]+)*", text, re.ASCII) and yaml.safe_load(text) == text:
+        return text
+    return json.dumps(text, ensure_ascii=False)
+
+
+def dataset_name(path: Path) -> str:
+    """Return a name for the dataset of a file: its own in small letters and digits, unless config.yaml has it."""
+    name = re.sub(r"[^a-z0-9]|^\d+", "", path.name.lower().partition(".")[0]).lstrip("0123456789")
+    taken = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))["datasets"]
+    return f"own{name}" if not name or name in taken else name
+
+
+def main(arguments: list[str]) -> None:
+    """Print the config; with `--write`, put it into config/ and say how to go on."""
+    parser = argparse.ArgumentParser(description="Write a starter config for a table.")
+    parser.add_argument("table", type=Path, help=".csv, .tsv, .csv.gz, .tsv.gz or .parquet")
+    parser.add_argument("--write", action="store_true", help="write config/<name>.yaml instead of printing")
+    options = parser.parse_args(arguments)
+    if not options.table.name:
+        parser.error("name the table: make config TABLE=/data/x.csv")
+    name = dataset_name(options.table)
+    try:
+        text = starter(options.table, name)
+    except InputError as error:
+        sys.exit(str(error))
+    print(text, end="")
+    if options.write:
+        target = ROOT / "config" / f"{name}.yaml"
+        if target.exists():
+            sys.exit(f"{target}: is there already. Remedy: remove it, or change it by hand")
+        write_text(target, text)
+        print(f"\nWritten to config/{name}.yaml. Check it, then: make report CONFIG=config/{name}.yaml")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,253 @@
+"""What an own table's columns become by their declared role: numbers, names (label, patient, site), categories, groups.
+
+Text is converted here and nowhere else. Each function appends what it finds wrong to a list, so that a table's faults
+come all at once. No fault shows a cell: the table may be of real patients.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+
+from medpriv.errors import InputError
+from medpriv.sources.table_file import SHOWN, Column
+
+# What the usual programs write where there is no value, in any case; "none" is left out, since it may well be a word
+# ("complication: none"), and so is "-", which may be a finding.
+_GAPS = frozenset(
+    ["?", ".", "na", "n/a", "n.a.", "#n/a", "#na", "<na>", "nan", "-nan", "null", "(null)", "\\n", "nat"]
+) | {"#null!", "#div/0!", "#value!", "#ref!", "#num!"}
+LEVELS = 100  # a category with more levels is refused
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_COMMA = re.compile(r"[+-]?(\d+,\d*|,\d+)([eE][+-]?\d+)?", re.ASCII)
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
+# Exponents with a sign alone, as R and spreadsheets write 100000: "1e5" may as well be part of an id.
+_SPELLED = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]\d+)?", re.ASCII)
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault of a table: where, what, and what the user can do about it."""
+
+    place: str
+    problem: str
+    remedy: str
+
+
+def refuse(path: Path, faults: Sequence[Fault]) -> None:
+    """Raise one InputError about all faults, if there are any; a long list is cut."""
+    faults = list(dict.fromkeys(faults))  # a category that is a group, too, is looked at twice
+    if len(faults) == 1:
+        raise InputError(faults[0].problem, file=path, place=faults[0].place, remedy=faults[0].remedy)
+    if faults:
+        shown = [f"  - {fault.place}: {fault.problem}; {fault.remedy}" for fault in faults[: 2 * SHOWN]]
+        more = [f"  and {len(faults) - 2 * SHOWN} more"] if len(faults) > 2 * SHOWN else []
+        remedy = "\n".join(["correct each (rows count from 1, below the header):", *shown, *more])
+        raise InputError(f"{len(faults)} faults", file=path, remedy=remedy)
+
+
+def is_gap(text: str) -> bool:
+    """Return whether a cell stands for a missing value: nothing, or a word such as `?`, `NA`, `NaN`, `NULL`, `None`."""
+    return not text or text == "None" or text.casefold() in _GAPS
+
+
+def gaps(column: Column) -> np.ndarray:
+    """Return bool [texts]: those that stand for a missing value."""
+    return np.array([is_gap(text) for text in column.texts], dtype=bool)
+
+
+def plain(name: str) -> str:
+    """Return a name that can stand in a measure's group, whose syntax is `key=value,key=value`."""
+    return name.replace(",", ";").replace("=", ":")
+
+
+def decimal_mark(columns: Iterable[Column], separator: str, faults: list[Fault]) -> str:
+    """Return `.` or `,`: what the numbers of a table have before their decimals.
+
+    A comma is taken for one where cells are not separated by commas, nothing is written with a point, and some number
+    cannot be meant as thousands ("1,234" alone could be 1.234 or 1234); what stays open is a fault.
+    """
+    comma = point = ""  # where the first number of each kind stands
+    sure = False  # whether some comma cannot stand before thousands
+    if separator in (",", ""):
+        return "."
+    for column in columns:
+        for place, text in enumerate(column.texts):
+            if "," in text and _COMMA.fullmatch(text):
+                comma = comma or _cell(column, place)
+                sure = sure or not _THOUSANDS.fullmatch(text)
+            elif "." in text and _NUMBER.fullmatch(text):
+                point = point or _cell(column, place)
+    if comma and point:
+        remedy = "write all numbers of the table in one way, without marks between thousands"
+        faults.append(Fault(comma, f"a number with a comma, though in {point} one has a point", remedy))
+    elif comma and not sure:
+        remedy = "write thousands without a mark, or decimals with a point"
+        faults.append(Fault(comma, "a number whose comma may stand before decimals or before thousands", remedy))
+    return "," if comma else "."
+
+
+def to_number(text: str, mark: str) -> float:
+    """Return the number that a text is, NaN for a gap; raise ValueError for anything else (`1_20`, `inf`, `1e99`)."""
+    if mark == "," and _COMMA.fullmatch(text):
+        text = text.replace(",", ".")
+    if _NUMBER.fullmatch(text):
+        value = float(text)
+        if abs(value) < _LARGEST:
+            return value
+    elif is_gap(text):
+        return np.nan
+    raise ValueError(text)
+
+
+def numbers(column: Column, mark: str, faults: list[Fault]) -> np.ndarray:
+    """Return a column as float64 [N], NaN where a value is missing; refuse other words, and one value in every row."""
+    values, bad = np.full(len(column.texts), np.nan), []
+    for place, text in enumerate(column.texts):
+        try:
+            values[place] = to_number(text, mark)
+        except ValueError:
+            bad.append(place)
+    if bad:
+        remedy = "correct it, leave it empty, or name the column under preprocess.categorical or .ignore"
+        if any(_COMMA.fullmatch(column.texts[place]) for place in bad):
+            remedy = "write decimals with a point (or save the table with semicolons), thousands without a mark"
+        faults.append(Fault(_cell(column, bad[0]), "not a number" + _further(column, bad), remedy))
+    elif len(set(values[~np.isnan(values)])) == 1:
+        faults.append(_constant(column))
+    return values[column.code]
+
+
+def names(column: Column, faults: list[Fault], key: Callable | None = None) -> tuple[list[str], np.ndarray]:
+    """Return the distinct names of a column without gaps, sorted by `key`, and int64 [N], each row's place among them.
+
+    Names are those of `plain`. Gaps and names in two spellings are faults.
+    """
+    missing = np.flatnonzero(gaps(column))
+    if len(missing):
+        remedy = "fill it in, or remove the row; if it is a name, write another word"
+        problem = "a missing value that must not be" + _further(column, missing)
+        faults.append(Fault(_cell(column, missing[0]), problem, remedy))
+    _refuse_spellings(column, faults)
+    found = sorted({plain(text) for text in column.texts}, key=key)
+    place = {name: index for index, name in enumerate(found)}
+    return found, np.array([place[plain(text)] for text in column.texts], dtype=np.int64)[column.code]
+
+
+def category(column: Column, faults: list[Fault]) -> tuple[list[str], np.ndarray]:
+    """Return the levels of a category, sorted, and int64 [N], each row's place among them, -1 where it is missing.
+
+    Levels in two spellings, more than `LEVELS` of them, and one level in every row are faults.
+    """
+    _refuse_spellings(column, faults)
+    missing = gaps(column)
+    levels = sorted({plain(text) for text, gap in zip(column.texts, missing, strict=True) if not gap})
+    if len(levels) > LEVELS:
+        remedy = "join its rare levels into one, name it under preprocess.ignore or, if it says who it is, .patient"
+        faults.append(Fault(f"column {column.name}", f"{len(levels)} levels, of {LEVELS} at most", remedy))
+    if len(levels) == 1 and not missing.any():
+        faults.append(_constant(column))
+    place = {name: index for index, name in enumerate(levels)}
+    code = [-1 if gap else place[plain(text)] for text, gap in zip(column.texts, missing, strict=True)]
+    return levels, np.array(code, dtype=np.int64)[column.code]
+
+
+def one_hot(levels: Sequence[str], code: np.ndarray, train: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """Return the levels seen in training rows and float32 [N, levels]; a missing or unseen level is a row of zeros.
+
+    Args:
+        levels: all of them.
+        code: int [N], which of them a row has; -1 for none.
+        train: bool [N].
+    """
+    seen = np.unique(code[train & (code >= 0)])
+    place = np.full(len(levels) + 1, -1)  # the last entry is that of -1
+    place[seen] = np.arange(len(seen))
+    columns = np.zeros((len(code), len(seen)), dtype=np.float32)
+    rows = np.flatnonzero(place[code] >= 0)
+    columns[rows, place[code[rows]]] = 1
+    return [levels[index] for index in seen], columns
+
+
+def group(column: Column, owner: np.ndarray, faults: list[Fault]) -> tuple[str, ...]:
+    """Return each patient's value of a group column; a patient with two values is a fault.
+
+    Args:
+        column: the column.
+        owner: int [N], the patient of each row.
+        faults: where the fault goes.
+    """
+    levels, code = category(column, [])
+    _refuse_spellings(column, faults)
+    _, first = np.unique(owner, return_index=True)  # each patient's first row
+    if len(differing := np.flatnonzero(code != code[first[owner]])):
+        row = differing[0]
+        problem = f"another value than in row {first[owner[row]] + 1} of the same patient"
+        remedy = "a group is one value a patient: correct it, or take the column out of preprocess.groups"
+        faults.append(Fault(f"row {row + 1}, column {column.name}", problem, remedy))
+    return tuple("unknown" if code[row] < 0 else levels[code[row]] for row in first)
+
+
+def check_label(column: Column, faults: list[Fault]) -> None:
+    """Refuse a label that is one class, a measurement or free text."""
+    texts = [text for text, gap in zip(column.texts, gaps(column), strict=True) if not gap]
+    place, rows = f"column {column.name}", len(column.code)
+    if len(texts) == 1:
+        remedy = "take a column with two or more classes, or a table with patients of both"
+        faults.append(Fault(place, "one class only, so there is nothing to learn", remedy))
+    measured = len(texts) > 10 and all(_SPELLED.fullmatch(text) for text in texts)
+    if measured and (rows < 20 * len(texts) or any("." in text or "," in text for text in texts)):
+        remedy = "cut it into classes in the table (such as above a threshold: 1, else 0), or name another column"
+        problem = f"{len(texts)} numbers in {rows} rows: a measurement, not classes"
+        faults.append(Fault(place, problem, remedy))
+    elif len(texts) > LEVELS // 2:
+        remedy = "join the rare ones, or name another column"
+        faults.append(Fault(place, f"{len(texts)} classes, of {LEVELS // 2} at most", remedy))
+
+
+def _refuse_spellings(column: Column, faults: list[Fault]) -> None:
+    """Refuse one name in two spellings: `1` and `1.0`, `7` and `007`, `Died` and `died`, with and without a `\\ufeff`.
+
+    They may be one (files were joined) or two (codes): the table's owner alone knows, so none is unified here.
+    """
+    held: dict[object, int] = {}
+    twice = []
+    for place, text in enumerate(column.texts):
+        if not is_gap(text) and held.setdefault(_spelling(text), place) != place:
+            twice.append(place)
+    if twice:
+        other = held[_spelling(column.texts[twice[0]])]
+        kind = "number" if isinstance(_spelling(column.texts[other]), Decimal) else "name"
+        problem = f"another spelling of the {kind} in row {column.first[other] + 1}" + _further(column, twice)
+        remedy = "write it in one way; if they are two, give them names that differ in more than that"
+        faults.append(Fault(_cell(column, twice[0]), problem, remedy))
+
+
+def _spelling(text: str) -> object:
+    """Return what all spellings of a name share: the number, or the letters whatever their case."""
+    if _SPELLED.fullmatch(text):
+        return Decimal(text.replace(",", "."))
+    letters = unicodedata.normalize("NFKC", plain(text)).casefold()
+    if not (letters.isascii() and letters.isprintable()):  # control and format characters don't show
+        letters = "".join(letter for letter in letters if unicodedata.category(letter) not in ("Cc", "Cf"))
+    return " ".join(letters.split())
+
+
+def _constant(column: Column) -> Fault:
+    remedy = "name it under preprocess.ignore, or look whether the table was cut wrongly"
+    return Fault(f"column {column.name}", "one value in every row that has any, so it tells nothing", remedy)
+
+
+def _cell(column: Column, place: int) -> str:
+    return f"row {column.first[place] + 1}, column {column.name}"
+
+
+def _further(column: Column, places: Sequence[int]) -> str:
+    """Return in how many further rows a fault stands, beside the first."""
+    rows = int(np.isin(column.code, places).sum()) - 1
+    return f" (and in {rows} further row{'s' if rows > 1 else ''})" if rows else ""

@@ -1,0 +1,83 @@
+"""Columns of an own table that say who somebody is, though the settings don't: found by their values, not looked up.
+
+Learnt from, such a column is only memorised; left aside, one person's rows stand on both sides of the split.
+"""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from medpriv.sources.table_file import Column
+
+FEWEST = 20  # rows below which a table says nothing about its columns
+CHANCE = 1e-3  # that luck alone makes some column the same in all rows of a value
+_NAMED = re.compile(
+    r"(^|[\W_])(id|ids|pid|mrn)([\W_]|$)"
+    r"|(patient|subject|person|participant|study|stay|record|encounter|visit|admission|case|sample|row|hadm|pat)"
+    r"[\W_]*(ids?|no|nr|num|number)$"
+    r"|^(patient|subject|person|participant)$",
+    re.IGNORECASE,
+)
+_FRACTION = re.compile(r"[+-]?\d*[.,]\d+([eE][+-]?\d+)?", re.ASCII)
+
+
+def named_like_id(name: str) -> bool:
+    """Return whether a column is called as ids are."""
+    return bool(_NAMED.search(re.sub(r"([a-z])([A-Z])", r"\1_\2", name)))
+
+
+def counts_rows(column: Column) -> bool:
+    """Return whether a column is 0, 1, 2, … or 1, 2, 3, … down the table, as the index of a data frame is."""
+    rows = len(column.code)
+    if rows < FEWEST or len(column.texts) != rows:
+        return False
+    return any(list(column.texts) == list(map(str, range(start, start + rows))) for start in (0, 1))
+
+
+def own_in_every_row(column: Column) -> bool:
+    """Return whether a column is called as ids are and has another value in every row."""
+    rows = len(column.code)
+    return rows >= FEWEST and len(column.texts) == rows and _whole(column) and named_like_id(column.name)
+
+
+def repeated_ids(candidates: Sequence[Column], columns: Sequence[Column]) -> dict[str, dict[str, int]]:
+    """Return the candidates that are probably ids of people with several rows: `values`, and `repeated` among them.
+
+    Such a column has whole numbers or words, on average at most twenty rows a value, and either the name of an id, or
+    some other column that is always the same in the rows of a value: more often than luck would have it, and other than
+    by bins (an age decides the group of ages, but is no id).
+
+    Args:
+        candidates: the columns in question.
+        columns: all of the table.
+    """
+    found = {}
+    for column in candidates:
+        rows, values = len(column.code), len(column.texts)
+        if rows < FEWEST or values == rows or values < max(10, rows / 20) or not _whole(column):
+            continue
+        named = named_like_id(column.name) and values >= rows / 10
+        if named or any(_decided(column, other, len(columns)) for other in columns if other.name != column.name):
+            found[column.name] = {"values": values, "repeated": int(np.sum(np.bincount(column.code) > 1))}
+    return found
+
+
+def _whole(column: Column) -> bool:
+    return not any(_FRACTION.fullmatch(text) for text in column.texts)
+
+
+def _decided(column: Column, other: Column, columns: int) -> bool:
+    """Return whether a value of `column` says which of `other`, neither by chance nor as bins of it."""
+    rows, values, levels = len(column.code), len(column.texts), len(other.texts)
+    if not 2 <= levels <= values / 2 or np.any(other.code != other.code[column.first][column.code]):
+        return False
+    alike = float(np.sum((np.bincount(other.code) / rows) ** 2))  # that two rows agree
+    by_value = sorted(range(values), key=lambda place: _order(column.texts[place]))
+    runs = 1 + np.count_nonzero(np.diff(other.code[column.first][by_value]))
+    return runs > 2 * levels and columns**2 * alike ** (rows - values) < CHANCE
+
+
+def _order(text: str) -> tuple[int, float, str]:
+    """Sort numbers by value, before words."""
+    return (0, float(text), text) if re.fullmatch(r"[+-]?\d+", text, re.ASCII) else (1, 0.0, text)

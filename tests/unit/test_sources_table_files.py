@@ -1,0 +1,279 @@
+"""A table may come from any program; what its cells say does not depend on it, and what is unclear is refused."""
+
+import gzip
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas
+import pytest
+
+from medpriv.errors import InputError
+from medpriv.leakage import check_leakage
+from medpriv.sources import table
+from medpriv.sources.acquire import acquire_raw
+from medpriv.sources.table_columns import is_gap
+from medpriv.sources.table_file import read_table
+from medpriv.sources.tabular import centre_and_scale
+
+SETTINGS = {"label": "died", "patient": "pid", "site": "ward", "groups": [], "categorical": ["sex"], "ignore": []}
+SETTINGS |= {"test_fraction": 0.3}
+LIMITS = {"auc": 0.95, "duplicates": 0.01, "allow": []}
+
+
+def frame(patients: int = 40, rows: int = 2) -> pandas.DataFrame:
+    """Return made-up patients of several rows; their ids and wards are text that looks like numbers and gaps."""
+    rng = np.random.default_rng(3)
+    patient = np.repeat(np.arange(patients), rows)
+    return pandas.DataFrame(
+        {
+            "pid": [f"{one:03d}" for one in patient],
+            "ward": np.array(["01", "2"])[patient % 2],
+            "sex": np.array(["F", "M"])[rng.integers(2, size=patients)][patient],
+            "age": rng.integers(20, 90, size=len(patient)),
+            "lactate": rng.normal(2, 1, size=len(patient)).round(4),
+            "died": patient % 3 // 2,
+        }
+    )
+
+
+@pytest.fixture
+def parse(tmp_path):
+    """Return a call that takes a file's bytes, or a frame written as CSV, through the raw stage and the parser."""
+
+    def call(content, name="mine.csv", **changes):
+        file = tmp_path / name
+        if isinstance(content, pandas.DataFrame):
+            content = content.to_csv(index=False).encode()
+        file.write_bytes(content)
+        acquire_raw("table", "mine", {"source": "local", "path": str(file)}, 1, tmp_path / "raw", tmp_path / "scratch")
+        return table.parse("mine", tmp_path / "raw", SETTINGS | changes, 1)
+
+    return call
+
+
+def refused(parse, content, **changes) -> str:
+    with pytest.raises(InputError) as caught:
+        parse(content, **changes)
+    return str(caught.value)
+
+
+def same(one, other) -> bool:
+    texts = [(each.features, each.patients, each.sites, each.classes) for each in (one, other)]
+    return texts[0] == texts[1] and np.array_equal(one.x, other.x) and np.array_equal(one.y, other.y)
+
+
+def test_separators_decimal_commas_and_encodings_change_nothing(parse):
+    plain = parse(frame())
+    assert plain.patients[:2] == ("000", "001") and plain.sites == ("01", "2")  # text stays text
+    comma = frame().to_csv(index=False, sep=";", decimal=",")
+    assert same(parse(comma.encode()), plain)
+    assert same(parse(("sep=;\r\n" + comma.replace("\n", "\r\n")).encode("utf-8-sig")), plain)
+    assert same(parse(frame().to_csv(index=False, sep="\t").encode(), name="mine.TSV"), plain)
+    assert same(parse(gzip.compress(comma.encode()), name="mine.CSV.gz"), plain)
+    assert same(parse(comma.replace("\n", "\r").encode()), plain)
+    assert same(parse(comma.replace("\n", "\n\n").encode()), plain)
+
+
+def test_parquet_holds_the_same_table(parse, tmp_path):
+    held = frame()
+    held.loc[3, "lactate"] = np.nan
+    with duckdb.connect() as database:
+        database.register("held", held)
+        database.execute(f"COPY held TO '{tmp_path / 'mine.parquet'}' (FORMAT parquet)")
+    content = (tmp_path / "mine.parquet").read_bytes()
+    assert same(parse(content, name="mine.parquet"), parse(held))
+    text = refused(parse, content[:-50], name="mine.parquet")
+    assert "mine.parquet: not a Parquet table" in text
+
+
+def test_a_comma_before_decimals_or_thousands_is_not_guessed(parse):
+    text = frame().to_csv(index=False, sep="\t")
+    whole = frame().assign(lactate=[f"{value},{value}" for value in range(100, 180)])  # 100,100
+    assert "before decimals or before thousands" in refused(parse, whole.to_csv(index=False, sep="\t").encode())
+    mixed = text.replace("\t0\n", "\t0\n", 1).replace(text.split("\n")[1].split("\t")[4], "1,234", 1)
+    assert "row 1, column lactate: a number with a comma, though in row" in refused(parse, mixed.encode())
+    quoted = frame().assign(lactate="1,5").to_csv(index=False)
+    assert "write decimals with a point (or save the table with semicolons" in refused(parse, quoted.encode())
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("pid;age\n1;2\n".encode("utf-16"), "line 1: UTF-16, not UTF-8"),
+        ("pid;sex\n1;f\n2;wéiblich\n".encode("latin-1"), "line 3: byte 0xe9 is not UTF-8"),
+        (b"PK\x03\x04 and so on", "not a CSV table but a spreadsheet"),
+        (gzip.compress(b"pid,age\n1,2\n"), "not a CSV table but gzip.*ending .gz"),
+        (b"pid|age\n1|2\n", "one column only: neither `,` nor `;` nor a tab"),
+        (b"sep=|\npid|age\n1|2\n", r"line 1: separator '\|'"),
+        (b'pid,note\n1,"open\n2,x\n3,y\n', "the row that begins at line 2: a quote opens here"),
+        (
+            b"pid,age\n1,2,3\n2,3\n3,4,5\n",
+            r"2 lines do not fit the header.*\n.*line 2: 3 columns.*\n.*line 4: 3 columns",
+        ),
+        (b"sep=,\npid,age\n1,2\n2,3,5\n", "line 4: 3 columns instead of 2"),
+        (b"pid,age\n1,5,3\n2,6,5\n", "each row has 3 columns, the header 2: a data frame's row names"),
+        (b"", "the table has no rows"),
+        (b"pid,age\n\n", "the table has no rows"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused_with_its_line(tmp_path, content, message):
+    (tmp_path / "mine.csv").write_bytes(content)
+    with pytest.raises(InputError, match=r"mine\.csv.*" + message):
+        read_table(tmp_path / "mine.csv")
+
+
+def test_a_spreadsheet_is_refused_with_what_to_save(tmp_path):
+    (tmp_path / "mine.xlsx").write_bytes(b"PK")
+    with pytest.raises(InputError, match="save the sheet as CSV UTF-8"):
+        table.local_files(tmp_path / "mine.xlsx")
+    with pytest.raises(InputError, match="no such file"):
+        table.local_files(tmp_path / "mine.csv")
+
+
+@pytest.mark.parametrize(
+    "word", ["", "?", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", r"\N", "<NA>", "."]
+)
+def test_words_for_a_gap_are_gaps_in_features_and_refused_where_none_may_be(parse, word):
+    assert is_gap(word)
+    held = frame().astype(object)
+    held.loc[4, ["sex", "lactate"]] = word
+    held.loc[5, "sex"] = word
+    dataset = parse(held)
+    assert dataset.notes["missing_cells"] == {"age": 0, "lactate": 1}
+    assert dataset.features == ("age", "lactate", "sex=F", "sex=M") and not dataset.x[4, 2:].any()
+    for column in ("died", "pid", "ward"):
+        held = frame().astype(object)
+        held.loc[[6, 8], column] = word
+        expected = f"row 7, column {column}: a missing value that must not be (and in 1 further row)"
+        assert expected in refused(parse, held)
+
+
+@pytest.mark.parametrize(
+    ("column", "one", "other"),
+    [
+        ("died", "1", "1.0"),
+        ("died", "yes", "Yes"),
+        ("pid", "100", "100.0"),
+        ("pid", "7", "007"),
+        ("pid", "100000", "1e+05"),
+        ("ward", "A,b", "A;b"),
+        ("ward", "Süd", "Su\u0308d"),
+        ("sex", "1", "01"),
+        ("sex", "F", "\ufeffF"),
+    ],
+)
+def test_one_name_in_two_spellings_is_refused_with_both_rows(parse, column, one, other):
+    held = frame().astype(object)
+    held.loc[2:, column] = held.loc[2:, column].map(lambda value: one if value == held.loc[10, column] else value)
+    held.loc[10, column] = one
+    held.loc[11, column] = other
+    text = refused(parse, held)
+    first = int((held[column] == one).to_numpy().argmax()) + 1
+    assert f"row 12, column {column}: another spelling of the" in text and f"in row {first}" in text
+
+
+@pytest.mark.parametrize("cell", ["1_20", "0x1A", "inf", "1e99", "12 ", "１２", "1,5", "1 000", "1e"])
+def test_numbers_are_those_of_plain_digits(parse, cell):
+    held = frame().astype({"lactate": object})
+    held.loc[3, "lactate"] = cell
+    if cell == "12 ":
+        assert parse(held).x[3, 1] == 12
+    else:
+        assert "row 4, column lactate: not a number" in refused(parse, held)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda held: held.reset_index(names=""), "line 1, column 1: it has no name: the index of a data frame"),
+        (lambda held: held.reset_index(names="Unnamed: 0"), "line 1, column 1: it has no name"),
+        (lambda held: held.assign(**{"": ""}), "line 1, column 7: it has neither a name nor cells"),
+        (lambda held: held.reset_index(names="number"), "column number: it numbers the rows"),
+        (lambda held: held.assign(stay_id=np.arange(900, 980)[::-1]), "column stay_id: an id by its name"),
+        (lambda held: held.assign(country=7), "column country: one value in every row"),
+        (lambda held: held.assign(sex="F"), "column sex: one value in every row"),
+        (lambda held: held.assign(died=1), "column died: one class only"),
+        (
+            lambda held: held.assign(died=held.lactate),
+            r"column died: \d+ numbers in 80 rows: a measurement, not classes",
+        ),
+        (lambda held: held.assign(died=held.age), r"column died: \d+ numbers in 80 rows: a measurement, not classes"),
+        (lambda held: held.assign(died=[f"word{row}" for row in range(80)]), "column died: 80 classes, of 50 at most"),
+        (lambda held: pandas.concat([held] * 2).assign(sex=[f"{i}s" for i in range(160)]), "column sex: 160 levels"),
+        (lambda held: held.assign(**{"sex=F": held.lactate}), None),
+        (lambda held: held.assign(**{"a,b": held.lactate, "a;b": held.age}), "2 features would be called a;b"),
+    ],
+)
+def test_columns_that_mean_something_else_are_refused(parse, change, message):
+    if message is None:  # "=" becomes ":" in a name, so this is another feature than the level F of sex
+        assert "sex:F" in parse(change(frame())).features
+    else:
+        with pytest.raises(InputError, match=message):
+            parse(change(frame()))
+
+
+def test_all_faults_of_a_table_come_at_once(parse):
+    held = frame().astype(object).assign(note="free text", unit=1)
+    held.loc[3, "died"] = "NA"
+    held.loc[4, "age"] = "old"
+    text = refused(parse, held, ignore=["notes"], site="wrad")
+    assert "mine.csv: 5 faults. Remedy: correct each" in text
+    assert "- line 1: no column wrad (preprocess.site); did you mean ward?" in text
+    assert "- line 1: no column notes (preprocess.ignore); did you mean note?" in text
+    assert "- row 4, column died: a missing value that must not be" in text
+    assert "- row 5, column age: not a number" in text
+    assert "- column unit: one value in every row" in text
+
+
+def test_the_header_of_a_second_file_is_named(parse):
+    text = frame().to_csv(index=False)
+    assert "- row 81: the header again; remove it" in refused(parse, (text + text).encode())
+
+
+def test_a_long_list_of_faults_is_cut(parse):
+    text = refused(parse, frame().assign(**{f"c{index:02d}": "x" for index in range(30)}))
+    assert "30 faults" in text and "column c19" in text and "column c20" not in text and "and 10 more" in text
+
+
+def test_a_forgotten_patient_is_found_by_its_values(parse):
+    shuffled = frame().assign(subject=np.random.default_rng(5).permutation(10**6)[np.repeat(np.arange(40), 2)])
+    without = shuffled.drop(columns="pid")
+    for ignore in ([], ["subject"]):
+        dataset = parse(without, patient=None, ignore=ignore)
+        with pytest.raises(
+            InputError, match=r"subject is probably the patients' id \(40 of its 40 values (.|\n)*allow: \[sub"
+        ):
+            check_leakage(dataset, LIMITS)
+        assert check_leakage(dataset, LIMITS | {"allow": ["subject"]})[0]["name"] == "subject"
+    unnamed = without.rename(columns={"subject": "x"})  # its sex says who repeats, whatever it is called
+    assert list(parse(unnamed, patient=None).notes["ids"]) == ["x"]
+    assert "ids" not in parse(shuffled.drop(columns="pid"), patient="subject").notes
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_honest_whole_numbers_are_no_ids(parse, seed):
+    rng = np.random.default_rng(seed)
+    held = frame(200, 1).drop(columns="pid").assign(age=rng.integers(20, 90, 200), los=rng.geometric(0.03, 200))
+    held = held.assign(decade=held.age // 10 * 10, born=2000 - held.age, zip=rng.integers(100, 150, 200))
+    assert "ids" not in parse(held, patient=None).notes
+
+
+def test_names_become_keys_that_can_be_told_apart(parse):
+    held = frame().assign(**{"sex, at birth": frame().sex, "level": np.repeat(np.arange(40) % 2, 2)})
+    dataset = parse(held, groups=["sex, at birth", "level"], ignore=["sex, at birth"])
+    assert list(dataset.groups) == ["sex; at birth", "level (column)"]
+
+
+def test_one_hot_columns_are_scaled_like_numbers(parse):
+    dataset = parse(frame())
+    train = dataset.rows(0)
+    centre, scale = centre_and_scale(dataset.x.astype(np.float64), train)
+    assert dataset.centre == pytest.approx(centre) and dataset.scale == pytest.approx(scale)
+
+
+def test_values_are_those_that_pandas_reads(tmp_path):
+    values = np.random.default_rng(0).normal(size=500) * 10.0 ** np.random.default_rng(1).integers(-9, 9, 500)
+    pandas.DataFrame({"a": values, "b": 1}).to_csv(tmp_path / "mine.csv", index=False)
+    column = read_table(Path(tmp_path / "mine.csv")).columns[0]
+    assert np.array_equal(np.array(column.texts, dtype=float)[column.code], values)
