@@ -24,18 +24,20 @@ from medpriv.sources.table_columns import (
     check_label,
     decimal_mark,
     group,
+    is_number,
     names,
     numbers,
     one_hot,
     plain,
     refuse,
 )
-from medpriv.sources.table_file import ENDINGS, Column, TextTable, read_table
+from medpriv.sources.table_file import ENDINGS, Column, TextTable, of_rows, read_table
 from medpriv.sources.table_ids import counts_rows, own_in_every_row, repeated_ids
 from medpriv.sources.tabular import centre_and_scale, check_classes, impute, stratified_split
 
 LICENCE = "its owner's; not stated"
 _NAMELESS = re.compile(r"|Unnamed: \d+|__index_level_\d+__|\.\.\.\d+")  # what pandas and R make of no name, too
+SHOWN_NAMES = 40
 _KEYS = ("class", "feature", "level", "site")  # keys of measures' groups, which no attribute of a patient may have
 
 
@@ -114,7 +116,8 @@ class _Converted:
         numeric, values: names of the numbers, and float64 [N, numbers] with NaN where one is missing.
         categories: of each its levels and int64 [N] into them, -1 where it is missing.
         groups: each patient's value.
-        ids: what is probably a patient's id, though the settings name none (`table_ids.repeated_ids`).
+        ids: what is probably people's ids, though the settings name another column, or none, as the patient
+            (`table_ids.repeated_ids`).
     """
 
     classes: list[str]
@@ -133,7 +136,9 @@ class _Converted:
 def _convert(path: Path, settings: dict) -> _Converted:
     """Read the table and convert each column by its role; refuse all faults of the table at once."""
     table, faults = read_table(path), []
-    columns = named_columns(table, faults)
+    columns = named_columns(table, faults, settings["label"])
+    if not columns:
+        refuse(path, faults)
     meant = _check_roles(table, settings, faults)
     _refuse_second_header(table, faults)
     rows = len(table.columns[0].code)
@@ -163,12 +168,22 @@ def _convert(path: Path, settings: dict) -> _Converted:
         if count > 1:
             faults.append(Fault("line 1", f"{count} features would be called {feature}", "rename a column"))
     refuse(path, faults)
-    ids = _forgotten_ids(columns, settings)
+    ids = _forgotten_ids(columns, settings, owner)
     return _Converted(classes, y, patients, owner, sites, place, numbered, values, categories, groups, ids)
 
 
-def named_columns(table: TextTable, faults: list[Fault]) -> dict[str, Column]:
-    """Return the columns by name; those without a name, or with another's, are faults and left out."""
+def named_columns(table: TextTable, faults: list[Fault], label: str | None = None) -> dict[str, Column]:
+    """Return the columns by name; those without a name, or with another's, are faults and left out.
+
+    Most names are numbers where a header is missing, but also where columns are years: then the `label` is among them.
+    """
+    header = [column.name for column in table.columns]
+    figures = sum(is_number(name) for name in header)
+    if figures > len(header) / 2 and label not in header and header != [str(at) for at in range(len(header))]:
+        faults.append(
+            Fault("line 1", "numbers instead of names: there is no header", "begin the file with a line of names")
+        )
+        return {}
     for number, column in enumerate(table.columns, 1):
         if _NAMELESS.fullmatch(column.name):
             problem = "it has no name: the index of a data frame was probably written"
@@ -192,7 +207,8 @@ def _check_roles(table: TextTable, settings: dict, faults: list[Fault]) -> list[
     for key, name in roles:
         if name not in header:
             near = [folded[other] for other in difflib.get_close_matches(name.casefold(), folded, n=1)]
-            remedy = f"did you mean {near[0]}?" if near else f"name one of {', '.join(header)}"
+            some = ", ".join(header[:SHOWN_NAMES]) + (", …" if len(header) > SHOWN_NAMES else "")
+            remedy = f"did you mean {near[0]}?" if near else f"name one of {some}"
             faults.append(Fault("line 1", f"no column {name} (preprocess.{key})", remedy))
             meant += near
     return meant
@@ -220,13 +236,14 @@ def _values(columns: list[Column], separator: str, faults: list[Fault]) -> np.nd
     return np.array([numbers(column, mark, faults) for column in columns]).reshape(len(columns), -1).T
 
 
-def _forgotten_ids(columns: dict[str, Column], settings: dict) -> dict[str, dict[str, int]]:
-    """Return what are probably the ids of patients with several rows, where the settings name no patient."""
-    if settings["patient"] is not None:
-        return {}
-    known = {settings["label"], settings["site"], *settings["groups"]}
-    candidates = [column for name, column in columns.items() if name not in known]
-    return {plain(name): about for name, about in repeated_ids(candidates, list(columns.values())).items()}
+def _forgotten_ids(columns: dict[str, Column], settings: dict, owner: np.ndarray) -> dict[str, dict[str, int]]:
+    """Return what are probably people's ids that several of the settings' patients share (by default: rows)."""
+    _, first = np.unique(owner, return_index=True)  # each patient's first row
+    same = [column for column in columns.values() if np.array_equal(column.code, column.code[first[owner]])]
+    known = {settings["label"], settings["patient"], settings["site"], *settings["groups"]}
+    of_patients = {column.name: of_rows(column, first) for column in same}
+    candidates = [column for name, column in of_patients.items() if name not in known]
+    return {plain(name): about for name, about in repeated_ids(candidates, list(of_patients.values())).items()}
 
 
 def _key(column: str) -> str:

@@ -56,6 +56,11 @@ def is_gap(text: str) -> bool:
     return not text or text == "None" or text.casefold() in _GAPS
 
 
+def is_number(text: str) -> bool:
+    """Return whether a text is a number, with a point or a comma."""
+    return bool(_NUMBER.fullmatch(text) or _COMMA.fullmatch(text))
+
+
 def gaps(column: Column) -> np.ndarray:
     """Return bool [texts]: those that stand for a missing value."""
     return np.array([is_gap(text) for text in column.texts], dtype=bool)

@@ -242,7 +242,7 @@ def test_a_forgotten_patient_is_found_by_its_values(parse):
     for ignore in ([], ["subject"]):
         dataset = parse(without, patient=None, ignore=ignore)
         with pytest.raises(
-            InputError, match=r"subject is probably the patients' id \(40 of its 40 values (.|\n)*allow: \[sub"
+            InputError, match=r"subject is probably the patients' id, but 40 of its 40 (.|\n)*allow: \[sub"
         ):
             check_leakage(dataset, LIMITS)
         assert check_leakage(dataset, LIMITS | {"allow": ["subject"]})[0]["name"] == "subject"
@@ -257,6 +257,26 @@ def test_honest_whole_numbers_are_no_ids(parse, seed):
     held = frame(200, 1).drop(columns="pid").assign(age=rng.integers(20, 90, 200), los=rng.geometric(0.03, 200))
     held = held.assign(decade=held.age // 10 * 10, born=2000 - held.age, zip=rng.integers(100, 150, 200))
     assert "ids" not in parse(held, patient=None).notes
+
+
+def test_an_id_of_stays_is_not_taken_for_the_patients(parse):
+    held = frame(60, 1).drop(columns="pid").assign(person=np.repeat(np.arange(30), 2), stay=np.arange(60) + 700)
+    held["sex"] = np.repeat(np.array(["F", "M"])[np.random.default_rng(1).integers(2, size=30)], 2)
+    held = pandas.concat([held, held.assign(lactate=held.lactate + 1)]).sort_values("stay")
+    assert parse(held, patient="stay").notes["ids"] == {"person": {"values": 30, "repeated": 30}}
+    assert "ids" not in parse(held, patient="person").notes
+
+
+def test_a_table_without_a_header_is_told_so(parse):
+    text = refused(parse, frame().to_csv(index=False, header=False).encode())
+    assert "line 1: numbers instead of names: there is no header. Remedy: begin the file with a line of names" in text
+    years = frame().assign(**{str(year): frame().lactate + year for year in range(2010, 2020)})
+    assert parse(years).features[2:4] == ("2010", "2011")
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_a_few_rows_are_refused_in_words(parse, rows):
+    refused(parse, frame().iloc[:rows])
 
 
 def test_names_become_keys_that_can_be_told_apart(parse):
