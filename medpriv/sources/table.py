@@ -158,7 +158,7 @@ def _convert(path: Path, settings: dict) -> _Converted:
     numeric = [column for name, column in columns.items() if name not in {*beside, *settings["categorical"]}]
     if not numeric and not settings["categorical"]:
         faults.append(Fault("preprocess", "no column is left to learn from", "shorten preprocess.ignore"))
-    values = _values(numeric, table.separator, faults)
+    values = _values(numeric, rows, table.separator, faults)
     categories = {plain(column.name): category(column, faults) for column in chosen}
     grouping = [columns[name] for name in settings["groups"] if name in columns]
     groups = {_key(column.name): group(column, owner, faults) for column in grouping}
@@ -222,7 +222,7 @@ def _refuse_second_header(table: TextTable, faults: list[Fault]) -> None:
     faults += [Fault(f"row {row + 1}", "the header again", "remove it") for row in np.flatnonzero(again)]
 
 
-def _values(columns: list[Column], separator: str, faults: list[Fault]) -> np.ndarray:
+def _values(columns: list[Column], rows: int, separator: str, faults: list[Fault]) -> np.ndarray:
     """Return the numeric columns as float64 [N, columns]; refuse those that only number the rows."""
     mark = decimal_mark(columns, separator, faults)
     for column in columns:
@@ -233,7 +233,7 @@ def _values(columns: list[Column], separator: str, faults: list[Fault]) -> np.nd
         elif own_in_every_row(column):
             problem = "an id by its name, another one in every row: it could only be memorised"
             faults.append(Fault(f"column {column.name}", problem, remedy))
-    return np.array([numbers(column, mark, faults) for column in columns]).reshape(len(columns), -1).T
+    return np.array([numbers(column, mark, faults) for column in columns]).reshape(len(columns), rows).T
 
 
 def _forgotten_ids(columns: dict[str, Column], settings: dict, owner: np.ndarray) -> dict[str, dict[str, int]]:

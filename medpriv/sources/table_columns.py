@@ -123,8 +123,8 @@ def numbers(column: Column, mark: str, faults: list[Fault]) -> np.ndarray:
         if any(_COMMA.fullmatch(column.texts[place]) for place in bad):
             remedy = "write decimals with a point (or save the table with semicolons), thousands without a mark"
         faults.append(Fault(_cell(column, bad[0]), "not a number" + _further(column, bad), remedy))
-    elif len(set(values[~np.isnan(values)])) == 1:
-        faults.append(_constant(column))
+    elif (found := len(set(values[~np.isnan(values)]))) < 2:
+        faults.append(_constant(column, beside_gaps=found == 1 and bool(np.isnan(values).any())))
     return values[column.code]
 
 
@@ -155,7 +155,7 @@ def category(column: Column, faults: list[Fault]) -> tuple[list[str], np.ndarray
     if len(levels) > LEVELS:
         remedy = "join its rare levels into one, name it under preprocess.ignore or, if it says who it is, .patient"
         faults.append(Fault(f"column {column.name}", f"{len(levels)} levels, of {LEVELS} at most", remedy))
-    if len(levels) == 1 and not missing.any():
+    if len(levels) + missing.any() < 2:
         faults.append(_constant(column))
     place = {name: index for index, name in enumerate(levels)}
     code = [-1 if gap else place[plain(text)] for text, gap in zip(column.texts, missing, strict=True)]
@@ -243,9 +243,12 @@ def _spelling(text: str) -> object:
     return " ".join(letters.split())
 
 
-def _constant(column: Column) -> Fault:
-    remedy = "name it under preprocess.ignore, or look whether the table was cut wrongly"
-    return Fault(f"column {column.name}", "one value in every row that has any, so it tells nothing", remedy)
+def _constant(column: Column, beside_gaps: bool = False) -> Fault:
+    problem, remedy = "no two rows differ in it, so it tells nothing", "name it under preprocess.ignore"
+    if beside_gaps:
+        problem = "one number and gaps, which would get that number, too"
+        remedy = "write 0 where a gap means no, name it under preprocess.categorical, or under .ignore"
+    return Fault(f"column {column.name}", problem, remedy)
 
 
 def _cell(column: Column, place: int) -> str:

@@ -191,8 +191,11 @@ def test_numbers_are_those_of_plain_digits(parse, cell):
         (lambda held: held.assign(**{"": ""}), "line 1, column 7: it has neither a name nor cells"),
         (lambda held: held.reset_index(names="number"), "column number: it numbers the rows"),
         (lambda held: held.assign(stay_id=np.arange(900, 980)[::-1]), "column stay_id: an id by its name"),
-        (lambda held: held.assign(country=7), "column country: one value in every row"),
-        (lambda held: held.assign(sex="F"), "column sex: one value in every row"),
+        (lambda held: held.assign(country=7), "column country: no two rows differ in it"),
+        (lambda held: held.assign(sex="F"), "column sex: no two rows differ in it"),
+        (lambda held: held.assign(country="NA"), "column country: no two rows differ in it"),
+        (lambda held: held.assign(icu=[1, None] * 40), "column icu: one number and gaps, which would get that number"),
+        (lambda held: held.assign(sex=None), "column sex: no two rows differ in it"),
         (lambda held: held.assign(died=1), "column died: one class only"),
         (
             lambda held: held.assign(died=held.lactate),
@@ -223,7 +226,7 @@ def test_all_faults_of_a_table_come_at_once(parse):
     assert "- line 1: no column notes (preprocess.ignore); did you mean note?" in text
     assert "- row 4, column died: a missing value that must not be" in text
     assert "- row 5, column age: not a number" in text
-    assert "- column unit: one value in every row" in text
+    assert "- column unit: no two rows differ in it" in text
 
 
 def test_the_header_of_a_second_file_is_named(parse):
@@ -283,6 +286,13 @@ def test_names_become_keys_that_can_be_told_apart(parse):
     held = frame().assign(**{"sex, at birth": frame().sex, "level": np.repeat(np.arange(40) % 2, 2)})
     dataset = parse(held, groups=["sex, at birth", "level"], ignore=["sex, at birth"])
     assert list(dataset.groups) == ["sex; at birth", "level (column)"]
+
+
+def test_a_table_may_hold_words_or_numbers_alone(parse):
+    assert parse(frame(), ignore=["age", "lactate"]).features == ("sex=F", "sex=M")
+    assert parse(frame(), ignore=["sex"], categorical=[]).features == ("age", "lactate")
+    text = refused(parse, frame(), ignore=["sex", "age", "lactate"], categorical=[])
+    assert "no column is left to learn from. Remedy: shorten preprocess.ignore" in text
 
 
 def test_one_hot_columns_are_scaled_like_numbers(parse):
