@@ -4,7 +4,7 @@ Arrays in, arrays out; files are read in `medpriv.sources.wfdb_records` and put 
 """
 
 from collections.abc import Sequence
-from math import gcd
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -42,10 +42,13 @@ def prepare_signal(signal: np.ndarray, rate: float, target: float) -> np.ndarray
 
 
 def resampling(rate: float, target: float) -> tuple[int, int]:
-    """Return the smallest whole numbers (up, down) with up / down = target / rate, to a thousandth of a hertz."""
-    up, down = round(target * 1000), round(rate * 1000)
-    common = gcd(up, down)
-    return up // common, down // common
+    """Return the smallest whole numbers (up, down) with up / down = target / rate, to a thousandth of a hertz.
+
+    The filter between them has 20 taps for each unit of the larger one, so `down` is a million at most: a rate above
+    1 kHz that is no whole number is taken to a millionth of itself.
+    """
+    ratio = Fraction(round(target * 1000), round(rate * 1000)).limit_denominator(10**6)
+    return ratio.numerator, ratio.denominator
 
 
 def rate_at(marks: np.ndarray, heart_rate: float) -> int:

@@ -1,12 +1,12 @@
 """PhysioNet/CinC Challenge 2017: is the rhythm of a short ECG normal, atrial fibrillation, another, or is it noise?
 
 `parse` reads the labels, splits, and brings every record to one length. Each record is `<name>.hea` and `<name>.mat`, a
-MATLAB v4 file of one int16 row; both are read here by the few bytes that the publisher uses, and any other kind of
-header or `.mat` file is refused unopened. Arithmetic shared with other ECG formats is in `medpriv.sources.beats`,
-simulated records in `medpriv.simulate.cinc2017`. What the choices are, and why, is in `docs/data/cinc2017.md`.
+MATLAB v4 file of one int16 row, which `medpriv.sources.wfdb_signals` reads like any signal file with bytes before its
+samples; any other kind of header or `.mat` file is refused unopened. Arithmetic shared with other ECG formats is in
+`medpriv.sources.beats`, simulated records in `medpriv.simulate.cinc2017`. What the choices are, and why, is in
+`docs/data/cinc2017.md`.
 """
 
-import re
 import struct
 from collections.abc import Collection
 from pathlib import Path, PurePosixPath
@@ -16,11 +16,12 @@ from scipy.signal import resample_poly
 
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
-from medpriv.files import sha256
+from medpriv.files import read_lines, sha256
 from medpriv.seeds import generator
 from medpriv.sources.beats import BASELINE_HZ, prepare_signal, resampling
 from medpriv.sources.manifest import MANIFEST, verify_raw
-from medpriv.sources.wfdb_records import MILLIVOLTS_PER
+from medpriv.sources.wfdb_header import Header, Lead, read_header
+from medpriv.sources.wfdb_signals import read_stored, signals_of
 
 LICENCE = "Open Data Commons Attribution License v1.0 (ODC-By 1.0)"
 BASE_URL = "https://physionet.org/files/challenge-2017/1.0.0/"
@@ -31,13 +32,6 @@ LABELS, OLDER_LABELS = "REFERENCE-v3.csv", "REFERENCE.csv"
 LAYOUTS = ("training2017/", "training/A0?/", "")
 MAT_HEADER = struct.Struct("<5i4s")  # MATLAB v4: type, rows, columns, imaginary, bytes of the name, name
 MAT_INT16 = 30  # type of a little-endian int16 matrix
-NO_VALUE = -(1 << 15)  # WFDB's mark of a gap in 16-bit samples
-
-_RECORD_LINE = re.compile(r"(?P<name>\S+) 1 (?P<rate>\d+(?:\.\d+)?) (?P<samples>\d+)(?: .*)?")
-_SIGNAL_LINE = re.compile(
-    r"(?P<file>\S+) 16\+24 (?P<gain>\d+(?:\.\d+)?)(?:\((?P<baseline>-?\d+)\))?/(?P<unit>\S+)"
-    r" \d+ (?P<zero>-?\d+) -?\d+ (?P<checksum>-?\d+) \d+(?: .*)?"
-)
 
 
 def local_files(folder: Path) -> list[str]:
@@ -141,26 +135,11 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
 
 def read_record(folder: Path, path: str) -> tuple[np.ndarray, float]:
     """Return a record's signal, float32 [samples] in millivolts, and its rate in Hz."""
-    header_file, file = folder / f"{path}.hea", folder / f"{path}.mat"
-    header = _read_header(header_file, PurePosixPath(path).name)
-    digital = _read_mat(file, int(header["samples"]))
-    if (gaps := np.flatnonzero(digital == NO_VALUE)).size:
-        raise InputError(
-            f"{gaps.size} samples without a value, the first at sample {gaps[0]}",
-            file=file,
-            remedy="remove this record",
-        )
-    stated, found = int(header["checksum"]) & 0xFFFF, int(digital.sum(dtype=np.int64)) & 0xFFFF
-    if stated and stated != found:  # the publisher writes 0 everywhere: not given
-        raise InputError(
-            f"checksum {found} where the header states {stated}",
-            file=file,
-            remedy="get the header and the signal file again; one of them was altered",
-        )
-    baseline = np.float32(header["baseline"] or header["zero"])
-    return (digital - baseline) * np.float32(MILLIVOLTS_PER[header["unit"]] / float(header["gain"])), float(
-        header["rate"]
-    )
+    header = read_header(folder, path)
+    lead = _only_lead(header, PurePosixPath(path).name)
+    _check_mat(header.file.with_suffix(".mat"), header.frames and header.frames * lead.samples)
+    signal, rate, _ = signals_of(header, read_stored(header), [0])
+    return signal[:, 0], rate
 
 
 def _listing(folder: Path) -> list[str]:
@@ -188,8 +167,8 @@ def _labels_of(folder: Path, labels_file: str, names: list[str]) -> tuple[np.nda
     file = folder / labels_file
     labels = _read_labels(file)
     if listed := _beside(folder, "RECORDS"):
-        lines = (folder / listed).read_text(encoding="ascii", errors="replace").split()
-        if strange := sorted(set(labels) - {PurePosixPath(line).name for line in lines}):
+        records = {PurePosixPath(line.strip()).name for line in read_lines(folder / listed)}
+        if strange := sorted(set(labels) - records):
             raise InputError(
                 f"label without a record: {strange[0]} is not in RECORDS",
                 file=file,
@@ -204,7 +183,7 @@ def _labels_of(folder: Path, labels_file: str, names: list[str]) -> tuple[np.nda
 def _read_labels(file: Path) -> dict[str, int]:
     """Return the class of each record of a list of lines `A00001,N`."""
     labels: dict[str, int] = {}
-    for number, line in enumerate(file.read_text(encoding="ascii", errors="replace").splitlines(), 1):
+    for number, line in enumerate(read_lines(file), 1):
         record, _, label = (part.strip() for part in line.partition(","))
         if not record and not label:
             continue
@@ -278,28 +257,24 @@ def _centre_and_scale(x: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.
     return np.full((1, 1), centre, np.float32), np.full((1, 1), scale, np.float32)
 
 
-def _read_header(file: Path, name: str) -> dict[str, str | None]:
-    """Return the fields of a header of one signal in the publisher's form."""
-    lines = file.read_text(encoding="ascii", errors="replace").splitlines()
-    record = _RECORD_LINE.fullmatch(lines[0].rstrip()) if lines else None
-    signal = _SIGNAL_LINE.fullmatch(lines[1].rstrip()) if len(lines) > 1 else None
+def _only_lead(header: Header, name: str) -> Lead:
+    """Return the lead of a header of one signal in the publisher's form; any other header is refused."""
 
     def refuse(problem: str, place: str) -> InputError:
-        return InputError(problem, file=file, place=place, remedy="get the header again")
+        return InputError(problem, file=header.file, place=place, remedy="get the header again")
 
-    if not record or record["name"] != name:
+    lead = header.leads[0]
+    if header.name != name or len(header.leads) > 1:
         raise refuse(f"not the header of a record {name} of one signal", "line 1")
-    if not signal or signal["file"] != f"{name}.mat":
-        raise refuse(f"not a 16-bit signal in {name}.mat after 24 bytes of its header", "line 2")
-    if float(record["rate"]) == 0 or float(signal["gain"]) == 0 or signal["unit"] not in MILLIVOLTS_PER:
-        raise refuse("the rate or the gain is 0, or the unit is no voltage", "lines 1 and 2")
-    if int(record["samples"]) < float(record["rate"]):
-        raise refuse(f"{record['samples']} samples, less than a second", "line 1")
-    return record.groupdict() | signal.groupdict()
+    if (lead.file, lead.form, lead.offset) != (f"{name}.mat", "16", MAT_HEADER.size):
+        raise refuse(f"not a 16-bit signal in {name}.mat after {MAT_HEADER.size} bytes of its header", "line 2")
+    if lead.gain == 0:  # the format's default of 200 would be a guess: the publisher always gives it
+        raise refuse("the gain is 0 or missing", "line 2")
+    return lead
 
 
-def _read_mat(file: Path, samples: int) -> np.ndarray:
-    """Return the int16 [samples] of a MATLAB v4 file that holds one row `val` and nothing else."""
+def _check_mat(file: Path, samples: int | None) -> None:
+    """Refuse all but a MATLAB v4 file of one int16 row `val` and nothing else, `samples` long if they are known."""
     content = file.read_bytes()
     remedy = "get the file again"
     if len(content) < MAT_HEADER.size:
@@ -311,9 +286,8 @@ def _read_mat(file: Path, samples: int) -> np.ndarray:
             file=file,
             remedy="get the publisher's own file; other versions of MAT are not opened",
         )
-    if columns != samples:
+    if samples is not None and columns != samples:
         raise InputError(f"{columns} samples where the header file states {samples}", file=file, remedy=remedy)
-    if len(content) != MAT_HEADER.size + 2 * samples:
-        word = "truncated" if len(content) < MAT_HEADER.size + 2 * samples else "too long"
-        raise InputError(f"{word}: {len(content)} bytes for {samples} samples", file=file, remedy=remedy)
-    return np.frombuffer(content, "<i2", offset=MAT_HEADER.size)
+    if (promised := MAT_HEADER.size + 2 * columns) != len(content):
+        word = "truncated" if len(content) < promised else "too long"
+        raise InputError(f"{word}: {len(content)} bytes for {columns} samples", file=file, remedy=remedy)

@@ -32,12 +32,14 @@ from medpriv.sources.beats import (
     split_patients,
 )
 from medpriv.sources.manifest import verify_raw
+from medpriv.sources.wfdb_header import distinct_names
 from medpriv.sources.wfdb_records import ANNOTATOR, Record, read_patients, read_record, record_files, record_names
 
 LICENCE = "Open Data Commons Attribution License v1.0 (ODC-By 1.0)"
 BASE_URL = "https://physionet.org/files/mitdb/1.0.0/"
 OWN_LICENCE = "your own records; access as you have agreed with their patients"
 FIRST_LEAD = "MLII"  # taken first wherever a record has it: in record 114 it is stored second
+INTERVALS = 0.1, 10.0  # seconds between beats, beyond which no heart beats
 # de Chazal et al. 2004, IEEE Trans Biomed Eng 51:1196, Table II; 202 is moved to DS1, where its patient's 201 is.
 DS1 = frozenset("101 106 108 109 112 114 115 116 118 119 122 124 201 202 203 205 207 208 209 215 220 223 230".split())  # noqa: SIM905
 DS2 = frozenset("100 103 105 111 113 117 121 123 200 210 212 213 214 219 221 222 228 231 232 233 234".split())  # noqa: SIM905
@@ -129,7 +131,7 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
         patients=tuple(patients),
         sites=tuple(sites),
         classes=tuple(CLASSES[index] for index in present),
-        features=tuple("/".join(sorted(set(leads))) for leads in zip(*beats.leads, strict=True)),
+        features=tuple(distinct_names(["/".join(sorted(set(leads))) for leads in zip(*beats.leads, strict=True)])),
         units=("mV",) * x.shape[1],
         licence=manifest["licence"] if public else OWN_LICENCE,
         source=manifest["source"],
@@ -215,7 +217,15 @@ def _aami_classes(folder: Path, record: Record) -> np.ndarray:
                 place=f"annotation {index + 1}",
                 remedy="use the beat codes of WFDB (N L R B e j A a J S n V E r F / f Q ?)",
             )
-    return np.array([AAMI.get(symbol, "") for symbol in record.symbols])
+    classes = np.array([AAMI.get(symbol, "") for symbol in record.symbols], str)
+    beats = record.marks[classes != ""]
+    if (twice := np.flatnonzero(np.diff(beats) == 0)).size:
+        raise InputError(
+            f"two beats at sample {beats[twice[0]]}",
+            file=folder / f"{record.name}.{ANNOTATOR}",
+            remedy="annotate every beat once, not once a lead",
+        )
+    return classes
 
 
 def _cut_record(
@@ -232,6 +242,13 @@ def _cut_record(
                 "fewer than two beats, so no heart rate",
                 file=folder / f"{record.name}.{ANNOTATOR}",
                 remedy="leave the record out, or leave preprocess.heart_rate empty",
+            )
+        interval = float(np.median(np.diff(marks))) / record.rate
+        if not INTERVALS[0] <= interval <= INTERVALS[1]:
+            raise InputError(
+                f"beats {interval:g} s apart (median), so no heart rate",
+                file=folder / f"{record.name}.{ANNOTATOR}",
+                remedy="give annotations of every beat, on the clock that their file or the header states",
             )
         rate = rate_at(marks, settings["heart_rate"])
     signal = prepare_signal(record.signal, rate, target)
@@ -257,9 +274,13 @@ def _describe(comments: tuple[str, ...]) -> dict[str, str]:
     MIT-BIH writes `69 M 1085 1629 x1`: age, sex, tape, recorder, playback speed. Other databases write `Age: 69`.
     """
     text = "\n".join(comments)
-    own = re.search(r"^\s*(-?\d+) ([MF]) (\S+) (\S+) x\d", text, re.MULTILINE)
-    age = own[1] if own else (found := re.search(r"\bage:?\s*(\d+)", text, re.IGNORECASE)) and found[1]
-    sex = own[2] if own else (found := re.search(r"\bsex:?\s*([MF])", text, re.IGNORECASE)) and found[1].upper()
+    own = re.search(r"^\s*(-?\d{1,3}) ([MF]) (\S+) (\S+) x\d", text, re.MULTILINE)
+    age = own[1] if own else (found := re.search(r"\bage:?\s*(\d{1,3})\b", text, re.IGNORECASE)) and found[1]
+    sex = (
+        own[2]
+        if own
+        else (found := re.search(r"\bsex:?\s*(female|male|[MF])\b", text, re.IGNORECASE)) and found[1][0].upper()
+    )
     site = "one site" if not own else f"recorder {own[4]}" if own[4].isdigit() else "recorder unknown"
     return {"sex": sex or "unknown", "age": _age_band(age), "site": site}
 

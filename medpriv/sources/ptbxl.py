@@ -148,7 +148,7 @@ def _read_records(folder: Path, rows: list[Row], settings: dict) -> tuple[list[_
         length = len(signal) / rate
         if length < settings["seconds"]:
             raise InputError(
-                f"{length:g} seconds, shorter than a piece",
+                f"{length:g} seconds, shorter than a piece ({len(signal)} samples at {rate:g} Hz)",
                 file=folder / f"{row.name}.hea",
                 remedy="lower preprocess.seconds, or leave the record out",
             )

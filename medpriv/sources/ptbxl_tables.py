@@ -5,7 +5,6 @@ are read in `medpriv.sources.ptbxl`, which also decides what becomes of records 
 """
 
 import ast
-import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +12,14 @@ from datetime import datetime
 from pathlib import Path
 
 from medpriv.errors import InputError
+from medpriv.files import read_rows
 
 DATABASE, STATEMENTS = "ptbxl_database.csv", "scp_statements.csv"
 CLASSES = ("NORM", "MI", "STTC", "CD", "HYP")
 COLUMNS = ("patient_id", "age", "sex", "site", "recording_date", "scp_codes", "strat_fold", "filename_lr")
 RECORD = re.compile(r"records100/\d{5}/\d{5}_lr")  # the publisher's paths, of which none leaves the folder
 FOLDS = range(1, 11)
+FLAGS = {"": False, "0": False, "0.0": False, "1": True, "1.0": True}
 SEXES = {0: "M", 1: "F"}
 AGE_BANDS = {"<40": 40, "40-64": 65, "65+": float("inf")}  # each up to, not including, its number
 MOST_CODES = 2000  # characters of a cell of statements; the publisher's have little more than a hundred
@@ -49,12 +50,17 @@ class Row:
 def read_tables(folder: Path) -> list[Row]:
     """Return the records that the publisher's table lists, in its order, whether or not their files are there."""
     superclasses, rows = _read_statements(folder / STATEMENTS), []
+    lines: dict[str, int] = {}
     for line, cells in _read_csv(folder / DATABASE, COLUMNS):
-        rows.append(_Line(folder / DATABASE, line, cells).read(superclasses))
-    names = [row.name for row in rows]
-    if len(set(names)) < len(names):
-        twice = next(name for index, name in enumerate(names) if name in names[:index])
-        raise InputError(f"{twice} listed twice", file=folder / DATABASE, remedy="list every record once")
+        row = _Line(folder / DATABASE, line, cells).read(superclasses)
+        if (first := lines.setdefault(row.name, line)) != line:
+            raise InputError(
+                f"{row.name} listed twice, first in line {first}",
+                file=folder / DATABASE,
+                place=f"line {line}",
+                remedy="list every record once",
+            )
+        rows.append(row)
     return rows
 
 
@@ -62,15 +68,26 @@ def _read_statements(file: Path) -> dict[str, str]:
     """Return the superclass of each statement, empty for those that are no diagnosis (form and rhythm alone)."""
     superclasses = {}
     for line, cells in _read_csv(file, ("", "diagnostic", "diagnostic_class")):
-        diagnostic, superclass = cells["diagnostic"] in ("1", "1.0"), cells["diagnostic_class"]
-        if diagnostic and superclass not in CLASSES:
+        statement, diagnostic, superclass = cells[""], cells["diagnostic"], cells["diagnostic_class"]
+        if statement in superclasses:
+            raise InputError(
+                f"statement {statement!r} twice", file=file, place=f"line {line}", remedy="list every statement once"
+            )
+        if diagnostic not in FLAGS:
+            raise InputError(
+                f"{diagnostic!r} is neither 1 (a diagnosis) nor 0 or empty",
+                file=file,
+                place=f"line {line}, column diagnostic",
+                remedy="get the publisher's table again",
+            )
+        if FLAGS[diagnostic] and superclass not in CLASSES:
             raise InputError(
                 f"unknown superclass {superclass!r}",
                 file=file,
                 place=f"line {line}, column diagnostic_class",
                 remedy=f"use one of {', '.join(CLASSES)}",
             )
-        superclasses[cells[""]] = superclass if diagnostic else ""
+        superclasses[statement] = superclass if FLAGS[diagnostic] else ""
     return superclasses
 
 
@@ -78,24 +95,7 @@ def _read_csv(file: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, s
     """Return each row's line number and its cells, stripped, in the columns asked for."""
     if not file.is_file():
         raise InputError("the file is missing", file=file, remedy="put the publisher's table beside records100/")
-    with file.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
-        reader = csv.DictReader(stream)
-        try:
-            if missing := [column for column in columns if column not in (reader.fieldnames or ())]:
-                raise InputError(
-                    f"no column {', '.join(missing) or 'without a name'}",
-                    file=file,
-                    place="line 1",
-                    remedy="get the publisher's table again",
-                )
-            return [(reader.line_num, {name: (row[name] or "").strip() for name in columns}) for row in reader]
-        except csv.Error as error:
-            raise InputError(
-                f"not a CSV table ({error})",
-                file=file,
-                place=f"line {reader.line_num}",
-                remedy="get the publisher's table again",
-            ) from None
+    return read_rows(file, columns, "get the publisher's table again")
 
 
 @dataclass(frozen=True)
@@ -108,25 +108,25 @@ class _Line:
 
     def read(self, superclasses: dict[str, str]) -> Row:
         """Return the record; `superclasses` is what `_read_statements` returns."""
-        name, fold = self.cells["filename_lr"], self._number("strat_fold")
+        name, fold = self.cells["filename_lr"], self._whole("strat_fold")
         if not RECORD.fullmatch(name):
             raise self._fault("filename_lr", "not a path such as records100/00000/00001_lr")
         if fold not in FOLDS:
             raise self._fault("strat_fold", "not a fold from 1 to 10")
-        sex, age = self._number("sex"), self._number("age")
+        sex, age = self._whole("sex"), self._number("age")
         if sex is not None and sex not in SEXES:
             raise self._fault("sex", "neither 0 (male) nor 1 (female)")
         if age is not None and not 0 <= age <= 300:
             raise self._fault("age", "no age (300 stands for more than 89)")
-        patient, site = self._number("patient_id"), self._number("site")
+        patient, site = self._whole("patient_id"), self._whole("site")
         if patient is None:
             raise self._fault("patient_id", "no patient")
         return Row(
             name=name,
-            patient=f"{patient:.0f}",
-            site="unknown" if site is None else f"{site:.0f}",
+            patient=str(patient),
+            site="unknown" if site is None else str(site),
             taken=self._date("recording_date"),
-            fold=int(fold),
+            fold=fold,
             superclasses=self._superclasses(superclasses),
             groups={"sex": SEXES.get(sex, "unknown"), "age": _age_band(age)},
         )
@@ -157,6 +157,13 @@ class _Line:
         if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text):
             raise self._fault(column, "not a number")
         return float(text)
+
+    def _whole(self, column: str) -> int | None:
+        """Return the whole number in a cell; None where it is empty."""
+        number = self._number(column)
+        if number is not None and number % 1:
+            raise self._fault(column, "not a whole number")
+        return None if number is None else int(number)
 
     def _date(self, column: str) -> datetime:
         try:

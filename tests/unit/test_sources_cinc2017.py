@@ -271,6 +271,39 @@ def replace_in(name, old, new):
     return damage
 
 
+def cut_in_two(folder):
+    """Store the record as two samples a frame at half the rate, its length unstated: the same signal."""
+    header = folder / f"{RECORD}.hea"
+    first, second = header.read_text().splitlines()[:2]
+    name, signals, rate = first.split()[:3]
+    header.write_text(f"{name} {signals} {int(rate) / 2:g} 0\n{second.replace('16+24', '16x2+24')}\n")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        cut_in_two,
+        replace_in(f"{RECORD}.hea", " 300 ", " 3e2 "),
+        lambda folder: (folder / "REFERENCE-v3.csv").write_bytes(
+            b"\xef\xbb\xbf" + (folder / "REFERENCE-v3.csv").read_bytes().replace(b"\n", b"\r\n")
+        ),
+        lambda folder: (folder / f"{RECORD}.hea").write_bytes(
+            b"\xef\xbb\xbf# M\xfcller\r\n" + (folder / f"{RECORD}.hea").read_bytes()
+        ),
+    ],
+)
+def test_the_same_record_told_otherwise_is_the_same_dataset(raw, change):
+    before = parse("cinc2017", raw, SETTINGS, 1)
+    change(raw)
+    assert np.array_equal(parse("cinc2017", raw, SETTINGS, 1).x, before.x)
+
+
+def test_a_skewed_record_begins_later(raw):
+    before, _ = read_record(raw, RECORD)
+    replace_in(f"{RECORD}.hea", "16+24", "16:30+24")(raw)
+    assert np.array_equal(read_record(raw, RECORD)[0], before[30:])
+
+
 def remove(name):
     return lambda folder: (folder / name).unlink()
 
@@ -295,18 +328,32 @@ def with_gap(content):
         ),
         (rewrite(lambda content: b"\0\0\0\0" + content[4:]), r"A00007\.mat: not a MATLAB v4 file"),
         (rewrite(lambda content: content.replace(b"val\0", b"var\0")), r"A00007\.mat: not a MATLAB v4 file"),
+        (replace_in(f"{RECORD}.hea", " 300 ", " 0.0001 "), r"A00007\.hea, line 1 and lead ECG: 0\.0001 samples a sec"),
+        (replace_in(f"{RECORD}.hea", " 300 ", " 1e7 "), r"A00007\.hea.* samples a second"),
+        (replace_in(f"{RECORD}.hea", "16+24", "16x7+24"), r"A00007\.mat: \d+ samples where the header file states \d+"),
+        (
+            lambda folder: (folder / "REFERENCE-v3.csv").write_bytes(b"A00001,N\nA\xf1,N\n"),
+            r"v3\.csv, line 2: byte 0xf1 is not UTF-8",
+        ),
+        (
+            lambda folder: (folder / "training2017/RECORDS").write_bytes(b"A00001\nA\xf1\n"),
+            r"RECORDS, line 2: byte 0xf1 is not UTF-8",
+        ),
         (save_as_version_5, r"A00007\.mat: not a MATLAB v4 file"),
-        (rewrite(with_gap), r"A00007\.mat: 1 samples without a value, the first at sample 777"),
+        (rewrite(with_gap), r"A00007\.mat, lead ECG: 1 samples without a value, the first at sample 777"),
         (replace_in(f"{RECORD}.hea", " 0 0 ECG", " 77 0 ECG"), r"checksum \d+ where the header states 77"),
-        (replace_in(f"{RECORD}.hea", "/mV", "/mmHg"), r"A00007\.hea, lines 1 and 2: .*no voltage"),
-        (replace_in(f"{RECORD}.hea", "1000/", "0/"), r"A00007\.hea, lines 1 and 2: .*gain is 0"),
-        (replace_in(f"{RECORD}.hea", "1000/", "nan/"), r"A00007\.hea, line 2: not a 16-bit signal"),
-        (replace_in(f"{RECORD}.hea", "A00007.mat", "../A1.mat"), r"A00007\.hea, line 2: not a 16-bit signal in A00007"),
+        (replace_in(f"{RECORD}.hea", "/mV", "/mmHg"), r"A00007\.hea, lead ECG: unit mmHg, not a voltage"),
+        (replace_in(f"{RECORD}.hea", "1000/", "0/"), r"A00007\.hea, line 2: the gain is 0"),
+        (replace_in(f"{RECORD}.hea", "1000/", "nan/"), r"A00007\.hea, line 2: .*'nan/mV' is not a gain"),
+        (
+            replace_in(f"{RECORD}.hea", "A00007.mat", "../A1.mat"),
+            r"A00007\.hea, line 2: .*signal file \.\./A1\.mat is not beside",
+        ),
         (
             replace_in(f"{RECORD}.hea", "A00007 1", "A00008 1"),
             r"A00007\.hea, line 1: not the header of a record A00007",
         ),
-        (lambda folder: (folder / f"{RECORD}.hea").write_text(""), r"A00007\.hea, line 1: not the header"),
+        (lambda folder: (folder / f"{RECORD}.hea").write_text(""), r"A00007\.hea: not a WFDB header: empty"),
         (replace_in("REFERENCE-v3.csv", "A00007,", "A00007,X"), r"v3\.csv, line 7: unknown label 'X.' of 'A00007'"),
         (replace_in("REFERENCE-v3.csv", "A00007,", "A00006,"), r"v3\.csv, line 7: record A00006 given twice"),
         (replace_in("REFERENCE-v3.csv", "A00007,", "A00041,"), r"label without a record: A00041 is not in RECORDS"),

@@ -302,6 +302,12 @@ def test_a_record_of_one_beat_has_no_heart_rate(own):
         parse("own", own, SETTINGS | {"heart_rate": 75.0}, 1)
 
 
+def test_beats_closer_than_a_heart_can_beat_have_no_heart_rate(own):
+    write_record(own, "e", "N" * 100, spacing=0.02)
+    with pytest.raises(InputError, match=r"e\.atr: beats 0\.0194444 s apart \(median\), so no heart rate"):
+        parse("own", own, SETTINGS | {"heart_rate": 75.0}, 1)
+
+
 def test_mlii_comes_first_wherever_it_is_stored(own):
     write_record(own, "s", "NNVNNN", leads=("V5", "MLII"))
     dataset = parse("own", own, SETTINGS, 1)
@@ -341,10 +347,13 @@ def test_sex_and_age_are_read_from_either_comment_style(own):
     write_record(own, "g", "NNVNNN", comments=("-1 F 742 654 x1",))
     write_record(own, "h", "NNVNNN", comments=("Age: 83  Sex: F",))
     write_record(own, "i", "NNVNNN", comments=())
+    write_record(own, "j", "NNVNNN", comments=("Sex: Mujer", f"Age: {'9' * 5000}"))
+    write_record(own, "k", "NNVNNN", comments=("Sex: female",))
     dataset = parse("own", own, SETTINGS, 1)
     found = dict(zip(dataset.patients, zip(dataset.groups["sex"], dataset.groups["age"], strict=True), strict=True))
     assert found["a"] == ("M", "65-79") and found["g"] == ("F", "unknown")
-    assert found["h"] == ("F", "80+") and found["i"] == ("unknown", "unknown")
+    assert found["h"] == ("F", "80+") and found["i"] == found["j"] == ("unknown", "unknown")
+    assert found["k"] == ("F", "unknown")
 
 
 def test_a_class_that_nobody_has_is_left_out_and_noted(tmp_path):
@@ -457,21 +466,31 @@ def replace_in_header(old, new):
         (cut_short("208.atr", 2), r"208\.atr: truncated: the end mark is missing"),
         (annotate("Z"), r"208\.atr, annotation 2: unknown annotation '(Z|45)' at sample 5000"),
         (annotate("V", 10**6), r"208\.atr, annotation 2: at sample 1000000, but the record ends at sample 21599"),
+        (annotate("V", 100), r"208\.atr: two beats at sample 100\."),
         (break_checksum, r"208\.hea, lead (MLII|V1): checksum \d+ where the header states \d+"),
         (rewrite(with_gap), r"208\.dat, lead V1: 1 samples without a value, the first at sample 777"),
         (rewrite(with_flat_lead), r"208\.dat, lead MLII: flat"),
         (replace_in_header("mV", "mmHg"), r"208\.hea, lead MLII: unit mmHg, not a voltage"),
-        (replace_in_header("208.dat", "../208.dat"), r"208\.hea: not a WFDB header"),
-        (lambda folder: (folder / "208.hea").write_text("nonsense\n"), r"208\.hea: not a WFDB header"),
+        (
+            replace_in_header("208.dat", "../208.dat"),
+            r"208\.hea, line 2: not a WFDB header: signal file \.\./208\.dat is not beside",
+        ),
+        (lambda folder: (folder / "208.hea").write_text("nonsense\n"), r"208\.hea, line 1: not a WFDB header"),
         (lambda folder: (folder / "RECORDS").write_text("208\n../100\n"), r"RECORDS, line 2: \.\./100 lies outside"),
-        (lambda folder: (folder / "RECORDS").write_text("208\n208\n"), r"RECORDS: 208 listed twice"),
+        (
+            lambda folder: (folder / "RECORDS").write_text("208\n208\n"),
+            r"RECORDS, line 2: 208 listed twice, first in line 1",
+        ),
         (lambda folder: (folder / "RECORDS").write_text("\n"), r"no WFDB record"),
         (lambda folder: (folder / "RECORDS").write_text("208\n"), r"one patient, who cannot be both"),
         (
             lambda folder: (folder / "patients.csv").write_text("record,patient\n208,x\n"),
             r"no patient for record \d+",
         ),
-        (lambda folder: (folder / "patients.csv").write_text("record;patient\n"), r"patients\.csv, line 1: no columns"),
+        (
+            lambda folder: (folder / "patients.csv").write_text("record;patient\n"),
+            r"patients\.csv, line 1: no column record",
+        ),
     ],
 )
 def test_bad_input_is_one_clear_error(raw, damage, message):

@@ -311,9 +311,14 @@ def rewrite_record(path, change):
         ({"scp_codes": "{'NORM': 100.0" + " " * 5000 + "}"}, r"column scp_codes: .*not of the form"),
         ({"scp_codes": "{'XYZ': 100.0}"}, r"column scp_codes: .*statement XYZ is not in scp_statements\.csv"),
         ({"filename_lr": "../../etc/passwd"}, r"column filename_lr: '\.\./\.\./etc/passwd': not a path"),
-        ({"filename_lr": "records100/00000/00001_lr"}, r"records100/00000/00001_lr listed twice"),
+        (
+            {"filename_lr": "records100/00000/00001_lr"},
+            r"ptbxl_database\.csv, line 3: records100/00000/00001_lr listed twice, first in line 2",
+        ),
         ({"patient_id": ""}, r"column patient_id: '': no patient"),
         ({"patient_id": "Smith"}, r"column patient_id: 'Smith': not a number"),
+        ({"patient_id": "2.5"}, r"line 3, column patient_id: '2.5': not a whole number"),
+        ({"site": "0.5"}, r"line 3, column site: '0.5': not a whole number"),
         ({"sex": "2"}, r"column sex: '2': neither 0 \(male\) nor 1 \(female\)"),
         ({"age": "301"}, r"column age: '301': no age"),
         ({"strat_fold": "11"}, r"column strat_fold: '11': not a fold"),
@@ -357,6 +362,13 @@ def replace(file, old, new):
     return damage
 
 
+def in_bytes(file, change):
+    def damage(folder):
+        (folder / file).write_bytes(change((folder / file).read_bytes()))
+
+    return damage
+
+
 HEADER = "records100/00000/00002_lr.hea"
 
 
@@ -364,15 +376,29 @@ HEADER = "records100/00000/00002_lr.hea"
     ("damage", "message"),
     [
         (empty_the_folder, r"records100: none of the records that ptbxl_database\.csv lists is here"),
-        (cut_short, r"00002_lr\.dat, record records100/00000/00002_lr: truncated: 23900 bytes"),
+        (cut_short, r"00002_lr\.dat, record 00002_lr: truncated: 23900 bytes"),
         (alter, r"00002_lr\.hea, lead \w+: checksum \d+ where the header states \d+"),
         (leave_a_gap, r"00002_lr\.dat, lead I: 1 samples without a value, the first at sample 7"),
         (lambda folder: (folder / HEADER).with_suffix(".dat").unlink(), r"00002_lr\.dat: missing"),
-        (lambda folder: (folder / HEADER).write_text("nonsense\n"), r"00002_lr\.hea: not a WFDB header"),
+        (lambda folder: (folder / HEADER).write_text("nonsense\n"), r"00002_lr\.hea, line 1: not a WFDB header"),
         (replace(HEADER, "mV", "mmHg"), r"00002_lr\.hea, lead I: unit mmHg, not a voltage"),
         (replace(HEADER, " V6", " V9"), r"00002_lr\.hea: no lead V6"),
         (lambda folder: (folder / "scp_statements.csv").unlink(), r"scp_statements\.csv: the file is missing"),
         (replace("scp_statements.csv", ",HYP", ",XYZ"), r"scp_statements\.csv, line 6.*unknown superclass 'XYZ'"),
+        (replace("scp_statements.csv", ",1.0,", ",yes,"), r"csv, line \d, column diagnostic: 'yes' is neither 1"),
+        (
+            in_bytes("scp_statements.csv", lambda content: content + content.splitlines()[1]),
+            r"scp_statements\.csv, line \d+: statement '\w+' twice",
+        ),
+        (
+            in_bytes("ptbxl_database.csv", lambda content: content.replace(b"NORM", b"N\xd6RM", 1)),
+            r"ptbxl_database\.csv, line \d: byte 0xd6 is not UTF-8",
+        ),
+        (
+            in_bytes("ptbxl_database.csv", lambda content: content + b'7,"open'),
+            r"ptbxl_database\.csv, row that begins at line 8: not a CSV table",
+        ),
+        (replace(HEADER, " V6", " V5"), r"00002_lr\.hea: several leads V5, V6"),
         (replace("ptbxl_database.csv", "strat_fold", "fold"), r"ptbxl_database\.csv, line 1: no column strat_fold"),
         (replace("ptbxl_database.csv", ",9,records", ",1,records"), r"no test record: folds 9, 10 are held out"),
         (replace("ptbxl_database.csv", "6.0,56", "1.0,56"), r"patient 1 has records in test folds and in others"),
