@@ -1,19 +1,27 @@
 """Reading and writing small files so that the same content is the same bytes, and nothing half-written stays.
 
 Arrays are safetensors, tables CSV, the rest JSON. Whoever writes goes through `replacing`: the file appears whole
-or not at all.
+or not at all. Whoever reads a text file that a user gave goes through `open_text`, `read_text`, `read_lines` or
+`read_rows`: one encoding, no byte order mark, and a fault is an `InputError` with its line.
 """
 
+import codecs
 import csv
+import gzip
 import hashlib
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import zlib
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+
+from medpriv.errors import InputError
+
+SAVE_AS_UTF_8 = "save it as UTF-8 (in a spreadsheet: CSV UTF-8)"
 
 
 @contextmanager
@@ -43,6 +51,135 @@ def write_json(path: Path | str, content: object) -> None:
 def read_json(path: Path | str) -> dict:
     """Read a JSON object."""
     return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+@contextmanager
+def open_text(path: Path | str) -> Iterator[Iterator[str]]:
+    """Yield the lines of a UTF-8 text file, or of one in a `.gz`, with their line ends, as the csv module wants them.
+
+    A byte order mark is dropped. Line ends may be LF, CR LF or CR. Nothing is held in memory but a line.
+
+    Raises:
+        InputError: the file is missing, is cut short (gzip), is not UTF-8, or has zero bytes; with the line.
+    """
+    path = Path(path)
+    try:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig", newline="") as stream:
+            yield _lines(path, stream)
+    except OSError as error:
+        if error.filename is None or Path(error.filename) != path:  # not of this file
+            raise
+        raise InputError(
+            f"cannot be read ({error.strerror})", file=path, remedy="give a file that exists and can be read"
+        ) from None
+
+
+def _lines(path: Path, stream: Iterator[str]) -> Iterator[str]:
+    """Yield the lines of a stream; what its decoders raise becomes an error with the line."""
+    number = 0
+    try:
+        for number, line in enumerate(stream, 1):
+            if "\0" in line:
+                raise InputError(
+                    "a zero byte, so not a text in UTF-8 (UTF-16?)",
+                    file=path,
+                    place=f"line {number}",
+                    remedy=SAVE_AS_UTF_8,
+                )
+            yield line
+    except UnicodeDecodeError:
+        line, problem = _undecodable(path)
+        raise InputError(problem, file=path, place=f"line {line}", remedy=SAVE_AS_UTF_8) from None
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(
+            f"not a whole gzip file ({error})",
+            file=path,
+            place=f"after line {number}",
+            remedy="get the file again",
+        ) from None
+
+
+def _undecodable(path: Path) -> tuple[int, str]:
+    """Return the line of the first byte that is not UTF-8, from 1, and what stands there.
+
+    The position in a decoder's own error counts from some block of the file, so lines are decoded here one by one.
+    """
+    before = 0
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+        for raw in stream:
+            if before == 0 and raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                return 1, "UTF-16, not UTF-8"
+            try:
+                raw.decode("utf-8")
+            except UnicodeDecodeError as error:
+                return before + 1 + _line_ends(raw[: error.start]), f"byte 0x{raw[error.start]:02x} is not UTF-8"
+            before += _line_ends(raw)
+    raise AssertionError(f"{path} changed while it was read")
+
+
+def _line_ends(raw: bytes) -> int:
+    return raw.count(b"\n") + raw.replace(b"\r\n", b"\n").count(b"\r")
+
+
+def read_text(path: Path | str) -> str:
+    """Return a UTF-8 text file's content with LF line ends; errors as of `open_text`."""
+    with open_text(path) as lines:
+        return "".join(lines).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_lines(path: Path | str) -> list[str]:
+    """Return the lines of a UTF-8 text file without their ends; errors as of `open_text`."""
+    with open_text(path) as lines:
+        return [line.rstrip("\r\n") for line in lines]
+
+
+def read_rows(path: Path | str, columns: Collection[str], remedy: str) -> list[tuple[int, dict[str, str]]]:
+    """Return each row of a UTF-8 CSV file: the line it begins at, and its cells, stripped, in the columns asked for.
+
+    The first line names the columns. Lines without any character are passed over.
+
+    Args:
+        path: the file.
+        columns: names that the header must hold, each once; other columns are not looked at.
+        remedy: what an error tells the user to do.
+
+    Raises:
+        InputError: a column is missing or there twice, a row has other cells than the header, a quote stays open.
+    """
+    with open_text(path) as lines:
+        reader = csv.reader(lines, strict=True)
+        rows, line = [], 1
+        header: list[str] | None = None
+        try:
+            for cells in reader:
+                if header is None:
+                    header = _header_of(path, [cell.strip() for cell in cells], columns, remedy)
+                elif cells and len(cells) != len(header):
+                    raise InputError(
+                        f"{len(cells)} cells where the header names {len(header)} columns",
+                        file=path,
+                        place=f"line {line}",
+                        remedy=remedy,
+                    )
+                elif cells:
+                    rows.append((line, {name: cells[header.index(name)].strip() for name in columns}))
+                line = reader.line_num + 1
+        except csv.Error as error:
+            raise InputError(
+                f"not a CSV table ({error})", file=path, place=f"row that begins at line {line}", remedy=remedy
+            ) from None
+    if header is None:
+        raise InputError("empty", file=path, remedy=remedy)
+    return rows
+
+
+def _header_of(path: Path | str, header: list[str], columns: Collection[str], remedy: str) -> list[str]:
+    for column in columns:
+        if (count := header.count(column)) != 1:
+            name = f"column {column}" if column else "column without a name"
+            problem = f"no {name}" if not count else f"{name} {count} times"
+            raise InputError(problem, file=path, place="line 1", remedy=remedy)
+    return header
 
 
 def format_value(value: object) -> str:

@@ -1,9 +1,27 @@
 """Files: whole or not at all, and the same content is the same bytes."""
 
+import codecs
+import csv
+import gzip
+
 import numpy as np
 import pytest
 
-from medpriv.files import format_value, read_csv, read_tensors, replacing, sha256, write_csv, write_json, write_tensors
+from medpriv.errors import InputError
+from medpriv.files import (
+    format_value,
+    open_text,
+    read_csv,
+    read_lines,
+    read_rows,
+    read_tensors,
+    read_text,
+    replacing,
+    sha256,
+    write_csv,
+    write_json,
+    write_tensors,
+)
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -49,3 +67,92 @@ def test_tensors_come_back_equal_and_do_not_depend_on_order(tmp_path):
     back = read_tensors(tmp_path / "1")
     np.testing.assert_array_equal(back["a"], a)
     np.testing.assert_array_equal(back["b"], b)
+
+
+# --- text files of users -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
+@pytest.mark.parametrize("name", ["a.txt", "a.txt.gz"])
+def test_byte_order_mark_line_ends_and_gzip_make_no_difference(tmp_path, end, mark, name):
+    content = mark + f"Zürich{end}{end}b\u2028c{end}".encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    assert read_text(tmp_path / name) == "Zürich\n\nb\u2028c\n"
+    assert read_lines(tmp_path / name) == ["Zürich", "", "b\u2028c"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("before", [0, 1, 3000])
+@pytest.mark.parametrize("name", ["a.txt", "a.txt.gz"])
+def test_a_byte_of_another_encoding_is_refused_with_its_line(tmp_path, end, before, name):
+    content = ("sound ü" + end).encode() * before + "Zürich".encode("cp1252") + end.encode() + b"sound"
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    message = rf"{name}, line {before + 1}: byte 0xfc is not UTF-8\. Remedy: save it as UTF-8"
+    with pytest.raises(InputError, match=message):
+        read_text(tmp_path / name)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_utf_16_is_named(tmp_path, encoding):
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n", encoding=encoding)
+    with pytest.raises(InputError, match=r"a\.csv, line 1: .*UTF-16"):
+        read_text(tmp_path / "a.csv")
+
+
+def test_a_text_that_ends_within_a_character_is_refused(tmp_path):
+    (tmp_path / "a.txt").write_bytes("one\ntwo ü".encode()[:-1])
+    with pytest.raises(InputError, match="line 2: byte 0xc3 is not UTF-8"):
+        read_text(tmp_path / "a.txt")
+
+
+def test_a_missing_file_a_folder_and_a_cut_gzip_are_input_errors(tmp_path):
+    whole = gzip.compress(bytes(np.random.default_rng(1).integers(32, 127, 9000, np.uint8)))
+    (tmp_path / "cut.gz").write_bytes(whole[:-500])
+    (tmp_path / "no.gz").write_bytes(b"plain text\n")
+    for name, problem in (
+        ("none.txt", "cannot be read"),
+        ("", "cannot be read"),
+        ("cut.gz", "not a whole gzip"),
+        ("no.gz", "not a whole gzip"),
+    ):
+        with pytest.raises(InputError, match=problem):
+            read_text(tmp_path / name)
+
+
+def test_an_error_of_the_caller_passes_through(tmp_path):
+    (tmp_path / "a.txt").write_text("a")
+    with pytest.raises(FileNotFoundError), open_text(tmp_path / "a.txt"):
+        (tmp_path / "b.txt").read_text()
+
+
+def test_lines_serve_the_csv_module(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b'a,b\r\n"x\r\ny",2\r\n')
+    with open_text(tmp_path / "a.csv") as lines:
+        assert list(csv.reader(lines)) == [["a", "b"], ["x\r\ny", "2"]]
+
+
+def test_rows_come_with_the_line_they_begin_at(tmp_path):
+    (tmp_path / "a.csv").write_bytes(codecs.BOM_UTF8 + b'id, b ,c\n1," x\ny ",3\n\n2,,\n')
+    rows = read_rows(tmp_path / "a.csv", ("b", "id"), "")
+    assert rows == [(2, {"b": "x\ny", "id": "1"}), (5, {"b": "", "id": "2"})]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "empty"),
+        ("a,c\n", "line 1: no column b"),
+        ("a,b,b\n", "line 1: column b 2 times"),
+        ("a,b\n1,2\n1\n", "line 3: 1 cells where the header names 2 columns"),
+        ("a,b\n1,2,3\n", "line 2: 3 cells"),
+        ('a,b\n1,"2\n3,4\n5,6\n', "row that begins at line 2: not a CSV table"),
+        ('a,b\n1,"2"x\n', "row that begins at line 2: not a CSV table"),
+        ("a,b\n1," + "x" * 140_000, "row that begins at line 2: not a CSV table"),
+    ],
+)
+def test_a_table_that_is_not_whole_is_refused_with_its_line(tmp_path, text, message):
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(InputError, match=message) as caught:
+        read_rows(tmp_path / "a.csv", ("a", "b"), "write it anew")
+    assert caught.value.remedy == "write it anew"
