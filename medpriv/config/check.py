@@ -133,7 +133,7 @@ def _explain(fault: Any, datasets: Sequence[str]) -> list[str]:
 def _without_format(fault: Any, datasets: Sequence[str]) -> str:
     """Return the line for a dataset whose format is missing or unknown: often the name of a known one is misspelt."""
     key = ".".join(map(str, fault["loc"]))
-    formats = [kind.model_fields["format"].default for kind in _dataset_kinds()]
+    formats = [kind.model_fields["format"].default for kind in dataset_kinds()]
     known = "use one of " + ", ".join(f"'{name}'" for name in sorted(formats))
     if fault["type"] == "union_tag_invalid":
         tag = fault["ctx"]["tag"]
@@ -156,14 +156,15 @@ def _keys_beside(place: tuple[str | int, ...]) -> list[str]:
     section: Any = Config
     steps = list(place[:-1])
     if steps[:1] == ["datasets"] and len(steps) > 2:
-        section = next(kind for kind in _dataset_kinds() if kind.model_fields["format"].default == steps[2])
+        section = next(kind for kind in dataset_kinds() if kind.model_fields["format"].default == steps[2])
         steps = steps[3:]
     for step in steps:
         section = _section_of(section.model_fields[step].annotation)
     return list(section.model_fields)
 
 
-def _dataset_kinds() -> tuple[type[DatasetSettings], ...]:
+def dataset_kinds() -> tuple[type[DatasetSettings], ...]:
+    """Return the models of a dataset's section, one a format."""
     return get_args(get_args(AnyDataset)[0])
 
 

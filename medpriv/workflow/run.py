@@ -78,19 +78,17 @@ def main(arguments: list[str]) -> int:
 def supervised(command: list[str], environment: dict[str, str], held: int) -> int:
     """Run a command to its end and return its exit code; the lock `held` is its own, too.
 
-    Ctrl-C reaches this process alone, for jobs would answer it with a traceback each: they end with their head. On a
-    cluster the head takes its jobs back first.
+    Ctrl-C reaches this process alone, for head and jobs would answer it with a traceback each. Here they are killed,
+    which spoils nothing; on a cluster the head takes its jobs back.
     """
     head = subprocess.Popen(command, env=environment, pass_fds=(held,), process_group=0)
     try:
         return head.wait()
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        head.send_signal(signal.SIGINT if "--profile" in command else signal.SIGKILL)
+        os.killpg(head.pid, signal.SIGINT if "--profile" in command else signal.SIGKILL)
         head.wait()
-        os.close(lock("jobs.lock"))
-        print(f"{SHOW_CURSOR if sys.stderr.isatty() else ''}\nStopped. {AGAIN}", file=sys.stderr)
-        return 128 + signal.SIGINT
+        raise
 
 
 def failures() -> list[str]:
@@ -100,4 +98,8 @@ def failures() -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        print(f"{SHOW_CURSOR if sys.stderr.isatty() else ''}\nStopped. {AGAIN}", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)

@@ -95,3 +95,5 @@ if __name__ == "__main__":
         print(explain(parse_plan(snakemake([*command, "--dry-run"], folder))))
     except RuntimeError as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
