@@ -25,6 +25,8 @@ def read_config(file: Path) -> dict[str, Any]:
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
         _refuse_twins(tree, file)
         content = yaml.safe_load(text)
+    except InputError:
+        raise
     except yaml.YAMLError as error:
         raise _as_input_error(error, text, file) from None
     except (ValueError, RecursionError) as error:  # a date that is none, levels without end
@@ -75,10 +77,12 @@ def _as_input_error(error: yaml.YAMLError, text: str, file: Path) -> InputError:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     lines = text.split("\n")
     line = mark.line if mark and mark.line < len(lines) else None
+    if isinstance(error, yaml.reader.ReaderError):
+        line = text.count("\n", 0, error.position)
     place = "" if line is None else f"line {line + 1}"
     if line is not None and "\t" in lines[line]:
         return InputError("a tab", file=file, place=place, remedy="indent by blanks, as YAML wants")
-    problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error).partition("\n")[0]
     return InputError(
         f"not YAML ({problem})", file=file, place=place, remedy="look at that line's brackets, quotes and indentation"
     )
