@@ -28,7 +28,6 @@ from medpriv.bank.store import Bank
 from medpriv.dataset import TEST, Dataset
 from medpriv.measures.exposure import exposure_limits, null_quantiles, pair_exposure
 from medpriv.measures.intervals import percentile_interval
-from medpriv.measures.roc import bootstrap_roc, tpr_at
 from medpriv.seeds import generator
 
 BANKS = (
@@ -58,11 +57,17 @@ def levels_of(results: Path, name: str, replicates: int) -> Iterator[tuple[str, 
 
 
 def usual_tpr(scored: Scored, rate: float, draws: Draws) -> tuple[float, float, float]:
-    """Return the TPR at a threshold on the target's own non-members, and its interval over patients alone."""
-    pairs = list(zip(scored.scores, scored.members, strict=True))
-    value = float(np.mean([tpr_at(*pair, rate) for pair in pairs]))
-    curves = [bootstrap_roc(*pair, scored.patient, draws.patients, np.array([rate])).tpr for pair in pairs]
-    return value, *percentile_interval(np.mean(curves, axis=0)[:, 0])
+    """Return the TPR above what `rate` of the target's own non-members exceed, and its interval over patients alone."""
+    weights = np.concatenate([np.ones((1, draws.patients.shape[1]), np.float32), draws.patients])
+    found = []
+    for scores, members in zip(scored.scores, scored.members, strict=True):
+        falling = np.argsort(-scores, kind="stable")
+        drawn, inside = weights[:, scored.patient[falling]], members[falling]
+        passed = np.cumsum(drawn * ~inside, axis=1)
+        allowed = np.floor(rate * passed[:, -1:] + 1e-9)
+        found.append((drawn * inside * (passed <= allowed)).sum(axis=1) / (drawn * inside).sum(axis=1))
+    mean = np.nanmean(found, axis=0)
+    return float(mean[0]), *percentile_interval(mean[1:])
 
 
 def shuffle_bank(name: str, level: str, signals: Signals, shuffles: int, usual: int) -> list[str]:

@@ -59,7 +59,8 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: in
 
     Groups: `feature=<name>`, and none for all variables together. Measures: `accuracy_members`, `accuracy_others`,
     `member_advantage`, `over_imputer` (accuracy about members minus the imputer's), and the imputer's `accuracy`.
-    They are means over patients, whom intervals draw; `n` are the patients that some targets saw and others didn't.
+    They are means over patients, whom intervals draw; `n` and `patients` count those that some targets saw and others
+    didn't (of the imputer's accuracy: all who are asked about).
 
     A bank that can't be asked (trees keep no model; a network's parameters alone don't give the predictions, where
     every site has its own or noise is added) gets the imputer's accuracy, and empty values for the attacks.
@@ -95,7 +96,8 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: in
     for name, blind in imputed.items():
         value, draws = float(np.mean(blind)), weights @ blind / len(rows)
         limits = rate_interval(value, draws, len(rows))
-        measures.append(Measure(*about, "accuracy", value, *limits, n=len(rows), group=_group(name)))
+        counted = {"n": len(rows), "patients": len(rows)}  # one record each
+        measures.append(Measure(*about, "accuracy", value, *limits, group=_group(name), **counted))
     return measures
 
 
@@ -279,5 +281,5 @@ def _measured(
     for name, draws in zip(names, means.T, strict=True):
         value, rest = float(draws[0]), draws[1:]
         limits = rate_interval(value, rest, n) if name.startswith("accuracy") else percentile_interval(rest)
-        found.append(Measure(*about, name, value, *limits, n=n, group=group))
+        found.append(Measure(*about, name, value, *limits, n=n, group=group, patients=n))
     return found

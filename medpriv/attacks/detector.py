@@ -59,4 +59,5 @@ def detector_measure(
     patients = records.weights.shape[1]
     limits = auc_interval(value, draws, patients, patients)
     n = len(records.y)
-    return Measure(records.dataset, records.treatment, attack, "detector_auc", value, *limits, n=n, group=group)
+    about = (records.dataset, records.treatment, attack, "detector_auc")
+    return Measure(*about, value, *limits, n=n, group=group, patients=patients)

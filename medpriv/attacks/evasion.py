@@ -36,14 +36,17 @@ Measures, with their groups and attacks:
     mean_d1_uv, mean_d2_uv, energy_above_40hz, slew_uv_per_sample, slew_mv_per_s, snr_db: `epsilon_mv=R`; pgd, sap,
         noise; of the perturbation; `medpriv.measures.plausibility`
     signal_mean_d1_uv, signal_energy_above_40hz, signal_slew_mv_per_s: the same and none (no group); of the signal
+    unmoved_share: `epsilon_mv=R`; pgd, sap, noise; records whose perturbation is nothing at all: without `snr_db` or
+        `energy_above_40hz`
     r_peaks_changed, r_peak_shift_ms, rr_change_ms, qrs_change_ms: `epsilon_mv=R`; pgd, sap, noise; first replicate,
         first lead; `medpriv.measures.landmarks`
     still_misclassified, unchanged_share, new_examples: `epsilon_mv=R,form=<released|intended>`; band, concatenation
     kept_share: `epsilon_mv=R`; band, concatenation
 
-Intervals are patient bootstraps; of recombinations Clopper-Pearson over source records. Examples for drawing
-(`EXAMPLE_COLUMNS`): of each class one record that the first replicate gets right and both PGD and SAP overturn, at the
-least budget at which there is one; its first lead, clean and attacked, once an attack.
+`n` counts records, `patients` the people who have them; of what only records right before enter, those that at least
+one replicate had right. Intervals are patient bootstraps; of recombinations Clopper-Pearson on the patients.
+Examples for drawing (`EXAMPLE_COLUMNS`): of each class one record that the first replicate gets right and both PGD and
+SAP overturn, at the least budget at which there is one; its first lead, clean and attacked, once an attack.
 """
 
 from collections.abc import Mapping, Sequence
@@ -233,11 +236,14 @@ def _plausibility(
     learnt = Task.of(dataset, draw_records(dataset, settings["iterated_records_per_class"], seed, TRAIN))
     lessons = make_examples(victim, learnt, epsilon, settings, _generator(dataset, seed, "detector"))
     for name in JUDGED:
-        figures = perturbation_figures(task.x, made[name] - task.x, rate, task.inside)
+        delta = made[name] - task.x
+        figures = perturbation_figures(task.x, delta, rate, task.inside)
         figures |= signal_figures(made[name], rate, task.inside)
         first = landmark_figures(task.x[:, 0], made[name][0][:, 0], rate)
         figures |= {measure: values[None] for measure, values in first.items()}
         found += [records.mean(f"evasion-{name}", measure, values, group) for measure, values in figures.items()]
+        still = ~delta.any(axis=(-2, -1))
+        found.append(records.rate(f"evasion-{name}", "unmoved_share", still, np.ones_like(still), group))
         train, test = (learnt.x, lessons[name]), (task.x, made[name])
         found.append(detector_measure(records, f"evasion-{name}", group, train, test))
     return found
@@ -259,6 +265,7 @@ def _recombination(
         task.x[sources],
         attacked[sources],
         task.y[sources],
+        task.dataset.patient[task.rows[sources]],
         settings,
         _generator(task.dataset, seed, "recombination"),
         None if task.inside is None else task.inside[sources],

@@ -111,7 +111,7 @@ def masking_measures(
         "masking_single_step": all(not_weaker(flipped(pgd_after[i]), flipped(extra["single_step"][i])) for i in pairs),
         "masking_unbounded": bool(still.mean() <= LEFT),
     }
-    n = len(records.y)
+    counted = records.counted(np.ones_like(right))
     for check, passed in {"masking": all(passes.values()), **passes}.items():
-        found.append(Measure(records.dataset, records.treatment, ATTACK, check, float(passed), n=n))
+        found.append(Measure(records.dataset, records.treatment, ATTACK, check, float(passed), **counted))
     return found

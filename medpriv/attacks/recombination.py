@@ -11,12 +11,12 @@ microvolts, or where they cross between two samples (sampled curves seldom meet 
 authors' code does: smoothed by the 5 kernels of the least length only; the loop counts the exact agreements within the
 signal but cuts at its counter, so at the start of the record. Where that is padding, a parent comes back unchanged.
 
-Measures, over source records (Clopper-Pearson, n counts them): still_misclassified, the share of new signals that are
-not taken for their true class; unchanged_share, that of those which equal a parent; kept_share, that of the noisy
-copies which keep the wrong class; new_examples, how many signals were made in all.
+Measures, over source records (n; the interval is Clopper-Pearson's on the patients who have them): still_misclassified,
+the share of new signals that are not taken for their true class; unchanged_share, that of those which equal a parent;
+kept_share, that of the noisy copies which keep the wrong class; new_examples, how many signals were made in all.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -141,11 +141,18 @@ def recombination_measures(
     x: np.ndarray,
     attacked: np.ndarray,
     y: np.ndarray,
+    patient: np.ndarray,
     settings: Mapping,
     rng: np.random.Generator,
     inside: np.ndarray | None = None,
 ) -> list[Measure]:
-    """Return the measures over source records x [s, leads, samples] that `attacked` overturns for the first network."""
+    """Return the measures over source records that `attacked` overturns for the first network.
+
+    Args:
+        x, attacked: [s, leads, samples] in mV.
+        y, patient: int [s]: the true class, and whose record it is.
+        inside: bool [s, 1, samples], False on padding.
+    """
     epsilon = settings["reference_epsilon_mv"]
     rows = range(len(x))
     results = [
@@ -157,14 +164,14 @@ def recombination_measures(
     ]  # fmt: skip
     found = []
 
-    def add(method: str, measure: str, values: list[float], form: str) -> None:
-        held = [value for value in values if not np.isnan(value)]
-        value = float(np.mean(held)) if held else NAN
-        limits = [float(limit) for limit in clopper_pearson(value * len(held), len(held))] if held else [NAN, NAN]
+    def add(method: str, measure: str, values: Sequence[float], form: str) -> None:
+        held = ~np.isnan(values)
+        n, people = int(held.sum()), len(np.unique(patient[held]))
+        value = float(np.mean(np.array(values)[held])) if n else NAN
+        limits = [float(limit) for limit in clopper_pearson(value * people, people)] if n else [NAN, NAN]
+        about = (dataset.name, treatment, f"evasion-{method}", measure)
         group = f"epsilon_mv={epsilon:g}" + (f",form={form}" if form else "")
-        found.append(
-            Measure(dataset.name, treatment, f"evasion-{method}", measure, value, *limits, n=len(held), group=group)
-        )
+        found.append(Measure(*about, value, *limits, n=n, group=group, patients=people))
 
     for method in ("band", "concatenation"):
         add(method, "kept_share", [share for share, _ in results], "")
@@ -172,8 +179,8 @@ def recombination_measures(
             each = [made[method, form] for _, made in results]
             add(method, "still_misclassified", [one.misclassified for one in each], form)
             add(method, "unchanged_share", [one.unchanged for one in each], form)
-            count, group = float(sum(one.made for one in each)), f"epsilon_mv={epsilon:g},form={form}"
-            found.append(
-                Measure(dataset.name, treatment, f"evasion-{method}", "new_examples", count, n=len(each), group=group)
-            )
+            about, group = (dataset.name, treatment, f"evasion-{method}"), f"epsilon_mv={epsilon:g},form={form}"
+            count = float(sum(one.made for one in each)) if each else NAN
+            people = len(np.unique(patient))
+            found.append(Measure(*about, "new_examples", count, n=len(each), group=group, patients=people))
     return found

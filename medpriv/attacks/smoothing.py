@@ -8,11 +8,12 @@ below R = sigma PHI^-1(p_A) alters the answer. Where p_A <= 1/2 it abstains.
 An L-infinity budget epsilon on d samples allows an L2 norm of epsilon sqrt(d), so a certificate holds against changes
 of at most R / sqrt(d) a sample, which is little for long signals.
 
-Measures, shares of the evasion audit's records, means over replicates with a patient bootstrap:
+Measures, shares of the evasion audit's records (n; patients have them), means over replicates with a patient
+bootstrap:
 - smoothed_accuracy: answered, and rightly.
 - certified_accuracy: rightly, with R of at least the group's `l2_mv`.
 - certified_against_budget: rightly, with R of at least epsilon sqrt(d), for each epsilon of the evasion grid.
-Medians over replicates and records answered rightly, without interval:
+Medians over replicates and records answered rightly, without interval; n counts the different records among them:
 - certified_radius_mv (R), certified_linf_uv (R / sqrt(d), microvolts a sample).
 """
 
@@ -106,7 +107,7 @@ def _measures(
     def add_share(measure: str, hits: np.ndarray, group: str) -> None:
         value, draws = mean_share(hits, np.ones_like(hits), patient, weights)
         limits = rate_interval(value, draws, len(patients))
-        found.append(Measure(*about, measure, value, *limits, n=len(rows), group=group))
+        found.append(Measure(*about, measure, value, *limits, n=len(rows), group=group, patients=len(patients)))
 
     add_share("smoothed_accuracy", right, "")
     for radius in RADII:
@@ -115,7 +116,8 @@ def _measures(
         enough = right & (radii >= epsilon * np.sqrt(dimensions))
         add_share("certified_against_budget", enough, f"epsilon_mv={epsilon:g}")
     median = float(np.median(radii[right])) if right.any() else float("nan")
-    n = int(right.sum(axis=1).mean())
-    found.append(Measure(*about, "certified_radius_mv", median, n=n))
-    found.append(Measure(*about, "certified_linf_uv", 1000 * median / np.sqrt(dimensions), n=n))
+    some = right.any(axis=0)
+    counted = {"n": int(some.sum()), "patients": len(np.unique(patient[some]))}
+    found.append(Measure(*about, "certified_radius_mv", median, **counted))
+    found.append(Measure(*about, "certified_linf_uv", 1000 * median / np.sqrt(dimensions), **counted))
     return found

@@ -61,7 +61,9 @@ class PersonalizationSettings(Section):
 class PersonalAttackSettings(Section):
     """What personalised models gain, leak and stand."""
 
-    false_positive_rate: Fraction = Field(0.01, description="rate at which the true-positive rate is stated")
+    false_positive_rate: Fraction = Field(
+        0.1, description="rate at which the true-positive rate is stated; resolved by a model's blocks of non-members"
+    )
     epsilons_mv: Annotated[list[Positive], Field(min_length=1)] = Field(
         [0.01, 0.02, 0.05], description="L-infinity budgets, millivolts"
     )

@@ -4,9 +4,11 @@ The interval draws patients with replacement, and replicates with replacement be
 patients and of other trainings. Draws are shared by all figures of one audit: differences are paired.
 """
 
+from math import inf
+
 import numpy as np
 
-from medpriv.measures.intervals import draw_patients, percentile_interval
+from medpriv.measures.intervals import draw_patients, stretched_interval
 
 
 class Crossed:
@@ -38,6 +40,8 @@ class Crossed:
         return self.ratio(np.nan_to_num(values), (~np.isnan(values)).astype(float))
 
 
-def difference_interval(drawn: np.ndarray) -> tuple[float, float, float]:
-    """Return a figure of [1 + B] with its limits: value, lower, upper."""
-    return float(drawn[0]), *percentile_interval(drawn[1:])
+def difference_interval(
+    drawn: np.ndarray, patients: float = inf, bounds: tuple[float, float] = (-1.0, 1.0)
+) -> tuple[float, float, float]:
+    """Return a figure of [1 + B] with its limits: value, lower, upper; widened if it rests on few patients."""
+    return float(drawn[0]), *stretched_interval(float(drawn[0]), drawn[1:], patients, bounds=bounds)

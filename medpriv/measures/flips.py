@@ -3,8 +3,9 @@
 - accuracy_under_attack: share of the attacked records that are classified rightly (epsilon 0: without attack).
 - flip_rate: among those that a replicate classified rightly before, the share that it no longer does.
 - targeted_success: among those right before, the share that is turned into the attack's target class.
-Each is a mean over replicates; `n` counts records (where only those right before count, the mean over replicates,
-rounded down).
+Each is a mean over replicates. `n` counts the different records behind it, `patients` the different people who have
+them; a record counts if at least one replicate does count it (had it right before, or has a value for it). Without any
+there is no value.
 """
 
 from collections.abc import Sequence
@@ -48,18 +49,23 @@ class Records:
         """Return the share of hits, bool [K, n], among `of`, bool [K, n]; of one class if labelled."""
         inside = self.y == self.classes.index(label) if label else np.ones(len(self.y), bool)
         value, draws = mean_share(hits[:, inside], of[:, inside], self.patient[inside], self.weights)
-        limits = rate_interval(value, draws, len(np.unique(self.patient[inside])))
-        n = int(of[:, inside].sum(axis=1).mean())
+        counted = self.counted(of & inside)
         group += f",class={label}" if label else ""
-        return Measure(self.dataset, self.treatment, attack, measure, value, *limits, n=n, group=group)
+        limits = rate_interval(value, draws, counted["patients"])
+        return Measure(self.dataset, self.treatment, attack, measure, value, *limits, group=group, **counted)
 
     def mean(self, attack: str, measure: str, values: np.ndarray, group: str) -> Measure:
-        """Return the mean of values, float [K, n], NaN left out."""
-        valued = ~np.isnan(values)
+        """Return the mean of values, float [K, n]; what is not finite is left out, and not counted."""
+        valued = np.isfinite(values)
         value, draws = mean_share(np.where(valued, values, 0), valued, self.patient, self.weights)
-        n = int(valued.sum(axis=1).mean())
         limits = percentile_interval(draws)
-        return Measure(self.dataset, self.treatment, attack, measure, value, *limits, n=n, group=group)
+        about = (self.dataset, self.treatment, attack, measure)
+        return Measure(*about, value, *limits, group=group, **self.counted(valued))
+
+    def counted(self, of: np.ndarray) -> dict[str, int]:
+        """Return `n` and `patients`: the records that some replicate counts, bool [K, n], and the people with them."""
+        rows = of.any(axis=0)
+        return {"n": int(rows.sum()), "patients": len(np.unique(self.patient[rows]))}
 
 
 def flip_measures(

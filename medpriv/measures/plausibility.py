@@ -21,14 +21,16 @@ def perturbation_figures(
     - mean_d1_uv, mean_d2_uv: mean |first| and |second difference| of delta, microvolts a sample (a sample squared).
     - energy_above_40hz: share of delta's energy above 40 Hz; NaN where the sampling rate cannot hold 40 Hz.
     - slew_uv_per_sample, slew_mv_per_s: the largest |first difference| of delta.
-    - snr_db: 10 log10 of the energy of x without its mean over that of delta.
+    - snr_db: 10 log10 of the energy of x without its mean over that of delta; NaN where either has none (an attack
+      without a gradient moves nothing).
     """
     slew = 1000 * _peak_difference(delta, inside)
     centred = x - _mean(x, inside, keepdims=True)
     if inside is not None:
         centred = centred * inside
-    with np.errstate(divide="ignore"):
-        snr = 10 * np.log10(np.square(centred).sum(axis=(-2, -1)) / np.square(delta).sum(axis=(-2, -1)))
+    own, moved = (np.square(part).sum(axis=(-2, -1)) for part in (centred, delta))
+    both = (own > 0) & (moved > 0)
+    snr = np.where(both, 10 * np.log10(np.where(both, own, 1) / np.where(both, moved, 1)), np.nan)
     return {
         "mean_d1_uv": 1000 * _mean_difference(delta, 1, inside),
         "mean_d2_uv": 1000 * _mean_difference(delta, 2, inside),

@@ -4,11 +4,12 @@ For the bootstrap each patient's records above each of some hundred thresholds a
 then a matrix product: [draws, patients] x [patients, thresholds] gives the draw's whole ROC curve. Thresholds stand at
 quantiles of the negatives' scores, dense in the tail, so that low false-positive rates keep their resolution.
 
-**A threshold for a low false-positive rate is set on other scores than those that it is judged on.** The a-th highest
-of n negatives is exceeded by a new negative with probability a / (n + 1), so a threshold below which `rate` of the
-sample's own negatives lie promises more than it keeps: 2 % in place of 1 % with 100 negatives, and a TPR that looks
-like a leak where there is none. `calibrated_curve` takes thresholds from negatives held apart, at the rank that keeps
-the promise on average, and says which rate the sample's own negatives show.
+**A threshold for a low false-positive rate keeps its promise to new negatives, not to those that set it.** The i-th
+highest of n negatives is exceeded by a new one with probability i / (n + 1), so the threshold that `rate` of the
+sample's own negatives exceed lets through more than that: 2 % in place of 1 % with 100 negatives, and a TPR that looks
+like a leak where there is none. Here the i-th highest stands for i / (n + 1) (Weibull's plotting position), wherever
+thresholds come from; `calibrated_curve` takes them from negatives held apart, and says which rate the sample's own
+negatives show there.
 """
 
 from collections.abc import Sequence
@@ -28,34 +29,30 @@ def auc(scores: np.ndarray, positive: np.ndarray) -> float:
 
 
 def tpr_at(scores: np.ndarray, positive: np.ndarray, rate: float) -> float:
-    """Return the share of positives above the lowest threshold that at most `rate` of the negatives exceed.
+    """Return the share of positives above the threshold that the sample's own negatives set for a rate (`tpr_above`).
 
-    NaN if a side is empty, or if the negatives are fewer than 1 / rate, for then not one of them may be exceeded and
-    the figure would speak of a smaller rate than asked.
+    NaN if a side is empty, or if the negatives are fewer than 1 / rate: the figure would speak of a larger rate.
     """
     negatives = scores[~positive]
     if not resolvable(len(negatives), rate) or not positive.any():
         return float("nan")
-    allowed = int(np.floor(rate * len(negatives) + 1e-9))
-    if allowed == len(negatives):
-        return 1.0
-    threshold = np.partition(negatives, len(negatives) - allowed - 1)[len(negatives) - allowed - 1]
-    return float((scores[positive] > threshold).mean())
+    return tpr_above(scores[positive], negatives, [rate])[0]
 
 
-def tpr_above(positives: np.ndarray, others: np.ndarray, rates: Sequence[float]) -> list[float]:
-    """Return the share of positives above the thresholds that other negatives set for each rate.
+def tpr_above(positives: np.ndarray, negatives: np.ndarray, rates: Sequence[float]) -> list[float]:
+    """Return the share of positives above the threshold that the negatives set for each rate.
 
-    `calibrated_curve` for a sample alone, and without ties.
+    The i-th highest of n negatives is exceeded by a new one with probability i / (n + 1) (Weibull's plotting position);
+    between two of them the share is a straight line. Ties are not told apart from scores in order.
     """
-    falling, found = np.sort(others)[::-1], []
+    falling, found = np.sort(negatives)[::-1], []
 
     def share(rank: int) -> float:
         return float((positives > falling[rank - 1]).mean()) if rank else 0.0
 
     for rate in rates:
-        rank = min(rate * (len(others) + 1), float(len(others)))
-        below, above = share(int(rank)), share(min(int(rank) + 1, len(others)))
+        rank = min(rate * (len(negatives) + 1), float(len(negatives)))
+        below, above = share(int(rank)), share(min(int(rank) + 1, len(negatives)))
         found.append(below + (rank - int(rank)) * (above - below))
     return found
 
@@ -96,7 +93,7 @@ class RocDraws:
 def bootstrap_roc(
     scores: np.ndarray, positive: np.ndarray, patient: np.ndarray, weights: np.ndarray, rates: np.ndarray
 ) -> RocDraws:
-    """Return the ROC curve of each draw of patients, thresholds set on the sample's own negatives.
+    """Return the ROC curve of each draw of patients, thresholds set on the draw's own negatives.
 
     Args:
         scores, positive: [U].
@@ -112,7 +109,7 @@ def bootstrap_roc(
     thresholds = _thresholds(scores[~positive], rates)
     true = _above(scores[positive], patient[positive], thresholds, weights)
     false = _above(scores[~positive], patient[~positive], thresholds, weights)
-    tpr, fpr = _read(false, rates, true, false)
+    tpr, fpr = _read(false, _drawn(patient[~positive], weights), rates, true, false)
     return RocDraws(_area(true, false), tpr, fpr)
 
 
@@ -132,17 +129,15 @@ def calibrated_curve(
 ) -> RocDraws:
     """Return the curve of each draw of patients, thresholds set on the scores `others` [M] of other negatives.
 
-    The i-th highest of M scores stands for a rate of i / (M + 1) (Weibull's plotting position); between two of them the
-    curve is a straight line. A draw of patients draws both: the scores that set thresholds and those that are judged.
+    A draw of patients draws both: the scores that set thresholds and those that are judged.
     """
     if not positive.any() or positive.all() or not len(others):
         return _nothing(len(weights), len(rates))
     thresholds = _thresholds(others, rates)
     true = _above(scores[positive], patient[positive], thresholds, weights)
     false = _above(scores[~positive], patient[~positive], thresholds, weights)
-    drawn = weights @ np.bincount(others_patient, minlength=weights.shape[1]).astype(np.float32)
-    promised = _expected(_above(others, others_patient, thresholds, weights), drawn)
-    tpr, fpr = _read(promised, rates, true, false)
+    promised = _above(others, others_patient, thresholds, weights)
+    tpr, fpr = _read(promised, _drawn(others_patient, weights), rates, true, false)
     return RocDraws(_area(true, false), tpr, fpr)
 
 
@@ -150,40 +145,48 @@ def _nothing(draws: int, rates: int) -> RocDraws:
     return RocDraws(np.full(draws, np.nan), *(np.full((draws, rates), np.nan) for _ in range(2)))
 
 
+def _drawn(patient: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return how many scores of these patients each draw holds, [B]."""
+    return weights @ np.bincount(patient, minlength=weights.shape[1]).astype(np.float32)
+
+
 def _area(true: np.ndarray, false: np.ndarray) -> np.ndarray:
     """Return the area [B] under curves [B, G], ties counted half."""
     return ((false[:, 1:] - false[:, :-1]) * (true[:, 1:] + true[:, :-1]) / 2).sum(axis=1)
 
 
-def _expected(above: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """Return the rate that each threshold stands for, [B, 2 G + 2] of `_above`, from draws of `size` [B] scores."""
-    counts, size = above * size[:, None], size[:, None]
-    rate = counts / (size + 1)
-    # Strictly above the highest of tied scores: as many as before them, and one more, but no more than with them.
-    rate[:, 1:-1:2] = np.minimum(counts[:, 1:-1:2] + 1, counts[:, 2::2]) / (size + 1)
-    rate[:, -1] = above[:, -1]
-    return rate
+def _read(above: np.ndarray, size: np.ndarray, asked: np.ndarray, *curves: np.ndarray) -> list[np.ndarray]:
+    """Return curves [B, 2 G + 2] of `_above` at the thresholds that negatives set for the asked rates [F], [B, F] each.
 
-
-def _read(rate: np.ndarray, asked: np.ndarray, *curves: np.ndarray) -> list[np.ndarray]:
-    """Return curves [B, G] at the asked rates [F], [B, F] each, along rising rates [B, G]; NaN where a rate is NaN."""
-    draws, size = rate.shape
-    empty = np.isnan(rate[:, -1])
-    rising = np.where(empty[:, None], 1.0, rate)
+    Args:
+        above: of the negatives, [B, 2 G + 2]; NaN in draws without one.
+        size: how many negatives each draw holds, [B].
+    """
+    draws, columns = above.shape
+    empty = np.isnan(above[:, -1])
+    counts = np.where(empty[:, None], 0.0, above * size[:, None])
+    strict, reached = counts[:, 1:-1:2], counts[:, 2::2]
+    drawn = reached > strict  # thresholds that the draw holds; the others are passed over
+    # Strictly above the highest of tied scores stands for one more than lie before them.
+    rate = counts / (size[:, None] + 1)
+    rate[:, 1:-1:2] = np.where(drawn, strict + 1, strict) / (size[:, None] + 1)
+    rate[:, -1] = 1
+    column = np.tile(np.arange(columns), (draws, 1))
+    column[:, 1:-1:2][~drawn] = column[:, 2::2][~drawn] = 0
+    held = (np.maximum.accumulate(column, axis=1) + columns * np.arange(draws)[:, None]).ravel()
     # Rows are set apart so that one search serves all draws.
-    apart = (rising + 2 * np.arange(draws)[:, None]).ravel()
+    apart = (rate + 2 * np.arange(draws)[:, None]).ravel()
     wanted = (asked + 1e-9 + 2 * np.arange(draws)[:, None]).ravel()
-    place = np.searchsorted(apart, wanted, side="right") - 1
-    last = np.repeat(np.arange(1, draws + 1) * size - 1, len(asked))
-    place = np.clip(place, last - size + 1, last)
-    after = np.minimum(place + 1, last)
-    flat, target = rising.ravel(), np.tile(asked, draws)
-    gap = flat[after] - flat[place]
-    share = np.where(gap > 0, np.clip((target - flat[place]) / np.where(gap > 0, gap, 1), 0, 1), 0)
+    last = np.repeat(np.arange(1, draws + 1) * columns - 1, len(asked))
+    place = np.clip(np.searchsorted(apart, wanted, side="right") - 1, last - columns + 1, last)
+    before, after = held[place], np.minimum(place + 1, last)
+    rates = rate.ravel()
+    gap = rates[after] - rates[before]
+    share = np.where(gap > 0, np.clip((np.tile(asked, draws) - rates[before]) / np.where(gap > 0, gap, 1), 0, 1), 0)
     found = []
     for curve in curves:
         values = curve.ravel()
-        read = (values[place] + share * (values[after] - values[place])).reshape(draws, -1)
+        read = (values[before] + share * (values[after] - values[before])).reshape(draws, -1)
         read[empty] = np.nan
         found.append(read)
     return found

@@ -6,6 +6,8 @@ import numpy as np
 def mean_share(hits: np.ndarray, of: np.ndarray, patient: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray]:
     """Return the mean over replicates of sum(hits) / sum(of), and its draws [B]; NaN where nothing is counted.
 
+    A replicate that counts nothing is left out of the mean.
+
     Args:
         hits, of: [K, N], bool; hits lie within of. For a mean, hits are values, 0 where not of.
         patient: int [N], 0..P-1.

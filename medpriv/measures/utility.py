@@ -1,79 +1,65 @@
 """How good and how well calibrated a bank is, on the test patients that no replicate ever saw.
 
-Every figure is first reduced to counts and sums a patient and replicate; a bootstrap draw of patients is then one
-matrix product. A row over the whole bank is the mean over replicates, and its interval draws test patients and
-replicates together (for the generalisation gap and the training accuracy: training patients too). A row of one
-replicate has the interval over patients alone. `medpriv.measures.intervals` says what happens with few patients.
+A row over the whole bank is the mean over replicates, and its interval draws test patients and replicates together (for
+the generalisation gap and the training accuracy: training patients too). A row of one replicate has the interval over
+patients alone. `medpriv.measures.intervals` says what happens with few patients.
 
-`n` is the number of records the figure rests on: those of the group, of the class for a sensitivity, those predicted
-as the class for a ppv and the members for a training accuracy (both means over replicates, rounded down). Means over
-classes are over those that the sample has; a draw that misses one of them has no such mean and is left out of the
-interval, which would otherwise rise with every rare class that a draw loses.
+`n` is the number of distinct records that the figure rests on, and `patients` that of their patients: those of the
+group, of the class for a sensitivity, those that any replicate predicts as the class for a ppv, those that any
+replicate was trained on for a training accuracy. Means over classes are over those that the sample has; a draw that
+misses one of them has no such mean and is left out of the interval, which would otherwise rise with every rare class
+that a draw loses.
+
+**No skill.** `accuracy_over_majority` is the accuracy minus that of always answering the class that is commonest among
+the records of the training split. A model has no skill if neither the lower limit of this is above 0 nor that of
+`auroc` above 0.5: on these patients it has not been shown to beat the constant answer, nor to rank better than chance,
+and what an attack does to it, or a defence, says nothing about a useful model.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from medpriv.bank.store import Bank
 from medpriv.dataset import TEST, TRAIN, Dataset
-from medpriv.measures.intervals import draw_patients, percentile_interval, rate_interval
-from medpriv.measures.roc import auc, bootstrap_roc
+from medpriv.measures.intervals import (
+    auc_interval,
+    class_mean_interval,
+    deviation_interval,
+    draw_patients,
+    percentile_interval,
+    rate_interval,
+    stretched_interval,
+    tells_little,
+)
+from medpriv.measures.predictions import (
+    Base,
+    Predictions,
+    accuracy,
+    auprc,
+    auroc,
+    brier,
+    calibration,
+    expected_calibration_error,
+    f1,
+    precision,
+    ranked_classes,
+    ratio,
+    recall,
+)
 from medpriv.measures.table import NAN, Measure
 from medpriv.seeds import generator
 
-_ELEMENTS = 2**22  # of one array over draws and records
-
-RELIABILITY_COLUMNS = ("bin", "from", "to", "confidence", "accuracy", "lower", "upper", "n")
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """Predictions of K replicates on the records of P patients.
-
-    Attributes:
-        probability: float64 [K, N, C].
-        y: int64 [N].
-        patient: int64 [N], 0..P-1, an index into the columns of `weights`.
-        weights: float32 [B, P], bootstrap draws of the patients.
-    """
-
-    probability: np.ndarray
-    y: np.ndarray
-    patient: np.ndarray
-    weights: np.ndarray
-
-    def among(self, records: np.ndarray) -> "Predictions":
-        """Return the predictions on some records, bool [N]."""
-        return Predictions(self.probability[:, records], self.y[records], self.patient[records], self.weights)
-
-    def sums(self, values: Iterable[np.ndarray]) -> np.ndarray:
-        """Return values summed over records: [1 + B, K, ...], the sample itself, then each draw.
-
-        `values` gives one array [N, ...] a replicate. A generator keeps one of them in memory at a time.
-        """
-        patients = self.weights.shape[1]
-        order = np.argsort(self.patient, kind="stable")
-        starts = np.flatnonzero(np.diff(self.patient[order], prepend=-1))
-        held = self.patient[order][starts]
-        sums = []
-        for each in values:
-            by_patient = np.zeros((patients, *each.shape[1:]))
-            if len(starts):
-                by_patient[held] = np.add.reduceat(each[order], starts, axis=0, dtype=np.float64)
-            sums.append(by_patient)
-        stacked = np.stack(sums, axis=1)  # [P, K, ...]
-        drawn = np.concatenate([np.ones((1, patients), np.float32), self.weights])
-        return (drawn @ stacked.reshape(patients, -1)).reshape(len(drawn), *stacked.shape[1:])
+RELIABILITY_COLUMNS = ("bin", "from", "to", "confidence", "accuracy", "lower", "upper", "n", "patients")
 
 
 def measure_differences(dataset: Dataset, bank: Bank, reference: Bank, settings: dict, seed: int) -> list[Measure]:
     """Return how much better (or worse) a bank is than another: same patients, replicates with the same members.
 
-    The measures are `accuracy_difference`, `auroc_difference` and, for two classes, `auprc_difference`, of the group
-    `reference=<treatment>`: means over the bank's replicates (n) of paired differences, whose intervals draw test
-    patients and replicates together.
+    The measures are `accuracy_difference`, `macro_f1_difference`, `auroc_difference` and, for two classes,
+    `auprc_difference`, of the group `reference=<treatment>`: means over the bank's replicates (n) of paired
+    differences, whose intervals draw test patients and replicates together.
 
     Args:
         reference: has every replicate of the bank, of the same number.
@@ -84,16 +70,14 @@ def measure_differences(dataset: Dataset, bank: Bank, reference: Bank, settings:
     draws = settings["bootstraps"]
     own, other = (_predictions(dataset, each, TEST, draws, seed) for each in (bank, twin))
     replicates = draw_patients(generator(seed, dataset.name, "utility", "replicates"), len(same), draws)
-    measured = {"accuracy": lambda part: accuracy(part.sums(confusion(part))), "auroc": auroc}
+    table = _Table(dataset, bank, replicates)
+    figures = {"accuracy": _accuracy, "macro_f1": _macro_f1, "auroc": _auroc}
     if len(dataset.classes) == 2:
-        measured["auprc"] = auprc
-    found = []
-    for name, measure in measured.items():
-        gained = measure(own) - measure(other)  # [1 + B, K]
-        limits = percentile_interval(_nanmean(gained[1:], replicates))
-        about = (dataset.name, bank.treatment, "", f"{name}_difference", float(_nanmean(gained[0])))
-        found.append(Measure(*about, *limits, n=len(same), group=f"reference={reference.treatment}"))
-    return found
+        figures["auprc"] = _auprc
+    for name, figure in figures.items():
+        gained = _difference(figure(own), figure(other))
+        table.add(f"{name}_difference", gained, f"reference={reference.treatment}")
+    return [replace(row, n=len(same)) for row in table.rows]
 
 
 def measure_utility(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> tuple[list[Measure], list[dict]]:
@@ -110,188 +94,188 @@ def measure_utility(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> 
     replicates = draw_patients(generator(seed, dataset.name, "utility", "replicates"), len(members), draws)
     table = _Table(dataset, bank, replicates)
 
-    counts = test.sums(confusion(test))
-    n = len(test.y)
-    table.add("macro_f1", macro_f1(counts), n)
-    table.add("accuracy", accuracy(counts), n, patients=test.weights.shape[1])
-    table.add("balanced_accuracy", mean_over_classes(recall(counts)), n)
-    table.add("auroc", auroc(test), n)
+    whole = _accuracy(test)
+    table.add("macro_f1", _macro_f1(test))
+    table.add("accuracy", whole)
+    table.add("accuracy_over_majority", _difference(whole, _constant(test, np.bincount(train.y).argmax())))
+    table.add("balanced_accuracy", _balanced_accuracy(test))
+    table.add("auroc", _auroc(test))
     if len(dataset.classes) == 2:
-        table.add("auprc", auprc(test), n)
-    guess = test.probability.argmax(axis=2)
-    predicted = counts[0].sum(axis=1).mean(axis=0)
+        table.add("auprc", _auprc(test))
     for index, name in enumerate(dataset.classes):
-        group, true = f"class={name}", test.y == index
-        held = len(np.unique(test.patient[true]))
-        table.add("sensitivity", recall(counts)[..., index], int(true.sum()), group, patients=held)
-        named = len(np.unique(test.patient[(guess == index).any(axis=0)]))
-        table.add("ppv", precision(counts)[..., index], int(predicted[index]), group, patients=named)
-    table.add("brier", test.sums(brier(test)) / test.sums(np.ones(test.probability.shape[:2])), n)
+        table.add("sensitivity", _sensitivity(test, index), f"class={name}")
+        table.add("ppv", _ppv(test, index), f"class={name}")
+    table.add("brier", _brier(test))
     bins = test.sums(calibration(test, settings["calibration_bins"]))
-    table.add("ece", expected_calibration_error(bins), n)
-
-    own = members[:, dataset.rows(TRAIN)]
-    right = (train.probability.argmax(axis=2) == train.y) & own
-    with np.errstate(invalid="ignore"):
-        fitted = train.sums(right) / train.sums(own)
-    table.add("train_accuracy", fitted, int(own.sum(axis=1).mean()), patients=bank.members.sum(axis=1).mean())
-    table.add("generalisation_gap", fitted - accuracy(counts), n)
-
+    table.add("ece", _single(expected_calibration_error(bins), test.base(_all(test)), deviation_interval))
+    fitted = _train_accuracy(train, members[:, dataset.rows(TRAIN)])
+    table.add("train_accuracy", fitted)
+    table.add("generalisation_gap", _difference(fitted, whole))
     for group, records in _subgroups(dataset):
         part = test.among(records)
-        held = len(np.unique(part.patient))
-        table.add("accuracy", accuracy(part.sums(confusion(part))), len(part.y), group, patients=held)
-        table.add("auroc", auroc(part), len(part.y), group, patients=held)
-    return table.rows, _reliability_rows(bins, replicates, len(dataset.classes))
+        table.add("accuracy", _accuracy(part), group)
+        table.add("auroc", _auroc(part), group)
+    return table.rows, _reliability_rows(test, bins, replicates)
+
+
+# --- figures and their intervals -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Figure:
+    """One measure of K replicates, before its interval.
+
+    Attributes:
+        values: [1 + B, K, C], the sample, then its draws; by class, if the figure is a mean over classes, else C = 1.
+        base: all that the figure rests on.
+        sizes: for each class the effective patients, [1 + K], behind it: of both sides where it has two.
+        limits: gives a class's limits from its value, draws and sizes.
+    """
+
+    values: np.ndarray
+    base: Base
+    sizes: tuple[tuple[np.ndarray, ...], ...]
+    limits: Callable[..., tuple[float, float]]
+
+    def interval(self, drawn: np.ndarray, place: int) -> tuple[float, float, float]:
+        """Return value, lower and upper of values [1 + B, C]: of all replicates (place 0) or of one (1 + its index)."""
+        held = np.flatnonzero(~np.isnan(drawn[0]))
+        if not len(held):
+            return NAN, NAN, NAN
+        whole = drawn[:, held].mean(axis=1)
+        value, draws = float(whole[0]), whole[1:]
+        sizes = [[float(side[place]) for side in self.sizes[index]] for index in held]
+        if len(held) == 1:
+            return value, *self.limits(value, draws, *sizes[0])
+        percentiles = percentile_interval(draws)
+        if not tells_little(percentiles, min(map(min, sizes))):
+            return value, *percentiles
+        each = [
+            (drawn[0, index], *self.limits(float(drawn[0, index]), drawn[1:, index], *size))
+            for index, size in zip(held, sizes, strict=True)
+        ]
+        bounds = (-1.0, 1.0) if self.limits is stretched_interval else (0.0, 1.0)
+        return value, *class_mean_interval(value, draws, float(self.base.effective[place]), each, bounds)
 
 
 class _Table:
-    """Collects measures of one bank from arrays [1 + B, K]: the sample, then its draws, for each replicate."""
+    """Collects measures of one bank."""
 
     def __init__(self, dataset: Dataset, bank: Bank, replicates: np.ndarray) -> None:
         self.rows: list[Measure] = []
         self._about = (dataset.name, bank.treatment, "")
         self._names = [str(number) for number in bank.replicates]
-        self._replicates = replicates  # [B, K], how often each replicate is drawn
+        own = np.ones((1, replicates.shape[1]), replicates.dtype)
+        self._replicates = np.concatenate([own, replicates])  # [1 + B, K], how often each replicate is drawn
 
-    def add(self, measure: str, values: np.ndarray, n: int, group: str = "", patients: float = 0) -> None:
-        """Add the mean over replicates and, for a figure without a group, one row a replicate.
-
-        A rate comes with the number of patients it rests on.
-        """
-        whole = float(_nanmean(values[0]))
-        limits = rate_interval(whole, _nanmean(values[1:], self._replicates), patients)
-        self.rows.append(Measure(*self._about, measure, whole, *limits, n=n, group=group))
+    def add(self, measure: str, figure: _Figure, group: str = "") -> None:
+        """Add the mean over replicates and, for a figure without a group, one row a replicate."""
+        mean = np.stack([_nanmean(part, self._replicates) for part in np.moveaxis(figure.values, -1, 0)], axis=-1)
+        self._add(measure, figure, mean, 0, group, "")
         if not group:
             for index, name in enumerate(self._names):
-                value = float(values[0, index])
-                limits = rate_interval(value, values[1:, index], patients)
-                self.rows.append(Measure(*self._about, measure, value, *limits, n=n, replicate=name))
+                self._add(measure, figure, figure.values[:, index], 1 + index, group, name)
+
+    def _add(self, measure: str, figure: _Figure, drawn: np.ndarray, place: int, group: str, replicate: str) -> None:
+        n, patients = int(figure.base.records[place]), int(figure.base.patients[place])
+        limits = figure.interval(drawn, place)
+        self.rows.append(Measure(*self._about, measure, *limits, n, group, replicate, patients))
 
 
-# --- measures from sums --------------------------------------------------------------------------------------------
+def _single(values: np.ndarray, base: Base, limits: Callable, sides: tuple[Base, ...] = ()) -> _Figure:
+    """Return the figure of values [1 + B, K] that is no mean over classes."""
+    sizes = tuple(side.effective for side in sides or (base,))
+    return _Figure(values[..., None], base, (sizes,), limits)
 
 
-def confusion(predictions: Predictions) -> Iterator[np.ndarray]:
-    """Yield for each replicate every record's cell of the confusion matrix, [N, C, C] (true, predicted), one 1 each."""
-    classes = predictions.probability.shape[2]
-    cells = np.eye(classes**2, dtype=np.float32).reshape(-1, classes, classes)
-    for probability in predictions.probability:
-        yield cells[predictions.y * classes + probability.argmax(axis=1)]
+def _difference(one: _Figure, other: _Figure) -> _Figure:
+    """Return one figure minus another, paired by draw: it rests on the fewest patients behind either."""
+    sizes = tuple(ours + theirs for ours, theirs in zip(one.sizes, other.sizes, strict=True))
+    return _Figure(one.values - other.values, other.base, sizes, stretched_interval)
 
 
-def accuracy(counts: np.ndarray) -> np.ndarray:
-    """Return the share of right predictions from confusion counts [..., C, C]."""
-    return _ratio(np.trace(counts, axis1=-2, axis2=-1), counts.sum(axis=(-2, -1)))
+def _accuracy(part: Predictions) -> _Figure:
+    return _single(accuracy(part.counts), part.base(_all(part)), rate_interval)
 
 
-def recall(counts: np.ndarray) -> np.ndarray:
-    """Return each class's sensitivity, [..., C]; NaN for a class without records."""
-    return _ratio(np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(axis=-1))
+def _constant(part: Predictions, answer: int) -> _Figure:
+    """Return the accuracy of one answer to everything."""
+    counts = part.counts.sum(axis=-1)  # [1 + B, K, C]
+    return _single(ratio(counts[..., answer], counts.sum(axis=-1)), part.base(_all(part)), rate_interval)
 
 
-def precision(counts: np.ndarray) -> np.ndarray:
-    """Return each class's positive predictive value, [..., C]; NaN for a class never predicted."""
-    return _ratio(np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(axis=-2))
+def _macro_f1(part: Predictions) -> _Figure:
+    return _over_classes(part, f1(part.counts))
 
 
-def macro_f1(counts: np.ndarray) -> np.ndarray:
-    """Return the mean over classes of 2 TP / (2 TP + FP + FN), from confusion counts [1 + B, K, C, C]."""
-    hit, true, guessed = np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(axis=-1), counts.sum(axis=-2)
-    return mean_over_classes(np.where(true > 0, _ratio(2 * hit, true + guessed), np.nan))
+def _balanced_accuracy(part: Predictions) -> _Figure:
+    return _over_classes(part, recall(part.counts))
 
 
-def mean_over_classes(values: np.ndarray) -> np.ndarray:
-    """Return the mean [1 + B, K] over the classes that the sample has (row 0), NaN in a draw that misses one."""
-    held = ~np.isnan(values[0]).all(axis=0)
-    return values[..., held].mean(axis=-1) if held.any() else np.full(values.shape[:-1], np.nan)
+def _over_classes(part: Predictions, values: np.ndarray) -> _Figure:
+    """Return the mean of values [1 + B, K, C] over classes, each of which rests on the patients who hold it."""
+    sizes = tuple((part.base(part.y == index).effective,) for index in range(values.shape[-1]))
+    return _Figure(values, part.base(_all(part)), sizes, rate_interval)
 
 
-def auroc(predictions: Predictions) -> np.ndarray:
-    """Return the area under the ROC curve, [1 + B, K]: of class 1 of two, else the mean of each class against the rest.
+def _auroc(part: Predictions) -> _Figure:
+    held = [part.y == index for index in ranked_classes(part.probability.shape[2])]
+    sizes = tuple((part.base(true).effective, part.base(~true).effective) for true in held)
+    return _Figure(auroc(part), part.base(_all(part)), sizes, auc_interval)
 
-    A class that all records of the sample have, or none, is left out.
+
+def _auprc(part: Predictions) -> _Figure:
+    """Return the average precision, taken for a rate among those who hold the class (Boyd, Eng and Page 2013)."""
+    return _single(auprc(part), part.base(_all(part)), rate_interval, (part.base(part.y == 1),))
+
+
+def _sensitivity(part: Predictions, index: int) -> _Figure:
+    return _single(recall(part.counts)[..., index], part.base(part.y == index), rate_interval)
+
+
+def _ppv(part: Predictions, index: int) -> _Figure:
+    named = part.base(part.probability.argmax(axis=2) == index)
+    return _single(precision(part.counts)[..., index], named, rate_interval)
+
+
+def _brier(part: Predictions) -> _Figure:
+    values = part.sums(brier(part)) / part.sums(np.ones(part.probability.shape[:2]))
+    limits = rate_interval if part.probability.shape[2] == 2 else _doubled_interval
+    return _single(values, part.base(_all(part)), limits)
+
+
+def _doubled_interval(value: float, draws: np.ndarray, patients: float) -> tuple[float, float]:
+    """Return the interval of a mean of what lies between 0 and 2."""
+    lower, upper = rate_interval(value / 2, draws / 2, patients)
+    return 2 * lower, 2 * upper
+
+
+def _train_accuracy(part: Predictions, own: np.ndarray) -> _Figure:
+    """Return the accuracy on each replicate's own members, bool [K, N]."""
+    right = (part.probability.argmax(axis=2) == part.y) & own
+    return _single(ratio(part.sums(right), part.sums(own)), part.base(own), rate_interval)
+
+
+def _reliability_rows(part: Predictions, sums: np.ndarray, replicates: np.ndarray) -> list[dict]:
+    """Return one row a bin, all replicates' predictions together; the interval is that of the accuracy.
+
+    Args:
+        sums: [1 + B, K, bins, 3] of `calibration`.
     """
-    classes = predictions.probability.shape[2]
-    each = [_one_against_rest(predictions, index) for index in range(1 if classes == 2 else 0, classes)]
-    return mean_over_classes(np.stack(each, axis=-1))
-
-
-def _one_against_rest(predictions: Predictions, index: int) -> np.ndarray:
-    positive = predictions.y == index
-    columns = []
-    for scores in predictions.probability[:, :, index]:
-        drawn = bootstrap_roc(scores, positive, predictions.patient, predictions.weights, np.empty(0)).auc
-        columns.append(np.concatenate([[auc(scores, positive)], drawn]))
-    return np.stack(columns, axis=1)
-
-
-def auprc(predictions: Predictions) -> np.ndarray:
-    """Return the average precision for class 1 of two, [1 + B, K]: the area under the precision-recall curve by steps.
-
-    Records with one score count together. NaN in draws without a record of the class.
-    """
-    positive = predictions.y == 1
-    drawn = np.concatenate([np.ones((1, predictions.weights.shape[1]), np.float32), predictions.weights])
-    values = np.empty((len(drawn), len(predictions.probability)))
-    rows = max(1, _ELEMENTS // len(positive))
-    for replicate, scores in enumerate(predictions.probability[:, :, 1]):
-        order = np.argsort(-scores, kind="stable")
-        ends = np.flatnonzero(np.diff(scores[order], append=-1.0))
-        for first in range(0, len(drawn), rows):
-            weight = drawn[first : first + rows, predictions.patient[order]].astype(np.float64)
-            found = np.cumsum(weight, axis=1)[:, ends]
-            true = np.cumsum(weight * positive[order], axis=1)[:, ends]
-            with np.errstate(invalid="ignore"):
-                steps = np.diff(true, axis=1, prepend=0) * np.where(found > 0, true / np.maximum(found, 1), 0)
-                values[first : first + rows, replicate] = steps.sum(axis=1) / true[:, -1]
-    return values
-
-
-def brier(predictions: Predictions) -> np.ndarray:
-    """Return each record's Brier score [K, N]: sum over classes of (p_c - [y = c])^2, halved for two classes."""
-    classes = predictions.probability.shape[2]
-    squares = ((predictions.probability - np.eye(classes)[predictions.y]) ** 2).sum(axis=2)
-    return squares / 2 if classes == 2 else squares
-
-
-def calibration(predictions: Predictions, bins: int) -> Iterator[np.ndarray]:
-    """Yield for each replicate every record's count, right prediction and confidence in its bin, [N, bins, 3].
-
-    Confidence is the probability of the predicted class; the bins cut [1 / C, 1] into equal widths.
-    """
-    floor = 1 / predictions.probability.shape[2]
-    for probability in predictions.probability:
-        confidence = probability.max(axis=1)
-        right = probability.argmax(axis=1) == predictions.y
-        place = np.clip((bins * (confidence - floor) / (1 - floor)).astype(int), 0, bins - 1)
-        values = np.stack([np.ones_like(confidence), right, confidence], axis=-1)
-        yield np.eye(bins)[place][..., None] * values[:, None, :]
-
-
-def expected_calibration_error(bins: np.ndarray) -> np.ndarray:
-    """Return sum over bins of (n_b / n) |accuracy_b - confidence_b| from sums [..., bins, 3]."""
-    return _ratio(np.abs(bins[..., 1] - bins[..., 2]).sum(axis=-1), bins[..., 0].sum(axis=-1))
-
-
-def _reliability_rows(bins: np.ndarray, replicates: np.ndarray, classes: int) -> list[dict]:
-    """Return one row a bin, all replicates' predictions together; the interval is that of the accuracy."""
-    size, floor = bins.shape[2], 1 / classes
+    size, floor = sums.shape[2], 1 / part.probability.shape[2]
     edges = floor + (1 - floor) * np.arange(size + 1) / size
-    whole = bins[0].sum(axis=0)
-    drawn = np.einsum("bk,bkij->bij", replicates, bins[1:])
-    share = _ratio(drawn[..., 1], drawn[..., 0])
+    whole = sums[0].sum(axis=0)
+    drawn = np.einsum("bk,bkij->bij", replicates, sums[1:])
+    share = ratio(drawn[..., 1], drawn[..., 0])
+    inside = np.stack([each[..., 0] > 0 for each in calibration(part, size)])  # [K, N, bins]
     rows = []
     for index in range(size):
         count, right, confidence = whole[index]
-        lower, upper = percentile_interval(share[:, index]) if count else (NAN, NAN)
-        row = {"bin": index, "from": edges[index], "to": edges[index + 1], "n": round(count)}
-        mean = (
-            {"confidence": confidence / count, "accuracy": right / count}
-            if count
-            else dict.fromkeys(("confidence", "accuracy"), NAN)
-        )
-        rows.append(row | mean | {"lower": lower, "upper": upper})
+        base = part.base(inside[..., index])
+        accuracy, stated = (right / count, confidence / count) if count else (NAN, NAN)
+        lower, upper = rate_interval(accuracy, share[:, index], float(base.effective[0]))
+        row = {"bin": index, "from": edges[index], "to": edges[index + 1], "confidence": stated, "accuracy": accuracy}
+        rows.append(row | {"lower": lower, "upper": upper, "n": round(count), "patients": int(base.patients[0])})
     return rows
 
 
@@ -307,6 +291,10 @@ def _predictions(dataset: Dataset, bank: Bank, split: int, draws: int, seed: int
     return Predictions(odds / odds.sum(axis=2, keepdims=True), dataset.y[rows], patient, weights)
 
 
+def _all(part: Predictions) -> np.ndarray:
+    return np.ones(len(part.y), dtype=bool)
+
+
 def _subgroups(dataset: Dataset) -> list[tuple[str, np.ndarray]]:
     """Return `key=value` and bool [N_test] for every site and every value of the dataset's groups."""
     rows = dataset.rows(TEST)
@@ -316,13 +304,7 @@ def _subgroups(dataset: Dataset) -> list[tuple[str, np.ndarray]]:
     return [(f"{key}={value}", values == value) for key, values in attributes.items() for value in sorted(set(values))]
 
 
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Return part / whole, NaN where the whole is 0."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(whole > 0, part / whole, np.nan)
-
-
-def _nanmean(values: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """Return the (weighted) mean over the last axis of what has a value; NaN where nothing has."""
-    valued = (~np.isnan(values)) * (1.0 if weights is None else weights)
-    return _ratio((np.nan_to_num(values) * valued).sum(axis=-1), valued.sum(axis=-1))
+def _nanmean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the weighted mean over the last axis of what has a value; NaN where nothing has."""
+    valued = (~np.isnan(values)) * weights
+    return ratio((np.nan_to_num(values) * valued).sum(axis=-1), valued.sum(axis=-1))

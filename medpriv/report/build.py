@@ -1,8 +1,8 @@
 """The report stage: read every stage's tables, write the comparison as a page, tables and figures.
 
-This module reads and writes files and decides nothing: `inputs` reads the folders, `comparison` chooses the headline
-figures, `answer` puts them into sentences, `figures` draws, `sections` answers one question each, `page` fills the
-templates. None of them imports torch.
+This module reads and writes files and decides nothing: `check` looks for figures that can't be right, `inputs` reads
+the folders, `comparison` chooses the headline figures, `answer` puts them into sentences, `figures` draws, `sections`
+answers one question each, `page` fills the templates. None of them imports torch.
 """
 
 import shutil
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from medpriv.files import write_text
+from medpriv.report.check import check_figures
 from medpriv.report.comparison import choose_headline, write_comparison, write_metrics
 from medpriv.report.contents import compose, figures_of
 from medpriv.report.costs import read_costs, read_timings, write_costs
@@ -49,14 +50,24 @@ def build_report(
 
     Same inputs, same bytes, apart from `costs.csv` and the block of the page between `<!-- measured:begin -->` and
     `<!-- measured:end -->`, which hold what the benchmark files measured.
+
+    Raises:
+        InputError: a table of measures, or the comparison made of them, has figures that can't be right; then there is
+            no page.
     """
     destination = Path(destination)
+    measured = (folder for held in (attacks, audits, linkage) for folder in held.values())
+    check_figures(
+        [Path(bank) / "utility.csv" for bank in banks.values()] + [Path(of) / "measures.csv" for of in measured]
+    )
     cohorts = {name: read_cohort(name, Path(folder)) for name, folder in datasets.items()}
     headlines = [
         choose_headline(cohorts[dataset], read_result(dataset, treatment, Path(folder), attacks))
         for (dataset, treatment), folder in banks.items()
     ]
     found = [read_audit(*key, Path(folder)) for key, folder in audits.items()]
+    write_comparison(destination / "comparison.csv", headlines, found)
+    check_figures([destination / "comparison.csv"])
     made = {key: read_derived(*key, Path(folder)) for key, folder in derived.items()}
     costs, clock = read_costs(benchmarks), read_timings(timings)
     linked = [read_linkage(dataset, Path(folder)) for dataset, folder in linkage.items()]
@@ -66,7 +77,6 @@ def build_report(
     for panel in (panel for figure in figures_of(parts) for panel in figure.panels):
         write_text(destination / "figures" / f"{panel.stem}.svg", panel.svg)
         write_text(destination / "figures" / f"{panel.stem}.csv", panel.table)
-    write_comparison(destination / "comparison.csv", headlines, found)
     write_metrics(destination / "metrics.json", headlines, found)
     write_costs(destination / "costs.csv", costs, clock)
     page = render_page(list(cohorts.values()), headlines, parts, found, list(made.values()), costs, clock, config)

@@ -119,17 +119,16 @@ def choose_headline(cohort: Cohort, result: Result) -> Headline:
 
 
 def claimed_epsilon(result: Result) -> Measure | None:
-    """Return what the accountant says; n counts the patients of a replicate, or is 0 where the bank was not audited."""
+    """Return what the accountant says; n counts the patients of a replicate, or the clients if these are the unit."""
     for item in result.attacks:
         if item.measure == "epsilon_accountant":
             return item
     privacy = result.facts.get("privacy")
     if not privacy:
         return None
-    group = f"delta={privacy['delta']:g}"
-    return Measure(
-        result.dataset, result.treatment, "accountant", "epsilon_accountant", privacy["epsilon"], group=group
-    )
+    units = privacy.get("patients") or len(result.facts.get("federation", {}).get("clients", ()))
+    about = (result.dataset, result.treatment, "accountant", "epsilon_accountant")
+    return Measure(*about, privacy["epsilon"], n=units, group=f"delta={privacy['delta']:g}")
 
 
 def audited_epsilon(result: Result) -> Measure | None:

@@ -206,7 +206,9 @@ def test_all_figures_agree_with_each_other():
             for name in ("accuracy_members", "accuracy_others", "member_advantage", "over_imputer")
         )
         blind = value(measures, "imputer", "accuracy", group)
-        assert inside.n == blind.n == 80  # all are seen by some replicates and not by others
+        assert (
+            inside.n == inside.patients == blind.n == blind.patients == 80
+        )  # all are seen by some replicates and not by others
         assert advantage.value == pytest.approx(inside.value - outside.value, abs=1e-6)
         assert over.value == pytest.approx(inside.value - blind.value, abs=1e-6)
         assert all(one.lower <= one.value <= one.upper for one in (inside, outside, advantage, over, blind))

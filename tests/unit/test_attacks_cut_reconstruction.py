@@ -126,7 +126,16 @@ def test_a_perfect_reconstruction_and_the_mean_have_the_figures_they_must():
     blind = by_name(measure_records(jury, "x", mean, by_feature=True))
     assert blind["explained", ""].value == pytest.approx(0)
     assert blind["rmse", ""].value == pytest.approx(blind["rmse_mean", ""].value)
-    assert blind["explained", ""].n == scene.victims.size
+    victims = scene.victims.ravel()
+    assert blind["explained", ""].n == len(set(victims)) < len(victims)  # some are victims of both replicates
+    assert {m.patients for m in blind.values()} == {len(set(scene.dataset.patient[victims]))}
+
+
+def test_victims_who_are_the_public_mean_have_no_explained_share():
+    scene = toy_scene()
+    same = replace(scene.dataset, x=np.full_like(scene.dataset.x, 2.0))
+    (explained, *_) = measure_records(toy_jury(replace(scene, dataset=same)), "x", scene.true * 0)
+    assert np.isnan([explained.value, explained.lower, explained.upper]).all()
 
 
 def test_errors_are_stated_in_the_features_units():
@@ -163,6 +172,7 @@ def test_distance_correlation_is_high_at_the_first_cut_and_lower_of_other_people
     own, other = correlate(toy_scene(), "t")
     assert own.measure == "distance_correlation" and own.value > 0.9
     assert other.value < own.value - 0.2 and own.lower <= own.value <= own.upper and own.n == 2
+    assert own.patients == len(set(toy_scene().dataset.patient[toy_scene().members.any(axis=0)]))
 
 
 def test_neighbours_in_a_table_are_no_strangers():

@@ -27,6 +27,14 @@ SETTINGS = EvasionSettings(
 MULTI_STEP = ("pgd", "sap", "noise", "square", "pgd-transfer", "sap-transfer", "pgd-targeted", "sap-targeted")
 
 
+class Dead(toys.Linear):
+    """A network whose gradient is nothing, as a saturated one's."""
+
+    def input_gradients(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        logits, slope = super().input_gradients(x, y)
+        return logits, np.zeros_like(slope)
+
+
 def pick(audit: evasion.Audit, attack: str, measure: str, group: str = ""):
     """Return the one row of an attack, measure and group."""
     (row,) = (row for row in audit.measures if (row.attack, row.measure, row.group) == (attack, measure, group))
@@ -97,6 +105,21 @@ def test_plausibility_survival_and_recombination_are_measured_at_the_reference_b
         assert pick(audit, f"evasion-{name}", "r_peaks_changed", "epsilon_mv=0.1").n == 30
     assert pick(audit, "evasion-none", "signal_slew_mv_per_s").value > 0
     pick(audit, "evasion-band", "still_misclassified", "epsilon_mv=0.1,form=intended")
+
+
+def test_a_network_without_a_gradient_is_not_moved_and_has_no_infinite_figure():
+    found = attack(toys.make_dataset(), Dead(**vars(toys.make_victim())), restarts=0)
+    for name in ("pgd", "sap", "noise"):
+        moved = pick(found, f"evasion-{name}", "unmoved_share", "epsilon_mv=0.1")
+        ratio = pick(found, f"evasion-{name}", "snr_db", "epsilon_mv=0.1")
+        assert moved.value == 1 and (moved.n, moved.patients) == (30, 6)
+        assert np.isnan([ratio.value, ratio.lower, ratio.upper]).all() and ratio.n == ratio.patients == 0
+    assert not any(np.isinf([row.value, row.lower, row.upper]).any() for row in found.measures)
+
+
+def test_every_figure_says_of_how_many_records_and_people_it_is(audit):
+    assert all(np.isnan(row.value) or 0 < row.patients <= min(row.n, 6) for row in audit.measures)
+    assert pick(audit, "evasion-pgd", "unmoved_share", "epsilon_mv=0.1").value == 0
 
 
 def test_a_reference_budget_outside_the_grid_joins_it():

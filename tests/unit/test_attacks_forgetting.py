@@ -7,16 +7,22 @@ import numpy as np
 import pytest
 from made_up_requests import PERSONALIZATION, odd_dataset
 
-from medpriv.attacks.forgetting.audit import PATIENT_COLUMNS, Audit, audit
+from medpriv.attacks.forgetting.audit import PATIENT_COLUMNS, Audit, audit, verdicts
 from medpriv.attacks.forgetting.figures import (
+    Draws,
+    Figure,
+    accuracy_figures,
     divergence_floor,
     divergence_values,
+    make_draws,
     over_models,
+    over_records,
     parameter_distance,
     patient_cells,
     pool_groups,
     record_cells,
     sample_groups,
+    sampled_patients,
 )
 from medpriv.attacks.forgetting.inquiry import Inquiry, ask, build, make_inquiry, unforgotten
 from medpriv.attacks.forgetting.probes import attack_own_records, own_logits, relearn
@@ -29,6 +35,7 @@ from medpriv.config.forgetting import ForgettingSettings
 from medpriv.config.models import CnnRecipe, MlpRecipe
 from medpriv.dataset import TEST, TRAIN
 from medpriv.errors import InputError
+from medpriv.measures.verdicts import TOO_FEW, verdict_name
 from medpriv.treatments.baseline import train
 from medpriv.treatments.personalized import personalize
 from medpriv.unlearning.catalogue import unlearn, unlearn_personal
@@ -102,14 +109,67 @@ def test_retraining_cannot_be_told_from_never_seen_and_the_original_can():
     assert retrained.n == original.n == REPLICATES * 6
 
 
-def test_the_fake_method_has_not_forgotten_and_the_destroying_one_is_not_usable():
-    def verdict(method: str, name: str) -> float:
-        return figure(population(), method, "verdict", name).value
+def test_the_original_and_the_fake_method_have_not_forgotten():
+    for method, expected in (("baseline-cnn", "contradicted"), ("unlearned-fake", "contradicted")):
+        assert verdict_name(figure(population(), method, "verdict", "forgotten").value) == expected
+    assert verdict_name(figure(population(), "unlearned-retrain", "verdict", "forgotten").value) != "contradicted"
 
-    assert (verdict("unlearned-fake", "forgotten"), verdict("unlearned-fake", "usable")) == (0, 1)
-    assert verdict("unlearned-destroyed", "usable") == 0
-    assert (verdict("unlearned-retrain", "forgotten"), verdict("unlearned-retrain", "usable")) == (1, 1)
-    assert verdict("baseline-cnn", "forgotten") == 0
+
+def test_four_test_patients_judge_nobodys_use_whoever_was_forgotten():
+    assert figure(population(), "unlearned-destroyed", "gap", "test_accuracy_gap").patients == 4
+    usable = [row.value for row in population().measures if row.measure == "usable"]
+    assert usable == [TOO_FEW] * 4
+
+
+@pytest.mark.parametrize(
+    ("auc", "gap", "expected"),
+    [
+        ((0.45, 0.55), (-0.01, 0.03), ("supported", "supported")),
+        ((0.40, 0.70), (-0.05, 0.03), ("undecided", "undecided")),
+        ((0.55, 0.70), (-0.09, -0.03), ("contradicted", "contradicted")),
+    ],
+)
+def test_verdicts_are_of_equivalence_and_of_no_loss_beyond_the_margin(auc, gap, expected):
+    for network in ("retrain", "own"):
+        other = {"retrain": "own", "own": "retrain"}[network]
+        table = {
+            ("forgetting-ulira", "auc", f"level=patient,reference={network}"): Figure(0.5, np.empty(0), auc, 99, 40),
+            ("forgetting-ulira", "auc", f"level=patient,reference={other}"): Figure(1, np.empty(0), (0.9, 1), 99, 40),
+            ("forgetting-gap", "test_accuracy_gap", ""): Figure(0.0, np.empty(0), gap, 99, 40),
+        }
+        found = verdicts(table, network == "retrain", margin=0.02)
+        assert tuple(verdict_name(item.value) for item in found.values()) == expected
+        assert {(item.n, item.patients) for item in found.values()} == {(99, 40)}
+
+
+def test_four_patients_judge_nobody_however_many_models_forgot_them():
+    methods = [unlearn(odd_dataset(), bank(), name, {}, seed=5, patients=4)[0] for name in ("fake", "destroyed")]
+    retrain = unlearn(odd_dataset(), bank(), "retrain", {}, seed=5, patients=4)[0]
+    found = audit(odd_dataset(), bank(), None, retrain, methods, SETTINGS, seed=1)
+    rows = [row for row in found.measures if row.attack == "forgetting-verdict"]
+    assert len(rows) == 8
+    assert {row.value for row in rows} == {TOO_FEW}
+    assert {row.patients for row in rows} == {4}
+    assert min(row.n for row in rows) > 4  # models
+
+
+def test_every_figure_says_on_how_many_models_and_patients_it_rests():
+    for row in (*population().measures, *personal(0.5).measures):
+        most = 24 if row.attack == "forgetting-retained" else 12  # who stays; who was forgotten
+        assert row.patients <= most, row
+        assert (row.n > 0 and row.patients > 0) or np.isnan(row.value), row
+    assert figure(population(), "unlearned-fake", "ulira", "auc", PATIENT).patients == 12
+
+
+def test_a_rate_is_resolved_by_patients_and_not_by_models_or_records():
+    """144 models of 12 patients, hundreds of pairs with records: 12 patients resolve 10 %, not 5 %."""
+    settings = SETTINGS | {"false_positive_rates": [0.1, 0.05]}
+    found = audit(odd_dataset(), bank(), None, forgotten("retrain"), [], settings, seed=1)
+    for level in ("patient", "record"):
+        group = f"request=population,level={level},reference=retrain"
+        low, high = (figure(found, "baseline-cnn", "ulira", f"tpr_at_fpr_{rate}", group) for rate in (0.05, 0.1))
+        assert np.isnan([low.value, low.lower, low.upper]).all()
+        assert high.lower <= high.value <= high.upper
 
 
 def test_the_destroying_method_shows_by_what_it_broke_but_not_by_what_it_remembers():
@@ -267,12 +327,46 @@ def test_distance_of_parameters_is_relative_and_leaves_out_running_statistics():
     np.testing.assert_allclose(parameter_distance(reference, other), [1, 0])
 
 
-def test_figures_over_models_draw_a_patients_models_together():
-    found = over_models(
-        np.array([1.0, 3.0, 5.0, np.nan]), None, np.array([0, 0, 1, 1]), np.array([[1, 1], [2, 0], [0, 2]])
-    )
-    assert (found.value, found.n) == (3.0, 3)
-    np.testing.assert_allclose(found.draws, [3, 2, 5])
+def test_figures_over_models_are_drawn_with_each_models_patient_and_origin():
+    draws = Draws(np.array([[1, 1], [2, 0], [0, 2], [1, 1]]), np.array([[1, 1], [1, 1], [1, 1], [2, 0]]), {})
+    asked = replace(inquiry(), patient=np.array([0, 0, 1, 1]), origin=np.array([0, 1, 0, 1]))
+    weights = draws.of_models(asked, np.arange(4))
+    found = over_models(np.array([1.0, 3.0, 5.0, np.nan]), None, asked.patient, weights)
+    assert (found.value, found.n, found.patients) == (3.0, 3, 2)
+    np.testing.assert_allclose(found.draws, [3, 2, 5, 3])
+
+
+def test_an_accuracy_is_drawn_with_the_patients_who_judge_it():
+    """Models are right about one of three patients: no draw of models moves the accuracy, draws of patients do."""
+    hits, of = np.zeros((4, 3)), np.full((4, 3), 10.0)
+    hits[:, 1] = 10
+    people = np.array([[1, 1, 1], [0, 3, 0], [2, 1, 0]])
+    weights = np.array([[1, 1, 1, 1], [4, 0, 0, 0], [1, 0, 2, 1]])
+    found = over_records(hits, of, np.array([0, 1, 2, 3]), weights, people)
+    assert (found.value, found.n, found.patients) == (1 / 3, 4, 3)
+    np.testing.assert_allclose(found.draws, [1 / 3, 1, 1 / 3])
+
+
+def test_macro_f1_of_a_draw_is_that_of_the_records_drawn():
+    asked, draws = inquiry(), make_draws(inquiry(), 5, seed=3)
+    answers = ask(asked, forgotten("retrain"))
+    found = dict(accuracy_figures(asked, answers, draws))["forgetting-gap", "test_macro_f1", ""]
+    models, testers = asked.rounds.ravel(), sampled_patients(asked, TEST)
+    owner, y = (values[asked.sample] for values in (odd_dataset().patient, odd_dataset().y))
+    guess = answers.sample.argmax(axis=-1).reshape(len(models), -1)
+    for b in range(5):
+        times = np.zeros(len(y), int)
+        for patient, count in zip(testers, draws.sampled[TEST][b].astype(int), strict=True):
+            times[owner == patient] = count
+        scores = []
+        for row in guess:
+            truth, said = y.repeat(times), row.repeat(times)
+            hits = [
+                2 * ((truth == c) & (said == c)).sum() / ((truth == c).sum() + (said == c).sum()) for c in (0, 1, 2)
+            ]
+            scores.append(np.mean(hits))
+        weights = draws.of_models(asked, models)[b]
+        assert found.draws[b] == pytest.approx((weights * scores).sum() / weights.sum(), rel=1e-6)
 
 
 # --- personal request -------------------------------------------------------------------------------------------------
@@ -394,7 +488,9 @@ def test_the_fewest_replicates_are_audited_without_a_warning(replicates, forgott
     with np.errstate(all="raise", under="ignore"):
         found = audit(odd_dataset(), few, None, retrain, [], SETTINGS, seed=1)
     verdict = figure(found, "baseline-cnn", "verdict", "forgotten")
-    assert np.isnan(verdict.value) == (replicates < 4)  # too few to leave out two and have one on either side
+    auc = figure(found, "baseline-cnn", "ulira", "auc", PATIENT)
+    assert np.isnan(auc.value) == (replicates < 4)  # too few to leave out two and have one on either side
+    assert verdict_name(verdict.value) in (("undecided", "too few") if replicates < 4 else ("contradicted",))
     settings = PERSONALIZATION | {"replicates": 2}
     beats = personalize(odd_dataset(), few, "all", settings, seed=5)
     retrain = unlearn_personal(odd_dataset(), few, beats, "retrain", {}, seed=5, share=0.3)[0]

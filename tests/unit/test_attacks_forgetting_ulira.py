@@ -1,12 +1,15 @@
-"""U-LiRA on made-up phi: equality with slow references, chance where nothing is remembered, what no fit may use."""
+"""U-LiRA on made-up phi: equality with slow references, chance where nothing is remembered, what no fit may use, and
+what is called forgotten."""
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from medpriv.attacks.forgetting.figures import Draws, ulira_figures
 from medpriv.attacks.forgetting.ulira import Cells, Scorer, count_wins, score_cells
 from medpriv.measures.forgetting import pair_auc
 from medpriv.measures.intervals import auc_interval, draw_patients
+from medpriv.measures.verdicts import guessing, verdict_name
 
 
 def made_up(
@@ -177,3 +180,35 @@ def test_weighted_pairs_equal_repeated_patients_and_origins():
         p, k = (np.repeat(np.arange(len(row)), row.astype(int)) for row in (patients[draw], origins[draw]))
         won, pairs = (values[np.ix_(p, k, k)].sum() for values in (wins.won, wins.pairs))
         assert found[draw] == pytest.approx(won / pairs)
+
+
+# --- verdicts ---------------------------------------------------------------------------------------------------------
+
+
+def verdicts_of(effect: float, patients: int, origins: int = 32, count: int = 30) -> list[str]:
+    """Return the verdicts on `forgotten` of some banks, by the figure that the audit judges."""
+    found = []
+    for seed in range(count):
+        rng = np.random.default_rng(seed)
+        draws = Draws(draw_patients(rng, patients, 200), draw_patients(rng, origins, 200), {})
+        cells = made_up(seed, effect=effect, origins=origins, patients=patients)
+        figure = dict(ulira_figures(cells, "", [], draws))["forgetting-ulira", "auc", ""]
+        found.append(verdict_name(guessing(figure.limits, figure.patients)))
+    return found
+
+
+def test_perfect_forgetting_is_supported_in_most_banks_of_many_patients_and_contradicted_in_few():
+    found = verdicts_of(0.0, patients=40)
+    assert found.count("supported") > 20
+    assert found.count("contradicted") <= 2
+
+
+@pytest.mark.parametrize("patients", [4, 12, 40])
+def test_a_method_that_keeps_an_auc_of_64_percent_is_never_called_forgotten(patients):
+    effect = np.sqrt(2) * stats.norm.ppf(0.64)  # of two Gaussians of variance 1
+    found = verdicts_of(effect, patients)
+    assert "supported" not in found
+    if patients == 4:
+        assert set(found) == {"too few"}
+    if patients == 40:
+        assert found.count("contradicted") > 25

@@ -65,41 +65,113 @@ def values(measures, attack: str, measure: str) -> dict[str, float]:
 
 def test_classes_k_anonymity_and_persons_by_hand():
     classes = classes_of(CODES, PATIENT)
-    assert sorted(classes.size.tolist()) == [1, 2, 2, 2]
-    assert classes.k.tolist() == [2, 2, 2, 2, 1, 2, 2]
+    assert sorted(classes.persons.tolist()) == [1, 1, 2, 2]
+    assert classes.k.tolist() == [2, 2, 2, 2, 1, 1, 1]  # rows 5 and 6 are one person's, and hide nobody
     found = anonymity(classes, PATIENT)
-    # Patients 4 (alone) and 5 (with themselves) are found; rows 5 and 6 are not unique as rows.
-    assert found == {"k_min": 1, "classes": 4, "unique": 1 / 7, "under_5": 1, "persons_alone": 2 / 6}
+    alone = pytest.approx(2 / 6)  # patients 4 and 5
+    assert found == {"k_min": 1, "classes": 4, "unique": alone, "under_5": pytest.approx(1), "persons_alone": alone}
+
+
+def test_two_rows_of_one_person_alone_are_one_person_alone():
+    codes, patient, sensitive = np.zeros((2, 1), int), np.zeros(2, int), np.array([0, 1])
+    classes = classes_of(codes, patient)
+    alone = anonymity(classes, patient)
+    assert alone == {"k_min": 1, "classes": 1, "unique": 1, "under_5": 1, "persons_alone": 1}
+    found = risks(classes, np.ones(2, bool))
+    assert set(found.values()) == {1.0}
+    told = diversity(classes, sensitive)
+    assert told["l_min"] == 1 and told["disclosed"] == 0  # both values are the one person's; they are singled out
+    assert linkability(codes, codes, patient).tolist() == [1, 1]
+
+
+def test_who_has_a_row_alone_is_a_person_alone_and_weighs_as_much_as_others():
+    codes, patient = np.array([[0], [0], [0], [1]]), np.array([0, 1, 2, 2])
+    found = anonymity(classes_of(codes, patient), patient)
+    assert found["k_min"] == 1 and found["persons_alone"] == pytest.approx(1 / 3)
+    assert found["unique"] == pytest.approx(1 / 6)  # one of three people, by one of two rows
 
 
 def test_diversity_and_closeness_by_hand():
     found = diversity(classes_of(CODES, PATIENT), SICK)
     assert found["l_min"] == 1
-    assert found["t_max"] == pytest.approx(1 - 3 / 7)  # the class that is all sick, of whom there are 3 in 7
-    assert found["t_mean"] == pytest.approx((2 * 1 / 14 + 2 * 4 / 7 + 3 * 3 / 7) / 7)
-    assert found["disclosed"] == pytest.approx(4 / 7)  # rows 2, 3, 5, 6; row 4 is singled out instead
+    assert found["t_max"] == pytest.approx(1 / 2)  # all sick or all well, where 3 of 6 people are sick
+    assert found["t_mean"] == pytest.approx((2 * 0 + 2 * 1 / 2 + 1 * 1 / 2 + 1 * 1 / 2) / 6)
+    assert found["disclosed"] == pytest.approx(2 / 6)  # patients 2 and 3; 4 and 5 are singled out instead
 
 
 def test_risks_by_hand():
     found = risks(classes_of(CODES, PATIENT), np.array([1, 1, 1, 1, 0, 0, 0], bool))
     assert found == {
         "prosecutor_max": 1.0,
-        "marketer": pytest.approx(4 / 7),
+        "marketer": pytest.approx((4 / 2 + 2) / 6),
         "journalist_max": 0.5,
-        "journalist_mean": 0.5,
+        "journalist_mean": pytest.approx(0.5),
     }
 
 
-def test_linkability_equals_the_enumeration_of_both_matches():
+@pytest.mark.parametrize("people", [60, 20])
+def test_every_figure_of_the_classes_equals_slow_loops_over_people_and_their_rows(people):
+    rng = generator(4, "classes", people)
+    codes, sensitive, patient = rng.integers(3, size=(60, 2)), rng.integers(3, size=60), rng.permutation(60) % people
+    rows_of = [np.flatnonzero(patient == person) for person in range(people)]
+    alike = [np.flatnonzero((codes == codes[row]).all(axis=1)) for row in range(60)]
+    k = [len(set(patient[rows])) for rows in alike]
+
+    def over_people(value) -> float:
+        return pytest.approx(np.mean([np.mean([value(row) for row in rows]) for rows in rows_of]))
+
+    def shares(rows: np.ndarray) -> np.ndarray:
+        found = np.zeros(3)
+        for row in rows:
+            found[sensitive[row]] += 1 / len(rows_of[patient[row]])
+        return found / found.sum()
+
+    def distance(row: int) -> float:
+        return np.abs(shares(alike[row]) - shares(np.arange(60))).sum() / 2
+
+    def values(row: int) -> int:
+        return len(set(sensitive[alike[row]]))
+
+    classes = classes_of(codes, patient)
+    assert anonymity(classes, patient) == {
+        "k_min": min(k),
+        "classes": len({tuple(code) for code in codes}),
+        "unique": over_people(lambda row: k[row] == 1),
+        "under_5": over_people(lambda row: k[row] < 5),
+        "persons_alone": np.mean([any(k[row] == 1 for row in rows) for rows in rows_of]),
+    }
+    assert diversity(classes, sensitive) == {
+        "l_min": min(min(values(row), k[row]) for row in range(60)),
+        "t_max": pytest.approx(max(distance(row) for row in range(60))),
+        "t_mean": over_people(distance),
+        "disclosed": over_people(lambda row: values(row) == 1 and k[row] > 1),
+    }
+    released = patient % 2 == 0
+    rows_of_released = [rows for rows in rows_of if released[rows].all()]
+    assert risks(classes, released) == {
+        "prosecutor_max": 1 / min(k),
+        "marketer": over_people(lambda row: 1 / k[row]),
+        "journalist_max": max(1 / k[row] for row in range(60) if released[row]),
+        "journalist_mean": pytest.approx(np.mean([np.mean([1 / k[row] for row in rows]) for rows in rows_of_released])),
+    }
+
+
+@pytest.mark.parametrize("people", [40, 15])
+def test_linkability_equals_the_enumeration_of_all_draws(people):
     rng = generator(1, "linkability")
-    a, b = rng.integers(3, size=(40, 2)), rng.integers(4, size=(40, 1))
+    a, b, patient = rng.integers(3, size=(40, 2)), rng.integers(4, size=(40, 1)), rng.permutation(40) % people
 
     def enumerated(row: int) -> float:
-        equal_a = [other for other in range(40) if (a[other] == a[row]).all()]
-        chances = [(b == b[middle]).all(1) for middle in equal_a]
-        return float(np.mean([held[row] / held.sum() for held in chances]))
+        equal_a = (a == a[row]).all(axis=1)
+        bridges = [np.flatnonzero(equal_a & (patient == person)) for person in np.unique(patient[equal_a])]
 
-    assert linkability(a, b) == pytest.approx([enumerated(row) for row in range(40)])
+        def right(middle: int) -> float:
+            holders = np.unique(patient[(b == b[middle]).all(axis=1)])
+            return (b[middle] == b[row]).all() * np.mean(holders == patient[row])
+
+        return float(np.mean([np.mean([right(middle) for middle in rows]) for rows in bridges]))
+
+    assert linkability(a, b, patient) == pytest.approx([enumerated(row) for row in range(40)])
 
 
 def test_rows_of_one_person_are_matched_by_what_stays_the_same():
@@ -194,23 +266,32 @@ def test_the_audit_says_what_the_parts_say_and_repeats_itself():
     assert {one.treatment for one in measures} == {"data"}
     assert len({(one.attack, one.measure, one.group) for one in measures}) == len(measures)
     unique = values(measures, "anonymity", "unique")
-    counts = Counter(map(tuple, np.column_stack([dataset.x[:, :2], dataset.site]).tolist()))
-    assert unique["set=demographics+site"] == sum(count == 1 for count in counts.values()) / 120
-    assert unique["set=all"] == 1
+    known = list(map(tuple, np.column_stack([dataset.x[:, :2], dataset.site]).tolist()))
+    people = Counter(cell for cell, _ in set(zip(known, dataset.patient.tolist(), strict=True)))
+    rows = Counter(dataset.patient.tolist())
+    alone = [
+        1 / rows[person] for cell, person in zip(known, dataset.patient.tolist(), strict=True) if people[cell] == 1
+    ]
+    assert unique["set=demographics+site"] == pytest.approx(sum(alone) / 90)
+    assert unique["set=all"] == pytest.approx(1)
+    assert {(one.n, one.patients) for one in measures if one.attack == "linkage-anonymity"} == {(90, 90)}
+    assert {(one.n, one.patients) for one in measures if one.measure == "same_person"} == {(60, 30)}
     inferred = values(measures, "inference", "excess")
     assert "set=demographics,sensitive=ward" in inferred and "set=quasi,sensitive=ward" not in inferred
     isolated = values(measures, "singling-out", "isolated")
     assert isolated["columns=5,values=exact"] >= isolated["columns=1,values=exact"]
-    assert all(0 <= one.value <= 1 for one in measures if one.measure not in ("k_min", "classes", "columns", "l_min"))
+    assert all(
+        0 <= one.value <= 1 + 1e-9 for one in measures if one.measure not in ("k_min", "classes", "columns", "l_min")
+    )
 
 
 def test_equal_people_are_not_told_apart():
     dataset = table()
     same = replace(dataset, x=np.zeros_like(dataset.x), site=np.zeros_like(dataset.site), groups={})
     measures = audit(same, SETTINGS, 1)
-    assert values(measures, "anonymity", "k_min")["set=all"] == 120
+    assert values(measures, "anonymity", "k_min")["set=all"] == 90
     assert set(values(measures, "singling-out", "isolated").values()) == {0}
-    assert values(measures, "reidentification", "marketer")["set=all"] == pytest.approx(1 / 120)
+    assert values(measures, "reidentification", "marketer")["set=all"] == pytest.approx(1 / 90)
 
 
 def test_kept_numbers_join_and_stand_in_the_criteria():
@@ -230,14 +311,15 @@ def test_criteria_name_columns_and_forms_but_never_a_person():
     assert clean["(C)"] == "no age of 90 or more"
     features = ("age", "zip_code", *dataset.features[2:6], "birthDate")
     x = dataset.x.copy()
-    x[3, 0] = 91
+    x[dataset.patient == 3, 0] = 91
+    assert (dataset.patient == 3).sum() == 2
     patients = ("a.b@clinic.org", "078-05-1120", *dataset.patients[2:])
     kinds = {"ward=a": "onehot:ward", "ward=b": "onehot:ward", "ward=c": "onehot:ward"}
     dirty = replace(dataset, x=x, features=features, patients=patients, notes={"kinds": kinds})
     rows = criteria(dirty, audit(dirty, SETTINGS, 1))
     found = {row["criterion"][:3]: row["found"] for row in rows}
     assert found["(B)"] == "columns so named: zip_code; 2 sites are told apart"
-    assert found["(C)"] == "columns so named: birthDate; 1 ages of 90 or more"
+    assert found["(C)"] == "columns so named: birthDate; people aged 90 or more: 1"
     assert found["(F)"] == found["(G)"] == "1 texts of that form"
     assert not any("clinic" in cell or "078" in cell for row in rows for cell in row.values())
 
@@ -259,8 +341,12 @@ def test_the_first_seed_s_table_is_found_again_row_by_row():
     measures = audit(dataset, SETTINGS, 1)
     unique = values(measures, "anonymity", "unique")
     assert values(measures, "join", "joined") == {"key=row_id": 1}  # 129 of 129
-    assert unique["set=dates"] == 113 / 129
-    assert unique["set=dates+diagnosis"] == 1
+    columns = read_columns(dataset)
+    codes = columns.codes(known_sets(dataset, columns, {})["dates"])
+    apart = anonymity(classes_of(codes, np.arange(129)), np.arange(129))  # the seed takes each row for a person
+    assert apart["unique"] == pytest.approx(113 / 129)
+    assert unique["set=dates"] == pytest.approx(0.926667)  # of 100 people, some of whom look like themselves alone
+    assert unique["set=dates+diagnosis"] == pytest.approx(1)
 
 
 @pytest.mark.skipif(not DEMO.is_dir(), reason="needs ../shared/data (MIMIC-III demo)")

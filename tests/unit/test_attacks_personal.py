@@ -18,7 +18,9 @@ from medpriv.bank.store import Bank
 from medpriv.dataset import TEST, Dataset
 from medpriv.errors import InputError
 from medpriv.measures.crossed import Crossed, difference_interval
+from medpriv.measures.intervals import LEAST
 from medpriv.measures.roc import auc
+from medpriv.measures.verdicts import CONTRADICTED, SUPPORTED, TOO_FEW, verdict_name
 from medpriv.models.catalogue import build_network
 from medpriv.seeds import generator
 from medpriv.treatments.baseline import train
@@ -180,7 +182,10 @@ def test_membership_drawn_anew_keeps_blocks_whole_and_their_number():
 
 
 def test_the_chance_level_of_a_tpr_is_that_of_blocks_scored_alike(dataset):
-    """Without a leak, blocks of 20 beats with one score each: the TPR at 1 % is far above 1 %, and so is chance's."""
+    """Without a leak, blocks of 20 beats with one score each: the TPR at 10 % is above 10 %, and so is chance's.
+
+    Ten non-member blocks or so resolve 10 %. Their 200 beats don't resolve 1 %.
+    """
     rng, size, count = np.random.default_rng(0), 40, 400
     members = np.repeat(rng.random((size, count // 20)) < 0.5, 20, axis=1)
     y = np.zeros(count, int)
@@ -199,13 +204,19 @@ def test_the_chance_level_of_a_tpr_is_that_of_blocks_scored_alike(dataset):
     pairs = Pairs(None, {}, {}, np.arange(size), np.arange(size), np.array([0]), members[:, None], everything)
     outputs = Outputs([np.arange(count)], [logits[0]], [logits[1]], np.arange(count), logits[0], logits[1][:, None])
     crossed = Crossed(np.random.default_rng(0), size, 1, 20)
-    measures, _ = membership.audit_beats(
-        made, pairs, outputs, crossed, 20.0, ATTACK | {"false_positive_rate": 0.01}, 1, "t"
-    )
-    about = ("level=beat", "personal-membership-loss")
-    value, chance = (pick(measures, f"tpr_at_fpr_0.01{ending}", *about).value for ending in ("", "_chance"))
-    assert value > 0.04
-    assert chance == pytest.approx(value, rel=0.5)
+    for rate in (0.1, 0.01):
+        settings = ATTACK | {"false_positive_rate": rate}
+        measures, _ = membership.audit_beats(made, pairs, outputs, crossed, 20.0, settings, 1, "t")
+        about = ("level=beat", "personal-membership-loss")
+        value, chance = (pick(measures, f"tpr_at_fpr_{rate:g}{ending}", *about) for ending in ("", "_chance"))
+        if rate == 0.1:
+            assert value.value > 0.1
+            assert chance.value == pytest.approx(value.value, rel=0.5)
+            assert (value.n, value.patients) == ((~members).any(axis=0).sum(), 1)
+        else:
+            assert np.isnan([value.value, value.lower, chance.value]).all()
+            assert value.patients == 0
+    assert pick(measures, "auc", *about).patients == 1
 
 
 # --- patients ------------------------------------------------------------------------------------------------------
@@ -311,7 +322,22 @@ def test_gains_are_exact_on_a_case_by_hand():
     assert pick(measures, "sensitivity_gain", "records=later,class=b,adapted=without").value == 0.5
     assert np.isnan(pick(measures, "sensitivity_gain", "records=later,class=b,adapted=with").value)
     assert pick(measures, "auroc_gain", "records=strangers").value == 0
-    assert pick(measures, "verdict_h3").value == 1
+    assert pick(measures, "verdict_h3").value == TOO_FEW
+    beats = pick(measures, "sensitivity", "records=later,class=b,model=base")
+    assert (beats.n, beats.patients) == (sum((dataset.y[own] == 1)[~early[own]].sum() for own in rows), 2)
+
+
+@pytest.mark.parametrize(("shift", "verdict"), [(0.0, SUPPORTED), (-4.0, CONTRADICTED)])
+def test_h3_is_judged_by_whether_the_interval_lies_within_its_margin(shift, verdict):
+    dataset, pairs, outputs = panel_outputs(6, 0.0)
+    y = dataset.y[outputs.panel]
+    sure = np.broadcast_to(4 * np.eye(3)[y], outputs.base_panel.shape)
+    others = np.where(dataset.patient[outputs.panel] == pairs.patients[:, None], 0.0, shift)[..., None] * np.eye(3)[y]
+    outputs = replace(outputs, base_panel=sure, personal_panel=sure[:, None] + 1.1 * others)
+    crossed = Crossed(np.random.default_rng(0), 6, 12, 40)
+    measures = gain._strangers(dataset, pairs, outputs, crossed, ("d", "t", ""))
+    assert pick(measures, "verdict_h3").value == verdict
+    assert pick(measures, "verdict_h3").patients == 12
 
 
 def test_auroc_on_strangers_leaves_the_patient_out():
@@ -330,12 +356,36 @@ def test_models_that_never_moved_gain_nothing_leak_nothing_and_stand_as_before(d
     measures = audit(dataset, base, unchanged, ATTACK, seed=1).measures
     for row in measures:
         if row.measure.endswith("_gain") and not np.isnan(row.value):
-            assert (row.value, row.lower, row.upper) == (0, 0, 0), row
+            reach = 0 if row.patients > 1 else 1  # of one patient everything may be true of others
+            assert (row.value, row.lower, row.upper) == (0, -reach, reach), row
         if row.measure == "auc" and "difference" in row.attack and "lira" not in row.attack:
             assert row.value == 0.5
-        if row.measure == "verdict_h1":
-            assert np.isnan(row.value)
-    assert pick(measures, "verdict_h3").value == 1
+        if row.measure.startswith("verdict_"):
+            assert row.value == TOO_FEW  # four patients
+
+
+def test_every_figure_says_on_how_many_patients_it_rests_and_none_rests_on_nothing(found):
+    for row in found.measures:
+        assert (row.n > 0 and row.patients > 0) or np.isnan(row.value), row
+        assert row.patients <= 4
+
+
+def test_n_of_an_attack_is_of_different_beats_of_all_patients(dataset, base, personal):
+    pairs = pair_up(dataset, base, personal, MINUTES)
+    drawn = evasion.draw_beats(dataset, pairs, 6, seed=1)
+    kinds = [[pairs.base] * 4, [pairs.of_patient(index) for index in range(4)]]
+    done = evasion.attack_pairs(dataset, pairs, kinds, *zip(*drawn, strict=True), ATTACK, ["fgsm"])
+    for index, (rows, groups) in enumerate(drawn):
+        victims = [BankVictim(pairs.network, kind[index]) for kind in kinds]
+        right = np.stack([predict(victim, dataset, dataset.x[rows]) == dataset.y[rows] for victim in victims])
+        for g in range(len(evasion.GROUPS)):
+            for v in range(2):
+                beats = {
+                    row for k in range(3) for row, held in zip(rows, right[v, k] & groups[g, k], strict=True) if held
+                }
+                assert done.beats[v, g, index] == len(beats)
+    assert (done.beats_both <= done.beats).all()
+    assert (done.beats >= done.right.max(axis=2)).all()
 
 
 # --- robustness ----------------------------------------------------------------------------------------------------
@@ -376,50 +426,71 @@ def test_beats_fall_into_their_groups_and_no_later_one_ever_adapted_a_model(data
     assert not (pairs.records & ~pairs.early).any()
 
 
-def made_up_successes(shares) -> evasion.Successes:
-    """Return 100 right beats in all groups, and overturned ones by kind: shares [V]; 2 replicates, 4 patients."""
+def made_up_successes(shares, patients: int = 12) -> evasion.Successes:
+    """Return 100 right beats in all groups, and overturned ones by kind: shares [V]; 2 replicates."""
     count = len(evasion.GROUPS)
-    right = np.full((len(shares), count, 2, 4), 100.0)
-    noise = np.random.default_rng(0).normal(0, 1, (3, 2, 1, count, 2, 4))  # the same for all kinds: a paired test
+    right = np.full((len(shares), count, 2, patients), 100.0)
+    noise = np.random.default_rng(0).normal(
+        0, 1, (3, 2, 1, count, 2, patients)
+    )  # the same for all kinds: a paired test
     overturned = 100 * np.array(shares)[:, None, None, None] + noise
-    return evasion.Successes(overturned, right, overturned, right)
+    beats = np.full((len(shares), count, patients), 100)
+    return evasion.Successes(overturned, right, beats, overturned, right, beats)
 
 
-@pytest.mark.parametrize(("base_share", "personal_share", "verdict"), [(0.3, 0.5, 1), (0.5, 0.3, 0), (0.4, 0.4, None)])
-def test_h1_is_judged_by_the_side_that_the_interval_lies_on(
-    dataset, base, personal, monkeypatch, base_share, personal_share, verdict
-):
-    monkeypatch.setattr(evasion, "attack_pairs", lambda *_: made_up_successes((base_share, personal_share)))
-    pairs = pair_up(dataset, base, personal, MINUTES)
-    measures = evasion.audit_robustness(dataset, pairs, ATTACK, 1, "t")
+def made_up_pairs(patients: int) -> tuple[Dataset, Pairs]:
+    """Return a dataset and pairs of two replicates for so many of its patients; their models are never asked."""
+    dataset = toy_dataset(36)
+    whom = np.arange(2, 36, 3)[:patients]
+    nothing = np.zeros((2, patients, len(dataset.y)), bool)
+    return dataset, Pairs(None, {}, {}, np.arange(2), np.arange(2), whom, nothing, dataset.time < 60)
+
+
+@pytest.mark.parametrize(
+    ("patients", "base_share", "personal_share", "verdict"),
+    [
+        (12, 0.3, 0.5, "supported"),
+        (12, 0.5, 0.3, "contradicted"),
+        (12, 0.4, 0.4, "undecided"),
+        (9, 0.3, 0.5, "too few"),
+    ],
+)
+def test_h1_is_judged_by_the_side_that_the_interval_lies_on(monkeypatch, patients, base_share, personal_share, verdict):
+    monkeypatch.setattr(evasion, "attack_pairs", lambda *_: made_up_successes((base_share, personal_share), patients))
+    measures = evasion.audit_robustness(*made_up_pairs(patients), ATTACK, 1, "t")
     row = pick(measures, "hypothesis_h1", "right=both", "personal-pgd")
     assert row.value == pytest.approx(personal_share - base_share, abs=0.01)
     assert row.lower <= row.value <= row.upper
-    got = pick(measures, "verdict_h1", "right=both", "personal-pgd").value
-    assert np.isnan(got) if verdict is None else got == verdict
+    assert (row.n, row.patients) == (patients, patients)
+    assert verdict_name(pick(measures, "verdict_h1", "right=both", "personal-pgd").value) == verdict
 
 
-def test_h2_praises_who_came_to_retrainings_level_and_not_who_changed_nothing(dataset, base, personal, monkeypatch):
-    fake = replace(personal, recipe={"method": "fake"})
-    asked = [replace(fake, recipe={"method": name}) for name in ("retrain", "fake", "good", "worse")]
+@pytest.mark.parametrize("patients", [12, 9])
+def test_h2_praises_who_came_to_retrainings_level_and_not_who_changed_nothing(monkeypatch, patients):
+    dataset, pairs = made_up_pairs(patients)
 
     def judged(shares):
-        monkeypatch.setattr(evasion, "attack_pairs", lambda *_: made_up_successes(shares))
-        return audit_h2(dataset, base, personal, asked, ATTACK, seed=1)
+        monkeypatch.setattr(evasion, "attack_pairs", lambda *_: made_up_successes(shares, patients))
+        asked = dict.fromkeys(("retrain", "fake", "good", "worse"), pairs)
+        return evasion.audit_unlearning(dataset, pairs, asked, ATTACK, 1, "t")
+
+    def verdicts(measures):
+        return {
+            name: verdict_name(pick(measures, "verdict_h2", f"method={name}", "personal-fgsm").value)
+            for name in ("fake", "good", "worse")
+        }
 
     measures = judged((0.6, 0.4, 0.6, 0.4, 0.8))  # personalised, retrained, then fake, good, worse
-    verdicts = {
-        name: pick(measures, "verdict_h2", f"method={name}", "personal-fgsm").value
-        for name in ("fake", "good", "worse")
-    }
-    assert (verdicts["good"], verdicts["worse"]) == (1, 0)
     assert pick(measures, "hypothesis_h2", "method=fake", "personal-fgsm").value == pytest.approx(0, abs=0.02)
     over = pick(measures, "success_over_retrain", "records=forgotten,method=personalized", "personal-fgsm")
     assert over.value == pytest.approx(0.2, abs=0.02)
-
+    assert (over.n, over.patients) == (100 * patients, patients)
     nothing_to_undo = judged((0.4, 0.4, 0.4, 0.4, 0.8))
-    for name in ("fake", "good", "worse"):
-        assert np.isnan(pick(nothing_to_undo, "verdict_h2", f"method={name}", "personal-fgsm").value)
+    if patients < LEAST:
+        assert set(verdicts(measures).values()) == set(verdicts(nothing_to_undo).values()) == {"too few"}
+        return
+    assert (verdicts(measures)["good"], verdicts(measures)["worse"]) == ("supported", "contradicted")
+    assert set(verdicts(nothing_to_undo).values()) == {"not testable"}
 
 
 def test_h2_of_real_models_attacks_the_forgotten_beats(dataset, base, personal, unchanged):
@@ -434,16 +505,16 @@ def test_h2_of_real_models_attacks_the_forgotten_beats(dataset, base, personal, 
     assert (hypothesis.value, hypothesis.lower, hypothesis.upper) == (0, 0, 0)
 
 
-def test_a_hypothesis_whose_interval_holds_0_has_no_verdict():
+def test_a_hypothesis_whose_interval_holds_0_is_undecided():
     about, drawn = ("d", "t", "a"), np.concatenate([[0.1], np.linspace(-0.05, 0.3, 100)])
-    value, verdict = evasion.hypothesis(about, "h1", drawn, "", 3)
+    value, verdict = evasion.hypothesis(about, "h1", drawn, "", 13)
     assert value.value == 0.1 and np.isnan(verdict.value)
-    assert evasion.hypothesis(about, "h1", drawn + 0.1, "", 3)[1].value == 1
-    assert evasion.hypothesis(about, "h1", drawn - 0.4, "", 3)[1].value == 0
+    assert evasion.hypothesis(about, "h1", drawn + 0.1, "", 13)[1].value == SUPPORTED
+    assert evasion.hypothesis(about, "h1", drawn - 0.4, "", 13)[1].value == CONTRADICTED
 
 
-def test_a_hypothesis_without_a_figure_has_no_verdict():
-    value, verdict = evasion.hypothesis(("d", "t", "a"), "h1", np.full(5, np.nan), "", 3)
+def test_a_hypothesis_without_a_figure_is_undecided():
+    value, verdict = evasion.hypothesis(("d", "t", "a"), "h1", np.full(5, np.nan), "", 13)
     assert np.isnan(value.value) and np.isnan(verdict.value)
     assert np.isnan(difference_interval(np.full(5, np.nan))).all()
 
@@ -489,7 +560,7 @@ def test_one_replicate_and_one_patient_give_figures_where_there_are_any(dataset,
     assert np.isnan(pick(found.measures, "accuracy", "records=strangers,model=personalized").value)
     about = ("level=patient,records=later", "personal-identification-difference")
     assert np.isnan(pick(found.measures, "auc", *about).value)
-    assert np.isnan(pick(found.measures, "verdict_h3").value)
+    assert pick(found.measures, "verdict_h3").value == TOO_FEW
 
 
 def test_the_panel_of_a_patient_depends_on_the_patient_alone(dataset, base, personal):

@@ -14,6 +14,7 @@ from medpriv.attacks.recombination import (
 )
 from medpriv.attacks.smooth import sap, smoothing_filter
 from medpriv.attacks.victim import margins, signal_mask, standardise
+from medpriv.measures.intervals import clopper_pearson
 
 EPSILON = 0.05
 SETTINGS = {"reference_epsilon_mv": EPSILON, "noise_trials": 40}
@@ -82,11 +83,16 @@ def test_released_joints_return_a_parent_where_records_are_padded():
 
 def test_recombined_examples_of_a_linear_network_stay_misclassified():
     dataset, victim, x, attacked, y, _ = make_attacked()
-    measures = recombination_measures(victim, dataset, "t", x, attacked, y, SETTINGS, np.random.default_rng(0))
+    measures = recombination_measures(
+        victim, dataset, "t", x, attacked, y, np.arange(len(x)) // 2, SETTINGS, np.random.default_rng(0)
+    )
     found = {(row.attack, row.measure, row.group): row for row in measures}
     assert len(found) == len(measures) == 14
     row = found["evasion-concatenation", "still_misclassified", f"epsilon_mv={EPSILON},form=intended"]
     assert row.value > 0.9 and row.lower < row.value <= row.upper == 1 and row.n <= len(x)
+    assert row.patients == (row.n + 1) // 2  # two records each
+    limits = clopper_pearson(row.value * row.patients, row.patients)  # people are the units, not their records
+    np.testing.assert_allclose([row.lower, row.upper], limits)
     assert found["evasion-band", "unchanged_share", f"epsilon_mv={EPSILON},form=intended"].value == 0
 
 
@@ -108,8 +114,8 @@ def test_counts_equal_a_loop_and_padding_stays_zero():
 def test_nothing_to_recombine_is_no_figure():
     dataset, victim = toys.make_dataset(), toys.make_victim()
     none = np.empty((0, 2, 64), np.float32)
-    measures = recombination_measures(victim, dataset, "t", none, none, np.empty(0, int), SETTINGS, None)
-    assert all(np.isnan(row.value) or row.value == 0 for row in measures) and {row.n for row in measures} == {0}
+    measures = recombination_measures(victim, dataset, "t", none, none, *np.empty((2, 0), int), SETTINGS, None)
+    assert all(np.isnan(row.value) and row.n == row.patients == 0 for row in measures)
 
 
 @pytest.mark.parametrize("form", ["released", "intended"])

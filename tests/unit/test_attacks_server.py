@@ -259,6 +259,9 @@ def test_the_audit_of_a_small_federation(strategy):
     assert strategy == "cyclic" or f"model=start,{smallest}" in rounds
     assert len(rounds) == {"avg": 4, "secure": 2, "cyclic": 0}[strategy]
     assert ("property-site" in {item.attack for item in measures}) == (strategy != "secure")
+    assert all(0 < item.patients <= item.n for item in measures if item.attack.startswith("inversion-"))
+    largest = [item for item in measures if item.attack == "inversion-mode" and ",batch=2,steps=1," in item.group]
+    assert {item.patients <= item.n <= 6 for item in largest} <= {True}  # three updates of two records, or fewer people
     assert {row["feature"] for row in examples} == set(FEATURES)
     again = audit(dataset, bank, chosen.model_dump(), seed=1)
     assert repr(again) == repr((measures, examples))

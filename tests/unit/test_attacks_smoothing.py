@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass, replace
 
+import attacked_toys as toys
 import numpy as np
 import pytest
 from scipy.stats import norm
 from test_treatments_baseline import toy_dataset
 
-from medpriv.attacks.smoothing import certify, count_classes
+from medpriv.attacks.smoothing import _measures, certify, count_classes
 
 BINARY = np.arange(200) % 2
 
@@ -45,3 +46,17 @@ def test_unanimous_draws_give_the_closed_form_and_a_minority_abstains():
     answer, radius = certify(np.array([[5, 0], [5, 0]]), np.array([[100, 0], [40, 60]]), 2.0, alpha=0.01)
     assert answer.tolist() == [0, -1] and radius[1] == 0
     assert radius[0] == pytest.approx(2 * norm.ppf(0.01 ** (1 / 100)))
+
+
+def test_medians_count_the_different_records_that_some_replicate_answers_rightly():
+    dataset = toys.make_dataset()
+    rows = np.arange(10, 40)  # three people, ten records each
+    right = np.zeros((4, 30), bool)
+    right[0, :2], right[1, 1] = True, True  # two records of one person; two replicates answer nothing rightly
+    settings = {"bootstraps": 20, "epsilons_mv": [0.01]}
+    found = {row.measure: row for row in _measures(dataset, "t", rows, right, right * 0.5, 0.1, settings, 1)}
+    radius, share = found["certified_radius_mv"], found["smoothed_accuracy"]
+    assert radius.value == 0.5 and (radius.n, radius.patients) == (2, 1)
+    assert (share.n, share.patients) == (30, 3)
+    nothing = _measures(dataset, "t", rows, right & False, right * 0.5, 0.1, settings, 1)[-1]
+    assert np.isnan(nothing.value) and nothing.n == nothing.patients == 0

@@ -32,6 +32,14 @@ def test_figures_of_a_sinusoid_are_those_of_its_formula():
     assert found["energy_above_40hz"] < 1e-12
 
 
+def test_a_perturbation_of_nothing_and_a_flat_line_have_no_signal_to_noise_ratio():
+    x = np.stack([wave(2, 1.0), wave(2, 1.0), np.ones(3000)])[:, None]
+    delta = np.stack([np.zeros(3000), wave(10, 0.01), wave(10, 0.01)])[None, :, None]
+    found = perturbation_figures(x, delta, RATE)
+    assert np.isnan(found["snr_db"]).tolist() == [[True, False, True]]
+    assert not any(np.isinf(values).any() for values in found.values())
+
+
 @pytest.mark.parametrize("samples", [3000, 2999])
 def test_energy_above_40_hz_is_the_share_of_the_sinusoids_above_it(samples):
     x = (wave(10, 3.0) + wave(60, 1.0))[:samples]

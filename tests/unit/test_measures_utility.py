@@ -8,22 +8,16 @@ import pytest
 from medpriv.bank.store import Bank, draw_members
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.measures.intervals import draw_patients
+from medpriv.measures.predictions import Predictions, auprc, macro_f1
 from medpriv.measures.table import Measure
-from medpriv.measures.utility import (
-    RELIABILITY_COLUMNS,
-    Predictions,
-    auprc,
-    macro_f1,
-    measure_differences,
-    measure_utility,
-)
+from medpriv.measures.utility import RELIABILITY_COLUMNS, measure_differences, measure_utility
 
 SETTINGS = {"bootstraps": 200, "calibration_bins": 10}
 REPLICATES = 3
 
 
-def make_dataset(classes: int) -> Dataset:
-    patients, records = 40, 6
+def make_dataset(classes: int, patients: int = 40) -> Dataset:
+    records = 6
     rng = np.random.default_rng(classes)
     n = patients * records
     return Dataset(
@@ -132,8 +126,11 @@ def test_training_accuracy_is_that_of_members_and_the_gap_shows_memory():
     dataset = make_dataset(4)
     rows, _ = measure_utility(dataset, make_bank(dataset, memory=9.0), SETTINGS, seed=1)
     fitted = pick(rows, "train_accuracy")
-    assert fitted.value == fitted.upper == 1.0 and 0.6 < fitted.lower < 0.8  # 10 of 10 patients, Clopper–Pearson
-    assert pick(rows, "train_accuracy").n == 60  # half of 20 training patients, 6 records each
+    assert fitted.value == fitted.upper == 1.0 and 0.6 < fitted.lower < 0.8  # at most 20 patients, Clopper–Pearson
+    ever = make_bank(dataset).members.any(axis=0).sum()
+    assert (fitted.n, fitted.patients) == (6 * ever, ever)  # whoever any replicate was trained on
+    one = pick(rows, "train_accuracy", replicate="5")
+    assert (one.n, one.patients) == (60, 10)  # half of 20 training patients, 6 records each
     gap = pick(rows, "generalisation_gap")
     assert gap.value == pytest.approx(1 - pick(rows, "accuracy").value)
     assert gap.lower > 0.2
@@ -209,3 +206,105 @@ def test_a_difference_is_paired_by_replicate_and_patient():
         assert row.group == "reference=t"
     few = replace(bank, replicates=bank.replicates[1:3], members=bank.members[1:3], logits=bank.logits[1:3])
     assert {row.value for row in measure_differences(dataset, few, bank, SETTINGS, 1)} == {0.0}
+
+
+def hold_alone(dataset: Dataset, label: int) -> Dataset:
+    """Give every test record of a class to the first test patient, and no other class to him."""
+    first = np.flatnonzero(dataset.split == TEST)[0]
+    others = np.where(dataset.rows(TEST) & (dataset.y == label), 0, dataset.y)
+    return replace(dataset, y=np.where(dataset.patient == first, label, others))
+
+
+@pytest.mark.parametrize("patients", [8, 200])  # 4 and 100 in the test split
+def test_means_over_classes_are_as_uncertain_as_a_class_that_one_patient_holds(patients):
+    dataset = hold_alone(make_dataset(4, patients), 3)
+    rows, _ = measure_utility(dataset, make_bank(dataset), SETTINGS, seed=1)
+    one = pick(rows, "sensitivity", "class=F")
+    assert (one.n, one.patients) == (6, 1) and one.upper - one.lower > 0.6
+    for measure in ("macro_f1", "balanced_accuracy"):
+        for replicate in ("", "5"):
+            row = pick(rows, measure, replicate=replicate)
+            assert row.upper - row.lower > 0.2, row
+            assert row.lower <= row.value <= row.upper
+    ranked = pick(rows, "auroc")
+    assert ranked.upper - ranked.lower > 0.1
+
+
+def test_every_interval_of_four_patients_is_wide():
+    dataset = make_dataset(2, 8)
+    bank, other = make_bank(dataset), make_bank(dataset, skill=0.5)
+    rows, curve = measure_utility(dataset, bank, SETTINGS, seed=1)
+    rows += measure_differences(dataset, bank, other, SETTINGS, 1)
+    for row in rows:
+        assert row.patients <= 4
+        if not row.replicate and not np.isnan(row.value):
+            assert row.upper - row.lower > 0.15, row
+    assert all(row["upper"] - row["lower"] > 0.3 for row in curve if row["patients"])
+
+
+def test_a_figure_says_what_it_rests_on():
+    for classes in (2, 4):
+        dataset = make_dataset(classes)
+        bank = make_bank(dataset)
+        rows, curve = measure_utility(dataset, bank, SETTINGS, seed=1)
+        rows += measure_differences(dataset, bank, bank, SETTINGS, 1)
+        assert all(np.isnan(row.value) or row.patients > 0 for row in rows)
+        assert all(np.isnan(row.value) or row.n > 0 for row in rows)
+        assert pick(rows, "macro_f1").patients == pick(rows, "auroc", replicate="6").patients == 20
+        assert pick(rows, "accuracy", "sex=F").patients == 10
+        assert pick(rows, "accuracy_difference", "reference=t").patients == 20
+        test = dataset.rows(TEST)
+        guess = bank.logits[:, test].argmax(axis=2)
+        ppv = pick(rows, "ppv", "class=S")
+        assert ppv.n == (guess == 1).any(axis=0).sum()  # by whichever replicate
+        assert ppv.patients == len(np.unique(dataset.patient[test][(guess == 1).any(axis=0)]))
+        assert [row["patients"] == 0 for row in curve] == [row["n"] == 0 for row in curve]
+
+
+def test_a_class_that_one_replicate_names_once_has_a_ppv_of_one_record():
+    dataset = make_dataset(4)
+    bank = make_bank(dataset, skill=9.0)
+    logits = bank.logits.copy()
+    logits[..., 3] = -99
+    logits[0, np.flatnonzero(dataset.rows(TEST))[0], 3] = 99
+    rows, _ = measure_utility(dataset, replace(bank, logits=logits), SETTINGS, seed=1)
+    row = pick(rows, "ppv", "class=F")
+    assert (row.n, row.patients) == (1, 1) and row.upper - row.lower > 0.9
+
+
+def test_accuracy_over_majority_is_that_over_the_training_splits_commonest_class():
+    dataset = make_dataset(2)
+    train = dataset.rows(TRAIN)
+    y = np.where(train, np.arange(len(train)) % 6 >= 2, dataset.y)  # two thirds of class 1 in the training split
+    dataset = replace(dataset, y=y.astype(int))
+    rows, _ = measure_utility(dataset, make_bank(dataset), SETTINGS, seed=1)
+    share = dataset.y[dataset.rows(TEST)].mean()
+    for replicate in ("", "5"):
+        expected = pick(rows, "accuracy", replicate=replicate).value - share
+        assert pick(rows, "accuracy_over_majority", replicate=replicate).value == pytest.approx(expected)
+    assert pick(rows, "accuracy_over_majority").lower > 0
+
+
+def test_a_model_that_always_gives_the_commonest_answer_has_no_skill():
+    dataset = make_dataset(4)
+    common = np.bincount(dataset.y[dataset.rows(TRAIN)]).argmax()
+    bank = make_bank(dataset)
+    constant = replace(bank, logits=np.broadcast_to(np.eye(4)[common], bank.logits.shape).astype(np.float32))
+    rows, _ = measure_utility(dataset, constant, SETTINGS, seed=1)
+    gained, ranked = pick(rows, "accuracy_over_majority"), pick(rows, "auroc")
+    assert gained.value == gained.lower == gained.upper == 0
+    assert ranked.value == 0.5 and ranked.lower <= 0.5
+
+
+def test_the_calibration_error_lies_within_its_interval_also_of_a_calibrated_model():
+    dataset = make_dataset(2, 200)
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        score = rng.normal(0, 1.3, len(dataset.y))
+        drawn = replace(dataset, y=(rng.random(len(score)) < 1 / (1 + np.exp(-score))).astype(int))
+        logits = np.broadcast_to(np.stack([0 * score, score], axis=1), (REPLICATES, len(score), 2))
+        bank = replace(make_bank(drawn), logits=logits.astype(np.float32))
+        rows, _ = measure_utility(drawn, bank, SETTINGS, seed=1)
+        for row in (row for row in rows if row.measure == "ece"):
+            assert row.lower <= row.value <= row.upper
+            assert row.lower < 0.01  # the truth is 0

@@ -1,11 +1,13 @@
 """Which figures stand for a model."""
 
 import math
+from dataclasses import replace
 
 from medpriv.measures.table import NAN, Measure
 from medpriv.report.comparison import (
     against,
     choose_headline,
+    claimed_epsilon,
     failed_checks,
     find,
     middle_budget,
@@ -29,6 +31,17 @@ def made_cohort(*classes: str) -> Cohort:
 
 def membership(attack: str, measure: str, value: float, group: str, n: int = 50) -> Measure:
     return Measure("d", "t", f"membership-{attack}", measure, value, value - 0.1, value + 0.1, n, group)
+
+
+def test_a_claim_that_nobody_audited_counts_patients_or_the_clients_that_are_its_unit() -> None:
+    about = {"epsilon": 1.0, "delta": 0.001}
+    patients = replace(made_result(), facts={"privacy": about | {"unit": "patient", "patients": 322}})
+    assert (claimed_epsilon(patients).value, claimed_epsilon(patients).n) == (1.0, 322)
+    clients = replace(
+        made_result(), facts={"privacy": about | {"unit": "client"}, "federation": {"clients": ["a", "b"]}}
+    )
+    assert claimed_epsilon(clients).n == 2
+    assert claimed_epsilon(made_result()) is None
 
 
 def test_group_is_read_as_pairs() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from medpriv.measures.table import NAN, Measure
+from medpriv.measures.verdicts import NOT_TESTABLE, TOO_FEW
 from medpriv.report.comparison import Headline, choose_headline
 from medpriv.report.inputs import Audit, Cohort, Derived, Result
 from medpriv.report.layout import Column, Row, Table
@@ -141,16 +142,24 @@ def test_own_mix_of_classes_equals_the_rate_over_all_records() -> None:
 # --- personalised models ---------------------------------------------------------------------------------------------
 
 
-def personal_audit(verdicts: dict[str, float], gaining: float = 4) -> Audit:
+def personal_audit(verdicts: dict[str, float], gaining: float = 4, patients: int = 20, h2: dict | None = None) -> Audit:
     about = ("d", "personalized-all")
+    size = {"n": patients, "patients": patients}
     rows = [
-        Measure(*about, f"personal-{attack}", measure, value, n=20, group="right=both")
+        Measure(*about, f"personal-{attack}", measure, value, **size, group="right=both")
         for attack, verdict in verdicts.items()
         for measure, value in (("hypothesis_h1", 0.1), ("verdict_h1", verdict))
     ]
-    rows.append(Measure(*about, "", "patients_gaining", gaining, n=20, group="of=accuracy"))
+    for method, verdict in (h2 or {}).items():
+        rows.append(
+            Measure(*about, "personal-fgsm", "success", 0.4, **size, group=f"records=forgotten,method={method}")
+        )
+        for measure, value in (("hypothesis_h2", -0.1), ("verdict_h2", verdict)):
+            rows.append(Measure(*about, "personal-fgsm", measure, value, -0.2, -0.05, **size, group=f"method={method}"))
+    rows.append(Measure(*about, "", "patients_gaining", gaining, **size, group="of=accuracy"))
     people = tuple(
-        {"patient": name, "measure": "accuracy", "gain": "0.1", "lower": "0.05", "upper": "0.2"} for name in "abcd"
+        {"patient": f"p{index}", "measure": "accuracy", "gain": "0.1", "lower": "0.05", "upper": "0.2"}
+        for index in range(patients)
     )
     return Audit("d", "personalized-all", "personal", tuple(rows), people)
 
@@ -159,6 +168,41 @@ def test_hypotheses_are_told_by_attack_and_an_empty_verdict_is_undecided() -> No
     section = personal_section({"d": cohort()}, [personal_audit({"fgsm": 1.0, "pgd": NAN, "sap": NAN})], {})
     assert section.paragraphs[-1].endswith("H1 is supported under FGSM, undecided under PGD and SAP.")
     assert "No number of this paper can be claimed as reproduced" in section.paragraphs[1]
+
+
+def test_h2_counts_methods_without_controls_and_says_what_was_not_testable() -> None:
+    h2 = dict.fromkeys(("ssd", "scrub", "fake", "destroyed", "finetune"), NOT_TESTABLE)
+    section = personal_section({"d": cohort()}, [personal_audit({"fgsm": NAN}, h2=h2)], {})
+    assert (
+        "H2 is not testable here for each of 3 methods under FGSM (the copy’s success can’t" in section.paragraphs[-1]
+    )
+    claims, by_method = tables(section)[0], tables(section)[-1]
+    tally = next(row for row in claims.rows if row.cells and row.cells[1].text == "3 methods")
+    assert [cell.text for cell in tally.cells[2:4]] == ["3 not testable here", "20"]
+    assert (
+        [row.head for row in by_method.rows if row.control]
+        == ["Fake", "Destroyed"]
+        == [row.head for row in by_method.rows[-2:]]
+    )
+    assert {row.cells[3].text for row in by_method.rows} == {"not testable here"}
+
+    h2 = {"ssd": 1.0, "scrub": NAN, "fake": 0.0, "destroyed": 0.0, "finetune": 0.0}
+    section = personal_section({"d": cohort()}, [personal_audit({"fgsm": NAN}, h2=h2)], {})
+    assert section.paragraphs[-1].endswith(
+        "H2 is supported for 1, contradicted for 1, undecided for 1 of 3 methods under FGSM."
+    )
+
+
+def test_few_patients_judge_no_hypothesis_and_are_not_drawn() -> None:
+    few = personal_audit({"fgsm": TOO_FEW, "pgd": TOO_FEW}, patients=4, h2={"ssd": TOO_FEW, "fake": TOO_FEW})
+    section = personal_section({"d": cohort()}, [few], {})
+    assert section.paragraphs[-1] == (
+        "On d, all weights adapted, 4 patients: H1 is not judged on so few patients under FGSM and PGD; H2 is not "
+        "judged on so few patients for each of 1 method under FGSM."
+    )
+    verdicts = [row.cells[2] for row in tables(section)[0].rows if row.cells]
+    assert {cell.tone for cell in verdicts} == {"open"}
+    assert not any(part.kind == "figure" for part in section.parts)
 
 
 def test_credentialed_dataset_shows_no_patient_and_no_small_count_of_patients() -> None:
@@ -175,46 +219,84 @@ def test_credentialed_dataset_shows_no_patient_and_no_small_count_of_patients() 
 # --- unlearning ------------------------------------------------------------------------------------------------------
 
 
-def forgetting_audit(treatments: dict[str, tuple[float, float]]) -> Audit:
+def forgetting_audit(treatments: dict[str, tuple[float, float]], patients: int = 12) -> Audit:
     """Return an audit with the verdicts (forgotten, usable) of each treatment."""
+    size = {"n": 24, "group": "request=population", "patients": patients}
     rows = [
-        Measure("d", treatment, "forgetting-verdict", name, value, n=24, group="request=population")
+        Measure("d", treatment, "forgetting-verdict", name, value, **size)
         for treatment, verdicts in treatments.items()
         for name, value in zip(("forgotten", "usable"), verdicts, strict=True)
     ]
     rows += [
-        Measure("d", treatment, "forgetting-ulira", "auc", 0.7, 0.6, 0.8, 24, f"request=population,{group}")
+        Measure("d", treatment, f"forgetting-{attack}", measure, *limits, 24, group, patients=patients)
         for treatment in treatments
-        for group in ("level=patient,reference=retrain",)
+        for attack, measure, limits, group in (
+            ("ulira", "auc", (0.7, 0.6, 0.8), "request=population,level=patient,reference=retrain"),
+            ("gap", "test_accuracy_gap", (gap_of(treatment), NAN, NAN), "request=population"),
+        )
     ]
     return Audit("d", "unlearned", "forgetting", tuple(rows), ())
 
 
+def gap_of(treatment: str) -> float:
+    return -0.8 if treatment == "unlearned-destroyed" else -0.01
+
+
+VERDICTS = {
+    "baseline-cnn": (0.0, 1.0),
+    "unlearned-fake": (0.0, 1.0),
+    "unlearned-retrain": (1.0, 1.0),
+    "unlearned-scrub": (1.0, 1.0),
+    "unlearned-ssd": (1.0, 0.0),
+    "unlearned-finetune": (NAN, 1.0),
+    "unlearned-neggrad": (0.0, 1.0),
+    "unlearned-destroyed": (0.0, 0.0),
+}
+
+
 def test_controls_that_pass_are_called_out_and_stand_last() -> None:
-    verdicts = {
-        "baseline-cnn": (0.0, 1.0),
-        "unlearned-fake": (0.0, 1.0),
-        "unlearned-retrain": (1.0, 1.0),
-        "unlearned-scrub": (1.0, 1.0),
-        "unlearned-ssd": (1.0, 0.0),
-        "unlearned-finetune": (NAN, 1.0),
-        "unlearned-destroyed": (0.0, 0.0),
-    }
-    section = unlearning_section({"d": cohort()}, [forgetting_audit(verdicts)], {}, [])
+    section = unlearning_section({"d": cohort()}, [forgetting_audit(VERDICTS)], {}, [])
     assert section.paragraphs[-1] == (
-        "On d, models asked to forget one patient: the original is told from models that never saw the patient; the "
-        "fake control is caught (told apart); the destroyed control is caught (unusable); 1 of 3 methods can’t be told "
-        "apart and stays usable (SCRUB), as far as so few models tell."
+        "On d, models asked to forget one patient: 12 patients (24 models); the original is told from models that "
+        "never saw the patient; the fake control is caught (told apart); the destroyed control is caught (unusable); "
+        "1 of 4 methods forgets and stays usable (SCRUB); 1 is told apart (NegGrad+); 1 is unusable (SSD); of 1 it "
+        "can’t be told (Fine-tuning)."
     )
     table = tables(section)[0]
     assert [row.head for row in table.rows][-2:] == ["Fake", "Destroyed"]
     assert [row.head for row in table.rows if row.control] == ["Fake", "Destroyed"]
-    assert cells(table, "SSD")["Verdict"] == "not told apart unusable"
-    assert cells(table, "Fine-tuning")["Verdict"] == "undecided usable"
+    verdicts = {row.head: row.cells[0] for row in table.rows}
+    assert cells(table, "SSD")["Verdict"] == "forgotten unusable"
+    assert cells(table, "Fine-tuning")["Verdict"] == "can’t be told usable"
+    tones = {name: cell.tone for name, cell in verdicts.items()}
+    assert [name for name, tone in tones.items() if tone == "good"] == ["SCRUB"]
+    assert [name for name, tone in tones.items() if tone == "open"] == ["Fine-tuning"]
     blind = unlearning_section(
-        {"d": cohort()}, [forgetting_audit(verdicts | {"baseline-cnn": (1, 1), "unlearned-fake": (1, 1)})], {}, []
+        {"d": cohort()}, [forgetting_audit(VERDICTS | {"baseline-cnn": (1, 1), "unlearned-fake": (1, 1)})], {}, []
     )
     assert "this audit is too small to judge by; the fake control is not caught" in blind.paragraphs[-1]
+
+
+def test_few_patients_judge_no_method_however_many_models_forgot_them() -> None:
+    few = forgetting_audit(dict.fromkeys(VERDICTS, (TOO_FEW, TOO_FEW)), patients=4)
+    section = unlearning_section({"d": cohort()}, [few], {}, [])
+    assert section.paragraphs[-1] == (
+        "On d, models asked to forget one patient: 4 patients (24 models), too few to tell of any of 4 methods whether "
+        "it forgets (a verdict wants 10 patients)."
+    )
+    shown = {row.head: row.cells[0] for row in tables(section)[0].rows}
+    assert {cell.text for name, cell in shown.items() if name != "Retraining"} == {"too few to tell"}
+    assert "good" not in {cell.tone for cell in shown.values()}
+    assert not any(part.kind == "figure" for part in section.parts)
+
+
+def test_a_control_far_off_is_written_at_the_edge_and_squeezes_nobody() -> None:
+    section = unlearning_section({"d": cohort()}, [forgetting_audit(VERDICTS)], {}, [])
+    figure = next(part for part in section.parts if part.kind == "figure")
+    lost = next(panel for panel in figure.panels if "test-gap" in panel.stem)
+    assert "◂ −0.80" in lost.svg
+    assert "unlearned-destroyed" not in lost.table and "destroyed,test-gap,-0.8" in lost.table
+    assert lost.note == "n = 12 patients, 24 models a method"
 
 
 def test_costs_come_from_the_bank_and_seconds_are_left_to_the_measured_block() -> None:
@@ -222,7 +304,8 @@ def test_costs_come_from_the_bank_and_seconds_are_left_to_the_measured_block() -
     bank = Derived("d", "unlearned-ssd", 24, {}, {"passes_share": 0.014})
     section = unlearning_section({"d": cohort()}, [audit], {("d", "unlearned-ssd"): bank}, [("d", "unlearned-ssd")])
     row = next(row for row in tables(section)[0].rows if row.head == "SSD")
-    assert [cell.text for cell in row.cells][-3:] == ["1.4\u00a0%", "see below", "24"]
+    assert [cell.text for cell in row.cells][-3:] == ["1.4\u00a0%", "see below", "12 patients"]
+    assert row.cells[-1].details == ("24 models",)
     assert row.cells[-2].measured == ("share", "d/unlearned-ssd")
 
 

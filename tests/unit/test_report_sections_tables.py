@@ -498,12 +498,12 @@ def test_time_after_the_outcome_is_stated_in_hours() -> None:
 def test_table_is_judged_by_what_others_know() -> None:
     section = reidentification_section([Linkage("table", tuple(linkage()), ())])
     spoken = " ".join(section.paragraphs)
-    assert "25.0\u00a0% of rows are unique in demographics+site (3 columns, n = 400 rows; k-anonymity 1)" in spoken
+    assert "25.0\u00a0% of people are unique in demographics+site (3 columns, n = 400 people; k-anonymity 1)" in spoken
     assert "100.0\u00a0% in all features" in spoken
     assert "row_id, a number kept from the source, joins 100.0\u00a0% of the rows" in spoken
     assert "no claim of legal compliance" in spoken
     row = cells(tables(section)[0], "demographics")
-    assert row["Unique rows"] == "10.0\u00a0%"
+    assert row["Unique people"] == "10.0\u00a0%"
     assert row["t most"] == "0.57"
     assert row["Linked to the other columns"] == "12.0\u00a0% by chance 0.2\u00a0%"
     assert row["Same person another row of theirs"] == "–"

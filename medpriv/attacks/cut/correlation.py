@@ -16,13 +16,16 @@ MOST = 500  # members of a replicate that are looked at, drawn from all: neighbo
 
 
 def correlate(scene: Scene, treatment: str) -> list[Measure]:
-    """Return the mean over replicates, with the interval of a mean of so many normal values; n is their number."""
+    """Return the mean over replicates, with the interval of a mean of so many normal values.
+
+    n is their number, `patients` counts the people looked at by any of them.
+    """
     count = min(MOST, scene.members.sum(axis=1).min())
     drawn = zip(scene.draws("correlation"), scene.members, strict=True)
     rows = np.stack([rng.permutation(np.flatnonzero(row))[:count] for rng, row in drawn])
     x = torch.from_numpy(scene.flat[rows])
     sent = torch.from_numpy(scene.sent[np.arange(len(rows))[:, None], rows])
-    measures = []
+    measures, patients = [], len(np.unique(scene.dataset.patient[rows]))
     for name, other in (("distance_correlation", sent), ("distance_correlation_shuffled", sent.roll(1, 1))):
         values = distance_correlation(x, other).numpy()
         reach = NAN
@@ -30,5 +33,6 @@ def correlate(scene: Scene, treatment: str) -> list[Measure]:
             reach = stdtrit(len(values) - 1, 0.975) * values.std(ddof=1) / np.sqrt(len(values))
         value = float(values.mean())
         about = (scene.dataset.name, treatment, "cut-correlation", name)
-        measures.append(Measure(*about, value, max(value - reach, 0.0), min(value + reach, 1.0), n=len(values)))
+        limits = max(value - reach, 0.0), min(value + reach, 1.0)
+        measures.append(Measure(*about, value, *limits, n=len(values), patients=patients))
     return measures

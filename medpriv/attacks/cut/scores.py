@@ -1,12 +1,14 @@
 """How good a reconstruction is, in standard deviations and in clinical units, beside knowing nothing of the record.
 
-- `explained`: 1 - squared error / squared error of the public mean record; 1 is exact, 0 no better than the mean.
+- `explained`: 1 - squared error / squared error of the public mean record; 1 is exact, 0 no better than the mean; no
+  value where the mean itself is exact.
 - `rmse`: root mean square error, in standard deviations of a feature.
 - `recovered`: share of the variables that are right: numbers within `encoding.TOLERANCE`, categories exactly;
   `recovered_mode` is the share that the public medians and modes have right.
 - `mae`: a feature's mean absolute error in its unit; `mae_median` is that of the public median.
 
-Intervals are a bootstrap of replicates and patients; n is the number of victims, over all replicates.
+Intervals are a bootstrap of replicates and patients; n counts the different records that are victims of some replicate,
+`patients` the people they are of.
 """
 
 from collections.abc import Iterator
@@ -37,17 +39,20 @@ class Jury:
 
     def measure(self, attack: str, name: str, drawn: np.ndarray, group: str = "") -> Measure:
         """Return the measure of a figure's draws [1 + B], of the victims."""
-        return self._measure(attack, name, difference_interval(drawn), group, self.scene.victims.size)
+        return self._measure(attack, name, difference_interval(drawn), group, self.scene.victims)
 
     def rate(self, attack: str, name: str, drawn: np.ndarray, group: str, rows: np.ndarray | None = None) -> Measure:
-        """Return the measure of a rate's draws [1 + B], of records int [n] (else the victims)."""
+        """Return the measure of a rate's draws [1 + B], of records int [n], some twice (else the victims)."""
         rows = self.scene.victims if rows is None else rows
         value, patients = float(drawn[0]), len(np.unique(self.scene.dataset.patient[rows]))
-        return self._measure(attack, name, (value, *rate_interval(value, drawn[1:], patients)), group, rows.size)
+        return self._measure(attack, name, (value, *rate_interval(value, drawn[1:], patients)), group, rows)
 
-    def _measure(self, attack: str, name: str, figures: tuple[float, float, float], group: str, n: int) -> Measure:
+    def _measure(
+        self, attack: str, name: str, figures: tuple[float, float, float], group: str, rows: np.ndarray
+    ) -> Measure:
         about = (self.scene.dataset.name, self.treatment, f"cut-{attack}", name)
-        return Measure(*about, *figures, n=n, group=group)
+        counted = {"n": len(np.unique(rows)), "patients": len(np.unique(self.scene.dataset.patient[rows]))}
+        return Measure(*about, *figures, group=group, **counted)
 
     def totals(self, values: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
         """Return the sums in each draw, [1 + B, M], of values [R, n, M] of records int [R, n] (else the victims)."""
@@ -72,7 +77,7 @@ def measure_records(jury: Jury, attack: str, found: np.ndarray, *, by_feature: b
     error, blind = ((np.square(guess - scene.true)).mean(-1, keepdims=True) for guess in (found, public.mean(0)))
     error, blind = jury.means(error)[:, 0], jury.means(blind)[:, 0]
     measures = [
-        jury.measure(attack, "explained", 1 - error / blind),
+        jury.measure(attack, "explained", 1 - error / np.where(blind > 0, blind, np.nan)),
         jury.measure(attack, "rmse", np.sqrt(error)),
         jury.measure(attack, "rmse_mean", np.sqrt(blind)),
     ]

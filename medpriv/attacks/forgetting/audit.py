@@ -16,18 +16,23 @@ which those are) and with the original and the retrained models on the same reco
 - `forgetting-robustness`: share of right predictions that FGSM and PGD flip.
 - `forgetting-relearn`: passes over forgotten records until their loss is where the original had it.
 - `forgetting-cost`: what the bank says of its costs, `passes_share` of retraining's among them, and of its certificate.
-- `forgetting-verdict`: `forgotten`, 1 if the AUC's interval holds 0.5 (patients; own reference where the network
-  differs from the retrained one's), which few models make easy; `usable`, 1 unless the gap in test accuracy lies below
-  the margin, interval and all.
+- `forgetting-verdict`: `forgotten`, by the AUC of patients (own reference where the network differs from the retrained
+  one's): supported where the whole interval lies within 0.5 +- a margin, contradicted where it lies above 0.5 and
+  reaches beyond that, so that the model is told apart (`guessing` of `medpriv.measures.verdicts`). `usable`: supported
+  where the gap in test accuracy lies above -`margin`, interval and all, contradicted where it lies below. On fewer
+  patients than a verdict wants nobody is judged, controls included.
 
 `*_gap` is the difference to retraining, `*_change` that to the original, both paired. Intervals draw forgotten patients
-(of an AUC: patients and replicates together). `n` is the number of unlearned models behind a figure; the row
-`models_never` has the number on the other side. Settings must not be chosen by these figures.
+and replicates together (`forgetting-quality`: patients alone), and the patients whose records judge the models where
+those are others (accuracies on retained, unseen and test records). `n` is the number of unlearned models behind a
+figure, `patients` that of the patients whom they forgot or who judge them, whichever are fewer (`forgetting-retained`:
+of those who stay); the row `models_never` has the number of models on the other side. Settings must not be chosen by
+these figures.
 """
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
@@ -40,13 +45,12 @@ from medpriv.bank.derived import DerivedBank
 from medpriv.bank.store import Bank
 from medpriv.dataset import Dataset
 from medpriv.measures.forgetting import epsilon_ceiling, forgetting_epsilon, forgetting_points
-from medpriv.measures.intervals import newcombe, percentile_interval
+from medpriv.measures.intervals import newcombe
 from medpriv.measures.table import NAN, Measure
+from medpriv.measures.verdicts import guessing, not_below
 from medpriv.seeds import generator
 
 PATIENT_COLUMNS = ("treatment", "request", "patient", "auc", "lower", "upper", "n_unlearned", "n_never", "phi_gap")
-
-_CHANCE = 0.5
 
 _LOG = logging.getLogger(__name__)
 
@@ -137,16 +141,16 @@ _ABSOLUTE = ("kl", "kl_floor", "parameter_distance")  # already distances to ret
 
 
 def verdicts(table: Mapping[Key, Figure], same_network: bool, margin: float) -> dict[Key, Figure]:
-    """Return `forgotten` and `usable`, 1 or 0; NaN where the interval behind it has no limits."""
+    """Return `forgotten` and `usable` as the numbers of `medpriv.measures.verdicts`."""
     seen = table["forgetting-ulira", "auc", f"level=patient,reference={'retrain' if same_network else 'own'}"]
     gap = table["forgetting-gap", "test_accuracy_gap", ""]
     answers = {
-        "forgotten": (seen.limits[0] <= _CHANCE <= seen.limits[1], seen),
-        "usable": (gap.limits[1] >= -margin, gap),
+        "forgotten": (guessing(seen.limits, seen.patients), seen),
+        "usable": (not_below(gap.limits, margin, gap.patients), gap),
     }
     return {
-        ("forgetting-verdict", name, ""): _fixed(float(holds) if np.isfinite(behind.limits).all() else NAN, behind.n)
-        for name, (holds, behind) in answers.items()
+        ("forgetting-verdict", name, ""): figures.fixed(value, behind.n, behind.patients)
+        for name, (value, behind) in answers.items()
     }
 
 
@@ -206,7 +210,8 @@ def _judge(
     found |= dict(_distances(inquiry, bank, answers, retrain, reference, same_network, draws))
     found["forgetting-retained", "auc", "level=patient"] = figures.retained_figure(inquiry, answers, draws)
     found |= dict(_probe(inquiry, bank, probes, losses, draws, settings))
-    found |= {("forgetting-cost", name, ""): _fixed(cost, len(inquiry.origin)) for name, cost in bank.costs.items()}
+    size = len(inquiry.origin), len(inquiry.patients)
+    found |= {("forgetting-cost", name, ""): figures.fixed(cost, *size) for name, cost in bank.costs.items()}
     return Judged(found, _patient_rows(inquiry, bank.treatment, patients), same_network)
 
 
@@ -219,7 +224,7 @@ def quality_figures(cells: Cells, delta: float, draws: Draws) -> Iterator[tuple[
     named = {"forgetting": forgetting_points(epsilon), "epsilon": epsilon, "epsilon_ceiling": ceiling}
     for name, values in named.items():
         figure = over_models(values, None, cells.patient, draws.patients)
-        yield ("forgetting-quality", name, ""), Figure(figure.value, figure.draws, figure.limits, models)
+        yield ("forgetting-quality", name, ""), replace(figure, n=models)
 
 
 def _distances(
@@ -231,8 +236,9 @@ def _distances(
         values = {"kl_floor": figures.divergence_floor(inquiry, reference)}
     elif same_network:
         values["parameter_distance"] = figures.parameter_distance(retrain.parameters, bank.parameters)
+    weights = draws.of_models(inquiry, np.arange(len(inquiry.origin)))
     for name, each in values.items():
-        yield ("forgetting-gap", name, ""), over_models(each, None, inquiry.patient, draws.patients)
+        yield ("forgetting-gap", name, ""), over_models(each, None, inquiry.patient, weights)
 
 
 def _probe(
@@ -243,6 +249,7 @@ def _probe(
 
     dataset, models = inquiry.dataset, inquiry.rounds[0]
     network, parameters, patient = build(dataset, bank), select(bank, models), inquiry.patient[models]
+    weights = draws.of_models(inquiry, models)
     if probes.attacked:
         rows = np.concatenate(list(probes.attacked.values()), axis=1)
         right = attack_own_records(dataset, network, parameters, rows, settings)
@@ -252,10 +259,10 @@ def _probe(
             for attack in ("fgsm", "pgd"):
                 flips = (before & ~right[attack][:, part]).sum(axis=1).astype(float)
                 group = f"attack={attack},epsilon_mv={settings['epsilon_mv']:g},records={name}"
-                figure = over_models(flips, before.sum(axis=1), patient, draws.patients, rate=True)
+                figure = over_models(flips, before.sum(axis=1), patient, weights, rate=True)
                 yield ("forgetting-robustness", "flip_rate", group), figure
     passes = relearn(dataset, network, parameters, probes.relearnt, losses, settings)
-    yield ("forgetting-relearn", "passes", ""), over_models(passes.astype(float), None, patient, draws.patients)
+    yield ("forgetting-relearn", "passes", ""), over_models(passes.astype(float), None, patient, weights)
 
 
 def _losses(inquiry: Inquiry, original: DerivedBank, probes: Probes) -> np.ndarray:
@@ -295,8 +302,8 @@ def _score(own: Mapping[Key, Figure], retrained: Mapping[Key, Figure]) -> Figure
     score = own["forgetting-quality", "forgetting", ""]
     for name in ("retained_accuracy", "test_accuracy"):
         share = _ratio(own["forgetting-gap", name, ""], retrained["forgetting-gap", name, ""])
-        score = Figure(score.value * share.value, score.draws * share.draws, (NAN, NAN), score.n)
-    return Figure(score.value, score.draws, percentile_interval(score.draws), score.n)
+        score = replace(score, value=score.value * share.value, draws=score.draws * share.draws)
+    return replace(score, limits=figures.spread(score.value, score.draws, score.patients))
 
 
 def _ratio(one: Figure, other: Figure) -> Figure:
@@ -304,16 +311,11 @@ def _ratio(one: Figure, other: Figure) -> Figure:
     with np.errstate(invalid="ignore", divide="ignore"):
         draws = np.where(other.draws > 0, one.draws / other.draws, np.nan)
     value = one.value / other.value if other.value > 0 else NAN
-    return Figure(value, draws, percentile_interval(draws), one.n)
-
-
-def _fixed(value: float, n: int) -> Figure:
-    return Figure(value, np.empty(0), (NAN, NAN), n)
+    return replace(one, value=value, draws=draws, limits=figures.spread(value, draws, one.patients))
 
 
 def _row(inquiry: Inquiry, treatment: str, key: Key, figure: Figure) -> Measure:
     attack, measure, group = key
     group = f"request={inquiry.request}" + (f",{group}" if group else "")
-    return Measure(
-        inquiry.dataset.name, treatment, attack, measure, figure.value, *figure.limits, n=figure.n, group=group
-    )
+    about = (inquiry.dataset.name, treatment, attack, measure)
+    return Measure(*about, figure.value, *figure.limits, n=figure.n, group=group, patients=figure.patients)

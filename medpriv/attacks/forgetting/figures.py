@@ -3,8 +3,8 @@
 `medpriv.attacks.forgetting.audit` says what each figure means and makes the table. Keys are (attack, measure, group).
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,10 +13,10 @@ from medpriv.attacks.forgetting.ulira import Cells, count_wins, score_cells
 from medpriv.attacks.signals import true_class_logit
 from medpriv.dataset import TEST, TRAIN
 from medpriv.measures.forgetting import divergence, pair_auc
-from medpriv.measures.intervals import auc_interval, draw_patients, percentile_interval, rate_interval
+from medpriv.measures.intervals import auc_interval, draw_patients, rate_interval, stretched_interval
+from medpriv.measures.predictions import macro_f1
 from medpriv.measures.roc import bootstrap_roc, resolvable, tpr_at
 from medpriv.measures.table import NAN
-from medpriv.measures.utility import macro_f1
 from medpriv.seeds import generator
 
 Key = tuple[str, str, str]
@@ -24,21 +24,26 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Figure:
-    """A value with its draws [B], its limits, and the number of models behind it."""
+    """A value with its draws [B], its limits, and the numbers of models and of different patients behind it."""
 
     value: float
     draws: np.ndarray
     limits: tuple[float, float]
     n: int
+    patients: int
 
 
 @dataclass(frozen=True)
 class Draws:
-    """How often each is drawn: forgotten patients [B, P], origins [B, K], training patients of the sample [B, T]."""
+    """How often each is drawn: forgotten patients [B, P], origins [B, K], patients of the sample by split [B, T]."""
 
     patients: np.ndarray
     origins: np.ndarray
-    trained: np.ndarray
+    sampled: Mapping[int, np.ndarray]
+
+    def of_models(self, inquiry: Inquiry, models: np.ndarray) -> np.ndarray:
+        """Return how often each of some models is drawn, [B, M]: with its patient, and with its origin."""
+        return self.patients[:, inquiry.patient[models]] * self.origins[:, inquiry.origin[models]]
 
 
 def make_draws(inquiry: Inquiry, draws: int, seed: int) -> Draws:
@@ -47,42 +52,75 @@ def make_draws(inquiry: Inquiry, draws: int, seed: int) -> Draws:
     def drawn(role: str, size: int) -> np.ndarray:
         return draw_patients(generator(seed, inquiry.dataset.name, "forgetting", inquiry.request, role), size, draws)
 
+    roles = {TRAIN: "trained", TEST: "tested"}
     return Draws(
         patients=drawn("patients", len(inquiry.patients)),
         origins=drawn("origins", len(inquiry.origins)),
-        trained=drawn("trained", len(sampled_patients(inquiry))),
+        sampled={split: drawn(role, len(sampled_patients(inquiry, split))) for split, role in roles.items()},
     )
 
 
-def sampled_patients(inquiry: Inquiry) -> np.ndarray:
-    """Return the training patients of the sample."""
+def sampled_patients(inquiry: Inquiry, split: int) -> np.ndarray:
+    """Return the patients of a split whose records are in the sample."""
     patients = np.unique(inquiry.dataset.patient[inquiry.sample])
-    return patients[inquiry.dataset.split[patients] == TRAIN]
+    return patients[inquiry.dataset.split[patients] == split]
 
 
 def over_models(
     values: np.ndarray, of: np.ndarray | None, patient: np.ndarray, weights: np.ndarray, rate: bool = False
 ) -> Figure:
-    """Return sum(values) / sum(of) over models [M], `of` one each unless given; draws take a patient's models together.
+    """Return sum(values) / sum(of) over models [M], `of` one each unless given.
 
     A model without a value (NaN) or with `of` 0 doesn't count.
+
+    Args:
+        patient: int [M], whom each model forgot.
+        weights: [B, M], how often each model is drawn (`Draws.of_models`).
+        rate: the figure lies between 0 and 1.
     """
     known = ~np.isnan(values)
     whole = known.astype(float) if of is None else np.where(known, of, 0.0)
-    size = weights.shape[1]
-    parts = np.bincount(patient, np.where(known, values, 0.0), size), np.bincount(patient, whole, size)
+    everybody = np.ones((len(weights), 1))
+    return over_records(np.where(known, values, 0.0)[:, None], whole[:, None], patient, weights, everybody, rate)
+
+
+def over_records(
+    values: np.ndarray, of: np.ndarray, patient: np.ndarray, weights: np.ndarray, people: np.ndarray, rate: bool = True
+) -> Figure:
+    """Return sum(values) / sum(of) over models and the patients whose records judge them, [M, T].
+
+    Args:
+        patient, weights: see `over_models`.
+        people: [B, T], how often each patient is drawn whose records judge the models.
+
+    `patients` of the figure is the fewer of those who were forgotten and those who judge, if there are several.
+    """
     with np.errstate(invalid="ignore", divide="ignore"):
-        value = float(parts[0].sum() / parts[1].sum())
-        draws = (weights @ parts[0]) / (weights @ parts[1])
-    patients = int((parts[1] > 0).sum())
-    limits = rate_interval(value, draws, patients) if rate else percentile_interval(draws)
-    return Figure(value, draws, limits, int((whole > 0).sum()))
+        value = float(values.sum() / of.sum())
+        draws = ((weights @ values) * people).sum(axis=1) / ((weights @ of) * people).sum(axis=1)
+    models = of.sum(axis=1) > 0
+    patients = len(np.unique(patient[models]))
+    if people.shape[1] > 1:
+        patients = min(patients, int((of.sum(axis=0) > 0).sum()))
+    limits = (rate_interval if rate else spread)(value, draws, patients)
+    return Figure(value, draws, limits, int(models.sum()), patients)
 
 
 def difference(one: Figure, other: Figure) -> Figure:
     """Return one - other with paired draws."""
     draws = one.draws - other.draws
-    return Figure(one.value - other.value, draws, percentile_interval(draws), one.n)
+    value, patients = one.value - other.value, min(one.patients, other.patients)
+    return replace(one, value=value, draws=draws, limits=stretched_interval(value, draws, patients), patients=patients)
+
+
+def spread(value: float, draws: np.ndarray, patients: int) -> tuple[float, float]:
+    """Return the limits of a figure of at least 0 that has no closed form; none for one patient."""
+    return stretched_interval(value, draws, patients, bounds=(0.0, np.inf)) if patients > 1 else (NAN, NAN)
+
+
+def fixed(value: float, n: int, patients: int) -> Figure:
+    """Return a figure without draws and limits: a count, a cost, a verdict."""
+    return Figure(float(value), np.empty(0), (NAN, NAN), n, patients)
 
 
 # --- what models still know ------------------------------------------------------------------------------------------
@@ -140,24 +178,32 @@ def patient_cells(inquiry: Inquiry, records: Cells) -> Cells:
 
 
 def ulira_figures(cells: Cells, level: str, rates: list[float], draws: Draws) -> Iterator[tuple[Key, Figure]]:
-    """Yield AUC and TPR of telling the models that forgot from those that never saw."""
-    wins = count_wins(cells)
-    models = [int((~np.isnan(side)).any(axis=0).sum()) for side in (cells.inside.T, cells.outside.T)]
-    n = _models(cells)
-    yield ("forgetting-ulira", "auc", level), _auc(wins.won, wins.pairs, draws.patients, draws.origins, models, n[0])
-    yield ("forgetting-ulira", "models_never", level), _count(n[1], n[0])
+    """Yield AUC and TPR of telling the models that forgot from those that never saw.
+
+    Models of one origin share most of their training and a patient's records are asked of many models, so a rate is
+    resolved by different patients and different origins, whichever are fewer, and not by pairs of them; the AUC's
+    closed form, which widens the interval of few, counts them too.
+    """
+    wins, n = count_wins(cells), _models(cells)
+    origins = [int((~np.isnan(side)).any(axis=1).sum()) for side in (cells.inside, cells.outside)]
+    people = len(np.unique(cells.patient[~(np.isnan(cells.inside).all(axis=0) | np.isnan(cells.outside).all(axis=0))]))
+    value, drawn, limits = _auc(wins.won, wins.pairs, draws.patients, draws.origins, np.minimum(origins, people))
+    yield ("forgetting-ulira", "auc", level), Figure(value, drawn, limits, n[0], people)
+    yield ("forgetting-ulira", "models_never", level), fixed(n[1], n[0], people)
     scores = score_cells(cells)
     known = [~np.isnan(side) for side in scores]
     flat = np.concatenate([side[held] for side, held in zip(scores, known, strict=True)])
     positive = np.arange(len(flat)) < known[0].sum()
     patient = np.concatenate([np.broadcast_to(cells.patient, held.shape)[held] for held in known])
     curve = bootstrap_roc(flat, positive, patient, draws.patients, np.array(rates))
+    units = min(len(np.unique(patient[~positive])), int(known[1].any(axis=1).sum()))
     for index, rate in enumerate(rates):
-        value, held = NAN, (NAN, NAN)
-        if resolvable(int((~positive).sum()), rate):
+        value, limits = NAN, (NAN, NAN)
+        if resolvable(units, rate):
             value = tpr_at(flat, positive, rate)
-            held = rate_interval(value, curve.tpr[:, index], len(np.unique(patient)))
-        yield ("forgetting-ulira", f"tpr_at_fpr_{rate:g}", level), Figure(value, curve.tpr[:, index], held, n[0])
+            limits = rate_interval(value, curve.tpr[:, index], people)
+        figure = Figure(value, curve.tpr[:, index], limits, n[0], people)
+        yield ("forgetting-ulira", f"tpr_at_fpr_{rate:g}", level), figure
 
 
 def retained_figure(inquiry: Inquiry, answers: Answers, draws: Draws) -> Figure:
@@ -165,7 +211,7 @@ def retained_figure(inquiry: Inquiry, answers: Answers, draws: Draws) -> Figure:
 
     In each round one model of every origin is the target in turn, the others are its shadows.
     """
-    dataset, patients = inquiry.dataset, sampled_patients(inquiry)
+    dataset, patients = inquiry.dataset, sampled_patients(inquiry, TRAIN)
     rows = np.isin(dataset.patient[inquiry.sample], patients)
     records, whose = inquiry.sample[rows], np.searchsorted(patients, dataset.patient[inquiry.sample[rows]])
     mean = np.eye(len(patients))[whose] / np.bincount(whose)
@@ -184,7 +230,8 @@ def retained_figure(inquiry: Inquiry, answers: Answers, draws: Draws) -> Figure:
         won, pairs = won + wins.won, pairs + wins.pairs
     count = [float(inquiry.members[inquiry.rounds[0]][:, patients].sum(axis=1).mean())]
     count.append(len(patients) - count[0])
-    return _auc(won, pairs, draws.trained, draws.origins, count, inquiry.rounds.size)
+    figure = _auc(won, pairs, draws.sampled[TRAIN], draws.origins, count)
+    return Figure(*figure, inquiry.rounds.size, len(patients))
 
 
 # --- what models got right and what they say -------------------------------------------------------------------------
@@ -192,21 +239,39 @@ def retained_figure(inquiry: Inquiry, answers: Answers, draws: Draws) -> Figure:
 
 def accuracy_figures(inquiry: Inquiry, answers: Answers, draws: Draws) -> Iterator[tuple[Key, Figure]]:
     """Yield the accuracy on each group of records, and the macro-F1 on test patients, means over models."""
+    every = draws.of_models(inquiry, np.arange(len(inquiry.origin)))
     for name, hits, of in _pool_hits(inquiry, answers):
         if of.any():
-            figure = over_models(hits, of, inquiry.patient, draws.patients, rate=True)
-            yield ("forgetting-gap", f"{name}_accuracy", ""), figure
+            yield ("forgetting-gap", f"{name}_accuracy", ""), over_models(hits, of, inquiry.patient, every, rate=True)
     models = inquiry.rounds.ravel()
     guess = answers.sample.argmax(axis=-1).reshape(len(models), -1)
-    y, patient = inquiry.dataset.y[inquiry.sample], inquiry.patient[models]
-    for name, inside in sample_groups(inquiry, models).items():
-        hits, of = ((guess == y) & inside).sum(axis=1).astype(float), inside.sum(axis=1)
-        yield ("forgetting-gap", f"{name}_accuracy", ""), over_models(hits, of, patient, draws.patients, rate=True)
+    owner, y = inquiry.dataset.patient[inquiry.sample], inquiry.dataset.y[inquiry.sample]
+    patient, weights = inquiry.patient[models], draws.of_models(inquiry, models)
+    groups = sample_groups(inquiry, models)
+    for name, inside in groups.items():
+        split = TEST if name == "test" else TRAIN
+        whose = (owner[:, None] == sampled_patients(inquiry, split)).astype(float)  # [S, T]
+        hits, of = ((guess == y) & inside) @ whose, inside @ whose
+        figure = over_records(hits, of, patient, weights, draws.sampled[split])
+        yield ("forgetting-gap", f"{name}_accuracy", ""), figure
     classes = len(inquiry.dataset.classes)
-    inside = sample_groups(inquiry, models)["test"]
-    counts = [np.bincount(row[i] + classes * y[i], minlength=classes**2) for row, i in zip(guess, inside, strict=True)]
-    scores = macro_f1(np.reshape(counts, (1, len(models), classes, classes)))[0]
-    yield ("forgetting-gap", "test_macro_f1", ""), over_models(scores, None, patient, draws.patients, rate=True)
+    cells = np.eye(classes**2)[guess + classes * y] * groups["test"][..., None]  # [M, S, C * C]; whose is of the test
+    counts = np.einsum("msc,st->mtc", cells, whose, optimize=True)
+    yield ("forgetting-gap", "test_macro_f1", ""), _macro_f1(counts, patient, weights, draws.sampled[TEST])
+
+
+def _macro_f1(counts: np.ndarray, patient: np.ndarray, weights: np.ndarray, people: np.ndarray) -> Figure:
+    """Return the mean macro-F1 over models from their confusion counts by patient, [M, T, C * C]."""
+    classes = int(np.sqrt(counts.shape[2]))
+    everybody = np.concatenate([np.ones((1, people.shape[1])), people])
+    drawn = np.einsum("bt,mtc->bmc", everybody, counts, optimize=True)
+    scores = macro_f1(drawn.reshape(*drawn.shape[:2], classes, classes))  # [1 + B, M]
+    own = over_models(scores[0], None, patient, weights, rate=True)
+    known = ~np.isnan(scores[1:])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        draws = (weights * np.where(known, scores[1:], 0)).sum(axis=1) / (weights * known).sum(axis=1)
+    patients = min(own.patients, int((counts.sum(axis=(0, 2)) > 0).sum()))
+    return replace(own, draws=draws, limits=rate_interval(own.value, draws, patients), patients=patients)
 
 
 def sample_groups(inquiry: Inquiry, models: np.ndarray) -> dict[str, np.ndarray]:
@@ -284,12 +349,13 @@ def _pool_hits(inquiry: Inquiry, answers: Answers) -> Iterator[tuple[str, np.nda
 
 
 def _auc(
-    won: np.ndarray, pairs: np.ndarray, patients: np.ndarray, origins: np.ndarray, sides: list[float], n: int
-) -> Figure:
+    won: np.ndarray, pairs: np.ndarray, patients: np.ndarray, origins: np.ndarray, sides: Sequence[float]
+) -> tuple[float, np.ndarray, tuple[float, float]]:
+    """Return the AUC, its draws and its limits; `sides` are the independent units on either side."""
     ones = np.ones((1, patients.shape[1])), np.ones((1, origins.shape[1]))
     value = float(pair_auc(won, pairs, *ones)[0])
     drawn = pair_auc(won, pairs, patients, origins)
-    return Figure(value, drawn, auc_interval(value, drawn, *sides) if np.isfinite(value) else (NAN, NAN), n)
+    return value, drawn, auc_interval(value, drawn, *sides) if np.isfinite(value) else (NAN, NAN)
 
 
 def _models(cells: Cells) -> tuple[int, int]:
@@ -297,7 +363,3 @@ def _models(cells: Cells) -> tuple[int, int]:
     size = int(cells.patient.max()) + 1
     whose = np.eye(size, dtype=bool)[cells.patient]
     return tuple(int(((~np.isnan(side)).astype(int) @ whose > 0).sum()) for side in (cells.inside, cells.outside))
-
-
-def _count(value: float, n: int) -> Figure:
-    return Figure(float(value), np.empty(0), (NAN, NAN), n)

@@ -1,7 +1,9 @@
 """The re-identification audit of one dataset: its measures, treatment `data`.
 
 Everything but singling out counts the whole table, so these figures have no interval: they speak of the people in it.
-`n` is the number of rows, or of patients where the measure counts patients. Groups: `set=<name>` the quasi-identifiers,
+Means are over people, one row of each drawn at random, and `n` counts them; of `joined`, `same_person` and its chance,
+which speak of rows, rows; of singling out, predicates. `patients` are the people in the table, or those with several
+rows, or the predicates' targets. Groups: `set=<name>` the quasi-identifiers,
 `sensitive=<column>` what is disclosed, `columns=<m>` how many columns a predicate speaks of, `values=exact|decile`
 whether numbers are known exactly, `key=<name>` a number kept in the table.
 """
@@ -10,7 +12,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from medpriv.attacks.linkage.classes import anonymity, classes_of, diversity, risks
+from medpriv.attacks.linkage.classes import anonymity, classes_of, diversity, person_weights, risks
 from medpriv.attacks.linkage.columns import Columns, known_sets, read_columns
 from medpriv.attacks.linkage.linking import inference, joined, linkability, same_person
 from medpriv.attacks.linkage.predicates import isolate
@@ -61,22 +63,24 @@ def _keys(dataset: Dataset) -> Iterator[Measure]:
     """Yield how many rows one join on the number that the table kept identifies."""
     if "row_id" in dataset.notes:
         share = float(joined(np.array(dataset.notes["row_id"])).mean())
-        yield Measure(dataset.name, TREATMENT, "linkage-join", "joined", share, n=len(dataset.y), group="key=row_id")
+        counted = {"n": len(dataset.y), "patients": len(np.unique(dataset.patient))}
+        yield Measure(dataset.name, TREATMENT, "linkage-join", "joined", share, group="key=row_id", **counted)
 
 
 def _of_set(
     dataset: Dataset, columns: Columns, name: str, members: tuple[str, ...], sensitive: Mapping[str, np.ndarray]
 ) -> Iterator[Measure]:
     """Yield everything about one set of quasi-identifiers."""
-    rows, persons = len(dataset.y), len(np.unique(columns.patient))
+    persons, weight = len(np.unique(columns.patient)), person_weights(columns.patient)
     codes = columns.codes(members)
     classes = classes_of(codes, columns.patient)
 
-    def measures(attack: str, found: Mapping[str, float], group: str = "", n: int = rows) -> Iterator[Measure]:
+    def measures(
+        attack: str, found: Mapping[str, float], group: str = "", n: int = persons, patients: int = persons
+    ) -> Iterator[Measure]:
         for measure, value in found.items():
-            counted = persons if measure.startswith("persons") else n
-            about = f"set={name}{group}"
-            yield Measure(dataset.name, TREATMENT, f"linkage-{attack}", measure, value, n=counted, group=about)
+            about = (dataset.name, TREATMENT, f"linkage-{attack}", measure)
+            yield Measure(*about, value, n=n, group=f"set={name}{group}", patients=patients)
 
     yield from measures("anonymity", {"columns": float(len(members))} | anonymity(classes, columns.patient))
     yield from measures("reidentification", risks(classes, dataset.rows(TRAIN)))
@@ -85,16 +89,17 @@ def _of_set(
             continue
         about = f",sensitive={column}"
         yield from measures("disclosure", diversity(classes, values), about)
-        right, others = (float(part.mean()) for part in inference(codes, values, columns.patient))
+        right, others = (float(weight @ part) for part in inference(codes, values, columns.patient))
         found = {"right": right, "right_from_others": others, "excess": excess(right, others)}
         yield from measures("inference", found, about)
     if rest := [column for column in columns.variables if column not in members]:
-        linked = float(linkability(codes, columns.codes(rest)).mean())
-        yield from measures("linkability", {"linked": linked, "by_chance": 1 / rows})
+        linked = float(weight @ linkability(codes, columns.codes(rest), columns.patient))
+        yield from measures("linkability", {"linked": linked, "by_chance": 1 / persons})
     several, matched, blind = same_person(codes, columns.patient)
     if len(several):
         found = {"same_person": float(matched.mean()), "same_person_by_chance": float(blind.mean())}
-        yield from measures("linkability", found, n=len(several))
+        people = len(np.unique(columns.patient[several]))
+        yield from measures("linkability", found, n=len(several), patients=people)
 
 
 def _singling_out(dataset: Dataset, columns: Columns, settings: Mapping[str, object], seed: int) -> Iterator[Measure]:
@@ -105,7 +110,8 @@ def _singling_out(dataset: Dataset, columns: Columns, settings: Mapping[str, obj
         for known in sorted({min(count, len(pool)) for count in settings["known"]}):
             rng = generator(seed, dataset.name, "linkage", values, known)
             found = isolate(codes, columns.patient, known, settings["targets"], rng)
-            about = {"n": found.predicates, "group": f"columns={known},values={values}"}
+            # A predicate has a target each, and targets are different people.
+            about = {"n": found.predicates, "group": f"columns={known},values={values}", "patients": found.predicates}
             for measure, count in (("isolated", found.isolated), ("isolated_blindly", found.blind)):
                 limits = (float(limit) for limit in clopper_pearson(count, found.predicates))
                 rate = count / found.predicates

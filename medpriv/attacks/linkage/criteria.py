@@ -8,6 +8,8 @@ else. Only counts and names of columns are given, never a patient's value.
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+import numpy as np
+
 from medpriv.attacks.linkage.columns import words
 from medpriv.dataset import Dataset
 from medpriv.measures.table import Measure
@@ -72,7 +74,7 @@ def _hipaa(dataset: Dataset, found: Mapping[tuple[str, str, str], float]) -> Ite
     yield _row(
         HIPAA,
         "(R) any other unique identifying number, characteristic or code",
-        "numbers kept from the source; rows unique in quasi-identifiers",
+        "numbers kept from the source; people unique in quasi-identifiers",
         "; ".join([*_kept(found), *_unique(found)]) or "nothing",
         "whether a code was derived from the person; what else a recipient knows (b)(2)(ii)",
     )
@@ -88,9 +90,9 @@ def _more_of_places(dataset: Dataset) -> tuple[list[str], str]:
 
 
 def _more_of_dates(dataset: Dataset) -> tuple[list[str], str]:
-    ages = [name for name in dataset.features if "age" in words(name)]
-    old = sum(int((dataset.x[:, dataset.features.index(name)] >= 90).sum()) for name in ages)
-    checked = [f"{old} ages of 90 or more"] if old else ["no age of 90 or more"] if ages else []
+    ages = [column for column, name in enumerate(dataset.features) if "age" in words(name)]
+    old = len(np.unique(dataset.patient[(dataset.x[:, ages] >= 90).any(axis=1)]))
+    checked = [f"people aged 90 or more: {old}"] if old else ["no age of 90 or more"] if ages else []
     return checked, "whether dates were shifted; ages in other units than years"
 
 
@@ -128,7 +130,7 @@ def _kept(found: Mapping[tuple[str, str, str], float]) -> list[str]:
 
 def _unique(found: Mapping[tuple[str, str, str], float]) -> list[str]:
     return [
-        f"{value:.1%} of rows unique in {group.removeprefix('set=')}"
+        f"{value:.1%} of people unique in {group.removeprefix('set=')}"
         for (attack, measure, group), value in found.items()
         if (attack, measure) == ("linkage-anonymity", "unique")
     ]
@@ -146,7 +148,7 @@ def _gdpr(found: Mapping[tuple[str, str, str], float]) -> Iterator[dict[str, str
     yield _row(
         GDPR,
         "singling out",
-        "predicates of some columns of a person; rows unique in quasi-identifiers",
+        "predicates of some columns of a person; people unique in quasi-identifiers",
         "; ".join([*singled, *_unique(found)]),
         "which columns others really know; knowledge from outside the table",
     )

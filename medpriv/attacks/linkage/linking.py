@@ -2,8 +2,9 @@
 
     join           somebody holds another table with the same people in it; a row is joined if its key occurs once
     linkability    two sets of columns A and B of the same people are held apart; the table is the bridge. A person
-                   known by A is matched to a random row equal on A, and that to a random holder of the row's B:
-                   P(right) = k_AB / (k_A k_B), against 1 / N without the table
+                   known by A is matched to a random one of the k_A people with a row equal on A, one such row of theirs
+                   is drawn, and of the k_B people with its B one: P(right), against 1 / people without the table. With
+                   one row a person it is k_AB / (k_A k_B)
     same person    of two rows, are they one patient's? A row is matched to a random other row equal on A
     inference      the sensitive value of a person known by A is guessed as the most frequent in their class. The
                    baseline is the same guess from the rows of others, which medicine may teach without harming anybody
@@ -19,15 +20,21 @@ from medpriv.attacks.linkage.classes import classes_of
 
 def joined(key: np.ndarray) -> np.ndarray:
     """Return bool [N]: rows whose key, [N] or [N, columns], occurs once, so that one join finds them."""
-    place = np.unique(key, axis=0, return_inverse=True)[1].reshape(-1)
-    return np.bincount(place)[place] == 1
+    return _equal_rows(key) == 1
 
 
-def linkability(codes_a: np.ndarray, codes_b: np.ndarray) -> np.ndarray:
-    """Return float64 [N]: each row's chance that the table links its A part with its B part."""
-    nobody = np.zeros(len(codes_a), dtype=np.int64)
-    k_a, k_b = classes_of(codes_a, nobody).k, classes_of(codes_b, nobody).k
-    return classes_of(np.column_stack([codes_a, codes_b]), nobody).k / (k_a * k_b)
+def linkability(codes_a: np.ndarray, codes_b: np.ndarray, patient: np.ndarray) -> np.ndarray:
+    """Return float64 [N]: each row's chance that the table links its A part with its B part and so with its person."""
+    k_a, k_b = classes_of(codes_a, patient).k, classes_of(codes_b, patient).k
+    drawn = 1 / _equal_rows(np.column_stack([codes_a, patient]))  # one row of each person in A's class
+    both = classes_of(np.column_stack([codes_a, codes_b]), patient).place
+    return np.bincount(both, drawn)[both] / (k_a * k_b)
+
+
+def _equal_rows(codes: np.ndarray) -> np.ndarray:
+    """Return int64 [N]: how many rows are equal to each, itself included."""
+    place = np.unique(codes, axis=0, return_inverse=True)[1].reshape(-1)
+    return np.bincount(place)[place]
 
 
 def same_person(codes: np.ndarray, patient: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -36,10 +43,9 @@ def same_person(codes: np.ndarray, patient: np.ndarray) -> tuple[np.ndarray, np.
     The second chance is the blind one. A row without another one equal to it is matched blindly, too.
     """
     rows = np.flatnonzero(np.bincount(patient)[patient] > 1)
-    k = classes_of(codes, patient).k
-    own = classes_of(np.column_stack([codes, patient]), patient).k
+    equal, own = _equal_rows(codes), _equal_rows(np.column_stack([codes, patient]))
     blind = (np.bincount(patient)[patient] - 1) / (len(patient) - 1)
-    matched = np.where(k > 1, (own - 1) / np.maximum(k - 1, 1), blind)
+    matched = np.where(equal > 1, (own - 1) / np.maximum(equal - 1, 1), blind)
     return rows, matched[rows], blind[rows]
 
 

@@ -16,12 +16,16 @@ H1 (Chatterjee et al. 2024): on the adapted beats the attack succeeds more often
 its replicate. The figure is the difference of success, the mean over budgets, so that one attack is one test.
 H2: unlearning moves the success on the forgotten beats to that of a model retrained without them. The figure is how
 much nearer it comes: |s(personalised) - s(retrained)| - |s(unlearned) - s(retrained)|.
-A verdict is 1 where the interval lies on the hypothesis' side, 0 where it lies on the other, and empty where neither;
-H2 has none where the personalised model's success is not told apart from retraining's: there is nothing to undo.
+Verdicts are those of `medpriv.measures.verdicts`: supported where the interval lies on the hypothesis' side,
+contradicted where it lies on the other. H2 is not testable where the personalised model's success is not told apart
+from retraining's: there is nothing to undo.
+
+`n` counts different beats that at least one replicate's model had right, of differences of groups and of hypotheses
+patients; `patients` those who have such beats.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,7 +37,8 @@ from medpriv.bank.stack import Parameters
 from medpriv.dataset import Dataset
 from medpriv.measures.crossed import Crossed, difference_interval
 from medpriv.measures.intervals import rate_interval
-from medpriv.measures.table import NAN, Measure
+from medpriv.measures.table import Measure
+from medpriv.measures.verdicts import NOT_TESTABLE, TOO_FEW, above_zero
 from medpriv.seeds import generator
 
 ATTACKS = ("fgsm", "pgd", "sap")
@@ -48,17 +53,23 @@ class Successes:
     Attributes:
         overturned: [A, E, V, G, K, P], beats right before the attack and wrong after it.
         right: [V, G, K, P], beats right before.
-        overturned_both, right_both: the same among beats that the first two kinds had right.
+        beats: [V, G, P], different beats right before with at least one replicate.
+        overturned_both, right_both, beats_both: the same among beats that the first two kinds had right.
     """
 
     overturned: np.ndarray
     right: np.ndarray
+    beats: np.ndarray
     overturned_both: np.ndarray
     right_both: np.ndarray
+    beats_both: np.ndarray
 
-    def parts(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Return overturned and right by whose right beats count."""
-        return {"own": (self.overturned, self.right), "both": (self.overturned_both, self.right_both)}
+    def parts(self) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Return overturned, right and different beats by whose right beats count."""
+        return {
+            "own": (self.overturned, self.right, self.beats),
+            "both": (self.overturned_both, self.right_both, self.beats_both),
+        }
 
 
 def attack_beats(
@@ -120,12 +131,15 @@ def attack_pairs(
         lost = right & ~still.reshape(*still.shape[:2], *right.shape)  # [A, E, V, K, n]
         both = right[0] & right[1]
         sums.append(
-            (
-                np.einsum("aevkn,gkn->aevgk", lost, inside, dtype=float),
-                np.einsum("vkn,gkn->vgk", right, inside, dtype=float),
-                np.einsum("aevkn,gkn->aevgk", lost & both, inside, dtype=float),
-                np.einsum("vkn,gkn->vgk", right & both, inside, dtype=float),
-            )
+            [
+                part
+                for counted in (np.ones_like(both), both)
+                for part in (
+                    np.einsum("aevkn,gkn->aevgk", lost & counted, inside, dtype=float),
+                    np.einsum("vkn,gkn->vgk", right & counted, inside, dtype=float),
+                    ((right & counted)[:, None] & inside).any(axis=2).sum(axis=2),
+                )
+            ]
         )
     return Successes(*(np.stack(parts, axis=-1) for parts in zip(*sums, strict=True)))
 
@@ -165,10 +179,7 @@ def _evenly(owner: np.ndarray, rows: np.ndarray, count: int, rng: np.random.Gene
 
 
 def audit_robustness(dataset: Dataset, pairs: Pairs, settings: Mapping, seed: int, treatment: str) -> list[Measure]:
-    """Return success of every attack by group, model and budget, what personalisation adds, and H1.
-
-    `n` is the number of right beats behind a success, the mean over replicates.
-    """
+    """Return success of every attack by group, model and budget, what personalisation adds, and H1."""
     pairs = first_replicates(pairs, settings["attacked_replicates"])
     drawn = draw_beats(dataset, pairs, settings["records_per_group"], seed)
     size = len(pairs.patients)
@@ -176,36 +187,35 @@ def audit_robustness(dataset: Dataset, pairs: Pairs, settings: Mapping, seed: in
     done = attack_pairs(dataset, pairs, kinds, *zip(*drawn, strict=True), settings)
     crossed = draws_of_attacks(dataset, pairs, settings, seed)
     measures = []
-    for whose, (overturned, right) in done.parts().items():
+    for whose, (overturned, right, beats) in done.parts().items():
         for a, attack in enumerate(ATTACKS):
             about = (dataset.name, treatment, f"personal-{attack}")
-            gains = {}
+            gains, people = {}, {}
             for g, group in enumerate(GROUPS):
-                counted = [int(right[v, g].sum(axis=1).mean()) for v in range(2)]
-                held = [int((right[v, g].sum(axis=0) > 0).sum()) for v in range(2)]
+                held = beats[:, g] > 0  # [2, P]
+                people[group] = int(held.all(axis=0).sum())
+                sizes = [{"n": int(beats[v, g].sum()), "patients": int(held[v].sum())} for v in range(2)]
+                both = sizes[1] | {"patients": people[group]}
                 success = np.array(
-                    [
-                        [crossed.ratio(beats, right[v, g]) for v, beats in enumerate(part[:, g])]
-                        for part in overturned[a]
-                    ]
+                    [[crossed.ratio(lost, right[v, g]) for v, lost in enumerate(part[:, g])] for part in overturned[a]]
                 )  # [E, 2, 1 + B]
                 name = f"records={group},right={whose}"
                 for epsilon, each in zip(sorted(settings["epsilons_mv"]), success, strict=True):
                     place = f"{name},epsilon_mv={epsilon:g}"
-                    for v, model in enumerate(("base", "personalized")):
-                        value, limits = float(each[v][0]), rate_interval(each[v][0], each[v][1:], held[v])
-                        row = Measure(*about, "success", value, *limits, n=counted[v], group=f"{place},model={model}")
+                    for drawn, size, model in zip(each, sizes, ("base", "personalized"), strict=True):
+                        value, limits = float(drawn[0]), rate_interval(drawn[0], drawn[1:], size["patients"])
+                        row = Measure(*about, "success", value, *limits, **size, group=f"{place},model={model}")
                         measures.append(row)
-                    limits = difference_interval(each[1] - each[0])
-                    measures.append(Measure(*about, "success_gain", *limits, n=counted[1], group=place))
+                    limits = difference_interval(each[1] - each[0], people[group])
+                    measures.append(Measure(*about, "success_gain", *limits, **both, group=place))
                 gains[group] = (success[:, 1] - success[:, 0]).mean(axis=0)
-                limits = difference_interval(gains[group])
-                measures.append(Measure(*about, "success_gain", *limits, n=counted[1], group=name))
+                limits = difference_interval(gains[group], people[group])
+                measures.append(Measure(*about, "success_gain", *limits, **both, group=name))
             for group in GROUPS[2:]:
-                limits = difference_interval(gains["adapted"] - gains[group])
-                name = f"records=adapted,beyond={group},right={whose}"
-                measures.append(Measure(*about, "success_gain", *limits, n=size, group=name))
-            measures += hypothesis(about, "h1", gains["adapted"], f"right={whose}", size)
+                name, fewer = f"records=adapted,beyond={group},right={whose}", min(people["adapted"], people[group])
+                limits = difference_interval(gains["adapted"] - gains[group], fewer)
+                measures.append(Measure(*about, "success_gain", *limits, n=fewer, group=name, patients=fewer))
+            measures += hypothesis(about, "h1", gains["adapted"], f"right={whose}", people["adapted"])
     return measures
 
 
@@ -245,38 +255,43 @@ def audit_unlearning(
             np.mean([crossed.ratio(part[v, 0], done.right[v, 0]) for part in done.overturned[a]], axis=0)
             for v in range(len(order))
         ]
-        counted = [int(done.right[v, 0].sum(axis=1).mean()) for v in range(len(order))]
+        held = done.beats[:, 0] > 0  # [V, P]
         away = success[0] - success[1]
-        apart = difference_interval(away)
+        apart = difference_interval(away, int((held[0] & held[1]).sum()))
         for v, name in enumerate(["personalized", "retrain", *methods]):
             group = f"records=forgotten,method={name}"
-            limits = rate_interval(success[v][0], success[v][1:], size)
-            measures.append(Measure(*about, "success", float(success[v][0]), *limits, n=counted[v], group=group))
+            counted, compared = int(done.beats[v, 0].sum()), int((held[v] & held[1]).sum())
+            limits = rate_interval(success[v][0], success[v][1:], held[v].sum())
+            row = Measure(*about, "success", float(success[v][0]), *limits, n=counted, group=group)
+            measures.append(replace(row, patients=int(held[v].sum())))
             if name == "retrain":
                 continue
-            limits = difference_interval(success[v] - success[1])
-            measures.append(Measure(*about, "success_over_retrain", *limits, n=counted[v], group=group))
+            limits = difference_interval(success[v] - success[1], compared)
+            measures.append(Measure(*about, "success_over_retrain", *limits, n=counted, group=group, patients=compared))
             if v:
                 nearer = np.abs(away) - np.abs(success[v] - success[1])
-                rows = hypothesis(about, "h2", nearer, f"method={name}", size)
+                people = int((held[v] & held[0] & held[1]).sum())
+                figure, verdict = hypothesis(about, "h2", nearer, f"method={name}", people)
                 told_apart = apart[1] > 0 or apart[2] < 0
-                measures += rows if told_apart else [rows[0], undecided(rows[1])]
+                measures += [figure, verdict if told_apart else untestable(verdict)]
     return measures
 
 
-def hypothesis(about: tuple[str, str, str], name: str, drawn: np.ndarray, group: str, n: int) -> list[Measure]:
-    """Return a hypothesis' figure, supported above 0, and its verdict: 1, 0 or empty."""
-    value, lower, upper = difference_interval(drawn)
-    verdict = 1.0 if lower > 0 else 0.0 if upper < 0 else NAN
-    return [
-        Measure(*about, f"hypothesis_{name}", value, lower, upper, n=n, group=group),
-        Measure(*about, f"verdict_{name}", verdict, n=n, group=group),
-    ]
+def hypothesis(
+    about: tuple[str, str, str], name: str, drawn: np.ndarray, group: str, patients: int
+) -> tuple[Measure, Measure]:
+    """Return a hypothesis' figure, supported above 0, and its verdict."""
+    value, lower, upper = difference_interval(drawn, patients)
+    size = {"n": patients, "group": group, "patients": patients}
+    return (
+        Measure(*about, f"hypothesis_{name}", value, lower, upper, **size),
+        Measure(*about, f"verdict_{name}", above_zero((lower, upper), patients), **size),
+    )
 
 
-def undecided(verdict: Measure) -> Measure:
-    """Return the verdict, emptied."""
-    return Measure(**{**vars(verdict), "value": NAN})
+def untestable(verdict: Measure) -> Measure:
+    """Return the verdict as one on what did not occur; that there are too few patients comes first."""
+    return verdict if verdict.value == TOO_FEW else replace(verdict, value=NOT_TESTABLE)
 
 
 def first_replicates(pairs: Pairs, count: int) -> Pairs:

@@ -7,11 +7,13 @@ All figures are of the personalised model and its replicate on the same records,
   to a beat of that class (`adapted=with`, `adapted=without`): a class that the first minutes don't show may be
   forgotten.
 - on strangers (some later records of every other patient, together): accuracy, macro_f1, and the macro one-against-rest
-  AUROC of H3 (Chatterjee et al. 2024): the base task's AUROC changes by less than one point. Its verdict is 1 where the
-  interval of the mean change lies within +-0.01, 0 where it lies without, else empty. Intervals draw the strangers too.
+  AUROC of H3 (Chatterjee et al. 2024): the base task's AUROC changes by less than one point. Its verdict
+  (`medpriv.measures.verdicts`): supported where the interval of the mean change lies within +-0.01, contradicted where
+  it lies without. Intervals draw the strangers too.
 - a patient gains (loses) where the t interval of the gain over replicates lies above (below) 0: other trainings, the
   same beats.
-`n` counts patients for means over patients, beats for sensitivities (`adapted`: the mean over replicates).
+`n` counts patients for means over patients, and different beats for sensitivities (`adapted`: those that judge at least
+one replicate's model); `patients` counts whose they are.
 """
 
 from dataclasses import dataclass
@@ -23,9 +25,10 @@ from medpriv.attacks.personal.pairs import Outputs, Pairs
 from medpriv.dataset import Dataset
 from medpriv.measures.crossed import Crossed, difference_interval
 from medpriv.measures.intervals import LEVEL, rate_interval
+from medpriv.measures.predictions import accuracy
 from medpriv.measures.roc import auc, bootstrap_roc
-from medpriv.measures.table import NAN, Measure
-from medpriv.measures.utility import accuracy
+from medpriv.measures.table import Measure
+from medpriv.measures.verdicts import within
 
 UNCHANGED = 0.01  # H3: a smaller change of the AUROC is none
 SIDES = ("base", "personalized")
@@ -75,7 +78,8 @@ def audit_gain(
         measures += _both_sides(about, name, gains[name], crossed, size)
         lower, upper = t_interval(gains[name].difference)
         for measure, number in (("gaining", (lower > 0).sum()), ("losing", (upper < 0).sum())):
-            measures.append(Measure(*about, f"patients_{measure}", float(number), n=size, group=f"of={name}"))
+            row = Measure(*about, f"patients_{measure}", float(number), n=size, group=f"of={name}", patients=size)
+            measures.append(row)
     measures += _by_class(dataset, pairs, counts, crossed, about)
     measures += _strangers(dataset, pairs, outputs, crossed, about)
     return measures, gains
@@ -108,9 +112,10 @@ def _both_sides(about: tuple[str, str, str], name: str, gain: Gain, crossed: Cro
     for side, values in zip(SIDES, (gain.base, gain.personal), strict=True):
         drawn = crossed.mean(values)
         limits = rate_interval(drawn[0], drawn[1:], n)
-        rows.append(Measure(*about, name, float(drawn[0]), *limits, n=n, group=f"records=later,model={side}"))
-    limits = difference_interval(crossed.mean(gain.difference))
-    return [*rows, Measure(*about, f"{name}_gain", *limits, n=n, group="records=later")]
+        place = f"records=later,model={side}"
+        rows.append(Measure(*about, name, float(drawn[0]), *limits, n=n, group=place, patients=n))
+    limits = difference_interval(crossed.mean(gain.difference), n)
+    return [*rows, Measure(*about, f"{name}_gain", *limits, n=n, group="records=later", patients=n)]
 
 
 def _by_class(
@@ -124,15 +129,16 @@ def _by_class(
         hits = [side[..., index, index] for side in counts]
         parts = {"": np.ones_like(adapted), ",adapted=with": adapted, ",adapted=without": ~adapted}
         for part, inside in parts.items():
-            group, n = f"records=later,class={name}{part}", int((beats * inside).sum(axis=1).mean())
-            held = int(((beats * inside).sum(axis=0) > 0).sum())
+            judging = (beats * inside).max(axis=0)  # [P], of the replicates whose models are in this part
+            group, held = f"records=later,class={name}{part}", int((judging > 0).sum())
+            size = {"n": int(judging.sum()), "patients": held}
             shares = [crossed.ratio(hit * inside, beats * inside) for hit in hits]
             for side, drawn in zip(SIDES, shares, strict=True):
                 limits = rate_interval(drawn[0], drawn[1:], held)
                 value = float(drawn[0])
-                rows.append(Measure(*about, "sensitivity", value, *limits, n=n, group=f"{group},model={side}"))
-            limits = difference_interval(shares[1] - shares[0])
-            rows.append(Measure(*about, "sensitivity_gain", *limits, n=n, group=group))
+                rows.append(Measure(*about, "sensitivity", value, *limits, **size, group=f"{group},model={side}"))
+            limits = difference_interval(shares[1] - shares[0], held)
+            rows.append(Measure(*about, "sensitivity_gain", *limits, **size, group=group))
     return rows
 
 
@@ -141,6 +147,7 @@ def _strangers(
 ) -> list[Measure]:
     """Return what both sides are worth on strangers, what changes, and H3."""
     size = len(pairs.patients)
+    people = {"n": size, "patients": size}
     later = ~pairs.early[outputs.panel]
     y, owner = dataset.y[outputs.panel[later]], dataset.patient[outputs.panel[later]]
     sides = (outputs.base_panel[:, later], outputs.personal_panel[:, :, later])
@@ -161,14 +168,11 @@ def _strangers(
         for side, drawn in zip(SIDES, (crossed.mean(base), crossed.mean(personal)), strict=True):
             limits = rate_interval(drawn[0], drawn[1:], size)
             value = float(drawn[0])
-            rows.append(Measure(*about, name, value, *limits, n=size, group=f"records=strangers,model={side}"))
-        change = difference_interval(crossed.mean(personal - base))
-        rows.append(Measure(*about, f"{name}_gain", *change, n=size, group="records=strangers"))
-    _, lower, upper = change  # of the AUROC
-    verdict = (
-        1.0 if lower > -UNCHANGED and upper < UNCHANGED else 0.0 if lower > UNCHANGED or upper < -UNCHANGED else NAN
-    )
-    return [*rows, Measure(*about, "hypothesis_h3", *change, n=size), Measure(*about, "verdict_h3", verdict, n=size)]
+            rows.append(Measure(*about, name, value, *limits, **people, group=f"records=strangers,model={side}"))
+        change = difference_interval(crossed.mean(personal - base), size)
+        rows.append(Measure(*about, f"{name}_gain", *change, **people, group="records=strangers"))
+    judged = within(change[1:], UNCHANGED, size)  # the last change is the AUROC's
+    return [*rows, Measure(*about, "hypothesis_h3", *change, **people), Measure(*about, "verdict_h3", judged, **people)]
 
 
 def auroc_on_strangers(

@@ -7,8 +7,9 @@ beats of those minutes, so members and non-members come from one patient and one
 - `lira` and `lira-difference` add shadow models to either, the same patient's models from the other replicates, each
   adapted to its own half (online, shared variances; `medpriv.attacks.lira`).
 AUC and TPR are taken within each model and averaged, so patients who are easy as a whole don't count. Beats of a block
-are scored alike and are members together, so that chance alone reaches a TPR above the false-positive rate: beside each
-TPR stands its chance level: the same attack's on membership drawn anew, blocks as they are.
+are scored alike and are members together. So a rate is resolved by a model's non-member blocks, not by their beats; and
+chance alone reaches a TPR above the false-positive rate: beside each TPR stands its chance level, the same attack's on
+membership drawn anew, blocks as they are. `n` counts different beats that were no members of at least one model.
 
 Patients. Given a model, whose is it? A candidate's statistic is the mean over some of the candidate's beats, early ones
 (the true patient's among them were partly trained on) or later ones (never trained on). The attackers:
@@ -32,7 +33,7 @@ from medpriv.attacks.view import score_targets
 from medpriv.dataset import Dataset
 from medpriv.measures.crossed import Crossed
 from medpriv.measures.intervals import auc_interval, rate_interval
-from medpriv.measures.roc import auc, tpr_at
+from medpriv.measures.roc import auc, resolvable, tpr_at
 from medpriv.measures.table import Measure
 from medpriv.seeds import generator
 
@@ -86,36 +87,40 @@ def audit_beats(
     Args:
         block_s: seconds of the blocks in which the beats to adapt to were drawn.
 
-    A model without a non-member has no AUC; `n` is the mean number of non-members a model.
+    A model without a non-member has no AUC, one with too few non-member blocks no TPR.
     """
     rate, whole = settings["false_positive_rate"], (len(pairs.replicates), len(pairs.patients))
     figures = {name: np.full((3, *whole), np.nan) for name in BEAT_ATTACKERS}  # AUC, TPR, its chance level
-    others = np.zeros(whole)
+    others = 0
     for index, (rows, base, personal) in enumerate(zip(outputs.rows, outputs.base, outputs.personal, strict=True)):
         early = pairs.early[rows]
         phi = [true_class_logit(logits[:, early], dataset.y[rows[early]]) for logits in (base, personal)]
         members = pairs.records[:, index, rows[early]]
-        others[:, index] = (~members).sum(axis=1)
+        others += int((~members).any(axis=0).sum())
         blocks = dataset.time[rows[early]] // block_s
         rng = generator(seed, dataset.name, "personal", "redraws", dataset.patients[pairs.patients[index]])
         redrawn = [redraw_blocks(members, blocks, rng) for _ in range(REDRAWS)]
         chance = [beat_scores(*phi, each) for each in redrawn]
+        resolved = [resolvable(len(np.unique(blocks[~held])), rate) for held in members]
         for name, scores in beat_scores(*phi, members).items():
             for k in range(whole[0]):
-                by_chance = [tpr_at(null[name][k], each[k], rate) for null, each in zip(chance, redrawn, strict=True)]
-                values = (auc(scores[k], members[k]), tpr_at(scores[k], members[k], rate), np.mean(by_chance))
-                figures[name][:, k, index] = values
-    measures, n = [], int(others.mean())
-    for name, (aucs, tprs, chances) in figures.items():
+                figures[name][0, k, index] = auc(scores[k], members[k])
+                if resolved[k]:
+                    by_chance = [
+                        tpr_at(null[name][k], each[k], rate) for null, each in zip(chance, redrawn, strict=True)
+                    ]
+                    figures[name][1:, k, index] = tpr_at(scores[k], members[k], rate), np.mean(by_chance)
+    measures = []
+    for name, held in figures.items():
         about = (dataset.name, treatment, f"personal-membership-{name}")
-        drawn = crossed.mean(aucs)
-        limits = auc_interval(drawn[0], drawn[1:], whole[1], whole[1])
-        measures.append(Measure(*about, "auc", float(drawn[0]), *limits, n=n, group="level=beat"))
-        for ending, values in (("", tprs), ("_chance", chances)):
-            drawn = crossed.mean(values)
-            limits = rate_interval(drawn[0], drawn[1:], int((~np.isnan(values)).any(axis=0).sum()))
-            measure = f"tpr_at_fpr_{rate:g}{ending}"
-            measures.append(Measure(*about, measure, float(drawn[0]), *limits, n=n, group="level=beat"))
+        people = [int((~np.isnan(values)).any(axis=0).sum()) for values in held]
+        drawn = [crossed.mean(values) for values in held]
+        limits = [auc_interval(drawn[0][0], drawn[0][1:], people[0], people[0])]
+        limits += [rate_interval(drawn[part][0], drawn[part][1:], people[part]) for part in (1, 2)]
+        for part, measure in enumerate(("auc", f"tpr_at_fpr_{rate:g}", f"tpr_at_fpr_{rate:g}_chance")):
+            size = {"n": others, "patients": people[part]}
+            row = Measure(*about, measure, float(drawn[part][0]), *limits[part], **size, group="level=beat")
+            measures.append(row)
     return measures, {name: held[0] for name, held in figures.items()}
 
 
@@ -174,13 +179,13 @@ def audit_patients(
 ) -> tuple[list[Measure], dict[tuple[str, str], np.ndarray]]:
     """Return the measures of each attacker on patients, and the rank [K, P] of the true patient by records, attacker.
 
-    `n` is the number of candidates.
+    `n` is the number of candidates, all of them patients.
     """
     y, owner, size = dataset.y[outputs.panel], dataset.patient[outputs.panel], len(pairs.patients)
     base = true_class_logit(outputs.base_panel, y)
     flat = outputs.personal_panel.reshape(-1, *outputs.personal_panel.shape[2:])
     personal = true_class_logit(flat, y).reshape(outputs.personal_panel.shape[:3])
-    measures, ranks = [], {}
+    measures, ranks, people = [], {}, {"n": size, "patients": size}
     for name, inside in (("early", pairs.early[outputs.panel]), ("later", ~pairs.early[outputs.panel])):
         holding_one = patient_means(personal[..., inside], owner[inside], pairs.patients)
         holding_both = holding_one - patient_means(base[:, inside], owner[inside], pairs.patients)[:, None]
@@ -197,11 +202,11 @@ def audit_patients(
             group = f"level=patient,records={name}"
             drawn = crossed.mean(1 - lost / (size - 1) if size > 1 else np.full_like(lost, np.nan))
             limits = auc_interval(drawn[0], drawn[1:], size, size)
-            measures.append(Measure(*about, "auc", float(drawn[0]), *limits, n=size, group=group))
+            measures.append(Measure(*about, "auc", float(drawn[0]), *limits, **people, group=group))
             for top in TOP:
                 drawn = crossed.mean((1 + lost <= top).astype(float))
                 limits = rate_interval(drawn[0], drawn[1:], size)
-                measures.append(Measure(*about, f"top_{top}", float(drawn[0]), *limits, n=size, group=group))
+                measures.append(Measure(*about, f"top_{top}", float(drawn[0]), *limits, **people, group=group))
                 chance = min(1.0, top / size)
-                measures.append(Measure(*about, f"top_{top}_chance", chance, n=size, group=group))
+                measures.append(Measure(*about, f"top_{top}_chance", chance, **people, group=group))
     return measures, ranks

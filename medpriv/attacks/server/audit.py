@@ -2,7 +2,8 @@
 
 - `membership-updates`, on patients, scored as every membership attack is (`medpriv.attacks.membership`).
 - `property-site`: the share of answers whose sender is guessed (`accuracy`), beside chance (`chance`); n counts
-  answers, the interval draws replicates. There is none where the server sees only the clients' sum.
+  answers, `patients` the people whom some replicate trained on; the interval draws replicates. There is none where the
+  server sees only the clients' sum.
 - `inversion-*`: see `medpriv.attacks.server.reconstruction`; for networks of dense layers alone. FedAvg is tried in
   every setting, other strategies under their own protection.
 """
@@ -50,7 +51,9 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping, seed: int) -> tuple[l
     lowered = drops(federation.network, x, dataset.y, views, federation.strategy.sequential)
     measures = _membership(dataset, bank, bank.members[:replicates], holder, lowered, settings, seed)
     if lowered.shape[2] > 1:
-        measures += _site(dataset, bank, holder, lowered, settings, seed)
+        measures += _site(
+            dataset, bank, int(bank.members[:replicates].any(axis=0).sum()), holder, lowered, settings, seed
+        )
     examples: list[dict] = []
     if all(isinstance(layer, Dense) for layer in federation.network.layers):
         found, examples = _inversion(dataset, bank, federation, views[0].sent, settings, seed)
@@ -74,7 +77,13 @@ def _membership(
 
 
 def _site(
-    dataset: Dataset, bank: Bank, holder: np.ndarray, lowered: np.ndarray, settings: Mapping, seed: int
+    dataset: Dataset,
+    bank: Bank,
+    patients: int,
+    holder: np.ndarray,
+    lowered: np.ndarray,
+    settings: Mapping,
+    seed: int,
 ) -> list[Measure]:
     guessed, true = guess_sites(dataset, holder, lowered)
     hits = (guessed == true).mean(axis=(0, 2))  # by replicate
@@ -82,8 +91,8 @@ def _site(
     limits = percentile_interval(draw_patients(rng, len(hits), settings["bootstraps"]) @ hits / len(hits))
     about = (dataset.name, bank.treatment, "property-site")
     return [
-        Measure(*about, "accuracy", float(hits.mean()), *limits, n=guessed.size),
-        Measure(*about, "chance", 1 / guessed.shape[2], n=guessed.size),
+        Measure(*about, "accuracy", float(hits.mean()), *limits, n=guessed.size, patients=patients),
+        Measure(*about, "chance", 1 / guessed.shape[2], n=guessed.size, patients=patients),
     ]
 
 

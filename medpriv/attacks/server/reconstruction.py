@@ -7,7 +7,8 @@ ones so as to lie as near as they can, for the baselines too.
 
 Measures: `match`, the share of variables recovered (all, and by kind: numbers to 0.319 standard deviations, categories
 by their nearest state); `rows`, the share of records recovered whole; `gain`, match minus the better baseline's, paired
-by update. Intervals are bootstraps over updates; n counts records.
+by update. Intervals are bootstraps over updates; n counts the different records behind them that are asked for,
+`patients` the people they are of.
 """
 
 from collections.abc import Iterator, Mapping
@@ -124,13 +125,13 @@ def reconstruct(scene: Scene, setting: Setting) -> tuple[list[Measure], list[dic
         paired = np.stack([records[pair_records(records, true)] for records, true in zip(found, turn.x, strict=True)])
         matched = scene.encoding.matches(paired, turn.x)
         shares[attack] = _by_update(matched)
-        measures += _measures(scene, setting, attack, matched)
+        measures += _measures(scene, setting, attack, matched, turn.rows)
         if attack not in BASELINES:
             examples += _example(scene, setting, attack, turn.x[0, 0], paired[0, 0])
     best = max((shares[name] for name in BASELINES), key=np.mean)
     for attack, own in shares.items():
         if attack not in BASELINES:
-            measures.append(_measure(scene, setting, attack, "gain", own - best, setting.batch))
+            measures.append(_measure(scene, setting, attack, "gain", own - best, turn.rows))
     return measures, examples
 
 
@@ -179,27 +180,35 @@ def _by_update(matched: Mapping[str, np.ndarray]) -> np.ndarray:
     return np.concatenate([*matched.values()], axis=-1).mean(axis=(1, 2))
 
 
-def _measures(scene: Scene, setting: Setting, attack: str, matched: Mapping[str, np.ndarray]) -> list[Measure]:
+def _measures(
+    scene: Scene, setting: Setting, attack: str, matched: Mapping[str, np.ndarray], rows: np.ndarray
+) -> list[Measure]:
     whole = np.concatenate([*matched.values()], axis=-1)
     found = [
-        _measure(scene, setting, attack, "match", _by_update(matched), setting.batch),
-        _measure(scene, setting, attack, "rows", whole.all(axis=-1).mean(axis=1), setting.batch),
+        _measure(scene, setting, attack, "match", _by_update(matched), rows),
+        _measure(scene, setting, attack, "rows", whole.all(axis=-1).mean(axis=1), rows),
     ]
     for kind, part in matched.items():
-        found.append(_measure(scene, setting, attack, "match", part.mean(axis=(1, 2)), setting.batch, f",kind={kind}"))
+        found.append(_measure(scene, setting, attack, "match", part.mean(axis=(1, 2)), rows, f",kind={kind}"))
     return found
 
 
 def _measure(
-    scene: Scene, setting: Setting, attack: str, measure: str, values: np.ndarray, batch: int, more: str = ""
+    scene: Scene, setting: Setting, attack: str, measure: str, values: np.ndarray, rows: np.ndarray, more: str = ""
 ) -> Measure:
-    """Return the mean over updates with its bootstrap interval, widened as `medpriv.measures.intervals` says."""
+    """Return the mean over updates with its bootstrap interval, widened as `medpriv.measures.intervals` says.
+
+    Args:
+        values: float64 [R].
+        rows: int [R, B], the records asked for.
+    """
     rng = generator(scene.seed, scene.dataset.name, "inversion", "bootstrap")
     value, updates = float(values.mean()), len(values)
     draws = draw_patients(rng, updates, scene.settings["bootstraps"]) @ values / updates
     limits = percentile_interval(draws) if measure == "gain" else rate_interval(value, draws, updates)
     about = (scene.dataset.name, scene.treatment, f"inversion-{attack}", measure)
-    return Measure(*about, value, *limits, n=updates * batch, group=setting.group + more)
+    counted = {"n": len(np.unique(rows)), "patients": len(np.unique(scene.dataset.patient[rows]))}
+    return Measure(*about, value, *limits, group=setting.group + more, **counted)
 
 
 def _example(scene: Scene, setting: Setting, attack: str, true: np.ndarray, found: np.ndarray) -> list[dict]:

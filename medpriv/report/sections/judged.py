@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from medpriv.measures.table import Measure
+from medpriv.measures.verdicts import verdict_name
 from medpriv.report import words
 from medpriv.report.comparison import find, request_of
 from medpriv.report.inputs import Audit
 
 CONTROLS = {"fake": "control: changes nothing", "destroyed": "control: an untrained model"}
+REFERENCES = ("", "personalized", "retrain")  # before forgetting, and what forgetting is held against
 ULIRA = {"level": "patient", "reference": "retrain"}
 
 
@@ -37,10 +39,21 @@ class Judged:
         whole = {"request": request_of(self.audit), **(group or {})}
         return find(self.measures, measure, whole, f"forgetting-{attack}")
 
-    def holds(self, verdict: str) -> bool | None:
-        """Return a verdict; None where its interval has no limits."""
-        found = self.figure("verdict", verdict)
-        return None if found is None or found.value != found.value else found.value == 1
+    def verdict(self, name: str) -> str:
+        """Return what was found of `forgotten` or `usable`, by `medpriv.measures.verdicts.verdict_name`."""
+        found = self.figure("verdict", name)
+        return "undecided" if found is None else verdict_name(found.value)
+
+    @property
+    def asked(self) -> str:
+        """Return how many patients were to be forgotten, and by how many models."""
+        auc = self.figure("ulira", "auc", ULIRA)
+        return f"{words.plural(auc.patients, 'patient')} ({words.plural(auc.n, 'model')})" if auc else "nobody"
+
+
+def is_method(method: str) -> bool:
+    """Return whether a name is that of a method under test: neither a reference nor a control."""
+    return method not in (*REFERENCES, *CONTROLS)
 
 
 def judged(audit: Audit) -> list[Judged]:

@@ -7,6 +7,8 @@ credentialed dataset is shown.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from medpriv.measures.intervals import LEAST
+from medpriv.measures.table import Measure
 from medpriv.report import words
 from medpriv.report.comparison import find, parse_group
 from medpriv.report.figures_leakage import SMALL_COUNT
@@ -51,7 +53,8 @@ def personal_section(
             "No number of this paper can be claimed as reproduced: its labels, learning rates, budgets, unlearning "
             "steps and tables were not to be had, and no code was found. What is tested here is the three claims, as "
             "hypotheses with intervals, on data of our own choice. “Undecided” means that the interval holds both "
-            "answers.",
+            "answers, “not testable here” that what the claim speaks of did not occur. On fewer than "
+            f"{LEAST} patients no claim is judged.",
             *sentences(own),
         ),
         tuple(part for part in parts if part.kind == "table" or part.panels),
@@ -122,26 +125,34 @@ def _privacy(dataset: str, audits: Sequence[Audit]) -> Table:
         asked[topic].append(Row(words.attack_name(attack), tuple(cells)))
     rows = [row for topic, own in asked.items() for row in (Row(topic, ()), *own)]
     columns = [Column("Attacker")]
+    rates = (_rate(item) for audit in audits for item in audit.measures if item.measure.startswith("tpr_at_fpr_"))
+    named = f"top 1, or TPR at {words.percent(next(rates, None), 0)} FPR"
     for audit in audits:
         name = words.variant_name(audit.subject)
-        columns += [Column("AUC", "guessing: 0.5", name), Column("Named", "top 1, or TPR at 1 % FPR", name)]
+        columns += [Column("AUC", "guessing: 0.5", name), Column("Named", named, name)]
     lede = (
         "The attacker holds the network before and after it was adapted. Beats: members and non-members come from the "
-        "same minutes of the same patient. Patients: the candidates are all adapted patients, and the share named "
-        "first stands beside its chance."
+        "same minutes of the same patient. They are members by blocks of some seconds, and a rate that so few blocks "
+        "can’t resolve has no figure. Patients: the candidates are all adapted patients. Both shares stand beside what "
+        "chance reaches."
     )
     return Table(f"What the pair of models gives away, {dataset}", tuple(columns), tuple(rows), lede)
 
 
 def _rate_cell(audit: Audit, attack: str, group: Mapping[str, str], beats: bool) -> Cell:
-    if beats:
-        rates = (item for item in audit.measures if item.measure.startswith("tpr_at_fpr_") and item.attack == attack)
-        return value_cell(next(rates, None), share=True)
-    named, chance = (find(audit.measures, name, group, attack) for name in ("top_1", "top_1_chance"))
+    """Return the share that an attacker finds or names, beside what chance reaches."""
+    tprs = (item.measure for item in audit.measures if item.measure.startswith("tpr_at_fpr_") and item.attack == attack)
+    name = next(tprs, "") if beats else "top_1"
+    named, chance = (find(audit.measures, measure, group, attack) for measure in (name, f"{name}_chance"))
     cell = value_cell(named, share=True)
-    if chance is None:
+    if chance is None or chance.value != chance.value:
         return cell
     return Cell(cell.text, (*cell.details, f"chance {words.percent(chance.value)}"), cell.order)
+
+
+def _rate(measure: Measure) -> float:
+    """Return the false-positive rate that a measure's name states."""
+    return float(measure.measure.removeprefix("tpr_at_fpr_").removesuffix("_chance"))
 
 
 def _robustness(audits: Sequence[Audit]) -> Table:
@@ -154,7 +165,7 @@ def _robustness(audits: Sequence[Audit]) -> Table:
                 for name in RECORDS
             ]
             if any(gains):
-                cells = tuple(value_cell(gain, share=True, signed=True) for gain in gains)
+                cells = tuple(_people_behind(gain) for gain in gains)
                 rows.append(Row(words.attack_name(f"personal-{attack}"), cells, above=whose(audit)))
     columns = (Column("Attack"), *(Column(text, "", "Added success on beats") for text in RECORDS.values()))
     lede = (
@@ -163,3 +174,11 @@ def _robustness(audits: Sequence[Audit]) -> Table:
     )
     title = "Whom the attacks hit"
     return Table(title, columns, tuple(rows), lede)
+
+
+def _people_behind(gain: Measure | None) -> Cell:
+    """Return an added success with the number of patients who have such beats."""
+    cell = value_cell(gain, share=True, signed=True)
+    if gain is None or not cell.order:
+        return cell
+    return Cell(cell.text, (*cell.details, words.plural(gain.patients, "patient")), cell.order)

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 
 from medpriv.measures.table import Measure
+from medpriv.measures.verdicts import verdict_name
 from medpriv.report import words
 from medpriv.report.comparison import find, parse_group
 from medpriv.report.inputs import Audit
 from medpriv.report.layout import Cell, Column, Row, Table, count_cell, prose, source_cell, value_cell
+from medpriv.report.sections.judged import CONTROLS, is_method
 
 CLAIMS = {
     "h1": "A fine-tuned copy is more exposed to FGSM on the beats it was adapted to",
@@ -18,8 +20,9 @@ TESTS = {
     "h2": "how much nearer to the copy retrained without them",
     "h3": "change of the AUROC on strangers, at most one point",
 }
-VERDICTS = {1.0: ("supported", "good"), 0.0: ("contradicted", "bad")}
-_TEXTS = ("supported", "contradicted", "undecided")
+TONES = {"supported": "good", "contradicted": "bad", "undecided": "open", "too few": "open", "not testable": "open"}
+TEXTS = {"too few": "too few patients", "not testable": "not testable here"}
+SPOKEN = {"too few": "not judged on so few patients", "not testable": "not testable here"}
 
 
 def sentences(audits: Sequence[Audit]) -> list[str]:
@@ -31,21 +34,15 @@ def sentences(audits: Sequence[Audit]) -> list[str]:
     for dataset, audit in first.items():
         parts = []
         if each := _verdicts(audit, "h1"):
-            told = [
-                (text, [words.attack_name(item.attack) for item in each if _verdict_text(item) == text])
-                for text in _TEXTS
-            ]
-            parts.append("H1 is " + ", ".join(f"{text} under {_listed(under)}" for text, under in told if under))
-        if each := [_verdict_text(item) for item in _verdicts(audit, "h2")]:
-            told = [(text, each.count(text)) for text in _TEXTS if text in each]
-            count = words.plural(len(each), "method")
-            whole = f"{told[0][0]} for each of {count}" if len(told) == 1 else ""
-            parts.append(
-                f"H2 is {whole or ', '.join(f'{text} for {number}' for text, number in told) + f' of {count}'}"
-            )
-        parts += [f"H3 is {_verdict_text(item)}" for item in _verdicts(audit, "h3")]
+            told = {name: [words.attack_name(item.attack) for item in each if _told(item) == name] for name in TONES}
+            held = [f"{SPOKEN.get(name, name)} under {_listed(told[name])}" for name in TONES if told[name]]
+            parts.append(f"H1 is {', '.join(held)}")
+        parts += [_h2(attack, each) for attack, each in _method_verdicts(audit).items()]
+        parts += [f"H3 is {SPOKEN.get(_told(item), _told(item))}" for item in _verdicts(audit, "h3")]
         if parts:
-            found.append(f"On {dataset}, {words.variant_name(audit.subject)} adapted: {'; '.join(parts)}.")
+            people = max(item.patients for item in audit.measures if item.measure.startswith("verdict_"))
+            where = f"On {dataset}, {words.variant_name(audit.subject)} adapted, {words.plural(people, 'patient')}"
+            found.append(f"{where}: {'; '.join(parts)}.")
     return found
 
 
@@ -59,8 +56,33 @@ def _verdicts(audit: Audit, name: str) -> list[Measure]:
     return [item for item in found if parse_group(item.group).get("right", "both") == "both"]
 
 
-def _verdict_text(verdict: Measure) -> str:
-    return VERDICTS.get(verdict.value, ("undecided", ""))[0]
+def _method_verdicts(audit: Audit) -> dict[str, list[Measure]]:
+    """Return the verdicts on H2 by attack, of the methods under test: controls have some too, and are no methods."""
+    found: dict[str, list[Measure]] = {}
+    for item in _verdicts(audit, "h2"):
+        if is_method(parse_group(item.group)["method"]):
+            found.setdefault(item.attack, []).append(item)
+    return found
+
+
+def _h2(attack: str, verdicts: Sequence[Measure]) -> str:
+    """Return in words for how many methods H2 was found true."""
+    told = [_told(item) for item in verdicts]
+    held = [f"{SPOKEN.get(name, name)} for {told.count(name)}" for name in TONES if name in told]
+    whole = f"{SPOKEN.get(told[0], told[0])} for each" if len(held) == 1 else ", ".join(held)
+    text = f"H2 is {whole} of {words.plural(len(told), 'method')} under {words.attack_name(attack)}"
+    if "not testable" in told:
+        text += " (the copy’s success can’t be told from that of one retrained without those beats: nothing to undo)"
+    return text
+
+
+def _told(verdict: Measure) -> str:
+    return verdict_name(verdict.value)
+
+
+def _verdict_cell(verdict: Measure) -> Cell:
+    name = _told(verdict)
+    return prose(TEXTS.get(name, name), TONES[name])
 
 
 def hypotheses(audits: Sequence[Audit]) -> Table:
@@ -82,7 +104,7 @@ def hypotheses(audits: Sequence[Audit]) -> Table:
 def _claim_rows(audit: Audit, name: str) -> list[Row]:
     verdicts = _verdicts(audit, name)
     if name == "h2":
-        return [_tally_row(audit, verdicts)] if verdicts else []
+        return [_tally_row(audit, attack, each) for attack, each in _method_verdicts(audit).items()]
     return [_hypothesis_row(audit, name, verdict) for verdict in verdicts]
 
 
@@ -92,23 +114,22 @@ def _hypothesis_row(audit: Audit, name: str, verdict: Measure) -> Row:
     cells = (
         prose(words.attack_name(verdict.attack) if verdict.attack else words.MISSING),
         value_cell(figure, signed=True),
-        prose(*VERDICTS.get(verdict.value, ("undecided", "open"))),
-        count_cell(verdict.n),
+        _verdict_cell(verdict),
+        count_cell(verdict.patients),
         source_cell(audit.artefact, where),
     )
     return Row(whose(audit), cells)
 
 
-def _tally_row(audit: Audit, verdicts: Sequence[Measure]) -> Row:
-    texts = [_verdict_text(item) for item in verdicts]
-    counted = tuple(f"{texts.count(text)} {text}" for text in _TEXTS if text in texts)
-    attacks = ", ".join(dict.fromkeys(words.attack_name(item.attack) for item in verdicts))
+def _tally_row(audit: Audit, attack: str, verdicts: Sequence[Measure]) -> Row:
+    told = [_told(item) for item in verdicts]
+    counted = tuple(f"{told.count(name)} {TEXTS.get(name, name)}" for name in TONES if name in told)
     cells = (
-        prose(attacks),
+        prose(words.attack_name(attack)),
         Cell(words.plural(len(verdicts), "method"), ("table below",)),
         Cell(counted[0], counted[1:], counted[0], "prose", "open"),
-        count_cell(verdicts[0].n),
-        source_cell(audit.artefact, "hypothesis_h2"),
+        count_cell(min(item.patients for item in verdicts)),
+        source_cell(audit.artefact, attack, "hypothesis_h2"),
     )
     return Row(whose(audit), cells)
 
@@ -128,19 +149,19 @@ def forgetting_rows(audits: Sequence[Audit]) -> list[Row]:
             nearer = find(audit.measures, "hypothesis_h2", {"method": method}, *about)
             read = prose("the reference") if method == "retrain" else prose("before forgetting")
             if verdict is not None:
-                read = prose(*VERDICTS.get(verdict.value, ("undecided", "open")))
+                read = _verdict_cell(verdict)
             cells = (
                 value_cell(success, share=True),
                 value_cell(find(audit.measures, "success_over_retrain", group, *about), share=True, signed=True),
                 value_cell(nearer, share=True, signed=True),
                 read,
-                count_cell(success.n),
+                Cell(words.plural(success.patients, "patient"), (words.plural(success.n, "beat"),), str(success.n)),
             )
             name = "Personalised, not unlearned" if method == "personalized" else words.method_name(method)
-            control = method in ("fake", "destroyed")
+            control = method in CONTROLS
             below = (f"{audit.dataset}, {words.attack_name(success.attack)}",)
             rows.append(Row(name, cells, "control" if control else "", below, control))
-    return rows
+    return sorted(rows, key=lambda row: row.control)
 
 
 def forgetting_table(rows: Sequence[Row]) -> Table:
@@ -150,11 +171,12 @@ def forgetting_table(rows: Sequence[Row]) -> Table:
         Column("Over retraining"),
         Column("Nearer to it by"),
         Column("H2", form="prose"),
-        Column("n", "beats right before"),
+        Column("n", "with beats right before"),
     )
     lede = (
         "H2 by method: the attack’s success on the forgotten beats should come to that of a copy retrained without "
-        "them. Where the copy’s success can’t be told from retraining’s there is nothing to undo, and no verdict."
+        "them. Where the copy’s success can’t be told from retraining’s there is nothing to undo: not testable here. "
+        "Controls stand below and count among no methods."
     )
     title = "What unlearning does to the attack, by method"
     return Table(title, columns, tuple(rows), lede, title)

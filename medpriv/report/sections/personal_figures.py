@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from medpriv.measures.table import NAN, Measure
+from medpriv.measures.intervals import LEAST
+from medpriv.measures.table import Measure
 from medpriv.report import drawing, words
 from medpriv.report.comparison import find, parse_group
 from medpriv.report.drawing import COLOURS, Figure, Panel, folded, line_style, mark, rows_csv, slug
@@ -14,7 +15,7 @@ _WHISKERS = 60  # more patients than this are drawn as a line with a band
 
 
 def draw_gains(cohorts: Mapping[str, Cohort], audits: Sequence[Audit]) -> Figure:
-    """Who gains and who loses: each patient's gain, sorted; nothing for a credentialed dataset."""
+    """Who gains and who loses: each patient's gain, sorted; nothing for a credentialed dataset or few patients."""
     panels: list[Panel] = []
     seen = set()
     for audit in audits:
@@ -22,7 +23,7 @@ def draw_gains(cohorts: Mapping[str, Cohort], audits: Sequence[Audit]) -> Figure
             continue
         for name in SHOWN:
             rows = [row for row in audit.patients if row["measure"] == name and row["gain"]]
-            if rows:
+            if len(rows) >= LEAST:
                 panel = _gain_panel(audit, rows, name)
                 panels += [panel] if (audit.dataset, name) not in seen else folded([panel])
                 seen.add((audit.dataset, name))
@@ -81,9 +82,8 @@ def draw_class_gains(audits: Sequence[Audit]) -> Figure:
     panels: list[Panel] = []
     seen = set()
     for audit in audits:
-        labels = dict.fromkeys(
-            parse_group(item.group)["class"] for item in audit.measures if item.measure == "sensitivity_gain"
-        )
+        gains = [item for item in audit.measures if item.measure == "sensitivity_gain" and _drawn(item)]
+        labels = dict.fromkeys(parse_group(item.group)["class"] for item in gains)
         if labels:
             panel = _class_panel(audit, list(labels))
             panels += [panel] if audit.dataset not in seen else folded([panel])
@@ -93,7 +93,7 @@ def draw_class_gains(audits: Sequence[Audit]) -> Figure:
         "Which classes gain",
         "Change of the sensitivity on the patients’ own later beats, by class; apart for copies that were adapted to a "
         "beat of the class and for those that were not: what the first minutes don’t show may be forgotten. Bars are "
-        "95 % intervals.",
+        f"95 % intervals. A class that fewer than {LEAST} patients have is not drawn.",
         tuple(panels),
     )
 
@@ -107,9 +107,10 @@ def _class_panel(audit: Audit, labels: Sequence[str]) -> Panel:
             for place, label in enumerate(labels):
                 group = {"records": "later", "class": label} | ({"adapted": part} if part else {})
                 item = find(audit.measures, "sensitivity_gain", group)
-                if item is not None and item.value == item.value:
+                if item is not None and _drawn(item):
                     found.append((place + 0.24 * (index - 1), item))
-                    rows.append({"class": label, "adapted": part or "all"} | drawing.figures_of(item))
+                    counts = drawing.figures_of(item) | {"patients": item.patients}
+                    rows.append({"class": label, "adapted": part or "all"} | counts)
             if found:
                 axes.errorbar(
                     [item.value for _, item in found],
@@ -129,9 +130,13 @@ def _class_panel(audit: Audit, labels: Sequence[str]) -> Panel:
         drawing.legend_below(axes, 3)
         stem = slug("class-gain", audit.dataset, audit.subject)
         spoken = f"{audit.dataset}/{audit.subject}: change of the sensitivity by class"
-        table = rows or [{"class": "", "adapted": "", "value": NAN, "lower": NAN, "upper": NAN, "n": 0}]
-        note = f"n = {words.span([row['n'] for row in table])} beats a copy’s class, mean over replicates"
-        return drawing.render(axes, stem, spoken, rows_csv(table), note)
+        beats, people = (words.span([row[name] for row in rows]) for name in ("n", "patients"))
+        note = f"n = {beats} beats of {people} patients"
+        return drawing.render(axes, stem, spoken, rows_csv(rows), note)
+
+
+def _drawn(item: Measure) -> bool:
+    return item.patients >= LEAST and item.value == item.value
 
 
 def _title(audit: Audit) -> str:

@@ -48,7 +48,7 @@ def _sets(audit: Linkage) -> list[str]:
 
 
 def _sentence(audit: Linkage) -> str:
-    """Return how many rows are unique in what is known from outside, and in all columns."""
+    """Return how many people are unique in what is known from outside, and in all columns."""
     sets = [name for name in _sets(audit) if name != "all"]
     if not sets:
         return ""
@@ -56,8 +56,8 @@ def _sentence(audit: Linkage) -> str:
     unique, k = (_figure(audit, "anonymity", measure, {"set": name}) for measure in ("unique", "k_min"))
     count = _figure(audit, "anonymity", "columns", {"set": name})
     told = (
-        f"In {audit.dataset}, {words.percent(unique.value)} of rows are unique in {name} "
-        f"({words.plural(int(count.value), 'column')}, n = {words.integer(unique.n)} rows; k-anonymity "
+        f"In {audit.dataset}, {words.percent(unique.value)} of people are unique in {name} "
+        f"({words.plural(int(count.value), 'column')}, n = {words.integer(unique.n)} people; k-anonymity "
         f"{words.integer(k.value)})"
     )
     every = _figure(audit, "anonymity", "unique", {"set": "all"})
@@ -77,20 +77,23 @@ def _sets_table(audits: Sequence[Linkage]) -> Table:
     rows = [_set_row(audit, name) for audit in audits for name in _sets(audit)]
     columns = (
         Column("Known columns"),
-        *numbers((("Columns", ""), ("k", "smallest class"), ("Unique", "rows"), ("k < 5", "rows")), "Alike in them"),
+        *numbers(
+            (("Columns", ""), ("k", "smallest class"), ("Unique", "people"), ("k < 5", "people")), "Alike in them"
+        ),
         *numbers((("Prosecutor", "most"), ("Journalist", "mean"), ("Marketer", "")), "Risk of being found"),
-        *numbers((("l", "fewest outcomes"), ("t", "most"), ("Disclosed", "rows")), "The outcome"),
+        *numbers((("l", "fewest outcomes"), ("t", "most"), ("Disclosed", "people")), "The outcome"),
         Column("Inferred", "excess over others’ rows", "The outcome"),
         Column("Linked", "to the other columns", "Linkability"),
         Column("Same person", "another row of theirs", "Linkability"),
-        Column("n", "rows"),
+        Column("n", "people"),
         Column("Artefact", form="code"),
     )
     lede = (
-        "k: rows that look alike in the known columns; the prosecutor knows that the person is in the table, the "
-        "journalist only that they are in the population (here the whole set, with the training rows released), the "
-        "marketer matches every row. l and t: how varied the outcome is among rows alike. Disclosed: rows whose class "
-        "all have one outcome. A row of training data in a model is another matter: see the attacks on models."
+        "k: people who look alike in the known columns, however many rows they have; shares are of people, one row of "
+        "each drawn at random. The prosecutor knows that the person is in the table, the journalist only that they are "
+        "in the population (here the whole set, with the training patients released), the marketer matches everybody. "
+        "l and t: how varied the outcome is among people alike. Disclosed: people whose class all have one outcome. A "
+        "row of training data in a model is another matter: see the attacks on models."
     )
     return Table("What the table gives away", columns, tuple(rows), lede)
 

@@ -4,15 +4,17 @@ Pictures stand in `medpriv.report.sections.unlearning_figures`. Seconds differ b
 cells to the measured block of the page.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from medpriv.measures.intervals import LEAST
 from medpriv.measures.table import Measure
+from medpriv.measures.verdicts import EQUIVALENT
 from medpriv.report import words
 from medpriv.report.comparison import parse_group, request_of
 from medpriv.report.drawing import Figure
 from medpriv.report.inputs import Audit, Cohort, Derived
 from medpriv.report.layout import Cell, Column, Row, Section, Table, value_cell
-from medpriv.report.sections.judged import CONTROLS, ULIRA, Judged, judged
+from medpriv.report.sections.judged import CONTROLS, ULIRA, Judged, is_method, judged
 from medpriv.report.sections.unlearning_figures import draw_forgetting
 
 REQUESTS = {
@@ -54,40 +56,56 @@ def _parts(
     cohort: Cohort, audit: Audit, derived: Mapping[tuple[str, str], Derived], timed: Sequence[tuple[str, str]]
 ) -> tuple[Table | Figure, ...]:
     each = judged(audit)
-    return _table(audit, each, derived, timed), draw_forgetting(cohort, audit, each), _more(audit, each)
+    drawn = draw_forgetting(cohort, audit, each)
+    return _table(audit, each, derived, timed), *([drawn] if drawn.panels else []), _more(audit, each)
 
 
 def _sentence(audit: Audit) -> str:
-    """Return what the intervals say of one request: whether the audit can see, and which methods pass."""
-    each = {item.method: item for item in judged(audit)}
-    where = f"On {audit.dataset}, {REQUESTS[request_of(audit)]}"
-    original, fake, destroyed = (each.get(name) for name in ("", "fake", "destroyed"))
-    parts = []
-    if original is not None:
-        seen = original.holds("forgotten")
-        parts.append(
+    """Return what the verdicts say of one request: whether the audit can see, and which methods pass."""
+    each = judged(audit)
+    methods = [item for item in each if is_method(item.method)]
+    count = words.plural(len(methods), "method")
+    where = f"On {audit.dataset}, {REQUESTS[request_of(audit)]}: {each[0].asked}"
+    if any(item.verdict("forgotten") == "too few" for item in each):
+        return f"{where}, too few to tell of any of {count} whether it forgets (a verdict wants {LEAST} patients)."
+    parts = [where, *_seen(each)]
+    good = [item for item in methods if item.verdict("forgotten") == item.verdict("usable") == "supported"]
+    told = [item for item in methods if item.verdict("forgotten") == "contradicted"]
+    useless = [item for item in methods if item.verdict("usable") == "contradicted" and item not in told]
+    open_ = [item for item in methods if item not in good + told + useless]
+    parts.append(
+        f"{len(good)} of {count} {'forgets' if len(good) == 1 else 'forget'} and "
+        f"{'stays' if len(good) == 1 else 'stay'} usable ({_names(good)})"
+        if good
+        else f"none of {count} is shown to forget and to stay usable"
+    )
+    if told:
+        parts.append(f"{len(told)} {'is' if len(told) == 1 else 'are'} told apart ({_names(told)})")
+    if useless:
+        parts.append(f"{len(useless)} {'is' if len(useless) == 1 else 'are'} unusable ({_names(useless)})")
+    if open_:
+        parts.append(f"of {len(open_)} it can’t be told ({_names(open_)})")
+    return f"{'; '.join(parts)}."
+
+
+def _names(items: Sequence[Judged]) -> str:
+    return ", ".join(item.name for item in items)
+
+
+def _seen(each: Sequence[Judged]) -> Iterator[str]:
+    """Yield whether the audit tells the original, and catches the controls."""
+    named = {item.method: item for item in each}
+    if "" in named:
+        yield (
             "the original is told from models that never saw the patient"
-            if seen is False
+            if named[""].verdict("forgotten") == "contradicted"
             else "even the original can’t be told from models that never saw the patient, so this audit is too small "
             "to judge by"
         )
-    for control, verdict, caught in ((fake, "forgotten", "told apart"), (destroyed, "usable", "unusable")):
-        if control is not None:
-            held = control.holds(verdict)
-            parts.append(
-                f"the {control.name.lower()} control is {f'caught ({caught})' if held is False else 'not caught'}"
-            )
-    methods = [item for name, item in each.items() if name not in ("", "retrain", *CONTROLS)]
-    good = [item.name for item in methods if item.holds("forgotten") and item.holds("usable")]
-    count = words.plural(len(methods), "method")
-    parts.append(
-        f"{len(good)} of {count} can’t be told apart and {'stays' if len(good) == 1 else 'stay'} usable "
-        f"({', '.join(good)}), as far as so few models tell"
-        if good
-        else f"no method of {len(methods)} passes both tests: not told apart, and usable"
-    )
-    text = "; ".join(parts)
-    return f"{where}: {text}."
+    for control, verdict, caught in (("fake", "forgotten", "told apart"), ("destroyed", "usable", "unusable")):
+        if control in named:
+            held = named[control].verdict(verdict) == "contradicted"
+            yield f"the {control} control is {f'caught ({caught})' if held else 'not caught'}"
 
 
 def _table(
@@ -111,16 +129,16 @@ def _table(
             value_cell(item.figure("relearn", "passes"), places=1),
             _passes_cell(item, bank),
             _seconds_cell(audit, item, timed),
-            _models_cell(item, bank),
+            _asked_cell(item, bank),
         )
         rows.append(Row(item.name, cells, below=(below,) if below else (), control=item.method in CONTROLS))
-    forgotten, gap, stay = "Was it forgotten?", "Accuracy, gap to retraining", "Who stays"
+    told, gap, stay = "Was it forgotten?", "Accuracy, gap to retraining", "Who stays"
     firm, price = "PGD overturns, of right ones", "Price, against retraining"
     columns = (
         Column("Method"),
-        Column("Verdict", "", forgotten, "prose"),
-        Column("U-LiRA AUC", "guessing: 0.5", forgotten),
-        Column("Score", "NeurIPS 2023", forgotten),
+        Column("Verdict", "", told, "prose"),
+        Column("U-LiRA AUC", "guessing: 0.5", told),
+        Column("Score", "NeurIPS 2023", told),
         Column("Forgotten", "records", gap),
         Column("Retained", "records", gap),
         Column("Test", "records", gap),
@@ -130,13 +148,16 @@ def _table(
         Column("Relearn", "passes", price),
         Column("Passes", "share", price),
         Column("Seconds", "share", price),
-        Column("Models", "unlearned"),
+        Column("Patients", "forgotten"),
     )
     lede = (
         "Below each figure stands its 95 % interval, by patients and replicates; an arrow marks a change with its "
-        "interval on one side of 0. Retraining’s score is what perfect forgetting gets from so few models. “Told "
-        "apart” need not mean remembered: a method can leave a mark of its own. Both controls must be caught: the "
-        f"fake one must not count as forgotten, the destroyed one not as usable. From {audit.artefact}."
+        f"interval on one side of 0. “Forgotten” wants the AUC’s whole interval within {0.5 - EQUIVALENT:g} to "
+        f"{0.5 + EQUIVALENT:g}, a margin of our own choice: that no difference was found is not enough. “Usable” wants "
+        "the whole interval of the lost test accuracy within the config’s margin. On fewer than "
+        f"{LEAST} patients nobody is judged. “Told apart” need not mean remembered: a method can leave a mark of its "
+        "own. Retraining’s score is what perfect forgetting gets from so few models. Both controls must be caught: "
+        f"the fake one as told apart, the destroyed one as unusable. From {audit.artefact}."
     )
     if request_of(audit) == "personal":
         lede += " Retrained copies are both sides of the comparison here, so their own AUC is 0.5 by construction."
@@ -144,14 +165,19 @@ def _table(
     return Table(title, columns, tuple(rows), lede)
 
 
+FORGOTTEN = {"supported": "forgotten", "contradicted": "told apart", "undecided": "can’t be told"}
+USABLE = {"supported": "usable", "contradicted": "unusable", "undecided": "use can’t be told"}
+
+
 def _verdict_cell(item: Judged) -> Cell:
     """Return both verdicts in words."""
     if item.method == "retrain":
         return Cell("reference", form="prose", order="reference")
-    held, usable = item.holds("forgotten"), item.holds("usable")
-    first = {True: "not told apart", False: "told apart", None: "undecided"}[held]
-    second = {True: "usable", False: "unusable", None: "use undecided"}[usable]
-    tone = "good" if held and usable else "open" if None in (held, usable) else "bad"
+    found = item.verdict("forgotten"), item.verdict("usable")
+    if "too few" in found:
+        return Cell("too few to tell", form="prose", order="too few to tell", tone="open")
+    first, second = FORGOTTEN[found[0]], USABLE[found[1]]
+    tone = "bad" if "contradicted" in found else "open" if "undecided" in found else "good"
     return Cell(first, (second,), f"{first} {second}", "prose", tone)
 
 
@@ -221,12 +247,14 @@ def _seconds_cell(audit: Audit, item: Judged, timed: Sequence[tuple[str, str]]) 
     return Cell("see below", measured=("share", f"{audit.dataset}/{item.treatment}"))
 
 
-def _models_cell(item: Judged, bank: Derived | None) -> Cell:
+def _asked_cell(item: Judged, bank: Derived | None) -> Cell:
+    """Return the patients forgotten, and by how many models; some others never saw the patient."""
     auc, never = item.figure("ulira", "auc", ULIRA), item.figure("ulira", "models_never", ULIRA)
-    count = bank.models if bank else auc.n if auc else None
-    if count is None:
+    if auc is None:
         return Cell(words.MISSING)
-    return Cell(words.integer(count), (f"{words.integer(never.value)} never saw",) if never else (), str(count))
+    models = words.plural(bank.models if bank else auc.n, "model")
+    details = (models, f"{words.integer(never.value)} never saw") if never else (models,)
+    return Cell(words.plural(auc.patients, "patient"), details, str(auc.patients))
 
 
 MORE = (  # (label, note, attack, measure, group, as a share)

@@ -2,21 +2,30 @@
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from medpriv.measures.intervals import LEAST
 from medpriv.measures.table import Measure
+from medpriv.measures.verdicts import EQUIVALENT
 from medpriv.report import drawing, words
 from medpriv.report.comparison import request_of
 from medpriv.report.drawing import COLOURS, Figure, Panel, csv_text, rows_csv, slug
 from medpriv.report.inputs import Audit, Cohort
-from medpriv.report.sections.judged import CONTROLS, ULIRA, Judged
+from medpriv.report.sections.judged import CONTROLS, REFERENCES, ULIRA, Judged
 
-COLUMNS = ("method", "figure", "value", "lower", "upper", "n")
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLUMNS = ("method", "figure", "value", "lower", "upper", "n", "patients")
 
 
 def draw_forgetting(cohort: Cohort, audit: Audit, treatments: Sequence[Judged]) -> Figure:
-    """One mark a method: U-LiRA's AUC beside its cost, and the gap in test accuracy; the AUC of each patient."""
+    """One mark a method: U-LiRA's AUC beside its cost, and the gap in test accuracy; the AUC of each patient.
+
+    Nothing is drawn where fewer than `LEAST` patients were forgotten.
+    """
     known = [(item, item.figure("ulira", "auc", ULIRA)) for item in treatments]
-    known = [(item, auc) for item, auc in known if auc is not None and not math.isnan(auc.value)]
+    known = [(item, auc) for item, auc in known if auc and auc.patients >= LEAST and not math.isnan(auc.value)]
     known.sort(key=lambda pair: _cost(pair[0]))
     panels = []
     if known:
@@ -32,9 +41,10 @@ def draw_forgetting(cohort: Cohort, audit: Audit, treatments: Sequence[Judged]) 
         f"forgetting-{slug(audit.dataset, request_of(audit))}",
         f"Forgotten, at what cost and loss: {audit.dataset}, {request_of(audit)} request",
         "Methods by cost, the cheapest on top; beside each name its passes over records as a share of retraining’s. "
-        "First panel: an interval that reaches the line at 0.5 can’t be told from never having seen the patient. "
-        "Second: left of the line test accuracy was lost. Squares are the two controls, diamonds the original and "
-        "retraining. Third: each dot is one patient who was to be forgotten; averages hide people.",
+        "First panel: forgotten is a method whose whole interval lies in the band around 0.5. Second: left of the line "
+        "test accuracy was lost; a control far off stands at the edge, with its value. Squares are the two controls, "
+        "diamonds the original and retraining. Third: each dot is one patient who was to be forgotten; averages hide "
+        "people.",
         tuple(panels),
     )
 
@@ -57,38 +67,61 @@ def _forest(
     label: str,
     line: float,
 ) -> Panel:
-    rows = []
+    known = [(place, item, value) for place, (item, value) in enumerate(pairs) if value and not math.isnan(value.value)]
     labels = [_label(item) for item, _ in pairs]
     left = min(170, 14 + 5.9 * max(map(len, labels)))
     with drawing.drawing(80 + 19 * len(pairs), left=left) as axes:
         axes.axvline(line, color=COLOURS["muted"], linestyle=(0, (4, 3)), linewidth=1)
-        for place, (item, measure) in enumerate(pairs):
-            if measure is None or math.isnan(measure.value):
-                continue
+        if line == 0.5:
+            axes.axvspan(line - EQUIVALENT, line + EQUIVALENT, color=COLOURS["band"], linewidth=0, zorder=0)
+        low, high = _span([value for _, item, value in known if item.method not in CONTROLS], line)
+        for place, item, value in known:
             control = item.method in CONTROLS
-            colour = "series-2" if control else "ink" if item.method in ("", "retrain") else "series-1"
+            if not low <= value.value <= high:
+                _off_the_edge(axes, value.value, place, low, high)
+                continue
+            colour = "series-2" if control else "ink" if item.method in REFERENCES else "series-1"
             axes.errorbar(
-                measure.value,
+                value.value,
                 place,
-                xerr=drawing.whiskers([measure]),
-                marker="s" if control else "D" if item.method in ("", "retrain") else "o",
+                xerr=drawing.whiskers([value]),
+                marker="s" if control else "D" if item.method in REFERENCES else "o",
                 color=COLOURS[colour],
                 markersize=5.5,
                 elinewidth=1.3,
                 linestyle="none",
             )
-            rows.append({"method": item.method or "original", "figure": name} | drawing.figures_of(measure))
         axes.set_yticks(range(len(pairs)), labels)
-        axes.set(xlabel=label, ylim=(len(pairs) - 0.4, -0.6))
-        if line == 0.5:
-            low, high = axes.get_xlim()
-            axes.set_xlim(min(low, 0.4), max(high, 0.6))
+        axes.set(xlabel=label, xlim=(low, high), ylim=(len(pairs) - 0.4, -0.6))
         axes.grid(visible=False, axis="y")
         axes.tick_params(axis="y", length=0)
         axes.set_title(title, x=(12 - left) / (drawing.WIDTH - left - 18))
         stem = slug("forgetting", audit.dataset, request_of(audit), name)
-        note = f"n = {words.span([row['n'] for row in rows] or [0])} unlearned models a method"
+        values = [value for _, _, value in known]
+        rows = [
+            {"method": item.method or "original", "figure": name, "patients": value.patients}
+            | drawing.figures_of(value)
+            for _, item, value in known
+        ]
+        people = words.span([value.patients for value in values] or [0])
+        note = f"n = {people} patients, {words.span([value.n for value in values] or [0])} models a method"
         return drawing.render(axes, stem, title, csv_text(COLUMNS, rows), note)
+
+
+def _span(measures: Sequence[Measure], line: float) -> tuple[float, float]:
+    """Return the ends of the axis: all intervals and the line, with some room; controls have no say."""
+    ends = [end for item in measures for end in (item.value, item.lower, item.upper) if not math.isnan(end)]
+    ends += [line - 0.12, line + 0.12] if line == 0.5 else [line - 0.01, line + 0.01]
+    room = 0.06 * (max(ends) - min(ends))
+    return min(ends) - room, max(ends) + room
+
+
+def _off_the_edge(axes: "Axes", value: float, place: int, low: float, high: float) -> None:
+    """Write a control's value at the edge that it lies beyond."""
+    beyond = value < low
+    text = f"◂ {words.number(value, 2)}" if beyond else f"{words.number(value, 2)} ▸"
+    align = "left" if beyond else "right"
+    axes.text(low if beyond else high, place, text, color=COLOURS["series-2"], ha=align, va="center", fontsize=10)
 
 
 def _people(audit: Audit, treatments: Sequence[Judged], title: str) -> Panel:
