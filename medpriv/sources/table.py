@@ -31,13 +31,12 @@ from medpriv.sources.table_columns import (
     plain,
     refuse,
 )
-from medpriv.sources.table_file import ENDINGS, Column, TextTable, of_rows, read_table
+from medpriv.sources.table_file import ENDINGS, SHOWN, Column, TextTable, of_rows, read_table
 from medpriv.sources.table_ids import counts_rows, own_in_every_row, repeated_ids
 from medpriv.sources.tabular import centre_and_scale, check_classes, impute, stratified_split
 
 LICENCE = "its owner's; not stated"
 _NAMELESS = re.compile(r"|Unnamed: \d+|__index_level_\d+__|\.\.\.\d+")  # what pandas and R make of no name, too
-SHOWN_NAMES = 40
 _KEYS = ("class", "feature", "level", "site")  # keys of measures' groups, which no attribute of a patient may have
 
 
@@ -207,7 +206,7 @@ def _check_roles(table: TextTable, settings: dict, faults: list[Fault]) -> list[
     for key, name in roles:
         if name not in header:
             near = [folded[other] for other in difflib.get_close_matches(name.casefold(), folded, n=1)]
-            some = ", ".join(header[:SHOWN_NAMES]) + (", …" if len(header) > SHOWN_NAMES else "")
+            some = ", ".join(header[: 2 * SHOWN]) + (", …" if len(header) > 2 * SHOWN else "")
             remedy = f"did you mean {near[0]}?" if near else f"name one of {some}"
             faults.append(Fault("line 1", f"no column {name} (preprocess.{key})", remedy))
             meant += near

@@ -145,7 +145,7 @@ def test_words_for_a_gap_are_gaps_in_features_and_refused_where_none_may_be(pars
     for column in ("died", "pid", "ward"):
         held = frame().astype(object)
         held.loc[[6, 8], column] = word
-        expected = f"row 7, column {column}: a missing value that must not be (and in 1 further row)"
+        expected = f"row 7, column {column} (and 1 further row): a missing value that must not be"
         assert expected in refused(parse, held)
 
 
@@ -170,7 +170,7 @@ def test_one_name_in_two_spellings_is_refused_with_both_rows(parse, column, one,
     held.loc[11, column] = other
     text = refused(parse, held)
     first = int((held[column] == one).to_numpy().argmax()) + 1
-    assert f"row 12, column {column}: another spelling of the" in text and f"in row {first}" in text
+    assert f"row 12, column {column}" in text and "another spelling of the" in text and f"in row {first}" in text
 
 
 @pytest.mark.parametrize("cell", ["1_20", "0x1A", "inf", "1e99", "12 ", "１２", "1,5", "1 000", "1e"])
@@ -221,7 +221,7 @@ def test_all_faults_of_a_table_come_at_once(parse):
     held.loc[3, "died"] = "NA"
     held.loc[4, "age"] = "old"
     text = refused(parse, held, ignore=["notes"], site="wrad")
-    assert "mine.csv: 5 faults. Remedy: correct each" in text
+    assert "mine.csv: 5 faults. Remedy: correct each" in text and len(text) < 1000
     assert "- line 1: no column wrad (preprocess.site); did you mean ward?" in text
     assert "- line 1: no column notes (preprocess.ignore); did you mean note?" in text
     assert "- row 4, column died: a missing value that must not be" in text
@@ -236,7 +236,8 @@ def test_the_header_of_a_second_file_is_named(parse):
 
 def test_a_long_list_of_faults_is_cut(parse):
     text = refused(parse, frame().assign(**{f"c{index:02d}": "x" for index in range(30)}))
-    assert "30 faults" in text and "column c19" in text and "column c20" not in text and "and 10 more" in text
+    assert "row 1, column c00 (and 79 further rows); row 1, column c01" in text and text.count("not a number") == 1
+    assert "column c09" in text and "column c10" not in text and "; and 20 more: not a number" in text
 
 
 def test_a_forgotten_patient_is_found_by_its_values(parse):
