@@ -19,6 +19,8 @@ from medpriv.files import sha256
 from medpriv.seeds import generator
 from medpriv.sources.manifest import MANIFEST, verify_raw
 from medpriv.sources.table_columns import (
+    NO_PATIENT,
+    NO_SITE,
     Fault,
     category,
     check_label,
@@ -149,9 +151,9 @@ def _convert(path: Path, settings: dict) -> _Converted:
         classes, y = names(label, faults, key=_numbers_first)
         check_label(label, faults)
     if patient:
-        patients, owner = names(patient, faults)
+        patients, owner = names(patient, faults, no_names=NO_PATIENT)
     if site:
-        sites, place = names(site, faults)
+        sites, place = names(site, faults, no_names=NO_SITE)
     chosen = [columns[name] for name in settings["categorical"] if name in columns]
     beside = {settings["label"], settings["patient"], settings["site"], *settings["ignore"], *meant}
     numeric = [column for name, column in columns.items() if name not in {*beside, *settings["categorical"]}]

@@ -6,7 +6,7 @@ come all at once. No fault shows a cell: the table may be of real patients.
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -21,6 +21,10 @@ from medpriv.sources.table_file import SHOWN, Column
 _GAPS = frozenset(
     ["?", ".", "na", "n/a", "n.a.", "#n/a", "#na", "<na>", "nan", "-nan", "null", "(null)", "\\n", "nat"]
 ) | {"#null!", "#div/0!", "#value!", "#ref!", "#num!"}
+NO_SITE = frozenset(
+    ["-", "--", "–", "—", "none", "missing", "not available", "n.d."]
+)  # in any case, where a name must be
+NO_PATIENT = NO_SITE | {"unknown", "unk", "anonymous", "not known"}
 LEVELS = 100  # a category with more levels is refused
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _COMMA = re.compile(r"[+-]?(\d+,\d*|,\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -136,12 +140,14 @@ def numbers(column: Column, mark: str, faults: list[Fault]) -> np.ndarray:
     return values[column.code]
 
 
-def names(column: Column, faults: list[Fault], key: Callable | None = None) -> tuple[list[str], np.ndarray]:
+def names(
+    column: Column, faults: list[Fault], key: Callable | None = None, no_names: Collection[str] = ()
+) -> tuple[list[str], np.ndarray]:
     """Return the distinct names of a column without gaps, sorted by `key`, and int64 [N], each row's place among them.
 
-    Names are those of `plain`. Gaps and names in two spellings are faults.
+    Names are those of `plain`. Gaps, `no_names` (in any case) and names in two spellings are faults.
     """
-    missing = np.flatnonzero(gaps(column))
+    missing = np.flatnonzero(gaps(column) | [text.casefold() in no_names for text in column.texts])
     if len(missing):
         remedy = "fill it in, or remove the row; if it is a name, write another word"
         faults.append(Fault(_cells(column, missing), "a missing value that must not be", remedy))

@@ -149,6 +149,18 @@ def test_words_for_a_gap_are_gaps_in_features_and_refused_where_none_may_be(pars
         assert expected in refused(parse, held)
 
 
+@pytest.mark.parametrize(("column", "word"), [("pid", "Unknown"), ("pid", "-"), ("ward", "none"), ("ward", "—")])
+def test_no_patient_or_site_is_called_nobody(parse, column, word):
+    held = frame().astype(object)
+    held.loc[6, column] = word
+    assert f"row 7, column {column}: a missing value that must not be" in refused(parse, held)
+    held = (
+        frame().astype(object).assign(ward=np.repeat(["unknown", "B"], 40), died=held["died"].map({0: "none", 1: "-"}))
+    )
+    dataset = parse(held)  # such a ward, and such outcomes, there may be
+    assert dataset.sites == ("B", "unknown") and dataset.classes == ("-", "none")
+
+
 @pytest.mark.parametrize(
     ("column", "one", "other"),
     [
