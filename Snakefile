@@ -39,4 +39,4 @@ onstart:
 
 
 onsuccess:
-    version_results(ROOT, config)
+    finish_run(ROOT, config, workflow.dag)

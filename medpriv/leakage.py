@@ -8,8 +8,8 @@ an explanation, unless the settings allow it by name; allowed findings stay on r
                 settings, and the AUC's lower 95 % limit on so many patients is above what luck gives
     equal       a column with a value that all training rows of a class have and no others, unlikely by chance
     time        a column measured at or after the outcome, where the source says when (`notes["times"]`, hours)
-    patients    a patient listed twice, once in each split; or a column that is probably the patients' id, although each
-                row was taken for a patient (`notes["ids"]`)
+    patients    a patient listed twice, once in each split; or a column that is probably people's ids, although others
+                (or rows) were taken for the patients (`notes["ids"]`)
     duplicates  test records equal in all features and class to a training record of another patient
 
 The AUC is that of the values in either direction, or that of the class's rate within each value or bin, learnt on other
@@ -200,12 +200,12 @@ def _patients_in_both_splits(dataset: Dataset, allow: set[str]) -> Iterator[Find
 
 
 def _forgotten_ids(dataset: Dataset, allow: set[str]) -> Iterator[Finding]:
-    """Yield a finding for each column that probably says who a row's patient is, though each row is taken for one."""
+    """Yield a finding for each column that is probably people's ids, of whom some were taken for several patients."""
     for name, about in dataset.notes.get("ids", {}).items():
         count, repeated = about["values"], about["repeated"]
         text = (
-            f"{name} is probably the patients' id ({repeated} of its {count} values stand in several rows), but each "
-            "row is taken for a patient: name it under preprocess.patient"
+            f"{name} is probably the patients' id, but {repeated} of its {count} values are each taken for several "
+            "patients: name it under preprocess.patient"
         )
         share = repeated / count
         yield Finding("patients", name, text, share, share, count, True, name in allow)

@@ -73,7 +73,7 @@ rule attack_smoothing:
         mem_mb=4000,
         runtime=120,
     params:
-        evasion=setting("datasets.{dataset}.evasion"),
+        epsilons_mv=setting("datasets.{dataset}.evasion.epsilons_mv"),
         smoothing=setting("attacks.smoothing"),
         seed=setting("seed"),
     script:
@@ -99,7 +99,7 @@ rule attack_attribute:
         mem_mb=4000,
         runtime=120,
     params:
-        attribute=setting("attacks.attribute"),
+        attribute=of_dataset("attacks.attribute", "features"),
         seed=setting("seed"),
     script:
         "../scripts/attack_attribute.py"
@@ -201,7 +201,7 @@ rule attack_linkage:
         mem_mb=4000,
         runtime=60,
     params:
-        linkage=setting("attacks.linkage"),
+        linkage=of_dataset("attacks.linkage", "sets", "sensitive"),
         seed=setting("seed"),
     script:
         "../scripts/attack_linkage.py"

@@ -2,16 +2,19 @@
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from medpriv.errors import InputError
+from medpriv.workflow import grid, settings
 from medpriv.workflow.code import code_files
-from medpriv.workflow.dvc import version_results
 from medpriv.workflow.environment import fix_environment
-from medpriv.workflow import grid
+from medpriv.workflow.finish import finish_run
 from medpriv.workflow.grid import chosen
+from medpriv.workflow.guard import follow_starter
+from medpriv.workflow.overlay import read_config, unknown_nulls
 from medpriv.workflow.scheduling import lift_default_limit
-from medpriv.workflow.settings import effective_config, local_files, setting_of
+from medpriv.workflow.targets import TARGETS, check_targets
 
 
 def variants_of(personalization):
@@ -21,14 +24,16 @@ def variants_of(personalization):
 
 ROOT = Path(workflow.basedir)
 fix_environment(ROOT)
+follow_starter()
 
 try:
-    CONFIG = effective_config(
+    CONFIG = settings.effective_config(
         config,
         " over ".join(os.path.relpath(file, ROOT) for file in workflow.configfiles),
         ROOT,
+        unknown_nulls([read_config(Path(file)) for file in reversed(workflow.configfiles)]),
     )
-    LOCAL_FILES = local_files(CONFIG)
+    LOCAL_FILES = settings.local_files(CONFIG)
 except InputError as error:
     sys.exit(str(error))
 
@@ -49,7 +54,10 @@ TREES = ("forest", "boosting")
 
 BANK_FILES = ("bank.safetensors", "bank.json", "predictions.safetensors")
 
-setting = setting_of(CONFIG)
+setting = settings.setting_of(CONFIG)
+recipe_of = partial(settings.recipe_of, CONFIG)
+layers_of = partial(settings.layers_of, CONFIG)
+of_dataset = partial(settings.of_dataset, CONFIG)
 
 
 def any_of(names):
@@ -220,11 +228,6 @@ def base_of(section):
         return [f"results/baselines/{wildcards.dataset}/baseline-{model}/{file}" for file in BANK_FILES]
 
     return files
-
-
-def of_model(section, recipes):
-    """Return the recipe of the network that a section of the dataset builds on, of a setting that holds all recipes."""
-    return lambda wildcards: recipes(wildcards)[CONFIG["datasets"][wildcards.dataset][section]["model"]]
 
 
 def shards_of_bank(wildcards):

@@ -26,7 +26,7 @@ rule train_federated_shard:
         partition=setting("datasets.{dataset}.federated.partition"),
         local=setting("datasets.{dataset}.federated.local"),
         strategy=setting("datasets.{dataset}.federated.strategies.{strategy}"),
-        recipe=of_model("federated", setting("datasets.{dataset}.baselines")),
+        recipe=layers_of("federated"),
         replicates=replicates_of_shard("fed-{strategy}"),
         total=setting("datasets.{dataset}.bank.replicates"),
         seed=setting("seed"),

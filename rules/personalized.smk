@@ -21,7 +21,10 @@ rule personalize:
         mem_mb=4000,
         runtime=120,
     params:
-        personalization=setting("datasets.{dataset}.personalization"),
+        personalization=setting(
+            "datasets.{dataset}.personalization",
+            only=("minutes", "share", "block_s", "batch_size", "replicates", "{variant}"),
+        ),
         seed=setting("seed"),
     script:
         "../scripts/personalize.py"

@@ -23,7 +23,7 @@ rule train_private_shard:
         mem_mb=4000,
         runtime=240,
     params:
-        recipe=setting("datasets.{dataset}.baselines.{model}"),
+        recipe=layers_of("private"),
         settings=setting("datasets.{dataset}.private.models.{model}.{mechanism}"),
         delta=setting("datasets.{dataset}.private.delta"),
         engine=setting("datasets.{dataset}.private.engine"),

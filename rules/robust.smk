@@ -22,7 +22,7 @@ rule train_robust_shard:
         runtime=240,
     params:
         model=setting("datasets.{dataset}.robust.model"),
-        recipe=of_model("robust", setting("datasets.{dataset}.baselines")),
+        recipe=recipe_of("robust"),
         defence=setting("datasets.{dataset}.robust.defences.{defence}"),
         replicates=replicates_of_shard("robust-{defence}"),
         total=setting("datasets.{dataset}.bank.replicates"),

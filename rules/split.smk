@@ -21,9 +21,9 @@ rule train_split_shard:
         mem_mb=4000,
         runtime=240,
     params:
-        variant=setting("datasets.{dataset}.split.variants.{topology}"),
+        variant=setting("datasets.{dataset}.split.variants.{topology}", without=("cuts",)),
         model=setting("datasets.{dataset}.split.model"),
-        recipe=of_model("split", setting("datasets.{dataset}.baselines")),
+        recipe=recipe_of("split"),
         replicates=replicates_of_shard("split-{topology}-cut{cut}"),
         total=setting("datasets.{dataset}.bank.replicates"),
         seed=setting("seed"),

@@ -96,3 +96,9 @@ for stage, outcome in OUTCOMES.items():
                 input:
                     outcome([dataset]),
                 localrule: True
+
+
+try:
+    check_targets(os.environ.get(TARGETS, "").split(), [rule.name for rule in workflow.rules])
+except InputError as error:
+    sys.exit(str(error))

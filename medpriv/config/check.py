@@ -5,7 +5,7 @@ and the JSON schema from these models. Scripts never see these models: each rule
 """
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -57,25 +57,29 @@ class Config(Section):
 _BY_DATASET = ("attacks.attribute.features", "attacks.linkage.sets", "attacks.linkage.sensitive")
 
 
-def check_config(content: Mapping[str, Any], file: Path | str = "config.yaml") -> dict[str, Any]:
+def check_config(
+    content: Mapping[str, Any], file: Path | str = "config.yaml", faults: Sequence[str] = ()
+) -> dict[str, Any]:
     """Return the config with all defaults filled in, as plain values; raise one InputError that lists every fault.
 
     A dataset that is null, or that `only` doesn't name, is dropped: an overlay can only add to a mapping, so these are
-    the ways to take one away. What attacks are told of it is left without a use.
+    the ways to take one away. What attacks are told of it is left without a use. `faults` that were found before are
+    told with the others.
     """
     datasets = content.get("datasets")
-    faults = []
+    faults = list(faults)
     if isinstance(datasets, Mapping):
         kept = {name: one for name, one in datasets.items() if one is not None}
         if isinstance(only := content.get("only"), list):
-            faults = [f"only.{name}: {_no_dataset(name, list(kept))}" for name in only if name not in list(kept)]
+            faults += [f"only.{name}: {_no_dataset(name, list(kept))}" for name in only if name not in list(kept)]
             kept = {name: one for name, one in kept.items() if name in only}
         content = {**content, "datasets": kept}
         faults += _unknown_datasets(content, list(datasets))
     try:
         checked = Config.model_validate(content)
     except ValidationError as error:
-        faults = [_explain(fault) for fault in error.errors()] + faults
+        known = [name for name, one in _mapping(datasets).items() if "format" in _mapping(one)]
+        faults = [line for fault in error.errors() for line in _explain(fault, known)] + faults
     if faults:
         raise InputError(
             f"{len(faults)} fault{'s' if len(faults) > 1 else ''}",
@@ -112,28 +116,54 @@ _REMEDIES = {
     "list_type": "write a list, such as [a, b]",
     "too_short": "name at least {min_length}",
     "literal_error": "use one of {expected}",
-    "union_tag_invalid": "use one of the formats {expected_tags}",
-    "union_tag_not_found": "say which `format` the dataset has",
     "string_pattern_mismatch": "use lower-case letters and digits, a letter first",
 }
 
 
-def _explain(fault: Any) -> str:
-    """Return one line for one pydantic fault: key, what is wrong, value, nearest name."""
+def _mapping(value: object) -> Mapping[str, Any]:
+    """Return a mapping as it is, and an empty one for anything else that a user may have written there."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _explain(fault: Any, datasets: Sequence[str]) -> list[str]:
+    """Return lines for one pydantic fault: key, what is wrong, value, nearest name (of `datasets`, for a dataset)."""
     place = list(fault["loc"])
-    if place[0] == "datasets" and len(place) > 2:
+    if fault["type"] in ("union_tag_not_found", "union_tag_invalid"):
+        return [_without_format(fault, datasets)]
+    if place[:1] == ["datasets"] and len(place) > 2:
         del place[2]  # the discriminator's tag, which is no key of the file
-    key = ".".join(str(part) for part in place)
+    key = ".".join(str(part) for part in place) or "the config"
     if fault["type"] == "extra_forbidden":
         near = difflib.get_close_matches(str(place[-1]), _keys_beside(fault["loc"]), n=1)
-        return f"{key}: unknown key; " + (f"did you mean `{near[0]}`?" if near else "remove it")
+        return [f"{key}: unknown key; " + (f"did you mean `{near[0]}`?" if near else "remove it")]
     if fault["type"] == "missing":
-        return f"{key}: missing; add it"
+        return [f"{key}: missing; add it"]
     message = fault["msg"].removeprefix("Value error, ")
-    if fault["type"] == "value_error":  # ours, of a whole section: the message holds the remedy
-        return f"{key}: {message}"
+    if fault["type"] == "value_error":  # ours, of a whole section: each line of the message holds its remedy
+        return [f"{key}: {line}" for line in message.splitlines()]
     remedy = _REMEDIES.get(fault["type"], "give a value of that kind").format(**fault.get("ctx", {}))
-    return f"{key}: {message[0].lower()}{message[1:]}, found {fault['input']!r}; {remedy}"
+    return [f"{key}: {message[0].lower()}{message[1:]}, found {_short(fault['input'])}; {remedy}"]
+
+
+def _without_format(fault: Any, datasets: Sequence[str]) -> str:
+    """Return the line for a dataset whose format is missing or unknown: often the name of a known one is misspelt."""
+    key = ".".join(map(str, fault["loc"]))
+    formats = [kind.model_fields["format"].default for kind in dataset_kinds()]
+    known = "use one of " + ", ".join(f"'{name}'" for name in sorted(formats))
+    if fault["type"] == "union_tag_invalid":
+        tag = fault["ctx"]["tag"]
+        near = difflib.get_close_matches(str(tag), formats, n=1)
+        return f"{key}.format: no format {tag!r}; " + (f"did you mean `{near[0]}`?" if near else known)
+    near = difflib.get_close_matches(str(fault["loc"][-1]), datasets, n=1)
+    return (
+        f"{key}: no `format`; " + (f"did you mean `{near[0]}`? A new dataset says its format: " if near else "") + known
+    )
+
+
+def _short(value: object) -> str:
+    """Return a value as the user wrote it, cut where it would fill the screen."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _keys_beside(place: tuple[str | int, ...]) -> list[str]:
@@ -141,14 +171,15 @@ def _keys_beside(place: tuple[str | int, ...]) -> list[str]:
     section: Any = Config
     steps = list(place[:-1])
     if steps[:1] == ["datasets"] and len(steps) > 2:
-        section = next(kind for kind in _dataset_kinds() if kind.model_fields["format"].default == steps[2])
+        section = next(kind for kind in dataset_kinds() if kind.model_fields["format"].default == steps[2])
         steps = steps[3:]
     for step in steps:
         section = _section_of(section.model_fields[step].annotation)
     return list(section.model_fields)
 
 
-def _dataset_kinds() -> tuple[type[DatasetSettings], ...]:
+def dataset_kinds() -> tuple[type[DatasetSettings], ...]:
+    """Return the models of a dataset's section, one a format."""
     return get_args(get_args(AnyDataset)[0])
 
 

@@ -1,9 +1,12 @@
 """What a dataset's section holds beside its format's own parts: bank, baselines, and the treatments built on them."""
 
+from collections.abc import Iterator
+
 from pydantic import Field, model_validator
 
 from medpriv.config.evasion import EvasionSettings
 from medpriv.config.federated import FederatedSettings
+from medpriv.config.fit import misfits
 from medpriv.config.models import BankSettings, Cnn2dRecipe, CnnRecipe, LogisticRecipe, MlpRecipe
 from medpriv.config.networks import DilatedRecipe, ResnetRecipe
 from medpriv.config.personalized import PersonalizationSettings
@@ -42,7 +45,14 @@ class DatasetSettings(Section):
     unlearning: UnlearningSettings | None = Field(None, description="who is to be forgotten, and how; empty: skip")
 
     @model_validator(mode="after")
-    def _built_on_what_is_trained(self) -> "DatasetSettings":
+    def _fits_together(self) -> "DatasetSettings":
+        # What isn't trained can't misfit: the one fault first.
+        if faults := list(self._unfounded()) or misfits(self, signals=hasattr(self, "evasion")):
+            raise ValueError("\n".join(faults))
+        return self
+
+    def _unfounded(self) -> Iterator[str]:
+        """Treatments that build on what is not trained."""
         wanted = [
             (part, section.model)
             for part in ("robust", "personalization", "unlearning", "federated", "split")
@@ -52,13 +62,12 @@ class DatasetSettings(Section):
             wanted += [("private", model) for model, ways in self.private.models if ways]
         for part, model in wanted:
             if getattr(self.baselines, model, None) is None:
-                raise ValueError(f"{part} builds on {model}, which `baselines` doesn't train: add it there")
+                yield f"{part} builds on {model}, which `baselines` doesn't train: add it there"
         personal = getattr(self, "personalization", None)
         if self.unlearning and self.unlearning.personal and not (personal and personal.all):
-            raise ValueError("unlearning.personal needs personalised models: add `personalization` with `all`")
+            yield "unlearning.personal needs personalised models: add `personalization` with `all`"
         if self.unlearning and self.unlearning.methods.retrain is None:
-            raise ValueError("unlearning.methods lacks retrain, which all others are compared with: add `retrain: {}`")
-        return self
+            yield "unlearning.methods lacks retrain, which all others are compared with: add `retrain: {}`"
 
 
 class SignalSettings(DatasetSettings):

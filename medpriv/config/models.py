@@ -74,3 +74,16 @@ class Cnn2dRecipe(Recipe):
         [16, 32], description="channels of the first convolution and of each further one (3 x 3, stride 2)"
     )
     pooled: bool = Field(False, description="classify by each channel's mean and maximum, not by position")
+
+
+# What of a recipe says which layers a network has; the rest says how it is trained.
+_CNN = ("patch", "channels", "pooled")
+LAYERS: dict[str, tuple[str, ...]] = {
+    "logistic": (),
+    "mlp": ("hidden",),
+    "cnn": _CNN,
+    "cnn_gn": _CNN,
+    "cnn2d": _CNN,
+    "dilated": ("width", "dropout"),
+    "resnet1d": ("width", "blocks"),
+}

@@ -6,20 +6,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from medpriv.config.federated import LocalSteps, Plain, Strategies
-from medpriv.config.models import CnnRecipe, LogisticRecipe, MlpRecipe
+from medpriv.config.models import LAYERS, CnnRecipe, LogisticRecipe, MlpRecipe
 from medpriv.config.section import Count, Positive, Section
 from medpriv.errors import InputError
 from medpriv.federated.secure import check_threshold
 
 FEDERATED = ("avg", "prox", "scaffold", "adam", "yogi", "bn", "cyclic", "secure")  # what runs between hospitals
 
-_CNN = (CnnRecipe, ("patch", "channels", "pooled"))
-SHAPES = {  # what a network's shape is of its recipe
-    "logistic": (LogisticRecipe, ()),
-    "mlp": (MlpRecipe, ("hidden",)),
-    "cnn": _CNN,
-    "cnn_gn": _CNN,
-}
+RECIPES = {"logistic": LogisticRecipe, "mlp": MlpRecipe, "cnn": CnnRecipe, "cnn_gn": CnnRecipe}
 
 
 class Federated(Section):
@@ -104,8 +98,8 @@ class Job(Section):
 
     @model_validator(mode="after")
     def _shaped(self) -> "Job":
-        recipe, names = SHAPES[self.model]
-        self.recipe.update(recipe(**self.recipe).model_dump(include=set(names)))
+        shape = RECIPES[self.model](**self.recipe).model_dump(include=set(LAYERS[self.model]))
+        self.recipe.update(shape)
         return self
 
     @model_validator(mode="after")

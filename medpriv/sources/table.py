@@ -19,18 +19,21 @@ from medpriv.files import sha256
 from medpriv.seeds import generator
 from medpriv.sources.manifest import MANIFEST, verify_raw
 from medpriv.sources.table_columns import (
+    NO_PATIENT,
+    NO_SITE,
     Fault,
     category,
     check_label,
     decimal_mark,
     group,
+    is_number,
     names,
     numbers,
     one_hot,
     plain,
     refuse,
 )
-from medpriv.sources.table_file import ENDINGS, Column, TextTable, read_table
+from medpriv.sources.table_file import ENDINGS, SHOWN, Column, TextTable, of_rows, read_table
 from medpriv.sources.table_ids import counts_rows, own_in_every_row, repeated_ids
 from medpriv.sources.tabular import centre_and_scale, check_classes, impute, stratified_split
 
@@ -114,7 +117,8 @@ class _Converted:
         numeric, values: names of the numbers, and float64 [N, numbers] with NaN where one is missing.
         categories: of each its levels and int64 [N] into them, -1 where it is missing.
         groups: each patient's value.
-        ids: what is probably a patient's id, though the settings name none (`table_ids.repeated_ids`).
+        ids: what is probably people's ids, though the settings name another column, or none, as the patient
+            (`table_ids.repeated_ids`).
     """
 
     classes: list[str]
@@ -133,7 +137,9 @@ class _Converted:
 def _convert(path: Path, settings: dict) -> _Converted:
     """Read the table and convert each column by its role; refuse all faults of the table at once."""
     table, faults = read_table(path), []
-    columns = named_columns(table, faults)
+    columns = named_columns(table, faults, settings["label"])
+    if not columns:
+        refuse(path, faults)
     meant = _check_roles(table, settings, faults)
     _refuse_second_header(table, faults)
     rows = len(table.columns[0].code)
@@ -145,15 +151,15 @@ def _convert(path: Path, settings: dict) -> _Converted:
         classes, y = names(label, faults, key=_numbers_first)
         check_label(label, faults)
     if patient:
-        patients, owner = names(patient, faults)
+        patients, owner = names(patient, faults, no_names=NO_PATIENT)
     if site:
-        sites, place = names(site, faults)
+        sites, place = names(site, faults, no_names=NO_SITE)
     chosen = [columns[name] for name in settings["categorical"] if name in columns]
     beside = {settings["label"], settings["patient"], settings["site"], *settings["ignore"], *meant}
     numeric = [column for name, column in columns.items() if name not in {*beside, *settings["categorical"]}]
     if not numeric and not settings["categorical"]:
         faults.append(Fault("preprocess", "no column is left to learn from", "shorten preprocess.ignore"))
-    values = _values(numeric, table.separator, faults)
+    values = _values(numeric, rows, table.separator, faults)
     categories = {plain(column.name): category(column, faults) for column in chosen}
     grouping = [columns[name] for name in settings["groups"] if name in columns]
     groups = {_key(column.name): group(column, owner, faults) for column in grouping}
@@ -163,12 +169,22 @@ def _convert(path: Path, settings: dict) -> _Converted:
         if count > 1:
             faults.append(Fault("line 1", f"{count} features would be called {feature}", "rename a column"))
     refuse(path, faults)
-    ids = _forgotten_ids(columns, settings)
+    ids = _forgotten_ids(columns, settings, owner)
     return _Converted(classes, y, patients, owner, sites, place, numbered, values, categories, groups, ids)
 
 
-def named_columns(table: TextTable, faults: list[Fault]) -> dict[str, Column]:
-    """Return the columns by name; those without a name, or with another's, are faults and left out."""
+def named_columns(table: TextTable, faults: list[Fault], label: str | None = None) -> dict[str, Column]:
+    """Return the columns by name; those without a name, or with another's, are faults and left out.
+
+    Most names are numbers where a header is missing, but also where columns are years: then the `label` is among them.
+    """
+    header = [column.name for column in table.columns]
+    figures = sum(is_number(name) for name in header)
+    if figures > len(header) / 2 and label not in header and header != [str(at) for at in range(len(header))]:
+        faults.append(
+            Fault("line 1", "numbers instead of names: there is no header", "begin the file with a line of names")
+        )
+        return {}
     for number, column in enumerate(table.columns, 1):
         if _NAMELESS.fullmatch(column.name):
             problem = "it has no name: the index of a data frame was probably written"
@@ -192,7 +208,8 @@ def _check_roles(table: TextTable, settings: dict, faults: list[Fault]) -> list[
     for key, name in roles:
         if name not in header:
             near = [folded[other] for other in difflib.get_close_matches(name.casefold(), folded, n=1)]
-            remedy = f"did you mean {near[0]}?" if near else f"name one of {', '.join(header)}"
+            some = ", ".join(header[: 2 * SHOWN]) + (", …" if len(header) > 2 * SHOWN else "")
+            remedy = f"did you mean {near[0]}?" if near else f"name one of {some}"
             faults.append(Fault("line 1", f"no column {name} (preprocess.{key})", remedy))
             meant += near
     return meant
@@ -206,7 +223,7 @@ def _refuse_second_header(table: TextTable, faults: list[Fault]) -> None:
     faults += [Fault(f"row {row + 1}", "the header again", "remove it") for row in np.flatnonzero(again)]
 
 
-def _values(columns: list[Column], separator: str, faults: list[Fault]) -> np.ndarray:
+def _values(columns: list[Column], rows: int, separator: str, faults: list[Fault]) -> np.ndarray:
     """Return the numeric columns as float64 [N, columns]; refuse those that only number the rows."""
     mark = decimal_mark(columns, separator, faults)
     for column in columns:
@@ -217,16 +234,17 @@ def _values(columns: list[Column], separator: str, faults: list[Fault]) -> np.nd
         elif own_in_every_row(column):
             problem = "an id by its name, another one in every row: it could only be memorised"
             faults.append(Fault(f"column {column.name}", problem, remedy))
-    return np.array([numbers(column, mark, faults) for column in columns]).reshape(len(columns), -1).T
+    return np.array([numbers(column, mark, faults) for column in columns]).reshape(len(columns), rows).T
 
 
-def _forgotten_ids(columns: dict[str, Column], settings: dict) -> dict[str, dict[str, int]]:
-    """Return what are probably the ids of patients with several rows, where the settings name no patient."""
-    if settings["patient"] is not None:
-        return {}
-    known = {settings["label"], settings["site"], *settings["groups"]}
-    candidates = [column for name, column in columns.items() if name not in known]
-    return {plain(name): about for name, about in repeated_ids(candidates, list(columns.values())).items()}
+def _forgotten_ids(columns: dict[str, Column], settings: dict, owner: np.ndarray) -> dict[str, dict[str, int]]:
+    """Return what are probably people's ids that several of the settings' patients share (by default: rows)."""
+    _, first = np.unique(owner, return_index=True)  # each patient's first row
+    same = [column for column in columns.values() if np.array_equal(column.code, column.code[first[owner]])]
+    known = {settings["label"], settings["patient"], settings["site"], *settings["groups"]}
+    of_patients = {column.name: of_rows(column, first) for column in same}
+    candidates = [column for name, column in of_patients.items() if name not in known]
+    return {plain(name): about for name, about in repeated_ids(candidates, list(of_patients.values())).items()}
 
 
 def _key(column: str) -> str:

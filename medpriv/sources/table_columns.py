@@ -6,7 +6,7 @@ come all at once. No fault shows a cell: the table may be of real patients.
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -21,6 +21,10 @@ from medpriv.sources.table_file import SHOWN, Column
 _GAPS = frozenset(
     ["?", ".", "na", "n/a", "n.a.", "#n/a", "#na", "<na>", "nan", "-nan", "null", "(null)", "\\n", "nat"]
 ) | {"#null!", "#div/0!", "#value!", "#ref!", "#num!"}
+NO_SITE = frozenset(
+    ["-", "--", "–", "—", "none", "missing", "not available", "n.d."]
+)  # in any case, where a name must be
+NO_PATIENT = NO_SITE | {"unknown", "unk", "anonymous", "not known"}
 LEVELS = 100  # a category with more levels is refused
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _COMMA = re.compile(r"[+-]?(\d+,\d*|,\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -40,20 +44,33 @@ class Fault:
 
 
 def refuse(path: Path, faults: Sequence[Fault]) -> None:
-    """Raise one InputError about all faults, if there are any; a long list is cut."""
-    faults = list(dict.fromkeys(faults))  # a category that is a group, too, is looked at twice
-    if len(faults) == 1:
-        raise InputError(faults[0].problem, file=path, place=faults[0].place, remedy=faults[0].remedy)
-    if faults:
-        shown = [f"  - {fault.place}: {fault.problem}; {fault.remedy}" for fault in faults[: 2 * SHOWN]]
-        more = [f"  and {len(faults) - 2 * SHOWN} more"] if len(faults) > 2 * SHOWN else []
-        remedy = "\n".join(["correct each (rows count from 1, below the header):", *shown, *more])
-        raise InputError(f"{len(faults)} faults", file=path, remedy=remedy)
+    """Raise one InputError about all faults, if there are any: those that differ in their place alone on one line."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for fault in dict.fromkeys(faults):  # a category that is a group, too, is looked at twice
+        places.setdefault((fault.problem, fault.remedy), []).append(fault.place)
+    listed = [(_some(held, "; "), problem, remedy) for (problem, remedy), held in places.items()]
+    if len(listed) == 1:
+        place, problem, remedy = listed[0]
+        raise InputError(problem, file=path, place=place, remedy=remedy)
+    if listed:
+        lines = [f"  - {place}: {problem}; {remedy}" for place, problem, remedy in listed]
+        remedy = "correct each (rows count from 1, below the header):\n" + _some(lines, "\n", "  and")
+        raise InputError(f"{len(set(faults))} faults", file=path, remedy=remedy)
+
+
+def _some(texts: Sequence[str], between: str, before: str = "and") -> str:
+    more = f"{between}{before} {len(texts) - SHOWN} more" if len(texts) > SHOWN else ""
+    return between.join(texts[:SHOWN]) + more
 
 
 def is_gap(text: str) -> bool:
     """Return whether a cell stands for a missing value: nothing, or a word such as `?`, `NA`, `NaN`, `NULL`, `None`."""
     return not text or text == "None" or text.casefold() in _GAPS
+
+
+def is_number(text: str) -> bool:
+    """Return whether a text is a number, with a point or a comma."""
+    return bool(_NUMBER.fullmatch(text) or _COMMA.fullmatch(text))
 
 
 def gaps(column: Column) -> np.ndarray:
@@ -117,22 +134,23 @@ def numbers(column: Column, mark: str, faults: list[Fault]) -> np.ndarray:
         remedy = "correct it, leave it empty, or name the column under preprocess.categorical or .ignore"
         if any(_COMMA.fullmatch(column.texts[place]) for place in bad):
             remedy = "write decimals with a point (or save the table with semicolons), thousands without a mark"
-        faults.append(Fault(_cell(column, bad[0]), "not a number" + _further(column, bad), remedy))
-    elif len(set(values[~np.isnan(values)])) == 1:
-        faults.append(_constant(column))
+        faults.append(Fault(_cells(column, bad), "not a number", remedy))
+    elif (found := len(set(values[~np.isnan(values)]))) < 2:
+        faults.append(_constant(column, beside_gaps=found == 1 and bool(np.isnan(values).any())))
     return values[column.code]
 
 
-def names(column: Column, faults: list[Fault], key: Callable | None = None) -> tuple[list[str], np.ndarray]:
+def names(
+    column: Column, faults: list[Fault], key: Callable | None = None, no_names: Collection[str] = ()
+) -> tuple[list[str], np.ndarray]:
     """Return the distinct names of a column without gaps, sorted by `key`, and int64 [N], each row's place among them.
 
-    Names are those of `plain`. Gaps and names in two spellings are faults.
+    Names are those of `plain`. Gaps, `no_names` (in any case) and names in two spellings are faults.
     """
-    missing = np.flatnonzero(gaps(column))
+    missing = np.flatnonzero(gaps(column) | [text.casefold() in no_names for text in column.texts])
     if len(missing):
         remedy = "fill it in, or remove the row; if it is a name, write another word"
-        problem = "a missing value that must not be" + _further(column, missing)
-        faults.append(Fault(_cell(column, missing[0]), problem, remedy))
+        faults.append(Fault(_cells(column, missing), "a missing value that must not be", remedy))
     _refuse_spellings(column, faults)
     found = sorted({plain(text) for text in column.texts}, key=key)
     place = {name: index for index, name in enumerate(found)}
@@ -150,7 +168,7 @@ def category(column: Column, faults: list[Fault]) -> tuple[list[str], np.ndarray
     if len(levels) > LEVELS:
         remedy = "join its rare levels into one, name it under preprocess.ignore or, if it says who it is, .patient"
         faults.append(Fault(f"column {column.name}", f"{len(levels)} levels, of {LEVELS} at most", remedy))
-    if len(levels) == 1 and not missing.any():
+    if len(levels) + missing.any() < 2:
         faults.append(_constant(column))
     place = {name: index for index, name in enumerate(levels)}
     code = [-1 if gap else place[plain(text)] for text, gap in zip(column.texts, missing, strict=True)]
@@ -223,9 +241,9 @@ def _refuse_spellings(column: Column, faults: list[Fault]) -> None:
     if twice:
         other = held[_spelling(column.texts[twice[0]])]
         kind = "number" if isinstance(_spelling(column.texts[other]), Decimal) else "name"
-        problem = f"another spelling of the {kind} in row {column.first[other] + 1}" + _further(column, twice)
+        problem = f"another spelling of the {kind} in row {column.first[other] + 1}"
         remedy = "write it in one way; if they are two, give them names that differ in more than that"
-        faults.append(Fault(_cell(column, twice[0]), problem, remedy))
+        faults.append(Fault(_cells(column, twice), problem, remedy))
 
 
 def _spelling(text: str) -> object:
@@ -238,16 +256,20 @@ def _spelling(text: str) -> object:
     return " ".join(letters.split())
 
 
-def _constant(column: Column) -> Fault:
-    remedy = "name it under preprocess.ignore, or look whether the table was cut wrongly"
-    return Fault(f"column {column.name}", "one value in every row that has any, so it tells nothing", remedy)
+def _constant(column: Column, beside_gaps: bool = False) -> Fault:
+    problem, remedy = "no two rows differ in it, so it tells nothing", "name it under preprocess.ignore"
+    if beside_gaps:
+        problem = "one number and gaps, which would get that number, too"
+        remedy = "write 0 where a gap means no, name it under preprocess.categorical, or under .ignore"
+    return Fault(f"column {column.name}", problem, remedy)
+
+
+def _cells(column: Column, places: Sequence[int]) -> str:
+    """Return where the texts at some places stand: the first row, and how many others have one of them."""
+    rows = int(np.isin(column.code, places).sum()) - 1
+    more = f" (and {rows} further row{'s' if rows > 1 else ''})" if rows else ""
+    return _cell(column, places[0]) + more
 
 
 def _cell(column: Column, place: int) -> str:
     return f"row {column.first[place] + 1}, column {column.name}"
-
-
-def _further(column: Column, places: Sequence[int]) -> str:
-    """Return in how many further rows a fault stands, beside the first."""
-    rows = int(np.isin(column.code, places).sum()) - 1
-    return f" (and in {rows} further row{'s' if rows > 1 else ''})" if rows else ""

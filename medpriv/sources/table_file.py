@@ -80,10 +80,21 @@ def column_of(name: str, cells: object) -> Column:
     if len(set(stripped)) < len(texts):  # "A" and "A " are one text
         again, stripped = pandas.factorize(np.array(stripped, dtype=object))
         code = again[code]
-    code = code.astype(np.int32)
-    first = np.flatnonzero(np.diff(np.maximum.accumulate(code), prepend=-1))  # codes count up as texts appear
     held = np.array(stripped, dtype=np.dtypes.StringDType())  # half the memory of Python's strings
-    return Column(name.strip(), held, code, first.astype(np.int32))
+    return _column(name.strip(), held, code)
+
+
+def of_rows(column: Column, rows: np.ndarray) -> Column:
+    """Return a column of some of its rows (int [n])."""
+    import pandas
+
+    code, kept = pandas.factorize(column.code[rows])
+    return _column(column.name, column.texts[kept], code)
+
+
+def _column(name: str, texts: np.ndarray, code: np.ndarray) -> Column:
+    first = np.flatnonzero(np.diff(np.maximum.accumulate(code), prepend=-1))  # codes count up as texts appear
+    return Column(name, texts, code.astype(np.int32), first.astype(np.int32))
 
 
 def _refuse_binary(path: Path) -> None:

@@ -42,7 +42,7 @@ def own_in_every_row(column: Column) -> bool:
 
 
 def repeated_ids(candidates: Sequence[Column], columns: Sequence[Column]) -> dict[str, dict[str, int]]:
-    """Return the candidates that are probably ids of people with several rows: `values`, and `repeated` among them.
+    """Return the candidates that are probably ids of people who have several rows: `values`, and `repeated` among them.
 
     Such a column has whole numbers or words, on average at most twenty rows a value, and either the name of an id, or
     some other column that is always the same in the rows of a value: more often than luck would have it, and other than
@@ -50,7 +50,7 @@ def repeated_ids(candidates: Sequence[Column], columns: Sequence[Column]) -> dic
 
     Args:
         candidates: the columns in question.
-        columns: all of the table.
+        columns: all that could be decided by them, the candidates among them.
     """
     found = {}
     for column in candidates:

@@ -25,12 +25,15 @@ from typing import Any
 import yaml
 
 from medpriv.files import read_json, write_text
+from medpriv.workflow import grid
 from medpriv.workflow.guard import UNVERSIONED
 from medpriv.workflow.plan import Job, dry_run, snakemake
 
 ROOT = Path(__file__).resolve().parents[2]
 HEADER = "# Generated from the rules by `python -m medpriv.workflow.dvc generate`; do not edit by hand.\n"
 REPORT = "report"
+RECIPES = "datasets.{dataset}.baselines"  # where recipes stand that other treatments build on
+STAGES = {*grid.STAGES.values(), "raw", "preprocessed", "personalized", "unlearned", "attacks", REPORT}
 # Stages that hold patients' own rows and signals. Only made-up ones are pushed: a folder may be anybody's, and what a
 # publisher gave under its terms everybody is to get from the publisher.
 PATIENT_ROWS = ("raw", "preprocessed")
@@ -71,11 +74,13 @@ def rule_files(root: Path) -> list[Path]:
 
 
 def config_keys(root: Path) -> dict[str, list[str]]:
-    """Return, for every rule, the keys of its `setting("...")` calls; the empty key means the whole config."""
+    """Return, for every rule, the keys that its params ask for; the empty key means the whole config."""
     keys = {}
     for file in rule_files(root):
         for block in re.split(r"^rule ", file.read_text(), flags=re.MULTILINE)[1:]:
-            keys[block.partition(":")[0]] = re.findall(r'\bsetting\((?:"([^"]+)")?\)', block)
+            asked = re.findall(r'\b(?:setting|of_dataset)\(\s*(?:"([^"]+)")?', block)
+            asked += [RECIPES] * len(re.findall(r"\b(?:recipe|layers)_of\(", block))
+            keys[block.partition(":")[0]] = asked
     return keys
 
 
@@ -229,8 +234,7 @@ def remove_stale(root: Path, jobs: list[Job]) -> None:
     for manifest in [path for path in outputs if path.name == "manifest.json" and path.exists()]:
         outputs |= {manifest.parent / name for name in read_json(manifest)["files"]}
     kept = outputs | {parent for path in outputs for parent in path.parents}
-    stages = {path.split("/")[1] for job in jobs for path in job.outputs if path.startswith("results/")}
-    for stage in sorted(stages):
+    for stage in sorted(STAGES):
         _prune_folder(root / "results" / stage, kept, outputs, root)
 
 
@@ -262,7 +266,10 @@ def version_results(root: Path, config: Mapping[str, Any]) -> None:
     succeeded, so that the next `make report` tries again even if it has nothing else to do.
     """
     ours = Path.cwd() == root and config == yaml.safe_load((root / "config.yaml").read_text(encoding="utf-8"))
-    if not ours or "DVC_STAGE" in os.environ or not (root / ".git").exists() or not (root / ".dvc").exists():
+    if not ours or "DVC_STAGE" in os.environ:
+        return
+    if not (root / ".git").exists() or not (root / ".dvc").exists():
+        print("The results are not versioned: this folder is no git repository with DVC.", file=sys.stderr)
         return
     mark = root / UNVERSIONED
     mark.parent.mkdir(exist_ok=True)

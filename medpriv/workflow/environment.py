@@ -6,7 +6,7 @@ Numerical libraries read their thread count when they are imported, so it cannot
 import os
 from pathlib import Path
 
-from medpriv.workflow.guard import HEAD, identity
+from medpriv.workflow.guard import FOLDER, HEAD, identity
 
 FIXED = {
     # One thread a job: two jobs side by side beat two threads in one, and the order of sums stays the same.
@@ -26,6 +26,27 @@ FIXED = {
     "HF_HUB_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
 }
+
+
+def surroundings(folder: Path) -> dict[str, str]:
+    """Return the environment that a Snakemake command gets.
+
+    Without `SNAKEMAKE_PROFILE`, which is another workflow's (`make report ARGS="--profile ..."` names one for this).
+    Snakemake's cache of sources lies below `.medpriv/` in the run's folder where the home cannot be written.
+    """
+    environment = {name: value for name, value in os.environ.items() if name != "SNAKEMAKE_PROFILE"}
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+    if not _may_write(cache / "snakemake"):
+        environment["XDG_CACHE_HOME"] = str(folder / FOLDER / "cache")
+    return environment
+
+
+def _may_write(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return os.access(folder, os.W_OK | os.X_OK)
+    except OSError:
+        return False
 
 
 def fix_environment(root: Path) -> None:

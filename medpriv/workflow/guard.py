@@ -1,6 +1,7 @@
 """Two runs never write into the same folder, even if the first one was killed without warning.
 
-`make report` holds `.medpriv/run.lock` as long as its head process lives. Each job holds `.medpriv/jobs.lock` together
+`make report` starts Snakemake, its head process, and holds `.medpriv/run.lock` with it as long as either lives; the
+head ends itself soon after its starter is gone. Each job holds `.medpriv/jobs.lock` together
 with the other jobs, and ends itself soon after its head is gone. A new run first takes both locks, so it starts only
 when no job of a killed run can write any more. The kernel frees the locks of a dead process; no file needs cleaning up.
 """
@@ -14,7 +15,10 @@ from pathlib import Path
 FOLDER = Path(".medpriv")
 # Stands while finished results are not in DVC yet: a run that is killed in the act leaves it to the next one.
 UNVERSIONED = FOLDER / "unversioned"
+# What jobs that failed said of it, one message a line: for the end of the run, where it is seen.
+FAILED = FOLDER / "failed"
 HEAD = "MEDPRIV_HEAD"
+STARTER = "MEDPRIV_STARTER"
 _POLL_S = 0.5
 
 
@@ -42,6 +46,15 @@ def lock(name: str, *, shared: bool = False, wait_message: str = "") -> int:
     return descriptor
 
 
+def follow_starter() -> None:
+    """End this process, a run's head, when the process that started it is gone; without such a one nothing happens.
+
+    The name is taken out of the environment: a job on another machine must not look for it there.
+    """
+    if starter := os.environ.pop(STARTER, ""):
+        threading.Thread(target=_watch, args=(starter,), daemon=True).start()
+
+
 def follow_head() -> None:
     """Hold the jobs' lock for the rest of this process, and end it when the head named in the environment is gone.
 
@@ -56,12 +69,12 @@ def follow_head() -> None:
     threading.Thread(target=_watch, args=(head,), daemon=True).start()
 
 
-def _watch(head: str) -> None:
+def _watch(process: str) -> None:
     while True:
         time.sleep(_POLL_S)
-        _end_if_gone(head)
+        _end_if_gone(process)
 
 
-def _end_if_gone(head: str) -> None:
-    if identity(int(head.partition(":")[0])) != head:
+def _end_if_gone(process: str) -> None:
+    if identity(int(process.partition(":")[0])) != process:
         os._exit(1)

@@ -1,14 +1,15 @@
 """What every script does around its one call: log, say plainly what is wrong with the input, leave no halves behind."""
 
+import json
 import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from medpriv.errors import InputError
-from medpriv.workflow.guard import follow_head
+from medpriv.workflow.guard import FAILED, follow_head
 
 _LOG = logging.getLogger("medpriv")
 
@@ -19,7 +20,7 @@ def job(snakemake: Any) -> Iterator[Any]:
 
     The library's log (epochs and the like) goes to the rule's log file. A job that fails ends with exit code 1 and one
     message on stderr: an InputError's own text, which is in the log too, or for any other error its name and where the
-    log with the traceback is.
+    log with the traceback is. The same message is left in `FAILED`, for the end of the run.
     """
     follow_head()
     log = Path(snakemake.log[0])
@@ -29,10 +30,18 @@ def job(snakemake: Any) -> Iterator[Any]:
         yield snakemake.params
     except InputError as error:
         _LOG.error("%s", error)
-        sys.exit(f"{snakemake.rule}: {error}")
+        _fail(f"{snakemake.rule}: {error}")
     except Exception as error:
         _LOG.exception("%s failed", snakemake.rule)
-        sys.exit(f"{snakemake.rule}: {type(error).__name__}: {error} (traceback in {log})")
+        _fail(f"{snakemake.rule}: {type(error).__name__}: {error} (traceback in {log})")
+
+
+def _fail(message: str) -> NoReturn:
+    """End this process with a message, and leave it for the end of the run; jobs side by side add a line each."""
+    FAILED.parent.mkdir(exist_ok=True)
+    with FAILED.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(message, ensure_ascii=False) + "\n")
+    sys.exit(message)
 
 
 def _log_to(file: Path) -> None:

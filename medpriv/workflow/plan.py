@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from medpriv.workflow.environment import surroundings
+
 # As in profiles/default, which is left out here since it changes the form of what is printed.
 JUDGEMENT = ("--rerun-incomplete", "--max-checksum-file-size", "2TB", "--workflow-profile", "none")
 
@@ -44,8 +46,15 @@ def dry_run(root: Path, *arguments: str) -> list[Job]:
 
 
 def snakemake(command: Sequence[str], folder: Path) -> str:
-    """Run a Snakemake command and return what it prints; stop with its message if it fails."""
-    done = subprocess.run([*command, *JUDGEMENT], cwd=folder, text=True, capture_output=True)
+    """Run a Snakemake command and return what it prints.
+
+    Raises:
+        RuntimeError: it failed; with what it said, apart from what it always says.
+    """
+    command = [*command, *JUDGEMENT]
+    done = subprocess.run(command, cwd=folder, env=surroundings(folder), text=True, capture_output=True)
     if done.returncode:
-        raise RuntimeError(f"{' '.join(command[2:])} failed:\n{done.stdout}{done.stderr}")
+        said = f"{done.stdout}{done.stderr}".splitlines()
+        told = [line for line in said if not line.startswith(("Using workflow specific profile", "Config file "))]
+        raise RuntimeError("\n".join(told).strip())
     return done.stdout + done.stderr

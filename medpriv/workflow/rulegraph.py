@@ -27,6 +27,11 @@ def with_graph(readme: str, graph: str) -> str:
     return head + BEGIN + graph + END + rest.split(END)[1]
 
 
+def edges_of(readme: str) -> list[tuple[str, str]]:
+    """Return what waits for what by the README's graph: pairs of a rule and one that follows it."""
+    return re.findall(r"^    (\w+) --> (\w+)$", readme.split(BEGIN)[1].split(END)[0], re.MULTILINE)
+
+
 def main() -> None:
     """Rewrite the README's graph."""
     readme = ROOT / "README.md"

@@ -1,27 +1,40 @@
-"""Start a run: what `make report` does before Snakemake takes over.
+"""Start a run: what `make report` does around Snakemake.
 
-    python -m medpriv.workflow.run [--overlay config/open.yaml] [arguments for snakemake]
+    python -m medpriv.workflow.run [--overlay config/open.yaml] [--target names] [arguments for snakemake]
 
 A run waits for one that is still busy in the same folder, clears the lock that a killed run left, versions what that
-run finished but did not bring into DVC, and then becomes Snakemake. An overlay's run lives in a folder of its own,
-`runs/<overlay's name>`, beside the default run in the root.
+run finished but did not bring into DVC, and then starts Snakemake. An overlay's run lives in a folder of its own,
+`runs/<overlay's name>`, beside the default run in the root. What failed is said last, where it is seen.
 """
 
 import argparse
+import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
-from medpriv.workflow.guard import UNVERSIONED, lock
+from medpriv.errors import InputError
+from medpriv.workflow.environment import surroundings
+from medpriv.workflow.guard import FAILED, STARTER, UNVERSIONED, identity, lock
+from medpriv.workflow.overlay import read_config
+from medpriv.workflow.targets import TARGETS
 
 ROOT = Path(__file__).resolve().parents[2]
+AGAIN = "What was finished is kept: the same command goes on from there."
+SHOW_CURSOR = "\x1b[?25h"  # a killed progress bar leaves it hidden
 
 
 def prepared(arguments: list[str]) -> tuple[list[str], Path]:
-    """Return the Snakemake command for the arguments of this module, and the run's folder (made if missing)."""
+    """Return the Snakemake command for the arguments of this module, and the run's folder (made if missing).
+
+    Where parts of the run are asked for, one that fails does not stop the others; where the report is, nothing else is
+    started, since the report can't come any more. A config file that can't be read ends the process with one message.
+    """
     parser = argparse.ArgumentParser(description="Run the workflow.", allow_abbrev=False)
     parser.add_argument("--overlay", type=Path, help="config laid over config.yaml; the run gets its own folder")
+    parser.add_argument("--target", nargs="+", default=[], help="parts of the run: rules, files, <stage>-<dataset>")
     options, rest = parser.parse_known_args(arguments)
     overlay: list[str] = []
     folder = ROOT
@@ -30,24 +43,63 @@ def prepared(arguments: list[str]) -> tuple[list[str], Path]:
             sys.exit(f"{options.overlay}: no such file. Remedy: name one of config/*.yaml, or write an overlay there")
         folder = ROOT / "runs" / options.overlay.stem
         overlay = ["--configfile", str(options.overlay.resolve())]
+    try:
+        for file in [Path(os.path.relpath(ROOT / "config.yaml")), *([options.overlay] if overlay else [])]:
+            read_config(file)
+    except InputError as error:
+        sys.exit(str(error))
     folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "snakemake", *overlay, "--snakefile", str(ROOT / "Snakefile"), *rest]
+    os.environ[TARGETS] = " ".join(options.target)
+    parts = [*options.target, "--keep-going"] if options.target else []
+    command = [sys.executable, "-m", "snakemake", *overlay, "--snakefile", str(ROOT / "Snakefile"), *parts, *rest]
     return command, folder
 
 
-def main(arguments: list[str]) -> None:
-    """Take the locks and replace this process by Snakemake."""
+def main(arguments: list[str]) -> int:
+    """Take the locks, run Snakemake, and return its exit code."""
     command, folder = prepared(arguments)
     os.chdir(folder)
     held = lock("run.lock", wait_message=f"Another run is busy in {folder}; waiting for it to end.")
     os.close(lock("jobs.lock", wait_message="Jobs of a killed run are still ending; waiting for them."))
+    environment = surroundings(folder)
+    if "SNAKEMAKE_PROFILE" in os.environ:
+        print("SNAKEMAKE_PROFILE is left aside: this workflow has its own profiles.", file=sys.stderr)
     if any(Path(".snakemake/locks").glob("*")):
-        subprocess.run([*command, "--unlock"], check=True, capture_output=True)
+        subprocess.run([*command, "--unlock"], check=True, capture_output=True, env=environment)
     if UNVERSIONED.exists() and "DVC_STAGE" not in os.environ:
         subprocess.run([sys.executable, "-m", "medpriv.workflow.dvc", "commit"])
-    os.set_inheritable(held, True)
-    os.execv(command[0], command)
+    FAILED.unlink(missing_ok=True)
+    code = supervised(command, environment | {STARTER: identity(os.getpid())}, held)
+    if code and (failed := failures()):
+        print("\n".join(["", "The run stopped, since this failed:", *failed, AGAIN]), file=sys.stderr)
+    return code
+
+
+def supervised(command: list[str], environment: dict[str, str], held: int) -> int:
+    """Run a command to its end and return its exit code; the lock `held` is its own, too.
+
+    Ctrl-C reaches this process alone, for head and jobs would answer it with a traceback each. Here they are killed,
+    which spoils nothing; on a cluster the head takes its jobs back.
+    """
+    head = subprocess.Popen(command, env=environment, pass_fds=(held,), process_group=0)
+    try:
+        return head.wait()
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        os.killpg(head.pid, signal.SIGINT if "--profile" in command else signal.SIGKILL)
+        head.wait()
+        raise
+
+
+def failures() -> list[str]:
+    """Return what jobs of the last run said when they failed, each message once."""
+    lines = FAILED.read_text(encoding="utf-8").splitlines() if FAILED.exists() else []
+    return list(dict.fromkeys(json.loads(line) for line in lines))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        print(f"{SHOW_CURSOR if sys.stderr.isatty() else ''}\nStopped. {AGAIN}", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)

@@ -1,24 +1,30 @@
 """The config as the rules see it: overlays applied, checked, one value at a time by its dotted key.
 
-Rules ask for values with `setting("datasets.{dataset}.raw")`; the mirror in `medpriv.workflow.dvc` finds these keys in
-the rules' text and tells DVC about them, so that a key is written once.
+Rules ask for values with `setting("datasets.{dataset}.raw")` and its kin below. `medpriv.workflow.dvc` and
+`medpriv.workflow.reruns` find these calls in the rules' text, so that a key is written once. A job reruns when a value
+that it asked for changes: rules ask for what their script uses, and for no more.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from medpriv.config.check import check_config
+from medpriv.config.models import LAYERS
+from medpriv.errors import InputError
 
 
-def effective_config(content: Mapping[str, Any], file: str, root: Path) -> dict[str, Any]:
+def effective_config(content: Mapping[str, Any], file: str, root: Path, faults: Sequence[str] = ()) -> dict[str, Any]:
     """Return the checked config with defaults filled in.
 
     A local source's path is meant from the project's folder and returned relative to the working directory.
+
+    Args:
+        faults: what was found in its files before; told with the check's own.
     """
-    config = check_config({**content, "datasets": content.get("datasets") or {}}, file)
+    config = check_config({**content, "datasets": content.get("datasets") or {}}, file, faults)
     for section in config["datasets"].values():
         if section["raw"].get("path"):
             section["raw"]["path"] = os.path.relpath(root / section["raw"]["path"])
@@ -29,7 +35,8 @@ def local_files(config: Mapping[str, Any]) -> dict[str, list[str]]:
     """Return the files that each dataset reads from a local source (none for other sources): inputs like any other.
 
     Raises:
-        InputError: a file that the format needs is missing; better now than after other datasets have run for hours.
+        InputError: a file that the format needs is missing or cannot be read; better now than after other datasets
+            have run for hours.
     """
     found = {}
     for name, section in config["datasets"].items():
@@ -38,17 +45,73 @@ def local_files(config: Mapping[str, Any]) -> dict[str, list[str]]:
             path = Path(section["raw"]["path"])
             source = import_module(f"medpriv.sources.{section['format']}")
             folder = path if path.is_dir() else path.parent
-            found[name] = [str(folder / file) for file in source.local_files(path)]
+            try:
+                found[name] = [str(folder / file) for file in source.local_files(path)]
+            except InputError:
+                raise
+            except Exception as error:  # whatever a user's file may hold: no traceback of ours
+                raise InputError(
+                    f"cannot be read ({type(error).__name__}: {error})",
+                    file=path,
+                    place=f"datasets.{name}.raw.path",
+                    remedy=f"give the files of format {section['format']} (docs/data/), readable and as published",
+                ) from error
     return found
 
 
 def setting_of(config: Mapping[str, Any]) -> Callable[..., Callable[[Any], Any]]:
-    """Return the rules' `setting`: from a dotted key with wildcards in braces to a function of the wildcards."""
+    """Return the rules' `setting`: from a dotted key with wildcards in braces to a function of the wildcards.
 
-    def setting(key: str = "") -> Callable[[Any], Any]:
-        return lambda wildcards: look_up(config, key.format(**dict(wildcards.items())))
+    Of a section, `setting(key, only=names)` gives these keys alone (with wildcards in braces, too), and
+    `setting(key, without=names)` the others.
+    """
+
+    def setting(key: str = "", only: tuple[str, ...] = (), without: tuple[str, ...] = ()) -> Callable[[Any], Any]:
+        def value(wildcards: Any) -> Any:
+            names = dict(wildcards.items())
+            found = look_up(config, key.format(**names))
+            if only:
+                return {name: found[name] for name in (each.format(**names) for each in only)}
+            return {name: one for name, one in found.items() if name not in without} if without else found
+
+        return value
 
     return setting
+
+
+def recipe_of(config: Mapping[str, Any], section: str) -> Callable[[Any], dict[str, Any]]:
+    """Return a function of the wildcards: the recipe of the baseline network that a dataset's section builds on.
+
+    That network is named by the wildcard `model`, or else by the section.
+    """
+    return lambda wildcards: _recipe(config, section, wildcards)[1]
+
+
+def layers_of(config: Mapping[str, Any], section: str) -> Callable[[Any], dict[str, Any]]:
+    """Return as `recipe_of`, but the network's layers alone: for treatments that train in a way of their own."""
+
+    def value(wildcards: Any) -> dict[str, Any]:
+        model, recipe = _recipe(config, section, wildcards)
+        return {name: recipe[name] for name in LAYERS[model]}
+
+    return value
+
+
+def _recipe(config: Mapping[str, Any], section: str, wildcards: Any) -> tuple[str, dict[str, Any]]:
+    names = dict(wildcards.items())
+    dataset = config["datasets"][names["dataset"]]
+    model = names.get("model") or dataset[section]["model"]
+    return model, dataset["baselines"][model]
+
+
+def of_dataset(config: Mapping[str, Any], key: str, *by_dataset: str) -> Callable[[Any], dict[str, Any]]:
+    """Return a function of the wildcards: a section, and of its mappings by dataset what is said of this one."""
+
+    def value(wildcards: Any) -> dict[str, Any]:
+        section, dataset = look_up(config, key), dict(wildcards.items())["dataset"]
+        return section | {name: {k: v for k, v in section[name].items() if k == dataset} for name in by_dataset}
+
+    return value
 
 
 def look_up(config: Mapping[str, Any], key: str) -> Any:

@@ -14,6 +14,8 @@ from collections import Counter, defaultdict
 from medpriv.workflow.plan import Job, parse_plan, snakemake
 from medpriv.workflow.run import prepared
 
+MOST_NAMED = 6  # of many things said in one sentence
+MOST_LETTERS = 60  # of a value
 UP_TO_DATE = "Nothing would run: every result is up to date."
 _WORDS = (
     (r"Missing output files: ([^;]+)", lambda files: _missing(files)),
@@ -57,17 +59,46 @@ def _missing(files: str) -> str:
 
 
 def _sorted(files: str) -> str:
-    return ", ".join(sorted(files.strip().split(", ")))
+    """An overlay's run lies below the project's folder: its way up is left out."""
+    return _some(sorted(re.sub(r"^(\.\./)+", "", file) for file in files.strip().split(", ")))
 
 
 def _changed(old: str, new: str) -> str:
     """Return which settings changed; of two mappings only the keys that differ."""
     try:
-        before, after = ast.literal_eval(old.strip()), ast.literal_eval(new.strip())
+        before, after = (_parts(ast.literal_eval(text.strip())) for text in (old, new))
     except (ValueError, SyntaxError):
-        return f"a setting changed from {old.strip()} to {new.strip()}"
-    differences = _differences(before, after)
-    return "the setting " + " and ".join(f"{key}changed from {was} to {now}" for key, was, now in differences)
+        return f"a setting changed from {_short(old.strip())} to {_short(new.strip())}"
+    found = [one for pair in _pairs(before, after) for one in _differences(*pair)]
+    if not found:
+        return "it is of other banks than last time"
+    said = [f"{key}changed from {_short(str(was))} to {_short(str(now))}" for key, was, now in found]
+    return "the setting " + _some(said, " and ")
+
+
+def _parts(value: object) -> list[object]:
+    """Return the params that Snakemake printed, several as a tuple."""
+    return list(value) if isinstance(value, tuple) else [value]
+
+
+def _pairs(before: list[object], after: list[object]) -> list[tuple[object, object]]:
+    """Return which param was which; of the report's the config alone, from which its others follow."""
+    configs = [[part for part in parts if _named(part) and "datasets" in part] for parts in (before, after)]
+    if all(configs):
+        return [(configs[0][0], configs[1][0])]
+    pairs = list(
+        zip(*([part for part in parts if not isinstance(part, dict)] for parts in (before, after)), strict=False)
+    )
+    mappings = [part for part in before if _named(part)]
+    return pairs + [
+        (max(mappings, key=lambda part: len(part.keys() & now.keys())), now)
+        for now in after
+        if _named(now) and mappings
+    ]
+
+
+def _named(part: object) -> bool:
+    return isinstance(part, dict) and all(isinstance(key, str) for key in part)
 
 
 def _differences(before: object, after: object, key: str = "") -> list[tuple[str, object, object]]:
@@ -81,12 +112,22 @@ def _differences(before: object, after: object, key: str = "") -> list[tuple[str
     ]
 
 
+def _short(text: str) -> str:
+    return text if len(text) <= MOST_LETTERS else f"{text[: MOST_LETTERS - 3]}..."
+
+
+def _some(texts: list[str], between: str = ", ") -> str:
+    """Return the first few of many texts, and how many more there are."""
+    more = len(texts) - MOST_NAMED
+    return between.join(texts[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
 def _name(job: Job) -> str:
     return "/".join(part.partition("=")[2] for part in job.wildcards.split(", ") if part)
 
 
 def _of(names: list[str]) -> str:
-    return f" for {', '.join(names)}" if any(names) else ""
+    return f" for {_some(names)}" if any(names) else ""
 
 
 if __name__ == "__main__":
@@ -95,3 +136,5 @@ if __name__ == "__main__":
         print(explain(parse_plan(snakemake([*command, "--dry-run"], folder))))
     except RuntimeError as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -116,7 +116,7 @@ def test_unknown_format_names_the_known_ones():
     content["datasets"]["mine"] = {"format": "dicom"}
     text = message_of(content)
     assert "datasets.mine" in text
-    assert "'cinc2012', 'eicu', 'heart', 'table'" in text
+    assert "datasets.mine.format: no format 'dicom'; use one of 'cinc2012', 'cinc2017', 'eicu', 'heart'" in text
 
 
 def test_attacks_are_told_of_datasets_that_are_there():

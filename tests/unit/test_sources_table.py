@@ -94,6 +94,7 @@ def test_a_missing_category_and_one_unseen_in_training_are_rows_of_zeros():
     levels, columns = one_hot(levels, code, np.array([True, True, True, False]))
     assert levels == ["a", "b"]
     assert columns.tolist() == [[1, 0], [0, 1], [0, 0], [0, 0]]
+    assert columns.dtype == np.float32  # an array, not lists: memory grows with rows times levels, 4 bytes each
 
 
 def test_names_fit_into_a_measures_group(parse):

@@ -24,6 +24,17 @@ PARAMS = "Params have changed since last execution: Union of exclusive params be
             ["the setting raw.minutes changed from 1 to 2"],
         ),
         (PARAMS + "before: <a> now: <b>", ["a setting changed from <a> to <b>"]),
+        ("Updated input files: ../../b.py, ../../a.py", ["a.py, b.py changed"]),
+        (
+            PARAMS + "before: 1, {'steps': 2, 'rate': 1} now: 3, {'steps': 4, 'rate': 1} ",
+            ["the setting changed from 1 to 3 and steps changed from 2 to 4"],
+        ),
+        (
+            PARAMS + "before: {('a', 'b'): 'x'}, {'seed': 1, 'datasets': {'heart': {'k': 1}}} "
+            "now: {('a', 'c'): 'y'}, {'seed': 1, 'datasets': {'heart': {'k': 2}}} ",
+            ["the setting datasets.heart.k changed from 1 to 2"],
+        ),
+        (PARAMS + "before: {('a', 'b'): 'x'} now: {('a', 'c'): 'y'} ", ["it is of other banks than last time"]),
         ("Set of input files has changed since last execution", ["it reads other files than last time"]),
         ("Code has changed since last execution", ["its rule or script changed"]),
         ("Forced execution", ["it is forced"]),
@@ -45,6 +56,20 @@ def test_jobs_with_the_same_cause_share_a_sentence_and_followers_are_counted() -
         "attack would run for heart/mlp, mitdb/cnn: medpriv/a.py changed.",
         "From that follow: report (1).",
     ]
+
+
+def test_sentences_stay_short_whatever_changed() -> None:
+    files = ", ".join(f"medpriv/module{number}.py" for number in range(200))
+    settings = {f"key{number}": "x" * 500 for number in range(300)}
+    reasons = [f"Updated input files: {files}", PARAMS + f"before: {settings} now: {dict.fromkeys(settings, 'y')} "]
+    jobs = [
+        Job("attack", outputs=("x",), wildcards=f"dataset=d{number}", reason=reason)
+        for number in range(50)
+        for reason in reasons
+    ]
+    lines = explain(jobs).splitlines()
+    assert len(lines) == 2 and all(len(line) < 1000 for line in lines)
+    assert "and 44 more" in lines[0] and "and 194 more changed" in lines[0] and "and 294 more" in lines[1]
 
 
 def test_an_empty_plan_is_up_to_date() -> None:

@@ -1,0 +1,92 @@
+"""Which parts of a dataset's section fit together: networks and records, strategies and sites, cuts and layers.
+
+What doesn't fit is told by the config's check, before anything runs; a job would find it only hours later. Looked at
+is the section alone: what hangs on the data (how many patients a site has) is left to the jobs.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+FOR_TABLES = ("logistic", "mlp", "forest", "boosting")
+FOR_SIGNALS = ("cnn", "cnn_gn", "dilated", "resnet1d")
+FOR_IMAGES = ("cnn2d",)
+WITHOUT_SITES = ("iid", "dirichlet")  # strategies that deal the patients out themselves
+ONE_SITE = ("cinc2017", "mimic3admissions")  # formats whose records say nothing of a site
+
+
+def misfits(section: Any, *, signals: bool) -> list[str]:
+    """Return one line for each part of a dataset's section that doesn't fit the others.
+
+    Args:
+        section: a `DatasetSettings`.
+        signals: whether its records are signals; else they are rows of a table.
+    """
+    return [*_networks(section, signals), *_shifted(section), *_strategies(section), *_cuts(section)]
+
+
+def _networks(section: Any, signals: bool) -> Iterator[str]:
+    """Baselines that cannot read the records."""
+    fit, records = (FOR_SIGNALS, "signals") if signals else (FOR_TABLES, "a table")
+    kinds = {**dict.fromkeys(FOR_TABLES, "tables"), **dict.fromkeys(FOR_SIGNALS, "signals")}
+    kinds |= dict.fromkeys(FOR_IMAGES, "images, which no format yields yet")
+    for model, recipe in section.baselines:
+        if recipe is not None and model not in fit:
+            yield f"baselines.{model} is for {kinds[model]}, and these are {records}: use {_or(fit)}"
+
+
+def _shifted(section: Any) -> Iterator[str]:
+    """Networks that learn rotated records, under treatments that don't rotate any."""
+    for part in ("federated", "split"):
+        chosen = getattr(section, part)
+        if chosen and getattr(getattr(section.baselines, chosen.model), "shift", False):
+            yield f"{part} doesn't rotate records as baselines.{chosen.model}.shift asks: build it on a network without"
+
+
+def _strategies(section: Any) -> Iterator[str]:
+    """Strategies by site where there is one site."""
+    federated = section.federated
+    if not federated or federated.partition.group is not None or not _one_site(section):
+        return
+    if named := [name for name, settings in federated.strategies if settings and name not in WITHOUT_SITES]:
+        column = "name the column of the sites under preprocess.site, " if section.format == "table" else ""
+        yield (
+            f"federated.strategies: {', '.join(named)} {'needs' if len(named) == 1 else 'need'} sites, and all "
+            f"records are of one: {column}part the patients by an attribute (federated.partition.group), or use `iid` "
+            "or `dirichlet`, which deal them out"
+        )
+
+
+def _one_site(section: Any) -> bool:
+    return section.format in ONE_SITE or (section.format == "table" and section.preprocess.site is None)
+
+
+def _cuts(section: Any) -> Iterator[str]:
+    """Cuts of split learning where the network has none."""
+    if not section.split:
+        return
+    model = section.split.model
+    for variant, settings in section.split.variants:
+        cuts = possible_cuts(model, getattr(section.baselines, model), keep_head=variant == "ushaped")
+        for cut in settings.cuts if settings else ():
+            if cut not in cuts:
+                remedy = f"use {_or(list(map(str, cuts)))}" if cuts else "take a network of more layers"
+                yield f"split.variants.{variant}.cuts: {model} can't be cut after layer {cut}: {remedy}"
+
+
+def possible_cuts(model: str, recipe: Any, *, keep_head: bool) -> list[int]:
+    """Return the cuts n of a network, n the number of layers before the cut; see `medpriv.split.protocol`.
+
+    Args:
+        recipe: its section under `baselines`.
+        keep_head: the client keeps the last layer, and the server needs another one with parameters.
+    """
+    if model in ("cnn", "cnn_gn"):
+        convolutions = len(recipe.channels)
+        middle = [convolutions + 1] * recipe.pooled  # a pooling; a flattening computes nothing
+        return list(range(1, convolutions + (not keep_head))) + ([] if keep_head else [*middle, convolutions + 2])
+    dense = len(recipe.hidden) + 1 if model == "mlp" else 1
+    return list(range(1, dense - 1 if keep_head else dense + 1))
+
+
+def _or(names: list[str] | tuple[str, ...]) -> str:
+    return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -1,0 +1,137 @@
+"""Parts of a dataset's section that don't fit together are refused by the config's check, in words."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from medpriv.config.check import check_config
+from medpriv.config.dataset import Baselines
+from medpriv.config.fit import FOR_IMAGES, FOR_SIGNALS, FOR_TABLES, possible_cuts
+from medpriv.config.models import LAYERS, CnnRecipe, LogisticRecipe, MlpRecipe
+from medpriv.errors import InputError
+from medpriv.models.catalogue import build_network
+from medpriv.split.protocol import possible_cuts as cuts_of_network
+
+ROOT = Path(__file__).parents[2]
+TABLE = """
+datasets:
+  own:
+    format: table
+    raw: {path: own.csv}
+    preprocess: {label: died}
+    baselines: {logistic: {}, mlp: {hidden: [8]}}
+"""
+
+
+def table(text: str = "{}", **preprocess: str) -> dict:
+    """Return a config of one own table, with more in its section."""
+    content = yaml.safe_load(TABLE)
+    own = content["datasets"]["own"]
+    own["preprocess"] |= preprocess
+    for key, value in yaml.safe_load(text).items():
+        own[key] = own.get(key, {}) | value
+    return content
+
+
+def faults_of(content: dict) -> list[str]:
+    """Return the lines of the error that the check raises; none if it passes."""
+    try:
+        check_config(content)
+    except InputError as error:
+        return [line.removeprefix("  - ") for line in str(error).splitlines()[1:]]
+    return []
+
+
+def test_each_baseline_is_for_one_kind_of_records() -> None:
+    assert sorted(FOR_TABLES + FOR_SIGNALS + FOR_IMAGES) == sorted(Baselines.model_fields)
+
+
+@pytest.mark.parametrize("model", [*FOR_SIGNALS, *FOR_IMAGES])
+def test_a_network_for_signals_or_images_on_a_table_is_refused(model: str) -> None:
+    (fault,) = faults_of(table(f"baselines: {{{model}: {{}}}}"))
+    assert fault.startswith(f"datasets.own: baselines.{model} is for ")
+    assert "these are a table: use logistic, mlp, forest or boosting" in fault
+
+
+@pytest.mark.parametrize("model", [*FOR_TABLES, *FOR_IMAGES])
+@pytest.mark.parametrize("form", ["mitdb", "cinc2017", "ptbxl"])
+def test_a_model_for_tables_or_images_on_signals_is_refused(model: str, form: str) -> None:
+    (fault,) = faults_of({"datasets": {"ours": {"format": form, "baselines": {model: {}}}}})
+    assert "these are signals: use cnn, cnn_gn, dilated or resnet1d" in fault
+
+
+def test_strategies_by_site_need_sites() -> None:
+    federated = "federated: {strategies: {avg: {}, iid: {}, prox: {}}}"
+    (fault,) = faults_of(table(federated))
+    assert "avg, prox need sites" in fault and "preprocess.site" in fault and "`iid` or `dirichlet`" in fault
+    assert faults_of(table(federated, site="ward")) == []
+    assert faults_of(table("federated: {strategies: {iid: {}, dirichlet: {}}}")) == []
+    assert faults_of(table("federated: {partition: {group: sex}, strategies: {avg: {}}}")) == []
+
+
+def test_a_format_without_sites_is_told_apart_from_one_with() -> None:
+    section = {"baselines": {"mlp": {}}, "federated": {"strategies": {"avg": {}}}}
+    (fault,) = faults_of({"datasets": {"ours": {"format": "mimic3admissions"} | section}})
+    assert "avg needs sites" in fault and "preprocess.site" not in fault
+    assert faults_of({"datasets": {"ours": {"format": "heart"} | section}}) == []
+
+
+@pytest.mark.parametrize(
+    ("split", "said"),
+    [
+        (
+            "{model: logistic, variants: {vanilla: {cuts: [1, 2]}}}",
+            "vanilla.cuts: logistic can't be cut after layer 2: use 1",
+        ),
+        (
+            "{model: logistic, variants: {ushaped: {}}}",
+            "logistic can't be cut after layer 1: take a network of more layers",
+        ),
+        ("{model: mlp, variants: {noise: {cuts: [3]}}}", "noise.cuts: mlp can't be cut after layer 3: use 1 or 2"),
+    ],
+)
+def test_a_cut_that_the_network_has_not_is_refused(split: str, said: str) -> None:
+    (fault,) = faults_of(table(f"split: {split}"))
+    assert said in fault
+
+
+@pytest.mark.parametrize("keep_head", [False, True])
+@pytest.mark.parametrize(
+    ("model", "recipe", "shape"),
+    [
+        ("logistic", LogisticRecipe(), (5,)),
+        ("mlp", MlpRecipe(hidden=[4]), (5,)),
+        ("mlp", MlpRecipe(hidden=[4, 3, 2]), (5,)),
+        ("cnn", CnnRecipe(channels=[4]), (2, 90)),
+        ("cnn_gn", CnnRecipe(channels=[4, 4, 8]), (2, 90)),
+        ("cnn", CnnRecipe(channels=[4, 8], pooled=True), (2, 90)),
+    ],
+)
+def test_the_cuts_of_the_check_are_those_of_the_network(model, recipe, shape, keep_head: bool) -> None:
+    network = build_network(model, shape, 2, recipe.model_dump())
+    assert tuple(possible_cuts(model, recipe, keep_head=keep_head)) == cuts_of_network(network, keep_head)
+
+
+def test_rotated_records_are_refused_where_nothing_rotates_them() -> None:
+    content = yaml.safe_load((ROOT / "config.yaml").read_text())
+    section = content["datasets"]["ptbxl"]
+    section["federated"] = {"model": "cnn", "strategies": {"avg": {}}}
+    section["split"] = {"model": "cnn", "variants": {"noise": {}}}
+    faults = faults_of(content)
+    assert [fault.split("doesn't")[0] for fault in faults] == ["datasets.ptbxl: federated ", "datasets.ptbxl: split "]
+
+
+def test_all_misfits_of_all_datasets_are_told_at_once() -> None:
+    content = table("baselines: {cnn: {}, dilated: {}}\nfederated: {strategies: {avg: {}}}")
+    content["datasets"]["ours"] = {"format": "mitdb", "baselines": {"mlp": {}}}
+    assert len(faults_of(content)) == 4
+
+
+@pytest.mark.parametrize("model", LAYERS)
+def test_layers_are_what_a_network_is_built_from(model: str) -> None:
+    recipe = next(kind for kind in Baselines.model_fields[model].annotation.__args__ if kind is not type(None))
+    layers = {name: value for name, value in recipe().model_dump().items() if name in LAYERS[model]}
+    assert set(layers) == set(LAYERS[model])
+    shape = {"logistic": (5,), "mlp": (5,), "cnn2d": (1, 16, 16)}.get(model, (2, 120))
+    assert build_network(model, shape, 3, layers).outputs == 3

@@ -1,0 +1,74 @@
+"""Config files as users write them: what is read, and what is refused with its line."""
+
+from pathlib import Path
+
+import pytest
+
+from medpriv.errors import InputError
+from medpriv.workflow.overlay import read_config, unknown_nulls
+
+
+def written(folder: Path, content: bytes) -> Path:
+    file = folder / "mine.yaml"
+    file.write_bytes(content)
+    return file
+
+
+def test_marks_line_ends_and_aliases_are_read(tmp_path: Path) -> None:
+    assert read_config(written(tmp_path, b"\xef\xbb\xbfseed: 2\r\ndatasets:\r\n  heart: null\r\n")) == {
+        "seed": 2,
+        "datasets": {"heart": None},
+    }
+    assert read_config(written(tmp_path, b"a: &one {x: 1, y: 2}\nb: {<<: *one, y: 3}\n"))["b"] == {"x": 1, "y": 3}
+    assert read_config(written(tmp_path, b"# nothing yet\n")) == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "place", "said"),
+    [
+        (
+            b"datasets:\n  heart: null\nseed: 2\ndatasets:\n  eicu: null\n",
+            "line 4",
+            "`datasets` stands twice, in lines 1 and 4",
+        ),
+        (b"datasets:\n  heart: {bank: {}}\n  heart: null\n", "line 3", "`heart` stands twice, in lines 2 and 3"),
+        (b"datasets: {heart: null, 'heart': {}}\n", "line 1", "in lines 1 and 1"),
+        (b"a:\n- {x: 1}\n- {x: 1, y: 2, x: 3}\n", "line 3", "`x` stands twice"),
+        (b"datasets:\n\theart: null\n", "line 2", "a tab"),
+        (b"datasets:\n  heart:\n  \tbank: {}\n", "line 3", "a tab"),
+        (b"seed: 1\n# f\xfcr uns\n", "line 2", "0xfc"),
+        ("seed: 1\n".encode("utf-16"), "line 1", "UTF-16"),
+        (b"seed: [1\n", "line 2", "not YAML"),
+        (b"seed: 'a\n", "line 2", "not YAML"),
+        (b"seed: 1\n  more: 2\n", "line 2", "not YAML"),
+        (b"seed: !!python/object:os.system {}\n", "line 1", "not YAML"),
+        (b"seed: *gone\n", "line 1", "not YAML"),
+        (b"seed: 1\nmore: a\x07b\n", "line 2", "special characters are not allowed"),
+        (b"seed: 1\n---\nseed: 2\n", "line 2", "not YAML"),
+        (b"seed: 2024-13-45\n", "", "not YAML"),
+        (b"{[1]: 2}\n", "", "not YAML"),
+        (b"- seed\n", "", "no keys at the top level"),
+        (b"seed\n", "", "no keys at the top level"),
+    ],
+)
+def test_a_fault_is_named_with_its_line(tmp_path: Path, content: bytes, place: str, said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read_config(written(tmp_path, content))
+    assert said in str(caught.value)
+    assert place in caught.value.place
+    assert caught.value.file.endswith("mine.yaml")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"gone\.yaml"):
+        read_config(tmp_path / "gone.yaml")
+
+
+def test_only_what_is_there_can_be_left_out() -> None:
+    below = {"datasets": {"heart": {"format": "heart"}, "mitdb": {"format": "mitdb"}}}
+    assert unknown_nulls([below, {"datasets": {"heart": None}}]) == []
+    assert unknown_nulls([below, {}, {"datasets": None}]) == []
+    (fault,) = unknown_nulls([below, {"datasets": {"haert": None}}])
+    assert fault.startswith("datasets.haert: ") and fault.endswith("did you mean `heart`?")
+    (fault,) = unknown_nulls([below, {"datasets": {"xyz": None}}])
+    assert fault.endswith("the datasets are heart, mitdb")
