@@ -19,15 +19,16 @@ from medpriv.errors import InputError
 def effective_config(content: Mapping[str, Any], file: str, root: Path, faults: Sequence[str] = ()) -> dict[str, Any]:
     """Return the checked config with defaults filled in.
 
-    A local source's path is meant from the project's folder and returned relative to the working directory.
+    A local source's relative path is meant from the project's folder and returned relative to the working directory.
 
     Args:
         faults: what was found in its files before; told with the check's own.
     """
     config = check_config({**content, "datasets": content.get("datasets") or {}}, file, faults)
     for section in config["datasets"].values():
-        if section["raw"].get("path"):
-            section["raw"]["path"] = os.path.relpath(root / section["raw"]["path"])
+        path = section["raw"].get("path")
+        if path and not Path(path).is_absolute():
+            section["raw"]["path"] = os.path.relpath(root / path)
     return config
 
 
