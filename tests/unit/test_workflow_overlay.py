@@ -68,6 +68,7 @@ def test_only_what_is_there_can_be_left_out() -> None:
     below = {"datasets": {"heart": {"format": "heart"}, "mitdb": {"format": "mitdb"}}}
     assert unknown_nulls([below, {"datasets": {"heart": None}}]) == []
     assert unknown_nulls([below, {}, {"datasets": None}]) == []
+    assert unknown_nulls([{"datasets": {"heart": None}}, {"datasets": {"heart": None}}]) == []
     (fault,) = unknown_nulls([below, {"datasets": {"haert": None}}])
     assert fault.startswith("datasets.haert: ") and fault.endswith("did you mean `heart`?")
     (fault,) = unknown_nulls([below, {"datasets": {"xyz": None}}])
