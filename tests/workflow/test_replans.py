@@ -113,8 +113,8 @@ def test_a_key_reruns_what_the_table_says(scratch: Project, key: str, value: obj
     scratch.set(key, value)
     plan = scratch.plan()
     own = {job.rule for job in plan if "Params have changed" in job.reason} - {"build_report"}
-    assert own == set(rerun_by(key)) & {job.rule for job in whole_plan(scratch.folder)}
     dataset = key.split(".")[1] if key.startswith("datasets") else ""
+    assert own == set(rerun_by(key)) & {job.rule for job in whole_plan(scratch.folder) if dataset in job.wildcards}
     assert all(dataset in job.wildcards for job in plan if job.outputs and job.rule != "build_report")
 
 
