@@ -51,6 +51,17 @@ def test_an_overlays_name_may_hold_blanks(root: Path) -> None:
     assert command[command.index("--configfile") + 1] == str(root / "config/my table.yaml")
 
 
+def test_two_overlays_of_one_name_do_not_share_results(root: Path) -> None:
+    run.prepared(["--overlay", "config/open.yaml"])
+    run.prepared(["--overlay", "config/open.yaml"])
+    (root / "mine").mkdir()
+    (root / "mine/open.yaml").write_text("")
+    with pytest.raises(SystemExit, match=r"mine/open\.yaml: .*holds the results of .*config/open\.yaml"):
+        run.prepared(["--overlay", "mine/open.yaml"])
+    (root / "config/open.yaml").unlink()  # as if it had been moved
+    run.prepared(["--overlay", "mine/open.yaml"])
+
+
 def test_parts_of_a_run_do_not_stop_each_other_but_the_report_waits_for_all(root: Path) -> None:
     command, _ = run.prepared(["--target", "raw-heart", "raw-mitdb", "--cores", "1"])
     assert command[command.index("--snakefile") + 2 :] == ["raw-heart", "raw-mitdb", "--keep-going", "--cores", "1"]
