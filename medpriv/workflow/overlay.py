@@ -29,7 +29,13 @@ def read_config(file: Path) -> dict[str, Any]:
         raise
     except yaml.YAMLError as error:
         raise _as_input_error(error, text, file) from None
-    except (ValueError, RecursionError) as error:  # a date that is none, levels without end
+    except (
+        ValueError,
+        KeyError,
+        AttributeError,
+        TypeError,
+        RecursionError,
+    ) as error:  # a tag that lies, endless levels
         raise InputError(f"not YAML ({error})", file=file, remedy="write it as config/tiny.yaml is written") from None
     if content is None:
         return {}
