@@ -68,6 +68,19 @@ def test_a_local_file_that_cannot_be_read_is_one_error(content: dict, tmp_path: 
         local_files(effective_config(content, "config.yaml", ROOT))
 
 
+def test_a_path_may_hold_anything_but_braces(content: dict, tmp_path: Path) -> None:
+    content["datasets"] = {
+        "own": {"format": "table", "raw": {"path": str(tmp_path / "it's, my ü/t.csv")}, "preprocess": {"label": "died"}}
+    }
+    (tmp_path / "it's, my ü").mkdir()
+    (tmp_path / "it's, my ü/t.csv").write_text("died,age\n1,2\n")
+    assert local_files(effective_config(content, "config.yaml", ROOT))["own"] == [str(tmp_path / "it's, my ü/t.csv")]
+    (tmp_path / "{x}.csv").write_text("died,age\n1,2\n")
+    content["datasets"]["own"]["raw"]["path"] = str(tmp_path / "{x}.csv")
+    with pytest.raises(InputError, match="braces in a path"):
+        local_files(effective_config(content, "config.yaml", ROOT))
+
+
 def test_some_keys_of_a_section_are_asked_for_alone(content: dict) -> None:
     setting = setting_of(effective_config(content, "config.yaml", ROOT))
     names = {"dataset": "mitdb", "variant": "head"}
