@@ -80,7 +80,9 @@ def main(arguments: list[str]) -> int:
     if "SNAKEMAKE_PROFILE" in os.environ:
         print("SNAKEMAKE_PROFILE is left aside: this workflow has its own profiles.", file=sys.stderr)
     if any(Path(".snakemake/locks").glob("*")):
-        subprocess.run([*command, "--unlock"], check=True, capture_output=True, env=environment)
+        subprocess.run(
+            [*command, "--unlock"], capture_output=True, env=environment
+        )  # a fault is told by the run itself
     if UNVERSIONED.exists() and "DVC_STAGE" not in os.environ:
         subprocess.run([sys.executable, "-m", "medpriv.workflow.dvc", "commit"])
     FAILED.unlink(missing_ok=True)
