@@ -72,8 +72,9 @@ bench: $(STAMP) ## timings against the alternatives
 	@for benchmark in benchmarks/*.py; do echo "== $$benchmark"; "$(PYTHON)" $$benchmark || exit 1; done
 
 slurm: $(STAMP) ## the same run on a Slurm cluster, through profiles/slurm
-	@for tool in sbatch squeue; do command -v $$tool >/dev/null || { echo "make slurm: Slurm's $$tool is not on the PATH.\
-	Remedy: call it where jobs are submitted (accounts: profiles/slurm); make report runs here" >&2; exit 1; }; done
+	@for tool in sbatch squeue; do command -v $$tool >/dev/null || { \
+	  echo "make slurm: Slurm's $$tool is not on the PATH. Remedy: call it where jobs are submitted" \
+	    "(its account and partition: profiles/slurm); make report runs on this machine" >&2; exit 1; }; done
 	@$(RUN) --profile "$(CURDIR)/profiles/slurm"
 
 snakemake-report: $(STAMP) ## logs/snakemake-report.html (of an overlay: in its folder): Snakemake's own report

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 from medpriv.config.attacks import AttackSettings, MeasureSettings
 from medpriv.config.cinc2012 import Cinc2012Settings
 from medpriv.config.cinc2017 import Cinc2017Settings
-from medpriv.config.dataset import DatasetSettings
+from medpriv.config.dataset import DatasetSettings, PatientSignalSettings
 from medpriv.config.eicu import EicuSettings
 from medpriv.config.heart import HeartSettings
 from medpriv.config.mimic3 import Mimic3AdmissionsSettings, Mimic3Settings
@@ -134,6 +134,9 @@ def _explain(fault: Any, datasets: Sequence[str]) -> list[str]:
         del place[2]  # the discriminator's tag, which is no key of the file
     key = ".".join(str(part) for part in place) or "the config"
     if fault["type"] == "extra_forbidden":
+        if len(place) == 3 and place[0] == "datasets" and place[2] in PatientSignalSettings.model_fields:
+            kind = "signals whose patients have many records in time" if place[2] == "personalization" else "signals"
+            return [f"{key}: only for {kind}; take it out"]
         near = difflib.get_close_matches(str(place[-1]), _keys_beside(fault["loc"]), n=1)
         return [f"{key}: unknown key; " + (f"did you mean `{near[0]}`?" if near else "remove it")]
     if fault["type"] == "missing":

@@ -26,6 +26,7 @@ import yaml
 
 from medpriv.files import read_json, write_text
 from medpriv.workflow import grid
+from medpriv.workflow.environment import surroundings
 from medpriv.workflow.guard import UNVERSIONED
 from medpriv.workflow.plan import Job, dry_run, snakemake
 
@@ -252,7 +253,8 @@ def _prune_folder(folder: Path, kept: set[Path], outputs: set[Path], root: Path)
 
 def dvc(root: Path, *arguments: str) -> str:
     """Return what DVC prints."""
-    done = subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=root, text=True, capture_output=True)
+    command = [sys.executable, "-m", "dvc", *arguments]
+    done = subprocess.run(command, cwd=root, env=surroundings(root), text=True, capture_output=True)
     if done.returncode:
         raise RuntimeError(f"dvc {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
     return done.stdout

@@ -29,15 +29,17 @@ FIXED = {
 
 
 def surroundings(folder: Path) -> dict[str, str]:
-    """Return the environment that a Snakemake command gets.
+    """Return the environment that a command of Snakemake or DVC gets.
 
     Without `SNAKEMAKE_PROFILE`, which is another workflow's (`make report ARGS="--profile ..."` names one for this).
-    Snakemake's cache of sources lies below `.medpriv/` in the run's folder where the home cannot be written.
+    Where the home cannot be written, caches lie below `.medpriv/` in the run's folder; without a home, settings too.
     """
     environment = {name: value for name, value in os.environ.items() if name != "SNAKEMAKE_PROFILE"}
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
     if not _may_write(cache / "snakemake"):
         environment["XDG_CACHE_HOME"] = str(folder / FOLDER / "cache")
+    if not Path("~").expanduser().is_dir():
+        environment["XDG_CONFIG_HOME"] = str(folder / FOLDER / "config")
     return environment
 
 

@@ -15,6 +15,8 @@ from pathlib import Path
 FOLDER = Path(".medpriv")
 # Stands while finished results are not in DVC yet: a run that is killed in the act leaves it to the next one.
 UNVERSIONED = FOLDER / "unversioned"
+# The config file that an overlay's folder belongs to.
+OVERLAY = FOLDER / "overlay"
 # What jobs that failed said of it, one message a line: for the end of the run, where it is seen.
 FAILED = FOLDER / "failed"
 HEAD = "MEDPRIV_HEAD"

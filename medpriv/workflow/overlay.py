@@ -29,7 +29,13 @@ def read_config(file: Path) -> dict[str, Any]:
         raise
     except yaml.YAMLError as error:
         raise _as_input_error(error, text, file) from None
-    except (ValueError, RecursionError) as error:  # a date that is none, levels without end
+    except (
+        ValueError,
+        KeyError,
+        AttributeError,
+        TypeError,
+        RecursionError,
+    ) as error:  # a tag that lies, endless levels
         raise InputError(f"not YAML ({error})", file=file, remedy="write it as config/tiny.yaml is written") from None
     if content is None:
         return {}
@@ -89,16 +95,18 @@ def _as_input_error(error: yaml.YAMLError, text: str, file: Path) -> InputError:
 
 
 def unknown_nulls(layers: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return one line for each dataset that a config takes away (null) though no config below it has it.
+    """Return one line for each dataset that an overlay takes away (null) though no config below it has it.
 
     Args:
-        layers: what the configs say, the lowest first.
+        layers: what the configs say, the lowest first; that one may hold nulls of its own.
     """
     known: list[str] = []
     faults = []
-    for layer in layers:
+    for depth, layer in enumerate(layers):
         datasets = layer.get("datasets")
         named = datasets if isinstance(datasets, Mapping) else {}
+        if not depth:
+            known = list(map(str, named))
         for name in [name for name, section in named.items() if section is None and name not in known]:
             near = get_close_matches(str(name), known, n=1)
             remedy = f"did you mean `{near[0]}`?" if near else f"the datasets are {', '.join(known) or 'none'}"

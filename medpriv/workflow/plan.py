@@ -54,7 +54,7 @@ def snakemake(command: Sequence[str], folder: Path) -> str:
     command = [*command, *JUDGEMENT]
     done = subprocess.run(command, cwd=folder, env=surroundings(folder), text=True, capture_output=True)
     if done.returncode:
-        said = f"{done.stdout}{done.stderr}".splitlines()
+        said = f"{done.stdout}{done.stderr}".rpartition("Building DAG of jobs...")[2].splitlines()
         told = [line for line in said if not line.startswith(("Using workflow specific profile", "Config file "))]
         raise RuntimeError("\n".join(told).strip())
     return done.stdout + done.stderr

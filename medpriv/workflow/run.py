@@ -16,8 +16,9 @@ import sys
 from pathlib import Path
 
 from medpriv.errors import InputError
+from medpriv.files import write_text
 from medpriv.workflow.environment import surroundings
-from medpriv.workflow.guard import FAILED, STARTER, UNVERSIONED, identity, lock
+from medpriv.workflow.guard import FAILED, OVERLAY, STARTER, UNVERSIONED, identity, lock
 from medpriv.workflow.overlay import read_config
 from medpriv.workflow.targets import TARGETS
 
@@ -49,10 +50,24 @@ def prepared(arguments: list[str]) -> tuple[list[str], Path]:
     except InputError as error:
         sys.exit(str(error))
     folder.mkdir(parents=True, exist_ok=True)
+    if overlay:
+        _claim(folder, options.overlay.resolve())
     os.environ[TARGETS] = " ".join(options.target)
     parts = [*options.target, "--keep-going"] if options.target else []
     command = [sys.executable, "-m", "snakemake", *overlay, "--snakefile", str(ROOT / "Snakefile"), *parts, *rest]
     return command, folder
+
+
+def _claim(folder: Path, overlay: Path) -> None:
+    """Refuse an overlay of the same name as another one whose results lie in its folder; an overlay may be moved."""
+    note = folder / OVERLAY
+    owner = Path(note.read_text(encoding="utf-8")) if note.exists() else overlay
+    if owner != overlay and owner.exists():
+        sys.exit(
+            f"{overlay}: {folder} holds the results of {owner}, which has the same name. "
+            "Remedy: name one of the two differently"
+        )
+    write_text(note, str(overlay))
 
 
 def main(arguments: list[str]) -> int:
@@ -65,7 +80,9 @@ def main(arguments: list[str]) -> int:
     if "SNAKEMAKE_PROFILE" in os.environ:
         print("SNAKEMAKE_PROFILE is left aside: this workflow has its own profiles.", file=sys.stderr)
     if any(Path(".snakemake/locks").glob("*")):
-        subprocess.run([*command, "--unlock"], check=True, capture_output=True, env=environment)
+        subprocess.run(
+            [*command, "--unlock"], capture_output=True, env=environment
+        )  # a fault is told by the run itself
     if UNVERSIONED.exists() and "DVC_STAGE" not in os.environ:
         subprocess.run([sys.executable, "-m", "medpriv.workflow.dvc", "commit"])
     FAILED.unlink(missing_ok=True)

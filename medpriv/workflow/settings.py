@@ -19,15 +19,16 @@ from medpriv.errors import InputError
 def effective_config(content: Mapping[str, Any], file: str, root: Path, faults: Sequence[str] = ()) -> dict[str, Any]:
     """Return the checked config with defaults filled in.
 
-    A local source's path is meant from the project's folder and returned relative to the working directory.
+    A local source's relative path is meant from the project's folder and returned relative to the working directory.
 
     Args:
         faults: what was found in its files before; told with the check's own.
     """
     config = check_config({**content, "datasets": content.get("datasets") or {}}, file, faults)
     for section in config["datasets"].values():
-        if section["raw"].get("path"):
-            section["raw"]["path"] = os.path.relpath(root / section["raw"]["path"])
+        path = section["raw"].get("path")
+        if path and not Path(path).is_absolute():
+            section["raw"]["path"] = os.path.relpath(root / path)
     return config
 
 
@@ -46,7 +47,7 @@ def local_files(config: Mapping[str, Any]) -> dict[str, list[str]]:
             source = import_module(f"medpriv.sources.{section['format']}")
             folder = path if path.is_dir() else path.parent
             try:
-                found[name] = [str(folder / file) for file in source.local_files(path)]
+                found[name] = _without_braces([str(folder / file) for file in source.local_files(path)])
             except InputError:
                 raise
             except Exception as error:  # whatever a user's file may hold: no traceback of ours
@@ -57,6 +58,14 @@ def local_files(config: Mapping[str, Any]) -> dict[str, list[str]]:
                     remedy=f"give the files of format {section['format']} (docs/data/), readable and as published",
                 ) from error
     return found
+
+
+def _without_braces(files: list[str]) -> list[str]:
+    """Return the files; refuse braces, by which Snakemake marks wildcards and which it lets nobody write otherwise."""
+    for file in files:
+        if "{" in file or "}" in file:
+            raise InputError("braces in a path", file=file, remedy="rename the file or its folder without { and }")
+    return files
 
 
 def setting_of(config: Mapping[str, Any]) -> Callable[..., Callable[[Any], Any]]:

@@ -119,6 +119,22 @@ def test_unknown_format_names_the_known_ones():
     assert "datasets.mine.format: no format 'dicom'; use one of 'cinc2012', 'cinc2017', 'eicu', 'heart'" in text
 
 
+def test_a_misspelt_dataset_is_told_from_a_new_one():
+    content = default()
+    content["datasets"]["haert"] = {"bank": {"replicates": 4}}
+    content["datasets"]["sepsis"] = {"bank": {"replicates": 4}}
+    text = message_of(content)
+    assert "datasets.haert: no `format`; did you mean `heart`? A new dataset says its format: use one of" in text
+    assert "datasets.sepsis: no `format`; use one of 'cinc2012'" in text
+    assert "discriminator" not in text
+
+
+def test_a_long_value_is_cut_in_the_message():
+    content = default()
+    content["datasets"]["heart"]["bank"] = [1] * 1000
+    assert len(message_of(content)) < 300
+
+
 def test_attacks_are_told_of_datasets_that_are_there():
     content = default()
     content["attacks"]["attribute"] = {"features": {"hart": ["age"], "heart": ["age"]}}

@@ -122,6 +122,12 @@ def test_rotated_records_are_refused_where_nothing_rotates_them() -> None:
     assert [fault.split("doesn't")[0] for fault in faults] == ["datasets.ptbxl: federated ", "datasets.ptbxl: split "]
 
 
+@pytest.mark.parametrize("part", ["robust", "evasion", "personalization"])
+def test_what_is_for_signals_is_refused_on_a_table(part: str) -> None:
+    (fault,) = faults_of(table(f"{part}: {{}}"))
+    assert fault.startswith(f"datasets.own.{part}: only for signals")
+
+
 def test_all_misfits_of_all_datasets_are_told_at_once() -> None:
     content = table("baselines: {cnn: {}, dilated: {}}\nfederated: {strategies: {avg: {}}}")
     content["datasets"]["ours"] = {"format": "mitdb", "baselines": {"mlp": {}}}

@@ -79,7 +79,12 @@ def test_pruning_keeps_outputs_and_files_of_a_manifest_and_nothing_else(tmp_path
     raw = tmp_path / "results/raw/heart"
     write_json(raw / "manifest.json", {"files": {"sub/a.data": {}}})
     kept = [raw / "sub/a.data", tmp_path / "results/baselines/heart/mlp/utility.csv", tmp_path / "results/notes.txt"]
-    stale = [raw / "b.data", tmp_path / "results/baselines/heart/cnn/utility.csv", tmp_path / "results/raw/old/c.data"]
+    stale = [
+        raw / "b.data",
+        tmp_path / "results/split/heart/split-noise-cut1/bank.json",
+        tmp_path / "results/baselines/heart/cnn/utility.csv",
+        tmp_path / "results/raw/old/c.data",
+    ]
     for file in kept + stale:
         write_text(file, "")
     remove_stale(tmp_path, JOBS)

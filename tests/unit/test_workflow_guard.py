@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from medpriv.workflow.guard import HEAD, identity, lock
+from medpriv.workflow.guard import HEAD, STARTER, identity, lock
 
 FOLLOW = """
 import time
@@ -57,3 +57,17 @@ def test_a_job_whose_head_is_gone_already_does_not_start(tmp_path: Path) -> None
     head.wait()
     job = subprocess.run([sys.executable, "-c", FOLLOW], cwd=tmp_path, env=environment, capture_output=True, timeout=20)
     assert (job.returncode, job.stdout) == (1, b"")
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are told apart by /proc")
+def test_a_head_ends_soon_after_its_starter_is_killed_and_names_it_to_nobody(tmp_path: Path) -> None:
+    follow = FOLLOW.replace("follow_head", "follow_starter").replace(
+        "print(", f"import os; assert '{STARTER}' not in os.environ; print("
+    )
+    starter = subprocess.Popen(["sleep", "60"])
+    environment = {**os.environ, STARTER: identity(starter.pid), "PYTHONPATH": str(Path(__file__).parents[2])}
+    head = subprocess.Popen([sys.executable, "-c", follow], cwd=tmp_path, env=environment, stdout=subprocess.PIPE)
+    assert head.stdout.readline() == b"on\n"
+    starter.kill()
+    starter.wait()
+    assert head.wait(timeout=10) == 1

@@ -10,6 +10,7 @@ import pytest
 from medpriv.errors import InputError
 from medpriv.workflow.guard import HEAD
 from medpriv.workflow.job import job
+from medpriv.workflow.run import failures
 
 
 @pytest.fixture
@@ -36,6 +37,7 @@ def test_bad_input_is_one_message_in_log_and_on_stderr(snakemake: SimpleNamespac
         raise InputError("no number", file="a.csv", place="line 3", remedy="correct it")
     log = Path("logs/train.log").read_text()
     assert "a.csv, line 3: no number" in log and "Traceback" not in log
+    assert failures() == ["train: a.csv, line 3: no number. Remedy: correct it"]
 
 
 def test_any_other_error_leaves_its_traceback_in_the_log(snakemake: SimpleNamespace) -> None:

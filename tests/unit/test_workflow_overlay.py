@@ -46,6 +46,9 @@ def test_marks_line_ends_and_aliases_are_read(tmp_path: Path) -> None:
         (b"seed: 1\nmore: a\x07b\n", "line 2", "special characters are not allowed"),
         (b"seed: 1\n---\nseed: 2\n", "line 2", "not YAML"),
         (b"seed: 2024-13-45\n", "", "not YAML"),
+        (b"seed: !!bool x\n", "", "not YAML"),
+        (b"seed: !!timestamp x\n", "", "not YAML"),
+        (b"[" * 5000, "", "not YAML"),
         (b"{[1]: 2}\n", "", "not YAML"),
         (b"- seed\n", "", "no keys at the top level"),
         (b"seed\n", "", "no keys at the top level"),
@@ -68,6 +71,7 @@ def test_only_what_is_there_can_be_left_out() -> None:
     below = {"datasets": {"heart": {"format": "heart"}, "mitdb": {"format": "mitdb"}}}
     assert unknown_nulls([below, {"datasets": {"heart": None}}]) == []
     assert unknown_nulls([below, {}, {"datasets": None}]) == []
+    assert unknown_nulls([{"datasets": {"heart": None}}, {"datasets": {"heart": None}}]) == []
     (fault,) = unknown_nulls([below, {"datasets": {"haert": None}}])
     assert fault.startswith("datasets.haert: ") and fault.endswith("did you mean `heart`?")
     (fault,) = unknown_nulls([below, {"datasets": {"xyz": None}}])

@@ -1,6 +1,11 @@
 """Snakemake's dry run as data."""
 
-from medpriv.workflow.plan import Job, parse_plan
+import sys
+from pathlib import Path
+
+import pytest
+
+from medpriv.workflow.plan import Job, parse_plan, snakemake
 
 DRY_RUN = """
 Building DAG of jobs...
@@ -41,3 +46,9 @@ def test_jobs_are_read_with_files_wildcards_and_reason() -> None:
 
 def test_a_dry_run_without_jobs_is_an_empty_plan() -> None:
     assert parse_plan("Building DAG of jobs...\nNothing to be done (all requested files are present).\n") == []
+
+
+def test_a_refused_plan_says_why_and_nothing_else(tmp_path: Path) -> None:
+    said = "Config file config.yaml is extended\nmine.yaml: 1 fault. Remedy: correct it"
+    with pytest.raises(RuntimeError, match=r"^mine\.yaml: 1 fault\. Remedy: correct it$"):
+        snakemake([sys.executable, "-c", f"raise SystemExit({said!r})"], tmp_path)

@@ -1,10 +1,18 @@
 """The command that `make report` becomes."""
 
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from medpriv.workflow import run
+from medpriv.workflow.guard import FAILED, identity
+from medpriv.workflow.targets import TARGETS
 
 
 @pytest.fixture
@@ -34,3 +42,77 @@ def test_an_overlays_run_lives_in_its_own_folder(root: Path) -> None:
 def test_a_missing_overlay_is_refused(root: Path) -> None:
     with pytest.raises(SystemExit, match=r"config/none\.yaml: no such file"):
         run.prepared(["--overlay", "config/none.yaml"])
+
+
+def test_an_overlays_name_may_hold_blanks(root: Path) -> None:
+    (root / "config/my table.yaml").write_text("seed: 2\n")
+    command, folder = run.prepared(["--overlay", "config/my table.yaml"])
+    assert folder == root / "runs/my table"
+    assert command[command.index("--configfile") + 1] == str(root / "config/my table.yaml")
+
+
+def test_two_overlays_of_one_name_do_not_share_results(root: Path) -> None:
+    run.prepared(["--overlay", "config/open.yaml"])
+    run.prepared(["--overlay", "config/open.yaml"])
+    (root / "mine").mkdir()
+    (root / "mine/open.yaml").write_text("")
+    with pytest.raises(SystemExit, match=r"mine/open\.yaml: .*holds the results of .*config/open\.yaml"):
+        run.prepared(["--overlay", "mine/open.yaml"])
+    (root / "config/open.yaml").unlink()  # as if it had been moved
+    run.prepared(["--overlay", "mine/open.yaml"])
+
+
+def test_parts_of_a_run_do_not_stop_each_other_but_the_report_waits_for_all(root: Path) -> None:
+    command, _ = run.prepared(["--target", "raw-heart", "raw-mitdb", "--cores", "1"])
+    assert command[command.index("--snakefile") + 2 :] == ["raw-heart", "raw-mitdb", "--keep-going", "--cores", "1"]
+    assert os.environ[TARGETS] == "raw-heart raw-mitdb"
+    assert "--keep-going" not in run.prepared(["--cores", "1"])[0]
+
+
+@pytest.mark.parametrize("file", ["config.yaml", "config/open.yaml"])
+def test_a_config_that_cannot_be_read_is_refused_with_its_line(root: Path, file: str) -> None:
+    (root / file).write_text("datasets: {}\nseed: 1\nseed: 2\n")
+    with pytest.raises(SystemExit, match=rf"^{file}, line 3: the key `seed` stands twice, in lines 2 and 3"):
+        run.prepared(["--overlay", "config/open.yaml"])
+    assert not (root / "runs").exists()
+
+
+def test_failures_are_told_once_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run.failures() == []
+    FAILED.parent.mkdir()
+    FAILED.write_text("".join(json.dumps(text) + "\n" for text in ("a: two\nlines", "b: x", "a: two\nlines")))
+    assert run.failures() == ["a: two\nlines", "b: x"]
+
+
+# Starts a command as a run's head, for the tests to interrupt.
+STARTER = """
+import os, sys
+from medpriv.workflow.run import supervised
+held = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+sys.exit(supervised([sys.executable, "-c", sys.argv[2]], dict(os.environ), held))
+"""
+HEAD = "import os, time; open('head', 'w').write(str(os.getpid())); time.sleep(60)"
+
+
+def test_an_interrupt_ends_the_head_at_once_and_in_silence(tmp_path: Path) -> None:
+    starter = subprocess.Popen(
+        [sys.executable, "-c", STARTER, "lock", HEAD],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    file = tmp_path / "head"
+    while not (file.exists() and file.read_text()):
+        time.sleep(0.02)
+    head = int(file.read_text())
+    os.killpg(starter.pid, signal.SIGINT)  # as Ctrl-C does
+    said = starter.communicate(timeout=10)[1]
+    assert identity(head) == ""
+    assert said.count("Traceback") == 1 and "KeyboardInterrupt" in said  # the starter's own, which `run` catches
+
+
+def test_the_heads_exit_code_is_passed_on(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", STARTER, "lock", "raise SystemExit(3)"], cwd=tmp_path)
+    assert done.returncode == 3

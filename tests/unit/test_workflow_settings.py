@@ -6,7 +6,15 @@ import pytest
 import yaml
 
 from medpriv.errors import InputError
-from medpriv.workflow.settings import effective_config, local_files, look_up, setting_of
+from medpriv.workflow.settings import (
+    effective_config,
+    layers_of,
+    local_files,
+    look_up,
+    of_dataset,
+    recipe_of,
+    setting_of,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,3 +58,55 @@ def test_a_missing_local_file_is_refused_with_its_name(content: dict, tmp_path: 
 def test_only_local_sources_have_local_files(content: dict) -> None:
     found = local_files(effective_config(content, "config.yaml", ROOT))
     assert found == {name: [] for name in content["datasets"]}
+
+
+@pytest.mark.parametrize("content_of_file", [b"\xff\xfe\x00", b"r1\n\xe9\n", b"\x00"])
+def test_a_local_file_that_cannot_be_read_is_one_error(content: dict, tmp_path: Path, content_of_file: bytes) -> None:
+    (tmp_path / "RECORDS").write_bytes(content_of_file)
+    content["datasets"]["mitdb"]["raw"] = {"source": "local", "path": str(tmp_path)}
+    with pytest.raises(InputError, match=str(tmp_path)):
+        local_files(effective_config(content, "config.yaml", ROOT))
+
+
+def test_a_path_may_hold_anything_but_braces(content: dict, tmp_path: Path) -> None:
+    content["datasets"] = {
+        "own": {"format": "table", "raw": {"path": str(tmp_path / "it's, my ü/t.csv")}, "preprocess": {"label": "died"}}
+    }
+    (tmp_path / "it's, my ü").mkdir()
+    (tmp_path / "it's, my ü/t.csv").write_text("died,age\n1,2\n")
+    assert local_files(effective_config(content, "config.yaml", ROOT))["own"] == [str(tmp_path / "it's, my ü/t.csv")]
+    (tmp_path / "{x}.csv").write_text("died,age\n1,2\n")
+    content["datasets"]["own"]["raw"]["path"] = str(tmp_path / "{x}.csv")
+    with pytest.raises(InputError, match="braces in a path"):
+        local_files(effective_config(content, "config.yaml", ROOT))
+
+
+def test_some_keys_of_a_section_are_asked_for_alone(content: dict) -> None:
+    setting = setting_of(effective_config(content, "config.yaml", ROOT))
+    names = {"dataset": "mitdb", "variant": "head"}
+    found = setting("datasets.{dataset}.personalization", only=("minutes", "{variant}"))(names)
+    assert list(found) == ["minutes", "head"] and found["minutes"] == 5
+    found = setting("datasets.{dataset}.split.variants.noise", without=("cuts",))({"dataset": "heart"})
+    assert "cuts" not in found and "deviation" in found
+
+
+def test_treatments_of_their_own_training_ask_for_a_recipes_layers_alone(content: dict) -> None:
+    config = effective_config(content, "config.yaml", ROOT)
+    names = {"dataset": "heart"}
+    assert layers_of(config, "federated")(names) == {"hidden": [64, 32]}
+    assert layers_of(config, "private")(names | {"model": "logistic"}) == {}
+    assert recipe_of(config, "split")(names) == config["datasets"]["heart"]["baselines"]["mlp"]
+
+
+def test_what_is_said_of_other_datasets_is_left_out(content: dict) -> None:
+    content["attacks"]["attribute"] = {"features": {"heart": ["age"], "eicu": ["sex"]}, "most": 3}
+    config = effective_config(content, "config.yaml", ROOT)
+    found = of_dataset(config, "attacks.attribute", "features")({"dataset": "heart"})
+    assert found == config["attacks"]["attribute"] | {"features": {"heart": ["age"]}}
+    assert of_dataset(config, "attacks.attribute", "features")({"dataset": "mimic3"})["features"] == {}
+
+
+def test_faults_found_before_are_told_with_the_checks_own(content: dict) -> None:
+    content["seed"] = -1
+    with pytest.raises(InputError, match=r"(?s)2 faults.*seed.*datasets\.haert: nobody"):
+        effective_config(content, "config.yaml", ROOT, ["datasets.haert: nobody"])

@@ -19,6 +19,15 @@ from project import Project, fresh_copy
 LONGEST_S = 8.0
 
 
+def head_of(run: int) -> list[int]:
+    """Return the run's head process, Snakemake; none if it has not started yet."""
+    try:
+        children = Path(f"/proc/{run}/task/{run}/children").read_text().split()
+        return [int(child) for child in children if b"--snakefile" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    except OSError:
+        return []
+
+
 def jobs_of(head: int) -> list[int]:
     """Return the processes of the run's jobs: Python processes below the head that run a script."""
     found = []
@@ -35,8 +44,8 @@ def jobs_of(head: int) -> list[int]:
 
 
 def killed_and_resumed(project: Project, rng: random.Random) -> str:
-    """Start a run, kill its head or its jobs at a random moment, resume to the end; say what was hit."""
-    victim = rng.choice(("head", "job"))
+    """Start a run, kill it, its head or its jobs at a random moment, resume to the end; say what was hit."""
+    victim = rng.choice(("run", "head", "job"))
     moment = rng.uniform(0.5, LONGEST_S)
     while not (hit := _kill(project, victim, moment)):  # the run was over: start again, strike earlier
         shutil.rmtree(project.folder / "results")
@@ -47,7 +56,7 @@ def killed_and_resumed(project: Project, rng: random.Random) -> str:
 
 def _kill(project: Project, victim: str, moment: float) -> int:
     """Start a run, kill the victim after `moment` seconds, or as soon as there is one; return how many were killed."""
-    head = subprocess.Popen(
+    run = subprocess.Popen(
         [sys.executable, "-m", "medpriv.workflow.run"],
         cwd=project.folder,
         env=project.environment,
@@ -55,14 +64,16 @@ def _kill(project: Project, victim: str, moment: float) -> int:
         stderr=subprocess.DEVNULL,
     )
     killed, due = 0, time.monotonic() + moment
-    while not killed and head.poll() is None:
+    while not killed and run.poll() is None:
         time.sleep(0.02)
         if time.monotonic() >= due:
-            for process in [head.pid] if victim == "head" else jobs_of(head.pid):
+            heads = head_of(run.pid)
+            victims = {"run": [run.pid], "head": heads, "job": [job for head in heads for job in jobs_of(head)]}
+            for process in victims[victim]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process, signal.SIGKILL)
                     killed += 1
-    head.wait()  # a run that lost a job ends by itself
+    run.wait()  # a run that lost its head or a job ends by itself
     return killed
 
 

@@ -26,6 +26,10 @@ def run(project: Project, *arguments: str) -> tuple[int, str]:
         ("datasets: {heart: {bank: {replicates: 1}}}", ["datasets.heart.bank.replicates", "found 1"]),
         ("seed: -1\nmeasures: {bins: 3}", ["2 faults", "seed:", "measures.bins"]),
         ("datasets: {heart: {raw: {source: local}}}", ["datasets.heart.raw", "`path`"]),
+        ("datasets: {haert: null}", ["datasets.haert", "did you mean `heart`?"]),
+        ("datasets: {heart: {baselines: {cnn: {}}}}", ["baselines.cnn is for signals", "these are a table"]),
+        ("seed: 1\nseed: 2", ["line 2", "stands twice, in lines 1 and 2"]),
+        ("datasets:\n\theart: null", ["line 2", "a tab"]),
     ],
 )
 def test_a_bad_config_is_refused_in_plain_words(scratch: Project, overlay: str, said: list[str]) -> None:
@@ -35,6 +39,25 @@ def test_a_bad_config_is_refused_in_plain_words(scratch: Project, overlay: str, 
     assert all(text in output for text in said), output
     assert "config/bad.yaml" in output and "Traceback" not in output
     assert not (scratch.folder / "runs/bad/results").exists()
+
+
+def test_an_unknown_target_is_refused_with_those_near_it(scratch: Project) -> None:
+    code, output = run(scratch, "--target", "attack-heart")
+    assert code != 0 and "no target attack-heart" in output and "attacks-heart" in output
+    assert "Exception" not in output
+
+
+def test_a_plan_that_is_refused_says_why_and_nothing_else(scratch: Project) -> None:
+    (scratch.folder / "config/bad.yaml").write_text("sead: 1")
+    said = scratch.python("-m", "medpriv.workflow.why", "--overlay", "config/bad.yaml", check=False)
+    assert said.startswith("config/bad.yaml over config.yaml: 1 fault.") and len(said.splitlines()) == 2
+
+
+def test_a_home_that_cannot_be_written_and_anothers_profile_do_no_harm(scratch: Project) -> None:
+    scratch.environment |= {"HOME": "/dev/null/none", "SNAKEMAKE_PROFILE": "another workflow's"}
+    said = scratch.run()
+    assert "SNAKEMAKE_PROFILE is left aside" in said and "Nothing to be done" in said
+    assert "Nothing would run" in scratch.python("-m", "medpriv.workflow.why")
 
 
 def test_a_missing_overlay_is_named(scratch: Project) -> None:
@@ -58,6 +81,9 @@ def test_bad_input_of_a_job_is_told_in_plain_words_and_spoils_nothing_else(scrat
     code, output = run(scratch)
     assert code != 0
     assert "line 1, column 1 (age): 'old' is not a number. Remedy:" in output and "Traceback" not in output
+    *_, told, failed, again = output.splitlines()
+    assert told == "The run stopped, since this failed:" and failed.startswith("preprocess_dataset: ")
+    assert again == "What was finished is kept: the same command goes on from there."
     assert "Remedy:" in (scratch.folder / "logs/preprocessed/heart.log").read_text()
     after = scratch.digests()
     assert all(after[name] == digest for name, digest in before.items() if "mitdb" in name)

@@ -5,6 +5,9 @@ import json
 import pytest
 from project import Project
 
+from medpriv.workflow.dvc import whole_plan
+from medpriv.workflow.reruns import rerun_by
+
 SEED_OF_ALL = {"fetch_raw", "preprocess_dataset", "train_baseline_shard", "gather_bank", "measure_utility"}
 SEED_OF_ALL |= {"train_robust_shard", "personalize", "unlearn", "unlearn_personal", "build_report"}
 OF_DERIVED = {"attack_personalized", "attack_forgetting", "attack_forgetting_personal"}
@@ -92,12 +95,47 @@ def test_one_recipe_replans_one_bank(scratch: Project) -> None:
     }
 
 
-def test_a_recipe_replans_the_banks_that_take_its_layers(scratch: Project) -> None:
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("datasets.heart.baselines.mlp.epochs", 4),
+        ("datasets.heart.baselines.mlp.hidden", [8]),
+        ("datasets.mitdb.baselines.cnn.epochs", 2),
+        ("datasets.mitdb.personalization.minutes", 0.2),
+        ("datasets.mitdb.evasion.epsilons_mv", [0.3]),
+        ("datasets.mitdb.robust.defences.noise.deviation_mv", 0.2),
+        ("datasets.heart.federated.rounds", 3),
+        ("attacks.linkage.targets", 40),
+        ("measures.calibration_bins", 5),
+    ],
+)
+def test_a_key_reruns_what_the_table_says(scratch: Project, key: str, value: object) -> None:
+    scratch.set(key, value)
+    plan = scratch.plan()
+    own = {job.rule for job in plan if "Params have changed" in job.reason} - {"build_report"}
+    dataset = key.split(".")[1] if key.startswith("datasets") else ""
+    assert own == set(rerun_by(key)) & {job.rule for job in whole_plan(scratch.folder) if dataset in job.wildcards}
+    assert all(dataset in job.wildcards for job in plan if job.outputs and job.rule != "build_report")
+
+
+def test_how_long_a_baseline_trains_is_nothing_to_treatments_that_train_in_a_way_of_their_own(scratch: Project) -> None:
     scratch.set("datasets.heart.baselines.mlp.epochs", 4)
-    trained = [job for job in scratch.plan() if job.rule.startswith("train")]
-    rules = {"train_baseline_shard", "train_private_shard", "train_federated_shard", "train_split_shard"}
-    assert {job.rule for job in trained} == rules
-    assert all("heart" in job.wildcards and "logistic" not in job.wildcards for job in trained)
+    trained = {job.wildcards.split(", ")[1] for job in scratch.plan() if job.rule.startswith("train")}
+    assert {job.rule for job in scratch.plan() if job.rule.startswith("train")} == {
+        "train_baseline_shard",
+        "train_split_shard",
+    }
+    assert not any("eps" in name or "fed-" in name for name in trained)
+
+
+def test_another_cut_or_variant_leaves_the_others_alone(scratch: Project) -> None:
+    scratch.set("datasets.heart.split.variants.vanilla.cuts", [1, 2])
+    scratch.set("datasets.mitdb.personalization.head", {"epochs": 1})
+    trained = [job.wildcards for job in scratch.plan() if job.rule in ("train_split_shard", "personalize")]
+    assert sorted(trained) == [
+        "dataset=heart, topology=vanilla, cut=2, shard=0, shards=1",
+        "dataset=mitdb, variant=head",
+    ]
 
 
 def test_why_says_it_in_words(scratch: Project) -> None:

@@ -125,3 +125,9 @@ def test_whole_recordings_and_deep_networks_end_in_a_report_too(scratch: Project
     assert "cinc2017" in page and "ptbxl" in page and "baseline-resnet1d" in page
     measures = scratch.folder / "runs/recordings/results/attacks/cinc2017/baseline-dilated/evasion/measures.csv"
     assert "evasion-sap" in measures.read_text()
+
+    shorter = RECORDINGS.partition("  ptbxl:")[0] + "  ptbxl: null\n"
+    (scratch.folder / "config/recordings.yaml").write_text(shorter)
+    said = scratch.run("--overlay", "config/recordings.yaml")
+    assert "Removed results/preprocessed/ptbxl: the config no longer asks for it." in said
+    assert not list((scratch.folder / "runs/recordings/results").glob("*/ptbxl"))

@@ -1,0 +1,40 @@
+"""The environment of Snakemake and of its jobs."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from medpriv.workflow.environment import surroundings
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of the test's own."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "SNAKEMAKE_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "home").mkdir()
+    return tmp_path / "home"
+
+
+def test_all_is_left_as_it_is_where_nothing_is_amiss(tmp_path: Path) -> None:
+    assert surroundings(tmp_path) == dict(os.environ)
+
+
+def test_another_workflows_profile_is_left_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SNAKEMAKE_PROFILE", "theirs")
+    assert "SNAKEMAKE_PROFILE" not in surroundings(tmp_path)
+
+
+def test_a_cache_that_cannot_be_written_moves_below_the_run(tmp_path: Path, home: Path) -> None:
+    (home / ".cache").write_text("a file, so that not even root can make a folder of it")
+    changed = surroundings(tmp_path)
+    assert changed["XDG_CACHE_HOME"] == str(tmp_path / ".medpriv/cache") and "XDG_CONFIG_HOME" not in changed
+
+
+def test_without_a_home_settings_move_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/dev/null/none")
+    changed = surroundings(tmp_path)
+    assert changed["XDG_CACHE_HOME"] == str(tmp_path / ".medpriv/cache")
+    assert changed["XDG_CONFIG_HOME"] == str(tmp_path / ".medpriv/config")
