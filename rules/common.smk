@@ -34,8 +34,8 @@ try:
         unknown_nulls([read_config(Path(file)) for file in reversed(workflow.configfiles)]),
     )
     LOCAL_FILES = settings.local_files(CONFIG)
-except InputError as error:
-    sys.exit(str(error))
+except InputError as error:  # an overlay's run lies below the project's folder, from which the user knows the file
+    sys.exit(str(error).removeprefix(f"{os.path.relpath(ROOT)}/"))
 
 DATASETS = list(CONFIG["datasets"])
 # Banks of K replicates: dataset -> treatment -> what its job must know.

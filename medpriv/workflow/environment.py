@@ -4,6 +4,8 @@ Numerical libraries read their thread count when they are imported, so it cannot
 """
 
 import os
+import shlex
+import sys
 from pathlib import Path
 
 from medpriv.workflow.guard import FOLDER, HEAD, identity
@@ -57,3 +59,12 @@ def fix_environment(root: Path) -> None:
     others = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path and path != str(root)]
     os.environ["PYTHONPATH"] = os.pathsep.join([str(root), *others])
     os.environ[HEAD] = identity(os.getpid())
+    _name_python_plainly()
+
+
+def _name_python_plainly() -> None:
+    """Call a Python in a folder with blanks by its name alone: Snakemake pastes `sys.executable` into shell lines."""
+    if shlex.quote(sys.executable) != sys.executable:
+        python = Path(sys.executable)
+        os.environ["PATH"] = os.pathsep.join([str(python.parent), os.environ.get("PATH", os.defpath)])
+        sys.executable = python.name

@@ -1,11 +1,13 @@
 """The environment of Snakemake and of its jobs."""
 
 import os
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
-from medpriv.workflow.environment import surroundings
+from medpriv.workflow.environment import fix_environment, surroundings
 
 
 @pytest.fixture(autouse=True)
@@ -38,3 +40,23 @@ def test_without_a_home_settings_move_too(tmp_path: Path, monkeypatch: pytest.Mo
     changed = surroundings(tmp_path)
     assert changed["XDG_CACHE_HOME"] == str(tmp_path / ".medpriv/cache")
     assert changed["XDG_CONFIG_HOME"] == str(tmp_path / ".medpriv/config")
+
+
+@pytest.mark.parametrize("place", ["with a blank", "it's", "a&b"])
+def test_a_python_in_any_folder_can_be_pasted_into_a_shell_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    python = tmp_path / place / "python"
+    python.parent.mkdir()
+    python.symlink_to(sys.executable)
+    monkeypatch.setattr(sys, "executable", str(python))
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    fix_environment(tmp_path)
+    assert sys.executable == "python" and shutil.which("python", path=os.environ["PATH"]) == str(python)
+
+
+def test_a_python_with_a_plain_path_keeps_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/usr/bin/python3")
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    fix_environment(tmp_path)
+    assert sys.executable == "/usr/bin/python3"
