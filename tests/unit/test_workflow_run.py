@@ -87,8 +87,9 @@ def test_failures_are_told_once_each(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 # Starts a command as a run's head, for the tests to interrupt.
 STARTER = """
-import os, sys
+import os, signal, sys
 from medpriv.workflow.run import supervised
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests in the background ignores it
 held = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
 sys.exit(supervised([sys.executable, "-c", sys.argv[2]], dict(os.environ), held))
 """
