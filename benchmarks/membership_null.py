@@ -38,7 +38,7 @@ BANKS = (
     "mitdb/baseline-cnn",
 )
 RATES = [0.01, 0.001]
-BOOTSTRAPS = 200
+BOOTSTRAPS = 100
 ABOUT = ("null", "", "")
 
 
@@ -144,7 +144,8 @@ def known_leak(patients: int, records: int, replicates: int, shift: float, runs:
         members[:, : patients // 2] = True
         members = rng.permuted(members, axis=1)[:, patient]
         scores = rng.normal(size=patients)[patient] + rng.normal(size=members.shape) + shift * members
-        scored = Scored("known", "record", scores, shadows, scores[shadows], members, patient)
+        paired = np.repeat(scores[:, None], shadows.shape[1], axis=1)
+        scored = Scored("known", "record", scores, shadows, scores[shadows], paired, members, patient)
         draws = Draws.of(rng, patients, replicates, BOOTSTRAPS)
         for row in measure_attack(scored, RATES, draws, ABOUT)[0]:
             if row.measure in truth and not np.isnan(row.value):

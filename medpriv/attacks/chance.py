@@ -19,7 +19,7 @@ from scipy.stats import t as student
 
 from medpriv.attacks.scored import CARRIED, mean_auc
 from medpriv.attacks.signals import Signals
-from medpriv.attacks.view import Attack, score_shadows, score_targets
+from medpriv.attacks.view import Attack, score_paired, score_shadows, score_targets
 from medpriv.measures.intervals import LEVEL
 from medpriv.measures.roc import resolvable, tpr_above
 from medpriv.measures.table import NAN, Measure
@@ -86,10 +86,10 @@ def _figures(attacks: Mapping[str, Attack], signals: Signals, shadows: np.ndarra
         scores = score_targets(attack, signals, targets)
         row = [mean_auc(scores, signals.members)]
         if rates:
-            others = score_shadows(attack, signals, shadows)
+            others, paired = score_shadows(attack, signals, shadows), score_paired(attack, signals, shadows)
             tprs = [
-                tpr_above(own[members], shadow[left], rates)
-                for own, members, shadow, left in zip(scores, signals.members, others, spared, strict=True)
+                tpr_above(own[:, members].ravel(), shadow[left], rates)
+                for own, members, shadow, left in zip(paired, signals.members, others, spared, strict=True)
             ]
             row += np.mean(tprs, axis=0).tolist()
         figures.append(row)

@@ -19,7 +19,7 @@ from medpriv.attacks import bavaria, informia, lira, rmia
 from medpriv.attacks.chance import measure_chance
 from medpriv.attacks.scored import Draws, Scored, measure_attack, measure_subgroup
 from medpriv.attacks.signals import Signals, patient_signals, record_signals
-from medpriv.attacks.view import Attack, View, calibration_shadows, score_shadows, score_targets
+from medpriv.attacks.view import Attack, View, calibration_shadows, score_paired, score_shadows, score_targets
 from medpriv.bank.store import Bank
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.measures.exposure import exposure_limits, null_quantiles, pair_exposure
@@ -107,8 +107,8 @@ def score_attack(name: str, attack: Attack, level: str, signals: Signals) -> Sco
     """Return the scores of every replicate as target, and of the shadows on which its attacker sets thresholds."""
     shadows = calibration_shadows(len(signals.phi))
     scores = score_targets(attack, signals, np.arange(len(signals.phi)))
-    shadow_scores = score_shadows(attack, signals, shadows)
-    return Scored(name, level, scores, shadows, shadow_scores, signals.members, signals.patient)
+    sides = (score_shadows(attack, signals, shadows), score_paired(attack, signals, shadows))
+    return Scored(name, level, scores, shadows, *sides, signals.members, signals.patient)
 
 
 def _subgroups(dataset: Dataset, records: Signals) -> dict[str, list[tuple[str, np.ndarray]]]:

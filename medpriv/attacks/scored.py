@@ -3,7 +3,7 @@
 Whoever attacks (outputs, updates, activations) hands over a `Scored`: scores of every replicate as target, and the
 scores of other replicates on which the target's attacker may set thresholds. **No threshold is set on the scores that
 it is judged on**: that of the balanced accuracy is the best one on the shadows, those of the low rates are set on the
-shadows' non-members (`medpriv.measures.roc.calibrated_curve`), and beside each TPR stands the rate that they reach on
+shadows' non-members (`medpriv.measures.roc.calibrated_rates`), and beside each TPR stands the rate that they reach on
 the target's own non-members, `fpr_reached_<rate>`. Where models differ so much in scale (noise does that) that
 thresholds of one reach more than `CARRIED` times the rate on another, the TPR is another rate's, and has no value.
 
@@ -13,12 +13,12 @@ rounded down; `patients` counts the people among them. A rate is resolvable only
 don't tell 1 % from 0.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from medpriv.measures import intervals
-from medpriv.measures.roc import auc, best_threshold, bootstrap_auc, calibrated_curve, resolvable
+from medpriv.measures.roc import auc, best_threshold, bootstrap_auc, calibrated_rates, resolvable
 from medpriv.measures.table import NAN, Measure
 
 ROC_COLUMNS = ("attack", "level", "fpr", "tpr", "lower", "upper", "n", "patients")
@@ -36,6 +36,8 @@ class Scored:
         scores: float64 [K, U], of every replicate as target; higher speaks for membership.
         shadows: int [K, S], the replicates on which each target's attacker sets thresholds.
         shadow_scores: float64 [K, S, U], their scores, made without the target.
+        paired_scores: float64 [K, S, U], the target's, made without the shadow: the same models are behind both, so
+            that a threshold means the same.
         members: bool [K, U], the truth.
         patient: int [U], index into the columns of `Draws.patients`.
     """
@@ -45,14 +47,14 @@ class Scored:
     scores: np.ndarray
     shadows: np.ndarray
     shadow_scores: np.ndarray
+    paired_scores: np.ndarray
     members: np.ndarray
     patient: np.ndarray
 
     def among(self, inside: np.ndarray) -> "Scored":
         """Return the scores of some units, bool [U]."""
-        parts = (self.scores, self.shadow_scores, self.members, self.patient)
-        scores, shadow_scores, members, patient = (part[..., inside] for part in parts)
-        return Scored(self.attack, self.level, scores, self.shadows, shadow_scores, members, patient)
+        names = ("scores", "shadow_scores", "paired_scores", "members", "patient")
+        return replace(self, **{name: getattr(self, name)[..., inside] for name in names})
 
     def people(self) -> tuple[float, float]:
         """Return the mean number of member and of non-member patients a target."""
@@ -61,11 +63,14 @@ class Scored:
         return float(members.sum(axis=1).mean()), float((~members).sum(axis=1).mean())
 
     def decisions(self) -> np.ndarray:
-        """Return bool [K, U]: whom each target's attacker takes for members, at the best threshold on its shadows."""
+        """Return float64 [K, U]: how often each target's attacker takes a unit for a member, over its shadows.
+
+        The threshold is the best one on all its shadows.
+        """
         truth = self.members[self.shadows]
         pairs = zip(self.shadow_scores, truth, strict=True)
         thresholds = np.array([best_threshold(scores.ravel(), own.ravel()) for scores, own in pairs])
-        return self.scores > thresholds[:, None]
+        return (self.paired_scores > thresholds[:, None, None]).mean(axis=1)
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,8 @@ def measure_attack(scored: Scored, rates: list[float], draws: Draws, about: Abou
     n = int((~scored.members).sum(axis=1).mean())
     group, counts = f"level={scored.level}", {"n": n, "patients": int(outside)}
     grid = np.geomspace(min(1 / max(outside, 1), 0.1), 1, ROC_POINTS)
-    aucs, tprs, fprs = _curves(scored, draws, np.concatenate([rates, grid]))
+    aucs = _areas(scored, draws)
+    tprs, fprs = _curves(scored, draws, np.concatenate([rates, grid]))
 
     def measure(name: str, values: np.ndarray, people: float) -> Measure:
         limits = intervals.rate_interval(values[0], values[1:], people)
@@ -123,11 +129,9 @@ def measure_subgroup(scored: Scored, inside: np.ndarray, group: str, draws: Draw
     counts = {"n": int((~part.members).sum(axis=1).mean()), "patients": int(sides[1])}
     if min(sides) < 1:
         return Measure(*about, "auc", NAN, **counts, group=group)
-    units = (part.scores, part.members)
-    areas = [bootstrap_auc(*own, part.patient, draws.patients) for own in zip(*units, strict=True)]
-    drawn = _mean_over_targets(np.stack(areas), draws.targets)
-    value = mean_auc(*units)
-    return Measure(*about, "auc", value, *intervals.auc_interval(value, drawn, *sides), **counts, group=group)
+    values = _areas(part, draws)
+    limits = intervals.auc_interval(values[0], values[1:], *sides)
+    return Measure(*about, "auc", float(values[0]), *limits, **counts, group=group)
 
 
 def mean_auc(scores: np.ndarray, members: np.ndarray) -> float:
@@ -135,21 +139,25 @@ def mean_auc(scores: np.ndarray, members: np.ndarray) -> float:
     return float(np.nanmean([auc(*pair) for pair in zip(scores, members, strict=True)]))
 
 
-def _curves(scored: Scored, draws: Draws, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the mean over targets of AUC [1 + B], TPR and FPR [1 + B, F]: of the sample itself, then of each draw."""
-    patients = _with_sample(draws.patients)
-    targets = _with_sample(draws.targets)
+def _areas(scored: Scored, draws: Draws) -> np.ndarray:
+    """Return the mean over targets of the AUC, [1 + B]: of the sample itself, then of each draw."""
+    pairs = list(zip(scored.scores, scored.members, strict=True))
+    drawn = np.stack([bootstrap_auc(*pair, scored.patient, draws.patients) for pair in pairs])
+    exact = np.array([auc(*pair) for pair in pairs])
+    return _mean_over_targets(np.concatenate([exact[:, None], drawn], axis=1), _with_sample(draws.targets))
+
+
+def _curves(scored: Scored, draws: Draws, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean over targets of TPR and FPR, [1 + B, F]: of the sample itself, then of each draw."""
+    patients, patient = _with_sample(draws.patients), np.broadcast_to(scored.patient, scored.shadow_scores.shape[1:])
     found = []
-    for k, (scores, members) in enumerate(zip(scored.scores, scored.members, strict=True)):
+    for k, members in enumerate(scored.members):
         spared = ~scored.members[scored.shadows[k]]
-        others, whose = scored.shadow_scores[k][spared], np.broadcast_to(scored.patient, spared.shape)[spared]
-        curve = calibrated_curve(scores, members, scored.patient, others, whose, patients, rates)
-        curve.auc[0] = auc(scores, members)
-        found.append(curve)
-    return tuple(
-        _mean_over_targets(np.stack([getattr(curve, name) for curve in found]), targets)
-        for name in ("auc", "tpr", "fpr")
-    )
+        paired = (scored.paired_scores[k].ravel(), np.broadcast_to(members, spared.shape).ravel(), patient.ravel())
+        others = (scored.shadow_scores[k][spared], patient[spared])
+        found.append(calibrated_rates(*paired, *others, patients, rates))
+    targets = _with_sample(draws.targets)
+    return tuple(_mean_over_targets(np.stack(values), targets) for values in zip(*found, strict=True))
 
 
 def _with_sample(weights: np.ndarray) -> np.ndarray:
@@ -166,8 +174,8 @@ def _balanced_accuracy(scored: Scored, draws: Draws) -> np.ndarray:
         return drawn @ np.stack([np.bincount(scored.patient, row, minlength=patients) for row in chosen], axis=1)
 
     with np.errstate(invalid="ignore"):
-        sensitivity = by_patient(scored.members & decisions) / by_patient(scored.members)
-        specificity = by_patient(~scored.members & ~decisions) / by_patient(~scored.members)
+        sensitivity = by_patient(scored.members * decisions) / by_patient(scored.members)
+        specificity = by_patient(~scored.members * (1 - decisions)) / by_patient(~scored.members)
     return _mean_over_targets(((sensitivity + specificity) / 2).T, _with_sample(draws.targets))
 
 

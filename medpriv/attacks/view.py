@@ -95,8 +95,14 @@ def calibration_shadows(replicates: int) -> np.ndarray:
 
 def score_shadows(attack: Attack, signals: Signals, shadows: np.ndarray) -> np.ndarray:
     """Return the scores [K, S, U] of each target's shadows [K, S], made without the target."""
-    withheld = np.repeat(np.arange(len(shadows)), shadows.shape[1])
-    return score_targets(attack, signals, shadows.ravel(), withheld).reshape(*shadows.shape, -1)
+    targets = np.repeat(np.arange(len(shadows)), shadows.shape[1])
+    return score_targets(attack, signals, shadows.ravel(), targets).reshape(*shadows.shape, -1)
+
+
+def score_paired(attack: Attack, signals: Signals, shadows: np.ndarray) -> np.ndarray:
+    """Return the scores [K, S, U] of each target, made without each of its shadows [K, S] in turn."""
+    targets = np.repeat(np.arange(len(shadows)), shadows.shape[1])
+    return score_targets(attack, signals, targets, shadows.ravel()).reshape(*shadows.shape, -1)
 
 
 def _parts(targets: int, units: int) -> Iterator[slice]:

@@ -8,7 +8,7 @@ quantiles of the negatives' scores, dense in the tail, so that low false-positiv
 highest of n negatives is exceeded by a new one with probability i / (n + 1), so the threshold that `rate` of the
 sample's own negatives exceed lets through more than that: 2 % in place of 1 % with 100 negatives, and a TPR that looks
 like a leak where there is none. Here the i-th highest stands for i / (n + 1) (Weibull's plotting position), wherever
-thresholds come from; `calibrated_curve` takes them from negatives held apart, and says which rate the sample's own
+thresholds come from; `calibrated_rates` takes them from negatives held apart, and says which rate the sample's own
 negatives show there.
 """
 
@@ -82,12 +82,10 @@ class RocDraws:
     Attributes:
         auc: float [B].
         tpr: float [B, F].
-        fpr: float [B, F], the rate that the negatives show at the same thresholds.
     """
 
     auc: np.ndarray
     tpr: np.ndarray
-    fpr: np.ndarray
 
 
 def bootstrap_roc(
@@ -105,12 +103,14 @@ def bootstrap_roc(
         NaN in the draws that leave a side empty.
     """
     if not positive.any() or positive.all():
-        return _nothing(len(weights), len(rates))
+        return RocDraws(np.full(len(weights), np.nan), np.full((len(weights), len(rates)), np.nan))
     thresholds = _thresholds(scores[~positive], rates)
     true = _above(scores[positive], patient[positive], thresholds, weights)
     false = _above(scores[~positive], patient[~positive], thresholds, weights)
-    tpr, fpr = _read(false, _drawn(patient[~positive], weights), rates, true, false)
-    return RocDraws(_area(true, false), tpr, fpr)
+    tpr = (
+        _read(false, _drawn(patient[~positive], weights), rates, true)[0] if len(rates) else np.empty((len(weights), 0))
+    )
+    return RocDraws(_area(true, false), tpr)
 
 
 def bootstrap_auc(scores: np.ndarray, positive: np.ndarray, patient: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -118,7 +118,7 @@ def bootstrap_auc(scores: np.ndarray, positive: np.ndarray, patient: np.ndarray,
     return bootstrap_roc(scores, positive, patient, weights, np.empty(0)).auc
 
 
-def calibrated_curve(
+def calibrated_rates(
     scores: np.ndarray,
     positive: np.ndarray,
     patient: np.ndarray,
@@ -126,23 +126,18 @@ def calibrated_curve(
     others_patient: np.ndarray,
     weights: np.ndarray,
     rates: np.ndarray,
-) -> RocDraws:
-    """Return the curve of each draw of patients, thresholds set on the scores `others` [M] of other negatives.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return TPR and FPR [B, F] of each draw of patients, thresholds set on the scores `others` [M] of other negatives.
 
     A draw of patients draws both: the scores that set thresholds and those that are judged.
     """
     if not positive.any() or positive.all() or not len(others):
-        return _nothing(len(weights), len(rates))
+        return tuple(np.full((2, len(weights), len(rates)), np.nan))
     thresholds = _thresholds(others, rates)
     true = _above(scores[positive], patient[positive], thresholds, weights)
     false = _above(scores[~positive], patient[~positive], thresholds, weights)
     promised = _above(others, others_patient, thresholds, weights)
-    tpr, fpr = _read(promised, _drawn(others_patient, weights), rates, true, false)
-    return RocDraws(_area(true, false), tpr, fpr)
-
-
-def _nothing(draws: int, rates: int) -> RocDraws:
-    return RocDraws(np.full(draws, np.nan), *(np.full((draws, rates), np.nan) for _ in range(2)))
+    return tuple(_read(promised, _drawn(others_patient, weights), rates, true, false))
 
 
 def _drawn(patient: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from scipy import stats
 from medpriv.attacks import bavaria, chance, informia, lira, membership, rmia
 from medpriv.attacks.scored import Draws, Scored, measure_attack
 from medpriv.attacks.signals import Signals, log_probability, patient_signals, record_signals, true_class_logit
-from medpriv.attacks.view import Moments, View, calibration_shadows, score_shadows, score_targets
+from medpriv.attacks.view import Moments, View, calibration_shadows, score_paired, score_shadows, score_targets
 from medpriv.bank.store import Bank, draw_members
 from medpriv.dataset import TEST, TRAIN, Dataset
 
@@ -255,8 +255,9 @@ def test_a_targets_own_members_change_none_of_its_scores(signals, name):
     after = score_targets(attack, replace(signals, members=members), np.array([target]))
     np.testing.assert_array_equal(before, after)
     shadows = calibration_shadows(len(signals.phi))
-    ours, theirs = (score_shadows(attack, told, shadows) for told in (signals, replace(signals, members=members)))
-    np.testing.assert_array_equal(ours[target], theirs[target])
+    for score in (score_shadows, score_paired):
+        ours, theirs = (score(attack, told, shadows) for told in (signals, replace(signals, members=members)))
+        np.testing.assert_array_equal(ours[target], theirs[target])
 
 
 @pytest.mark.parametrize("name", membership.ATTACKS)
@@ -366,7 +367,8 @@ def test_intervals_hold_a_known_tpr_and_auc(shift):
     for _ in range(runs):
         members = rng.permuted(np.arange(200) < 100 + np.zeros((8, 1)), axis=1)
         scores = rng.normal(size=200) + rng.normal(size=(8, 200)) + shift * members
-        scored = Scored("known", "patient", scores, shadows, scores[shadows], members, np.arange(200))
+        paired = np.repeat(scores[:, None], shadows.shape[1], axis=1)
+        scored = Scored("known", "patient", scores, shadows, scores[shadows], paired, members, np.arange(200))
         rows = measure_attack(scored, [0.02], Draws.of(rng, 200, 8, 100), ("toy", "t", "known"))[0]
         for row in rows:
             if row.measure in held:
@@ -379,8 +381,9 @@ def test_the_rate_that_thresholds_reach_is_stated():
     rng = np.random.default_rng(0)
     members = rng.permuted(np.arange(400) < 200 + np.zeros((4, 1)), axis=1)
     scores, shadows = rng.normal(size=(4, 400)), calibration_shadows(4)
+    paired = np.repeat(scores[:, None], 3, axis=1)
     rows = measure_attack(
-        Scored("low", "patient", scores, shadows, scores[shadows] - 1, members, np.arange(400)),
+        Scored("low", "patient", scores, shadows, scores[shadows] - 1, paired, members, np.arange(400)),
         [0.05],
         Draws.of(rng, 400, 4, 100),
         ("toy", "t", "low"),
@@ -399,6 +402,19 @@ def test_the_best_of_several_attacks_has_a_chance_level_of_its_own():
     assert all(abs(row.value - 0.5) < 0.05 and row.lower < 0.5 < row.upper for row in of_each)
     largest = max(figure(audit, name, "auc", "level=patient").value for name in membership.ATTACKS)
     assert best.lower <= largest <= best.upper  # what a leaky bank shows of people who have nothing to do with it
+
+
+@pytest.mark.parametrize("name", ["lira-online", "bavaria"])
+def test_thresholds_of_few_shadows_keep_their_rate(name):
+    """Scores by three shadows scatter more than by four: target and shadow are scored with as many."""
+    rng, dataset, reached = np.random.default_rng(0), make_dataset(patients=400, records=1), []
+    signals = record_signals(dataset, make_bank(dataset, replicates=5))
+    for _ in range(12):
+        told = chance.redraw_members(signals, rng)
+        scored = membership.score_attack(name, membership.ATTACKS[name], "patient", told)
+        rows = measure_attack(scored, [0.05], Draws.of(rng, 300, 5, 2), ("toy", "t", name))[0]
+        reached.append(next(row.value for row in rows if row.measure == "fpr_reached_0.05"))
+    assert np.mean(reached) == pytest.approx(0.05, abs=0.005)
 
 
 def test_chance_knows_nothing_of_the_true_members(signals):

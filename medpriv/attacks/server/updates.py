@@ -75,9 +75,9 @@ def score_membership(dataset: Dataset, members: np.ndarray, holder: np.ndarray, 
     counts = np.bincount(index)
     scores = np.stack([np.bincount(index, row[train]) / counts for row in record])
     shadows = calibration_shadows(replicates)
-    return Scored(
-        "updates", "patient", scores, shadows, scores[shadows], members[:, patients], np.arange(len(patients))
-    )
+    paired = np.repeat(scores[:, None], shadows.shape[1], axis=1)
+    about = ("updates", "patient", scores, shadows, scores[shadows], paired)
+    return Scored(*about, members[:, patients], np.arange(len(patients)))
 
 
 def guess_sites(dataset: Dataset, holder: np.ndarray, lowered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
