@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from medpriv.dataset import Dataset
-from medpriv.measures.intervals import draw_patients, percentile_interval, rate_interval
+from medpriv.measures.intervals import draw_patients, holding, percentile_interval, rate_interval
 from medpriv.measures.shares import mean_share
 from medpriv.measures.table import Measure
 
@@ -58,7 +58,7 @@ class Records:
         """Return the mean of values, float [K, n]; what is not finite is left out, and not counted."""
         valued = np.isfinite(values)
         value, draws = mean_share(np.where(valued, values, 0), valued, self.patient, self.weights)
-        limits = percentile_interval(draws)
+        limits = holding(value, percentile_interval(draws))
         about = (self.dataset, self.treatment, attack, measure)
         return Measure(*about, value, *limits, group=group, **self.counted(valued))
 

@@ -62,7 +62,7 @@ def rate_interval(value: float, draws: np.ndarray, patients: float) -> tuple[flo
     """
     drawn = percentile_interval(draws)
     if isnan(value) or not patients > 0 or not tells_little(drawn, patients):
-        return _of(value, drawn)
+        return holding(value, drawn)
     size = patients * _worth(value * (1 - value) / patients, draws, patients)
     return _joined(drawn, clopper_pearson(value * size, size))
 
@@ -71,7 +71,7 @@ def auc_interval(value: float, draws: np.ndarray, members: float, others: float)
     """Return the interval of an AUC that rests on so many patients on either side."""
     drawn, fewer = percentile_interval(draws), min(members, others)
     if isnan(value) or not fewer > 0 or not tells_little(drawn, fewer):
-        return _of(value, drawn)
+        return holding(value, drawn)
     worth = _worth(float(_auc_variance(value, members, others)), draws, fewer)
     return _joined(drawn, newcombe(value, worth * members, worth * others))
 
@@ -88,7 +88,7 @@ def stretched_interval(
     lower, upper = percentile_interval(draws)
     factor = _stretch(min(patients))
     if isnan(value) or factor == 1:
-        return _of(value, (lower, upper))
+        return holding(value, (lower, upper))
     if factor == inf:
         return bounds
     below, above = max(value - lower, 0.0), max(upper - value, 0.0)
@@ -162,9 +162,11 @@ def _stretch(patients: float) -> float:
     return float(stdtrit(patients - 1, (1 + LEVEL) / 2)) / Z * sqrt(patients / (patients - 1))
 
 
-def _of(value: float, limits: tuple[float, float]) -> tuple[float, float]:
-    """Return the limits, or NaN twice for a figure without a value."""
-    return (nan, nan) if isnan(value) else limits
+def holding(value: float, limits: tuple[float, float]) -> tuple[float, float]:
+    """Return limits that hold the value, which those of a few draws may miss; NaN twice without a value."""
+    if isnan(value) or isnan(limits[0]):
+        return nan, nan
+    return min(value, limits[0]), max(value, limits[1])
 
 
 def _joined(drawn: tuple[float, float], limits: tuple[np.ndarray, np.ndarray]) -> tuple[float, float]:

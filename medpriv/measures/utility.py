@@ -28,6 +28,7 @@ from medpriv.measures.intervals import (
     class_mean_interval,
     deviation_interval,
     draw_patients,
+    holding,
     percentile_interval,
     rate_interval,
     stretched_interval,
@@ -149,7 +150,7 @@ class _Figure:
             return value, *self.limits(value, draws, *sizes[0])
         percentiles = percentile_interval(draws)
         if not tells_little(percentiles, min(map(min, sizes))):
-            return value, *percentiles
+            return value, *holding(value, percentiles)
         each = [
             (drawn[0, index], *self.limits(float(drawn[0, index]), drawn[1:, index], *size))
             for index, size in zip(held, sizes, strict=True)

@@ -156,3 +156,11 @@ def test_a_rate_without_a_value_has_no_interval():
     assert np.isnan(intervals.auc_interval(np.nan, nothing, 3, 0)).all()
     assert np.isnan(intervals.stretched_interval(np.nan, nothing, 1)).all()
     assert np.isnan(intervals.deviation_interval(np.nan, nothing, 1)).all()
+
+
+def test_limits_of_a_few_draws_hold_the_value_all_the_same():
+    draws = np.array([0.4, 0.41, 0.42])
+    assert intervals.rate_interval(0.5, draws, 1000) == (pytest.approx(0.4005), 0.5)
+    assert intervals.auc_interval(0.3, draws, 500, 500) == (0.3, pytest.approx(0.4195))
+    assert intervals.stretched_interval(0.5, draws, 1000)[1] == 0.5
+    assert np.isnan(intervals.rate_interval(np.nan, draws, 1000)).all()

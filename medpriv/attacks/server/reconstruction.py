@@ -20,7 +20,7 @@ from medpriv.attacks.server.encoding import Encoding
 from medpriv.attacks.server.inversion import SEARCHES, invert_analytic, pair_records, search
 from medpriv.attacks.server.victims import NOTHING, Protection, Turn, take_turns
 from medpriv.dataset import Dataset
-from medpriv.measures.intervals import draw_patients, percentile_interval, rate_interval
+from medpriv.measures.intervals import draw_patients, holding, percentile_interval, rate_interval
 from medpriv.measures.table import Measure
 from medpriv.models.network import Network
 from medpriv.seeds import generator
@@ -205,7 +205,8 @@ def _measure(
     rng = generator(scene.seed, scene.dataset.name, "inversion", "bootstrap")
     value, updates = float(values.mean()), len(values)
     draws = draw_patients(rng, updates, scene.settings["bootstraps"]) @ values / updates
-    limits = percentile_interval(draws) if measure == "gain" else rate_interval(value, draws, updates)
+    gained = measure == "gain"
+    limits = holding(value, percentile_interval(draws)) if gained else rate_interval(value, draws, updates)
     about = (scene.dataset.name, scene.treatment, f"inversion-{attack}", measure)
     counted = {"n": len(np.unique(rows)), "patients": len(np.unique(scene.dataset.patient[rows]))}
     return Measure(*about, value, *limits, group=setting.group + more, **counted)
