@@ -40,11 +40,11 @@ def test_touched_files_replan_nothing(scratch: Project) -> None:
 @pytest.mark.parametrize(
     ("module", "rules", "stages"),
     [
-        ("medpriv/attacks/membership.py", {"attack_membership", "attack_server", "attack_cut"}, ATTACKS),
+        ("medpriv/attacks/membership.py", {"attack_membership", "attack_cut"}, ATTACKS),
         ("medpriv/attacks/evasion.py", {"attack_evasion"}, {"attacks-mitdb"}),
         ("medpriv/attacks/forgetting/ulira.py", OF_DERIVED - {"attack_personalized"}, {"attacks-mitdb"}),
         ("medpriv/unlearning/gradients.py", {"unlearn", "unlearn_personal", *OF_DERIVED}, {"unlearned-mitdb"}),
-        ("medpriv/measures/utility.py", {"measure_utility", *OF_DERIVED}, {*UTILITIES, "attacks-mitdb"}),
+        ("medpriv/measures/predictions.py", {"measure_utility", *OF_DERIVED}, {*UTILITIES, "attacks-mitdb"}),
         ("medpriv/report/page.html", set(), {"report"}),
     ],
 )
