@@ -78,7 +78,8 @@ def leaking(model: Model) -> bool:
 def skilled(model: Model) -> bool:
     guessing = {"auroc": 0.5, "accuracy_over_majority": 0.0}
     measured = [name for name in guessing if name in model]
-    return not measured or any(model[name]["lower"] > guessing[name] for name in measured)
+    judged = any(enough(model[name]) for name in measured)
+    return not judged or any(model[name]["lower"] > guessing[name] for name in measured)
 
 
 def enough(figure: dict | None) -> bool:
@@ -189,8 +190,13 @@ def leak_and_price(models: list[Model]) -> list[str]:
         if each.compared:
             worst = max(each.compared, key=lambda model: leak(model, each.level)["value"])
             return [nothing_shown(worst, each), price(worst, models, each.level)]
-    if any(each.few or each.dull or each.leaking for each in pools):
-        return ["No model with skill was attacked on enough patients to say what it remembers."]
+    wanting = [
+        what
+        for what, kind in (("enough patients", "few"), ("skill", "dull"), ("a table that keeps the outcome", "leaking"))
+        if any(getattr(each, kind) for each in pools)
+    ]
+    if wanting:
+        return [f"No model that was attacked has {' and '.join(wanting)}, so nothing is said about what it remembers."]
     return ["No membership attack was run, so this report can't say what the models remember."]
 
 
@@ -214,7 +220,7 @@ def pool(models: list[Model], level: str) -> Pool:
     records = "records of " if level == "record" else ""
     return Pool(
         level,
-        f"{count(len(compared), 'model')} compared on {records}{least} or more unseen patients",
+        f"compared on {records}{least} or more unseen patients",
         compared,
         [model for model in sound if model not in compared],
         [model for model in attacked if not skilled(model) and not leaking(model)],
@@ -230,10 +236,10 @@ def most_revealing(worst: Model, found: Pool) -> str:
     if rivals:
         more = f" and {len(rivals) - 3} more" if len(rivals) > 3 else ""
         order = f"; its interval overlaps with {', '.join(rivals[:3])}{more}, so first place is not certain"
-    return (
-        f"Of the {found.text}, {name_of(worst)} gives away most about who was in its training data: "
-        f"{clause(worst, level)}{order}{left_out(own, found)}."
-    )
+    first = f"Of the {len(found.compared)} models {found.text}, {name_of(worst)} gives away most"
+    if not others:
+        first = f"{name_of(worst)}, the one model {found.text}, gives something away"
+    return f"{first} about who was in its training data: {clause(worst, level)}{order}{left_out(own, found)}."
 
 
 def nothing_shown(highest: Model, found: Pool) -> str:
@@ -243,10 +249,13 @@ def nothing_shown(highest: Model, found: Pool) -> str:
             rate_and_chance = (model.get(f"membership_tpr_at_1pct_fpr_{each}{level}") for each in ("", "chance_"))
             if beyond(*rate_and_chance, 0.01):
                 yet = f"; yet some {level}s of {name_of(model)} are named at a false-positive rate of 1\u00a0%"
+    first = f"None of the {len(found.compared)} models {found.text} was shown to give away who it was trained on: "
+    first += f"at most, for {name_of(highest)}, "
+    if len(found.compared) == 1:
+        first = f"{name_of(highest)}, the one model {found.text}, was not shown to give away who it was trained on: "
     return (
-        f"None of the {found.text} was shown to give away who it was trained on: at most, for {name_of(highest)}, "
-        f"{clause(highest, found.level)}, which this sample can't tell from guessing and which is no proof of privacy"
-        f"{yet}{left_out(leak(highest, found.level), found)}."
+        f"{first}{clause(highest, found.level)}, which this sample can't tell from guessing and which is no proof "
+        f"of privacy{yet}{left_out(leak(highest, found.level), found)}."
     )
 
 

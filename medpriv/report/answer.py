@@ -58,8 +58,8 @@ def answer(headlines: Sequence[Headline]) -> tuple[str, str]:
         if pool.compared:
             highest = max(pool.compared, key=lambda item: item.auc[pool.level].value)
             return _no_leak_sentence(highest, pool), price_sentence(highest, headlines, pool.level)
-    if any(pool.few or pool.dull or pool.leaking for pool in pools):
-        return "No model with skill was attacked on enough patients to say what it remembers.", ""
+    if wanting := _wanting(pools):
+        return f"No model that was attacked has {wanting}, so nothing is said about what it remembers.", ""
     return "No membership attack was run, so this report can't say what the models remember.", ""
 
 
@@ -79,6 +79,12 @@ def pool_of(headlines: Sequence[Headline], level: str) -> Pool:
     )
 
 
+def _wanting(pools: Sequence[Pool]) -> str:
+    """Return what the models lack that were attacked and not compared; empty without one."""
+    kinds = (("enough patients", "few"), ("skill", "dull"), ("a table that keeps the outcome", "leaking"))
+    return " and ".join(what for what, kind in kinds if any(getattr(pool, kind) for pool in pools))
+
+
 def _leak_sentence(worst: Headline, pool: Pool) -> str:
     level = pool.level
     others = [item for item in pool.compared if item is not worst]
@@ -90,10 +96,10 @@ def _leak_sentence(worst: Headline, pool: Pool) -> str:
         order = f"; its interval overlaps with {', '.join(rivals[:3])}{more}, so first place is not certain"
     else:
         order = "; its interval lies above that of every other of these"
-    return (
-        f"Of the {_compared(pool)}, {_name(worst)} gives away most about who was in its training data: "
-        f"{_attack_clause(worst, level)}{order}{_left_out(worst, pool)}."
-    )
+    first = f"Of the {_compared(pool)}, {_name(worst)} gives away most"
+    if not others:
+        first = f"{_name(worst)}, the {_compared(pool)}, gives something away"
+    return f"{first} about who was in its training data: {_attack_clause(worst, level)}{order}{_left_out(worst, pool)}."
 
 
 def _no_leak_sentence(highest: Headline, pool: Pool) -> str:
@@ -102,16 +108,20 @@ def _no_leak_sentence(highest: Headline, pool: Pool) -> str:
     if found:
         item, unit = found[0]
         yet = f"; yet some {unit}s of {_name(item)} are named at a false-positive rate of 1\u00a0%"
+    told = "was shown to give away who it was trained on"
+    first = f"None of the {_compared(pool)} {told}: at most, for {_name(highest)}, "
+    if len(pool.compared) == 1:
+        first = f"{_name(highest)}, the {_compared(pool)}, {told.replace('was', 'was not', 1)}: "
     return (
-        f"None of the {_compared(pool)} was shown to give away who it was trained on: at most, for {_name(highest)}, "
-        f"{_attack_clause(highest, pool.level)}, which this sample can't tell from guessing and which is no proof of "
-        f"privacy{yet}{_left_out(highest, pool)}."
+        f"{first}{_attack_clause(highest, pool.level)}, which this sample can't tell from guessing and which is no "
+        f"proof of privacy{yet}{_left_out(highest, pool)}."
     )
 
 
 def _compared(pool: Pool) -> str:
     records = "records of " if pool.level == "record" else ""
-    return f"{plural(len(pool.compared), 'model')} compared on {records}{pool.least} or more unseen patients"
+    models = "one model" if len(pool.compared) == 1 else f"{len(pool.compared)} models"
+    return f"{models} compared on {records}{pool.least} or more unseen patients"
 
 
 def _left_out(first: Headline, pool: Pool) -> str:

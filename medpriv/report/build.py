@@ -98,6 +98,7 @@ def build_report(
     timed = [(item.dataset, item.treatment) for item in clock]
     parts = compose(cohorts, headlines, found, made, timed, linked, config)
     shutil.rmtree(destination / "figures", ignore_errors=True)  # those of an earlier config
+    (destination / "figures").mkdir(parents=True)  # also of a run with nothing to draw
     for panel in (panel for figure in figures_of(parts) for panel in figure.panels):
         write_text(destination / "figures" / f"{panel.stem}.svg", panel.svg)
         write_text(destination / "figures" / f"{panel.stem}.csv", panel.table)

@@ -72,9 +72,10 @@ class Headline:
 
     @property
     def skilled(self) -> bool:
-        """False: the model beats neither chance nor the majority class, so nothing is concluded from it."""
+        """False: on patients enough the model beats neither chance nor the majority class, so nothing is concluded."""
         measured = [(item, guessing) for item, guessing in ((self.auroc, 0.5), (self.over_majority, 0.0)) if item]
-        return not measured or any(item.lower > guessing for item, guessing in measured)
+        judged = [item for item, _ in measured if enough(item)]
+        return not judged or any(item.lower > guessing for item, guessing in measured)
 
     @property
     def comparable(self) -> bool:

@@ -145,7 +145,8 @@ def draw_exposure(cohorts: Mapping[str, Cohort], results: Sequence[Result], lead
         "Exposure of a patient: of all pairs of models, one trained with the patient and one without, the "
         "share that the attack puts in the right order; 0.5 is guessing, 1 is certainty. The shaded band is where 95 % "
         "of exposures fall when membership is drawn anew, so that the models remember nobody; a patient above it is "
-        f"called exposed, as {words.percent(BEYOND)} are by chance. Thick bars hold the middle half of a group, thin "
+        f"called exposed, as {words.percent(BEYOND)} are by chance; few replicates leave no room above it. Thick bars "
+        "hold the middle half of a group, thin "
         f"ones nine in ten; the tick is the median. Groups of up to {DOTS} patients show every patient, larger ones "
         f"the twentieth exposed most.{no_panel(empty)}",
         tuple(panels),
@@ -279,12 +280,14 @@ def _chance_band(axes: "Axes", rows: Sequence[Row]) -> None:
 
 def exposure_note(result: Result, rows: Sequence[Row], *, credentialed: bool = False) -> str:
     """Return how many patients are exposed, and how many chance alone would call so; no small count if credentialed."""
+    about = f"{words.attack_name(rows[0]['attack'])}, K = {result.replicates}. Exposed: "
+    if float(rows[0]["null_upper"]) >= 1:
+        return f"{about}{words.UNRESOLVABLE} for a single patient, since chance alone reaches 1 with so few replicates"
     exposed = sum(float(row["exposure"]) > float(row["null_upper"]) for row in rows)
     hidden = credentialed and 0 < exposed < SMALL_COUNT
     low, high = exposed_by_chance(len(rows))
     return (
-        f"{words.attack_name(rows[0]['attack'])}, K = {result.replicates}. Exposed: "
-        f"{f'fewer than {SMALL_COUNT}' if hidden else words.integer(exposed)} of "
+        f"{about}{f'fewer than {SMALL_COUNT}' if hidden else words.integer(exposed)} of "
         f"{words.plural(len(rows), 'training patient')}; chance alone gives {words.number(BEYOND * len(rows), 0)}, in "
         f"95 % of runs {low} to {high}"
     )

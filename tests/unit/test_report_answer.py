@@ -68,7 +68,7 @@ def test_what_was_left_out_is_said_in_the_same_sentence_and_how_much_of_it_measu
     mad = dull(headline("c", (0.95, 0.9, 1.0)))
     broken = replace(headline("e", (0.6, 0.55, 0.65), dataset="leaky"), leaking=True)
     leak, _ = answer([*few, mad, broken, headline("many", (0.7, 0.65, 0.75))])
-    assert leak.startswith("Of the 1 model compared on 30 or more unseen patients, many on d gives away most")
+    assert leak.startswith("many on d, the one model compared on 30 or more unseen patients, gives something away")
     assert leak.endswith(
         "; left out: 2 models of m, d with 15 to 17 unseen patients (1 of them measured higher), 1 model of d without "
         "skill (1 of them measured higher), 1 model of leaky whose table gives the outcome away (none of them measured "
@@ -80,13 +80,15 @@ def test_patients_count_not_records() -> None:
     item = headline("a", (0.54, 0.46, 0.62), (0.6, 0.57, 0.63), people=15)
     assert item.auc["record"].n == 45
     leak, _ = answer([item])
-    assert leak.startswith("Of the 1 model compared on records of 15 or more unseen patients, a on d")
+    assert leak.startswith("a on d, the one model compared on records of 15 or more unseen patients, gives")
     assert "45 unseen records of 15 patients" in leak
 
 
 def test_nothing_is_said_on_few_patients_or_without_skill() -> None:
     leak, price = answer([headline("a", (0.99, 0.96, 1.0), people=9), dull(headline("b", (0.9, 0.85, 0.95)))])
-    assert leak == "No model with skill was attacked on enough patients to say what it remembers."
+    assert leak == (
+        "No model that was attacked has enough patients and skill, so nothing is said about what it remembers."
+    )
     assert price == ""
 
 
@@ -98,13 +100,13 @@ def test_overlapping_intervals_leave_the_order_open() -> None:
 
 def test_leak_that_could_be_guessing_is_not_called_a_leak() -> None:
     leak, _ = answer([headline("a", (0.54, 0.46, 0.62))])
-    assert leak.startswith("None of the 1 model")
+    assert leak.startswith("a on d, the one model compared on 30 or more unseen patients, was not shown to give away")
     assert "no proof of privacy" in leak
 
 
 def test_leak_that_the_best_of_several_reaches_by_luck_is_not_called_one() -> None:
     leak, _ = answer([headline("a", (CHANCE - 0.01, 0.51, 0.55))])
-    assert leak.startswith("None of the 1 model")
+    assert leak.startswith("a on d, the one model compared on 30 or more unseen patients, was not shown to give away")
 
 
 def test_what_is_named_at_a_low_rate_beyond_chance_is_called_what_it_is() -> None:

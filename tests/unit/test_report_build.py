@@ -60,6 +60,14 @@ def test_report_has_page_tables_metrics_and_a_table_behind_every_figure(report: 
         assert any(name.startswith(f"figures/{kind}-") for name in figures), kind
 
 
+def test_a_run_with_nothing_to_draw_ends_in_a_page_and_an_empty_folder(arguments: dict, tmp_path: Path) -> None:
+    nothing = {name: {} for name in ("banks", "attacks", "derived", "audits", "benchmarks", "timings")}
+    alone = dict(list(arguments["datasets"].items())[:1])
+    build_report(**(arguments | nothing | {"datasets": alone, "linkage": {}}), destination=tmp_path / "report")
+    assert (tmp_path / "report" / "index.html").is_file()
+    assert list((tmp_path / "report" / "figures").iterdir()) == []
+
+
 def test_same_inputs_give_the_same_bytes_apart_from_what_was_measured(arguments: dict, tmp_path: Path) -> None:
     slower = dict(arguments["benchmarks"])
     for place, key in enumerate(list(slower)[:-1]):

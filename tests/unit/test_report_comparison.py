@@ -120,15 +120,17 @@ def test_a_leak_is_shown_only_beyond_the_best_of_as_many_attacks_by_chance() -> 
 
 
 def test_a_model_has_skill_if_it_beats_chance_or_the_commonest_class() -> None:
-    def bank(auroc: float, over: float) -> bool:
+    def bank(auroc: float, over: float, patients: int = 20) -> bool:
+        about = {"n": patients, "patients": patients}
         utility = (
-            Measure("d", "t", "", "auroc", auroc + 0.05, auroc, auroc + 0.1),
-            Measure("d", "t", "", "accuracy_over_majority", over + 0.05, over, over + 0.1),
+            Measure("d", "t", "", "auroc", auroc + 0.05, auroc, auroc + 0.1, **about),
+            Measure("d", "t", "", "accuracy_over_majority", over + 0.05, over, over + 0.1, **about),
         )
         return choose_headline(made_cohort("a", "b", "c"), made_result(utility=utility)).skilled
 
     assert bank(0.51, -0.1) and bank(0.4, 0.01)
     assert not bank(0.5, 0.0)
+    assert bank(0.5, 0.0, patients=9)  # too few to be judged
 
 
 def test_allowed_columns_that_leak_take_a_dataset_out_of_the_comparison() -> None:

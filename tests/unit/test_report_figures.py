@@ -69,6 +69,8 @@ def test_exposed_are_those_above_the_band_of_redrawn_members_beside_chance() -> 
         "BaVarIA, K = 8. Exposed: 2 of 40 training patients; chance alone gives 1, in 95 % of runs 0 to 3"
     )
     assert "Exposed: fewer than 10 of 40" in exposure_note(bank, rows, credentialed=True)
+    few = [row | {"null_upper": "1", "exposure": "1"} for row in rows]
+    assert "Exposed: not resolvable for a single patient" in exposure_note(bank, few)
 
 
 def test_patient_counts_in_one_group_of_each_attribute_and_few_are_pooled_or_left_out() -> None:
