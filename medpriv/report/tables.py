@@ -90,7 +90,7 @@ def _leak_details(headline: Headline, level: str) -> list[str]:
     leak, chance, attacks = headline.auc[level], headline.chance.get(level), headline.attacks.get(level)
     details = []
     if chance is not None and attacks is not None:
-        details.append(f"chance of the best of {round(attacks.value)}: up to {words.number(chance.upper)}")
+        details.append(f"by luck up to {words.number(chance.upper)}")  # of the best of as many; the lede says so
     if leak is not None:
         details.append(f"{words.plural(people(leak), 'patient')}: {verdict(headline, level)}")
     return details
@@ -102,7 +102,7 @@ def _rate_details(headline: Headline, level: str) -> list[str]:
     if rate is None or math.isnan(rate.value):
         return []
     found = [f"FPR reached {words.percent(reached.value)}"] if reached is not None else []
-    return [*found, *([f"chance: up to {words.percent(chance.upper)}"] if chance is not None else [])]
+    return [*found, *([f"by luck up to {words.percent(chance.upper)}"] if chance is not None else [])]
 
 
 def _worst_class(headline: Headline) -> str:
