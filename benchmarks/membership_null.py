@@ -7,7 +7,7 @@
 3. A known leak: scores of members are shifted by a known amount; how often do the intervals hold the AUC and the TPR
    that follow from it?
 
-    python benchmarks/membership_null.py [--results results] [--shuffles 100] [--banks heart/baseline-mlp ...]
+    python benchmarks/membership_null.py [--results results] [--shuffles 1000] [--replicates 8] [--banks ...]
 
 Needs a finished run (`make report`). Part 3 needs nothing.
 """

@@ -12,14 +12,13 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 from medpriv.measures.table import NAN, Measure
-from medpriv.report.enough import TOO_FEW, enough, people
+from medpriv.report.enough import NO_SKILL, TOO_FEW, enough, people
 from medpriv.report.inputs import Audit, Cohort, Result
 
 LEVELS = ("patient", "record")
 RATE = "0.01"
 SERVER_VIEW = "membership-updates"
 BEST = "membership-best"  # the best of all attacks where membership was drawn anew
-NO_SKILL = "no skill"
 ANY_CHECK = "masking"  # of gradient masking: holds if all others do
 ONE_STEP = "evasion-fgsm"  # attacks more records, of more replicates, than all other attacks
 AUDITED = (  # (canary, what the bound assumes), see `medpriv.attacks.epsilon`

@@ -10,7 +10,6 @@ from medpriv.report import words
 from medpriv.report.comparison import (
     BEST,
     LEVELS,
-    NO_SKILL,
     Headline,
     budgets,
     parse_group,
@@ -19,7 +18,7 @@ from medpriv.report.comparison import (
     verdict,
     worst_class,
 )
-from medpriv.report.enough import TOO_FEW, people
+from medpriv.report.enough import NO_SKILL, TOO_FEW, people
 from medpriv.report.figures_leakage import FEW, SMALL_COUNT, group_order, withheld
 from medpriv.report.inputs import Cohort, Derived, Result
 from medpriv.report.layout import Cell, Column, Row, Table, count_cell, numbers, value_cell
@@ -87,10 +86,10 @@ def _with(cell: Cell, *details: str) -> Cell:
 
 def _leak_details(headline: Headline, level: str) -> list[str]:
     """Return the chance level of the best of as many attacks, the people behind the figure, and what may be said."""
-    leak, chance, attacks = headline.auc[level], headline.chance.get(level), headline.attacks.get(level)
+    leak, chance = headline.auc[level], headline.chance.get(level)
     details = []
-    if chance is not None and attacks is not None:
-        details.append(f"by luck up to {words.number(chance.upper)}")  # of the best of as many; the lede says so
+    if chance is not None:
+        details.append(f"by luck up to {words.number(chance.upper)}")
     if leak is not None:
         details.append(f"{words.plural(people(leak), 'patient')}: {verdict(headline, level)}")
     return details
