@@ -24,6 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from medpriv.attacks.audit import Audit
 from medpriv.attacks.signals import log_probability, true_class_logit
 from medpriv.bank.store import Bank
 from medpriv.dataset import TEST, TRAIN, Dataset
@@ -54,7 +55,7 @@ class Variable:
     truth: np.ndarray
 
 
-def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: int) -> list[Measure]:
+def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: int) -> Audit:
     """Guess variables of training patients by every replicate of the bank.
 
     Groups: `feature=<name>`, and none for all variables together. Measures: `accuracy_members`, `accuracy_others`,
@@ -98,7 +99,7 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: in
         limits = rate_interval(value, draws, len(rows))
         counted = {"n": len(rows), "patients": len(rows)}  # one record each
         measures.append(Measure(*about, "accuracy", value, *limits, group=_group(name), **counted))
-    return measures
+    return Audit(measures)
 
 
 def _group(variable: str) -> str:

@@ -38,6 +38,7 @@ from functools import partial
 import numpy as np
 
 from medpriv.attacks import epsilon_canaries, epsilon_convex, epsilon_federated, lira
+from medpriv.attacks.audit import Audit
 from medpriv.attacks.epsilon_verdict import (
     Claim,
     Verdict,
@@ -60,8 +61,8 @@ from medpriv.seeds import generator
 from medpriv.treatments.private import ENGINES, PERTURBED, schedule_of_bank
 
 
-def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: int) -> list[Measure]:
-    """Return the accountant's epsilon and the audited lower bounds of a private bank.
+def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: int) -> Audit:
+    """State the accountant's epsilon and the audited lower bounds of a private bank.
 
     Args:
         dataset: what the bank was trained on.
@@ -97,12 +98,12 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: in
             group = f"canary={canary},bound={verdict.bound},{delta}"
             measures += _measures(verdict, claim, (*about, "audit-one-run"), group, bank.replicates)
     if not by_patient:  # the bank's replicates differ in patients
-        return measures
+        return Audit(measures)
     decided, members = decide_members(dataset, bank, settings["shadows"], claim, alpha)
     for verdict in judge_members(decided, members, claim, alpha):
         group = f"bound={verdict.bound},{delta}"
         measures += _measures(verdict, claim, (*about, "audit-bank"), group, bank.replicates, members.shape[1])
-    return measures
+    return Audit(measures)
 
 
 def canary_scores(

@@ -54,6 +54,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from medpriv.attacks.audit import Audit, Rows
 from medpriv.attacks.blackbox import square
 from medpriv.attacks.detector import detector_measure
 from medpriv.attacks.gradient import uphill
@@ -78,14 +79,6 @@ DRAWN = ("pgd", "sap")  # attacks with examples, transfer and survival
 JUDGED = ("pgd", "sap", "noise")  # attacks whose plausibility is measured
 
 
-@dataclass(frozen=True)
-class Audit:
-    """What the audit of one bank yields: measures, and rows with `EXAMPLE_COLUMNS` (none of a credentialed dataset)."""
-
-    measures: list[Measure]
-    examples: list[dict]
-
-
 @dataclass
 class Outcome:
     """Predicted classes, a list entry a stack: `before` [K, n] and `after` [E, K, n]."""
@@ -106,6 +99,9 @@ def audit(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> Audit:
         bank: K replicates.
         settings: see `medpriv.config.evasion`.
         seed: the root seed; records and draws depend on it and the dataset's name alone, so treatments share them.
+
+    Returns:
+        Measures, and the table `examples`, empty of a credentialed dataset.
 
     Raises:
         InputError: the dataset has features in other units than mV, or the bank is of another dataset.
@@ -130,8 +126,8 @@ def attack_victims(
     """Attack stacks of networks: `everyone` by FGSM, `some` by all else."""
     settings = settings | {"epsilons_mv": sorted({*settings["epsilons_mv"], settings["reference_epsilon_mv"]})}
     measures = _attack_in_one_step(dataset, treatment, everyone, settings, seed)
-    found = _attack_in_many_steps(dataset, treatment, some, settings, seed)
-    return Audit(measures + found.measures, [] if dataset.credentialed else found.examples)
+    found, examples = _attack_in_many_steps(dataset, treatment, some, settings, seed)
+    return Audit(measures + found, {"examples": Rows(EXAMPLE_COLUMNS, [] if dataset.credentialed else examples)})
 
 
 def _attack_in_one_step(
@@ -152,7 +148,7 @@ def _attack_in_one_step(
 
 def _attack_in_many_steps(
     dataset: Dataset, treatment: str, victims: Sequence[Victim], settings: dict, seed: int
-) -> Audit:
+) -> tuple[list[Measure], list[dict]]:
     epsilons, reference = settings["epsilons_mv"], settings["reference_epsilon_mv"]
     task = Task.of(dataset, draw_records(dataset, settings["iterated_records_per_class"], seed))
     records = _records(task, treatment, settings, seed)
@@ -192,7 +188,7 @@ def _attack_in_many_steps(
     extra = {name: np.concatenate([one[name] for one in extras], axis=-2) for name in extras[0]}
     (before, pgd_after), (_, square_after) = outcomes["pgd"].joined(), outcomes["square"].joined()
     checks = masking_measures(records, epsilons, settings, before, pgd_after, square_after, extra)
-    return Audit(found + checks + measures, examples)
+    return found + checks + measures, examples
 
 
 def _filtered(task: Task, x: np.ndarray) -> np.ndarray:

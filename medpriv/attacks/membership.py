@@ -11,13 +11,14 @@ the shadows, each attacked with the remaining shadows, the target left out.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from medpriv.attacks import bavaria, informia, lira, rmia
+from medpriv.attacks.audit import Audit, Rows
 from medpriv.attacks.chance import measure_chance
-from medpriv.attacks.scored import Draws, Scored, measure_attack, measure_subgroup
+from medpriv.attacks.scored import ROC_COLUMNS, Draws, Scored, measure_attack, measure_subgroup
 from medpriv.attacks.signals import Signals, patient_signals, record_signals
 from medpriv.attacks.view import Attack, View, calibration_shadows, score_paired, score_shadows, score_targets
 from medpriv.bank.store import Bank
@@ -49,15 +50,6 @@ ATTACKS: dict[str, Attack] = {
 EXPOSURE_ATTACKS = ("lira-online-shared", "bavaria")  # the online attacks that stand few shadows, on patients
 
 
-@dataclass(frozen=True)
-class Audit:
-    """What the audit of one bank yields: measures, and rows with `ROC_COLUMNS` and `EXPOSURE_COLUMNS`."""
-
-    measures: list[Measure]
-    roc: list[dict]
-    exposure: list[dict]
-
-
 def audit(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> Audit:
     """Attack every replicate of the bank with every attack, on records and on patients.
 
@@ -66,6 +58,9 @@ def audit(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> Audit:
         bank: K >= 2 replicates with logits on all records.
         settings: `false_positive_rates`, `bootstraps`.
         seed: the root seed; draws depend on it and the dataset's name alone, so treatments are compared on the same.
+
+    Returns:
+        Measures, and the tables `roc` and `exposure`.
     """
     records = record_signals(dataset, bank)
     patients = patient_signals(records, dataset.patient[dataset.rows(TEST)])
@@ -87,7 +82,8 @@ def audit(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> Audit:
             for group, inside in groups:
                 name = f"level={level},{group}"
                 measures.append(measure_subgroup(one, inside, name, draws, (*about, f"membership-{one.attack}")))
-    return Audit(measures=measures, roc=roc, exposure=_exposure_rows(dataset, records, patients, seed))
+    exposure = _exposure_rows(dataset, records, patients, seed)
+    return Audit(measures, {"roc": Rows(ROC_COLUMNS, roc), "exposure": Rows(EXPOSURE_COLUMNS, exposure)})
 
 
 def _whole_level(

@@ -19,6 +19,8 @@ OUTSIDER = "whoever sees the released table"
 CONTROL = "nobody: what is found without the model"
 CHECK = "nobody: a check"
 
+FIGURES, ROWS = "figures", "rows of patients"  # what a table holds
+
 
 @dataclass(frozen=True)
 class Attack:
@@ -34,19 +36,6 @@ class Attack:
 
 
 @dataclass(frozen=True)
-class Table:
-    """A table beside a family's measures.
-
-    Attributes:
-        stem: of its file.
-        rows_of_patients: it holds true values of single patients' records, so it leaves the machine for nobody.
-    """
-
-    stem: str
-    rows_of_patients: bool = False
-
-
-@dataclass(frozen=True)
 class Family:
     """Attacks that a job does together.
 
@@ -58,7 +47,9 @@ class Family:
             section of the config.
         keys: of the config, which its job asks for; the first is the family's own section.
         by_dataset: mappings of that section that go by the names of datasets.
-        tables: that it writes beside `measures.csv`.
+        tables: that it writes beside `measures.csv`, by file stem; `ROWS` marks those that hold true values of single
+            patients' records, and so leave the machine for nobody.
+        place: of its `audit`, in `medpriv.attacks`, where that is not the family's name.
     """
 
     name: str
@@ -67,7 +58,18 @@ class Family:
     applies: Callable[[Spec, str, Section], bool] = lambda spec, modality, section: True
     keys: tuple[str, ...] = ()
     by_dataset: tuple[str, ...] = ()
-    tables: tuple[Table, ...] = field(default=())
+    tables: Mapping[str, str] = field(default_factory=dict)
+    place: str = ""
+
+    @property
+    def module(self) -> str:
+        """The module with its `audit`."""
+        return f"medpriv.attacks.{self.place or self.name}"
+
+    @property
+    def file(self) -> str:
+        """That module's file, from the project's folder."""
+        return f"{self.module.replace('.', '/')}.py"
 
 
 def network_of(spec: Spec, section: Section) -> str:
@@ -95,7 +97,10 @@ _ALL = (
             "membership-best": Attack("Best of all, by chance", CONTROL),
         },
         keys=("attacks.membership",),
-        tables=(Table("roc"), Table("exposure")),
+        tables={
+            "roc": FIGURES,
+            "exposure": FIGURES,
+        },
     ),
     Family(
         "evasion",
@@ -117,7 +122,9 @@ _ALL = (
         },
         applies=lambda spec, modality, section: modality in ("signal", "image") and _with_gradients(spec, section),
         keys=("datasets.{dataset}.evasion",),
-        tables=(Table("examples", rows_of_patients=True),),
+        tables={
+            "examples": ROWS,
+        },
     ),
     Family(
         "smoothing",
@@ -153,7 +160,10 @@ _ALL = (
         },
         applies=lambda spec, modality, section: spec.word == "fed" and not STRATEGIES[spec.parts["strategy"]].silent,
         keys=("attacks.server",),
-        tables=(Table("examples", rows_of_patients=True),),
+        place="server.audit",
+        tables={
+            "examples": ROWS,
+        },
     ),
     Family(
         "cut",
@@ -176,7 +186,10 @@ _ALL = (
         },
         applies=lambda spec, modality, section: spec.word == "split",
         keys=("attacks.cut",),
-        tables=(Table("examples", rows_of_patients=True),),
+        place="cut.audit",
+        tables={
+            "examples": ROWS,
+        },
     ),
     Family(
         "attribute",
@@ -207,7 +220,10 @@ _ALL = (
             "personal-identification-calibrated": Attack("One model, calibrated by shadows"),
         },
         keys=("attacks.personal",),
-        tables=(Table("patients"), Table("exposure")),
+        tables={
+            "patients": FIGURES,
+            "exposure": FIGURES,
+        },
     ),
     Family(
         "forgetting",
@@ -223,7 +239,9 @@ _ALL = (
             "forgetting-verdict": Attack("Verdict", CHECK),
         },
         keys=("attacks.forgetting",),
-        tables=(Table("patients"),),
+        tables={
+            "patients": FIGURES,
+        },
     ),
     Family(
         "linkage",
@@ -240,7 +258,9 @@ _ALL = (
         applies=lambda spec, modality, section: modality == "table",
         keys=("attacks.linkage",),
         by_dataset=("sets", "sensitive"),
-        tables=(Table("criteria"),),
+        tables={
+            "criteria": FIGURES,
+        },
     ),
 )
 FAMILIES = {family.name: family for family in _ALL}

@@ -186,6 +186,11 @@ def dataset_kinds() -> tuple[type[DatasetSettings], ...]:
     return get_args(get_args(AnyDataset)[0])
 
 
+def modality_of(form: str) -> str:
+    """Return what the records of a format are: `table`, `signal`, ..."""
+    return next(kind.modality for kind in dataset_kinds() if kind.model_fields["format"].default == form)
+
+
 def _section_of(annotation: Any) -> Any:
     """Return the Section class within an annotation such as `Raw | None`."""
     candidates = (annotation, *get_args(annotation))

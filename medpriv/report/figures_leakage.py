@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, S
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+from medpriv.catalogue.treatments import stage_of
 from medpriv.measures.intervals import LEAST, LEVEL
 from medpriv.measures.table import Measure
 from medpriv.report import drawing, words
@@ -17,7 +18,6 @@ from medpriv.report.comparison import Headline, parse_group
 from medpriv.report.drawing import COLOURS, Figure, Panel, csv_text, line_style, mark, slug
 from medpriv.report.enough import enough, left_out, no_panel
 from medpriv.report.inputs import Cohort, Result, Row
-from medpriv.workflow.grid import stage_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
+from medpriv.catalogue.treatments import stage_of
 from medpriv.dataset import TRAIN
 from medpriv.errors import InputError
 from medpriv.files import read_csv, read_json
 from medpriv.measures.table import Measure, read_measures
 from medpriv.report.words import display_name, stored_name
-from medpriv.workflow.grid import stage_of
 
 Row = dict[str, str]
 SEEN_BY_SERVER = ("server", "cut")  # families that attack what a server sees

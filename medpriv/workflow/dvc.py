@@ -24,8 +24,9 @@ from typing import Any
 
 import yaml
 
+from medpriv.catalogue.treatments import STAGES
 from medpriv.files import read_json, write_text
-from medpriv.workflow import grid
+from medpriv.workflow.artefacts import bank_families
 from medpriv.workflow.environment import surroundings
 from medpriv.workflow.guard import UNVERSIONED
 from medpriv.workflow.plan import Job, dry_run, snakemake
@@ -34,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HEADER = "# Generated from the rules by `python -m medpriv.workflow.dvc generate`; do not edit by hand.\n"
 REPORT = "report"
 RECIPES = "datasets.{dataset}.baselines"  # where recipes stand that other treatments build on
-STAGES = {*grid.STAGES.values(), "raw", "preprocessed", "personalized", "unlearned", "attacks", REPORT}
+FOLDERS = {"raw", "preprocessed", *STAGES, "attacks", REPORT}
 # Stages that hold patients' own rows and signals. Only made-up ones are pushed: a folder may be anybody's, and what a
 # publisher gave under its terms everybody is to get from the publisher.
 PATIENT_ROWS = ("raw", "preprocessed")
@@ -82,7 +83,7 @@ def config_keys(root: Path) -> dict[str, list[str]]:
             asked = re.findall(r'\b(?:setting|of_dataset)\(\s*(?:"([^"]+)")?', block)
             asked += [RECIPES] * len(re.findall(r"\b(?:recipe|layers)_of\(", block))
             keys[block.partition(":")[0]] = asked
-    return keys
+    return keys | {f"attack_{family.name}": [*family.keys, "seed"] for family in bank_families()}
 
 
 # --- dvc.yaml ------------------------------------------------------------------------------------------------------
@@ -235,7 +236,7 @@ def remove_stale(root: Path, jobs: list[Job]) -> None:
     for manifest in [path for path in outputs if path.name == "manifest.json" and path.exists()]:
         outputs |= {manifest.parent / name for name in read_json(manifest)["files"]}
     kept = outputs | {parent for path in outputs for parent in path.parents}
-    for stage in sorted(STAGES):
+    for stage in sorted(FOLDERS):
         _prune_folder(root / "results" / stage, kept, outputs, root)
 
 

@@ -15,18 +15,20 @@ from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
+from medpriv.catalogue.networks import networks
+from medpriv.catalogue.treatments import TREATMENTS
 from medpriv.config.check import Config, dataset_kinds
 from medpriv.config.dataset import PatientSignalSettings
 from medpriv.config.models import LAYERS
 from medpriv.config.section import Section
 from medpriv.files import write_text
+from medpriv.workflow.artefacts import bank_families
 from medpriv.workflow.dvc import rule_files
-from medpriv.workflow.grid import SECTIONS
 from medpriv.workflow.rulegraph import edges_of
 
 ROOT = Path(__file__).resolve().parents[2]
 REPORT = "build_report"
-TREES = ("forest", "boosting")
+TREES = networks(gradients=False)
 DATASET = "datasets.{dataset}"
 HEAD = """# What a changed key reruns
 
@@ -64,7 +66,8 @@ def _base_of(section: str) -> list[str]:
 
 
 def _replicates_of_shard(treatment: str) -> list[str]:
-    own = SECTIONS.get(treatment.partition("-")[0])
+    word = treatment.partition("-")[0]
+    own = "" if word == "baseline" else TREATMENTS[word].section
     return [f"{DATASET}.bank.{name}" for name in ("replicates", "shards")] + [f"{DATASET}.{own}.replicates"] * bool(own)
 
 
@@ -109,6 +112,8 @@ def asked_by_rules(root: Path = ROOT) -> dict[str, list[str]]:
                 found += [key for name, keys in NAMED.items() if re.search(rf"\b{name}\b", block) for key in keys]
                 found += [f"{DATASET}.format"] if "{format}" in block else []
                 asked[block.partition(":")[0]] = found
+        if file.stem == "attacks":
+            asked = asked | {f"attack_{family.name}": [*family.keys, "seed"] for family in bank_families()}
     return asked
 
 

@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from medpriv.catalogue.attacks import Family
 from medpriv.config.check import check_config
 from medpriv.config.models import LAYERS
 from medpriv.errors import InputError
@@ -119,6 +120,17 @@ def of_dataset(config: Mapping[str, Any], key: str, *by_dataset: str) -> Callabl
     def value(wildcards: Any) -> dict[str, Any]:
         section, dataset = look_up(config, key), dict(wildcards.items())["dataset"]
         return section | {name: {k: v for k, v in section[name].items() if k == dataset} for name in by_dataset}
+
+    return value
+
+
+def of_family(config: Mapping[str, Any], family: Family) -> Callable[[Any], dict[str, Any]]:
+    """Return a function of the wildcards: the settings of an attack family's job, see `Family.keys`."""
+
+    def value(wildcards: Any) -> dict[str, Any]:
+        own, *more = family.keys
+        section = of_dataset(config, own.format(**dict(wildcards.items())), *family.by_dataset)(wildcards)
+        return section | {key.rpartition(".")[2]: setting_of(config)(key)(wildcards) for key in more}
 
     return value
 

@@ -185,8 +185,8 @@ def test_the_imputer_learns_from_other_people_only():
 
 def test_a_memorising_model_gives_its_members_features_away_and_a_simple_one_does_not():
     dataset = people(120, noise_label=1.0)  # labels by lot: all that can be learnt is who has which
-    wild = audit(dataset, bank_of(dataset, "mlp", 12, epochs=150), SETTINGS, 1)
-    tame = audit(dataset, bank_of(dataset, "logistic", 12, epochs=1, learning_rate=1e-4), SETTINGS, 1)
+    wild = audit(dataset, bank_of(dataset, "mlp", 12, epochs=150), SETTINGS, 1).measures
+    tame = audit(dataset, bank_of(dataset, "logistic", 12, epochs=1, learning_rate=1e-4), SETTINGS, 1).measures
     for attack in ("confidence", "lira", "combined"):
         assert value(wild, attack, "member_advantage").lower > 0.02
         found = value(tame, attack, "member_advantage")
@@ -198,8 +198,8 @@ def test_a_memorising_model_gives_its_members_features_away_and_a_simple_one_doe
 def test_all_figures_agree_with_each_other():
     dataset = people()
     bank = bank_of(dataset, replicates=12)
-    measures = audit(dataset, bank, SETTINGS, 1)
-    assert measures == audit(dataset, bank, SETTINGS, 1)
+    measures = audit(dataset, bank, SETTINGS, 1).measures
+    assert measures == audit(dataset, bank, SETTINGS, 1).measures
     for group in ("", "feature=smoker", "feature=unit", "feature=age"):
         inside, outside, advantage, over = (
             value(measures, "lira", name, group)
@@ -215,7 +215,7 @@ def test_all_figures_agree_with_each_other():
     each = [value(measures, "imputer", "accuracy", f"feature={name}").value for name in ("smoker", "cp", "unit")]
     each += [value(measures, "imputer", "accuracy", f"feature={name}").value for name in ("age", "lab", "noise")]
     assert value(measures, "imputer", "accuracy").value == pytest.approx(np.mean(each))
-    asked = audit(dataset, bank_of(dataset), SETTINGS | {"records": 25}, 1)
+    asked = audit(dataset, bank_of(dataset), SETTINGS | {"records": 25}, 1).measures
     assert {one.n for one in asked if one.attack == "attribute-imputer"} == {25}
     assert {one.n for one in asked if one.attack == "attribute-lira"} == {value(asked, "lira", "member_advantage").n}
 
@@ -226,7 +226,7 @@ def test_banks_that_cannot_be_asked_say_so_by_empty_figures():
     bank = bank_of(dataset)
     noisy = replace(bank, logits=bank.logits + np.float32(0.1))  # predictions that are not the parameters' own
     for one in (forest, noisy):
-        measures = audit(dataset, one, SETTINGS, 1)
+        measures = audit(dataset, one, SETTINGS, 1).measures
         assert np.isnan(value(measures, "lira", "member_advantage").value)
         assert value(measures, "confidence", "accuracy_members", "feature=age").n == 0
         assert value(measures, "imputer", "accuracy").value > 0.3

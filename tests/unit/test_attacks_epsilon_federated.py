@@ -71,8 +71,8 @@ def bounds(scores: np.ndarray, inside: np.ndarray, claim: Claim) -> list[float]:
 def test_a_federations_audit_states_both_sides_and_is_the_same_twice(strategy, units):
     dataset = toy()
     bank = train(dataset, strategy, "logistic", {}, plan(strategy), range(4), 4, 1)
-    measures = audit(dataset, bank, SETTINGS, 1)
-    assert repr(measures) == repr(audit(dataset, bank, SETTINGS, 1))
+    measures = audit(dataset, bank, SETTINGS, 1).measures
+    assert repr(measures) == repr(audit(dataset, bank, SETTINGS, 1).measures)
     accountant = measures[0]
     assert (accountant.measure, accountant.value, accountant.n) == (
         "epsilon_accountant",

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from medpriv.attacks import evasion
+from medpriv.attacks.audit import Audit
 from medpriv.attacks.gradient import fgsm, pgd
 from medpriv.attacks.task import Task, draw_records, make_examples
 from medpriv.attacks.victim import STACK, bank_victims, predict
@@ -35,18 +36,18 @@ class Dead(toys.Linear):
         return logits, np.zeros_like(slope)
 
 
-def pick(audit: evasion.Audit, attack: str, measure: str, group: str = ""):
+def pick(audit: Audit, attack: str, measure: str, group: str = ""):
     """Return the one row of an attack, measure and group."""
     (row,) = (row for row in audit.measures if (row.attack, row.measure, row.group) == (attack, measure, group))
     return row
 
 
-def attack(dataset: Dataset, *stacks: toys.Linear, **changed: object) -> evasion.Audit:
+def attack(dataset: Dataset, *stacks: toys.Linear, **changed: object) -> Audit:
     return evasion.attack_victims(dataset, "t", stacks, stacks, SETTINGS | changed, seed=1)
 
 
 @pytest.fixture(scope="module")
-def audit() -> evasion.Audit:
+def audit() -> Audit:
     return attack(toys.make_dataset(), toys.make_victim())
 
 
@@ -198,18 +199,18 @@ def test_padded_records_keep_their_zeros_and_have_the_released_form_beside_pgd()
 
 
 def test_examples_are_right_before_and_wrong_after_within_the_budget(audit):
-    assert {row["example"] for row in audit.examples} <= {"N", "V"} and audit.examples
-    for row in audit.examples:
+    assert {row["example"] for row in audit.tables["examples"].rows} <= {"N", "V"} and audit.tables["examples"].rows
+    for row in audit.tables["examples"].rows:
         assert set(row) == set(evasion.EXAMPLE_COLUMNS)
         assert row["attacked_as"] != row["class"] and row["lead"] == "MLII"
         assert abs(row["attacked_mv"] - row["clean_mv"]) <= row["epsilon_mv"] + 1e-6
-    assert {row["attack"] for row in audit.examples} == {"evasion-pgd", "evasion-sap"}
-    seconds = [row["seconds"] for row in audit.examples[: toys.SAMPLES]]
+    assert {row["attack"] for row in audit.tables["examples"].rows} == {"evasion-pgd", "evasion-sap"}
+    seconds = [row["seconds"] for row in audit.tables["examples"].rows[: toys.SAMPLES]]
     assert seconds == [index / toys.RATE for index in range(toys.SAMPLES)]
 
 
 def test_a_credentialed_dataset_gives_no_examples():
-    assert attack(replace(toys.make_dataset(), credentialed=True), toys.make_victim()).examples == []
+    assert attack(replace(toys.make_dataset(), credentialed=True), toys.make_victim()).tables["examples"].rows == []
 
 
 def make_bank(dataset: Dataset, replicates: int = 10):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from made_up_requests import PERSONALIZATION, odd_dataset
 
-from medpriv.attacks.forgetting.audit import PATIENT_COLUMNS, Audit, audit, verdicts
+from medpriv.attacks.audit import Audit
+from medpriv.attacks.forgetting.audit import PATIENT_COLUMNS, audit, verdicts
 from medpriv.attacks.forgetting.figures import (
     Draws,
     Figure,
@@ -235,7 +236,7 @@ def test_the_score_is_the_forgetting_times_both_shares_of_accuracy():
 
 
 def test_every_forgotten_patient_has_a_row_for_every_treatment():
-    rows = population().patients
+    rows = population().tables["patients"].rows
     assert all(tuple(row) == PATIENT_COLUMNS for row in rows)
     assert len(rows) == 4 * 12
     mine = [row for row in rows if row["treatment"] == "baseline-cnn"]

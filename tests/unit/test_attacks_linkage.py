@@ -260,9 +260,9 @@ def test_an_age_is_known_in_whole_years():
 
 def test_the_audit_says_what_the_parts_say_and_repeats_itself():
     dataset = table()
-    measures = audit(dataset, SETTINGS | {"sensitive": {"people": ["ward"]}}, 1)
-    assert measures == audit(dataset, SETTINGS | {"sensitive": {"people": ["ward"]}}, 1)
-    assert measures != audit(dataset, SETTINGS | {"sensitive": {"people": ["ward"]}}, 2)
+    measures = audit(dataset, SETTINGS | {"sensitive": {"people": ["ward"]}}, 1).measures
+    assert measures == audit(dataset, SETTINGS | {"sensitive": {"people": ["ward"]}}, 1).measures
+    assert measures != audit(dataset, SETTINGS | {"sensitive": {"people": ["ward"]}}, 2).measures
     assert {one.treatment for one in measures} == {"data"}
     assert len({(one.attack, one.measure, one.group) for one in measures}) == len(measures)
     unique = values(measures, "anonymity", "unique")
@@ -288,7 +288,7 @@ def test_the_audit_says_what_the_parts_say_and_repeats_itself():
 def test_equal_people_are_not_told_apart():
     dataset = table()
     same = replace(dataset, x=np.zeros_like(dataset.x), site=np.zeros_like(dataset.site), groups={})
-    measures = audit(same, SETTINGS, 1)
+    measures = audit(same, SETTINGS, 1).measures
     assert values(measures, "anonymity", "k_min")["set=all"] == 90
     assert set(values(measures, "singling-out", "isolated").values()) == {0}
     assert values(measures, "reidentification", "marketer")["set=all"] == pytest.approx(1 / 90)
@@ -297,7 +297,7 @@ def test_equal_people_are_not_told_apart():
 def test_kept_numbers_join_and_stand_in_the_criteria():
     dataset = table()
     dataset = replace(dataset, notes=dataset.notes | {"row_id": list(range(1000, 1120))})
-    measures = audit(dataset, SETTINGS, 1)
+    measures = audit(dataset, SETTINGS, 1).measures
     assert values(measures, "join", "joined") == {"key=row_id": 1}
     rows = criteria(dataset, measures)
     assert [set(row) for row in rows] == [set(CRITERIA_COLUMNS)] * 21
@@ -306,7 +306,7 @@ def test_kept_numbers_join_and_stand_in_the_criteria():
 
 def test_criteria_name_columns_and_forms_but_never_a_person():
     dataset = table()
-    clean = {row["criterion"][:3]: row["found"] for row in criteria(dataset, audit(dataset, SETTINGS, 1))}
+    clean = {row["criterion"][:3]: row["found"] for row in criteria(dataset, audit(dataset, SETTINGS, 1).measures)}
     assert clean["(A)"] == clean["(F)"] == clean["(G)"] == "nothing" and clean["(B)"] == "2 sites are told apart"
     assert clean["(C)"] == "no age of 90 or more"
     features = ("age", "zip_code", *dataset.features[2:6], "birthDate")
@@ -316,7 +316,7 @@ def test_criteria_name_columns_and_forms_but_never_a_person():
     patients = ("a.b@clinic.org", "078-05-1120", *dataset.patients[2:])
     kinds = {"ward=a": "onehot:ward", "ward=b": "onehot:ward", "ward=c": "onehot:ward"}
     dirty = replace(dataset, x=x, features=features, patients=patients, notes={"kinds": kinds})
-    rows = criteria(dirty, audit(dirty, SETTINGS, 1))
+    rows = criteria(dirty, audit(dirty, SETTINGS, 1).measures)
     found = {row["criterion"][:3]: row["found"] for row in rows}
     assert found["(B)"] == "columns so named: zip_code; 2 sites are told apart"
     assert found["(C)"] == "columns so named: birthDate; people aged 90 or more: 1"
@@ -338,7 +338,7 @@ def test_the_first_seed_s_table_is_found_again_row_by_row():
     rows = read_admissions()
     dataset = admissions_dataset()
     dataset = replace(dataset, notes=dataset.notes | {"row_id": [int(row["row_id"]) for row in rows]})
-    measures = audit(dataset, SETTINGS, 1)
+    measures = audit(dataset, SETTINGS, 1).measures
     unique = values(measures, "anonymity", "unique")
     assert values(measures, "join", "joined") == {"key=row_id": 1}  # 129 of 129
     columns = read_columns(dataset)

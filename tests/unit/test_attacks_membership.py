@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from medpriv.attacks import bavaria, chance, informia, lira, membership, rmia
+from medpriv.attacks.audit import Audit
 from medpriv.attacks.scored import Draws, Scored, measure_attack
 from medpriv.attacks.signals import Signals, log_probability, patient_signals, record_signals, true_class_logit
 from medpriv.attacks.view import Moments, View, calibration_shadows, score_paired, score_shadows, score_targets
@@ -60,13 +61,13 @@ def signals() -> Signals:
 
 
 @cache
-def audit_of(effect: float = 0.0, level: float = 1.0, patients: int = 40, records: int = 4) -> membership.Audit:
+def audit_of(effect: float = 0.0, level: float = 1.0, patients: int = 40, records: int = 4) -> Audit:
     dataset = make_dataset(patients=patients, records=records)
     return membership.audit(dataset, make_bank(dataset, effect=effect, level=level), SETTINGS, seed=1)
 
 
 @cache
-def shuffled_audit() -> membership.Audit:
+def shuffled_audit() -> Audit:
     """Return the audit of a leaky bank that claims members which have nothing to do with its training."""
     dataset = make_dataset(patients=60)
     bank = make_bank(dataset, effect=3.0, seed=5)
@@ -85,7 +86,7 @@ def split_shadows(values: np.ndarray, signals: Signals, target: int, unit: int) 
     return np.array(inside), np.array(outside)
 
 
-def figure(audit: membership.Audit, attack: str, measure: str, group: str):
+def figure(audit: Audit, attack: str, measure: str, group: str):
     return next(
         row
         for row in audit.measures
@@ -317,7 +318,7 @@ def test_a_bank_that_memorised_random_labels_is_exposed(name):
     audit = audit_of(effect=25.0, level=-2.0)
     for level in ("record", "patient"):
         assert figure(audit, name, "auc", f"level={level}").value > 0.98
-    assert min(row["exposure"] for row in audit.exposure) == 1.0
+    assert min(row["exposure"] for row in audit.tables["exposure"].rows) == 1.0
 
 
 def test_patients_are_more_exposed_than_their_records():
@@ -355,7 +356,7 @@ def test_where_a_patient_is_one_record_both_levels_agree():
         for level in ("record", "patient")
     }
     assert whole["record"] == whole["patient"]
-    assert {row["level"] for row in audit.roc} == {"record", "patient"}
+    assert {row["level"] for row in audit.tables["roc"].rows} == {"record", "patient"}
 
 
 @pytest.mark.parametrize("shift", [0.0, 1.0])
@@ -471,7 +472,7 @@ def test_a_subgroup_of_less_than_one_patient_a_side_has_no_value():
 
 def test_every_training_patient_has_an_exposure_row():
     audit = audit_of(effect=1.0)
-    rows = [row for row in audit.exposure if row["attack"] == "membership-bavaria"]
+    rows = [row for row in audit.tables["exposure"].rows if row["attack"] == "membership-bavaria"]
     assert [row["patient"] for row in rows] == [f"p{index}" for index in range(40) if index % 4 != 3]
     assert all(row["n_in"] + row["n_out"] == 16 and row["records"] == 4 for row in rows)
     assert all(row["lower"] <= row["exposure"] <= row["upper"] for row in rows)
@@ -482,7 +483,8 @@ def test_every_training_patient_has_an_exposure_row():
 
 def test_roc_rises_from_the_smallest_rate_to_one():
     audit = audit_of(effect=1.0)
-    rows = [row for row in audit.roc if (row["attack"], row["level"]) == ("membership-bavaria", "record")]
+    table = audit.tables["roc"]
+    rows = [row for row in table.rows if (row["attack"], row["level"]) == ("membership-bavaria", "record")]
     assert rows[0]["fpr"] == pytest.approx(1 / 15)  # people resolve a rate, not records
     assert (rows[-1]["fpr"], rows[-1]["tpr"]) == (pytest.approx(1), pytest.approx(1))
     assert all(earlier["tpr"] <= later["tpr"] + 1e-12 for earlier, later in pairwise(rows))

@@ -529,8 +529,8 @@ def test_the_same_inputs_give_the_same_audit(dataset, base, personal, found):
 
 def test_every_patient_has_a_row_a_figure_and_an_exposure_an_attacker(dataset, base, personal, found):
     names = [dataset.patients[index] for index in sorted(set(personal.patient))]
-    assert [row["patient"] for row in found.patients] == names * 2
-    assert {(row["patient"], row["attack"], row["measure"]) for row in found.exposure} == {
+    assert [row["patient"] for row in found.tables["patients"].rows] == names * 2
+    assert {(row["patient"], row["attack"], row["measure"]) for row in found.tables["exposure"].rows} == {
         (name, attack, measure)
         for name in names
         for attack, measure in [
@@ -542,7 +542,7 @@ def test_every_patient_has_a_row_a_figure_and_an_exposure_an_attacker(dataset, b
             ),
         ]
     }
-    for row in found.patients:
+    for row in found.tables["patients"].rows:
         assert row["gain"] == pytest.approx(row["personalized"] - row["base"])
         assert row["lower"] <= row["gain"] <= row["upper"]
         assert (row["records"], row["adapted"]) == (30, 15)

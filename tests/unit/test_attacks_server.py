@@ -244,7 +244,8 @@ def test_the_audit_of_a_small_federation(strategy):
     plan = FederatedSettings(strategies={strategy: {}}, rounds=3, partition={"least_patients": 10}).model_dump()
     bank = train(dataset, strategy, "mlp", MlpRecipe(hidden=[8]).model_dump(), plan, [0, 1, 2], 3, seed=1)
     chosen = ServerSettings(replicates=2, rounds=2, targets=3, batches=[1, 2], steps=20, restarts=2, bootstraps=20)
-    measures, examples = audit(dataset, bank, chosen.model_dump(), seed=1)
+    found = audit(dataset, bank, chosen.model_dump(), seed=1)
+    measures, examples = found.measures, found.tables["examples"].rows
     exact = [
         item
         for item in measures
@@ -264,5 +265,5 @@ def test_the_audit_of_a_small_federation(strategy):
     assert {item.patients <= item.n <= 6 for item in largest} <= {True}  # three updates of two records, or fewer people
     assert {row["feature"] for row in examples} == set(FEATURES)
     again = audit(dataset, bank, chosen.model_dump(), seed=1)
-    assert repr(again) == repr((measures, examples))
-    assert audit(replace(dataset, credentialed=True), bank, chosen.model_dump(), seed=1)[1] == []
+    assert repr(again) == repr(found)
+    assert audit(replace(dataset, credentialed=True), bank, chosen.model_dump(), seed=1).tables["examples"].rows == []

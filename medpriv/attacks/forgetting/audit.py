@@ -37,6 +37,7 @@ from itertools import chain
 
 import numpy as np
 
+from medpriv.attacks.audit import Audit, Rows
 from medpriv.attacks.forgetting import figures
 from medpriv.attacks.forgetting.figures import Draws, Figure, Key, difference, over_models
 from medpriv.attacks.forgetting.inquiry import Answers, Inquiry, align, ask, build, make_inquiry, select, unforgotten
@@ -53,14 +54,6 @@ from medpriv.seeds import generator
 PATIENT_COLUMNS = ("treatment", "request", "patient", "auc", "lower", "upper", "n_unlearned", "n_never", "phi_gap")
 
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Audit:
-    """What the audit of one request yields: measures, and rows with `PATIENT_COLUMNS`, one a patient and treatment."""
-
-    measures: list[Measure]
-    patients: list[dict]
 
 
 @dataclass(frozen=True)
@@ -100,6 +93,9 @@ def audit(
         settings: of `medpriv.config.forgetting.ForgettingSettings`.
         seed: the root seed; all draws depend on it and on names alone.
 
+    Returns:
+        Measures, and the table `patients`, one row a patient and treatment.
+
     Raises:
         InputError: banks of other data or requests.
     """
@@ -119,7 +115,8 @@ def audit(
         table = compare(found.figures, judged[retrain.treatment].figures, judged[original.treatment].figures)
         table |= verdicts(table, found.same_network, settings["margin"])
         measures += [_row(inquiry, treatment, key, figure) for key, figure in table.items()]
-    return Audit(measures, [row for found in judged.values() for row in found.patients])
+    patients = [row for found in judged.values() for row in found.patients]
+    return Audit(measures, {"patients": Rows(PATIENT_COLUMNS, patients)})
 
 
 def compare(own: dict[Key, Figure], retrained: dict[Key, Figure], original: dict[Key, Figure]) -> dict[Key, Figure]:

@@ -6,10 +6,10 @@ which of the patient's early beats adapted the model (`auc`), or in what share o
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from medpriv.attacks.audit import Audit, Rows
 from medpriv.attacks.personal import evasion, gain, membership
 from medpriv.attacks.personal.pairs import Outputs, Pairs, pair_up, predict_pairs
 from medpriv.bank.derived import DerivedBank
@@ -24,15 +24,6 @@ PATIENT_COLUMNS = (
     "patient", "groups", "measure", "base", "personalized", "gain", "lower", "upper", "records", "adapted",
 )  # fmt: skip
 EXPOSURE_COLUMNS = ("patient", "attack", "measure", "value", "lower", "upper", "n")
-
-
-@dataclass(frozen=True)
-class Audit:
-    """What the audit yields: measures, and rows with `PATIENT_COLUMNS` and `EXPOSURE_COLUMNS`."""
-
-    measures: list[Measure]
-    patients: list[dict]
-    exposure: list[dict]
 
 
 def audit(
@@ -53,6 +44,9 @@ def audit(
             `records_per_group`, `panel_records`, `bootstraps`.
         seed: the root seed; draws depend on it and the dataset's name, so variants are compared on the same ones.
         unlearned: banks that answered a request to forget some of the beats adapted to, for H2 (see `audit_h2`).
+
+    Returns:
+        Measures, and the tables `patients` and `exposure`.
     """
     _refuse_other_units(dataset)
     pairs = pair_up(dataset, base, derived, derived.recipe["minutes"])
@@ -66,11 +60,11 @@ def audit(
     people, ranks = membership.audit_patients(dataset, pairs, outputs, crossed, name)
     stood = evasion.audit_robustness(dataset, pairs, settings, seed, name)
     forgotten = audit_h2(dataset, base, derived, unlearned, settings, seed) if unlearned else []
-    return Audit(
-        measures=[*worth, *beats, *people, *stood, *forgotten],
-        patients=_patient_rows(dataset, pairs, outputs, gains),
-        exposure=_exposure_rows(dataset, pairs, aucs, ranks),
-    )
+    tables = {
+        "patients": Rows(PATIENT_COLUMNS, _patient_rows(dataset, pairs, outputs, gains)),
+        "exposure": Rows(EXPOSURE_COLUMNS, _exposure_rows(dataset, pairs, aucs, ranks)),
+    }
+    return Audit([*worth, *beats, *people, *stood, *forgotten], tables)
 
 
 def audit_h2(

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from medpriv.attacks.audit import Audit, Rows
 from medpriv.attacks.scored import Draws, measure_attack
 from medpriv.attacks.server.encoding import Encoding
-from medpriv.attacks.server.reconstruction import Scene, reconstruct, settings_of
+from medpriv.attacks.server.reconstruction import EXAMPLE_COLUMNS, Scene, reconstruct, settings_of
 from medpriv.attacks.server.updates import drops, guess_sites, score_membership
 from medpriv.bank.store import Bank
 from medpriv.dataset import TRAIN, Dataset
@@ -29,7 +30,7 @@ from medpriv.treatments.federated import Federation, replay
 RATES = [0.1, 0.01]  # false-positive rates at which the TPR of `membership-updates` is stated
 
 
-def audit(dataset: Dataset, bank: Bank, settings: Mapping, seed: int) -> tuple[list[Measure], list[dict]]:
+def audit(dataset: Dataset, bank: Bank, settings: Mapping, seed: int) -> Audit:
     """Attack the server's view of a federated bank.
 
     Args:
@@ -37,7 +38,7 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping, seed: int) -> tuple[l
         settings: the `server` section.
 
     Returns:
-        Measures, and rows of examples (`EXAMPLE_COLUMNS`); none of a credentialed dataset.
+        Measures, and the table `examples`, empty of a credentialed dataset.
     """
     rounds = bank.recipe["federated"]["rounds"]
     wanted = set(np.unique(np.linspace(0, rounds - 1, settings["rounds"]).astype(int)).tolist())
@@ -58,7 +59,7 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping, seed: int) -> tuple[l
     if all(isinstance(layer, Dense) for layer in federation.network.layers):
         found, examples = _inversion(dataset, bank, federation, views[0].sent, settings, seed)
         measures += found
-    return measures, [] if dataset.credentialed else examples
+    return Audit(measures, {"examples": Rows(EXAMPLE_COLUMNS, [] if dataset.credentialed else examples)})
 
 
 def _membership(
