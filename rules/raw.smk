@@ -4,7 +4,7 @@
 rule fetch_raw:
     """Bring one dataset's files into the publisher's layout."""
     input:
-        code=code_deps("scripts/fetch_raw.py", "medpriv/*/{format}[._]*"),
+        code=code_deps("scripts/fetch_raw.py", "medpriv/s[io]*/{format}[._]*"),
         files=lambda wildcards: LOCAL_FILES[wildcards.dataset],
     output:
         manifest="results/raw/{dataset}/manifest.json",
