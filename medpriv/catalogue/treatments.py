@@ -100,14 +100,21 @@ class Kind:
     Attributes:
         outputs: the file of what they say, which the audits read.
         figures: how good they are, by the first of these that was measured.
+        told: the names of their measures of use, between blanks.
     """
 
     outputs: str
     figures: tuple[Figure, ...]
+    told: str
 
 
 KINDS = {
-    "classifier": Kind("predictions.safetensors", (Figure("auroc"), Figure("macro_f1"))),
+    "classifier": Kind(
+        "predictions.safetensors",
+        (Figure("auroc"), Figure("macro_f1")),
+        "accuracy accuracy_difference accuracy_over_majority auprc auprc_difference auroc auroc_difference "
+        "balanced_accuracy brier ece generalisation_gap macro_f1 macro_f1_difference ppv sensitivity train_accuracy",
+    ),
 }
 
 
