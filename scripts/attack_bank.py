@@ -11,4 +11,4 @@ with job(snakemake) as params:
     family = import_module(params.module)
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
     bank = Bank.load(Path(snakemake.input.bank[0]).parent)
-    family.audit(dataset, bank, params.settings, params.seed).save(Path(snakemake.output.measures).parent)
+    family.audit(dataset, bank, params.settings, params.seed).save(dict(snakemake.output.items()))

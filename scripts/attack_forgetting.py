@@ -13,4 +13,4 @@ with job(snakemake) as params:
     base = Bank.load(Path(snakemake.input.bank[0]).parent)
     retrain, *methods = [DerivedBank.load(Path(file).parent) for file in snakemake.input.forgotten]
     found = audit(dataset, base, None, retrain, methods, params.forgetting, params.seed)
-    found.save(Path(snakemake.output.measures).parent)
+    found.save(dict(snakemake.output.items()))

@@ -14,4 +14,4 @@ with job(snakemake) as params:
     start = DerivedBank.load(Path(snakemake.input.personalized[0]).parent)
     retrain, *methods = [DerivedBank.load(Path(file).parent) for file in snakemake.input.forgotten]
     found = audit(dataset, base, start, retrain, methods, params.forgetting, params.seed)
-    found.save(Path(snakemake.output.measures).parent)
+    found.save(dict(snakemake.output.items()))

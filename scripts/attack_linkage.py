@@ -8,4 +8,4 @@ from medpriv.workflow.job import job
 
 with job(snakemake) as params:
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
-    audit(dataset, params.linkage, params.seed).save(Path(snakemake.output.measures).parent)
+    audit(dataset, params.linkage, params.seed).save(dict(snakemake.output.items()))

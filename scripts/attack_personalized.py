@@ -13,4 +13,4 @@ with job(snakemake) as params:
     base = Bank.load(Path(snakemake.input.bank[0]).parent)
     derived = [DerivedBank.load(Path(file).parent) for file in snakemake.input.derived[::2]]
     found = audit(dataset, base, derived[0], params.personal, params.seed, derived[1:])
-    found.save(Path(snakemake.output.measures).parent)
+    found.save(dict(snakemake.output.items()))

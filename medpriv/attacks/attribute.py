@@ -24,11 +24,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medpriv.attacks.audit import Audit
 from medpriv.attacks.signals import log_probability, true_class_logit
 from medpriv.bank.store import Bank
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
+from medpriv.measures.findings import Findings
 from medpriv.measures.intervals import draw_patients, rate_interval, stretched_interval
 from medpriv.measures.table import NAN, Measure
 from medpriv.seeds import generator
@@ -55,7 +55,7 @@ class Variable:
     truth: np.ndarray
 
 
-def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: int) -> Audit:
+def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: int) -> Findings:
     """Guess variables of training patients by every replicate of the bank.
 
     Groups: `feature=<name>`, and none for all variables together. Measures: `accuracy_members`, `accuracy_others`,
@@ -99,7 +99,7 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: in
         limits = rate_interval(value, draws, len(rows))
         counted = {"n": len(rows), "patients": len(rows)}  # one record each
         measures.append(Measure(*about, "accuracy", value, *limits, group=_group(name), **counted))
-    return Audit(measures)
+    return Findings(measures)
 
 
 def _group(variable: str) -> str:

@@ -54,7 +54,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from medpriv.attacks.audit import Audit, Rows
 from medpriv.attacks.blackbox import square
 from medpriv.attacks.detector import detector_measure
 from medpriv.attacks.gradient import uphill
@@ -65,6 +64,7 @@ from medpriv.attacks.victim import Victim, bank_victims, predict
 from medpriv.bank.store import Bank
 from medpriv.dataset import TRAIN, Dataset
 from medpriv.errors import InputError
+from medpriv.measures.findings import Findings, Rows
 from medpriv.measures.flips import Records, flip_measures
 from medpriv.measures.landmarks import landmark_figures
 from medpriv.measures.plausibility import monitor_filter, perturbation_figures, requantise, signal_figures
@@ -91,7 +91,7 @@ class Outcome:
         return np.concatenate(self.before), np.concatenate(self.after, axis=1)
 
 
-def audit(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> Audit:
+def audit(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> Findings:
     """Attack a bank at every budget.
 
     Args:
@@ -122,12 +122,12 @@ def audit(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> Audit:
 
 def attack_victims(
     dataset: Dataset, treatment: str, everyone: Sequence[Victim], some: Sequence[Victim], settings: dict, seed: int
-) -> Audit:
+) -> Findings:
     """Attack stacks of networks: `everyone` by FGSM, `some` by all else."""
     settings = settings | {"epsilons_mv": sorted({*settings["epsilons_mv"], settings["reference_epsilon_mv"]})}
     measures = _attack_in_one_step(dataset, treatment, everyone, settings, seed)
     found, examples = _attack_in_many_steps(dataset, treatment, some, settings, seed)
-    return Audit(measures + found, {"examples": Rows(EXAMPLE_COLUMNS, [] if dataset.credentialed else examples)})
+    return Findings(measures + found, {"examples": Rows(EXAMPLE_COLUMNS, [] if dataset.credentialed else examples)})
 
 
 def _attack_in_one_step(

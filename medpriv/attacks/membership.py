@@ -16,7 +16,6 @@ from dataclasses import replace
 import numpy as np
 
 from medpriv.attacks import bavaria, informia, lira, rmia
-from medpriv.attacks.audit import Audit, Rows
 from medpriv.attacks.chance import measure_chance
 from medpriv.attacks.scored import ROC_COLUMNS, Draws, Scored, measure_attack, measure_subgroup
 from medpriv.attacks.signals import Signals, patient_signals, record_signals
@@ -24,6 +23,7 @@ from medpriv.attacks.view import Attack, View, calibration_shadows, score_paired
 from medpriv.bank.store import Bank
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.measures.exposure import exposure_limits, null_quantiles, pair_exposure
+from medpriv.measures.findings import Findings, Rows
 from medpriv.measures.table import Measure
 from medpriv.seeds import generator
 
@@ -50,7 +50,7 @@ ATTACKS: dict[str, Attack] = {
 EXPOSURE_ATTACKS = ("lira-online-shared", "bavaria")  # the online attacks that stand few shadows, on patients
 
 
-def audit(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> Audit:
+def audit(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> Findings:
     """Attack every replicate of the bank with every attack, on records and on patients.
 
     Args:
@@ -83,7 +83,7 @@ def audit(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> Audit:
                 name = f"level={level},{group}"
                 measures.append(measure_subgroup(one, inside, name, draws, (*about, f"membership-{one.attack}")))
     exposure = _exposure_rows(dataset, records, patients, seed)
-    return Audit(measures, {"roc": Rows(ROC_COLUMNS, roc), "exposure": Rows(EXPOSURE_COLUMNS, exposure)})
+    return Findings(measures, {"roc": Rows(ROC_COLUMNS, roc), "exposure": Rows(EXPOSURE_COLUMNS, exposure)})
 
 
 def _whole_level(

@@ -22,11 +22,11 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.special import betaincinv, ndtri
 
-from medpriv.attacks.audit import Audit
 from medpriv.attacks.task import draw_records
 from medpriv.attacks.victim import Victim, bank_victims, predict
 from medpriv.bank.store import Bank
 from medpriv.dataset import Dataset
+from medpriv.measures.findings import Findings
 from medpriv.measures.intervals import draw_patients, rate_interval
 from medpriv.measures.shares import mean_share
 from medpriv.measures.table import Measure
@@ -36,7 +36,7 @@ ATTACK = "smoothing"
 RADII = (0.5, 1.0, 2.0)  # of certified_accuracy, in units of sigma
 
 
-def audit(dataset: Dataset, bank: Bank, settings: Mapping, seed: int) -> Audit:
+def audit(dataset: Dataset, bank: Bank, settings: Mapping, seed: int) -> Findings:
     """Certify every record for the first replicates of a bank that was trained on noisy records.
 
     Args:
@@ -59,7 +59,7 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping, seed: int) -> Audit:
         answers.append(answer)
         radii.append(radius)
     right = np.concatenate(answers) == y
-    return Audit(_measures(dataset, bank.treatment, rows, right, np.concatenate(radii), sigma, settings, seed))
+    return Findings(_measures(dataset, bank.treatment, rows, right, np.concatenate(radii), sigma, settings, seed))
 
 
 def count_classes(

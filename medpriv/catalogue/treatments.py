@@ -101,11 +101,20 @@ class Kind:
         outputs: the file of what they say, which the audits read.
         figures: how good they are, by the first of these that was measured.
         told: the names of their measures of use, between blanks.
+        module: that measures their use, by a function `audit(dataset, bank, reference, settings, seed)`.
+        tables: that it writes beside `utility.csv`.
     """
 
     outputs: str
     figures: tuple[Figure, ...]
     told: str
+    module: str
+    tables: tuple[str, ...] = ()
+
+    @property
+    def file(self) -> str:
+        """That module's file, from the project's folder."""
+        return f"{self.module.replace('.', '/')}.py"
 
 
 KINDS = {
@@ -114,6 +123,8 @@ KINDS = {
         (Figure("auroc"), Figure("macro_f1")),
         "accuracy accuracy_difference accuracy_over_majority auprc auprc_difference auroc auroc_difference "
         "balanced_accuracy brier ece generalisation_gap macro_f1 macro_f1_difference ppv sensitivity train_accuracy",
+        "medpriv.measures.utility",
+        ("reliability",),
     ),
 }
 

@@ -16,13 +16,14 @@ the records of the training split. A model has no skill if neither the lower lim
 and what an attack does to it, or a defence, says nothing about a useful model.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from medpriv.bank.store import Bank
 from medpriv.dataset import TEST, TRAIN, Dataset
+from medpriv.measures.findings import Findings, Rows
 from medpriv.measures.intervals import (
     auc_interval,
     class_mean_interval,
@@ -79,6 +80,23 @@ def measure_differences(dataset: Dataset, bank: Bank, reference: Bank, settings:
         gained = _difference(figure(own), figure(other))
         table.add(f"{name}_difference", gained, f"reference={reference.treatment}")
     return [replace(row, n=len(same)) for row in table.rows]
+
+
+def audit(dataset: Dataset, bank: Bank, reference: Bank | None, settings: Mapping[str, object], seed: int) -> Findings:
+    """Measure a bank's use, and how it differs from that of a baseline of the same network.
+
+    Args:
+        reference: that baseline; None for a baseline.
+        settings: `bootstraps`, `calibration_bins`.
+        seed: the root seed.
+
+    Returns:
+        Measures, and the table `reliability`.
+    """
+    measures, reliability = measure_utility(dataset, bank, settings, seed)
+    if reference is not None:
+        measures += measure_differences(dataset, bank, reference, settings, seed)
+    return Findings(measures, {"reliability": Rows(RELIABILITY_COLUMNS, reliability)})
 
 
 def measure_utility(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> tuple[list[Measure], list[dict]]:

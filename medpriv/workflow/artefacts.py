@@ -5,7 +5,7 @@ from typing import Any
 
 from medpriv.catalogue.attacks import BANK, FAMILIES, Family, families_of, network_of
 from medpriv.catalogue.networks import networks
-from medpriv.catalogue.treatments import KINDS, STAGES, TREATMENTS, Spec, spec_of, specs_of, stage_of
+from medpriv.catalogue.treatments import KINDS, STAGES, TREATMENTS, Kind, Spec, spec_of, specs_of, stage_of
 from medpriv.config.check import modality_of
 
 BANK_FILES = ("bank.safetensors", "bank.json")  # of every bank; one of K replicates has its outputs beside
@@ -177,6 +177,11 @@ class Artefacts:
 
         return numbers
 
+    def treatments_of(self, kind: Kind) -> str:
+        """Return the pattern of the names of a kind's banks of K replicates."""
+        names = {name for (_, name), spec in self.banks().items() if KINDS[spec.treatment.kind] is kind}
+        return "|".join(sorted(names)) or NO_BANK
+
     def modality(self, dataset: str) -> str:
         """Return what a dataset's records are."""
         return modality_of(self.config["datasets"][dataset]["format"])
@@ -250,3 +255,18 @@ def replicates_of(section: Mapping[str, Any], spec: Spec) -> int:
 def bank_families() -> list[Family]:
     """Return the attack families on banks of K replicates."""
     return [family for family in FAMILIES.values() if family.subject == BANK]
+
+
+def bank_kinds() -> dict[str, Kind]:
+    """Return the kinds of banks, by what the names of their rules end in."""
+    return {"" if name == "classifier" else f"_{name}": kind for name, kind in KINDS.items()}
+
+
+def looped_rules() -> dict[str, list[str]]:
+    """Return the rules that are made in a loop, with the config's keys that their jobs hang on."""
+    models = [f"datasets.{{dataset}}.{section}.model" for section in ("robust", "federated", "split")]
+    found = {}
+    for suffix in bank_kinds():
+        found[f"gather_bank{suffix}"] = ["datasets.{dataset}.bank.shards"]
+        found[f"measure_utility{suffix}"] = ["measures", "seed", *models]
+    return found | {f"attack_{family.name}": [*family.keys, "seed"] for family in bank_families()}

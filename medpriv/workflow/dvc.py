@@ -26,7 +26,7 @@ import yaml
 
 from medpriv.catalogue.treatments import STAGES
 from medpriv.files import read_json, write_text
-from medpriv.workflow.artefacts import bank_families
+from medpriv.workflow.artefacts import looped_rules
 from medpriv.workflow.environment import surroundings
 from medpriv.workflow.guard import UNVERSIONED
 from medpriv.workflow.plan import Job, dry_run, snakemake
@@ -83,7 +83,7 @@ def config_keys(root: Path) -> dict[str, list[str]]:
             asked = re.findall(r'\b(?:setting|of_dataset)\(\s*(?:"([^"]+)")?', block)
             asked += [RECIPES] * len(re.findall(r"\b(?:recipe|layers)_of\(", block))
             keys[block.partition(":")[0]] = asked
-    return keys | {f"attack_{family.name}": [*family.keys, "seed"] for family in bank_families()}
+    return keys | looped_rules()
 
 
 # --- dvc.yaml ------------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from medpriv.config.dataset import PatientSignalSettings
 from medpriv.config.models import LAYERS
 from medpriv.config.section import Section
 from medpriv.files import write_text
-from medpriv.workflow.artefacts import bank_families
+from medpriv.workflow.artefacts import looped_rules
 from medpriv.workflow.dvc import rule_files
 from medpriv.workflow.rulegraph import edges_of
 
@@ -79,11 +79,6 @@ READS: dict[str, Callable[..., list[str]]] = {
     "base_of": _base_of,
     "replicates_of_shard": _replicates_of_shard,
 }
-# Of those that a rule names without calling them.
-NAMED = {
-    "shards_of_bank": [f"{DATASET}.bank.shards"],
-    "reference_of_bank": [f"{DATASET}.{section}.model" for section in ("robust", "federated", "split")],
-}
 
 
 def _models_of(section: str) -> tuple[str, ...]:
@@ -109,12 +104,9 @@ def asked_by_rules(root: Path = ROOT) -> dict[str, list[str]]:
             if "script:" in block:
                 calls = re.finditer(rf"\b({'|'.join(READS)})\(", block)
                 found = [key for call in calls for key in READS[call[1]](*_arguments(block[call.end() :]))]
-                found += [key for name, keys in NAMED.items() if re.search(rf"\b{name}\b", block) for key in keys]
                 found += [f"{DATASET}.format"] if "{format}" in block else []
                 asked[block.partition(":")[0]] = found
-        if file.stem == "attacks":
-            asked = asked | {f"attack_{family.name}": [*family.keys, "seed"] for family in bank_families()}
-    return asked
+    return asked | looped_rules()
 
 
 def _arguments(text: str) -> list[Any]:

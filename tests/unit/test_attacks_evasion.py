@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from medpriv.attacks import evasion
-from medpriv.attacks.audit import Audit
 from medpriv.attacks.gradient import fgsm, pgd
 from medpriv.attacks.task import Task, draw_records, make_examples
 from medpriv.attacks.victim import STACK, bank_victims, predict
 from medpriv.config.evasion import EvasionSettings
 from medpriv.dataset import TEST, Dataset
 from medpriv.errors import InputError
+from medpriv.measures.findings import Findings
 from medpriv.measures.plausibility import energy_above
 
 SETTINGS = EvasionSettings(
@@ -36,18 +36,18 @@ class Dead(toys.Linear):
         return logits, np.zeros_like(slope)
 
 
-def pick(audit: Audit, attack: str, measure: str, group: str = ""):
+def pick(audit: Findings, attack: str, measure: str, group: str = ""):
     """Return the one row of an attack, measure and group."""
     (row,) = (row for row in audit.measures if (row.attack, row.measure, row.group) == (attack, measure, group))
     return row
 
 
-def attack(dataset: Dataset, *stacks: toys.Linear, **changed: object) -> Audit:
+def attack(dataset: Dataset, *stacks: toys.Linear, **changed: object) -> Findings:
     return evasion.attack_victims(dataset, "t", stacks, stacks, SETTINGS | changed, seed=1)
 
 
 @pytest.fixture(scope="module")
-def audit() -> Audit:
+def audit() -> Findings:
     return attack(toys.make_dataset(), toys.make_victim())
 
 

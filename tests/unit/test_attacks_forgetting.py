@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from made_up_requests import PERSONALIZATION, odd_dataset
 
-from medpriv.attacks.audit import Audit
 from medpriv.attacks.forgetting.audit import PATIENT_COLUMNS, audit, verdicts
 from medpriv.attacks.forgetting.figures import (
     Draws,
@@ -36,6 +35,7 @@ from medpriv.config.forgetting import ForgettingSettings
 from medpriv.config.models import CnnRecipe, MlpRecipe
 from medpriv.dataset import TEST, TRAIN
 from medpriv.errors import InputError
+from medpriv.measures.findings import Findings
 from medpriv.measures.verdicts import TOO_FEW, verdict_name
 from medpriv.treatments.baseline import train
 from medpriv.treatments.personalized import personalize
@@ -62,7 +62,7 @@ def forgotten(method: str) -> DerivedBank:
 
 
 @cache
-def population() -> Audit:
+def population() -> Findings:
     methods = [forgotten("fake"), forgotten("destroyed")]
     return audit(odd_dataset(), bank(), None, forgotten("retrain"), methods, SETTINGS, seed=1)
 
@@ -79,7 +79,7 @@ def forgotten_beats(method: str, share: float) -> DerivedBank:
 
 
 @cache
-def personal(share: float) -> Audit:
+def personal(share: float) -> Findings:
     retrain, fake = (forgotten_beats(method, share) for method in ("retrain", "fake"))
     return audit(odd_dataset(), bank(), personalised(), retrain, [fake], SETTINGS, seed=1)
 
@@ -89,7 +89,7 @@ def inquiry() -> Inquiry:
     return make_inquiry(odd_dataset(), bank(), None, forgotten("retrain"), SETTINGS, seed=1)
 
 
-def figure(found: Audit, treatment: str, attack: str, measure: str, group: str = "request=population"):
+def figure(found: Findings, treatment: str, attack: str, measure: str, group: str = "request=population"):
     rows = [
         row
         for row in found.measures

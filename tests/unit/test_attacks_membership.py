@@ -9,12 +9,12 @@ import pytest
 from scipy import stats
 
 from medpriv.attacks import bavaria, chance, informia, lira, membership, rmia
-from medpriv.attacks.audit import Audit
 from medpriv.attacks.scored import Draws, Scored, measure_attack
 from medpriv.attacks.signals import Signals, log_probability, patient_signals, record_signals, true_class_logit
 from medpriv.attacks.view import Moments, View, calibration_shadows, score_paired, score_shadows, score_targets
 from medpriv.bank.store import Bank, draw_members
 from medpriv.dataset import TEST, TRAIN, Dataset
+from medpriv.measures.findings import Findings
 
 SETTINGS = {"false_positive_rates": [0.1, 0.001], "bootstraps": 100}
 
@@ -61,13 +61,13 @@ def signals() -> Signals:
 
 
 @cache
-def audit_of(effect: float = 0.0, level: float = 1.0, patients: int = 40, records: int = 4) -> Audit:
+def audit_of(effect: float = 0.0, level: float = 1.0, patients: int = 40, records: int = 4) -> Findings:
     dataset = make_dataset(patients=patients, records=records)
     return membership.audit(dataset, make_bank(dataset, effect=effect, level=level), SETTINGS, seed=1)
 
 
 @cache
-def shuffled_audit() -> Audit:
+def shuffled_audit() -> Findings:
     """Return the audit of a leaky bank that claims members which have nothing to do with its training."""
     dataset = make_dataset(patients=60)
     bank = make_bank(dataset, effect=3.0, seed=5)
@@ -86,7 +86,7 @@ def split_shadows(values: np.ndarray, signals: Signals, target: int, unit: int) 
     return np.array(inside), np.array(outside)
 
 
-def figure(audit: Audit, attack: str, measure: str, group: str):
+def figure(audit: Findings, attack: str, measure: str, group: str):
     return next(
         row
         for row in audit.measures

@@ -19,7 +19,6 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from medpriv.attacks.audit import Audit, Rows
 from medpriv.attacks.cut.correlation import correlate
 from medpriv.attacks.cut.hijacking import hijack
 from medpriv.attacks.cut.labels import infer_labels
@@ -30,6 +29,7 @@ from medpriv.attacks.cut.scores import Jury, measure_records
 from medpriv.bank.store import Bank
 from medpriv.dataset import Dataset
 from medpriv.measures.crossed import Crossed
+from medpriv.measures.findings import Findings, Rows
 from medpriv.seeds import generator
 
 # From a scene and the settings to the victims' records as found, float32 [R, n, F], standardised.
@@ -47,7 +47,7 @@ BY_FEATURE = ("decoder", "inversion-public")
 EXAMPLE_COLUMNS = ("attack", "record", "feature", "unit", "true", "found")
 
 
-def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: int) -> Audit:
+def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: int) -> Findings:
     """Attack a bank of `medpriv.treatments.split` with everything.
 
     Args:
@@ -71,7 +71,7 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: in
     if scene.split.parts.head is not None:
         measures += infer_labels(jury, settings["known_labels"])
     measures += infer_members(dataset, bank, scene.split, scene.public, settings, seed)
-    return Audit(measures, {"examples": Rows(EXAMPLE_COLUMNS, examples)})
+    return Findings(measures, {"examples": Rows(EXAMPLE_COLUMNS, examples)})
 
 
 def reconstructions(scene: Scene) -> tuple[str, ...]:

@@ -37,7 +37,6 @@ from itertools import chain
 
 import numpy as np
 
-from medpriv.attacks.audit import Audit, Rows
 from medpriv.attacks.forgetting import figures
 from medpriv.attacks.forgetting.figures import Draws, Figure, Key, difference, over_models
 from medpriv.attacks.forgetting.inquiry import Answers, Inquiry, align, ask, build, make_inquiry, select, unforgotten
@@ -45,6 +44,7 @@ from medpriv.attacks.forgetting.ulira import Cells, count_wins
 from medpriv.bank.derived import DerivedBank
 from medpriv.bank.store import Bank
 from medpriv.dataset import Dataset
+from medpriv.measures.findings import Findings, Rows
 from medpriv.measures.forgetting import epsilon_ceiling, forgetting_epsilon, forgetting_points
 from medpriv.measures.intervals import newcombe
 from medpriv.measures.table import NAN, Measure
@@ -81,7 +81,7 @@ def audit(
     methods: Iterable[DerivedBank],
     settings: Mapping,
     seed: int,
-) -> Audit:
+) -> Findings:
     """Judge the original models, the retrained ones and every method's.
 
     Args:
@@ -116,7 +116,7 @@ def audit(
         table |= verdicts(table, found.same_network, settings["margin"])
         measures += [_row(inquiry, treatment, key, figure) for key, figure in table.items()]
     patients = [row for found in judged.values() for row in found.patients]
-    return Audit(measures, {"patients": Rows(PATIENT_COLUMNS, patients)})
+    return Findings(measures, {"patients": Rows(PATIENT_COLUMNS, patients)})
 
 
 def compare(own: dict[Key, Figure], retrained: dict[Key, Figure], original: dict[Key, Figure]) -> dict[Key, Figure]:

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from medpriv.attacks.audit import Audit, Rows
 from medpriv.attacks.linkage.classes import anonymity, classes_of, diversity, person_weights, risks
 from medpriv.attacks.linkage.columns import Columns, known_sets, read_columns
 from medpriv.attacks.linkage.criteria import CRITERIA_COLUMNS, criteria
@@ -20,6 +19,7 @@ from medpriv.attacks.linkage.linking import inference, joined, linkability, same
 from medpriv.attacks.linkage.predicates import isolate
 from medpriv.dataset import TRAIN, Dataset
 from medpriv.errors import InputError
+from medpriv.measures.findings import Findings, Rows
 from medpriv.measures.intervals import clopper_pearson
 from medpriv.measures.table import Measure
 from medpriv.seeds import generator
@@ -27,7 +27,7 @@ from medpriv.seeds import generator
 TREATMENT = "data"
 
 
-def audit(dataset: Dataset, settings: Mapping[str, object], seed: int) -> Audit:
+def audit(dataset: Dataset, settings: Mapping[str, object], seed: int) -> Findings:
     """State what the table itself gives away of the people in it.
 
     Args:
@@ -49,7 +49,7 @@ def audit(dataset: Dataset, settings: Mapping[str, object], seed: int) -> Audit:
     for name, members in sets.items():
         measures += _of_set(dataset, columns, name, members, sensitive)
     measures += _singling_out(dataset, columns, settings, seed)
-    return Audit(measures, {"criteria": Rows(CRITERIA_COLUMNS, criteria(dataset, measures))})
+    return Findings(measures, {"criteria": Rows(CRITERIA_COLUMNS, criteria(dataset, measures))})
 
 
 def _sensitive(dataset: Dataset, columns: Columns, asked: list[str]) -> dict[str, np.ndarray]:

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from medpriv.attacks.audit import Audit, Rows
 from medpriv.attacks.personal import evasion, gain, membership
 from medpriv.attacks.personal.pairs import Outputs, Pairs, pair_up, predict_pairs
 from medpriv.bank.derived import DerivedBank
@@ -17,6 +16,7 @@ from medpriv.bank.store import Bank
 from medpriv.dataset import Dataset
 from medpriv.errors import InputError
 from medpriv.measures.crossed import Crossed
+from medpriv.measures.findings import Findings, Rows
 from medpriv.measures.table import Measure
 from medpriv.seeds import generator
 
@@ -33,7 +33,7 @@ def audit(
     settings: Mapping,
     seed: int,
     unlearned: Sequence[DerivedBank] = (),
-) -> Audit:
+) -> Findings:
     """Judge personalised models beside their replicates.
 
     Args:
@@ -64,7 +64,7 @@ def audit(
         "patients": Rows(PATIENT_COLUMNS, _patient_rows(dataset, pairs, outputs, gains)),
         "exposure": Rows(EXPOSURE_COLUMNS, _exposure_rows(dataset, pairs, aucs, ranks)),
     }
-    return Audit([*worth, *beats, *people, *stood, *forgotten], tables)
+    return Findings([*worth, *beats, *people, *stood, *forgotten], tables)
 
 
 def audit_h2(

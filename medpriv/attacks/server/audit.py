@@ -12,7 +12,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from medpriv.attacks.audit import Audit, Rows
 from medpriv.attacks.scored import Draws, measure_attack
 from medpriv.attacks.server.encoding import Encoding
 from medpriv.attacks.server.reconstruction import EXAMPLE_COLUMNS, Scene, reconstruct, settings_of
@@ -20,6 +19,7 @@ from medpriv.attacks.server.updates import drops, guess_sites, score_membership
 from medpriv.bank.store import Bank
 from medpriv.dataset import TRAIN, Dataset
 from medpriv.federated.rounds import RoundView
+from medpriv.measures.findings import Findings, Rows
 from medpriv.measures.intervals import draw_patients, rate_interval
 from medpriv.measures.table import Measure
 from medpriv.models.layers import Dense
@@ -30,7 +30,7 @@ from medpriv.treatments.federated import Federation, replay
 RATES = [0.1, 0.01]  # false-positive rates at which the TPR of `membership-updates` is stated
 
 
-def audit(dataset: Dataset, bank: Bank, settings: Mapping, seed: int) -> Audit:
+def audit(dataset: Dataset, bank: Bank, settings: Mapping, seed: int) -> Findings:
     """Attack the server's view of a federated bank.
 
     Args:
@@ -59,7 +59,7 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping, seed: int) -> Audit:
     if all(isinstance(layer, Dense) for layer in federation.network.layers):
         found, examples = _inversion(dataset, bank, federation, views[0].sent, settings, seed)
         measures += found
-    return Audit(measures, {"examples": Rows(EXAMPLE_COLUMNS, [] if dataset.credentialed else examples)})
+    return Findings(measures, {"examples": Rows(EXAMPLE_COLUMNS, [] if dataset.credentialed else examples)})
 
 
 def _membership(

@@ -1,4 +1,4 @@
-"""What every attack family yields, and how it is written."""
+"""What a job that measures yields, and how it is written."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,20 +22,19 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Audit:
-    """What an attack family found.
+class Findings:
+    """What an attack family found, or a measurement of use.
 
     Attributes:
         measures: its figures.
-        tables: what else it tells, by file stem.
+        tables: what else it tells, by name.
     """
 
     measures: list[Measure]
     tables: Mapping[str, Rows] = field(default_factory=dict)
 
-    def save(self, folder: Path | str) -> None:
-        """Write `measures.csv` and one CSV file a table into the folder."""
-        folder = Path(folder)
-        write_measures(folder / "measures.csv", self.measures)
-        for stem, table in self.tables.items():
-            write_csv(folder / f"{stem}.csv", table.columns, table.rows)
+    def save(self, paths: Mapping[str, Path | str]) -> None:
+        """Write one CSV file for the measures (under `measures` in `paths`) and one for each table, under its name."""
+        write_measures(paths["measures"], self.measures)
+        for name, table in self.tables.items():
+            write_csv(paths[name], table.columns, table.rows)
