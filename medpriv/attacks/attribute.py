@@ -28,8 +28,9 @@ from medpriv.attacks.signals import log_probability, true_class_logit
 from medpriv.bank.store import Bank
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
+from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.findings import Findings
-from medpriv.measures.intervals import draw_patients, rate_interval, stretched_interval
+from medpriv.measures.intervals import rate_interval, stretched_interval
 from medpriv.measures.table import NAN, Measure
 from medpriv.seeds import generator
 from medpriv.variables import numbers, variables
@@ -79,7 +80,7 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: in
     chosen = choose_variables(dataset, settings)
     rows = _rows(dataset, settings["records"], generator(seed, dataset.name, "attribute", "records"))
     rng = generator(seed, dataset.name, "attribute", "bootstrap")
-    weights = draw_patients(rng, len(rows), settings["bootstraps"])
+    weights = PatientBootstrap.draw(rng, len(rows), settings["bootstraps"]).patients
     inside = members[:, rows]
     imputers = {one.name: impute(dataset, one, rows) for one in chosen}
     imputed = {one.name: imputers[one.name].argmax(axis=1) == one.truth[rows] for one in chosen}
@@ -95,8 +96,8 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: in
             measures += _measured(about, _group(name), hits.get(name), blind, inside, weights)
     about = (dataset.name, bank.treatment, "attribute-imputer")
     for name, blind in imputed.items():
-        value, draws = float(np.mean(blind)), weights @ blind / len(rows)
-        limits = rate_interval(value, draws, len(rows))
+        drawn = weights @ blind / len(rows)
+        value, limits = float(drawn[0]), rate_interval(float(drawn[0]), drawn[1:], len(rows))
         counted = {"n": len(rows), "patients": len(rows)}  # one record each
         measures.append(Measure(*about, "accuracy", value, *limits, group=_group(name), **counted))
     return Findings(measures)
@@ -275,7 +276,7 @@ def _measured(
     in_ = (right * inside).sum(axis=0)[both] / seen[both]
     out = (right * ~inside).sum(axis=0)[both] / (len(inside) - seen[both])
     by_patient = np.column_stack([in_, out, in_ - out, in_ - blind[both]])
-    drawn = np.concatenate([np.ones((1, both.sum())), weights[:, both]])
+    drawn = weights[:, both]
     with np.errstate(invalid="ignore"):  # a draw may hold none of a few patients
         means = drawn @ by_patient / drawn.sum(axis=1, keepdims=True)
     n, found = int(both.sum()), []

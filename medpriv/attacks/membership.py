@@ -17,11 +17,12 @@ import numpy as np
 
 from medpriv.attacks import bavaria, informia, lira, rmia
 from medpriv.attacks.chance import measure_chance
-from medpriv.attacks.scored import ROC_COLUMNS, Draws, Scored, measure_attack, measure_subgroup
+from medpriv.attacks.scored import ROC_COLUMNS, Scored, measure_attack, measure_subgroup
 from medpriv.attacks.signals import Signals, patient_signals, record_signals
 from medpriv.attacks.view import Attack, View, calibration_shadows, score_paired, score_shadows, score_targets
 from medpriv.bank.store import Bank
 from medpriv.dataset import TEST, TRAIN, Dataset
+from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.exposure import exposure_limits, null_quantiles, pair_exposure
 from medpriv.measures.findings import Findings, Rows
 from medpriv.measures.table import Measure
@@ -65,7 +66,7 @@ def audit(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> Findings:
     records = record_signals(dataset, bank)
     patients = patient_signals(records, dataset.patient[dataset.rows(TEST)])
     rng = generator(seed, dataset.name, "membership", "bootstrap")
-    draws = Draws.of(rng, len(records.patients), len(bank.replicates), settings["bootstraps"])
+    draws = PatientBootstrap.draw(rng, len(records.patients), settings["bootstraps"], len(bank.replicates))
     about, rates = (dataset.name, bank.treatment), settings["false_positive_rates"]
     scored = [score_attack(name, attack, "record", records) for name, attack in ATTACKS.items()]
     measures, roc = _whole_level(scored, records, draws, rates, about, seed)
@@ -87,7 +88,12 @@ def audit(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> Findings:
 
 
 def _whole_level(
-    scored: list[Scored], signals: Signals, draws: Draws, rates: list[float], about: tuple[str, str], seed: int
+    scored: list[Scored],
+    signals: Signals,
+    draws: PatientBootstrap,
+    rates: list[float],
+    about: tuple[str, str],
+    seed: int,
 ) -> tuple[list[Measure], list[dict]]:
     """Return the figures over all units of one level, each attack's and then those of chance, and the ROC curves."""
     measures: list[Measure] = []

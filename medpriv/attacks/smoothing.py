@@ -26,9 +26,9 @@ from medpriv.attacks.task import draw_records
 from medpriv.attacks.victim import Victim, bank_victims, predict
 from medpriv.bank.store import Bank
 from medpriv.dataset import Dataset
+from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.findings import Findings
-from medpriv.measures.intervals import draw_patients, rate_interval
-from medpriv.measures.shares import mean_share
+from medpriv.measures.intervals import rate_interval
 from medpriv.measures.table import Measure
 from medpriv.seeds import generator
 
@@ -100,14 +100,14 @@ def _measures(
 ) -> list[Measure]:
     patients, patient = np.unique(dataset.patient[rows], return_inverse=True)
     rng = generator(seed, dataset.name, "smoothing", "bootstrap")
-    weights = draw_patients(rng, len(patients), settings["bootstraps"])
+    bootstrap = PatientBootstrap.draw(rng, len(patients), settings["bootstraps"])
     dimensions = float(np.prod(dataset.x.shape[1:]))
     about = (dataset.name, treatment, ATTACK)
     found = []
 
     def add_share(measure: str, hits: np.ndarray, group: str) -> None:
-        value, draws = mean_share(hits, np.ones_like(hits), patient, weights)
-        limits = rate_interval(value, draws, len(patients))
+        drawn = bootstrap.over_replicates(bootstrap.rates(hits, np.ones_like(hits), patient))
+        value, limits = float(drawn[0]), rate_interval(float(drawn[0]), drawn[1:], len(patients))
         found.append(Measure(*about, measure, value, *limits, n=len(rows), group=group, patients=len(patients)))
 
     add_share("smoothed_accuracy", right, "")

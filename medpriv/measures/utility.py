@@ -23,12 +23,12 @@ import numpy as np
 
 from medpriv.bank.store import Bank
 from medpriv.dataset import TEST, TRAIN, Dataset
+from medpriv.measures.bootstrap import PatientBootstrap, quotient
 from medpriv.measures.findings import Findings, Rows
 from medpriv.measures.intervals import (
     auc_interval,
     class_mean_interval,
     deviation_interval,
-    draw_patients,
     holding,
     percentile_interval,
     rate_interval,
@@ -47,7 +47,6 @@ from medpriv.measures.predictions import (
     f1,
     precision,
     ranked_classes,
-    ratio,
     recall,
 )
 from medpriv.measures.table import NAN, Measure
@@ -71,8 +70,7 @@ def measure_differences(dataset: Dataset, bank: Bank, reference: Bank, settings:
     twin = replace(reference, logits=reference.logits[same])
     draws = settings["bootstraps"]
     own, other = (_predictions(dataset, each, TEST, draws, seed) for each in (bank, twin))
-    replicates = draw_patients(generator(seed, dataset.name, "utility", "replicates"), len(same), draws)
-    table = _Table(dataset, bank, replicates)
+    table = _Table(dataset, bank, own.bootstrap)
     figures = {"accuracy": _accuracy, "macro_f1": _macro_f1, "auroc": _auroc}
     if len(dataset.classes) == 2:
         figures["auprc"] = _auprc
@@ -110,8 +108,7 @@ def measure_utility(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> 
     draws = settings["bootstraps"]
     test = _predictions(dataset, bank, TEST, draws, seed)
     train = _predictions(dataset, bank, TRAIN, draws, seed)
-    replicates = draw_patients(generator(seed, dataset.name, "utility", "replicates"), len(members), draws)
-    table = _Table(dataset, bank, replicates)
+    table = _Table(dataset, bank, test.bootstrap)
 
     whole = _accuracy(test)
     table.add("macro_f1", _macro_f1(test))
@@ -134,7 +131,7 @@ def measure_utility(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> 
         part = test.among(records)
         table.add("accuracy", _accuracy(part), group)
         table.add("auroc", _auroc(part), group)
-    return table.rows, _reliability_rows(test, bins, replicates)
+    return table.rows, _reliability_rows(test, bins)
 
 
 # --- figures and their intervals -----------------------------------------------------------------------------------
@@ -180,17 +177,15 @@ class _Figure:
 class _Table:
     """Collects measures of one bank."""
 
-    def __init__(self, dataset: Dataset, bank: Bank, replicates: np.ndarray) -> None:
+    def __init__(self, dataset: Dataset, bank: Bank, bootstrap: PatientBootstrap) -> None:
         self.rows: list[Measure] = []
         self._about = (dataset.name, bank.treatment, "")
         self._names = [str(number) for number in bank.replicates]
-        own = np.ones((1, replicates.shape[1]), replicates.dtype)
-        self._replicates = np.concatenate([own, replicates])  # [1 + B, K], how often each replicate is drawn
+        self._bootstrap = bootstrap
 
     def add(self, measure: str, figure: _Figure, group: str = "") -> None:
         """Add the mean over replicates and, for a figure without a group, one row a replicate."""
-        mean = np.stack([_nanmean(part, self._replicates) for part in np.moveaxis(figure.values, -1, 0)], axis=-1)
-        self._add(measure, figure, mean, 0, group, "")
+        self._add(measure, figure, self._bootstrap.over_replicates(figure.values), 0, group, "")
         if not group:
             for index, name in enumerate(self._names):
                 self._add(measure, figure, figure.values[:, index], 1 + index, group, name)
@@ -220,7 +215,7 @@ def _accuracy(part: Predictions) -> _Figure:
 def _constant(part: Predictions, answer: int) -> _Figure:
     """Return the accuracy of one answer to everything."""
     counts = part.counts.sum(axis=-1)  # [1 + B, K, C]
-    return _single(ratio(counts[..., answer], counts.sum(axis=-1)), part.base(_all(part)), rate_interval)
+    return _single(quotient(counts[..., answer], counts.sum(axis=-1)), part.base(_all(part)), rate_interval)
 
 
 def _macro_f1(part: Predictions) -> _Figure:
@@ -272,10 +267,10 @@ def _doubled_interval(value: float, draws: np.ndarray, patients: float) -> tuple
 def _train_accuracy(part: Predictions, own: np.ndarray) -> _Figure:
     """Return the accuracy on each replicate's own members, bool [K, N]."""
     right = (part.probability.argmax(axis=2) == part.y) & own
-    return _single(ratio(part.sums(right), part.sums(own)), part.base(own), rate_interval)
+    return _single(quotient(part.sums(right), part.sums(own)), part.base(own), rate_interval)
 
 
-def _reliability_rows(part: Predictions, sums: np.ndarray, replicates: np.ndarray) -> list[dict]:
+def _reliability_rows(part: Predictions, sums: np.ndarray) -> list[dict]:
     """Return one row a bin, all replicates' predictions together; the interval is that of the accuracy.
 
     Args:
@@ -284,8 +279,8 @@ def _reliability_rows(part: Predictions, sums: np.ndarray, replicates: np.ndarra
     size, floor = sums.shape[2], 1 / part.probability.shape[2]
     edges = floor + (1 - floor) * np.arange(size + 1) / size
     whole = sums[0].sum(axis=0)
-    drawn = np.einsum("bk,bkij->bij", replicates, sums[1:])
-    share = ratio(drawn[..., 1], drawn[..., 0])
+    drawn = np.einsum("bk,bkij->bij", part.bootstrap.replicates, sums)[1:]
+    share = quotient(drawn[..., 1], drawn[..., 0])
     inside = np.stack([each[..., 0] > 0 for each in calibration(part, size)])  # [K, N, bins]
     rows = []
     for index in range(size):
@@ -306,8 +301,9 @@ def _predictions(dataset: Dataset, bank: Bank, split: int, draws: int, seed: int
     logits = np.take(bank.logits, rows, axis=1).astype(np.float64)
     odds = np.exp(logits - logits.max(axis=2, keepdims=True))
     patients, patient = np.unique(dataset.patient[rows], return_inverse=True)
-    weights = draw_patients(generator(seed, dataset.name, "utility", "patients", split), len(patients), draws)
-    return Predictions(odds / odds.sum(axis=2, keepdims=True), dataset.y[rows], patient, weights)
+    rng = generator(seed, dataset.name, "utility", "patients", split)
+    bootstrap = PatientBootstrap.draw(rng, len(patients), draws, len(logits))
+    return Predictions(odds / odds.sum(axis=2, keepdims=True), dataset.y[rows], patient, bootstrap)
 
 
 def _all(part: Predictions) -> np.ndarray:
@@ -321,9 +317,3 @@ def _subgroups(dataset: Dataset) -> list[tuple[str, np.ndarray]]:
     if len(dataset.sites) > 1:
         attributes = {"site": np.array(dataset.sites)[dataset.site[rows]]} | attributes
     return [(f"{key}={value}", values == value) for key, values in attributes.items() for value in sorted(set(values))]
-
-
-def _nanmean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the weighted mean over the last axis of what has a value; NaN where nothing has."""
-    valued = (~np.isnan(values)) * weights
-    return ratio((np.nan_to_num(values) * valued).sum(axis=-1), valued.sum(axis=-1))

@@ -9,11 +9,12 @@ import pytest
 from scipy import stats
 
 from medpriv.attacks import bavaria, chance, informia, lira, membership, rmia
-from medpriv.attacks.scored import Draws, Scored, measure_attack
+from medpriv.attacks.scored import Scored, measure_attack
 from medpriv.attacks.signals import Signals, log_probability, patient_signals, record_signals, true_class_logit
 from medpriv.attacks.view import Moments, View, calibration_shadows, score_paired, score_shadows, score_targets
 from medpriv.bank.store import Bank, draw_members
 from medpriv.dataset import TEST, TRAIN, Dataset
+from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.findings import Findings
 
 SETTINGS = {"false_positive_rates": [0.1, 0.001], "bootstraps": 100}
@@ -302,7 +303,7 @@ def test_shuffled_membership_shows_half_within_its_interval(name):
 def test_intervals_cover_half_for_about_19_in_20_shuffles(name):
     dataset = make_dataset(patients=60)
     bank = make_bank(dataset, effect=3.0, seed=5)
-    draws = Draws.of(np.random.default_rng(0), 45, 16, 100)
+    draws = PatientBootstrap.draw(np.random.default_rng(0), 45, 100, 16)
     covered = 0
     for seed in range(20):
         records = record_signals(dataset, replace(bank, members=draw_members(dataset, 16, seed=100 + seed)))
@@ -370,7 +371,7 @@ def test_intervals_hold_a_known_tpr_and_auc(shift):
         scores = rng.normal(size=200) + rng.normal(size=(8, 200)) + shift * members
         paired = np.repeat(scores[:, None], shadows.shape[1], axis=1)
         scored = Scored("known", "patient", scores, shadows, scores[shadows], paired, members, np.arange(200))
-        rows = measure_attack(scored, [0.02], Draws.of(rng, 200, 8, 100), ("toy", "t", "known"))[0]
+        rows = measure_attack(scored, [0.02], PatientBootstrap.draw(rng, 200, 100, 8), ("toy", "t", "known"))[0]
         for row in rows:
             if row.measure in held:
                 held[row.measure] += row.lower <= truth[list(held).index(row.measure)] <= row.upper
@@ -386,7 +387,7 @@ def test_the_rate_that_thresholds_reach_is_stated():
     rows = measure_attack(
         Scored("low", "patient", scores, shadows, scores[shadows] - 1, paired, members, np.arange(400)),
         [0.05],
-        Draws.of(rng, 400, 4, 100),
+        PatientBootstrap.draw(rng, 400, 100, 4),
         ("toy", "t", "low"),
     )[0]
     reached = next(row for row in rows if row.measure == "fpr_reached_0.05")
@@ -413,7 +414,7 @@ def test_thresholds_of_few_shadows_keep_their_rate(name):
     for _ in range(12):
         told = chance.redraw_members(signals, rng)
         scored = membership.score_attack(name, membership.ATTACKS[name], "patient", told)
-        rows = measure_attack(scored, [0.05], Draws.of(rng, 300, 5, 2), ("toy", "t", name))[0]
+        rows = measure_attack(scored, [0.05], PatientBootstrap.draw(rng, 300, 2, 5), ("toy", "t", name))[0]
         reached.append(next(row.value for row in rows if row.measure == "fpr_reached_0.05"))
     assert np.mean(reached) == pytest.approx(0.05, abs=0.005)
 

@@ -7,7 +7,7 @@ import pytest
 
 from medpriv.bank.store import Bank, draw_members
 from medpriv.dataset import TEST, TRAIN, Dataset
-from medpriv.measures.intervals import draw_patients
+from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.predictions import Predictions, auprc, macro_f1
 from medpriv.measures.table import Measure
 from medpriv.measures.utility import RELIABILITY_COLUMNS, measure_differences, measure_utility
@@ -116,7 +116,10 @@ def test_whole_rows_are_means_over_replicates_within_their_intervals():
 
 def test_sums_over_a_draw_count_a_patients_records_as_often_as_it_was_drawn():
     predictions = Predictions(
-        np.zeros((1, 5, 2)), np.zeros(5, int), np.array([0, 2, 0, 1, 2]), np.array([[2, 0, 1], [0, 0, 3]], np.float32)
+        np.zeros((1, 5, 2)),
+        np.zeros(5, int),
+        np.array([0, 2, 0, 1, 2]),
+        PatientBootstrap(np.array([[1, 1, 1], [2, 0, 1], [0, 0, 3]]), np.ones((3, 1))),
     )
     values = np.array([[1.0, 10.0, 2.0, 100.0, 20.0]])
     np.testing.assert_array_equal(predictions.sums(values)[:, 0], [133, 36, 90])
@@ -182,13 +185,13 @@ def test_average_precision_equals_scikit_learns_with_ties_and_in_every_draw():
     rng = np.random.default_rng(0)
     y, patient = rng.integers(2, size=60), np.arange(60) // 3
     scores = np.round(rng.random((2, 60)) + 0.3 * y, 1)  # ties
-    weights = draw_patients(rng, 20, 4)
-    part = Predictions(np.stack([1 - scores, scores], axis=2), y, patient, weights)
+    bootstrap = PatientBootstrap.draw(rng, 20, 4, 2)
+    part = Predictions(np.stack([1 - scores, scores], axis=2), y, patient, bootstrap)
     found = auprc(part)
     for replicate in range(2):
         assert found[0, replicate] == pytest.approx(average_precision_score(y, scores[replicate]))
         for draw in range(4):
-            weight = weights[draw, patient]
+            weight = bootstrap.patients[1 + draw, patient]
             expected = average_precision_score(y, scores[replicate], sample_weight=weight)
             assert found[1 + draw, replicate] == pytest.approx(expected)
 

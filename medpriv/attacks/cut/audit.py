@@ -28,7 +28,7 @@ from medpriv.attacks.cut.scene import Scene, set_scene
 from medpriv.attacks.cut.scores import Jury, measure_records
 from medpriv.bank.store import Bank
 from medpriv.dataset import Dataset
-from medpriv.measures.crossed import Crossed
+from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.findings import Findings, Rows
 from medpriv.seeds import generator
 
@@ -60,7 +60,7 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: in
     """
     scene = set_scene(dataset, bank, settings, seed)
     rng = generator(seed, dataset.name, "cut", "bootstrap")
-    crossed = Crossed(rng, len(scene.replicates), len(dataset.patients), settings["bootstraps"])
+    crossed = PatientBootstrap.draw(rng, len(dataset.patients), settings["bootstraps"], len(scene.replicates))
     jury = Jury(scene, bank.treatment, crossed)
     measures, examples = correlate(scene, bank.treatment), []
     for name in reconstructions(scene):

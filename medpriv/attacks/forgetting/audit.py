@@ -220,7 +220,7 @@ def quality_figures(cells: Cells, delta: float, draws: Draws) -> Iterator[tuple[
     models = sum(len(side) for side, value in zip(sides[0], epsilon, strict=True) if not np.isnan(value))
     named = {"forgetting": forgetting_points(epsilon), "epsilon": epsilon, "epsilon_ceiling": ceiling}
     for name, values in named.items():
-        figure = over_models(values, None, cells.patient, draws.patients)
+        figure = over_models(values, None, cells.patient, draws.forgotten.patients)
         yield ("forgetting-quality", name, ""), replace(figure, n=models)
 
 

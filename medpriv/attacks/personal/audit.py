@@ -15,7 +15,7 @@ from medpriv.bank.derived import DerivedBank
 from medpriv.bank.store import Bank
 from medpriv.dataset import Dataset
 from medpriv.errors import InputError
-from medpriv.measures.crossed import Crossed
+from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.findings import Findings, Rows
 from medpriv.measures.table import Measure
 from medpriv.seeds import generator
@@ -52,7 +52,7 @@ def audit(
     pairs = pair_up(dataset, base, derived, derived.recipe["minutes"])
     outputs = predict_pairs(dataset, base, pairs, settings["panel_records"], seed)
     rng = generator(seed, dataset.name, "personal", "bootstrap")
-    crossed = Crossed(rng, len(pairs.replicates), len(pairs.patients), settings["bootstraps"])
+    crossed = PatientBootstrap.draw(rng, len(pairs.patients), settings["bootstraps"], len(pairs.replicates))
     name = derived.treatment
     worth, gains = gain.audit_gain(dataset, pairs, outputs, crossed, name)
     block_s = derived.recipe["block_s"]

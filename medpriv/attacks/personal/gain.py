@@ -23,10 +23,10 @@ from scipy.special import stdtrit
 
 from medpriv.attacks.personal.pairs import Outputs, Pairs
 from medpriv.dataset import Dataset
-from medpriv.measures.crossed import Crossed, difference_interval
+from medpriv.measures.bootstrap import PatientBootstrap, difference_interval
 from medpriv.measures.intervals import LEVEL, rate_interval
 from medpriv.measures.predictions import accuracy
-from medpriv.measures.roc import auc, bootstrap_roc
+from medpriv.measures.roc import bootstrap_auc
 from medpriv.measures.table import Measure
 from medpriv.measures.verdicts import within
 
@@ -66,7 +66,7 @@ FIGURES = {"accuracy": accuracy, "macro_f1": macro_f1}
 
 
 def audit_gain(
-    dataset: Dataset, pairs: Pairs, outputs: Outputs, crossed: Crossed, treatment: str
+    dataset: Dataset, pairs: Pairs, outputs: Outputs, crossed: PatientBootstrap, treatment: str
 ) -> tuple[list[Measure], dict[str, Gain]]:
     """Return the measures, and the gain by figure."""
     about = (dataset.name, treatment, "")
@@ -107,7 +107,7 @@ def t_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return values.mean(axis=0) - half, values.mean(axis=0) + half
 
 
-def _both_sides(about: tuple[str, str, str], name: str, gain: Gain, crossed: Crossed, n: int) -> list[Measure]:
+def _both_sides(about: tuple[str, str, str], name: str, gain: Gain, crossed: PatientBootstrap, n: int) -> list[Measure]:
     rows = []
     for side, values in zip(SIDES, (gain.base, gain.personal), strict=True):
         drawn = crossed.mean(values)
@@ -119,7 +119,11 @@ def _both_sides(about: tuple[str, str, str], name: str, gain: Gain, crossed: Cro
 
 
 def _by_class(
-    dataset: Dataset, pairs: Pairs, counts: tuple[np.ndarray, np.ndarray], crossed: Crossed, about: tuple[str, str, str]
+    dataset: Dataset,
+    pairs: Pairs,
+    counts: tuple[np.ndarray, np.ndarray],
+    crossed: PatientBootstrap,
+    about: tuple[str, str, str],
 ) -> list[Measure]:
     """Return sensitivities and their gains, over all patients' beats of a class together."""
     rows = []
@@ -143,7 +147,7 @@ def _by_class(
 
 
 def _strangers(
-    dataset: Dataset, pairs: Pairs, outputs: Outputs, crossed: Crossed, about: tuple[str, str, str]
+    dataset: Dataset, pairs: Pairs, outputs: Outputs, crossed: PatientBootstrap, about: tuple[str, str, str]
 ) -> list[Measure]:
     """Return what both sides are worth on strangers, what changes, and H3."""
     size = len(pairs.patients)
@@ -176,7 +180,7 @@ def _strangers(
 
 
 def auroc_on_strangers(
-    logits: np.ndarray, y: np.ndarray, owner: np.ndarray, patients: np.ndarray, crossed: Crossed
+    logits: np.ndarray, y: np.ndarray, owner: np.ndarray, patients: np.ndarray, crossed: PatientBootstrap
 ) -> np.ndarray:
     """Return the macro one-against-rest AUROC [1 + B, K, P] of each model on all patients' records but p's.
 
@@ -200,8 +204,7 @@ def auroc_on_strangers(
             curves = []
             for c in labels:
                 positive = y[inside] == c
-                drawn = bootstrap_roc(scores[:, c], positive, place[inside], crossed.patients[1:], np.empty(0)).auc
-                curves.append(np.concatenate([[auc(scores[:, c], positive)], drawn]))
+                curves.append(bootstrap_auc(scores[:, c], positive, place[inside], crossed.patients))
             if curves:
                 found[:, k, index] = np.mean(curves, axis=0)
     return found

@@ -12,13 +12,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from medpriv.attacks.scored import Draws, measure_attack
+from medpriv.attacks.scored import measure_attack
 from medpriv.attacks.server.encoding import Encoding
 from medpriv.attacks.server.reconstruction import EXAMPLE_COLUMNS, Scene, reconstruct, settings_of
 from medpriv.attacks.server.updates import drops, guess_sites, score_membership
 from medpriv.bank.store import Bank
 from medpriv.dataset import TRAIN, Dataset
 from medpriv.federated.rounds import RoundView
+from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.findings import Findings, Rows
 from medpriv.measures.intervals import draw_patients, rate_interval
 from medpriv.measures.table import Measure
@@ -73,7 +74,7 @@ def _membership(
 ) -> list[Measure]:
     scored = score_membership(dataset, members, holder, lowered)
     rng = generator(seed, dataset.name, "server", "membership", "bootstrap")
-    draws = Draws.of(rng, scored.scores.shape[1], len(scored.scores), settings["bootstraps"])
+    draws = PatientBootstrap.draw(rng, scored.scores.shape[1], settings["bootstraps"], len(scored.scores))
     return measure_attack(scored, RATES, draws, (dataset.name, bank.treatment, "membership-updates"))[0]
 
 
