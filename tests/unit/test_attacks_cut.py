@@ -27,7 +27,7 @@ def one_thread():
 def test_every_variant_is_attacked_the_same_each_time(variant):
     dataset, bank = toy_bank(variant)
     measures = audit(dataset, bank, QUICK, seed=1)
-    assert measures == audit(dataset, bank, QUICK, seed=1)
+    assert repr(measures) == repr(audit(dataset, bank, QUICK, seed=1))
     attacks = {measure.attack for measure in measures}
     expected = {f"cut-{name}" for name in (*RECONSTRUCTIONS, "correlation")}
     expected |= {f"cut-membership-{name}" for name in ("norm", "distance", "nearest")}
