@@ -2,14 +2,16 @@
 
     python -m medpriv.workflow.run [--overlay config/open.yaml] [--target names] [arguments for snakemake]
 
-A run waits for one that is still busy in the same folder, clears the lock that a killed run left, versions what that
-run finished but did not bring into DVC, and then starts Snakemake. An overlay's run lives in a folder of its own,
-`runs/<overlay's name>`, beside the default run in the root. What failed is said last, where it is seen.
+A run waits for one that is still busy in the same folder, cancels what a killed run left on Slurm, clears the lock that
+it left, versions what it finished but did not bring into DVC, and then starts Snakemake. An overlay's run lives in a
+folder of its own, `runs/<overlay's name>`, beside the default run in the root. What failed is said last, where it is
+seen.
 """
 
 import argparse
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from pathlib import Path
 
 from medpriv.errors import InputError
 from medpriv.files import write_text
+from medpriv.workflow import slurm
 from medpriv.workflow.environment import surroundings
 from medpriv.workflow.guard import FAILED, OVERLAY, STARTER, UNVERSIONED, identity, lock
 from medpriv.workflow.overlay import read_config
@@ -76,6 +79,7 @@ def main(arguments: list[str]) -> int:
     os.chdir(folder)
     held = lock("run.lock", wait_message=f"Another run is busy in {folder}; waiting for it to end.")
     os.close(lock("jobs.lock", wait_message="Jobs of a killed run are still ending; waiting for them."))
+    slurm.cancel()
     environment = surroundings(folder)
     if "SNAKEMAKE_PROFILE" in os.environ:
         print("SNAKEMAKE_PROFILE is left aside: this workflow has its own profiles.", file=sys.stderr)
@@ -86,25 +90,35 @@ def main(arguments: list[str]) -> int:
     if UNVERSIONED.exists() and "DVC_STAGE" not in os.environ:
         subprocess.run([sys.executable, "-m", "medpriv.workflow.dvc", "commit"])
     FAILED.unlink(missing_ok=True)
-    code = supervised(command, environment | {STARTER: identity(os.getpid())}, held)
+    on_cluster = "--profile" in command
+    names = slurm.named() if on_cluster and shutil.which("squeue") else []
+    stop = signal.SIGINT if on_cluster and not names else signal.SIGKILL
+    try:
+        code = supervised([*command, *names], environment | {STARTER: identity(os.getpid())}, held, stop)
+    finally:
+        slurm.cancel()
+    if code == 0:
+        slurm.complete()
     if code and (failed := failures()):
         print("\n".join(["", "The run stopped, since this failed:", *failed, AGAIN]), file=sys.stderr)
     return code
 
 
-def supervised(command: list[str], environment: dict[str, str], held: int) -> int:
+def supervised(command: list[str], environment: dict[str, str], held: int, stop: signal.Signals) -> int:
     """Run a command to its end and return its exit code; the lock `held` is its own, too.
 
-    Ctrl-C reaches this process alone, for head and jobs would answer it with a traceback each. Here they are killed,
-    which spoils nothing; on a cluster the head takes its jobs back.
+    Ctrl-C reaches this process alone, for head and jobs would answer it with a traceback each. They get the signal
+    `stop` instead: to be killed spoils nothing, but a head with jobs on a cluster that is not Slurm has to cancel them.
     """
     head = subprocess.Popen(command, env=environment, pass_fds=(held,), process_group=0)
     try:
         return head.wait()
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        os.killpg(head.pid, signal.SIGINT if "--profile" in command else signal.SIGKILL)
+        os.killpg(head.pid, stop)
         head.wait()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        print(SHOW_CURSOR if sys.stderr.isatty() else "", file=sys.stderr)
         raise
 
 
@@ -117,6 +131,8 @@ def failures() -> list[str]:
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
+    except InputError as error:
+        sys.exit(str(error))
     except KeyboardInterrupt:
-        print(f"{SHOW_CURSOR if sys.stderr.isatty() else ''}\nStopped. {AGAIN}", file=sys.stderr)
+        print(f"\nStopped. {AGAIN}", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)

@@ -199,7 +199,7 @@ def test_all_figures_agree_with_each_other():
     dataset = people()
     bank = bank_of(dataset, replicates=12)
     measures = audit(dataset, bank, SETTINGS, 1).measures
-    assert measures == audit(dataset, bank, SETTINGS, 1).measures
+    assert repr(measures) == repr(audit(dataset, bank, SETTINGS, 1).measures)
     for group in ("", "feature=smoker", "feature=unit", "feature=age"):
         inside, outside, advantage, over = (
             value(measures, "lira", name, group)

@@ -26,7 +26,7 @@ def one_thread():
 def test_every_variant_is_attacked_the_same_each_time(variant):
     dataset, bank = toy_bank(variant)
     found = audit(dataset, bank, QUICK, seed=1)
-    assert found == audit(dataset, bank, QUICK, seed=1)
+    assert repr(found) == repr(audit(dataset, bank, QUICK, seed=1))
     measures = found.measures
     attacks = {measure.attack for measure in measures}
     expected = {f"cut-{name}" for name in (*RECONSTRUCTIONS, "correlation")}

@@ -261,7 +261,7 @@ def test_an_age_is_known_in_whole_years():
 def test_the_audit_says_what_the_parts_say_and_repeats_itself():
     dataset = table()
     measures = audit(dataset, SETTINGS | {"sensitive": {"people": ["ward"]}}, 1).measures
-    assert measures == audit(dataset, SETTINGS | {"sensitive": {"people": ["ward"]}}, 1).measures
+    assert repr(measures) == repr(audit(dataset, SETTINGS | {"sensitive": {"people": ["ward"]}}, 1).measures)
     assert measures != audit(dataset, SETTINGS | {"sensitive": {"people": ["ward"]}}, 2).measures
     assert {one.treatment for one in measures} == {"data"}
     assert len({(one.attack, one.measure, one.group) for one in measures}) == len(measures)

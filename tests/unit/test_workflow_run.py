@@ -91,14 +91,20 @@ import os, signal, sys
 from medpriv.workflow.run import supervised
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests in the background ignores it
 held = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
-sys.exit(supervised([sys.executable, "-c", sys.argv[2]], dict(os.environ), held))
+sys.exit(supervised([sys.executable, "-c", sys.argv[2]], dict(os.environ), held, signal.Signals[sys.argv[3]]))
 """
-HEAD = "import os, time; open('head', 'w').write(str(os.getpid())); time.sleep(60)"
+HEAD = """
+import os, signal, time
+signal.signal(signal.SIGINT, lambda *_: exit(open("cancelled", "w").close()))
+open("head", "w").write(str(os.getpid()))
+time.sleep(60)
+"""
 
 
-def test_an_interrupt_ends_the_head_at_once_and_in_silence(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stop", ["SIGKILL", "SIGINT"])
+def test_an_interrupt_ends_the_head_at_once_and_in_silence(tmp_path: Path, stop: str) -> None:
     starter = subprocess.Popen(
-        [sys.executable, "-c", STARTER, "lock", HEAD],
+        [sys.executable, "-c", STARTER, "lock", HEAD, stop],
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         text=True,
@@ -110,10 +116,10 @@ def test_an_interrupt_ends_the_head_at_once_and_in_silence(tmp_path: Path) -> No
     head = int(file.read_text())
     os.killpg(starter.pid, signal.SIGINT)  # as Ctrl-C does
     said = starter.communicate(timeout=10)[1]
-    assert identity(head) == ""
+    assert identity(head) == "" and (tmp_path / "cancelled").exists() == (stop == "SIGINT")
     assert said.count("Traceback") == 1 and "KeyboardInterrupt" in said  # the starter's own, which `run` catches
 
 
 def test_the_heads_exit_code_is_passed_on(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", STARTER, "lock", "raise SystemExit(3)"], cwd=tmp_path)
+    done = subprocess.run([sys.executable, "-c", STARTER, "lock", "raise SystemExit(3)", "SIGKILL"], cwd=tmp_path)
     assert done.returncode == 3
