@@ -68,7 +68,12 @@ def render_page(
 
     here = Path(__file__).parent
     environment = Environment(
-        loader=FileSystemLoader(here), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(here),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_spaced,
     )
     script = (here / "page.js").read_text(encoding="utf-8")
     leak, price = answer(headlines)
@@ -99,8 +104,17 @@ def render_page(
         measured=_measured(headlines, derived, costs, timings),
         versions=_versions(),
         seed=config.get("seed", words.MISSING),
-        config=json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False),
+        config=json.dumps(_without_folders(config), indent=2, sort_keys=True, ensure_ascii=False),
     )
+
+
+def _without_folders(config: dict) -> dict:
+    """Return the config with the mere names of local files: a page may leave the house, whose folders tell of it."""
+    sets = {}
+    for name, section in config.get("datasets", {}).items():
+        raw = section.get("raw", {})
+        sets[name] = section | {"raw": raw | {"path": Path(raw["path"]).name}} if raw.get("path") else section
+    return config | {"datasets": sets}
 
 
 def _part(part: Part | Table, places: Mapping[str, int]) -> dict:
@@ -113,7 +127,7 @@ def _part(part: Part | Table, places: Mapping[str, int]) -> dict:
     return {
         "kind": "section",
         "section": part,
-        "paragraphs": [_spaced(text) for text in part.paragraphs],
+        "paragraphs": part.paragraphs,
         "parts": inner,
     }
 
@@ -124,7 +138,7 @@ def _figure(figure: Figure, place: int) -> dict:
         "place": place,
         "anchor": figure.anchor,
         "title": figure.title,
-        "caption": _spaced(figure.caption),
+        "caption": figure.caption,
         "open": [_panel(panel) for panel in figure.open_panels],
         "folded": [_panel(panel) for panel in figure.folded_panels],
     }
@@ -138,12 +152,13 @@ def _panel(panel: Panel) -> dict:
         "title": panel.title,
         "svg": inline(panel.svg),
         "data": _data_uri(panel.table) if inside else "",
-        "note": _spaced(panel.note),
+        "note": panel.note,
     }
 
 
-def _spaced(text: str) -> str:
-    return text.replace(" %", "\u00a0%")
+def _spaced(value: object) -> object:
+    """Return text with a hard space before each per-cent sign; drawings, style and script (Markup) stay as they are."""
+    return value.replace(" %", "\u00a0%") if type(value) is str else value
 
 
 def _data_uri(table: str) -> str:

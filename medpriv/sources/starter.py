@@ -210,6 +210,8 @@ def _comments(guess: Guess, name: str, path: Path, rows: int, columns: int) -> l
         lines.append(f"#   label        {UNKNOWN}: no column looks like one; it needs two or more classes and no gap")
     if not guess.patient:
         lines.append("#   patient      none found: each row is taken for another patient")
+    if not guess.site:
+        lines.append("#   site         none found: all rows are taken for one hospital's")
     for (role, column), reason in guess.reasons.items():
         if reason:
             lines.append(f"#   {role:<12} {column}: {reason}")
@@ -243,15 +245,15 @@ def main(arguments: list[str]) -> None:
     if not options.table.name:
         parser.error("name the table: make config TABLE=/data/x.csv")
     name = dataset_name(options.table)
+    target = ROOT / "config" / f"{name}.yaml"
+    if options.write and target.exists():
+        sys.exit(f"config/{name}.yaml: is there already. Remedy: remove it, or change it by hand")
     try:
         text = starter(options.table, name)
     except InputError as error:
         sys.exit(str(error))
     print(text, end="")
     if options.write:
-        target = ROOT / "config" / f"{name}.yaml"
-        if target.exists():
-            sys.exit(f"{target}: is there already. Remedy: remove it, or change it by hand")
         write_text(target, text)
         print(f"\nWritten to config/{name}.yaml. Check it, then: make report CONFIG=config/{name}.yaml")
 

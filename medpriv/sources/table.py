@@ -34,7 +34,7 @@ from medpriv.sources.table_columns import (
     refuse,
 )
 from medpriv.sources.table_file import ENDINGS, SHOWN, Column, TextTable, of_rows, read_table
-from medpriv.sources.table_ids import counts_rows, own_in_every_row, repeated_ids
+from medpriv.sources.table_ids import counts_rows, names_in_words, own_in_every_row, repeated_ids
 from medpriv.sources.tabular import centre_and_scale, check_classes, impute, stratified_split
 
 LICENCE = "its owner's; not stated"
@@ -159,7 +159,7 @@ def _convert(path: Path, settings: dict) -> _Converted:
     numeric = [column for name, column in columns.items() if name not in {*beside, *settings["categorical"]}]
     if not numeric and not settings["categorical"]:
         faults.append(Fault("preprocess", "no column is left to learn from", "shorten preprocess.ignore"))
-    values = _values(numeric, rows, table.separator, faults)
+    values = _values(numeric, rows, table.separator, settings["patient"], faults)
     categories = {plain(column.name): category(column, faults) for column in chosen}
     grouping = [columns[name] for name in settings["groups"] if name in columns]
     groups = {_key(column.name): group(column, owner, faults) for column in grouping}
@@ -223,18 +223,32 @@ def _refuse_second_header(table: TextTable, faults: list[Fault]) -> None:
     faults += [Fault(f"row {row + 1}", "the header again", "remove it") for row in np.flatnonzero(again)]
 
 
-def _values(columns: list[Column], rows: int, separator: str, faults: list[Fault]) -> np.ndarray:
-    """Return the numeric columns as float64 [N, columns]; refuse those that only number the rows."""
+def _values(
+    columns: list[Column], rows: int, separator: str, patient: str | None, faults: list[Fault]
+) -> np.ndarray:
+    """Return the numeric columns as float64 [N, columns]; refuse those that only number or name the rows."""
     mark = decimal_mark(columns, separator, faults)
+    values = []
     for column in columns:
-        remedy = "name it under preprocess.ignore or, if it says who it is, under preprocess.patient"
-        if counts_rows(column):
-            problem = "it numbers the rows: the index of a data frame was probably written"
-            faults.append(Fault(f"column {column.name}", problem, remedy))
-        elif own_in_every_row(column):
-            problem = "an id by its name, another one in every row: it could only be memorised"
-            faults.append(Fault(f"column {column.name}", problem, remedy))
-    return np.array([numbers(column, mark, faults) for column in columns]).reshape(len(columns), rows).T
+        named = _names_rows(column, patient)
+        values.append(numbers(column, mark, [] if named else faults))
+        faults += [named] if named else []
+    return np.array(values).reshape(len(columns), rows).T
+
+
+def _names_rows(column: Column, patient: str | None) -> Fault | None:
+    """Return what is wrong with a column that says which row it is, or whose; the `patient` may be known already."""
+    aside = "name it under preprocess.ignore"
+    owner = f"if it says who it is, name it under preprocess.patient; if not, {aside.removeprefix('name it ')}"
+    if counts_rows(column):
+        problem, owner = "it numbers the rows: the index of a data frame was probably written", aside
+    elif own_in_every_row(column):
+        problem = "an id by its name, another one in every row: it could only be memorised"
+    elif names_in_words(column):
+        problem = f"words, {len(column.texts)} different ones in {len(column.code)} rows: an id, dates or free text"
+    else:
+        return None
+    return Fault(f"column {column.name}", problem, aside if patient else owner)
 
 
 def _forgotten_ids(columns: dict[str, Column], settings: dict, owner: np.ndarray) -> dict[str, dict[str, int]]:

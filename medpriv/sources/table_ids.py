@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from medpriv.sources.table_columns import LEVELS, is_number
 from medpriv.sources.table_file import Column
 
 FEWEST = 20  # rows below which a table says nothing about its columns
@@ -39,6 +40,14 @@ def own_in_every_row(column: Column) -> bool:
     """Return whether a column is called as ids are and has another value in every row."""
     rows = len(column.code)
     return rows >= FEWEST and len(column.texts) == rows and _whole(column) and named_like_id(column.name)
+
+
+def names_in_words(column: Column) -> bool:
+    """Return whether a column is words, of which no category can be made: too many, one a row, or ids by their name."""
+    rows, values = len(column.code), len(column.texts)
+    words = sum(not is_number(text) for text in column.texts)
+    many = words > LEVELS or values == rows >= FEWEST
+    return words > values / 2 and (many or (named_like_id(column.name) and words >= FEWEST))
 
 
 def repeated_ids(candidates: Sequence[Column], columns: Sequence[Column]) -> dict[str, dict[str, int]]:

@@ -4,7 +4,7 @@
     python -m medpriv.workflow.dvc check      fail if dvc.yaml is not what `generate` would write
     python -m medpriv.workflow.dvc commit     version every finished stage (a successful run does this by itself)
     python -m medpriv.workflow.dvc prune      remove results that the config no longer asks for
-    python -m medpriv.workflow.dvc restore    after `dvc pull`: make Snakemake accept what was pulled
+    python -m medpriv.workflow.dvc restore    after `make dvc ARGS=pull`: make Snakemake accept what was pulled
 
 Only the default run in the project's root is versioned. Outputs, inputs and code come from a dry run in which every job
 is forced; config keys from the `setting("...")` calls in the rules. DVC must never relink: that scrambles the
@@ -32,7 +32,7 @@ from medpriv.workflow.guard import UNVERSIONED
 from medpriv.workflow.plan import Job, dry_run, snakemake
 
 ROOT = Path(__file__).resolve().parents[2]
-HEADER = "# Generated from the rules by `python -m medpriv.workflow.dvc generate`; do not edit by hand.\n"
+HEADER = "# Generated from the rules by `make generate`; do not edit by hand.\n"
 REPORT = "report"
 RECIPES = "datasets.{dataset}.baselines"  # where recipes stand that other treatments build on
 FOLDERS = {"raw", "preprocessed", *STAGES, "attacks", REPORT}
@@ -188,7 +188,7 @@ def generate(root: Path = ROOT) -> None:
 def check(root: Path = ROOT) -> None:
     """Fail if dvc.yaml is stale."""
     if (root / "dvc.yaml").read_text(encoding="utf-8") != generated(root, whole_plan(root)):
-        sys.exit("dvc.yaml: does not follow from the rules. Remedy: python -m medpriv.workflow.dvc generate")
+        sys.exit("dvc.yaml: does not follow from the rules. Remedy: make generate")
 
 
 def commit(root: Path = ROOT) -> None:
@@ -223,7 +223,7 @@ def restore(root: Path = ROOT) -> None:
     if changed:
         sys.exit(
             f"The results do not match dvc.lock: {', '.join(sorted(changed))}. "
-            "Remedy: `dvc pull` (or `dvc checkout`) first; `dvc status` shows what differs"
+            "Remedy: `make dvc ARGS=pull` (or ARGS=checkout) first; ARGS=status shows what differs"
         )
     touch = ["--touch", "--forceall", "--cores", "1", "--no-hooks"]
     snakemake([sys.executable, "-m", "snakemake", *touch], root)

@@ -32,7 +32,7 @@ TREES = networks(gradients=False)
 DATASET = "datasets.{dataset}"
 HEAD = """# What a changed key reruns
 
-Generated from the rules by `python -m medpriv.workflow.reruns generate`; do not edit by hand. `make why` says it for
+Generated from the rules by `make generate`; do not edit by hand. `make why` says it for
 your own change, job by job.
 
 The report is made again after every change, since it prints the config. Beside it, a key reruns the jobs below, of the
@@ -239,7 +239,7 @@ def generate(root: Path = ROOT) -> None:
 def check(root: Path = ROOT) -> None:
     """Fail if the page is stale."""
     if (root / "docs/reruns.md").read_text(encoding="utf-8") != page(root):
-        sys.exit("docs/reruns.md: does not follow from the rules. Remedy: python -m medpriv.workflow.reruns generate")
+        sys.exit("docs/reruns.md: does not follow from the rules. Remedy: make generate")
 
 
 if __name__ == "__main__":

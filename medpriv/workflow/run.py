@@ -4,11 +4,12 @@
 
 A run waits for one that is still busy in the same folder, cancels what a killed run left on Slurm, clears the lock that
 it left, versions what it finished but did not bring into DVC, and then starts Snakemake. An overlay's run lives in a
-folder of its own, `runs/<overlay's name>`, beside the default run in the root. What failed is said last, where it is
-seen.
+folder of its own, `runs/<overlay's name>`, beside the default run in the root; it goes again if no job began there, as
+after a refusal. What failed, or where the page is, is said last, where it is seen.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -21,11 +22,13 @@ from medpriv.errors import InputError
 from medpriv.files import write_text
 from medpriv.workflow import slurm
 from medpriv.workflow.environment import surroundings
-from medpriv.workflow.guard import FAILED, OVERLAY, STARTER, UNVERSIONED, identity, lock
+from medpriv.workflow.guard import FAILED, FOLDER, OVERLAY, REPORTED, STARTER, UNVERSIONED, identity, lock
 from medpriv.workflow.overlay import read_config
 from medpriv.workflow.targets import TARGETS
 
 ROOT = Path(__file__).resolve().parents[2]
+PAGE = Path("results/report/index.html")
+SNAKEMAKES = Path(".snakemake")
 AGAIN = "What was finished is kept: the same command goes on from there."
 SHOW_CURSOR = "\x1b[?25h"  # a killed progress bar leaves it hidden
 
@@ -75,21 +78,41 @@ def _claim(folder: Path, overlay: Path) -> None:
 
 def main(arguments: list[str]) -> int:
     """Take the locks, run Snakemake, and return its exit code."""
+    start = Path.cwd()
     command, folder = prepared(arguments)
     os.chdir(folder)
     held = lock("run.lock", wait_message=f"Another run is busy in {folder}; waiting for it to end.")
+    if not os.fstat(held).st_nlink:  # the run that was waited for has removed its folder, and the lock with it
+        os.close(held)
+        os.chdir(start)
+        return main(arguments)
+    try:
+        code = _locked(command, folder, held)
+        if REPORTED.exists() and not code:
+            print(f"The page: {os.path.relpath(folder / PAGE, start)}")
+    finally:
+        remove_unused(folder)
+        os.close(held)
+    return code
+
+
+def _locked(command: list[str], folder: Path, held: int) -> int:
+    """Clear what a killed run left, run Snakemake in the run's folder, say what failed, and return the exit code."""
     os.close(lock("jobs.lock", wait_message="Jobs of a killed run are still ending; waiting for them."))
     slurm.cancel()
     environment = surroundings(folder)
     if "SNAKEMAKE_PROFILE" in os.environ:
         print("SNAKEMAKE_PROFILE is left aside: this workflow has its own profiles.", file=sys.stderr)
-    if any(Path(".snakemake/locks").glob("*")):
+    for script in (SNAKEMAKES / "scripts").glob("tmp*"):  # Snakemake's copies for jobs that were killed
+        script.unlink()
+    if any((SNAKEMAKES / "locks").glob("*")):
         subprocess.run(
             [*command, "--unlock"], capture_output=True, env=environment
         )  # a fault is told by the run itself
     if UNVERSIONED.exists() and "DVC_STAGE" not in os.environ:
         subprocess.run([sys.executable, "-m", "medpriv.workflow.dvc", "commit"])
-    FAILED.unlink(missing_ok=True)
+    for note in (FAILED, REPORTED):
+        note.unlink(missing_ok=True)
     on_cluster = "--profile" in command
     names = slurm.named() if on_cluster and shutil.which("squeue") else []
     stop = signal.SIGINT if on_cluster and not names else signal.SIGKILL
@@ -102,6 +125,15 @@ def main(arguments: list[str]) -> int:
     if code and (failed := failures()):
         print("\n".join(["", "The run stopped, since this failed:", *failed, AGAIN]), file=sys.stderr)
     return code
+
+
+def remove_unused(folder: Path) -> None:
+    """Remove an overlay's folder in which no job has begun: nothing stays of a run that was refused."""
+    if folder != ROOT and {path.name for path in folder.iterdir()} <= {FOLDER.name, SNAKEMAKES.name}:
+        os.chdir(ROOT)
+        shutil.rmtree(folder)
+        with contextlib.suppress(OSError):  # other runs lie there
+            folder.parent.rmdir()
 
 
 def supervised(command: list[str], environment: dict[str, str], held: int, stop: signal.Signals) -> int:

@@ -65,8 +65,13 @@ def write_results(
         "benchmarks": benchmarks,
         "timings": timings,
         "linkage": {},
-        "config": {"seed": 1, "datasets": {name: {"format": name} for name in plan}},
+        "config": {"seed": 1, "datasets": {name: {"format": name, "raw": _local(name)} for name in plan}},
     }
+
+
+def _local(name: str) -> dict[str, str]:
+    """Return the config of a raw file that lies in somebody's folder."""
+    return {"source": "local", "path": f"/data/of-smith/{name}.csv"}
 
 
 def _dataset(

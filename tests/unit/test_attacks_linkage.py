@@ -301,7 +301,7 @@ def test_kept_numbers_join_and_stand_in_the_criteria():
     assert values(measures, "join", "joined") == {"key=row_id": 1}
     rows = criteria(dataset, measures)
     assert [set(row) for row in rows] == [set(CRITERIA_COLUMNS)] * 21
-    assert "row_id kept: 100.0% of rows joined by it" in rows[17]["found"]
+    assert "row_id kept: 100.0 % of rows joined by it" in rows[17]["found"]
 
 
 def test_criteria_name_columns_and_forms_but_never_a_person():

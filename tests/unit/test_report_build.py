@@ -127,6 +127,11 @@ def test_no_figure_has_type_too_small_for_a_phone(report: Path) -> None:
         assert min(float(size) for size in re.findall(r"font(?:-size)?: (?:bold |700 )?([\d.]+)px", svg)) >= 10, path
 
 
+def test_page_tells_a_local_file_by_its_name_alone(report: Path) -> None:
+    page = (report / "index.html").read_text()
+    assert "&#34;path&#34;: &#34;beats.csv&#34;" in page and "of-smith" not in page
+
+
 def test_text_of_the_data_comes_out_harmless(tmp_path: Path) -> None:
     arguments = write_results(tmp_path, classes=("N", "S", HOSTILE, "F"))
     build_report(**arguments, destination=tmp_path / "report")

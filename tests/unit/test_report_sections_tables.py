@@ -624,6 +624,13 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "report"
 
 
+def test_per_cents_are_spaced_in_one_way_over_the_whole_page(page: Path) -> None:
+    read = re.sub(r"<(style|script).*?</\1>|<[^>]*>", "\n\n", (page / "index.html").read_text(), flags=re.DOTALL)
+    signs = re.findall(r"\d(\D?)%", read)
+    assert "20\u00a0% disclosed" in read and len(signs) > 50
+    assert set(signs) == {"\u00a0"}
+
+
 def test_page_has_the_new_sections_and_every_figure_its_table(page: Path) -> None:
     text = (page / "index.html").read_text()
     for anchor in ANCHORS:

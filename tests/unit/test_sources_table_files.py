@@ -228,6 +228,24 @@ def test_columns_that_mean_something_else_are_refused(parse, change, message):
             parse(change(frame()))
 
 
+@pytest.mark.parametrize(
+    ("name", "ids"),
+    [
+        ("code", [f"P-{row:04d}" for row in range(80)]),  # another one in every row
+        ("who", [f"P-{row // 2:04d}" for row in range(240)]),  # more than a category may have
+        ("patient_id", [f"P-{row // 2:04d}" for row in range(80)]),  # its name says so
+    ],
+)
+def test_a_forgotten_patient_in_words_is_offered_as_the_patient_first(parse, name, ids):
+    held = frame(len(ids) // 2).assign(**{name: ids}).drop(columns="pid")
+    text = refused(parse, held, patient=None)
+    assert f"column {name}: " in text and "categorical" not in text
+    assert "Remedy: if it says who it is, name it under preprocess.patient; if not, under preprocess.ignore" in text
+    aside = refused(parse, held.assign(pid=frame(len(ids) // 2).pid))
+    assert aside.endswith("Remedy: name it under preprocess.ignore"), "the patient is known here"
+    assert parse(held, patient=name).patients[0] == "P-0000"
+
+
 def test_all_faults_of_a_table_come_at_once(parse):
     held = frame().astype(object).assign(note="free text", unit=1)
     held.loc[3, "died"] = "NA"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from medpriv.workflow import run
-from medpriv.workflow.guard import FAILED, identity
+from medpriv.workflow.guard import FAILED, REPORTED, identity, lock
 from medpriv.workflow.targets import TARGETS
 
 
@@ -75,6 +75,77 @@ def test_a_config_that_cannot_be_read_is_refused_with_its_line(root: Path, file:
     with pytest.raises(SystemExit, match=rf"^{file}, line 3: the key `seed` stands twice, in lines 2 and 3"):
         run.prepared(["--overlay", "config/open.yaml"])
     assert not (root / "runs").exists()
+
+
+@pytest.fixture
+def runs(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Return the files that a made-up Snakemake makes in the run's folder; it fails if there is no report."""
+    made: list[Path] = []
+
+    def supervised(*_: object) -> int:
+        for path in made:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        return int(REPORTED not in made)
+
+    monkeypatch.setattr(run, "supervised", supervised)
+    return made
+
+
+def test_nothing_stays_of_a_run_that_was_refused_before_its_first_job(root: Path, runs: list[Path]) -> None:
+    runs.append(Path(".snakemake/log/x"))
+    assert run.main(["--overlay", "config/open.yaml"]) == 1
+    assert not (root / "runs").exists()
+
+
+def test_what_a_job_made_stays_and_goes_with_no_later_refusal(
+    root: Path, runs: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs.append(Path("logs/raw/heart.log"))
+    assert run.main(["--overlay", "config/open.yaml"]) == 1
+    runs.clear()
+    monkeypatch.chdir(root)
+    assert run.main(["--overlay", "config/open.yaml"]) == 1
+    assert (root / "runs/open/logs/raw/heart.log").exists()
+
+
+def test_a_run_that_waited_for_a_refused_one_begins_in_a_new_folder(
+    root: Path, runs: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lock_after_the_other(name: str, **_: str) -> int:
+        held = lock(name)
+        monkeypatch.setattr(run, "lock", lock)
+        run.remove_unused(root / "runs/open")  # the other, which held the lock before
+        return held
+
+    monkeypatch.setattr(run, "lock", lock_after_the_other)
+    runs += [run.PAGE, REPORTED]
+    assert run.main(["--overlay", "config/open.yaml"]) == 0
+    assert (root / "runs/open" / run.PAGE).exists() and (root / "runs/open/.medpriv/run.lock").exists()
+
+
+def test_a_finished_run_says_last_where_its_page_is(
+    root: Path, runs: list[Path], capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs += [run.PAGE, REPORTED]
+    run.main(["--overlay", "config/open.yaml"])
+    assert capsys.readouterr().out.splitlines()[-1] == "The page: runs/open/results/report/index.html"
+    monkeypatch.chdir(root)
+    run.main([])
+    assert capsys.readouterr().out.splitlines()[-1] == "The page: results/report/index.html"
+    runs.remove(REPORTED)  # a run that fails, or a part of one, though there is a page from before
+    monkeypatch.chdir(root)
+    run.main([])
+    assert "The page" not in capsys.readouterr().out
+
+
+def test_scripts_that_a_killed_run_left_are_removed(root: Path, runs: list[Path]) -> None:
+    left, kept = root / ".snakemake/scripts/tmpx.fetch_raw.py", root / ".snakemake/metadata/x"
+    for file in (left, kept):
+        file.parent.mkdir(parents=True)
+        file.touch()
+    run.main([])
+    assert not left.exists() and kept.exists()
 
 
 def test_failures_are_told_once_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
