@@ -58,6 +58,10 @@ setting = settings.setting_of(CONFIG)
 recipe_of = partial(settings.recipe_of, CONFIG)
 layers_of = partial(settings.layers_of, CONFIG)
 of_dataset = partial(settings.of_dataset, CONFIG)
+federation_of = partial(settings.federation_of, CONFIG)
+private_of = partial(settings.private_of, CONFIG)
+raw_of = partial(settings.raw_of, CONFIG)
+if_simulated = partial(settings.if_simulated, CONFIG)
 
 
 def any_of(names):
@@ -242,14 +246,17 @@ def shards_of_bank(wildcards):
     )
 
 
+def replicates_of_bank(treatment):
+    """Return an input function: how many replicates a bank has."""
+    return lambda wildcards: grid.replicates_of(
+        CONFIG["datasets"][wildcards.dataset], treatment.format(**dict(wildcards.items()))
+    )
+
+
 def replicates_of_shard(treatment):
     """Return an input function: the replicate numbers that one shard trains, every so-many-th of the bank's."""
-
-    def numbers(wildcards):
-        section, name = CONFIG["datasets"][wildcards.dataset], treatment.format(**dict(wildcards.items()))
-        return list(range(int(wildcards.shard), grid.replicates_of(section, name), int(wildcards.shards)))
-
-    return numbers
+    count = replicates_of_bank(treatment)
+    return lambda wildcards: list(range(int(wildcards.shard), count(wildcards), int(wildcards.shards)))
 
 
 def benchmark_files(wildcards):

@@ -35,6 +35,7 @@ HEADER = "# Generated from the rules by `python -m medpriv.workflow.dvc generate
 REPORT = "report"
 RECIPES = "datasets.{dataset}.baselines"  # where recipes stand that other treatments build on
 STAGES = {*grid.STAGES.values(), "raw", "preprocessed", "personalized", "unlearned", "attacks", REPORT}
+ASKING = ("setting", "of_dataset", "federation_of", "private_of", "raw_of", "if_simulated")  # rules' helpers with a key
 # Stages that hold patients' own rows and signals. Only made-up ones are pushed: a folder may be anybody's, and what a
 # publisher gave under its terms everybody is to get from the publisher.
 PATIENT_ROWS = ("raw", "preprocessed")
@@ -79,7 +80,10 @@ def config_keys(root: Path) -> dict[str, list[str]]:
     keys = {}
     for file in rule_files(root):
         for block in re.split(r"^rule ", file.read_text(), flags=re.MULTILINE)[1:]:
-            asked = re.findall(r'\b(?:setting|of_dataset)\(\s*(?:"([^"]+)")?', block)
+            asked = re.findall(rf'\b(?:{"|".join(ASKING)})\(\s*(?:"([^"]+)")?', block)
+            for kind in re.findall(r'\breplicates_of_bank\("(\w+)-', block):
+                own = grid.SECTIONS[kind]
+                asked += ["datasets.{dataset}.bank.replicates", f"datasets.{{dataset}}.{own}.replicates"]
             asked += [RECIPES] * len(re.findall(r"\b(?:recipe|layers)_of\(", block))
             keys[block.partition(":")[0]] = asked
     return keys
