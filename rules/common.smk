@@ -41,10 +41,15 @@ of_family = partial(settings.of_family, CONFIG)
 base_of = ARTEFACTS.base_of
 files_of_bank = ARTEFACTS.files_of_bank
 reference_of_bank = ARTEFACTS.reference_of_bank
+replicates_of_bank = ARTEFACTS.replicates_of_bank
 replicates_of_shard = ARTEFACTS.replicates_of_shard
 shards_of_bank = ARTEFACTS.shards_of_bank
 unlearned_by = ARTEFACTS.unlearned_by
 personal_banks = ARTEFACTS.personal_banks
+federation_of = partial(settings.federation_of, CONFIG)
+private_of = partial(settings.private_of, CONFIG)
+raw_of = partial(settings.raw_of, CONFIG)
+if_simulated = partial(settings.if_simulated, CONFIG)
 
 
 wildcard_constraints:

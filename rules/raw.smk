@@ -20,8 +20,8 @@ rule fetch_raw:
         runtime=240,
     params:
         format=setting("datasets.{dataset}.format"),
-        raw=setting("datasets.{dataset}.raw"),
-        seed=setting("seed"),
+        raw=raw_of("datasets.{dataset}.raw"),
+        seed=if_simulated("seed"),
         scratch="shards/raw",
     script:
         "../scripts/fetch_raw.py"

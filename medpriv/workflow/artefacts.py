@@ -167,15 +167,19 @@ class Artefacts:
         files = bank_file_names(spec_of(wildcards.treatment))
         return [f"{folder}/{shard}-of-{shards}/{file}" for shard in range(shards) for file in files]
 
+    def replicates_of_bank(self, treatment: str) -> Callable[[Wildcards], int]:
+        """Return an input function: how many replicates a bank has."""
+
+        def count(wildcards: Wildcards) -> int:
+            section = self.config["datasets"][wildcards.dataset]
+            return replicates_of(section, spec_of(treatment.format(**dict(wildcards.items()))))
+
+        return count
+
     def replicates_of_shard(self, treatment: str) -> Callable[[Wildcards], list[int]]:
         """Return an input function: the replicate numbers that one shard trains, every so-many-th of the bank's."""
-
-        def numbers(wildcards: Wildcards) -> list[int]:
-            section = self.config["datasets"][wildcards.dataset]
-            spec = spec_of(treatment.format(**dict(wildcards.items())))
-            return list(range(int(wildcards.shard), replicates_of(section, spec), int(wildcards.shards)))
-
-        return numbers
+        count = self.replicates_of_bank(treatment)
+        return lambda wildcards: list(range(int(wildcards.shard), count(wildcards), int(wildcards.shards)))
 
     def treatments_of(self, kind: Kind) -> str:
         """Return the pattern of the names of a kind's banks of K replicates."""

@@ -24,7 +24,7 @@ from typing import Any
 
 import yaml
 
-from medpriv.catalogue.treatments import STAGES
+from medpriv.catalogue.treatments import STAGES, TREATMENTS
 from medpriv.files import read_json, write_text
 from medpriv.workflow.artefacts import looped_rules
 from medpriv.workflow.environment import surroundings
@@ -36,6 +36,7 @@ HEADER = "# Generated from the rules by `make generate`; do not edit by hand.\n"
 REPORT = "report"
 RECIPES = "datasets.{dataset}.baselines"  # where recipes stand that other treatments build on
 FOLDERS = {"raw", "preprocessed", *STAGES, "attacks", REPORT}
+ASKING = ("setting", "of_dataset", "federation_of", "private_of", "raw_of", "if_simulated")  # rules' helpers with a key
 # Stages that hold patients' own rows and signals. Only made-up ones are pushed: a folder may be anybody's, and what a
 # publisher gave under its terms everybody is to get from the publisher.
 PATIENT_ROWS = ("raw", "preprocessed")
@@ -80,7 +81,10 @@ def config_keys(root: Path) -> dict[str, list[str]]:
     keys = {}
     for file in rule_files(root):
         for block in re.split(r"^rule ", file.read_text(), flags=re.MULTILINE)[1:]:
-            asked = re.findall(r'\b(?:setting|of_dataset)\(\s*(?:"([^"]+)")?', block)
+            asked = re.findall(rf'\b(?:{"|".join(ASKING)})\(\s*(?:"([^"]+)")?', block)
+            for kind in re.findall(r'\breplicates_of_bank\("(\w+)-', block):
+                own = TREATMENTS[kind].section
+                asked += ["datasets.{dataset}.bank.replicates", f"datasets.{{dataset}}.{own}.replicates"]
             asked += [RECIPES] * len(re.findall(r"\b(?:recipe|layers)_of\(", block))
             keys[block.partition(":")[0]] = asked
     return keys | looped_rules()

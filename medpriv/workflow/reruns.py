@@ -42,6 +42,10 @@ job say which banks there are, as does a section that is added or taken out (`nu
 dropped are removed, and the others are left alone. What follows from a job that ran (second table) reruns as far as it
 builds on that job's files, and only if these came out different.
 
+Some values are nothing to some jobs of a rule: `federated.local` to `sample_dp`, which has steps of its own;
+`federated.partition.group` to `iid` and `dirichlet`; `private.engine` to perturbation; `bank.replicates` to banks that
+have fewer; keys of `raw` to other sources than their own, and `seed` to files that are not made here.
+
 """
 
 
@@ -65,19 +69,24 @@ def _base_of(section: str) -> list[str]:
     return [] if section == "private" else [f"{DATASET}.{section}.model"]
 
 
-def _replicates_of_shard(treatment: str) -> list[str]:
+def _replicates_of_bank(treatment: str) -> list[str]:
     word = treatment.partition("-")[0]
-    own = "" if word == "baseline" else TREATMENTS[word].section
-    return [f"{DATASET}.bank.{name}" for name in ("replicates", "shards")] + [f"{DATASET}.{own}.replicates"] * bool(own)
+    own = [] if word == "baseline" else [f"{DATASET}.{TREATMENTS[word].section}.replicates"]
+    return [f"{DATASET}.bank.replicates", *own]
 
 
 READS: dict[str, Callable[..., list[str]]] = {
     "setting": _setting,
     "of_dataset": lambda key, *by_dataset: [key],
+    "federation_of": lambda key: _setting(key, only=("rounds", "partition", "local", "strategies.{strategy}")),
+    "private_of": lambda key: _setting(key, only=("models.{model}.{mechanism}", "delta", "engine")),
+    "raw_of": lambda key: [key],
+    "if_simulated": lambda key: [key],
     "recipe_of": _recipe_of,
     "layers_of": _layers_of,
     "base_of": _base_of,
-    "replicates_of_shard": _replicates_of_shard,
+    "replicates_of_bank": _replicates_of_bank,
+    "replicates_of_shard": lambda treatment: [*_replicates_of_bank(treatment), f"{DATASET}.bank.shards"],
 }
 
 

@@ -222,6 +222,18 @@ def test_costs_are_real_messages():
     assert avg.costs["flops"] == avg.costs["updates"] * 8 * network.flops()
 
 
+def test_private_clients_take_no_part_in_the_local_settings():
+    dataset, section = toy(), settings("sample_dp", sample_dp={"epsilon": 4.0})
+    used = {name: value for name, value in section.items() if name != "local"}
+    whole, own = (train(dataset, "sample_dp", "mlp", RECIPE, each, [0, 1], 4, 1) for each in (section, used))
+    assert np.array_equal(whole.logits, own.logits) and whole.costs == own.costs and whole.facts == own.facts
+
+
+def test_private_steps_that_diverge_are_told_by_their_own_rate():
+    with pytest.raises(InputError, match=r"federated\.strategies\.sample_dp\.learning_rate"):
+        federate(toy(), "sample_dp", sample_dp={"epsilon": 4.0, "learning_rate": 1e38})
+
+
 def test_patients_are_private_at_every_client_and_noise_costs_accuracy():
     dataset = toy(patients=600, records=1)
     change = {"updates": 2, "batch_size": 500, "learning_rate": 1.0}

@@ -29,6 +29,7 @@ from medpriv.seeds import generator
 from medpriv.treatments.federated import Federation, replay
 
 RATES = [0.1, 0.01]  # false-positive rates at which the TPR of `membership-updates` is stated
+ONE_STEP_RATE = 0.05  # any would do: whoever sees an update of one step divides its rate out again
 
 
 def audit(dataset: Dataset, bank: Bank, settings: Mapping, seed: int) -> Findings:
@@ -103,8 +104,7 @@ def _inversion(
     dataset: Dataset, bank: Bank, federation: Federation, first: Mapping, settings: Mapping, seed: int
 ) -> tuple[list[Measure], list[dict]]:
     """Return measures and examples of gradient inversion, at the network as drawn and as trained."""
-    plan = bank.recipe["federated"]
-    strategy, local = federation.strategy, plan["local"]
+    strategy, local = federation.strategy, federation.local
     rows = np.flatnonzero(dataset.rows(TRAIN))
     names = [name for name in first if name in bank.parameters]
     scene = Scene(
@@ -118,7 +118,7 @@ def _inversion(
         },
         holder=federation.clients.records(dataset),
         rows=rows,
-        learning_rate=local["learning_rate"],
+        learning_rate=local.learning_rate if local else ONE_STEP_RATE,
         settings=settings,
         seed=seed,
     )
@@ -127,7 +127,8 @@ def _inversion(
     measures: list[Measure] = []
     examples: list[dict] = []
     chosen, clients = {**settings, "clip": clip}, len(federation.clients.clients)
-    for setting in settings_of(chosen, defence, strategy.name == "avg", noise, clients, _round(federation, scene)):
+    whole, round_ = strategy.name == "avg", _round(federation, scene) if local else {}
+    for setting in settings_of(chosen, defence, whole, noise, clients, round_):
         found, shown = reconstruct(scene, setting)
         measures += found
         examples += shown
