@@ -98,8 +98,8 @@ def main(arguments: list[str]) -> int:
 
 def _locked(command: list[str], folder: Path, held: int) -> int:
     """Clear what a killed run left, run Snakemake in the run's folder, say what failed, and return the exit code."""
+    slurm.cancel()  # before the wait: jobs on Slurm outlive a killed head
     os.close(lock("jobs.lock", wait_message="Jobs of a killed run are still ending; waiting for them."))
-    slurm.cancel()
     environment = surroundings(folder)
     if "SNAKEMAKE_PROFILE" in os.environ:
         print("SNAKEMAKE_PROFILE is left aside: this workflow has its own profiles.", file=sys.stderr)
@@ -113,9 +113,8 @@ def _locked(command: list[str], folder: Path, held: int) -> int:
         subprocess.run([sys.executable, "-m", "medpriv.workflow.dvc", "commit"])
     for note in (FAILED, REPORTED):
         note.unlink(missing_ok=True)
-    on_cluster = "--profile" in command
-    names = slurm.named() if on_cluster and shutil.which("squeue") else []
-    stop = signal.SIGINT if on_cluster and not names else signal.SIGKILL
+    names = slurm.named() if str(ROOT / "profiles/slurm") in command and shutil.which("squeue") else []
+    stop = signal.SIGINT if "--profile" in command and not names else signal.SIGKILL
     try:
         code = supervised([*command, *names], environment | {STARTER: identity(os.getpid())}, held, stop)
     finally:
@@ -140,7 +139,7 @@ def supervised(command: list[str], environment: dict[str, str], held: int, stop:
     """Run a command to its end and return its exit code; the lock `held` is its own, too.
 
     Ctrl-C reaches this process alone, for head and jobs would answer it with a traceback each. They get the signal
-    `stop` instead: to be killed spoils nothing, but a head with jobs on a cluster that is not Slurm has to cancel them.
+    `stop` instead: to be killed spoils nothing, but the head of somebody's own cluster profile has to cancel its jobs.
     """
     head = subprocess.Popen(command, env=environment, pass_fds=(held,), process_group=0)
     try:
