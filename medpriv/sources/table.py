@@ -227,9 +227,7 @@ def _refuse_second_header(table: TextTable, faults: list[Fault]) -> None:
     faults += [Fault(f"row {row + 1}", "the header again", "remove it") for row in np.flatnonzero(again)]
 
 
-def _values(
-    columns: list[Column], rows: int, separator: str, patient: str | None, faults: list[Fault]
-) -> np.ndarray:
+def _values(columns: list[Column], rows: int, separator: str, patient: str | None, faults: list[Fault]) -> np.ndarray:
     """Return the numeric columns as float64 [N, columns]; refuse those that only number or name the rows."""
     mark = decimal_mark(columns, separator, faults)
     values = []

@@ -53,12 +53,24 @@ def test_all_faults_are_reported_at_once_with_the_nearest_name():
 @pytest.mark.parametrize(
     ("section", "said"),
     [
-        ({"baselines": {"mlpp": {}}}, "baselines.mlpp: unknown key; did you mean `mlp`? Known here: logistic, mlp, cnn,"),
+        (
+            {"baselines": {"mlpp": {}}},
+            "baselines.mlpp: unknown key; did you mean `mlp`? Known here: logistic, mlp, cnn,",
+        ),
         ({"baselines": {"transformer": {}}}, "baselines.transformer: unknown key; known here: logistic, mlp, cnn,"),
-        ({"baselines": ["mlpp"]}, "baselines: found ['mlpp'] instead of `name: value`; did you mean `mlp`? Known here: "),
+        (
+            {"baselines": ["mlpp"]},
+            "baselines: found ['mlpp'] instead of `name: value`; did you mean `mlp`? Known here: ",
+        ),
         ({"baselines": None}, "baselines: found None instead of `name: value`; known here: logistic, mlp, cnn,"),
-        ({"federated": {"model": "mlpp"}}, "federated.model: found 'mlpp'; did you mean `mlp`? Known here: logistic, mlp,"),
-        ({"private": {"models": {"resnet": {}}}}, "private.models.resnet: unknown key; known here: logistic, mlp, cnn_gn"),
+        (
+            {"federated": {"model": "mlpp"}},
+            "federated.model: found 'mlpp'; did you mean `mlp`? Known here: logistic, mlp,",
+        ),
+        (
+            {"private": {"models": {"resnet": {}}}},
+            "private.models.resnet: unknown key; known here: logistic, mlp, cnn_gn",
+        ),
     ],
 )
 def test_an_unknown_name_is_refused_with_those_that_exist(section, said):

@@ -11,9 +11,7 @@ from medpriv.workflow.dvc import generated, whole_plan
 
 
 def test_dvc_yaml_is_what_the_rules_generate() -> None:
-    assert (ROOT / "dvc.yaml").read_text(encoding="utf-8") == generated(ROOT, whole_plan(ROOT)), (
-        "run: make generate"
-    )
+    assert (ROOT / "dvc.yaml").read_text(encoding="utf-8") == generated(ROOT, whole_plan(ROOT)), "run: make generate"
 
 
 def test_every_result_belongs_to_one_stage(finished: Project) -> None:
