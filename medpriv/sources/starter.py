@@ -242,8 +242,9 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("table", type=Path, help=".csv, .tsv, .csv.gz, .tsv.gz or .parquet")
     parser.add_argument("--write", action="store_true", help="write config/<name>.yaml instead of printing")
     options = parser.parse_args(arguments)
-    if not options.table.name:
-        parser.error("name the table: make config TABLE=/data/x.csv")
+    if not options.table.is_file():
+        named = f"{options.table}: no such file" if options.table.name else "TABLE: no table is named"
+        sys.exit(f"{named}. Remedy: make config TABLE=/data/x.csv, with the file of your table")
     name = dataset_name(options.table)
     target = ROOT / "config" / f"{name}.yaml"
     if options.write and target.exists():

@@ -68,15 +68,19 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     """
     manifest = verify_raw(folder)
     path = Path(folder) / next(iter(manifest["files"]))
-    held = _convert(path, settings)
+    own = Path(path.name)  # in errors, which ask the owner to correct the table: not this copy of it
+    try:
+        held = _convert(path, settings)
+    except InputError as error:
+        raise InputError(error.problem, file=own, place=error.place, remedy=error.remedy) from None
     y, owner, place = held.y, held.owner, held.place
     _, first = np.unique(owner, return_index=True)  # each patient's first row
     strata = place[first] * len(held.classes) + y[first]
     split = stratified_split(strata, settings["test_fraction"], generator(seed, name, "split"))
     train = (split == TRAIN)[owner]
-    check_classes(y, ~train, held.classes, path, f"column {settings['label']}")
+    check_classes(y, ~train, held.classes, own, f"column {settings['label']}")
 
-    values, missing, imputed = impute(held.values, train, held.numeric, (), path)
+    values, missing, imputed = impute(held.values, train, held.numeric, (), own)
     blocks, kinds = [values], dict.fromkeys(held.numeric, "number")
     for column, (levels, code) in held.categories.items():
         seen, block = one_hot(levels, code, train)

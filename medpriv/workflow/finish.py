@@ -1,14 +1,10 @@
-"""What follows a successful run: the default run is versioned in DVC, an overlay's run is rid of stale results.
-
-That the run was up to the report is noted, for whoever started it to say where the page is.
-"""
+"""What follows a successful run: the default run is versioned in DVC, an overlay's run is rid of stale results."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from medpriv.workflow.dvc import remove_stale, version_results
-from medpriv.workflow.guard import REPORTED
 from medpriv.workflow.plan import Job
 
 
@@ -23,10 +19,6 @@ def finish_run(root: Path, config: Mapping[str, Any], dag: Any) -> None:
         dag: Snakemake's jobs of this run, those that were up to date included.
     """
     version_results(root, config)
-    if not any(job.rule.name == "all" for job in dag.targetjobs):
-        return
-    REPORTED.parent.mkdir(exist_ok=True)
-    REPORTED.touch()
-    if Path.cwd() != root:
+    if Path.cwd() != root and any(job.rule.name == "all" for job in dag.targetjobs):
         jobs = [Job(job.rule.name, outputs=tuple(map(str, job.output))) for job in dag.jobs]
         remove_stale(Path.cwd(), jobs)

@@ -19,8 +19,6 @@ UNVERSIONED = FOLDER / "unversioned"
 OVERLAY = FOLDER / "overlay"
 # What jobs that failed said of it, one message a line: for the end of the run, where it is seen.
 FAILED = FOLDER / "failed"
-# Stands once the last run has its report.
-REPORTED = FOLDER / "reported"
 HEAD = "MEDPRIV_HEAD"
 STARTER = "MEDPRIV_STARTER"
 _POLL_S = 0.5

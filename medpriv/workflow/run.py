@@ -22,7 +22,7 @@ from medpriv.errors import InputError
 from medpriv.files import write_text
 from medpriv.workflow import slurm
 from medpriv.workflow.environment import surroundings
-from medpriv.workflow.guard import FAILED, FOLDER, OVERLAY, REPORTED, STARTER, UNVERSIONED, identity, lock
+from medpriv.workflow.guard import FAILED, FOLDER, OVERLAY, STARTER, UNVERSIONED, identity, lock
 from medpriv.workflow.overlay import read_config
 from medpriv.workflow.targets import TARGETS
 
@@ -88,7 +88,7 @@ def main(arguments: list[str]) -> int:
         return main(arguments)
     try:
         code = _locked(command, folder, held)
-        if REPORTED.exists() and not code:
+        if _ends_in_page(command) and not code:
             print(f"The page: {os.path.relpath(folder / PAGE, start)}")
     finally:
         remove_unused(folder)
@@ -121,9 +121,17 @@ def _locked(command: list[str], folder: Path, held: int) -> int:
         slurm.cancel()
     if code == 0:
         slurm.complete()
+    FAILED.unlink(missing_ok=True)
+    code = supervised(command, environment | {STARTER: identity(os.getpid())}, held)
     if code and (failed := failures()):
         print("\n".join(["", "The run stopped, since this failed:", *failed, AGAIN]), file=sys.stderr)
     return code
+
+
+def _ends_in_page(command: list[str]) -> bool:
+    """Return whether a command is the whole run: no target, no dry run, nothing but how many jobs run, and where."""
+    settings = command[command.index("--snakefile") + 2 :]
+    return set(settings[::2]) <= {"--cores", "--profile"}
 
 
 def remove_unused(folder: Path) -> None:

@@ -210,4 +210,4 @@ def test_overlays_use_known_keys_only(overlay):
     ("file", "make"), [("config.md", reference.reference), ("config.schema.json", reference.schema)]
 )
 def test_config_reference_equals_the_models(file, make):
-    assert (ROOT / "docs" / file).read_text() == make(), "run python -m medpriv.workflow.reference"
+    assert (ROOT / "docs" / file).read_text() == make(), "run: make generate"

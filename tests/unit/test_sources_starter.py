@@ -111,3 +111,9 @@ def test_writing_keeps_what_is_there(config, tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit, match=r"^config/stays2020\.yaml: is there already"):
         starter.main(["--write", str(file)])
     assert not capsys.readouterr().out, "what would not be written is not shown, either"
+
+
+@pytest.mark.parametrize(("name", "said"), [("", "TABLE: no table is named"), ("none.csv", "none.csv: no such file")])
+def test_a_missing_table_is_told_with_the_command(name, said):
+    with pytest.raises(SystemExit, match=rf"^{said}\. Remedy: make config TABLE="):
+        starter.main(["--write", name])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from medpriv.workflow import run
-from medpriv.workflow.guard import FAILED, REPORTED, identity, lock
+from medpriv.workflow.guard import FAILED, identity, lock
 from medpriv.workflow.targets import TARGETS
 
 
@@ -86,7 +86,7 @@ def runs(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         for path in made:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
-        return int(REPORTED not in made)
+        return int(run.PAGE not in made)
 
     monkeypatch.setattr(run, "supervised", supervised)
     return made
@@ -119,7 +119,7 @@ def test_a_run_that_waited_for_a_refused_one_begins_in_a_new_folder(
         return held
 
     monkeypatch.setattr(run, "lock", lock_after_the_other)
-    runs += [run.PAGE, REPORTED]
+    runs.append(run.PAGE)
     assert run.main(["--overlay", "config/open.yaml"]) == 0
     assert (root / "runs/open" / run.PAGE).exists() and (root / "runs/open/.medpriv/run.lock").exists()
 
@@ -127,14 +127,16 @@ def test_a_run_that_waited_for_a_refused_one_begins_in_a_new_folder(
 def test_a_finished_run_says_last_where_its_page_is(
     root: Path, runs: list[Path], capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runs += [run.PAGE, REPORTED]
+    runs.append(run.PAGE)
     run.main(["--overlay", "config/open.yaml"])
     assert capsys.readouterr().out.splitlines()[-1] == "The page: runs/open/results/report/index.html"
     monkeypatch.chdir(root)
-    run.main([])
+    run.main(["--cores", "4"])
     assert capsys.readouterr().out.splitlines()[-1] == "The page: results/report/index.html"
-    runs.remove(REPORTED)  # a run that fails, or a part of one, though there is a page from before
-    monkeypatch.chdir(root)
+    for others in (["--dry-run"], ["--target", "raw-heart"], ["--report", "logs/x.html"]):
+        run.main(others)
+        assert "The page" not in capsys.readouterr().out, others
+    runs.clear()  # it fails, though there is a page from before
     run.main([])
     assert "The page" not in capsys.readouterr().out
 
