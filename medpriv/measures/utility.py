@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.special import softmax
 
 from medpriv.bank.store import Bank
 from medpriv.dataset import TEST, TRAIN, Dataset
@@ -299,11 +300,10 @@ def _reliability_rows(part: Predictions, sums: np.ndarray) -> list[dict]:
 def _predictions(dataset: Dataset, bank: Bank, split: int, draws: int, seed: int) -> Predictions:
     rows = np.flatnonzero(dataset.rows(split))
     logits = np.take(bank.logits, rows, axis=1).astype(np.float64)
-    odds = np.exp(logits - logits.max(axis=2, keepdims=True))
     patients, patient = np.unique(dataset.patient[rows], return_inverse=True)
     rng = generator(seed, dataset.name, "utility", "patients", split)
     bootstrap = PatientBootstrap.draw(rng, len(patients), draws, len(logits))
-    return Predictions(odds / odds.sum(axis=2, keepdims=True), dataset.y[rows], patient, bootstrap)
+    return Predictions(softmax(logits, axis=2), dataset.y[rows], patient, bootstrap)
 
 
 def _all(part: Predictions) -> np.ndarray:

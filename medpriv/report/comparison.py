@@ -11,6 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 
+import numpy as np
+
+from medpriv.measures.intervals import student_interval
 from medpriv.measures.table import NAN, Measure
 from medpriv.report.enough import NO_SKILL, TOO_FEW, enough, people
 from medpriv.report.inputs import Audit, Cohort, Result
@@ -244,8 +247,6 @@ def paired_difference(result: Result, base: Result, measure: str) -> Measure | N
     others the interval is Student's over the replicates that both have (n): it speaks of other trainings, on other
     halves, judged on the same test patients. None with fewer than two.
     """
-    from scipy.special import stdtrit
-
     if drawn := find(result.utility, f"{measure}_difference", {"reference": base.treatment}):
         return drawn
     own, other = (
@@ -257,11 +258,9 @@ def paired_difference(result: Result, base: Result, measure: str) -> Measure | N
     if n < 2:
         return None
     whole = find(result.utility, measure, {})
-    mean = sum(gaps) / n
-    deviation = math.sqrt(sum((gap - mean) ** 2 for gap in gaps) / (n - 1))
-    reach = float(stdtrit(n - 1, 0.975)) * deviation / math.sqrt(n)
-    limits, patients = (mean - reach, mean + reach), people(whole) if whole else 0
-    return Measure(result.dataset, result.treatment, "", f"{measure}_difference", mean, *limits, n, patients=patients)
+    about = (result.dataset, result.treatment, "", f"{measure}_difference")
+    limits = map(float, student_interval(np.array(gaps)))
+    return Measure(*about, float(np.mean(gaps)), *limits, n, patients=people(whole) if whole else 0)
 
 
 def utility_gap(item: Headline, base: Headline | None) -> Measure | None:

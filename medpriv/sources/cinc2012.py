@@ -14,6 +14,7 @@ from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
 from medpriv.files import sha256
 from medpriv.seeds import generator
+from medpriv.sources.age import age_band
 from medpriv.sources.cinc2012_features import summarise
 from medpriv.sources.cinc2012_files import (
     DESCRIPTORS,
@@ -34,7 +35,7 @@ LICENCE = "Open Data Commons Attribution License v1.0 (ODC-By 1.0)"
 BASE_URL = "https://physionet.org/files/challenge-2012/1.0.0/"
 CHECKSUMS = "SHA256SUMS.txt"
 CLASSES = ("survived", "died")
-AGE_BANDS = {"<45": 45, "45-64": 65, "65-79": 80, "80+": np.inf}  # each up to, not including, its number
+AGE_BANDS = (45, 65, 80)
 SEXES = {0.0: "F", 1.0: "M"}
 
 
@@ -114,7 +115,7 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
         digest=sha256(folder / MANIFEST),
         groups={
             "sex": tuple(SEXES.get(value, "unknown") for value in sex.tolist()),
-            "age": tuple(_age_band(value) for value in age.tolist()),
+            "age": tuple(age_band(value, AGE_BANDS) for value in age.tolist()),
         },
         notes={
             "sets": list(settings["sets"]),
@@ -149,7 +150,3 @@ def _total(counts: list[dict[str, int]]) -> dict[str, int]:
     """Return the counts of all sets together."""
     names = sorted({name for each in counts for name in each})
     return {name: sum(each.get(name, 0) for each in counts) for name in names}
-
-
-def _age_band(age: float) -> str:
-    return next(band for band, end in AGE_BANDS.items() if age < end)

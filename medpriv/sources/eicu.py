@@ -13,6 +13,7 @@ import numpy as np
 from medpriv.dataset import TEST, TRAIN, Dataset, plain_name
 from medpriv.files import sha256
 from medpriv.seeds import generator
+from medpriv.sources.age import age_band
 from medpriv.sources.eicu_features import PATIENT, Features, age_of
 from medpriv.sources.eicu_tables import (
     OUTCOMES,
@@ -33,7 +34,7 @@ LICENCE_OF_THE_REST = "PhysioNet Credentialed Health Data License 1.5.0"
 BASE_URL = "https://physionet.org/files/eicu-crd-demo/2.0.1/"
 CHECKSUMS = "SHA256SUMS.txt"
 CLASSES = ("survived", "died")
-AGE_BANDS = {"<45": 45, "45-64": 65, "65-79": 80, "80+": np.inf}  # each up to, not including, its number
+AGE_BANDS = (45, 65, 80)
 AT_ADMISSION = ("age", "male", "weight", "hours_before_unit", "later_unit_stay")
 SEXES = {"Male": "M", "Female": "F"}
 
@@ -124,11 +125,7 @@ def _groups(stays: list[Stay], regions: dict[str, str], folder: Path) -> dict[st
     ages = [age_of(stay, path) for stay in stays]
     return {
         "sex": tuple(SEXES.get(stay.cells["gender"], "unknown") for stay in stays),
-        "age": tuple(_age_band(age) for age in ages),
+        "age": tuple(age_band(age, AGE_BANDS) for age in ages),
         "ethnicity": tuple(plain_name(stay.cells["ethnicity"].strip()) or "unknown" for stay in stays),
         "region": tuple(regions.get(stay.hospital, "unknown") for stay in stays),
     }
-
-
-def _age_band(age: float) -> str:
-    return next((band for band, end in AGE_BANDS.items() if age < end), "unknown")

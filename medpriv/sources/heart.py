@@ -13,6 +13,7 @@ from medpriv.errors import InputError
 from medpriv.files import read_lines, sha256
 from medpriv.seeds import generator
 from medpriv.sources import heart_flamby
+from medpriv.sources.age import age_band
 from medpriv.sources.cells import number_in
 from medpriv.sources.manifest import MANIFEST, verify_raw
 from medpriv.sources.tabular import check_classes, fill_and_scale, stratified_split
@@ -54,7 +55,7 @@ COLUMNS = (*FEATURES, "num")
 NEVER_MISSING = ("age", "sex", "num")
 ZERO_IS_MISSING = ("trestbps", "chol")  # no living person has 0: Switzerland's cholesterol is 0 in all 123 rows
 CLASSES = ("no_disease", "disease")
-AGE_BANDS = {"<45": 45, "45-54": 55, "55-64": 65, "65+": np.inf}  # each up to, not including, its number
+AGE_BANDS = (45, 55, 65)
 
 # UCI publishes no checksums: these are of copies whose sizes equal UCI's own index; see docs/data/heart.md.
 _SHA256 = {
@@ -140,7 +141,7 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
         digest=sha256(folder / MANIFEST),
         groups={
             "sex": tuple("M" if sex else "F" for sex in rows[:, COLUMNS.index("sex")]),
-            "age": tuple(_age_band(age) for age in rows[:, COLUMNS.index("age")]),
+            "age": tuple(age_band(age, AGE_BANDS) for age in rows[:, COLUMNS.index("age")]),
         },
         **features,
     )
@@ -248,7 +249,3 @@ def _read_cell(path: Path, number: int, position: int, column: str, cell: str) -
     if not lowest <= value <= highest and not (column in ZERO_IS_MISSING and value == 0):
         raise refuse(f"{cell} is not from {lowest} to {highest}", "correct the cell, or write ? for a missing value")
     return value
-
-
-def _age_band(age: float) -> str:
-    return next(band for band, end in AGE_BANDS.items() if age < end)

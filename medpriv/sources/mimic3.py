@@ -14,8 +14,9 @@ from medpriv.dataset import TRAIN, Dataset, plain_name
 from medpriv.errors import InputError
 from medpriv.files import sha256
 from medpriv.seeds import generator
+from medpriv.sources.age import age_band
 from medpriv.sources.manifest import MANIFEST, verify_raw
-from medpriv.sources.mimic3_cohort import HOURS, Stay, age_band, check_labels, choose_stays, measure, units
+from medpriv.sources.mimic3_cohort import AGE_BANDS, HOURS, Stay, check_labels, choose_stays, measure, units
 from medpriv.sources.mimic3_tables import LICENCES, connect, is_demo, local_tables, published_tables, table_path
 from medpriv.sources.tabular import check_classes, fill_and_scale, stratified_split
 
@@ -125,7 +126,7 @@ def _groups(stays: list[Stay], owner: np.ndarray) -> dict[str, tuple[str, ...]]:
     firsts = [stays[row] for row in first]
     return {
         "sex": tuple(stay.sex for stay in firsts),
-        "age": tuple(age_band(stay.age) for stay in firsts),
+        "age": tuple(age_band(stay.age, AGE_BANDS) for stay in firsts),
         "admission": tuple(plain_name(stay.admission_type.lower()) for stay in firsts),
     }
 

@@ -16,8 +16,9 @@ from medpriv.dataset import TRAIN, Dataset
 from medpriv.errors import InputError
 from medpriv.files import sha256
 from medpriv.seeds import generator
+from medpriv.sources.age import age_band
 from medpriv.sources.manifest import MANIFEST, verify_raw
-from medpriv.sources.mimic3_cohort import age_band, check_age
+from medpriv.sources.mimic3_cohort import AGE_BANDS, check_age
 from medpriv.sources.mimic3_tables import (
     LICENCES,
     connect,
@@ -234,7 +235,7 @@ def _groups(rows: list[Row], owner: np.ndarray) -> dict[str, tuple[str, ...]]:
     _, first = np.unique(owner, return_index=True)
     return {
         "sex": tuple(rows[row]["gender"] for row in first),
-        "age": tuple(age_band(_age(rows[row])) for row in first),
+        "age": tuple(age_band(_age(rows[row]), AGE_BANDS) for row in first),
     }
 
 

@@ -16,6 +16,7 @@ from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
 from medpriv.files import sha256
 from medpriv.seeds import generator
+from medpriv.sources.age import age_band
 from medpriv.sources.beats import (
     AAMI,
     BASELINE_HZ,
@@ -35,6 +36,7 @@ from medpriv.sources.manifest import verify_raw
 from medpriv.sources.wfdb_header import distinct_names
 from medpriv.sources.wfdb_records import ANNOTATOR, Record, read_patients, read_record, record_files, record_names
 
+AGE_BANDS = (50, 65, 80)
 LICENCE = "Open Data Commons Attribution License v1.0 (ODC-By 1.0)"
 BASE_URL = "https://physionet.org/files/mitdb/1.0.0/"
 OWN_LICENCE = "your own records; access as you have agreed with their patients"
@@ -282,13 +284,7 @@ def _describe(comments: tuple[str, ...]) -> dict[str, str]:
         else (found := re.search(r"\bsex:?\s*(female|male|[MF])\b", text, re.IGNORECASE)) and found[1][0].upper()
     )
     site = "one site" if not own else f"recorder {own[4]}" if own[4].isdigit() else "recorder unknown"
-    return {"sex": sex or "unknown", "age": _age_band(age), "site": site}
-
-
-def _age_band(age: str | None) -> str:
-    if age is None or int(age) < 0:
-        return "unknown"
-    return next((band for limit, band in ((50, "under 50"), (65, "50-64"), (80, "65-79")) if int(age) < limit), "80+")
+    return {"sex": sex or "unknown", "age": age_band(int(age) if age else None, AGE_BANDS), "site": site}
 
 
 def _keep(

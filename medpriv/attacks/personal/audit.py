@@ -17,6 +17,7 @@ from medpriv.dataset import Dataset
 from medpriv.errors import InputError
 from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.findings import Findings, Rows
+from medpriv.measures.intervals import student_interval
 from medpriv.measures.table import Measure
 from medpriv.seeds import generator
 
@@ -119,7 +120,7 @@ def _patient_rows(dataset: Dataset, pairs: Pairs, outputs: Outputs, gains: Mappi
     """Return one row a patient and figure: means over replicates, limits of the gain over them."""
     rows = []
     for name, held in gains.items():
-        limits = gain.t_interval(held.difference)
+        limits = student_interval(held.difference)
         for index, patient in enumerate(pairs.patients):
             rows.append(
                 {
@@ -149,7 +150,7 @@ def _exposure_rows(
     ]
     rows = []
     for attack, measure, values in figures:
-        lower, upper = gain.t_interval(values)
+        lower, upper = student_interval(values)
         for index, patient in enumerate(pairs.patients):
             about = {"patient": dataset.patients[patient], "attack": attack, "measure": measure, "n": len(values)}
             limits = {"lower": np.clip(lower[index], 0, 1), "upper": np.clip(upper[index], 0, 1)}

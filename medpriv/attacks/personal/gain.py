@@ -19,12 +19,12 @@ one replicate's model); `patients` counts whose they are.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import softmax
 
 from medpriv.attacks.personal.pairs import Outputs, Pairs
 from medpriv.dataset import Dataset
 from medpriv.measures.bootstrap import PatientBootstrap, difference_interval
-from medpriv.measures.intervals import LEVEL, rate_interval
+from medpriv.measures.intervals import rate_interval, student_interval
 from medpriv.measures.predictions import accuracy
 from medpriv.measures.roc import bootstrap_auc
 from medpriv.measures.table import Measure
@@ -76,7 +76,7 @@ def audit_gain(
     for name, figure in FIGURES.items():
         gains[name] = Gain(*(figure(side) for side in counts))
         measures += _both_sides(about, name, gains[name], crossed, size)
-        lower, upper = t_interval(gains[name].difference)
+        lower, upper = student_interval(gains[name].difference)
         for measure, number in (("gaining", (lower > 0).sum()), ("losing", (upper < 0).sum())):
             row = Measure(*about, f"patients_{measure}", float(number), n=size, group=f"of={name}", patients=size)
             measures.append(row)
@@ -95,16 +95,6 @@ def own_counts(dataset: Dataset, pairs: Pairs, outputs: Outputs) -> tuple[np.nda
             each.append(confusion(logits[:, later].argmax(axis=2), dataset.y[rows[later]], len(dataset.classes)))
         found.append(np.stack(each, axis=1))
     return found[0], found[1]
-
-
-def t_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the limits of the mean over axis 0, by Student's t; NaN for a single value."""
-    count = len(values)
-    if count < 2:
-        nothing = np.full(values.shape[1:], np.nan)
-        return nothing, nothing
-    half = stdtrit(count - 1, (1 + LEVEL) / 2) * values.std(axis=0, ddof=1) / np.sqrt(count)
-    return values.mean(axis=0) - half, values.mean(axis=0) + half
 
 
 def _both_sides(about: tuple[str, str, str], name: str, gain: Gain, crossed: PatientBootstrap, n: int) -> list[Measure]:
@@ -189,8 +179,7 @@ def auroc_on_strangers(
 
     A class that those records don't have is left out; a draw that misses a class has no value.
     """
-    odds = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    probability = odds / odds.sum(axis=-1, keepdims=True)
+    probability = softmax(logits, axis=-1)
     place = np.searchsorted(patients, owner)
     classes = probability.shape[-1]
     found = np.full((len(crossed.patients), len(logits), len(patients)), np.nan)
