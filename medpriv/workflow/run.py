@@ -111,8 +111,7 @@ def _locked(command: list[str], folder: Path, held: int) -> int:
         )  # a fault is told by the run itself
     if UNVERSIONED.exists() and "DVC_STAGE" not in os.environ:
         subprocess.run([sys.executable, "-m", "medpriv.workflow.dvc", "commit"])
-    for note in (FAILED, REPORTED):
-        note.unlink(missing_ok=True)
+    FAILED.unlink(missing_ok=True)
     names = slurm.named() if str(ROOT / "profiles/slurm") in command and shutil.which("squeue") else []
     stop = signal.SIGINT if "--profile" in command and not names else signal.SIGKILL
     try:
