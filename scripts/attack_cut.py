@@ -13,6 +13,6 @@ with job(snakemake) as params:
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
     bank = Bank.load(Path(snakemake.input.bank[0]).parent)
     write_measures(snakemake.output.measures, audit(dataset, bank, params.cut, params.seed))
-    shown = dataset.x.ndim == 2 and not dataset.credentialed
+    shown = dataset.modality == "table" and not dataset.credentialed
     rows = examples(dataset, bank, params.cut, params.seed, count=1) if shown else []
     write_csv(snakemake.output.examples, EXAMPLE_COLUMNS, rows)

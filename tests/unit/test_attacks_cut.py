@@ -1,11 +1,10 @@
 """The whole audit of split banks."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 from cut_toys import CUT, toy_bank
+from made_up_datasets import with_changes
 from test_treatments_baseline import RECIPES, toy_dataset
 from test_treatments_split import SETTINGS
 
@@ -68,7 +67,7 @@ def test_the_deepest_cut_is_attacked_too():
 
 def test_examples_are_true_and_found_values_in_units():
     dataset, bank = toy_bank()
-    dataset = replace(dataset, x=dataset.x * 10, scale=dataset.scale * 10)
+    dataset = with_changes(dataset, x=dataset.x * 10, scale=dataset.scale * 10)
     rows = examples(dataset, bank, QUICK | {"inversion_steps": 300, "inversion_prior": 1e-4}, seed=1, count=2)
     assert tuple(rows[0]) == EXAMPLE_COLUMNS and len(rows) == (len(RECONSTRUCTIONS) - 1) * 2 * 6
     for row in rows:
@@ -79,4 +78,4 @@ def test_examples_are_true_and_found_values_in_units():
 def test_no_row_of_a_credentialed_dataset_is_shown():
     dataset, bank = toy_bank()
     with pytest.raises(InputError, match="open"):
-        examples(replace(dataset, credentialed=True), bank, QUICK, seed=1, count=1)
+        examples(with_changes(dataset, credentialed=True), bank, QUICK, seed=1, count=1)

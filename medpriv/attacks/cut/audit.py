@@ -82,7 +82,7 @@ def examples(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed:
     Raises:
         InputError: the dataset is credentialed, so no person's row may be shown, or not a table.
     """
-    if dataset.credentialed or dataset.x.ndim != 2:
+    if dataset.credentialed or dataset.modality != "table":
         raise InputError(
             "only rows of open tables are shown",
             file=f"dataset {dataset.name}",
