@@ -33,7 +33,6 @@ from medpriv.measures.findings import Findings
 from medpriv.measures.intervals import rate_interval, stretched_interval
 from medpriv.measures.table import NAN, Measure
 from medpriv.seeds import generator
-from medpriv.variables import numbers, variables
 
 ATTACKS = ("confidence", "lira", "combined")
 AGREES = 1e-3  # of a logit: as far may the outputs of the bank's parameters be from the logits that the bank holds
@@ -110,7 +109,8 @@ def _group(variable: str) -> str:
 
 def choose_variables(dataset: Dataset, settings: Mapping[str, object]) -> list[Variable]:
     """Return the variables named in the settings, or `most` of the dataset's: half of them codes, if it has as many."""
-    places, named = variables(dataset), settings["features"].get(dataset.name, [])
+    dataset.require("table", reason="attribute inference")
+    places, named = dataset.records.variables, settings["features"].get(dataset.name, [])
     if unknown := [name for name in named if name not in places]:
         raise InputError(
             f"no variable {unknown[0]}",
@@ -118,7 +118,7 @@ def choose_variables(dataset: Dataset, settings: Mapping[str, object]) -> list[V
             place=f"attacks.attribute.features.{dataset.name}",
             remedy=f"name one of {', '.join(places)}",
         )
-    measured = numbers(dataset)
+    measured = dataset.records.numbers
     codes, first = [name for name in places if name not in measured], settings["most"] // 2
     order = named or [*codes[:first], *measured, *codes[first:]]
     found: list[Variable] = []
@@ -148,17 +148,8 @@ def choose_variables(dataset: Dataset, settings: Mapping[str, object]) -> list[V
 
 def _variable(dataset: Dataset, name: str, places: np.ndarray, bins: int) -> Variable:
     """Return a code with all values that occur, or a number cut into bins of the attacker's people."""
-    held = dataset.x[:, places]
-    if not bins:
-        values, truth = np.unique(held, axis=0, return_inverse=True)
-        return Variable(name, places, values, truth.reshape(-1))
-    known = held[dataset.rows(TEST), 0]
-    cuts = np.unique(np.quantile(known, np.arange(1, bins) / bins))
-    bin_of = np.searchsorted(cuts, known, side="left")
-    filled = np.unique(bin_of)  # a bin that none of the attacker's people is in is none to the attacker
-    cuts = cuts[filled[1:] - 1]
-    medians = [[np.median(known[bin_of == place])] for place in filled]
-    return Variable(name, places, np.array(medians, np.float32), np.searchsorted(cuts, held[:, 0], side="left"))
+    table = dataset.records
+    return Variable(name, places, *(table.bins(name, dataset.rows(TEST), bins) if bins else table.values(name)))
 
 
 def _rows(dataset: Dataset, most: int, rng: np.random.Generator) -> np.ndarray:

@@ -63,7 +63,6 @@ from medpriv.attacks.task import Task, draw_records, make_examples, make_targete
 from medpriv.attacks.victim import Victim, bank_victims, predict
 from medpriv.bank.store import Bank
 from medpriv.dataset import TRAIN, Dataset
-from medpriv.errors import InputError
 from medpriv.measures.findings import Findings, Rows
 from medpriv.measures.flips import Records, flip_measures
 from medpriv.measures.landmarks import landmark_figures
@@ -95,7 +94,7 @@ def audit(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> Findings:
     """Attack a bank at every budget.
 
     Args:
-        dataset: what the bank was trained on; all its features in mV.
+        dataset: what the bank was trained on; signals or images.
         bank: K replicates.
         settings: see `medpriv.config.evasion`.
         seed: the root seed; records and draws depend on it and the dataset's name alone, so treatments share them.
@@ -104,16 +103,10 @@ def audit(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> Findings:
         Measures, and the table `examples`, empty of a credentialed dataset.
 
     Raises:
-        InputError: the dataset has features in other units than mV, or the bank is of another dataset.
+        InputError: the records are neither signals nor images, or the bank is of another dataset.
     """
     bank.record_members(dataset)
-    if set(dataset.units) != {"mV"}:
-        raise InputError(
-            f"budgets are in mV, but features are in {', '.join(sorted(set(dataset.units)))}",
-            file=f"dataset {dataset.name}",
-            place="units",
-            remedy="attack signal datasets only",
-        )
+    dataset.require("signal", "image", reason="evasion")
     everyone = bank_victims(dataset, bank, len(bank.members))
     return attack_victims(
         dataset, bank.treatment, everyone, bank_victims(dataset, bank, settings["replicates"]), settings, seed

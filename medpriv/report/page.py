@@ -41,15 +41,7 @@ PACKAGES = (
 )
 
 
-FOR_AUDITS = (
-    "hospitals",
-    "kinds",
-    "leakage",
-    "levels",
-    "quasi_identifiers",
-    "row_id",
-    "times",
-)  # notes for audits
+ELSEWHERE = ("hospitals", "leakage")  # notes that are too long for the page, or have a section of their own
 INSIDE = 12_000  # characters of a table that the page itself carries
 
 
@@ -167,7 +159,7 @@ def _data_uri(table: str) -> str:
 
 def _cohort(cohort: Cohort, headlines: Sequence[Headline]) -> dict:
     about = cohort.about
-    notes = {name: note for name, note in about["notes"].items() if name not in FOR_AUDITS}
+    notes = {name: note for name, note in about["notes"].items() if name not in ELSEWHERE}
     own = [headline.result for headline in headlines if headline.result.dataset == cohort.name]
     return {
         "name": cohort.name,

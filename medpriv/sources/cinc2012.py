@@ -13,6 +13,8 @@ import numpy as np
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
 from medpriv.files import sha256
+from medpriv.records.cohort import Cohort
+from medpriv.records.labels import Labels
 from medpriv.seeds import generator
 from medpriv.sources.age import age_band
 from medpriv.sources.cinc2012_features import summarise
@@ -29,7 +31,7 @@ from medpriv.sources.cinc2012_files import (
     read_set,
 )
 from medpriv.sources.manifest import MANIFEST, verify_raw
-from medpriv.sources.tabular import check_classes, fill_and_scale, stratified_split
+from medpriv.sources.tabular import check_classes, make_table, measured_by, stratified_split
 
 LICENCE = "Open Data Commons Attribution License v1.0 (ODC-By 1.0)"
 BASE_URL = "https://physionet.org/files/challenge-2012/1.0.0/"
@@ -99,34 +101,41 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     split = stratified_split(site * len(CLASSES) + y, settings["test_fraction"], generator(seed, name, "split"))
     check_classes(y, split == TEST, CLASSES, folder, "In-hospital_death")
     columns = {name: np.concatenate([table.columns[name] for table in tables]) for name in tables[0].columns}
-    held, about = fill_and_scale(columns, tables[0].kinds, split == TRAIN, folder)
+    table, gaps = make_table(
+        columns,
+        tables[0].kinds,
+        tables[0].units,
+        split == TRAIN,
+        folder,
+        quasi_identifiers=("age", "male"),
+        measured=measured_by(columns),
+    )
     return Dataset(
-        name=name,
-        y=y,
-        patient=np.arange(len(y), dtype=np.int32),
-        site=site,
-        split=split,
-        patients=stays,
-        sites=UNITS,
-        classes=CLASSES,
-        units=tuple(tables[0].units.values()),
-        licence=manifest["licence"],
-        source=manifest["source"],
-        digest=sha256(folder / MANIFEST),
-        groups={
-            "sex": tuple(SEXES.get(value, "unknown") for value in sex.tolist()),
-            "age": tuple(age_band(value, AGE_BANDS) for value in age.tolist()),
-        },
+        name,
+        Cohort(
+            patient=np.arange(len(y), dtype=np.int32),
+            site=site,
+            split=split,
+            patients=stays,
+            sites=UNITS,
+            licence=manifest["licence"],
+            source=manifest["source"],
+            digest=sha256(folder / MANIFEST),
+            groups={
+                "sex": tuple(SEXES.get(value, "unknown") for value in sex.tolist()),
+                "age": tuple(age_band(value, AGE_BANDS) for value in age.tolist()),
+            },
+        ),
+        table,
+        Labels(y, CLASSES),
         notes={
             "sets": list(settings["sets"]),
             "stays_by_unit": {name: int((site == index).sum()) for index, name in enumerate(UNITS)},
             "stays_without_measurements": sum(_unmeasured(readings) for readings, _ in parts),
             "implausible_values": _total([table.implausible for table in tables]),
-            "quasi_identifiers": ["age", "male"],
         }
         | ({"lines_left_out": left_out} if left_out else {})
-        | about,
-        **held,
+        | gaps,
     )
 
 

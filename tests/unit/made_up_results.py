@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from made_up_datasets import put_together
 
 from medpriv.attacks import evasion, membership, scored
 from medpriv.attacks.forgetting import audit as forgetting
@@ -88,7 +89,7 @@ def _dataset(
     y = (np.arange(size) % len(classes)).astype(np.int64)
     site = patient % (1 if signal else 4)
     x = rng.normal(size=(size, 2, 8) if signal else (size, 3)).astype(np.float32)
-    return Dataset(
+    return put_together(
         name=name,
         x=x,
         y=y,

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from made_up_datasets import put_together, with_changes
 
 from medpriv.attacks.attribute import audit, choose_variables, guess_all, impute, surprise
 from medpriv.bank.store import Bank
@@ -39,7 +40,7 @@ def people(patients: int = 120, noise_label: float = 0.25) -> Dataset:
     x = np.column_stack([smoker, code, unit == 1, unit == 2, age, lab, noise]).astype(np.float32)
     y = np.where(rng.random(patients) < noise_label, rng.integers(2, size=patients), age > 65)
     kinds = ("binary", "code", "onehot:unit", "onehot:unit", "number", "number", "number")
-    return Dataset(
+    return put_together(
         name="people",
         x=x,
         y=y.astype(np.int64),
@@ -56,7 +57,7 @@ def people(patients: int = 120, noise_label: float = 0.25) -> Dataset:
         licence="none",
         source="simulated",
         digest="0" * 64,
-        notes={"kinds": dict(zip(NAMES, kinds, strict=True))},
+        kinds=dict(zip(NAMES, kinds, strict=True)),
     )
 
 
@@ -105,7 +106,7 @@ def test_the_number_that_hardly_varies_has_the_bins_that_are_filled():
     dataset = people()
     x = dataset.x.copy()
     x[:, 6] = np.arange(len(x)) % 10 == 2
-    found = choose_variables(replace(dataset, x=x), SETTINGS | {"features": {"people": ["noise"]}})[0]
+    found = choose_variables(with_changes(dataset, x=x), SETTINGS | {"features": {"people": ["noise"]}})[0]
     assert found.values.tolist() == [[0], [1]] and np.array_equal(found.truth, x[:, 6])
 
 
@@ -178,7 +179,7 @@ def test_the_imputer_learns_from_other_people_only():
     assert 0.65 < (guesses == variables["smoker"].truth[rows]).mean() < 0.9  # sign(lab) is right in 3 of 4
     x = dataset.x.copy()
     x[rows, 0] = 1 - x[rows, 0]
-    assert np.array_equal(impute(replace(dataset, x=x), variables["smoker"], rows).argmax(axis=1), guesses)
+    assert np.array_equal(impute(with_changes(dataset, x=x), variables["smoker"], rows).argmax(axis=1), guesses)
     constant = replace(variables["smoker"], truth=dataset.rows(TEST).astype(int))
     assert impute(dataset, constant, rows).argmax(axis=1).tolist() == [1] * len(rows)
 

@@ -1,11 +1,10 @@
 """The whole audit of split banks."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 from cut_toys import CUT, toy_bank
+from made_up_datasets import with_changes
 from test_treatments_baseline import RECIPES, toy_dataset
 from test_treatments_split import SETTINGS
 
@@ -68,7 +67,7 @@ def test_the_deepest_cut_is_attacked_too():
 
 def test_examples_are_true_and_found_values_in_units_of_an_open_dataset_alone():
     dataset, bank = toy_bank()
-    dataset = replace(dataset, x=dataset.x * 10, scale=dataset.scale * 10)
+    dataset = with_changes(dataset, x=dataset.x * 10, scale=dataset.scale * 10)
     settings = QUICK | {"inversion_steps": 300, "inversion_prior": 1e-4}
     table = audit(dataset, bank, settings, seed=1).tables["examples"]
     assert table.columns == EXAMPLE_COLUMNS == tuple(table.rows[0])
@@ -76,4 +75,4 @@ def test_examples_are_true_and_found_values_in_units_of_an_open_dataset_alone():
     for row in table.rows:
         if row["attack"] == "cut-inversion":
             assert abs(row["found"] - row["true"]) < 1
-    assert audit(replace(dataset, credentialed=True), bank, QUICK, seed=1).tables["examples"].rows == []
+    assert audit(with_changes(dataset, credentialed=True), bank, QUICK, seed=1).tables["examples"].rows == []

@@ -6,6 +6,7 @@ from math import inf
 import numpy as np
 import pytest
 import torch
+from made_up_datasets import put_together
 from scipy.stats import binom
 
 from medpriv.attacks import epsilon_canaries, epsilon_convex
@@ -51,7 +52,7 @@ def toy_dataset(model: str = "logistic", patients: int = 80, records: int = 1) -
     shape, channels = {"cnn_gn": ((2, 32), 2), "cnn2d": ((1, 8, 8), 1)}.get(model, ((6,), 6))
     around = (channels, *[1] * (len(shape) - 1))
     x = rng.normal(size=(len(y), *shape)).astype(np.float32) + 0.7 * y.reshape(-1, *[1] * len(shape)).astype(np.float32)
-    return Dataset(
+    return put_together(
         name="toy",
         x=x,
         y=y,

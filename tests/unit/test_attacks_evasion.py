@@ -1,10 +1,9 @@
 """The evasion audit on linear networks, where effects are known, and on a bank of small CNNs."""
 
-from dataclasses import replace
-
 import attacked_toys as toys
 import numpy as np
 import pytest
+from made_up_datasets import with_changes
 
 from medpriv.attacks import evasion
 from medpriv.attacks.gradient import fgsm, pgd
@@ -210,7 +209,9 @@ def test_examples_are_right_before_and_wrong_after_within_the_budget(audit):
 
 
 def test_a_credentialed_dataset_gives_no_examples():
-    assert attack(replace(toys.make_dataset(), credentialed=True), toys.make_victim()).tables["examples"].rows == []
+    assert (
+        attack(with_changes(toys.make_dataset(), credentialed=True), toys.make_victim()).tables["examples"].rows == []
+    )
 
 
 def make_bank(dataset: Dataset, replicates: int = 10):
@@ -231,7 +232,7 @@ def make_bank(dataset: Dataset, replicates: int = 10):
 def make_long_dataset() -> Dataset:
     """Return the toy dataset with longer records, as the small CNN needs them."""
     dataset = toys.make_dataset()
-    return replace(dataset, x=np.tile(dataset.x, 4))
+    return with_changes(dataset, x=np.tile(dataset.x, 4))
 
 
 def test_a_bank_of_networks_is_attacked_through_the_engine():
@@ -263,7 +264,8 @@ def test_sap_has_less_than_1_percent_of_its_energy_above_40_hz_where_pgd_has_mos
     assert shares["sap"].max() < 0.01 and shares["pgd"].min() > 0.5
 
 
-def test_features_in_other_units_are_refused():
-    dataset = replace(make_long_dataset(), units=("mmHg", "mmHg"))
-    with pytest.raises(InputError, match="mmHg"):
-        evasion.audit(dataset, make_bank(dataset), SETTINGS, seed=1)
+def test_tables_are_refused():
+    long = make_long_dataset()
+    table = with_changes(long, x=long.x[:, :, 0], centre=np.zeros(2), scale=np.ones(2))
+    with pytest.raises(InputError, match="evasion: for signals and images, and these are tables"):
+        evasion.audit(table, make_bank(long), SETTINGS, seed=1)

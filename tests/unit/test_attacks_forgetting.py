@@ -476,7 +476,6 @@ def test_relearning_counts_passes_until_the_loss_is_reached():
 
 def test_tables_are_not_attacked():
     dataset, tables = odd_dataset("mlp"), bank("mlp", 6)
-    dataset = replace(dataset, units=("mmHg",) * len(dataset.units))
     retrain = unlearn(dataset, tables, "retrain", {}, seed=5, patients=2)[0]
     found = audit(dataset, tables, None, retrain, [], SETTINGS, seed=1)
     assert not [row for row in found.measures if row.attack == "forgetting-robustness"]

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from made_up_datasets import put_together, with_changes
 from scipy import stats
 
 from medpriv.attacks import bavaria, chance, informia, lira, membership, rmia
@@ -23,7 +24,7 @@ SETTINGS = {"false_positive_rates": [0.1, 0.001], "bootstraps": 100}
 def make_dataset(patients: int = 40, records: int = 4, classes: int = 3) -> Dataset:
     """Return a dataset without content: audits read labels, patients, groups and splits only."""
     n = patients * records
-    return Dataset(
+    return put_together(
         name="toy",
         x=np.zeros((n, 1), np.float32),
         y=np.arange(n) % classes,
@@ -465,7 +466,7 @@ def test_every_subgroup_is_reported_with_its_own_n():
 
 def test_a_subgroup_of_less_than_one_patient_a_side_has_no_value():
     dataset = make_dataset()
-    dataset = replace(dataset, groups={"rare": ("yes", *["no"] * 39)})
+    dataset = with_changes(dataset, groups={"rare": ("yes", *["no"] * 39)})
     audit = membership.audit(dataset, make_bank(dataset), SETTINGS, seed=1)
     assert np.isnan(figure(audit, "loss", "auc", "level=patient,rare=yes").value)
     assert not np.isnan(figure(audit, "loss", "auc", "level=patient,rare=no").value)

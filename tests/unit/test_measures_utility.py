@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_up_datasets import put_together, with_changes
 
 from medpriv.bank.store import Bank, draw_members
 from medpriv.dataset import TEST, TRAIN, Dataset
@@ -20,7 +21,7 @@ def make_dataset(classes: int, patients: int = 40) -> Dataset:
     records = 6
     rng = np.random.default_rng(classes)
     n = patients * records
-    return Dataset(
+    return put_together(
         name="toy",
         x=np.zeros((n, 1), np.float32),
         y=np.concatenate([np.arange(classes), rng.integers(0, classes, n - classes)]),
@@ -151,7 +152,7 @@ def test_every_site_and_group_has_accuracy_and_auroc_with_its_n():
 def test_a_class_absent_from_the_test_patients_has_no_value_and_spoils_no_mean():
     dataset = make_dataset(4)
     y = np.where(dataset.rows(TEST) & (dataset.y == 3), 0, dataset.y)
-    dataset = replace(dataset, y=y)
+    dataset = with_changes(dataset, y=y)
     rows, _ = measure_utility(dataset, make_bank(dataset), SETTINGS, seed=1)
     absent = pick(rows, "sensitivity", "class=F")
     assert np.isnan([absent.value, absent.lower, absent.upper]).all() and absent.n == 0
@@ -162,7 +163,7 @@ def test_records_of_one_patient_do_not_pass_for_many_patients():
     dataset = make_dataset(2)
     bank = make_bank(dataset)
     first = np.repeat(np.arange(40) * 6, 6)  # every record of a patient becomes a copy of the first
-    copies = replace(dataset, y=dataset.y[first])
+    copies = with_changes(dataset, y=dataset.y[first])
     same = replace(bank, logits=bank.logits[:, first])
     width = [np.ptp([row.lower, row.upper]) for row in (
         pick(measure_utility(copies, same, SETTINGS, seed=1)[0], "accuracy", replicate="5"),
@@ -215,7 +216,7 @@ def hold_alone(dataset: Dataset, label: int) -> Dataset:
     """Give every test record of a class to the first test patient, and no other class to him."""
     first = np.flatnonzero(dataset.split == TEST)[0]
     others = np.where(dataset.rows(TEST) & (dataset.y == label), 0, dataset.y)
-    return replace(dataset, y=np.where(dataset.patient == first, label, others))
+    return with_changes(dataset, y=np.where(dataset.patient == first, label, others))
 
 
 @pytest.mark.parametrize("patients", [8, 200])  # 4 and 100 in the test split
@@ -279,7 +280,7 @@ def test_accuracy_over_majority_is_that_over_the_training_splits_commonest_class
     dataset = make_dataset(2)
     train = dataset.rows(TRAIN)
     y = np.where(train, np.arange(len(train)) % 6 >= 2, dataset.y)  # two thirds of class 1 in the training split
-    dataset = replace(dataset, y=y.astype(int))
+    dataset = with_changes(dataset, y=y.astype(int))
     rows, _ = measure_utility(dataset, make_bank(dataset), SETTINGS, seed=1)
     share = dataset.y[dataset.rows(TEST)].mean()
     for replicate in ("", "5"):
@@ -304,7 +305,7 @@ def test_the_calibration_error_lies_within_its_interval_also_of_a_calibrated_mod
     rng = np.random.default_rng(0)
     for _ in range(10):
         score = rng.normal(0, 1.3, len(dataset.y))
-        drawn = replace(dataset, y=(rng.random(len(score)) < 1 / (1 + np.exp(-score))).astype(int))
+        drawn = with_changes(dataset, y=(rng.random(len(score)) < 1 / (1 + np.exp(-score))).astype(int))
         logits = np.broadcast_to(np.stack([0 * score, score], axis=1), (REPLICATES, len(score), 2))
         bank = replace(make_bank(drawn), logits=logits.astype(np.float32))
         rows, _ = measure_utility(drawn, bank, SETTINGS, seed=1)

@@ -642,7 +642,7 @@ def test_page_has_the_new_sections_and_every_figure_its_table(page: Path) -> Non
         assert (page / "figures" / f"{stem}.svg").exists()
         assert read_csv(page / "figures" / f"{stem}.csv")
     assert SECRET.removesuffix("5") in text  # an open table: its example is shown
-    assert "90001" not in text  # numbers kept in a table stay out
+    assert "90001" not in text  # what a section of its own shows, or none, stays out
 
 
 def test_headline_figures_of_private_banks_reach_both_files(page: Path) -> None:

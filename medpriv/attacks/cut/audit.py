@@ -66,7 +66,7 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: in
     for name in reconstructions(scene):
         found = RECONSTRUCTIONS[name](scene, settings)
         measures += measure_records(jury, name, found, by_feature=name in BY_FEATURE)
-        if dataset.x.ndim == 2 and not dataset.credentialed:
+        if dataset.modality == "table" and not dataset.credentialed:
             examples += _example(scene, name, found[0, 0])
     if scene.split.parts.head is not None:
         measures += infer_labels(jury, settings["known_labels"])

@@ -77,7 +77,7 @@ def measure_records(jury: Jury, attack: str, found: np.ndarray, *, by_feature: b
         jury.measure(attack, "rmse", np.sqrt(error)),
         jury.measure(attack, "rmse_mean", np.sqrt(blind)),
     ]
-    table = scene.dataset.x.ndim == 2
+    table = scene.dataset.modality == "table"
     if table:
         encoding = Encoding.of(scene.dataset)
         for name, guess in (("recovered", found), ("recovered_mode", encoding.typical)):
@@ -94,7 +94,7 @@ def measure_records(jury: Jury, attack: str, found: np.ndarray, *, by_feature: b
 def _columns(scene: Scene, drawn: np.ndarray) -> Iterator[tuple[np.ndarray, str]]:
     """Yield the draws [1 + B], in the unit, and the group of each feature of a table, or lead of a signal."""
     scale = scene.dataset.scale.reshape(-1)
-    if scene.dataset.x.ndim == 2:
+    if scene.dataset.modality == "table":
         for column, feature in enumerate(scene.dataset.features):
             yield drawn[:, column] * scale[column], f"feature={feature}"
         return

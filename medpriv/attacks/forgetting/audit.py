@@ -176,10 +176,10 @@ def draw_probes(inquiry: Inquiry, settings: Mapping, seed: int) -> Probes:
         "retained": [inquiry.sample[row] for row in groups["retained"]],
         "test": [inquiry.sample[row] for row in groups["test"]],
     }
-    signals = set(dataset.units) == {"mV"}
+    attackable = dataset.modality in ("signal", "image")
     return Probes(
         attacked={
-            name: drawn(name, rows, settings["attacked_records"]) for name, rows in candidates.items() if signals
+            name: drawn(name, rows, settings["attacked_records"]) for name, rows in candidates.items() if attackable
         },
         relearnt=drawn("relearn", forgotten, settings["relearn_records"]),
     )

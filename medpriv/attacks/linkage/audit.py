@@ -31,8 +31,8 @@ def audit(dataset: Dataset, settings: Mapping[str, object], seed: int) -> Findin
     """State what the table itself gives away of the people in it.
 
     Args:
-        dataset: a table. `notes["row_id"]` (one number a row), if a source gives it, is kept in the released table and
-            stands in the publisher's table, too; `notes["quasi_identifiers"]` are features that others know.
+        dataset: a table. `row_id` (one number a row), if a source gives it, is kept in the released table and
+            stands in the publisher's table, too; its quasi-identifiers are variables that others know.
         settings: `sets`, `sensitive`, `known`, `targets` of `medpriv.config.linkage.LinkageSettings`.
         seed: the root seed; it decides targets and predicates.
 
@@ -67,8 +67,8 @@ def _sensitive(dataset: Dataset, columns: Columns, asked: list[str]) -> dict[str
 
 def _keys(dataset: Dataset) -> Iterator[Measure]:
     """Yield how many rows one join on the number that the table kept identifies."""
-    if "row_id" in dataset.notes:
-        share = float(joined(np.array(dataset.notes["row_id"])).mean())
+    if dataset.records.row_id is not None:
+        share = float(joined(dataset.records.row_id).mean())
         counted = {"n": len(dataset.y), "patients": len(np.unique(dataset.patient))}
         yield Measure(dataset.name, TREATMENT, "linkage-join", "joined", share, group="key=row_id", **counted)
 

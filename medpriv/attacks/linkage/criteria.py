@@ -99,7 +99,7 @@ def _more_of_dates(dataset: Dataset) -> tuple[list[str], str]:
 
 
 def _more_of_records(dataset: Dataset) -> tuple[list[str], str]:
-    keys = ["row_id is kept"] if "row_id" in dataset.notes else []
+    keys = ["row_id is kept"] if dataset.records.row_id is not None else []
     ids = f"{len(dataset.patients)} patient ids, {sum(name.isdigit() for name in dataset.patients)} of digits alone"
     return [*keys, ids], "whether the ids are the hospital's own or a study's"
 

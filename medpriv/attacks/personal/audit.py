@@ -49,7 +49,7 @@ def audit(
     Returns:
         Measures, and the tables `patients` and `exposure`.
     """
-    _refuse_other_units(dataset)
+    dataset.require("signal", reason="attacks on personalised models")
     pairs = pair_up(dataset, base, derived, derived.recipe["minutes"])
     outputs = predict_pairs(dataset, base, pairs, settings["panel_records"], seed)
     rng = generator(seed, dataset.name, "personal", "bootstrap")
@@ -86,7 +86,7 @@ def audit_h2(
     Raises:
         InputError: no `retrain`, or banks that answer different requests.
     """
-    _refuse_other_units(dataset)
+    dataset.require("signal", reason="attacks on personalised models")
     minutes = personal.recipe["minutes"]
     pairs = pair_up(dataset, base, personal, minutes)
     asked = {bank.recipe["method"]: pair_up(dataset, base, bank, minutes) for bank in unlearned}
@@ -104,16 +104,6 @@ def _same_request(pairs: Pairs, first: Pairs, second: Pairs) -> bool:
     return np.array_equal(first.records, second.records) and all(
         np.array_equal(getattr(pairs, name), getattr(second, name)) for name in ("replicates", "patients")
     )
-
-
-def _refuse_other_units(dataset: Dataset) -> None:
-    if set(dataset.units) != {"mV"}:
-        raise InputError(
-            f"budgets are in mV, but features are in {', '.join(sorted(set(dataset.units)))}",
-            file=f"dataset {dataset.name}",
-            place="units",
-            remedy="personalise on signal datasets only",
-        )
 
 
 def _patient_rows(dataset: Dataset, pairs: Pairs, outputs: Outputs, gains: Mapping[str, gain.Gain]) -> list[dict]:

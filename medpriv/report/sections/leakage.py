@@ -29,7 +29,7 @@ def leakage_section(
         formats: the format of each dataset.
     """
     checked = {name: findings(cohort) for name, cohort in cohorts.items() if "leakage" in cohort.about["notes"]}
-    tables = {name: found for name, found in checked.items() if cohorts[name].about["sampling_rate"] is None or found}
+    tables = {name: found for name, found in checked.items() if cohorts[name].about["modality"] == "table" or found}
     if not tables:
         return None
     pairs = pairs_of(tables, formats)
