@@ -1,0 +1,302 @@
+"""The treatments: how their names are formed, in which stage they are made, and what is known of them by name alone.
+
+A treatment's name is formed from its parts (`dp-sgd-mlp-eps8`: mechanism, model, epsilon), and `spec_of` reads them
+back. Everything that knows treatments by name asks here.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Parts = dict[str, Any]  # name -> text, integer or float
+Section = Mapping[str, Any]  # a dataset's section of the checked config
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """One way to make banks.
+
+    Attributes:
+        word: with which the names of its banks begin.
+        stage: in which they are made; a folder below `results/`.
+        section: under which a dataset's config asks for them.
+        kind: what its banks are of, a key of `KINDS`.
+        label: what it does, in a few words.
+        form: of its names.
+        parts: from a dataset's section, the parts of every bank asked for, in the config's order.
+        origin: what its models are made from: "" from the members' records, or the word of the treatment whose models
+            it changes (a derived bank, made for single patients).
+        guaranteed: whether a bank of these parts has an epsilon of its own.
+    """
+
+    word: str
+    stage: str
+    section: str
+    label: str
+    form: str
+    parts: Callable[[Section], Iterator[Parts]]
+    kind: str = "classifier"
+    origin: str = ""
+    guaranteed: Callable[[Parts], bool] = lambda parts: False
+
+    def name(self, parts: Parts) -> str:
+        """Return the name of the bank with these parts."""
+        return self.form.format(
+            **{key: f"{part:g}" if isinstance(part, float) else part for key, part in parts.items()}
+        )
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One bank's treatment.
+
+    Attributes:
+        word: of the treatment, a key of `TREATMENTS`.
+        parts: what the name says beside.
+    """
+
+    word: str
+    parts: Parts = field(default_factory=dict)
+
+    @property
+    def treatment(self) -> Treatment:
+        """What is known of all its kind."""
+        return TREATMENTS[self.word]
+
+    @property
+    def name(self) -> str:
+        """Its name, as in paths and tables."""
+        return self.treatment.name(self.parts)
+
+    @property
+    def guaranteed(self) -> bool:
+        """Whether it has an epsilon of its own."""
+        return self.treatment.guaranteed(self.parts)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A measure by which a kind of model is compared.
+
+    Attributes:
+        measure: its name in the tables.
+        better: `higher` or `lower`.
+    """
+
+    measure: str
+    better: str = "higher"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a bank's models are.
+
+    Attributes:
+        outputs: the file of what they say, which the audits read.
+        figures: how good they are, by the first of these that was measured.
+    """
+
+    outputs: str
+    figures: tuple[Figure, ...]
+
+
+KINDS = {
+    "classifier": Kind("predictions.safetensors", (Figure("auroc"), Figure("macro_f1"))),
+}
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A strategy of federated learning.
+
+    Attributes:
+        sees: what reaches the server, in words.
+        silent: the server sees no update, or none of a whole model.
+        guaranteed: it has an epsilon of its own.
+        deals: it deals the patients out itself, and needs no sites.
+    """
+
+    sees: str = "each client's model"
+    silent: bool = False
+    guaranteed: bool = False
+    deals: bool = False
+
+
+STRATEGIES = {
+    "avg": Strategy(),
+    "prox": Strategy(),
+    "scaffold": Strategy(),
+    "adam": Strategy(),
+    "yogi": Strategy(),
+    "bn": Strategy(silent=True),
+    "local": Strategy("nothing", silent=True),
+    "cyclic": Strategy("the model after each client, in turn"),
+    "iid": Strategy(deals=True),
+    "dirichlet": Strategy(deals=True),
+    "client_dp": Strategy("each client's clipped change, before the noise", guaranteed=True),
+    "sample_dp": Strategy("each client's model, trained with differential privacy", guaranteed=True),
+    "secure": Strategy("the weighted mean of the clients' changes"),
+}
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to make a model forget.
+
+    Attributes:
+        label: as the field writes it.
+        control: what it shows, for one that is no method; empty for a method.
+        personal: it answers for a personalised model, too.
+    """
+
+    label: str
+    control: str = ""
+    personal: bool = True
+
+
+METHODS = {
+    "retrain": Method("Retraining"),
+    "finetune": Method("Fine-tuning"),
+    "cf_k": Method("CF-k"),
+    "eu_k": Method("EU-k"),
+    "neggrad": Method("NegGrad+"),
+    "scrub": Method("SCRUB"),
+    "relabel": Method("Random relabelling"),
+    "badteacher": Method("Bad teacher"),
+    "ssd": Method("SSD"),
+    "ssd_labelfree": Method("Label-free SSD"),
+    "fisher": Method("Fisher forgetting"),
+    "amnesiac": Method("Amnesiac"),
+    "sisa": Method("SISA", personal=False),  # a personalised model has no shards
+    "certified": Method("Certified removal"),
+    "fake": Method("Fake", control="control: changes nothing"),
+    "destroyed": Method("Destroyed", control="control: an untrained model"),
+}
+VARIANTS = {"all": "all weights", "head": "last layer alone", "regularized": "all weights, pulled back"}
+
+
+def chosen(sections: Mapping[str, Any] | None) -> list[str]:
+    """Return the names of the sections that are there (an absent one is null)."""
+    return [name for name, section in (sections or {}).items() if section is not None]
+
+
+def _baselines(section: Section) -> Iterator[Parts]:
+    yield from ({"model": model} for model in chosen(section["baselines"]))
+
+
+def _robust(section: Section) -> Iterator[Parts]:
+    yield from ({"defence": name} for name in chosen((section.get("robust") or {}).get("defences")))
+
+
+def _personalized(section: Section) -> Iterator[Parts]:
+    yield from ({"variant": name} for name in VARIANTS if (section.get("personalization") or {}).get(name))
+
+
+def _unlearned(section: Section) -> Iterator[Parts]:
+    yield from ({"method": name} for name in chosen((section.get("unlearning") or {}).get("methods")))
+
+
+def _unlearned_personal(section: Section) -> Iterator[Parts]:
+    if (section.get("unlearning") or {}).get("personal"):
+        yield from (parts for parts in _unlearned(section) if METHODS[parts["method"]].personal)
+
+
+def _private(section: Section) -> Iterator[Parts]:
+    private = section.get("private") or {}
+    for model in chosen(private.get("models")):
+        for mechanism in chosen(private["models"][model]):
+            for epsilon in private["epsilons"]:
+                yield {"mechanism": mechanism, "model": model, "epsilon": float(epsilon)}
+
+
+def _federated(section: Section) -> Iterator[Parts]:
+    yield from ({"strategy": name} for name in chosen((section.get("federated") or {}).get("strategies")))
+
+
+def _split(section: Section) -> Iterator[Parts]:
+    split = section.get("split") or {}
+    for variant in chosen(split.get("variants")):
+        yield from ({"topology": variant, "cut": cut} for cut in split["variants"][variant]["cuts"])
+
+
+_ALL = (
+    Treatment("baseline", "baselines", "baselines", "no defence", "baseline-{model}", _baselines),
+    Treatment("robust", "robust", "robust", "trained to resist changes", "robust-{defence}", _robust),
+    Treatment(
+        "personalized",
+        "personalized",
+        "personalization",
+        "adapted to each patient",
+        "personalized-{variant}",
+        _personalized,
+        origin="baseline",
+    ),
+    Treatment(
+        "unlearned",
+        "unlearned",
+        "unlearning",
+        "patients removed afterwards",
+        "unlearned-{method}",
+        _unlearned,
+        origin="baseline",
+    ),
+    Treatment(
+        "unlearned-personal",
+        "unlearned",
+        "unlearning",
+        "patients removed afterwards",
+        "unlearned-{method}-personal",
+        _unlearned_personal,
+        origin="personalized",
+    ),
+    Treatment(
+        "dp",
+        "private",
+        "private",
+        "differential privacy",
+        "dp-{mechanism}-{model}-eps{epsilon}",
+        _private,
+        guaranteed=lambda parts: True,
+    ),
+    Treatment(
+        "fed",
+        "federated",
+        "federated",
+        "federated training",
+        "fed-{strategy}",
+        _federated,
+        guaranteed=lambda parts: STRATEGIES[parts["strategy"]].guaranteed,
+    ),
+    Treatment("split", "split", "split", "split learning", "split-{topology}-cut{cut}", _split),
+)
+TREATMENTS = {treatment.word: treatment for treatment in _ALL}  # in the order in which data flows
+STAGES = tuple(dict.fromkeys(treatment.stage for treatment in _ALL))
+
+_NUMBERS = {"epsilon": float, "cut": int}
+_PATTERNS = [
+    (
+        treatment,
+        re.compile(
+            re.sub(r"\{(\w+)\}", r"(?P<\1>[^-]+)", re.escape(treatment.form).replace(r"\{", "{").replace(r"\}", "}"))
+        ),
+    )
+    for treatment in _ALL
+]
+
+
+def spec_of(name: str) -> Spec:
+    """Return the treatment of a name.
+
+    Raises:
+        KeyError: no treatment forms such a name.
+    """
+    for treatment, pattern in _PATTERNS:
+        if found := pattern.fullmatch(name):
+            return Spec(treatment.word, {key: _NUMBERS.get(key, str)(text) for key, text in found.groupdict().items()})
+    raise KeyError(f"no treatment has names like {name}")
+
+
+def specs_of(section: Section) -> list[Spec]:
+    """Return every bank that a dataset's section asks for, in the order of the stages."""
+    return [Spec(word, parts) for word, treatment in TREATMENTS.items() for parts in treatment.parts(section)]
