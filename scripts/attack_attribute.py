@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from medpriv.attacks.attribute import audit
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import Bank
 from medpriv.dataset import Dataset
 from medpriv.measures.table import write_measures
 from medpriv.workflow.job import job

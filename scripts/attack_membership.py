@@ -4,7 +4,7 @@ from pathlib import Path
 
 from medpriv.attacks.membership import EXPOSURE_COLUMNS, audit
 from medpriv.attacks.scored import ROC_COLUMNS
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import Bank
 from medpriv.dataset import Dataset
 from medpriv.files import write_csv
 from medpriv.measures.table import write_measures

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from medpriv.attacks.server.audit import audit
 from medpriv.attacks.server.reconstruction import EXAMPLE_COLUMNS
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import Bank
 from medpriv.dataset import Dataset
 from medpriv.files import write_csv
 from medpriv.measures.table import write_measures

@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+from medpriv.bank.draw import Draw
+from medpriv.bank.spec import TrainingSpec
 from medpriv.dataset import Dataset
 from medpriv.treatments.federated import train
 from medpriv.workflow.job import job
 
 with job(snakemake) as params:
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
-    name, replicates = snakemake.wildcards.strategy, (params.replicates, params.total)
-    settings = {key: params[key] for key in ("rounds", "partition", "local")} | {"strategies": {name: params.strategy}}
-    bank = train(dataset, name, params.model, params.recipe, settings, *replicates, params.seed)
+    settings = {key: params[key] for key in ("rounds", "partition", "local", "strategy")}
+    spec = TrainingSpec("fed", {"strategy": snakemake.wildcards.strategy}, params.model, params.recipe, settings)
+    bank = train(dataset, spec, Draw(params.replicates, params.total, params.seed))
     bank.save(Path(snakemake.output.bank).parent)

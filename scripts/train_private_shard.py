@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from medpriv.bank.draw import Draw
+from medpriv.bank.spec import TrainingSpec
 from medpriv.dataset import Dataset
 from medpriv.treatments.private import train
 from medpriv.workflow.job import job
@@ -9,7 +11,8 @@ from medpriv.workflow.job import job
 with job(snakemake) as params:
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
     names = snakemake.wildcards
-    about = (names.mechanism, names.model, float(names.epsilon), params.recipe)
+    parts = {"mechanism": names.mechanism, "model": names.model, "epsilon": float(names.epsilon)}
     settings = params.settings | {"delta": params.delta, "engine": params.engine}
-    bank = train(dataset, *about, settings, params.replicates, params.total, params.seed)
+    spec = TrainingSpec("dp", parts, names.model, params.recipe, settings)
+    bank = train(dataset, spec, Draw(params.replicates, params.total, params.seed))
     bank.save(Path(snakemake.output.bank).parent)

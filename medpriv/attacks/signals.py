@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import Bank
 from medpriv.dataset import TEST, TRAIN, Dataset
 
 

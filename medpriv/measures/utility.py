@@ -21,7 +21,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from medpriv.bank.store import Bank
+from medpriv.bank import outputs
+from medpriv.bank.bank import Bank
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.measures.intervals import (
     auc_interval,
@@ -67,7 +68,7 @@ def measure_differences(dataset: Dataset, bank: Bank, reference: Bank, settings:
         settings: `bootstraps`.
     """
     same = np.array([reference.replicates.tolist().index(number) for number in bank.replicates])
-    twin = replace(reference, logits=reference.logits[same])
+    twin = replace(reference, outputs=outputs.Predictions(reference.logits[same]))
     draws = settings["bootstraps"]
     own, other = (_predictions(dataset, each, TEST, draws, seed) for each in (bank, twin))
     replicates = draw_patients(generator(seed, dataset.name, "utility", "replicates"), len(same), draws)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from medpriv.attacks import membership
+from medpriv.bank.draw import Draw
+from medpriv.bank.spec import TrainingSpec
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.treatments import baseline
 
@@ -44,7 +46,9 @@ def dataset() -> Dataset:
 
 @pytest.fixture(scope="module")
 def bank(dataset):
-    return baseline.train(dataset, "baseline-mlp", "mlp", RECIPE, range(REPLICATES), REPLICATES, seed=3)
+    return baseline.train(
+        dataset, TrainingSpec.named("baseline-mlp", "mlp", RECIPE), Draw(range(REPLICATES), REPLICATES, 3)
+    )
 
 
 def aucs(dataset, bank) -> dict[str, membership.Measure]:
