@@ -24,7 +24,7 @@ from medpriv.attacks.membership import ATTACKS, EXPOSURE_ATTACKS, score_attack
 from medpriv.attacks.scored import Scored, measure_attack
 from medpriv.attacks.signals import Signals, patient_signals, record_signals
 from medpriv.attacks.view import calibration_shadows, score_targets
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import Bank
 from medpriv.dataset import TEST, Dataset
 from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.exposure import exposure_limits, null_quantiles, pair_exposure

@@ -61,7 +61,7 @@ from medpriv.attacks.masking import attack_for_checks, masking_measures
 from medpriv.attacks.recombination import recombination_measures
 from medpriv.attacks.task import Task, draw_records, make_examples, make_targeted
 from medpriv.attacks.victim import Victim, bank_victims, predict
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import Bank
 from medpriv.dataset import TRAIN, Dataset
 from medpriv.measures.findings import Findings, Rows
 from medpriv.measures.flips import Records, flip_measures

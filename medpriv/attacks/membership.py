@@ -20,7 +20,7 @@ from medpriv.attacks.chance import measure_chance
 from medpriv.attacks.scored import ROC_COLUMNS, Scored, measure_attack, measure_subgroup
 from medpriv.attacks.signals import Signals, patient_signals, record_signals
 from medpriv.attacks.view import Attack, View, calibration_shadows, score_paired, score_shadows, score_targets
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import Bank
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.exposure import exposure_limits, null_quantiles, pair_exposure

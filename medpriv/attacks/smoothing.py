@@ -24,7 +24,7 @@ from scipy.special import betaincinv, ndtri
 
 from medpriv.attacks.task import draw_records
 from medpriv.attacks.victim import Victim, bank_victims, predict
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import Bank
 from medpriv.dataset import Dataset
 from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.findings import Findings
@@ -45,7 +45,7 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping, seed: int) -> Finding
         seed: the root seed.
     """
     bank.record_members(dataset)
-    sigma = bank.recipe["defence"]["deviation_mv"]
+    sigma = bank.spec.settings["deviation_mv"]
     rows = draw_records(dataset, settings["records_per_class"], seed)
     x, y = dataset.x[rows], dataset.y[rows]
     names = (seed, dataset.name, bank.treatment, "smoothing")

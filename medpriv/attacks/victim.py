@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import Bank
 from medpriv.dataset import Dataset
 
 STACK = 8  # replicates attacked together; bounds the memory of the attacked copies
@@ -48,13 +48,13 @@ class BankVictim:
 
 def bank_victims(dataset: Dataset, bank: Bank, replicates: int) -> Sequence[Victim]:
     """Return the bank's first replicates in stacks as even as can be, none above `STACK`."""
-    from medpriv.models.catalogue import build_network
+    from medpriv.models.catalogue import network_of
 
-    network = build_network(bank.model, dataset.x.shape[1:], len(dataset.classes), bank.recipe)
+    network = network_of(dataset, bank.spec)
     held = np.arange(len(bank.members))[:replicates]
     parts = np.array_split(held, -(-len(held) // STACK))
     return [
-        BankVictim(network, {name: value[part[0] : part[-1] + 1] for name, value in bank.parameters.items()})
+        BankVictim(network, {name: value[part[0] : part[-1] + 1] for name, value in bank.weights.items()})
         for part in parts
     ]
 

@@ -193,7 +193,7 @@ def _model(result: Result) -> dict:
         "treatment": result.treatment,
         "count": result.replicates,
         "costs": costs,
-        "recipe": _recipe(result.recipe),
+        "recipe": _recipe(result.recipe | ({"settings": result.settings} if result.settings else {})),
     }
 
 

@@ -1,22 +1,26 @@
 """Robust treatments: banks trained to withstand small changes of the signal.
 
-The network and its recipe are a baseline's, so that only the defence differs. Every replicate sees the same patients as
-the baseline's of its number (`draw_members`), so that what a defence costs in privacy can be read off the same attacks.
+The network and its hyperparameters are a baseline's, so that only the defence differs. Every replicate sees the same
+patients as the baseline's of its number (`Draw.members`), so that what a defence costs in privacy can be read off the
+same attacks.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from medpriv.attacks.smooth import smoothing_filter
+from medpriv.bank.bank import Bank
+from medpriv.bank.draw import Draw
+from medpriv.bank.learner import train_classifiers
+from medpriv.bank.spec import TrainingSpec
 from medpriv.bank.stack import Step
-from medpriv.bank.store import Bank
 from medpriv.dataset import Dataset
 from medpriv.defences.adversarial import adversarial_step
 from medpriv.defences.decorrelation import decorrelation_step
 from medpriv.defences.noise import noise_step
 from medpriv.defences.regularisation import jacobian_step, nsr_step
-from medpriv.treatments import baseline
 
 
 def _pgd(dataset: Dataset, settings: Mapping) -> Step:
@@ -57,34 +61,21 @@ DEFENCES: dict[str, Callable[[Dataset, Mapping], Step]] = {
 ONLY_FOR = {"sap": ("signal",)}  # what it trains against are waves along time
 
 
-def train(
-    dataset: Dataset,
-    defence: str,
-    model: str,
-    recipe: Mapping[str, object],
-    settings: Mapping[str, object],
-    replicates: Sequence[int],
-    total: int,
-    seed: int,
-) -> Bank:
-    """Train the replicates named of the bank `robust-<defence>`; see `medpriv.treatments.baseline.train`.
+def train(dataset: Dataset, spec: TrainingSpec, draw: Draw) -> Bank:
+    """Train replicates of the bank `robust-<defence>`; see `medpriv.treatments.baseline.train`.
 
     Args:
-        defence: a name of `DEFENCES`.
-        recipe: of the baseline network `model`.
-        settings: the defence's section in the config.
+        spec: hyperparameters are the baseline network's, settings the defence's section in the config.
 
     Raises:
         InputError: the defence is not for such records, or the model can't be defended so.
     """
+    defence, settings = spec.parts["defence"], spec.settings
     dataset.require(*ONLY_FOR.get(defence, ("signal", "image")), reason=f"the defence {defence}")
-    used = dict(recipe)
     if "members" in settings:
-        used["ensemble"] = {name: settings[name] for name in ("members", "bands")}
-    step = DEFENCES[defence](dataset, settings)
-    bank = baseline.train(dataset, f"robust-{defence}", model, used, replicates, total, seed, step)
-    bank.recipe["defence"] = dict(settings)
-    return bank
+        ensemble = {name: settings[name] for name in ("members", "bands")}
+        spec = replace(spec, hyperparameters={**spec.hyperparameters, "ensemble": ensemble})
+    return train_classifiers(dataset, spec, draw, DEFENCES[defence](dataset, settings))
 
 
 def standardised_mv(dataset: Dataset, millivolts: float) -> np.ndarray:

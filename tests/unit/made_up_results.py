@@ -5,12 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from made_up_banks import named_spec
 from made_up_datasets import put_together
 
 from medpriv.attacks import evasion, membership, scored
 from medpriv.attacks.forgetting import audit as forgetting
 from medpriv.attacks.personal import audit as personal
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import About, Bank
+from medpriv.bank.outputs import Predictions
 from medpriv.dataset import Dataset
 from medpriv.files import write_csv, write_json, write_text
 from medpriv.measures.table import NAN, Measure, write_measures
@@ -114,18 +116,16 @@ def _dataset(
 
 
 def _bank(folder: Path, dataset: Dataset, treatment: str, replicates: int) -> None:
+    model = treatment.removeprefix("baseline-") if treatment.startswith("baseline-") else "cnn"
+    hyperparameters = {"epochs": 20, "batch_size": 64, "learning_rate": 0.003, "updates": None}
+    settings = {"deviation_mv": 0.1} if treatment == "robust-noise" else {}
+    spec = named_spec(treatment, model, hyperparameters, settings)
+    costs = {"updates": 1280.0, "flops": 3.2e10, "parameters": 5121.0}
     Bank(
-        dataset=dataset.name,
-        treatment=treatment,
-        model=treatment.removeprefix("baseline-") if treatment.startswith("baseline-") else "cnn",
-        recipe={"epochs": 20, "batch_size": 64, "learning_rate": 0.003, "updates": None}
-        | ({"defence": {"deviation_mv": 0.1}} if treatment == "robust-noise" else {}),
-        replicates=np.arange(replicates),
-        members=np.zeros((replicates, len(dataset.patients)), bool),
-        patients=dataset.patients,
-        parameters={},
-        logits=np.zeros((replicates, len(dataset.y), len(dataset.classes)), np.float32),
-        costs={"updates": 1280.0, "flops": 3.2e10, "parameters": 5121.0},
+        About(dataset.name, spec, tuple(range(replicates)), dataset.patients, costs),
+        np.zeros((replicates, len(dataset.patients)), bool),
+        None,
+        Predictions(np.zeros((replicates, len(dataset.y), len(dataset.classes)), np.float32)),
     ).save(folder)
 
 
@@ -279,8 +279,9 @@ def _derived(root: Path, dataset: Dataset, rng: np.random.Generator) -> tuple[di
 
     def describe(stage: str, treatment: str, costs: dict[str, float]) -> None:
         folder = derived[dataset.name, treatment] = root / stage / dataset.name / treatment
-        recipe = {"method": treatment, "epochs": 2, "learning_rate": 0.001}
-        write_json(folder / "bank.json", {"models": 24, "recipe": recipe, "costs": {"passes": 640, **costs}})
+        spec = {"parts": {"method": treatment}, "settings": {"epochs": 2, "learning_rate": 0.001}}
+        about = {"spec": spec, "replicates": list(range(24)), "costs": {"passes": 640, **costs}}
+        write_json(folder / "bank.json", about)
 
     for place, variant in enumerate(("all", "head")):
         treatment = f"personalized-{variant}"

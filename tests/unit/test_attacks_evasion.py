@@ -3,6 +3,7 @@
 import attacked_toys as toys
 import numpy as np
 import pytest
+from made_up_banks import bank_of
 from made_up_datasets import with_changes
 
 from medpriv.attacks import evasion
@@ -216,17 +217,16 @@ def test_a_credentialed_dataset_gives_no_examples():
 
 def make_bank(dataset: Dataset, replicates: int = 10):
     """Return an untrained bank of small CNNs."""
-    from medpriv.bank.store import Bank, draw_members
+    from medpriv.bank.draw import Draw
+    from medpriv.bank.stack import initial_stack
     from medpriv.models.catalogue import build_network
 
     recipe = {"patch": 6, "channels": [4, 8]}
     network = build_network("cnn", dataset.x.shape[1:], len(dataset.classes), recipe)
-    drawn = [network.initial(np.random.default_rng(seed)) for seed in range(replicates)]
-    parameters = {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
-    members = draw_members(dataset, replicates, 0)
+    weights = initial_stack(network, [np.random.default_rng(seed) for seed in range(replicates)])
+    members = Draw(range(replicates), replicates, 0).members(dataset)
     logits = np.zeros((replicates, len(dataset.y), 2), np.float32)
-    numbers = np.arange(replicates)
-    return Bank("toy", "t", "cnn", recipe, numbers, members, dataset.patients, parameters, logits, {})
+    return bank_of(dataset, members, logits, "baseline-cnn", weights=weights, **recipe)
 
 
 def make_long_dataset() -> Dataset:

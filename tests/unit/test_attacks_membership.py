@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from made_up_banks import bank_of
 from made_up_datasets import put_together, with_changes
 from scipy import stats
 
@@ -13,7 +14,8 @@ from medpriv.attacks import bavaria, chance, informia, lira, membership, rmia
 from medpriv.attacks.scored import Scored, measure_attack
 from medpriv.attacks.signals import Signals, log_probability, patient_signals, record_signals, true_class_logit
 from medpriv.attacks.view import Moments, View, calibration_shadows, score_paired, score_shadows, score_targets
-from medpriv.bank.store import Bank, draw_members
+from medpriv.bank.bank import Bank
+from medpriv.bank.draw import Draw
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.findings import Findings
@@ -48,12 +50,12 @@ def make_dataset(patients: int = 40, records: int = 4, classes: int = 3) -> Data
 def make_bank(dataset: Dataset, replicates: int = 16, effect: float = 0.0, level: float = 1.0, seed: int = 0) -> Bank:
     """Return a bank whose phi is a record's own level, noise, and `effect` where the replicate saw the patient."""
     rng = np.random.default_rng(seed)
-    members = draw_members(dataset, replicates, seed)
+    members = Draw(range(replicates), replicates, seed).members(dataset)
     n, classes = len(dataset.y), len(dataset.classes)
     phi = rng.normal(level, 2, n) + rng.normal(0, 1, (replicates, n)) + effect * members[:, dataset.patient]
     logits = np.zeros((replicates, n, classes), np.float32)
     np.put_along_axis(logits, dataset.y[None, :, None], (phi + np.log(classes - 1))[..., None].astype(np.float32), 2)
-    return Bank("toy", "t", "m", {}, np.arange(replicates), members, dataset.patients, {}, logits, {})
+    return bank_of(dataset, members, logits)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +75,7 @@ def shuffled_audit() -> Findings:
     """Return the audit of a leaky bank that claims members which have nothing to do with its training."""
     dataset = make_dataset(patients=60)
     bank = make_bank(dataset, effect=3.0, seed=5)
-    return membership.audit(dataset, replace(bank, members=draw_members(dataset, 16, seed=7)), SETTINGS, seed=1)
+    return membership.audit(dataset, replace(bank, members=Draw(range(16), 16, 7).members(dataset)), SETTINGS, seed=1)
 
 
 def scores_of(attack, signals: Signals) -> np.ndarray:
@@ -307,7 +309,7 @@ def test_intervals_cover_half_for_about_19_in_20_shuffles(name):
     draws = PatientBootstrap.draw(np.random.default_rng(0), 45, 100, 16)
     covered = 0
     for seed in range(20):
-        records = record_signals(dataset, replace(bank, members=draw_members(dataset, 16, seed=100 + seed)))
+        records = record_signals(dataset, replace(bank, members=Draw(range(16), 16, 100 + seed).members(dataset)))
         signals = patient_signals(records, dataset.patient[dataset.rows(TEST)])
         scored = membership.score_attack(name, membership.ATTACKS[name], "patient", signals)
         row = measure_attack(scored, [], draws, ("toy", "t", name))[0][0]

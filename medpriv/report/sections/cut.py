@@ -58,7 +58,7 @@ def defence_sentence(dataset: str, split: Sequence[Headline]) -> str:
     for name, label in (("nopeek", "NoPeek"), ("noise", "clipping and noise")):
         for item in split:
             about = item.result.facts.get("split", {})
-            if about.get("variant") != name:
+            if about.get("topology") != name:
                 continue
             plain = next((other for other in split if _cut(other) == ("vanilla", about["cut"])), None)
             if plain is None:
@@ -77,7 +77,7 @@ def defence_sentence(dataset: str, split: Sequence[Headline]) -> str:
 
 def _cut(item: Headline) -> tuple[object, object]:
     about = item.result.facts.get("split", {})
-    return about.get("variant"), about.get("cut")
+    return about.get("topology"), about.get("cut")
 
 
 def _explained(measure: Measure) -> str:

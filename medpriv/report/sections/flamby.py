@@ -131,10 +131,10 @@ def _settings(results: Sequence[Result]) -> str:
     """Return which settings of the federated banks differ from FLamby's, and where."""
     where: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for result in results:
-        plan, name = result.recipe.get("federated"), _name(result)
-        if not plan:
+        plan, name = result.settings, _name(result)
+        if "local" not in plan:
             continue
-        server = plan["strategies"].get(name, {}) if name in ("adam", "yogi") else {}
+        server = plan["strategy"] if name in ("adam", "yogi") else {}
         pairs = [
             ("rounds", plan["rounds"], ROUNDS),
             ("local steps", plan["local"]["updates"], LOCAL_STEPS),
@@ -144,7 +144,7 @@ def _settings(results: Sequence[Result]) -> str:
         for setting, own, theirs in pairs:
             if None not in (own, theirs) and own != theirs:
                 where[setting, f"{own:g}", f"{theirs:g}"].append(result.treatment)
-    federated = [result for result in results if "federated" in result.recipe]
+    federated = [result for result in results if "local" in result.settings]
     return ", ".join(
         f"{setting} {own} ({theirs})" + ("" if len(banks) == len(federated) else f" of {' and '.join(banks)}")
         for (setting, own, theirs), banks in where.items()

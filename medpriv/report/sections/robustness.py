@@ -284,7 +284,7 @@ def _smoothing(results: Sequence[Result]) -> Table:
         own = [item for item in result.attacks if item.attack == "smoothing"]
         against_budget = [item for item in own if item.measure == "certified_against_budget"]
         budgets = sorted(against_budget, key=lambda item: float(parse_group(item.group)["epsilon_mv"]))
-        sigma = result.recipe.get("defence", {}).get("deviation_mv")
+        sigma = result.settings.get("deviation_mv")
         shares = ", ".join(
             f"{words.percent(item.value)} at {words.microvolts(parse_group(item.group)['epsilon_mv'])}"
             for item in budgets
