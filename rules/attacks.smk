@@ -73,7 +73,7 @@ rule attack_smoothing:
         mem_mb=4000,
         runtime=120,
     params:
-        epsilons_mv=setting("datasets.{dataset}.evasion.epsilons_mv"),
+        epsilons=setting("datasets.{dataset}.evasion.epsilons"),
         smoothing=setting("attacks.smoothing"),
         seed=setting("seed"),
     script:

@@ -11,5 +11,5 @@ from medpriv.workflow.job import job
 with job(snakemake) as params:
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
     bank = Bank.load(Path(snakemake.input.bank[0]).parent)
-    settings = {**params.smoothing, "epsilons_mv": params.epsilons_mv}
+    settings = {**params.smoothing, "epsilons": params.epsilons}
     write_measures(snakemake.output.measures, audit(dataset, bank, settings, params.seed))

@@ -1,17 +1,18 @@
 """What a dataset's section holds beside its format's own parts: bank, baselines, and the treatments built on them."""
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 from pydantic import Field, model_validator
 
-from medpriv.config.evasion import EvasionSettings
+from medpriv.config.evasion import ImageEvasionSettings, SignalEvasionSettings
 from medpriv.config.federated import FederatedSettings
 from medpriv.config.fit import misfits
 from medpriv.config.models import BankSettings, Cnn2dRecipe, CnnRecipe, LogisticRecipe, MlpRecipe
 from medpriv.config.networks import DilatedRecipe, ResnetRecipe
 from medpriv.config.personalized import PersonalizationSettings
 from medpriv.config.private import PrivateSettings
-from medpriv.config.robust import RobustSettings
+from medpriv.config.robust import ImageRobustSettings, RobustSettings
 from medpriv.config.section import Section
 from medpriv.config.split import SplitSettings
 from medpriv.config.trees import BoostingRecipe, ForestRecipe
@@ -37,6 +38,8 @@ class Baselines(Section):
 class DatasetSettings(Section):
     """What every dataset's section holds."""
 
+    modality: ClassVar[str] = "table"  # what its records are, as in `medpriv.records`
+
     bank: BankSettings = Field(default_factory=BankSettings, description="the replicate models")
     baselines: Baselines = Field(default_factory=Baselines, description="the baseline models")
     private: PrivateSettings | None = Field(None, description="banks with differential privacy; empty: skip")
@@ -49,7 +52,7 @@ class DatasetSettings(Section):
     @model_validator(mode="after")
     def _fits_together(self) -> "DatasetSettings":
         # What isn't trained can't misfit: the one fault first.
-        if faults := list(self._unfounded()) or misfits(self, signals=hasattr(self, "evasion")):
+        if faults := list(self._unfounded()) or misfits(self):
             raise ValueError("\n".join(faults))
         return self
 
@@ -75,10 +78,23 @@ class DatasetSettings(Section):
 class SignalSettings(DatasetSettings):
     """What the section of a dataset of signals holds."""
 
-    evasion: EvasionSettings = Field(
-        default_factory=EvasionSettings, description="how small a change flips a diagnosis: the attacks"
+    modality: ClassVar[str] = "signal"
+
+    evasion: SignalEvasionSettings = Field(
+        default_factory=SignalEvasionSettings, description="how small a change flips a diagnosis: the attacks"
     )
     robust: RobustSettings | None = Field(None, description="banks trained to withstand evasion; empty: skip")
+
+
+class ImageSettings(DatasetSettings):
+    """What the section of a dataset of images holds."""
+
+    modality: ClassVar[str] = "image"
+
+    evasion: ImageEvasionSettings = Field(
+        default_factory=ImageEvasionSettings, description="how small a change flips a diagnosis: the attacks"
+    )
+    robust: ImageRobustSettings | None = Field(None, description="banks trained to withstand evasion; empty: skip")
 
 
 class PatientSignalSettings(SignalSettings):

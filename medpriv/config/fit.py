@@ -14,21 +14,27 @@ WITHOUT_SITES = ("iid", "dirichlet")  # strategies that deal the patients out th
 ONE_SITE = ("cinc2017", "mimic3admissions")  # formats whose records say nothing of a site
 
 
-def misfits(section: Any, *, signals: bool) -> list[str]:
-    """Return one line for each part of a dataset's section that doesn't fit the others.
-
-    Args:
-        section: a `DatasetSettings`.
-        signals: whether its records are signals; else they are rows of a table.
-    """
-    return [*_networks(section, signals), *_shifted(section), *_strategies(section), *_cuts(section)]
+def misfits(section: Any) -> list[str]:
+    """Return one line for each part of a dataset's section (a `DatasetSettings`) that doesn't fit the others."""
+    return [fault for check in (_networks, _shifted, _defences, _strategies, _cuts) for fault in check(section)]
 
 
-def _networks(section: Any, signals: bool) -> Iterator[str]:
+def _defences(section: Any) -> Iterator[str]:
+    """Defences against attacks that the records don't meet."""
+    robust = getattr(section, "robust", None)
+    if robust and robust.defences.sap and section.modality != "signal":
+        yield "robust.defences.sap trains against changes that are smooth in time: for signals alone, take it out"
+
+
+def _networks(section: Any) -> Iterator[str]:
     """Baselines that cannot read the records."""
-    fit, records = (FOR_SIGNALS, "signals") if signals else (FOR_TABLES, "a table")
+    fit, records = {
+        "table": (FOR_TABLES, "a table"),
+        "signal": (FOR_SIGNALS, "signals"),
+        "image": (FOR_IMAGES, "images"),
+    }[section.modality]
     kinds = {**dict.fromkeys(FOR_TABLES, "tables"), **dict.fromkeys(FOR_SIGNALS, "signals")}
-    kinds |= dict.fromkeys(FOR_IMAGES, "images, which no format yields yet")
+    kinds |= dict.fromkeys(FOR_IMAGES, "images")
     for model, recipe in section.baselines:
         if recipe is not None and model not in fit:
             yield f"baselines.{model} is for {kinds[model]}, and these are {records}: use {_or(fit)}"
@@ -80,7 +86,7 @@ def possible_cuts(model: str, recipe: Any, *, keep_head: bool) -> list[int]:
         recipe: its section under `baselines`.
         keep_head: the client keeps the last layer, and the server needs another one with parameters.
     """
-    if model in ("cnn", "cnn_gn"):
+    if model in ("cnn", "cnn_gn", "cnn2d"):
         convolutions = len(recipe.channels)
         middle = [convolutions + 1] * recipe.pooled  # a pooling; a flattening computes nothing
         return list(range(1, convolutions + (not keep_head))) + ([] if keep_head else [*middle, convolutions + 2])
