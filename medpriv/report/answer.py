@@ -281,7 +281,7 @@ def _flip(flip: Measure) -> str:
 
 
 def _budget(flip: Measure) -> str:
-    return microvolts(parse_group(flip.group)["epsilon_mv"])
+    return microvolts(parse_group(flip.group)["budget"])
 
 
 def _as_useful(item: Headline, base: Headline) -> bool:

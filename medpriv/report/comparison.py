@@ -285,7 +285,7 @@ def strongest_flip(result: Result, budget: str) -> Measure | None:
     FGSM attacks other records than the rest, so it speaks only where there is no other attack; whether one step is
     stronger on the same records is a check of gradient masking.
     """
-    found = [item for item in select(result.attacks, "flip_rate", {"epsilon_mv": budget}) if direct(item)]
+    found = [item for item in select(result.attacks, "flip_rate", {"budget": budget}) if direct(item)]
     return strongest([item for item in found if item.attack != ONE_STEP] or found)
 
 
@@ -297,11 +297,11 @@ def by_class(result: Result, flip: Measure | None) -> dict[str, Measure]:
     """
     if flip is None:
         return {}
-    at, found = parse_group(flip.group)["epsilon_mv"], {}
+    at, found = parse_group(flip.group)["budget"], {}
     for item in result.attacks:
         group = parse_group(item.group)
         same = (item.measure, item.attack, item.replicate) == ("flip_rate", flip.attack, "")
-        if same and group.keys() == {"epsilon_mv", "class"} and group["epsilon_mv"] == at:
+        if same and group.keys() == {"budget", "class"} and group["budget"] == at:
             found[group["class"]] = item
     return found
 
@@ -331,7 +331,7 @@ def reference_budget(result: Result) -> str:
     look, the middle budget of the grid.
     """
     measured = (parse_group(item.group) for item in result.attacks if item.measure == "mean_d1_uv")
-    return next((group["epsilon_mv"] for group in measured if "epsilon_mv" in group), middle_budget(result))
+    return next((group["budget"] for group in measured if "budget" in group), middle_budget(result))
 
 
 def defended(headline: Headline) -> bool:
@@ -376,7 +376,7 @@ def against(own: Measure | None, other: Measure | None) -> str:
 
 def budgets(result: Result) -> list[str]:
     """Return the evasion budgets that were tried, in millivolts, smallest first, as the table writes them."""
-    found = {parse_group(item.group).get("epsilon_mv") for item in result.attacks if item.measure == "flip_rate"}
+    found = {parse_group(item.group).get("budget") for item in result.attacks if item.measure == "flip_rate"}
     return sorted((text for text in found if text is not None), key=float)
 
 

@@ -62,7 +62,7 @@ def _curves(result: Result) -> dict[str, list[Measure]]:
     """Return the flip rates of each untargeted attack over all records."""
     curves: dict[str, list[Measure]] = defaultdict(list)
     for item in result.attacks:
-        whole = item.measure == "flip_rate" and not item.replicate and set(parse_group(item.group)) == {"epsilon_mv"}
+        whole = item.measure == "flip_rate" and not item.replicate and set(parse_group(item.group)) == {"budget"}
         if whole and not item.attack.endswith("-targeted"):
             curves[item.attack].append(item)
     return dict(curves)
@@ -80,7 +80,7 @@ def _class_curves(result: Result) -> dict[str, list[Measure]]:
     for item in result.attacks:
         if chosen and (item.measure, item.attack, item.replicate) == ("flip_rate", chosen.attack, ""):
             group = parse_group(item.group)
-            if set(group) == {"epsilon_mv", "class"}:
+            if set(group) == {"budget", "class"}:
                 curves[f"class {group['class']}"].append(item)
     return dict(curves)
 
@@ -88,7 +88,7 @@ def _class_curves(result: Result) -> dict[str, list[Measure]]:
 def _flip_panel(stem: str, title: str, curves: Mapping[str, Sequence[Measure]]) -> Panel:
     """Draw the points that rest on enough patients; the table has the others too."""
     rows = [
-        {"curve": label, "attack": item.attack, "epsilon_mv": _budget(item)} | drawing.figures_of(item)
+        {"curve": label, "attack": item.attack, "budget": _budget(item)} | drawing.figures_of(item)
         for label, items in curves.items()
         for item in sorted(items, key=_budget)
     ]
@@ -116,7 +116,7 @@ def _flip_panel(stem: str, title: str, curves: Mapping[str, Sequence[Measure]]) 
         ticks = (0, 25, 50, 75, 100)
         axes.set_yticks([tick / 100 for tick in ticks], [f"{tick}\u00a0%" for tick in ticks])
         drawing.legend_below(axes, sum(map(bool, drawn.values())))
-        columns = ("curve", "attack", "epsilon_mv", "value", "lower", "upper", "n", "patients")
+        columns = ("curve", "attack", "budget", "value", "lower", "upper", "n", "patients")
         spoken = f"{title}: share of correct predictions overturned by the attack"
         note = f"n = {words.span([item.n for item in points])} records that were right before{of_patients(points)}"
         note += left_out(len(rows) - len(points), "point")
@@ -124,7 +124,7 @@ def _flip_panel(stem: str, title: str, curves: Mapping[str, Sequence[Measure]]) 
 
 
 def _budget(item: Measure) -> float:
-    return float(parse_group(item.group)["epsilon_mv"])
+    return float(parse_group(item.group)["budget"])
 
 
 def draw_beats(cohorts: Mapping[str, Cohort], results: Sequence[Result]) -> Figure:
@@ -177,7 +177,7 @@ def _beat_panel(result: Result, rows: Sequence[Row], rank: int) -> Panel:
     bottom = int(below[-1]) - 5
     per_mm = min((drawing.WIDTH - 24) / right, 460 / (top - bottom))
     side = (drawing.WIDTH - right * per_mm) / 2
-    label = f"{rows[0]['class']} at {words.microvolts(rows[0]['epsilon_mv'])}"
+    label = f"{rows[0]['class']} at {words.microvolts(rows[0]['budget'])}"
     height = 34 + (top - bottom) * per_mm + 26
     with drawing.drawing(height, left=side, right=side, top=34, bottom=26, legend=2 * len(attacked) - 1) as axes:
         axes.set(xlim=(0, right), ylim=(bottom, top))

@@ -35,7 +35,7 @@ def comparison_groups(headlines: Sequence[Headline]) -> list[dict]:
     for dataset in dict.fromkeys(headline.result.dataset for headline in headlines if not headline.leaking):
         own = [headline for headline in headlines if headline.result.dataset == dataset]
         names = dict.fromkeys(words.measure_name(item.utility.measure) for item in own if item.utility)
-        flips = dict.fromkeys(parse_group(item.flip.group)["epsilon_mv"] for item in own if item.flip)
+        flips = dict.fromkeys(parse_group(item.flip.group)["budget"] for item in own if item.flip)
         facts = [f"utility: {', '.join(names)}"] if names else []
         facts += [f"leaks per {level}: {counts}" for level in LEVELS if (counts := verdict_counts(own, level))]
         facts += [f"flip rate at {', '.join(map(words.microvolts, flips))}"] if flips else []
@@ -117,7 +117,7 @@ def subgroup_rows(cohorts: Mapping[str, Cohort], headlines: Sequence[Headline]) 
         wanted = ("sensitivity", headline.utility.measure if headline.utility else "", "accuracy")
         groups = {}
         for item in (*result.utility, *result.attacks):
-            pairs = {key: value for key, value in parse_group(item.group).items() if key not in ("level", "epsilon_mv")}
+            pairs = {key: value for key, value in parse_group(item.group).items() if key not in ("level", "budget")}
             if pairs and not item.replicate:
                 groups[tuple(pairs.items())] = pairs
         hidden = _hidden(result) if cohorts[result.dataset].credentialed else set()
@@ -236,12 +236,8 @@ def _evasion_rows(result: Result, budgets_mv: Sequence[str]) -> list[Row]:
     table: dict[tuple[str, str, str], Measure] = {}
     for item in result.attacks:
         group = parse_group(item.group)
-        if (
-            item.measure in ("flip_rate", "accuracy_under_attack")
-            and set(group) == {"epsilon_mv"}
-            and not item.replicate
-        ):
-            table[item.attack, item.measure, group["epsilon_mv"]] = item
+        if item.measure in ("flip_rate", "accuracy_under_attack") and set(group) == {"budget"} and not item.replicate:
+            table[item.attack, item.measure, group["budget"]] = item
     rows = []
     for attack in dict.fromkeys(attack for attack, _, _ in table):
         cells = [value_cell(table.get((attack, "accuracy_under_attack", "0")))]

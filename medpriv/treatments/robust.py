@@ -1,4 +1,4 @@
-"""Robust treatments: banks trained to withstand small changes of the signal.
+"""Robust treatments: banks trained to withstand small changes of a signal or an image.
 
 The network and its hyperparameters are a baseline's, so that only the defence differs. Every replicate sees the same
 patients as the baseline's of its number (`Draw.members`), so that what a defence costs in privacy can be read off the
@@ -24,12 +24,12 @@ from medpriv.defences.regularisation import jacobian_step, nsr_step
 
 
 def _pgd(dataset: Dataset, settings: Mapping) -> Step:
-    return adversarial_step(standardised_mv(dataset, settings["epsilon_mv"]), settings["steps"])
+    return adversarial_step(in_standard_units(dataset, settings["epsilon"]), settings["steps"], limits=_limits(dataset))
 
 
 def _sap(dataset: Dataset, settings: Mapping) -> Step:
     taps = smoothing_filter(dataset.sampling_rate)
-    return adversarial_step(standardised_mv(dataset, settings["epsilon_mv"]), settings["steps"], taps)
+    return adversarial_step(in_standard_units(dataset, settings["epsilon"]), settings["steps"], taps)
 
 
 def _jacobian(dataset: Dataset, settings: Mapping) -> Step:
@@ -37,11 +37,11 @@ def _jacobian(dataset: Dataset, settings: Mapping) -> Step:
 
 
 def _nsr(dataset: Dataset, settings: Mapping) -> Step:
-    return nsr_step(settings["strength"], standardised_mv(dataset, settings["epsilon_mv"]))
+    return nsr_step(settings["strength"], in_standard_units(dataset, settings["epsilon"]))
 
 
 def _noise(dataset: Dataset, settings: Mapping) -> Step:
-    return noise_step(standardised_mv(dataset, settings["deviation_mv"]))
+    return noise_step(in_standard_units(dataset, settings["deviation"]))
 
 
 def _decorrelated(dataset: Dataset, settings: Mapping) -> Step:
@@ -78,6 +78,14 @@ def train(dataset: Dataset, spec: TrainingSpec, draw: Draw) -> Bank:
     return train_classifiers(dataset, spec, draw, DEFENCES[defence](dataset, settings))
 
 
-def standardised_mv(dataset: Dataset, millivolts: float) -> np.ndarray:
-    """Return a size in mV as float32 [leads, 1] in standardised units."""
-    return (millivolts / dataset.scale).astype(np.float32).reshape(-1, 1)
+def in_standard_units(dataset: Dataset, size: float) -> np.ndarray:
+    """Return a size in the records' unit as float32 in standardised units, [leads, 1] or [channels, 1, 1]."""
+    return (size / dataset.scale).astype(np.float32)
+
+
+def _limits(dataset: Dataset) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the least and the greatest value that a record may have, in standardised units; None without such."""
+    if dataset.records.limits is None:
+        return None
+    least, greatest = (((end - dataset.centre) / dataset.scale).astype(np.float32) for end in dataset.records.limits)
+    return least, greatest

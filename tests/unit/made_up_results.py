@@ -118,7 +118,7 @@ def _dataset(
 def _bank(folder: Path, dataset: Dataset, treatment: str, replicates: int) -> None:
     model = treatment.removeprefix("baseline-") if treatment.startswith("baseline-") else "cnn"
     hyperparameters = {"epochs": 20, "batch_size": 64, "learning_rate": 0.003, "updates": None}
-    settings = {"deviation_mv": 0.1} if treatment == "robust-noise" else {}
+    settings = {"deviation": 0.1} if treatment == "robust-noise" else {}
     spec = named_spec(treatment, model, hyperparameters, settings)
     costs = {"updates": 1280.0, "flops": 3.2e10, "parameters": 5121.0}
     Bank(
@@ -215,14 +215,14 @@ def _evasion(folder: Path, dataset: Dataset, treatment: str, rng: np.random.Gene
 
     for attack, strength in strengths.items():
         for label in ("", *(f",class={label}" for label in dataset.classes)):
-            add(attack, "accuracy_under_attack", 0.85, f"epsilon_mv=0{label}", n=340)
+            add(attack, "accuracy_under_attack", 0.85, f"budget=0{label}", n=340)
             for budget in BUDGETS:
-                flip, group = 1 - math.exp(-budget * strength * firmness), f"epsilon_mv={budget:g}{label}"
+                flip, group = 1 - math.exp(-budget * strength * firmness), f"budget={budget:g}{label}"
                 add(attack, "flip_rate", flip, group)
                 add(attack, "accuracy_under_attack", 0.85 * (1 - flip), group, n=340)
                 if attack.endswith("targeted"):
                     add(attack, "targeted_success", flip / 2, group)
-    at = "epsilon_mv=0.01"
+    at = "budget=0.01"
     for attack, high, told in (("pgd", 0.7, 0.99), ("sap", 0.004, 0.62), ("noise", 0.003, 0.58)):
         for measure, value in (("mean_d1_uv", 8.1), ("energy_above_40hz", high), ("snr_db", 31.0)):
             add(attack, measure, value, at, width=value / 10)
@@ -244,7 +244,7 @@ def _evasion(folder: Path, dataset: Dataset, treatment: str, rng: np.random.Gene
     for label in dataset.classes[:2]:
         for attack, change in wave.items():
             about = {"example": label, "class": label, "attack": f"evasion-{attack}", "attacked_as": dataset.classes[2]}
-            about |= {"epsilon_mv": 0.02, "lead": "MLII"}
+            about |= {"budget": 0.02, "lead": "MLII"}
             late = np.where(seconds > 1, change, 0)
             for time, before, after in zip(seconds, clean, clean + late, strict=True):
                 examples.append(about | {"seconds": time, "clean_mv": before, "attacked_mv": after})
@@ -256,10 +256,10 @@ def _smoothing(folder: Path, dataset: Dataset, treatment: str) -> None:
     about = (dataset.name, treatment, "smoothing")
     rows = [Measure(*about, "smoothed_accuracy", 0.7, 0.6, 0.8, n=340)]
     rows += [
-        Measure(*about, "certified_against_budget", value, value, value + 0.01, n=340, group=f"epsilon_mv={budget:g}")
+        Measure(*about, "certified_against_budget", value, value, value + 0.01, n=340, group=f"budget={budget:g}")
         for budget, value in zip(BUDGETS, (0.4, 0.1, 0, 0, 0), strict=True)
     ]
-    rows += [Measure(*about, "certified_radius_mv", 0.12, n=240), Measure(*about, "certified_linf_uv", 4.1, n=240)]
+    rows += [Measure(*about, "certified_radius", 0.12, n=240), Measure(*about, "certified_linf", 0.0041, n=240)]
     write_measures(folder / "measures.csv", rows)
 
 
@@ -382,7 +382,7 @@ def _forgetting(folder: Path, dataset: Dataset, request: str, suffix: str) -> No
         add("retained", "auc", 0.7, "level=patient")
         add("retained", "auc_change", 0.01, "level=patient")
         for records in ("forgotten", "retained", "test"):
-            group = f"attack=pgd,epsilon_mv=0.02,records={records}"
+            group = f"attack=pgd,budget=0.02,records={records}"
             for measure, value in (("flip_rate", 0.4), ("flip_rate_change", 0.02), ("flip_rate_gap", 0.01)):
                 add("robustness", measure, value, group)
         add("relearn", "passes", 3.5)

@@ -60,6 +60,9 @@ def toy_dataset(model: str = "logistic", patients: int = 80, records: int = 1) -
     shape, channels = {"cnn_gn": ((2, 32), 2), "cnn2d": ((1, 8, 8), 1)}.get(model, ((6,), 6))
     around = (channels, *[1] * (len(shape) - 1))
     x = rng.normal(size=(len(y), *shape)).astype(np.float32) + 0.7 * y.reshape(-1, *[1] * len(shape)).astype(np.float32)
+    middle, step = (128, 32) if model == "cnn2d" else (0, 1)  # grey levels
+    if model == "cnn2d":
+        x = np.clip(np.rint(middle + step * x), 0, 255).astype(np.uint8)
     return put_together(
         name="toy",
         x=x,
@@ -67,8 +70,8 @@ def toy_dataset(model: str = "logistic", patients: int = 80, records: int = 1) -
         patient=np.repeat(np.arange(patients, dtype=np.int32), records),
         site=np.zeros(len(y), np.int32),
         split=np.where(np.arange(patients) % 4 == 3, TEST, TRAIN).astype(np.uint8),
-        centre=np.zeros(around, np.float32),
-        scale=np.ones(around, np.float32),
+        centre=np.full(around, middle, np.float32),
+        scale=np.full(around, step, np.float32),
         patients=tuple(f"p{index}" for index in range(patients)),
         sites=("here",),
         classes=("a", "b"),

@@ -447,7 +447,7 @@ def test_attacks_on_own_records_equal_those_on_shared_ones():
     parameters = {name: value[models] for name, value in retrain.weights.items()}
     rows = np.random.default_rng(0).integers(0, len(dataset.y), (3, 8))
     epsilon = 0.5
-    found = attack_own_records(dataset, network, parameters, rows, {"epsilon_mv": epsilon, "pgd_steps": 3})
+    found = attack_own_records(dataset, network, parameters, rows, {"epsilon": {"signal": epsilon}, "pgd_steps": 3})
     for index in range(3):
         victim = BankVictim(network, {name: value[[index]] for name, value in parameters.items()})
         x, y = dataset.x[rows[index]], dataset.y[rows[index]]

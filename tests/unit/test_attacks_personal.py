@@ -30,7 +30,7 @@ from medpriv.treatments.personalized import personalize
 
 ATTACK = {
     "false_positive_rate": 0.1,
-    "epsilons_mv": [0.3, 0.1],
+    "epsilons": [0.3, 0.1],
     "pgd_steps": 3,
     "sap_steps": 3,
     "unlearned_attacks": ["fgsm"],

@@ -136,11 +136,11 @@ def test_smoothing_in_training_is_that_of_the_attack():
 
 
 SETTINGS = {
-    "pgd": {"epsilon_mv": 0.8, "steps": 2},
-    "sap": {"epsilon_mv": 0.8, "steps": 2},
+    "pgd": {"epsilon": 0.8, "steps": 2},
+    "sap": {"epsilon": 0.8, "steps": 2},
     "jacobian": {"strength": 0.3},
-    "nsr": {"strength": 0.5, "epsilon_mv": 0.3},
-    "noise": {"deviation_mv": 0.5},
+    "nsr": {"strength": 0.5, "epsilon": 0.3},
+    "noise": {"deviation": 0.5},
     "decorrelated": {"members": 2, "bands": 6, "strength": 1.0},
 }
 

@@ -164,7 +164,7 @@ def rows_of(table: str) -> list[dict[str, str]]:
 def test_rates_of_few_patients_are_not_drawn_and_it_is_said() -> None:
     def flip(label: str, value: float, patients: int) -> Measure:
         about = ("d", "baseline-cnn", "evasion-pgd", "flip_rate", value, value - 0.1, value)
-        return Measure(*about, 400, f"epsilon_mv=0.01{label}", patients=patients)
+        return Measure(*about, 400, f"budget=0.01{label}", patients=patients)
 
     rates = [flip("", 0.5, 40), flip(",class=N", 0.4, 30), flip(",class=S", 0.9, 9), flip(",class=V", NAN, 0)]
     figure = draw_evasion([choose_headline(COHORT, result(attacks=rates))], {"d/baseline-cnn"})

@@ -12,6 +12,7 @@ import mimic3_reference as reference
 import numpy as np
 import pytest
 from loopback import publisher
+from made_up_datasets import check_the_way_back
 
 from medpriv.dataset import TRAIN
 from medpriv.errors import InputError
@@ -130,6 +131,10 @@ class Hospital:
 @pytest.fixture
 def hospital(tmp_path):
     return Hospital(tmp_path)
+
+
+def test_gaps_are_kept_and_features_lead_back_to_the_cells(simulated):
+    check_the_way_back(mimic3.parse("mimic3", simulated, SETTINGS, 1))
 
 
 def test_the_cohort_is_the_benchmarks(hospital):

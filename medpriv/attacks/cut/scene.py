@@ -60,9 +60,9 @@ class Scene:
 
     @cached_property
     def lead(self) -> np.ndarray:
-        """The lead of each value of a signal that `flat` holds, int [F]."""
-        leads = torch.arange(len(self.dataset.features), dtype=torch.float32).view(-1, 1)
+        """The lead of a signal, or channel of an image, of each value that `flat` holds, int [F]."""
         network = self.split.parts.whole
+        leads = torch.arange(len(self.dataset.features), dtype=torch.float32).view(-1, *[1] * (len(network.shape) - 1))
         return network.arrange(leads.expand(network.shape)).flatten().numpy().astype(int)
 
     @property

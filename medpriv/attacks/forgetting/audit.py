@@ -245,7 +245,7 @@ def _distances(
 def _probe(
     inquiry: Inquiry, bank: Bank, probes: Probes, losses: np.ndarray, draws: Draws, settings: Mapping
 ) -> Iterator[tuple[Key, Figure]]:
-    """Yield flip rates (in mV alone) and the passes of relearning."""
+    """Yield flip rates (of signals and images) and the passes of relearning."""
     from medpriv.attacks.forgetting.probes import attack_own_records, relearn
 
     dataset, models = inquiry.dataset, inquiry.rounds[0]
@@ -259,7 +259,7 @@ def _probe(
             before = right["clean"][:, part]
             for attack in ("fgsm", "pgd"):
                 flips = (before & ~right[attack][:, part]).sum(axis=1).astype(float)
-                group = f"attack={attack},epsilon_mv={settings['epsilon_mv']:g},records={name}"
+                group = f"attack={attack},budget={settings['epsilon'][dataset.modality]:g},records={name}"
                 figure = over_models(flips, before.sum(axis=1), patient, weights, rate=True)
                 yield ("forgetting-robustness", "flip_rate", group), figure
     passes = relearn(dataset, network, parameters, probes.relearnt, losses, settings)

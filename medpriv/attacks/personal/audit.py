@@ -40,7 +40,7 @@ def audit(
         dataset: what both were made on, in mV.
         base: the replicates.
         derived: of `medpriv.treatments.personalized`.
-        settings: `false_positive_rate`, `epsilons_mv`, `pgd_steps`, `sap_steps`, `attacked_replicates`,
+        settings: `false_positive_rate`, `epsilons`, `pgd_steps`, `sap_steps`, `attacked_replicates`,
             `records_per_group`, `panel_records`, `bootstraps`.
         seed: the root seed; draws depend on it and the dataset's name, so variants are compared on the same ones.
         unlearned: banks that answered a request to forget some of the beats adapted to, for H2 (see `audit_h2`).

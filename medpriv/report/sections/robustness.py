@@ -56,7 +56,7 @@ def robustness_section(headlines: Sequence[Headline]) -> Section | None:
 
 def _budget(headlines: Sequence[Headline]) -> str:
     """Return a dataset's reference budget in microvolts, at which the flip rates of all its models are stated."""
-    found = (parse_group(item.flip.group)["epsilon_mv"] for item in headlines if item.flip)
+    found = (parse_group(item.flip.group)["budget"] for item in headlines if item.flip)
     return next((words.microvolts(budget) for budget in found), "")
 
 
@@ -266,7 +266,7 @@ def masking_cell(headline: Headline) -> Cell:
 
 
 def _certified(result: Result) -> Measure | None:
-    return find(result.attacks, "certified_linf_uv", {}, "smoothing")
+    return _microvolts(find(result.attacks, "certified_linf", {}, "smoothing"))
 
 
 def _microvolts(measure: Measure | None) -> Measure | None:
@@ -283,16 +283,15 @@ def _smoothing(results: Sequence[Result]) -> Table:
     for result in results:
         own = [item for item in result.attacks if item.attack == "smoothing"]
         against_budget = [item for item in own if item.measure == "certified_against_budget"]
-        budgets = sorted(against_budget, key=lambda item: float(parse_group(item.group)["epsilon_mv"]))
-        sigma = result.settings.get("deviation_mv")
+        budgets = sorted(against_budget, key=lambda item: float(parse_group(item.group)["budget"]))
+        sigma = result.settings.get("deviation")
         shares = ", ".join(
-            f"{words.percent(item.value)} at {words.microvolts(parse_group(item.group)['epsilon_mv'])}"
-            for item in budgets
+            f"{words.percent(item.value)} at {words.microvolts(parse_group(item.group)['budget'])}" for item in budgets
         )
         cells = (
             Cell(words.MISSING if sigma is None else words.microvolts(sigma)),
             value_cell(find(own, "smoothed_accuracy", {}, "smoothing"), share=True),
-            value_cell(_microvolts(find(own, "certified_radius_mv", {}, "smoothing")), places=0),
+            value_cell(_microvolts(find(own, "certified_radius", {}, "smoothing")), places=0),
             value_cell(_certified(result), places=2),
             prose(shares or words.MISSING),
             count_cell(max((item.n for item in budgets), default=None)),
@@ -301,7 +300,7 @@ def _smoothing(results: Sequence[Result]) -> Table:
         rows.append(Row(result.treatment, cells, above=result.dataset))
         certified = _certified(result)
         if budgets and certified.value > 0:
-            least = 1000 * float(parse_group(budgets[0].group)["epsilon_mv"])
+            least = 1000 * float(parse_group(budgets[0].group)["budget"])
             notes.append(
                 f"on {result.dataset} {certified.value:.2g} µV in the median, against budgets from {least:g} µV on"
             )

@@ -232,7 +232,7 @@ def _clean_rows(result: Result) -> list[Row]:
 def _rows(cohort: Cohort, headline: Headline, line: Line, budget: str, comparable: bool) -> list[Row]:
     """Return a line's row; before it, one in the data's own mix of classes where that was published."""
     result, attack = headline.result, f"evasion-{line.attack}"
-    measure = find(result.attacks, line.measure, {"epsilon_mv": budget, **(line.group or {})}, attack)
+    measure = find(result.attacks, line.measure, {"budget": budget, **(line.group or {})}, attack)
     own = in_own_mix(result, cohort.class_records, attack, line.measure, budget) if line.claim is not None else None
     if measure is None:
         return []
