@@ -15,8 +15,16 @@ from medpriv.errors import InputError
 from medpriv.files import sha256
 from medpriv.seeds import generator
 from medpriv.sources.manifest import MANIFEST, verify_raw
-from medpriv.sources.mimic3_cohort import HOURS, Stay, age_band, check_labels, choose_stays, measure, units
-from medpriv.sources.mimic3_tables import LICENCES, connect, is_demo, local_tables, published_tables, table_path
+from medpriv.sources.mimic3_cohort import HOURS, JOINS, Stay, age_band, check_labels, choose_stays, measure, units
+from medpriv.sources.mimic3_tables import (
+    LICENCES,
+    connect,
+    is_demo,
+    local_tables,
+    partnerless,
+    published_tables,
+    table_path,
+)
 from medpriv.sources.tabular import check_classes, fill_and_scale, stratified_split
 
 LICENCE = "ODbL 1.0 (the demo); PhysioNet Credentialed Health Data License 1.5.0 (the full database)"
@@ -56,6 +64,7 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     with connect() as connection:
         check_labels(connection, folder)
         stays, counts = choose_stays(connection, folder)
+        lost = partnerless(connection, *JOINS)
         if not stays:
             raise InputError(
                 f"no adult stayed {HOURS} hours in one unit",
@@ -95,6 +104,7 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
             "times": _times(tuple(columns), min(stay.outcome_hours for stay in stays)),
             "quasi_identifiers": ["age", "sex"],
         }
+        | ({"rows_left_out": lost} if lost else {})
         | about
         | values,
         credentialed=not demo,
