@@ -33,7 +33,15 @@ from medpriv.sources.beats import (
 )
 from medpriv.sources.manifest import verify_raw
 from medpriv.sources.wfdb_header import distinct_names
-from medpriv.sources.wfdb_records import ANNOTATOR, Record, read_patients, read_record, record_files, record_names
+from medpriv.sources.wfdb_records import (
+    ANNOTATOR,
+    Record,
+    read_patients,
+    read_record,
+    record_files,
+    record_names,
+    shorter_records,
+)
 
 LICENCE = "Open Data Commons Attribution License v1.0 (ODC-By 1.0)"
 BASE_URL = "https://physionet.org/files/mitdb/1.0.0/"
@@ -146,7 +154,8 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
             "high_pass_hz": BASELINE_HZ,
             "heart_rate": settings["heart_rate"],
             "r_peak_at_sample": round(settings["before_s"] * settings["sampling_rate"]),
-        },
+        }
+        | shorter_records(folder, beats.names),
         credentialed=not public,
         time=time.astype(np.float32),
         valid=None if settings["neighbour_margin_s"] is None else beats.valid[kept],
