@@ -16,7 +16,7 @@ with job(snakemake) as params:
         dataset = source.parse(snakemake.wildcards.dataset, raw, params.preprocess, params.seed)
     except InputError as error:
         # Of the config and no param: where the files were copied from is nothing to what is made of them.
-        given = snakemake.config["datasets"][snakemake.wildcards.dataset]["raw"].get("path")
+        given = (snakemake.config["datasets"][snakemake.wildcards.dataset].get("raw") or {}).get("path")
         raise as_given(error, raw, given) if given else error from error
     if limits := params.preprocess.get("leakage"):  # tables have them, signals don't
         dataset = replace(dataset, notes=dataset.notes | {"leakage": check_leakage(dataset, limits)})

@@ -46,7 +46,7 @@ def pair_exposure(score_pair: Callable[[np.ndarray, np.ndarray], np.ndarray], me
 def null_quantiles(
     exposure: Callable[[np.ndarray], np.ndarray], members: np.ndarray, rng: np.random.Generator
 ) -> tuple[float, float]:
-    """Return the 2.5 and 97.5 % quantiles of exposure where membership has nothing to do with training; NaN if none has.
+    """Return the 2.5 and 97.5 % quantiles of exposure where membership has nothing to do with training; NaN of none.
 
     Args:
         exposure: members [K, P] -> exposures [P].
