@@ -10,6 +10,7 @@ were in exactly K/2 replicates, the counts over the shadows would give the targe
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import wraps
 
 import numpy as np
 
@@ -50,6 +51,11 @@ class View:
             self._seen[np.arange(len(targets)), withheld] = 0
         self._signals = signals
 
+    @property
+    def shadows(self) -> np.ndarray:
+        """How many shadows each target has, [T, 1]."""
+        return self._seen.sum(axis=1, keepdims=True)
+
     def moments(self, inside: bool) -> Moments:
         """Return count, mean and variance of phi over the shadows that did (`inside`) or did not see each unit."""
         centre = self._signals.phi.mean(axis=0)  # keeps the difference of squares below free of cancellation
@@ -74,6 +80,22 @@ class View:
     def _chosen(self, inside: bool) -> np.ndarray:
         members = self._signals.members
         return (members if inside else ~members).astype(np.float64)
+
+
+def needs(shadows: int) -> Callable[[Attack], Attack]:
+    """Return a decorator of attacks that say nothing with fewer shadows: such a target's scores are NaN.
+
+    They would all be equal, and figures of them read as if guessing had been found.
+    """
+
+    def of(attack: Attack) -> Attack:
+        @wraps(attack)
+        def score(view: View) -> np.ndarray:
+            return np.where(view.shadows >= shadows, attack(view), np.nan)
+
+        return score
+
+    return of
 
 
 def score_targets(

@@ -398,8 +398,9 @@ def _membership(result: Result, measure: str, level: str) -> list[Measure]:
 
 
 def _number_of(attacks: Sequence[Measure]) -> Measure | None:
-    """Return how many attacks there are, as a figure; None for none."""
-    if not attacks:
+    """Return how many attacks have a value, as a figure; None for none."""
+    resolved = [item for item in attacks if not math.isnan(item.value)]
+    if not resolved:
         return None
-    count = len(attacks)
-    return replace(attacks[0], attack="", measure="attacks", value=float(count), lower=NAN, upper=NAN, n=count)
+    count = len(resolved)
+    return replace(resolved[0], attack="", measure="attacks", value=float(count), lower=NAN, upper=NAN, n=count)

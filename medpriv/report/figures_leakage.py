@@ -27,6 +27,7 @@ Item = TypeVar("Item")
 
 SMALL_COUNT = 10  # fewer patients than this are not counted in public for a credentialed dataset
 WITHHELD = "withheld"
+POOLED = "others, pooled"  # beside values of an attribute, which hold no comma (`medpriv.dataset.plain_name`)
 GUESSING = (
     "At the dashed line an attack does no better than a coin; the shaded band is where the strongest of as many "
     "attacks falls in 95 % of cases when membership is drawn anew, so that nothing can leak."
@@ -131,7 +132,7 @@ def _tradeoff_panel(title: str, headlines: Sequence[Headline], more: str) -> Pan
 
 def draw_exposure(cohorts: Mapping[str, Cohort], results: Sequence[Result], leading: Collection[str]) -> Figure:
     """Who is exposed: the distribution of per-patient exposure, by class, sex and site."""
-    panels, empty = [], []
+    panels, empty, untold = [], [], []
     for result in results:
         rows = exposure_rows(result)
         if len(rows) >= LEAST:
@@ -139,6 +140,9 @@ def draw_exposure(cohorts: Mapping[str, Cohort], results: Sequence[Result], lead
             panels.append(replace(panel(result, rows), folded=result.key not in leading))
         elif rows:
             empty.append(result.key)
+        elif result.rows("exposure"):
+            untold.append(result.key)
+    few = f" {words.UNRESOLVABLE.capitalize()} with so few models: {', '.join(untold)}." if untold else ""
     return Figure(
         "exposure",
         "Who is exposed",
@@ -148,7 +152,7 @@ def draw_exposure(cohorts: Mapping[str, Cohort], results: Sequence[Result], lead
         f"called exposed, as {words.percent(BEYOND)} are by chance; few replicates leave no room above it. Thick bars "
         "hold the middle half of a group, thin "
         f"ones nine in ten; the tick is the median. Groups of up to {DOTS} patients show every patient, larger ones "
-        f"the twentieth exposed most.{no_panel(empty)}",
+        f"the twentieth exposed most.{no_panel(empty)}{few}",
         tuple(panels),
     )
 
@@ -178,7 +182,7 @@ def exposure_groups(rows: Sequence[Row]) -> dict[tuple[str, str], list[float]]:
         large = sorted((name for name in values if len(values[name]) >= FEW), key=group_order)
         pooled = sorted(exposure for name in values if name not in large for exposure in values[name])
         named = {(attribute, name): sorted(values[name]) for name in large} | (
-            {(attribute, "others"): pooled} if len(pooled) >= FEW else {}
+            {(attribute, POOLED): pooled} if len(pooled) >= FEW else {}
         )
         if len(named) > 1:
             groups |= named

@@ -495,12 +495,22 @@ def test_roc_rises_from_the_smallest_rate_to_one():
 
 
 @pytest.mark.parametrize("replicates", [2, 3, 5])
-def test_the_fewest_replicates_are_audited_without_a_warning(replicates):
+@pytest.mark.filterwarnings("error")
+def test_what_the_fewest_replicates_cannot_tell_has_no_value(replicates):
+    """An attack needs its shadows to score a target, and one more to set thresholds or to pair targets."""
     dataset = make_dataset(patients=12)
     with np.errstate(all="raise", under="ignore"):
         audit = membership.audit(dataset, make_bank(dataset, replicates=replicates), SETTINGS, seed=1)
-    values = np.array([row.value for row in audit.measures if row.measure == "auc" and "," not in row.group])
-    assert ((values >= 0) & (values <= 1)).all()
+    needed = {name: 2 if "online" in name or name == "bavaria" else 1 for name in membership.ATTACKS} | {"loss": 0}
+    for name, shadows in needed.items():
+        for measure, models in (("auc", shadows + 1), ("auc_chance", shadows + 1), ("balanced_accuracy", shadows + 2)):
+            value = figure(audit, name, measure, "level=patient").value
+            assert 0 <= value <= 1 if replicates >= models else np.isnan(value)
+        drawn = any(row["attack"] == f"membership-{name}" for row in audit.tables["roc"].rows)
+        assert drawn == (replicates >= shadows + 2)
+    assert 0 <= figure(audit, "best", "auc_chance", "level=patient").value <= 1
+    exposures = np.array([row["exposure"] for row in audit.tables["exposure"].rows])
+    assert np.isnan(exposures).all() == (replicates < 4)
 
 
 def test_the_same_seed_gives_the_same_audit():

@@ -224,3 +224,11 @@ def test_overlays_use_known_keys_only(overlay):
 )
 def test_config_reference_equals_the_models(file, make):
     assert (ROOT / "docs" / file).read_text() == make(), "run: make generate"
+
+
+def test_a_set_of_ones_own_has_no_name_of_a_derived_one() -> None:
+    content = default()
+    content["attacks"] = {"linkage": {"sets": {"heart": {"all": ["age"], "mine": ["age"]}}}}
+    text = message_of(content)
+    assert "attacks.linkage.sets.heart.all" in text and "give yours another name" in text
+    assert "mine" not in text

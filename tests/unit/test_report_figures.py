@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -12,6 +13,8 @@ from medpriv.report.comparison import choose_headline
 from medpriv.report.drawing import PALETTE, drawing, inline, line_style, mark, render, slug, whiskers
 from medpriv.report.figures_leakage import (
     MOST,
+    POOLED,
+    draw_exposure,
     draw_tradeoff,
     exposed_by_chance,
     exposure_groups,
@@ -73,8 +76,15 @@ def test_exposed_are_those_above_the_band_of_redrawn_members_beside_chance() -> 
     assert "Exposed: not resolvable for a single patient" in exposure_note(bank, few)
 
 
+def test_a_bank_of_too_few_models_is_named_where_it_has_no_exposure() -> None:
+    rows = [{"attack": "membership-bavaria", "groups": "", "exposure": ""}] * 20
+    bank = replace(result(), tables={"exposure": rows})
+    figure = draw_exposure({}, [bank], [])
+    assert figure.panels == () and figure.caption.endswith(f"Not resolvable with so few models: {bank.key}.")
+
+
 def test_patient_counts_in_one_group_of_each_attribute_and_few_are_pooled_or_left_out() -> None:
-    places = ["a"] * 12 + ["b"] * 10 + ["c"] * 6 + ["d"] * 6
+    places = ["a"] * 12 + ["others"] * 10 + ["c"] * 6 + ["d"] * 6  # "others" is a site's own name
     rows = [
         {"groups": f"sex={'FM'[place == 'c']},site={place}", "exposure": f"{0.4 if place == 'a' else 0.7}"}
         for place in places
@@ -82,8 +92,8 @@ def test_patient_counts_in_one_group_of_each_attribute_and_few_are_pooled_or_lef
     assert exposure_groups(rows) == {  # of men there are six: no figure, and so none of sex
         ("", "all"): [0.4] * 12 + [0.7] * 22,
         ("site", "a"): [0.4] * 12,
-        ("site", "b"): [0.7] * 10,
-        ("site", "others"): [0.7] * 12,
+        ("site", "others"): [0.7] * 10,
+        ("site", POOLED): [0.7] * 12,
     }
 
 

@@ -236,3 +236,18 @@ def test_the_real_rows_join_back_as_the_research_found(real):
     classes = np.unique(dataset.x[:, [dataset.features.index(name) for name in demographics]], axis=0)
     assert len(classes) == 55 and alone(*demographics) == 31
     assert not dataset.credentialed
+
+
+def test_admissions_without_their_patient_are_left_out_and_counted(simulated, tmp_path):
+    assert "rows_left_out" not in parse(simulated).notes
+    gone = {}
+
+    def without_first(rows):
+        gone["subject"] = rows[1][rows[0].index("subject_id")]
+        return [rows[0], *rows[2:]]
+
+    dataset = parse(changed(simulated, tmp_path, "PATIENTS", without_first))
+    with (tmp_path / "ADMISSIONS.csv").open() as stream:
+        lost = sum(row["subject_id"] == gone["subject"] for row in csv.DictReader(stream))
+    assert lost and dataset.notes["rows_left_out"] == {"ADMISSIONS without PATIENTS": lost}
+    assert dataset.notes["admissions"] == len(parse(simulated).y) - lost
