@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from medpriv.attacks import bavaria, chance, informia, lira, membership, rmia
-from medpriv.attacks.scored import Scored, measure_attack
+from medpriv.attacks.scored import Scored, _areas, measure_attack
 from medpriv.attacks.signals import Signals, log_probability, patient_signals, record_signals, true_class_logit
 from medpriv.attacks.view import Moments, View, calibration_shadows, score_paired, score_shadows, score_targets
 from medpriv.bank.store import Bank, draw_members
@@ -375,6 +375,23 @@ def test_intervals_hold_a_known_tpr_and_auc(shift):
             if row.measure in held:
                 held[row.measure] += row.lower <= truth[list(held).index(row.measure)] <= row.upper
     assert min(held.values()) >= 0.9 * runs
+
+
+def test_draws_of_an_auc_to_first_order_are_those_of_whole_curves(monkeypatch):
+    rng = np.random.default_rng(4)
+    patient = np.repeat(np.arange(90), 2)
+    members = (rng.random((6, 90)) < 0.5)[:, patient]
+    scores = rng.normal(size=members.shape) + 0.5 * members + rng.normal(size=90)[patient]
+    shadows = np.empty((6, 0), int)
+    nothing = np.empty((6, 0, 180))
+    scored = Scored("known", "record", scores, shadows, nothing, nothing, members, patient)
+    draws = PatientBootstrap.draw(rng, 90, 300, 6)
+    quick = _areas(scored, draws)
+    monkeypatch.setattr("medpriv.measures.intervals.FEW", 1000)
+    whole = _areas(scored, draws)
+    assert quick[0] == pytest.approx(whole[0])
+    assert np.corrcoef(quick[1:], whole[1:])[0, 1] > 0.99
+    assert quick[1:].std() == pytest.approx(whole[1:].std(), rel=0.03)
 
 
 def test_the_rate_that_thresholds_reach_is_stated():
