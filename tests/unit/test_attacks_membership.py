@@ -257,7 +257,7 @@ def test_a_targets_own_members_change_none_of_its_scores(signals, name):
     np.testing.assert_array_equal(before, after)
     shadows = calibration_shadows(len(signals.phi))
     for score in (score_shadows, score_paired):
-        ours, theirs = (score(attack, told, shadows) for told in (signals, replace(signals, members=members)))
+        ours, theirs = (score({"": attack}, told, shadows)[""] for told in (signals, replace(signals, members=members)))
         np.testing.assert_array_equal(ours[target], theirs[target])
 
 
@@ -307,7 +307,7 @@ def test_intervals_cover_half_for_about_19_in_20_shuffles(name):
     for seed in range(20):
         records = record_signals(dataset, replace(bank, members=draw_members(dataset, 16, seed=100 + seed)))
         signals = patient_signals(records, dataset.patient[dataset.rows(TEST)])
-        scored = membership.score_attack(name, membership.ATTACKS[name], "patient", signals)
+        [scored] = membership.score_attacks({name: membership.ATTACKS[name]}, "patient", signals)
         row = measure_attack(scored, [], draws, ("toy", "t", name))[0][0]
         covered += row.lower <= 0.5 <= row.upper
     assert covered >= 17
@@ -429,7 +429,7 @@ def test_thresholds_of_few_shadows_keep_their_rate(name):
     signals = record_signals(dataset, make_bank(dataset, replicates=5))
     for _ in range(12):
         told = chance.redraw_members(signals, rng)
-        scored = membership.score_attack(name, membership.ATTACKS[name], "patient", told)
+        [scored] = membership.score_attacks({name: membership.ATTACKS[name]}, "patient", told)
         rows = measure_attack(scored, [0.05], PatientBootstrap.draw(rng, 300, 2, 5), ("toy", "t", name))[0]
         reached.append(next(row.value for row in rows if row.measure == "fpr_reached_0.05"))
     assert np.mean(reached) == pytest.approx(0.05, abs=0.005)
