@@ -24,6 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from medpriv.attacks.regression import fit_logistic
 from medpriv.attacks.signals import log_probability, true_class_logit
 from medpriv.bank.bank import QUERY, Bank
 from medpriv.dataset import TEST, TRAIN, Dataset
@@ -227,18 +228,16 @@ def surprise(phi: np.ndarray, inside: np.ndarray, truth: np.ndarray) -> tuple[np
 
 def impute(dataset: Dataset, one: Variable, rows: np.ndarray) -> np.ndarray:
     """Return log q float64 [n, V] by a logistic regression fitted to the test patients, without any target model."""
-    from sklearn.linear_model import LogisticRegression
-
     own = dataset.rows(TEST)
     others = np.delete(dataset.standardised(), one.places, axis=1).astype(np.float64)
     known = np.column_stack([others, np.eye(len(dataset.classes))[dataset.y]])
     q = np.full((len(rows), len(one.values)), 1 / (own.sum() + len(one.values)))  # where nobody has the value
-    seen = np.unique(one.truth[own])
+    seen, label = np.unique(one.truth[own], return_inverse=True)
     if len(seen) == 1:
         q[:, seen] = 1
     else:
-        fitted = LogisticRegression(C=0.1, max_iter=1000).fit(known[own], one.truth[own])
-        q[:, seen] = np.maximum(fitted.predict_proba(known[rows]), 1e-12)
+        fitted = fit_logistic(known[own], label, penalty=10.0)
+        q[:, seen] = np.maximum(np.exp(fitted.log_probability(known[rows])), 1e-12)
     return np.log(q)
 
 

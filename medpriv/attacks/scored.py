@@ -20,7 +20,7 @@ import numpy as np
 
 from medpriv.measures import intervals
 from medpriv.measures.bootstrap import PatientBootstrap
-from medpriv.measures.roc import auc, best_threshold, bootstrap_auc, calibrated_rates, resolvable
+from medpriv.measures.roc import auc, best_threshold, bootstrap_auc, calibrated_rates, placements, resolvable
 from medpriv.measures.table import NAN, Measure
 
 ROC_COLUMNS = ("attack", "level", "fpr", "tpr", "lower", "upper", "n", "patients")
@@ -138,10 +138,22 @@ def mean_auc(scores: np.ndarray, members: np.ndarray) -> float:
 
 
 def _areas(scored: Scored, bootstrap: PatientBootstrap) -> np.ndarray:
-    """Return the mean over targets of the AUC, [1 + B]: of the sample itself, then of each draw."""
-    pairs = zip(scored.scores, scored.members, strict=True)
-    values = [bootstrap_auc(*pair, scored.patient, bootstrap.patients) for pair in pairs]
-    return bootstrap.over_replicates(np.stack(values, axis=1))
+    """Return the mean over targets of the AUC, [1 + B]: of the sample itself, then of each draw.
+
+    From `FEW` patients on either side a draw's AUC is taken to first order in how often each patient is drawn
+    (Hoeffding 1948): the mean placement of its positives, plus that of its negatives, minus the AUC. What is left out
+    is one pair of patients' part of the AUC in size, and all targets become one matrix product. Of fewer patients,
+    every draw's curve is made.
+    """
+    members, patient = scored.members, scored.patient
+    if min(scored.people()) < intervals.FEW:
+        pairs = zip(scored.scores, members, strict=True)
+        values = np.stack([bootstrap_auc(*pair, patient, bootstrap.patients) for pair in pairs], axis=1)
+    else:
+        placed = placements(scored.scores, members)
+        inside, outside = (bootstrap.rates(placed * side, side, patient) for side in (members, ~members))
+        values = np.clip(inside + outside - inside[0], 0, 1)
+    return bootstrap.over_replicates(values)
 
 
 def _curves(scored: Scored, bootstrap: PatientBootstrap, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

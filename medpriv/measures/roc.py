@@ -126,6 +126,33 @@ def bootstrap_auc(scores: np.ndarray, positive: np.ndarray, patient: np.ndarray,
     return drawn
 
 
+def placements(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
+    """Return the share of the other side that each unit is in order with, [K, U], ties counted half.
+
+    That of the negatives which a positive lies above, of the positives which a negative lies below (Hanley and
+    Hajian-Tilaki 1997): the mean over either side is the AUC.
+
+    Args:
+        scores, positive: [K, U].
+
+    Returns:
+        NaN in rows that lack a side.
+    """
+    placed = np.empty(scores.shape)
+    for row, values, above in zip(placed, scores, positive, strict=True):
+        if above.all() or not above.any():
+            row[:] = np.nan
+            continue
+        row[above] = _share_below(values[above], np.sort(values[~above]))
+        row[~above] = 1 - _share_below(values[~above], np.sort(values[above]))
+    return placed
+
+
+def _share_below(values: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the share of others, in rising order, that lie below each value, ties counted half."""
+    return sum(np.searchsorted(others, values, side=side) for side in ("left", "right")) / (2 * len(others))
+
+
 def calibrated_rates(
     scores: np.ndarray,
     positive: np.ndarray,

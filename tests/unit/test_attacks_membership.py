@@ -11,7 +11,7 @@ from made_up_datasets import put_together, with_changes
 from scipy import stats
 
 from medpriv.attacks import bavaria, chance, informia, lira, membership, rmia
-from medpriv.attacks.scored import Scored, measure_attack
+from medpriv.attacks.scored import Scored, _areas, measure_attack
 from medpriv.attacks.signals import Signals, log_probability, patient_signals, record_signals, true_class_logit
 from medpriv.attacks.view import Moments, View, calibration_shadows, score_paired, score_shadows, score_targets
 from medpriv.bank.bank import Bank
@@ -261,7 +261,7 @@ def test_a_targets_own_members_change_none_of_its_scores(signals, name):
     np.testing.assert_array_equal(before, after)
     shadows = calibration_shadows(len(signals.phi))
     for score in (score_shadows, score_paired):
-        ours, theirs = (score(attack, told, shadows) for told in (signals, replace(signals, members=members)))
+        ours, theirs = (score({"": attack}, told, shadows)[""] for told in (signals, replace(signals, members=members)))
         np.testing.assert_array_equal(ours[target], theirs[target])
 
 
@@ -311,7 +311,7 @@ def test_intervals_cover_half_for_about_19_in_20_shuffles(name):
     for seed in range(20):
         records = record_signals(dataset, replace(bank, members=Draw(range(16), 16, 100 + seed).members(dataset)))
         signals = patient_signals(records, dataset.patient[dataset.rows(TEST)])
-        scored = membership.score_attack(name, membership.ATTACKS[name], "patient", signals)
+        [scored] = membership.score_attacks({name: membership.ATTACKS[name]}, "patient", signals)
         row = measure_attack(scored, [], draws, ("toy", "t", name))[0][0]
         covered += row.lower <= 0.5 <= row.upper
     assert covered >= 17
@@ -381,6 +381,23 @@ def test_intervals_hold_a_known_tpr_and_auc(shift):
     assert min(held.values()) >= 0.9 * runs
 
 
+def test_draws_of_an_auc_to_first_order_are_those_of_whole_curves(monkeypatch):
+    rng = np.random.default_rng(4)
+    patient = np.repeat(np.arange(90), 2)
+    members = (rng.random((6, 90)) < 0.5)[:, patient]
+    scores = rng.normal(size=members.shape) + 0.5 * members + rng.normal(size=90)[patient]
+    shadows = np.empty((6, 0), int)
+    nothing = np.empty((6, 0, 180))
+    scored = Scored("known", "record", scores, shadows, nothing, nothing, members, patient)
+    draws = PatientBootstrap.draw(rng, 90, 300, 6)
+    quick = _areas(scored, draws)
+    monkeypatch.setattr("medpriv.measures.intervals.FEW", 1000)
+    whole = _areas(scored, draws)
+    assert quick[0] == pytest.approx(whole[0])
+    assert np.corrcoef(quick[1:], whole[1:])[0, 1] > 0.99
+    assert quick[1:].std() == pytest.approx(whole[1:].std(), rel=0.03)
+
+
 def test_the_rate_that_thresholds_reach_is_stated():
     """Other replicates' non-members score lower than the target's: thresholds promise less than they cost."""
     rng = np.random.default_rng(0)
@@ -416,7 +433,7 @@ def test_thresholds_of_few_shadows_keep_their_rate(name):
     signals = record_signals(dataset, make_bank(dataset, replicates=5))
     for _ in range(12):
         told = chance.redraw_members(signals, rng)
-        scored = membership.score_attack(name, membership.ATTACKS[name], "patient", told)
+        [scored] = membership.score_attacks({name: membership.ATTACKS[name]}, "patient", told)
         rows = measure_attack(scored, [0.05], PatientBootstrap.draw(rng, 300, 2, 5), ("toy", "t", name))[0]
         reached.append(next(row.value for row in rows if row.measure == "fpr_reached_0.05"))
     assert np.mean(reached) == pytest.approx(0.05, abs=0.005)

@@ -17,7 +17,7 @@ from dataclasses import replace
 import numpy as np
 
 from medpriv.attacks import lira
-from medpriv.attacks.membership import score_attack
+from medpriv.attacks.membership import score_attacks
 from medpriv.attacks.scored import measure_attack
 from medpriv.attacks.signals import Signals, patient_signals, record_signals
 from medpriv.bank.bank import Bank
@@ -50,7 +50,7 @@ def infer_members(
     for name, values in _figures_of_bank(dataset, bank, split, public, seed).items():
         signals = _patients_of(dataset, records, values)
         attack = f"cut-membership-{name}"
-        scored = score_attack(attack, lira.score_online_shared, "patient", signals)
+        [scored] = score_attacks({attack: lira.score_online_shared}, "patient", signals)
         about = (dataset.name, bank.treatment, attack)
         measures += measure_attack(scored, settings["false_positive_rates"], draws, about)[0]
     return measures
