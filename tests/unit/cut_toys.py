@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from made_up_banks import named_spec
+from made_up_banks import training_spec
 from test_treatments_baseline import RECIPES, toy_dataset
 from test_treatments_split import SETTINGS
 
@@ -27,7 +27,7 @@ def toy_bank(variant: str = "vanilla", cut: int = 1, patients: int = 40, **chang
     recipe = RECIPES["mlp"] | {"hidden": [32, 8]}
     return dataset, train(
         dataset,
-        named_spec(f"split-{variant}-cut{cut}", "mlp", recipe, SETTINGS[variant] | changes),
+        training_spec(f"split-{variant}-cut{cut}", "mlp", recipe, SETTINGS[variant] | changes),
         Draw(range(REPLICATES), 6, 1),
     )
 

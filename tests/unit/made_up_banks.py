@@ -15,7 +15,7 @@ from medpriv.dataset import Dataset
 from medpriv.files import sha256
 
 
-def named_spec(
+def training_spec(
     name: str, model: str, hyperparameters: Mapping[str, object], settings: Mapping[str, object] | None = None
 ) -> TrainingSpec:
     """Return the spec of a treatment's name (`dp-sgd-mlp-eps8`), as the rules put it together."""
@@ -35,7 +35,7 @@ def bank_of(
 ) -> Bank:
     """Return a bank of this treatment that holds these arrays; the model is the name's last part."""
     numbers = tuple(range(len(members)) if replicates is None else replicates)
-    spec = named_spec(name, name.rpartition("-")[2], hyperparameters)
+    spec = training_spec(name, name.rpartition("-")[2], hyperparameters)
     about = About(dataset.name, spec, numbers, dataset.patients, {}, frozenset({QUERY, GRADIENTS} if weights else ()))
     return Bank(about, members, weights, Predictions(logits))
 

@@ -7,7 +7,7 @@ shows.
 from functools import cache
 
 import numpy as np
-from made_up_banks import named_spec
+from made_up_banks import training_spec
 from made_up_datasets import put_together
 
 from medpriv.bank.bank import Bank
@@ -83,7 +83,7 @@ def odd_bank(model: str = "cnn", replicates: int = 3) -> Bank:
     """Return replicates trained on it."""
     return train(
         odd_dataset(model),
-        named_spec(f"baseline-{model}", model, RECIPES[model]),
+        training_spec(f"baseline-{model}", model, RECIPES[model]),
         Draw(range(replicates), replicates, 5),
     )
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from made_up_banks import named_spec
+from made_up_banks import training_spec
 from made_up_datasets import put_together
 
 from medpriv.attacks import evasion, membership, scored
@@ -119,7 +119,7 @@ def _bank(folder: Path, dataset: Dataset, treatment: str, replicates: int) -> No
     model = treatment.removeprefix("baseline-") if treatment.startswith("baseline-") else "cnn"
     hyperparameters = {"epochs": 20, "batch_size": 64, "learning_rate": 0.003, "updates": None}
     settings = {"deviation": 0.1} if treatment == "robust-noise" else {}
-    spec = named_spec(treatment, model, hyperparameters, settings)
+    spec = training_spec(treatment, model, hyperparameters, settings)
     costs = {"updates": 1280.0, "flops": 3.2e10, "parameters": 5121.0}
     Bank(
         About(dataset.name, spec, tuple(range(replicates)), dataset.patients, costs),

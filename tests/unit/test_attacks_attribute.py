@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from made_up_banks import named_spec
+from made_up_banks import training_spec
 from made_up_datasets import put_together, with_changes
 
 from medpriv.attacks.attribute import audit, choose_variables, guess_all, impute, surprise
@@ -65,7 +65,7 @@ def people(patients: int = 120, noise_label: float = 0.25) -> Dataset:
 
 def bank_of(dataset: Dataset, model: str = "logistic", replicates: int = 6, **changes) -> Bank:
     recipe = RECIPE | ({"hidden": [64]} if model == "mlp" else {}) | changes
-    return train(dataset, named_spec(f"baseline-{model}", model, recipe), Draw(range(replicates), replicates, 1))
+    return train(dataset, training_spec(f"baseline-{model}", model, recipe), Draw(range(replicates), replicates, 1))
 
 
 def value(measures, attack: str, measure: str, group: str = ""):
@@ -225,7 +225,7 @@ def test_all_figures_agree_with_each_other():
 
 def test_banks_that_cannot_be_asked_say_so_by_empty_figures():
     dataset, recipe = people(), ForestRecipe(trees=5).model_dump()
-    forest = trees.train(dataset, named_spec("baseline-forest", "forest", recipe), Draw(range(4), 4, 1))
+    forest = trees.train(dataset, training_spec("baseline-forest", "forest", recipe), Draw(range(4), 4, 1))
     bank = bank_of(dataset)
     noisy = replace(bank, about=replace(bank.about, abilities=frozenset({GRADIENTS})))  # as where clients add noise
     for one in (forest, noisy):

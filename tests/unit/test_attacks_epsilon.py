@@ -6,7 +6,7 @@ from math import inf
 import numpy as np
 import pytest
 import torch
-from made_up_banks import named_spec, with_logits
+from made_up_banks import training_spec, with_logits
 from made_up_datasets import put_together
 from scipy.stats import binom
 
@@ -44,7 +44,7 @@ SETTINGS = EpsilonSettings(canaries=28, replicates=3).model_dump()
 def train_bank(dataset, mechanism: str, model: str, epsilon: float, hyperparameters: dict, settings: dict, total: int):
     """Train a private bank."""
     name = f"dp-{mechanism}-{model}-eps{epsilon:g}"
-    return train(dataset, named_spec(name, model, hyperparameters, settings), Draw(range(total), total, 1))
+    return train(dataset, training_spec(name, model, hyperparameters, settings), Draw(range(total), total, 1))
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from made_up_banks import named_spec
+from made_up_banks import training_spec
 from made_up_requests import PERSONALIZATION, odd_dataset
 
 from medpriv.attacks.forgetting.audit import PATIENT_COLUMNS, audit, verdicts
@@ -57,7 +57,7 @@ def bank(model: str = "cnn", replicates: int = REPLICATES) -> Bank:
     dataset = odd_dataset(model)
     return train(
         dataset,
-        named_spec(f"baseline-{model}", model, recipe.model_dump()),
+        training_spec(f"baseline-{model}", model, recipe.model_dump()),
         Draw(range(replicates), replicates, 5),
     )
 

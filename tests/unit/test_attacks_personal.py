@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from made_up_banks import named_spec, with_hyperparameters
+from made_up_banks import training_spec, with_hyperparameters
 from made_up_datasets import with_changes
 from test_treatments_personalized import RECIPE, SETTINGS, toy_dataset
 
@@ -60,7 +60,7 @@ def dataset() -> Dataset:
 @pytest.fixture(scope="module")
 def base(dataset) -> Bank:
     torch.set_num_threads(1)
-    return train(dataset, named_spec("baseline-cnn", "cnn", RECIPE), Draw(range(4), 4, 1))
+    return train(dataset, training_spec("baseline-cnn", "cnn", RECIPE), Draw(range(4), 4, 1))
 
 
 @pytest.fixture(scope="module")

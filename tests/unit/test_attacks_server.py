@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from made_up_banks import federated_settings, named_spec
+from made_up_banks import federated_settings, training_spec
 from made_up_datasets import put_together, with_changes
 
 from medpriv.attacks.server.audit import audit
@@ -245,7 +245,7 @@ def test_the_audit_of_a_small_federation(strategy):
     plan = FederatedSettings(strategies={strategy: {}}, rounds=3, partition={"least_patients": 10}).model_dump()
     bank = train(
         dataset,
-        named_spec(f"fed-{strategy}", "mlp", MlpRecipe(hidden=[8]).model_dump(), federated_settings(plan, strategy)),
+        training_spec(f"fed-{strategy}", "mlp", MlpRecipe(hidden=[8]).model_dump(), federated_settings(plan, strategy)),
         Draw([0, 1, 2], 3, 1),
     )
     chosen = ServerSettings(replicates=2, rounds=2, targets=3, batches=[1, 2], steps=20, restarts=2, bootstraps=20)

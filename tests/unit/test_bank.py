@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up_banks import gathered, named_spec
+from made_up_banks import gathered, training_spec
 from made_up_datasets import put_together, with_changes
 
 from medpriv.bank import gather
@@ -49,7 +49,7 @@ def toy_bank(replicates: int = 5) -> Bank:
     dataset, hyperparameters = toy_dataset(), {"epochs": 3, "hidden": [4]}
     about = About.of(
         dataset,
-        named_spec("dp-sgd-mlp-eps8", "mlp", hyperparameters, {"clip": 1.0}),
+        training_spec("dp-sgd-mlp-eps8", "mlp", hyperparameters, {"clip": 1.0}),
         Draw(range(replicates), replicates, 1),
         {"updates": 3, "flops": 10, "parameters": 3},
         {QUERY, GRADIENTS},
@@ -68,7 +68,7 @@ def toy_derived() -> Bank:
     """Return a bank of three models that forgot records of patients 0, 1 and 2."""
     patient = np.array([0, 1, 2])
     request = Derivation(np.array([0, 0, 3]), patient, toy_dataset().patient == patient[:, None])
-    spec = named_spec("unlearned-finetune", "mlp", {"hidden": [4]}, {"request": "population", "epochs": 1})
+    spec = training_spec("unlearned-finetune", "mlp", {"hidden": [4]}, {"request": "population", "epochs": 1})
     weights = {"output.weight": np.arange(9, dtype=np.float32).reshape(3, 1, 3)}
     return derive(toy_bank(), spec, request, weights, {"passes": 10.0})
 

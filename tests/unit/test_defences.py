@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from made_up_banks import gathered, named_spec
+from made_up_banks import gathered, training_spec
 from made_up_datasets import with_changes
 from scipy.ndimage import correlate1d
 from test_treatments_baseline import RECIPES, toy_dataset
@@ -154,7 +154,7 @@ def test_every_defence_of_the_config_is_tried_here():
 @pytest.mark.parametrize("defence", SETTINGS)
 def test_a_robust_bank_learns_and_its_shards_are_the_same_bytes(defence, tmp_path):
     dataset, recipe = signals(), RECIPES["cnn"] | {"epochs": 6}
-    spec = named_spec(f"robust-{defence}", "cnn", recipe, SETTINGS[defence])
+    spec = training_spec(f"robust-{defence}", "cnn", recipe, SETTINGS[defence])
     whole = robust.train(dataset, spec, Draw(range(5), 5, 1))
     joined = gathered([robust.train(dataset, spec, Draw(part, 5, 1)) for part in ([0, 2, 4], [1, 3])], tmp_path)
     for name, value in whole.weights.items():
@@ -167,9 +167,9 @@ def test_a_robust_bank_learns_and_its_shards_are_the_same_bytes(defence, tmp_pat
 @pytest.mark.parametrize("defence", ["pgd", "jacobian", "nsr", "noise"])
 def test_a_defended_bank_is_harder_to_overturn_than_its_baseline(defence):
     dataset, recipe = signals(), RECIPES["cnn"] | {"epochs": 10}
-    plain = baseline.train(dataset, named_spec("baseline-cnn", "cnn", recipe), Draw(range(3), 3, 1))
+    plain = baseline.train(dataset, training_spec("baseline-cnn", "cnn", recipe), Draw(range(3), 3, 1))
     defended = robust.train(
-        dataset, named_spec(f"robust-{defence}", "cnn", recipe, SETTINGS[defence]), Draw(range(3), 3, 1)
+        dataset, training_spec(f"robust-{defence}", "cnn", recipe, SETTINGS[defence]), Draw(range(3), 3, 1)
     )
     flipped = []
     for bank in (plain, defended):
@@ -187,7 +187,7 @@ def test_a_defended_bank_is_harder_to_overturn_than_its_baseline(defence):
 def test_a_network_of_torch_modules_is_defended_by_the_same_losses(defence):
     recipe = RECIPES["cnn"] | {"width": 4, "blocks": [1], "epochs": 1}
     dataset = signals()
-    spec = named_spec(f"robust-{defence}", "resnet1d", recipe, SETTINGS[defence])
+    spec = training_spec(f"robust-{defence}", "resnet1d", recipe, SETTINGS[defence])
     whole = robust.train(dataset, spec, Draw(range(3), 3, 1))
     part = robust.train(dataset, spec, Draw([2], 3, 1))
     plain = baseline.train(dataset, spec, Draw([2], 3, 1))
@@ -198,5 +198,5 @@ def test_a_network_of_torch_modules_is_defended_by_the_same_losses(defence):
 
 def test_a_defence_is_refused_where_it_is_not_for_the_records():
     with pytest.raises(InputError, match="the defence pgd: for signals and images, and these are tables"):
-        spec = named_spec("robust-pgd", "mlp", RECIPES["mlp"], SETTINGS["pgd"])
+        spec = training_spec("robust-pgd", "mlp", RECIPES["mlp"], SETTINGS["pgd"])
         robust.train(toy_dataset("mlp"), spec, Draw([0], 4, 1))

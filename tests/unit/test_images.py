@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from made_up_banks import federated_settings, named_spec
+from made_up_banks import federated_settings, training_spec
 from made_up_datasets import put_together
 from pydantic import ValidationError
 
@@ -89,7 +89,7 @@ def images() -> Dataset:
 
 @cache
 def bank() -> Bank:
-    return baseline.train(images(), named_spec("baseline-cnn2d", "cnn2d", RECIPE), Draw(range(K), K, 1))
+    return baseline.train(images(), training_spec("baseline-cnn2d", "cnn2d", RECIPE), Draw(range(K), K, 1))
 
 
 def accuracy(one: Bank) -> float:
@@ -144,7 +144,9 @@ def test_the_baseline_learns_and_gives_in_to_evasion_and_membership_attacks():
 @pytest.mark.parametrize("defence", ["pgd", "jacobian", "nsr", "noise"])
 def test_defences_train_in_grey_levels(defence):
     settings = ImageRobustSettings(defences={defence: {}}).model_dump()["defences"][defence]
-    defended = robust.train(images(), named_spec(f"robust-{defence}", "cnn2d", RECIPE, settings), Draw(range(2), K, 1))
+    defended = robust.train(
+        images(), training_spec(f"robust-{defence}", "cnn2d", RECIPE, settings), Draw(range(2), K, 1)
+    )
     assert accuracy(defended) > 0.7
     if defence == "noise":
         few = ATTACKS["smoothing"] | {"guesses": 10, "draws": 100, "records_per_class": 4, "bootstraps": 20}
@@ -153,7 +155,7 @@ def test_defences_train_in_grey_levels(defence):
 
 
 def test_private_banks_have_their_guarantee_and_are_audited():
-    made = private.train(images(), named_spec("dp-sgd-cnn2d-eps8", "cnn2d", RECIPE, PRIVATE), Draw(range(K), K, 1))
+    made = private.train(images(), training_spec("dp-sgd-cnn2d-eps8", "cnn2d", RECIPE, PRIVATE), Draw(range(K), K, 1))
     assert made.about.metadata["privacy"]["epsilon"] <= 8
     measures = epsilon(images(), made, ATTACKS["epsilon"] | {"replicates": 2, "canaries": 4}, seed=1).measures
     assert np.isfinite([row.value for row in measures if row.measure == "epsilon"]).all()
@@ -162,7 +164,7 @@ def test_private_banks_have_their_guarantee_and_are_audited():
 def test_a_server_of_a_federation_sees_who_took_part():
     made = federated.train(
         images(),
-        named_spec("fed-avg", "cnn2d", RECIPE, federated_settings(FEDERATED, "avg")),
+        training_spec("fed-avg", "cnn2d", RECIPE, federated_settings(FEDERATED, "avg")),
         Draw(range(K), K, 1),
     )
     seen = server(images(), made, ATTACKS["server"] | {"bootstraps": 20}, seed=1)
@@ -172,7 +174,7 @@ def test_a_server_of_a_federation_sees_who_took_part():
 
 def test_a_server_of_split_learning_gives_images_back():
     variants = SplitSettings(variants={"vanilla": {}}).model_dump()["variants"]["vanilla"] | {"least_patients": 2}
-    made = split.train(images(), named_spec("split-vanilla-cut1", "cnn2d", RECIPE, variants), Draw(range(2), K, 1))
+    made = split.train(images(), training_spec("split-vanilla-cut1", "cnn2d", RECIPE, variants), Draw(range(2), K, 1))
     few = ATTACKS["cut"] | {
         "replicates": 2,
         "records": 8,
@@ -198,7 +200,7 @@ def test_a_patients_images_are_forgotten_and_the_answer_is_probed():
 def test_what_is_not_for_images_says_so():
     with pytest.raises(InputError, match="the defence sap: for signals, and these are images"):
         robust.train(
-            images(), named_spec("robust-sap", "cnn2d", RECIPE, {"epsilon": 4.0, "steps": 2}), Draw(range(2), K, 1)
+            images(), training_spec("robust-sap", "cnn2d", RECIPE, {"epsilon": 4.0, "steps": 2}), Draw(range(2), K, 1)
         )
     with pytest.raises(InputError, match="attribute inference: for tables"):
         attribute(images(), bank(), ATTACKS["attribute"], seed=1)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up_banks import named_spec
+from made_up_banks import training_spec
 
 from medpriv.bank.draw import Draw
 from medpriv.dataset import TEST
@@ -214,7 +214,7 @@ def test_a_bank_on_the_real_admissions_shows_the_same(real):
     found = {}
     for settings in (ALL, HONEST):
         dataset = parse(real, settings)
-        bank = baseline.train(dataset, named_spec("baseline-mlp", "mlp", recipe), Draw(range(8), 8, 1))
+        bank = baseline.train(dataset, training_spec("baseline-mlp", "mlp", recipe), Draw(range(8), 8, 1))
         test = dataset.rows(TEST)
         scores = bank.logits[:, test, 1] - bank.logits[:, test, 0]
         found[settings["columns"]] = np.mean([roc_auc_score(dataset.y[test], score) for score in scores])

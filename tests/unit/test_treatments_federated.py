@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from made_up_banks import federated_settings, gathered, named_spec
+from made_up_banks import federated_settings, gathered, training_spec
 from made_up_datasets import put_together, with_changes
 from safetensors.numpy import save
 
@@ -75,7 +75,7 @@ def settings(*names, **changes):
 def federate(dataset, strategy, replicates=range(4), seed=1, model="mlp", recipe=RECIPE, **changes) -> Bank:
     return train(
         dataset,
-        named_spec(f"fed-{strategy}", model, recipe, federated_settings(settings(strategy, **changes), strategy)),
+        training_spec(f"fed-{strategy}", model, recipe, federated_settings(settings(strategy, **changes), strategy)),
         Draw(list(replicates), 4, seed),
     )
 
@@ -233,7 +233,7 @@ def test_private_clients_take_no_part_in_the_local_settings():
     dataset, section = toy(), settings("sample_dp", sample_dp={"epsilon": 4.0})
     whole_section = federated_settings(section, "sample_dp")
     used = {name: value for name, value in whole_section.items() if name != "local"}
-    specs = [named_spec("fed-sample_dp", "mlp", RECIPE, each) for each in (whole_section, used)]
+    specs = [training_spec("fed-sample_dp", "mlp", RECIPE, each) for each in (whole_section, used)]
     whole, own = (train(dataset, spec, Draw([0, 1], 4, 1)) for spec in specs)
     assert np.array_equal(whole.logits, own.logits) and whole.costs == own.costs
     assert whole.about.metadata == own.about.metadata

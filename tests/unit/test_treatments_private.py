@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from made_up_banks import digests, gathered, named_spec
+from made_up_banks import digests, gathered, training_spec
 from made_up_datasets import with_changes
 from test_treatments_baseline import RECIPES, toy_dataset
 
@@ -32,7 +32,7 @@ def train_bank(dataset, mechanism: str, model: str, epsilon: float, replicates, 
     settings = {"delta": None, "engine": "medpriv"} | SETTINGS[mechanism] | changes
     return train(
         dataset,
-        named_spec(f"dp-{mechanism}-{model}-eps{epsilon:g}", model, RECIPES[model], settings),
+        training_spec(f"dp-{mechanism}-{model}-eps{epsilon:g}", model, RECIPES[model], settings),
         Draw(replicates, 6, 1),
     )
 

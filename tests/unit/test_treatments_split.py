@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from made_up_banks import digests, gathered, named_spec
+from made_up_banks import digests, gathered, training_spec
 from made_up_datasets import with_changes
 from test_treatments_baseline import RECIPES, toy_dataset
 
@@ -39,7 +39,7 @@ def train_bank(dataset: Dataset, variant: str, replicates=range(4), model: str =
     """Train some replicates of a split bank of 4."""
     settings = SETTINGS[variant] | {"least_patients": 5} | changes
     recipe = RECIPES[model] | ({"hidden": [16, 8]} if model == "mlp" else {})
-    return train(dataset, named_spec(f"split-{variant}-cut1", model, recipe, settings), Draw(replicates, 4, 1))
+    return train(dataset, training_spec(f"split-{variant}-cut1", model, recipe, settings), Draw(replicates, 4, 1))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -128,5 +128,5 @@ def test_sites_too_small_to_be_clients_are_refused_in_the_words_of_split_learnin
 def test_shifted_records_are_refused():
     dataset = toy_dataset("cnn")
     with pytest.raises(InputError, match="rotate"):
-        spec = named_spec("split-vanilla-cut1", "cnn", RECIPES["cnn"] | {"shift": True}, SETTINGS["vanilla"])
+        spec = training_spec("split-vanilla-cut1", "cnn", RECIPES["cnn"] | {"shift": True}, SETTINGS["vanilla"])
         train(dataset, spec, Draw([0], 4, 1))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from made_up_banks import digests, gathered, named_spec
+from made_up_banks import digests, gathered, training_spec
 from made_up_datasets import put_together, with_changes
 
 from medpriv.bank.bank import Bank
@@ -49,7 +49,7 @@ def toy_dataset(patients: int = 60, records: int = 4, classes: int = 2) -> Datas
 
 def train_bank(dataset: Dataset, model: str, replicates=range(6), total: int = 6, **changes) -> Bank:
     return trees.train(
-        dataset, named_spec(f"baseline-{model}", model, RECIPES[model] | changes), Draw(replicates, total, 1)
+        dataset, training_spec(f"baseline-{model}", model, RECIPES[model] | changes), Draw(replicates, total, 1)
     )
 
 
@@ -93,7 +93,7 @@ def test_replicates_differ_and_the_seed_decides(model):
     dataset = toy_dataset()
     bank = train_bank(dataset, model)
     assert not np.array_equal(bank.logits[0], bank.logits[1])
-    again = trees.train(dataset, named_spec(f"baseline-{model}", model, RECIPES[model]), Draw(range(6), 6, 2))
+    again = trees.train(dataset, training_spec(f"baseline-{model}", model, RECIPES[model]), Draw(range(6), 6, 2))
     assert not np.array_equal(again.logits, bank.logits)
 
 
