@@ -83,7 +83,7 @@ def make_bank(dataset: Dataset, logits: np.ndarray) -> Bank:
     whole = np.concatenate([logits.reshape(size, -1, classes), trained], axis=1).astype(np.float32)
     members = np.zeros((size, patients + 4), bool)
     members[:, patients : patients + 2] = True
-    spec = TrainingSpec.named("baseline-mlp", "mlp", {})
+    spec = TrainingSpec("made-up", "baseline", {}, "mlp", {})
     return Bank(About(dataset.name, spec, tuple(range(size)), dataset.patients, {}), members, None, Predictions(whole))
 
 

@@ -11,6 +11,7 @@ from medpriv.workflow.job import job
 with job(snakemake) as params:
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
     model = snakemake.wildcards.network
-    spec = TrainingSpec("baseline", {"model": model}, model, params.recipe)
+    name = Path(snakemake.output.bank).parts[-3]  # the treatment's folder
+    spec = TrainingSpec(name, "baseline", {"model": model}, model, params.recipe)
     bank = train(dataset, spec, Draw(params.replicates, params.total, params.seed))
     bank.save(Path(snakemake.output.bank).parent)

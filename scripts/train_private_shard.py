@@ -13,6 +13,7 @@ with job(snakemake) as params:
     names = snakemake.wildcards
     parts = {"mechanism": names.mechanism, "model": names.model, "epsilon": float(names.epsilon)}
     settings = params.settings | {"delta": params.delta, "engine": params.engine}
-    spec = TrainingSpec("dp", parts, names.model, params.recipe, settings)
+    name = Path(snakemake.output.bank).parts[-3]  # the treatment's folder
+    spec = TrainingSpec(name, "dp", parts, names.model, params.recipe, settings)
     bank = train(dataset, spec, Draw(params.replicates, params.total, params.seed))
     bank.save(Path(snakemake.output.bank).parent)

@@ -11,6 +11,7 @@ from medpriv.workflow.job import job
 with job(snakemake) as params:
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
     parts = {"defence": snakemake.wildcards.defence}
-    spec = TrainingSpec("robust", parts, params.model, params.recipe, params.defence)
+    name = Path(snakemake.output.bank).parts[-3]  # the treatment's folder
+    spec = TrainingSpec(name, "robust", parts, params.model, params.recipe, params.defence)
     bank = train(dataset, spec, Draw(params.replicates, params.total, params.seed))
     bank.save(Path(snakemake.output.bank).parent)

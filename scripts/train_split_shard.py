@@ -11,6 +11,7 @@ from medpriv.workflow.job import job
 with job(snakemake) as params:
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
     parts = {"topology": snakemake.wildcards.topology, "cut": int(snakemake.wildcards.cut)}
-    spec = TrainingSpec("split", parts, params.model, params.recipe, params.variant)
+    name = Path(snakemake.output.bank).parts[-3]  # the treatment's folder
+    spec = TrainingSpec(name, "split", parts, params.model, params.recipe, params.variant)
     bank = train(dataset, spec, Draw(params.replicates, params.total, params.seed))
     bank.save(Path(snakemake.output.bank).parent)

@@ -31,7 +31,7 @@ from medpriv.bank.losses import cross_entropy_slope
 from medpriv.bank.optimiser import AdamW
 from medpriv.bank.stack import Parameters
 from medpriv.errors import InputError
-from medpriv.models.layers import Convolution, Dense, Flatten, Pool, Workspace, allocate_stack
+from medpriv.models.layers import Workspace, allocate_stack
 from medpriv.models.network import Network
 from medpriv.split.defences import Back, Defence, plain
 
@@ -62,9 +62,9 @@ def possible_cuts(network: Network, keep_head: bool = False) -> tuple[int, ...]:
     parameters at least.
     """
     layers = network.layers
-    cuts = [n for n in range(1, len(layers) + 1) if not isinstance(layers[n - 1], Flatten)]
+    cuts = [n for n in range(1, len(layers) + 1) if layers[n - 1].computes]
     if keep_head:
-        cuts = [n for n in cuts if any(isinstance(layer, Dense | Convolution) for layer in layers[n:-1])]
+        cuts = [n for n in cuts if any(layer.has_parameters for layer in layers[n:-1])]
     return tuple(cuts)
 
 
@@ -90,18 +90,10 @@ def split_network(network: Network, cut: int, keep_head: bool = False) -> Parts:
             remedy=f"take one of {', '.join(map(str, cuts))}" if cuts else "take a network of more layers",
         )
     body = Network(network.layers[:cut], network.shape, network.patch)
-    width = _shape_after(body)
+    width = body.layers[-1].shape_out
     last = len(network.layers) - keep_head
     head = Network(network.layers[last:], (network.layers[-1].inputs,)) if keep_head else None
     return Parts(network, body, Network(network.layers[cut:last], width), head, width)
-
-
-def _shape_after(network: Network) -> tuple[int, ...]:
-    """Return the shape of what the network's last layer gives for one record."""
-    layer = network.layers[-1]
-    if isinstance(layer, Convolution):
-        return layer.positions_out, layer.outputs
-    return (2 * layer.channels,) if isinstance(layer, Pool) else (layer.outputs,)
 
 
 class _CarriedAdamW(AdamW):

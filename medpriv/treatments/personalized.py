@@ -59,7 +59,9 @@ def personalize(
     )
     weights, updates = adapt(dataset, bank, origin, patient, records, variant, settings, seed)
     used = {name: settings[name] for name in ("minutes", "share", "block_s", "batch_size")} | settings[variant]
-    spec = TrainingSpec("personalized", {"variant": variant}, bank.model, bank.spec.hyperparameters, used)
+    spec = TrainingSpec(
+        f"personalized-{variant}", "personalized", {"variant": variant}, bank.model, bank.spec.hyperparameters, used
+    )
     costs = {"passes": float(updates.mean() * settings["batch_size"]), "updates": float(updates.mean())}
     return derive(bank, spec, Derivation(origin, patient, records), weights, costs)
 

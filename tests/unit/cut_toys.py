@@ -2,6 +2,7 @@
 
 from functools import cache
 
+from made_up_banks import training_spec
 from test_treatments_baseline import RECIPES, toy_dataset
 from test_treatments_split import SETTINGS
 
@@ -9,7 +10,6 @@ from medpriv.attacks.cut.scene import Scene, set_scene
 from medpriv.attacks.cut.scores import Jury
 from medpriv.bank.bank import Bank
 from medpriv.bank.draw import Draw
-from medpriv.bank.spec import TrainingSpec
 from medpriv.config.cut import CutSettings
 from medpriv.dataset import Dataset
 from medpriv.measures.crossed import Crossed
@@ -27,7 +27,7 @@ def toy_bank(variant: str = "vanilla", cut: int = 1, patients: int = 40, **chang
     recipe = RECIPES["mlp"] | {"hidden": [32, 8]}
     return dataset, train(
         dataset,
-        TrainingSpec.named(f"split-{variant}-cut{cut}", "mlp", recipe, SETTINGS[variant] | changes),
+        training_spec(f"split-{variant}-cut{cut}", "mlp", recipe, SETTINGS[variant] | changes),
         Draw(range(REPLICATES), 6, 1),
     )
 

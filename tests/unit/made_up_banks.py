@@ -10,8 +10,17 @@ from medpriv.bank.bank import GRADIENTS, QUERY, About, Bank
 from medpriv.bank.gather import gather_shards
 from medpriv.bank.outputs import Predictions
 from medpriv.bank.spec import TrainingSpec
+from medpriv.catalogue.treatments import spec_of
 from medpriv.dataset import Dataset
 from medpriv.files import sha256
+
+
+def training_spec(
+    name: str, model: str, hyperparameters: Mapping[str, object], settings: Mapping[str, object] | None = None
+) -> TrainingSpec:
+    """Return the spec of a treatment's name."""
+    spec = spec_of(name)
+    return TrainingSpec(name, spec.word, spec.parts, model, hyperparameters, settings or {})
 
 
 def bank_of(
@@ -26,7 +35,7 @@ def bank_of(
 ) -> Bank:
     """Return a bank of this treatment that holds these arrays; the model is the name's last part."""
     numbers = tuple(range(len(members)) if replicates is None else replicates)
-    spec = TrainingSpec.named(name, name.rpartition("-")[2], hyperparameters)
+    spec = training_spec(name, name.rpartition("-")[2], hyperparameters)
     about = About(dataset.name, spec, numbers, dataset.patients, {}, frozenset({QUERY, GRADIENTS} if weights else ()))
     return Bank(about, members, weights, Predictions(logits))
 

@@ -7,10 +7,10 @@ shows.
 from functools import cache
 
 import numpy as np
+from made_up_banks import training_spec
 
 from medpriv.bank.bank import Bank
 from medpriv.bank.draw import Draw
-from medpriv.bank.spec import TrainingSpec
 from medpriv.config.unlearning import Methods
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.seeds import generator
@@ -82,7 +82,7 @@ def odd_bank(model: str = "cnn", replicates: int = 3) -> Bank:
     """Return replicates trained on it."""
     return train(
         odd_dataset(model),
-        TrainingSpec.named(f"baseline-{model}", model, RECIPES[model]),
+        training_spec(f"baseline-{model}", model, RECIPES[model]),
         Draw(range(replicates), replicates, 5),
     )
 

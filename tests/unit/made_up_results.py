@@ -5,13 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from made_up_banks import training_spec
 
 from medpriv.attacks import evasion, membership, scored
 from medpriv.attacks.forgetting import audit as forgetting
 from medpriv.attacks.personal import audit as personal
 from medpriv.bank.bank import About, Bank
 from medpriv.bank.outputs import Predictions
-from medpriv.bank.spec import TrainingSpec
 from medpriv.dataset import Dataset
 from medpriv.files import write_csv, write_json, write_text
 from medpriv.measures.table import NAN, Measure, write_measures
@@ -113,7 +113,7 @@ def _bank(folder: Path, dataset: Dataset, treatment: str, replicates: int) -> No
     model = treatment.removeprefix("baseline-") if treatment.startswith("baseline-") else "cnn"
     hyperparameters = {"epochs": 20, "batch_size": 64, "learning_rate": 0.003, "updates": None}
     settings = {"deviation_mv": 0.1} if treatment == "robust-noise" else {}
-    spec = TrainingSpec.named(treatment, model, hyperparameters, settings)
+    spec = training_spec(treatment, model, hyperparameters, settings)
     costs = {"updates": 1280.0, "flops": 3.2e10, "parameters": 5121.0}
     Bank(
         About(dataset.name, spec, tuple(range(replicates)), dataset.patients, costs),

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from made_up_banks import training_spec
 
 from medpriv.attacks.attribute import audit, choose_variables, guess_all, impute, surprise
 from medpriv.bank.bank import GRADIENTS, Bank
 from medpriv.bank.draw import Draw
-from medpriv.bank.spec import TrainingSpec
 from medpriv.config.attribute import AttributeSettings
 from medpriv.config.trees import ForestRecipe
 from medpriv.dataset import TEST, TRAIN, Dataset
@@ -64,9 +64,7 @@ def people(patients: int = 120, noise_label: float = 0.25) -> Dataset:
 
 def bank_of(dataset: Dataset, model: str = "logistic", replicates: int = 6, **changes) -> Bank:
     recipe = RECIPE | ({"hidden": [64]} if model == "mlp" else {}) | changes
-    return train(
-        dataset, TrainingSpec.named(f"baseline-{model}", model, recipe), Draw(range(replicates), replicates, 1)
-    )
+    return train(dataset, training_spec(f"baseline-{model}", model, recipe), Draw(range(replicates), replicates, 1))
 
 
 def value(measures, attack: str, measure: str, group: str = ""):
@@ -226,7 +224,7 @@ def test_all_figures_agree_with_each_other():
 
 def test_banks_that_cannot_be_asked_say_so_by_empty_figures():
     dataset, recipe = people(), ForestRecipe(trees=5).model_dump()
-    forest = trees.train(dataset, TrainingSpec.named("baseline-forest", "forest", recipe), Draw(range(4), 4, 1))
+    forest = trees.train(dataset, training_spec("baseline-forest", "forest", recipe), Draw(range(4), 4, 1))
     bank = bank_of(dataset)
     noisy = replace(bank, about=replace(bank.about, abilities=frozenset({GRADIENTS})))  # as where clients add noise
     for one in (forest, noisy):

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 from cut_toys import CUT, toy_bank
+from made_up_banks import training_spec
 from test_treatments_baseline import RECIPES, toy_dataset
 from test_treatments_split import SETTINGS
 
 from medpriv.attacks.cut.audit import EXAMPLE_COLUMNS, RECONSTRUCTIONS, audit, examples
 from medpriv.bank.draw import Draw
-from medpriv.bank.spec import TrainingSpec
 from medpriv.errors import InputError
 from medpriv.treatments.split import VARIANTS, train
 
@@ -49,7 +49,7 @@ def test_signals_are_attacked_too(model):
     dataset = toy_dataset(model)
     bank = train(
         dataset,
-        TrainingSpec.named("split-vanilla-cut1", model, RECIPES[model], SETTINGS["vanilla"]),
+        training_spec("split-vanilla-cut1", model, RECIPES[model], SETTINGS["vanilla"]),
         Draw(range(4), 4, 1),
     )
     measures = audit(dataset, bank, QUICK | {"inversion_steps": 600}, seed=1)
@@ -62,9 +62,7 @@ def test_signals_are_attacked_too(model):
 def test_a_bank_of_two_replicates_of_few_people_is_attacked_without_a_fault():
     dataset = toy_dataset("mlp", patients=12, records=1)
     recipe = RECIPES["mlp"] | {"hidden": [16, 8], "batch_size": 4, "epochs": 2}
-    bank = train(
-        dataset, TrainingSpec.named("split-ushaped-cut1", "mlp", recipe, SETTINGS["ushaped"]), Draw(range(2), 2, 1)
-    )
+    bank = train(dataset, training_spec("split-ushaped-cut1", "mlp", recipe, SETTINGS["ushaped"]), Draw(range(2), 2, 1))
     measures = audit(dataset, bank, QUICK | {"known_labels": 1}, seed=1)
     assert all(np.isfinite(m.value) for m in measures if m.attack in ("cut-decoder", "cut-inversion", "cut-fsha"))
 

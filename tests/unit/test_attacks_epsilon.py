@@ -6,7 +6,7 @@ from math import inf
 import numpy as np
 import pytest
 import torch
-from made_up_banks import with_logits
+from made_up_banks import training_spec, with_logits
 from scipy.stats import binom
 
 from medpriv.attacks import epsilon_canaries, epsilon_convex
@@ -22,7 +22,6 @@ from medpriv.attacks.epsilon_verdict import (
 )
 from medpriv.bank import engine
 from medpriv.bank.draw import Draw
-from medpriv.bank.spec import TrainingSpec
 from medpriv.config.epsilon import EpsilonSettings
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
@@ -44,7 +43,7 @@ SETTINGS = EpsilonSettings(canaries=28, replicates=3).model_dump()
 def train_bank(dataset, mechanism: str, model: str, epsilon: float, hyperparameters: dict, settings: dict, total: int):
     """Train a private bank."""
     name = f"dp-{mechanism}-{model}-eps{epsilon:g}"
-    return train(dataset, TrainingSpec.named(name, model, hyperparameters, settings), Draw(range(total), total, 1))
+    return train(dataset, training_spec(name, model, hyperparameters, settings), Draw(range(total), total, 1))
 
 
 @pytest.fixture(autouse=True)

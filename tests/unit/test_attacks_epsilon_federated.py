@@ -7,7 +7,7 @@ from math import inf
 import numpy as np
 import pytest
 import torch
-from made_up_banks import federated_settings
+from made_up_banks import federated_settings, training_spec
 
 from medpriv.attacks.epsilon import audit
 from medpriv.attacks.epsilon_canaries import gradient_scores
@@ -63,7 +63,7 @@ def spec(strategy: str, **options: object) -> TrainingSpec:
     about = {"rounds": ROUNDS, "partition": {"least_patients": 5}}
     section = FederatedSettings(strategies={strategy: {"epsilon": 4.0, "delta": DELTA, **options}}, **about)
     settings = federated_settings(section.model_dump(), strategy)
-    return TrainingSpec.named(f"fed-{strategy}", "logistic", {}, settings)
+    return training_spec(f"fed-{strategy}", "logistic", {}, settings)
 
 
 def bounds(scores: np.ndarray, inside: np.ndarray, claim: Claim) -> list[float]:

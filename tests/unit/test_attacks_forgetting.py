@@ -5,6 +5,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from made_up_banks import training_spec
 from made_up_requests import PERSONALIZATION, odd_dataset
 
 from medpriv.attacks.forgetting.audit import PATIENT_COLUMNS, Audit, audit, verdicts
@@ -31,7 +32,6 @@ from medpriv.attacks.victim import BankVictim, predict, standardise
 from medpriv.bank import engine
 from medpriv.bank.bank import Bank
 from medpriv.bank.draw import Draw
-from medpriv.bank.spec import TrainingSpec
 from medpriv.config.forgetting import ForgettingSettings
 from medpriv.config.models import CnnRecipe, MlpRecipe
 from medpriv.dataset import TEST, TRAIN
@@ -55,7 +55,7 @@ def bank(model: str = "cnn", replicates: int = REPLICATES) -> Bank:
     dataset = odd_dataset(model)
     return train(
         dataset,
-        TrainingSpec.named(f"baseline-{model}", model, recipe.model_dump()),
+        training_spec(f"baseline-{model}", model, recipe.model_dump()),
         Draw(range(replicates), replicates, 5),
     )
 

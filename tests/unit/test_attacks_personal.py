@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from made_up_banks import with_hyperparameters
+from made_up_banks import training_spec, with_hyperparameters
 from test_treatments_personalized import RECIPE, SETTINGS, toy_dataset
 
 from medpriv.attacks.gradient import fgsm, pgd
@@ -16,7 +16,6 @@ from medpriv.attacks.smooth import sap
 from medpriv.attacks.victim import BankVictim, predict
 from medpriv.bank.bank import Bank
 from medpriv.bank.draw import Draw
-from medpriv.bank.spec import TrainingSpec
 from medpriv.dataset import TEST, Dataset
 from medpriv.errors import InputError
 from medpriv.measures.crossed import Crossed, difference_interval
@@ -60,7 +59,7 @@ def dataset() -> Dataset:
 @pytest.fixture(scope="module")
 def base(dataset) -> Bank:
     torch.set_num_threads(1)
-    return train(dataset, TrainingSpec.named("baseline-cnn", "cnn", RECIPE), Draw(range(4), 4, 1))
+    return train(dataset, training_spec("baseline-cnn", "cnn", RECIPE), Draw(range(4), 4, 1))
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +84,12 @@ def unchanged(base, personal) -> Bank:
 
 def answered(bank: Bank, method: str, records: np.ndarray | None = None) -> Bank:
     """Return the models as a method's answer to a request to forget these records (their own unless given)."""
-    about = replace(bank.about, spec=replace(bank.spec, word="unlearned-personal", parts={"method": method}))
+    about = replace(
+        bank.about,
+        spec=replace(
+            bank.spec, name=f"unlearned-{method}-personal", word="unlearned-personal", parts={"method": method}
+        ),
+    )
     request = bank.derived_from if records is None else replace(bank.derived_from, records=records)
     return replace(bank, about=about, derived_from=request)
 
@@ -537,7 +541,7 @@ def test_the_same_inputs_give_the_same_audit(dataset, base, personal, found):
 
 
 def test_every_patient_has_a_row_a_figure_and_an_exposure_an_attacker(dataset, base, personal, found):
-    names = [dataset.patients[index] for index in sorted(set(personal.patient))]
+    names = [dataset.patients[index] for index in sorted(set(personal.derived_from.patient))]
     assert [row["patient"] for row in found.patients] == names * 2
     assert {(row["patient"], row["attack"], row["measure"]) for row in found.exposure} == {
         (name, attack, measure)

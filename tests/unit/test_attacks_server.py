@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from made_up_banks import federated_settings
+from made_up_banks import federated_settings, training_spec
 
 from medpriv.attacks.server.audit import audit
 from medpriv.attacks.server.encoding import Encoding
@@ -22,7 +22,6 @@ from medpriv.attacks.server.inversion import (
 from medpriv.attacks.server.updates import guess_sites, score_membership
 from medpriv.attacks.server.victims import NOTHING, Protection, take_turns
 from medpriv.bank.draw import Draw
-from medpriv.bank.spec import TrainingSpec
 from medpriv.config.federated import FederatedSettings
 from medpriv.config.models import MlpRecipe
 from medpriv.config.server import ServerSettings
@@ -247,9 +246,7 @@ def test_the_audit_of_a_small_federation(strategy):
     plan = FederatedSettings(strategies={strategy: {}}, rounds=3, partition={"least_patients": 10}).model_dump()
     bank = train(
         dataset,
-        TrainingSpec.named(
-            f"fed-{strategy}", "mlp", MlpRecipe(hidden=[8]).model_dump(), federated_settings(plan, strategy)
-        ),
+        training_spec(f"fed-{strategy}", "mlp", MlpRecipe(hidden=[8]).model_dump(), federated_settings(plan, strategy)),
         Draw([0, 1, 2], 3, 1),
     )
     chosen = ServerSettings(replicates=2, rounds=2, targets=3, batches=[1, 2], steps=20, restarts=2, bootstraps=20)

@@ -5,13 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up_banks import gathered
+from made_up_banks import gathered, training_spec
 
 from medpriv.bank import gather
 from medpriv.bank.bank import GRADIENTS, QUERY, About, Bank, Derivation, derive
 from medpriv.bank.draw import Draw
 from medpriv.bank.outputs import Predictions, Samples, TokenScores
-from medpriv.bank.spec import TrainingSpec
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
 from medpriv.files import sha256, write_tensors
@@ -49,7 +48,7 @@ def toy_bank(replicates: int = 5) -> Bank:
     dataset, hyperparameters = toy_dataset(), {"epochs": 3, "hidden": [4]}
     about = About.of(
         dataset,
-        TrainingSpec.named("dp-sgd-mlp-eps8", "mlp", hyperparameters, {"clip": 1.0}),
+        training_spec("dp-sgd-mlp-eps8", "mlp", hyperparameters, {"clip": 1.0}),
         Draw(range(replicates), replicates, 1),
         {"updates": 3, "flops": 10, "parameters": 3},
         {QUERY, GRADIENTS},
@@ -68,7 +67,7 @@ def toy_derived() -> Bank:
     """Return a bank of three models that forgot records of patients 0, 1 and 2."""
     patient = np.array([0, 1, 2])
     request = Derivation(np.array([0, 0, 3]), patient, toy_dataset().patient == patient[:, None])
-    spec = TrainingSpec.named("unlearned-finetune", "mlp", {"hidden": [4]}, {"request": "population", "epochs": 1})
+    spec = training_spec("unlearned-finetune", "mlp", {"hidden": [4]}, {"request": "population", "epochs": 1})
     weights = {"output.weight": np.arange(9, dtype=np.float32).reshape(3, 1, 3)}
     return derive(toy_bank(), spec, request, weights, {"passes": 10.0})
 

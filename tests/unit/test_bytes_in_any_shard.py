@@ -7,12 +7,11 @@ otherwise than a batch of such products.
 import numpy as np
 import pytest
 import torch
-from made_up_banks import federated_settings, gathered
+from made_up_banks import federated_settings, gathered, training_spec
 
 from medpriv.bank import engine
 from medpriv.bank.bank import Bank
 from medpriv.bank.draw import Draw
-from medpriv.bank.spec import TrainingSpec
 from medpriv.config.federated import FederatedSettings
 from medpriv.config.split import SplitSettings
 from medpriv.config.unlearning import Methods
@@ -75,16 +74,14 @@ def toy(model: str) -> Dataset:
 
 
 def plain(model: str, replicates: list[int]) -> Bank:
-    return baseline.train(
-        toy(model), TrainingSpec.named(f"baseline-{model}", model, RECIPES[model]), Draw(replicates, K, 1)
-    )
+    return baseline.train(toy(model), training_spec(f"baseline-{model}", model, RECIPES[model]), Draw(replicates, K, 1))
 
 
 def dp(mechanism: str, model: str, replicates: list[int]) -> Bank:
     settings = {"delta": 1e-3, "l2": 0.05} if mechanism == "output" else SGD
     return private.train(
         toy(model),
-        TrainingSpec.named(f"dp-{mechanism}-{model}-eps3", model, RECIPES[model], settings),
+        training_spec(f"dp-{mechanism}-{model}-eps3", model, RECIPES[model], settings),
         Draw(replicates, K, 1),
     )
 
@@ -95,7 +92,7 @@ def fed(strategy: str, replicates: list[int]) -> Bank:
     ).model_dump()
     return federated.train(
         toy("mlp"),
-        TrainingSpec.named(f"fed-{strategy}", "mlp", RECIPES["mlp"], federated_settings(section, strategy)),
+        training_spec(f"fed-{strategy}", "mlp", RECIPES["mlp"], federated_settings(section, strategy)),
         Draw(replicates, K, 1),
     )
 
@@ -103,7 +100,7 @@ def fed(strategy: str, replicates: list[int]) -> Bank:
 def cut(variant: str, replicates: list[int]) -> Bank:
     settings = SplitSettings(variants={variant: {}}).model_dump()["variants"][variant] | {"least_patients": 5}
     return split.train(
-        toy("mlp"), TrainingSpec.named(f"split-{variant}-cut1", "mlp", RECIPES["mlp"], settings), Draw(replicates, K, 1)
+        toy("mlp"), training_spec(f"split-{variant}-cut1", "mlp", RECIPES["mlp"], settings), Draw(replicates, K, 1)
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from made_up_banks import gathered
+from made_up_banks import gathered, training_spec
 from scipy.ndimage import correlate1d
 from test_treatments_baseline import RECIPES, toy_dataset
 
@@ -13,7 +13,6 @@ from medpriv.attacks.smooth import smoothing_filter
 from medpriv.bank import engine
 from medpriv.bank.draw import Draw
 from medpriv.bank.reference import record_losses
-from medpriv.bank.spec import TrainingSpec
 from medpriv.bank.stack import Stack, arranged
 from medpriv.config.robust import Defences, RobustSettings
 from medpriv.dataset import TEST, Dataset
@@ -156,7 +155,7 @@ def test_every_defence_of_the_config_is_tried_here():
 @pytest.mark.parametrize("defence", SETTINGS)
 def test_a_robust_bank_learns_and_its_shards_are_the_same_bytes(defence, tmp_path):
     dataset, recipe = signals(), RECIPES["cnn"] | {"epochs": 6}
-    spec = TrainingSpec.named(f"robust-{defence}", "cnn", recipe, SETTINGS[defence])
+    spec = training_spec(f"robust-{defence}", "cnn", recipe, SETTINGS[defence])
     whole = robust.train(dataset, spec, Draw(range(5), 5, 1))
     joined = gathered([robust.train(dataset, spec, Draw(part, 5, 1)) for part in ([0, 2, 4], [1, 3])], tmp_path)
     for name, value in whole.weights.items():
@@ -169,9 +168,9 @@ def test_a_robust_bank_learns_and_its_shards_are_the_same_bytes(defence, tmp_pat
 @pytest.mark.parametrize("defence", ["pgd", "jacobian", "nsr", "noise"])
 def test_a_defended_bank_is_harder_to_overturn_than_its_baseline(defence):
     dataset, recipe = signals(), RECIPES["cnn"] | {"epochs": 10}
-    plain = baseline.train(dataset, TrainingSpec.named("baseline-cnn", "cnn", recipe), Draw(range(3), 3, 1))
+    plain = baseline.train(dataset, training_spec("baseline-cnn", "cnn", recipe), Draw(range(3), 3, 1))
     defended = robust.train(
-        dataset, TrainingSpec.named(f"robust-{defence}", "cnn", recipe, SETTINGS[defence]), Draw(range(3), 3, 1)
+        dataset, training_spec(f"robust-{defence}", "cnn", recipe, SETTINGS[defence]), Draw(range(3), 3, 1)
     )
     flipped = []
     for bank in (plain, defended):
@@ -189,7 +188,7 @@ def test_a_defended_bank_is_harder_to_overturn_than_its_baseline(defence):
 def test_a_network_of_torch_modules_is_defended_by_the_same_losses(defence):
     recipe = RECIPES["cnn"] | {"width": 4, "blocks": [1], "epochs": 1}
     dataset = signals()
-    spec = TrainingSpec.named(f"robust-{defence}", "resnet1d", recipe, SETTINGS[defence])
+    spec = training_spec(f"robust-{defence}", "resnet1d", recipe, SETTINGS[defence])
     whole = robust.train(dataset, spec, Draw(range(3), 3, 1))
     part = robust.train(dataset, spec, Draw([2], 3, 1))
     plain = baseline.train(dataset, spec, Draw([2], 3, 1))
@@ -200,5 +199,5 @@ def test_a_network_of_torch_modules_is_defended_by_the_same_losses(defence):
 
 def test_features_that_are_not_millivolts_are_refused():
     with pytest.raises(InputError, match="budgets in mV, but features are in bpm, mV"):
-        spec = TrainingSpec.named("robust-pgd", "cnn", RECIPES["cnn"], SETTINGS["pgd"])
+        spec = training_spec("robust-pgd", "cnn", RECIPES["cnn"], SETTINGS["pgd"])
         robust.train(replace(signals(), units=("mV", "bpm")), spec, Draw([0], 4, 1))

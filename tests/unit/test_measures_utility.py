@@ -204,7 +204,7 @@ def test_a_difference_is_paired_by_replicate_and_patient():
         name = row.measure.removesuffix("_difference")
         assert row.value == pytest.approx(pick(whole[0], name).value - pick(whole[1], name).value)
         assert row.lower <= row.value <= row.upper
-        assert row.group == "reference=t"
+        assert row.group == "reference=baseline-mlp"
     few = bank_of(dataset, bank.members[1:3], bank.logits[1:3], replicates=bank.about.replicates[1:3])
     assert {row.value for row in measure_differences(dataset, few, bank, SETTINGS, 1)} == {0.0}
 
@@ -253,7 +253,7 @@ def test_a_figure_says_what_it_rests_on():
         assert all(np.isnan(row.value) or row.n > 0 for row in rows)
         assert pick(rows, "macro_f1").patients == pick(rows, "auroc", replicate="6").patients == 20
         assert pick(rows, "accuracy", "sex=F").patients == 10
-        assert pick(rows, "accuracy_difference", "reference=t").patients == 20
+        assert pick(rows, "accuracy_difference", "reference=baseline-mlp").patients == 20
         test = dataset.rows(TEST)
         guess = bank.logits[:, test].argmax(axis=2)
         ppv = pick(rows, "ppv", "class=S")

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_up_banks import training_spec
 
 from medpriv.attacks import membership
 from medpriv.bank.draw import Draw
-from medpriv.bank.spec import TrainingSpec
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.treatments import baseline
 
@@ -46,9 +46,7 @@ def dataset() -> Dataset:
 
 @pytest.fixture(scope="module")
 def bank(dataset):
-    return baseline.train(
-        dataset, TrainingSpec.named("baseline-mlp", "mlp", RECIPE), Draw(range(REPLICATES), REPLICATES, 3)
-    )
+    return baseline.train(dataset, training_spec("baseline-mlp", "mlp", RECIPE), Draw(range(REPLICATES), REPLICATES, 3))
 
 
 def aucs(dataset, bank) -> dict[str, membership.Measure]:

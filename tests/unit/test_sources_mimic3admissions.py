@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_up_banks import training_spec
 
 from medpriv.bank.draw import Draw
-from medpriv.bank.spec import TrainingSpec
 from medpriv.dataset import TEST
 from medpriv.errors import InputError
 from medpriv.files import read_csv, sha256, write_json
@@ -213,7 +213,7 @@ def test_a_bank_on_the_real_admissions_shows_the_same(real):
     found = {}
     for settings in (ALL, HONEST):
         dataset = parse(real, settings)
-        bank = baseline.train(dataset, TrainingSpec.named("baseline-mlp", "mlp", recipe), Draw(range(8), 8, 1))
+        bank = baseline.train(dataset, training_spec("baseline-mlp", "mlp", recipe), Draw(range(8), 8, 1))
         test = dataset.rows(TEST)
         scores = bank.logits[:, test, 1] - bank.logits[:, test, 0]
         found[settings["columns"]] = np.mean([roc_auc_score(dataset.y[test], score) for score in scores])

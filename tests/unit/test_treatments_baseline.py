@@ -5,11 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from made_up_banks import digests, gathered
+from made_up_banks import digests, gathered, training_spec
 
 from medpriv.bank.bank import Bank
 from medpriv.bank.draw import Draw
-from medpriv.bank.spec import TrainingSpec
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.seeds import generator
 from medpriv.treatments.baseline import train
@@ -63,7 +62,7 @@ def toy_dataset(model: str, patients: int = 40, records: int = 5) -> Dataset:
 def train_bank(dataset: Dataset, model: str, replicates, total: int = 6, **changes) -> Bank:
     """Train some replicates of a bank of `total`."""
     return train(
-        dataset, TrainingSpec.named(f"baseline-{model}", model, RECIPES[model] | changes), Draw(replicates, total, 1)
+        dataset, training_spec(f"baseline-{model}", model, RECIPES[model] | changes), Draw(replicates, total, 1)
     )
 
 
@@ -117,8 +116,8 @@ def test_costs_are_of_one_replicate_and_known():
 def test_shifted_training_is_the_same_in_any_shard_and_another_one_than_plain():
     dataset, recipe = toy_dataset("cnn"), RECIPES["cnn"] | {"pooled": True, "epochs": 2}
     shifted = recipe | {"shift": True}
-    whole = train(dataset, TrainingSpec.named("baseline-cnn", "cnn", shifted), Draw(range(4), 4, 1))
-    part = train(dataset, TrainingSpec.named("baseline-cnn", "cnn", shifted), Draw([3], 4, 1))
-    plain = train(dataset, TrainingSpec.named("baseline-cnn", "cnn", recipe), Draw([3], 4, 1))
+    whole = train(dataset, training_spec("baseline-cnn", "cnn", shifted), Draw(range(4), 4, 1))
+    part = train(dataset, training_spec("baseline-cnn", "cnn", shifted), Draw([3], 4, 1))
+    plain = train(dataset, training_spec("baseline-cnn", "cnn", recipe), Draw([3], 4, 1))
     np.testing.assert_array_equal(part.weights["stem.weight"][0], whole.weights["stem.weight"][3])
     assert not np.array_equal(plain.weights["stem.weight"][0], whole.weights["stem.weight"][3])

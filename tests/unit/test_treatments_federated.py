@@ -6,13 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from made_up_banks import federated_settings, gathered
+from made_up_banks import federated_settings, gathered, training_spec
 from safetensors.numpy import save
 
 from medpriv.bank import engine
 from medpriv.bank.bank import Bank
 from medpriv.bank.draw import Draw
-from medpriv.bank.spec import TrainingSpec
 from medpriv.config.federated import FederatedSettings
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
@@ -75,9 +74,7 @@ def settings(*names, **changes):
 def federate(dataset, strategy, replicates=range(4), seed=1, model="mlp", recipe=RECIPE, **changes) -> Bank:
     return train(
         dataset,
-        TrainingSpec.named(
-            f"fed-{strategy}", model, recipe, federated_settings(settings(strategy, **changes), strategy)
-        ),
+        training_spec(f"fed-{strategy}", model, recipe, federated_settings(settings(strategy, **changes), strategy)),
         Draw(list(replicates), 4, seed),
     )
 

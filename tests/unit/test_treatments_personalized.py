@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from made_up_banks import training_spec
 
 from medpriv.bank import engine
 from medpriv.bank.bank import Bank
 from medpriv.bank.draw import Draw
-from medpriv.bank.spec import TrainingSpec
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
 from medpriv.files import sha256
@@ -78,7 +78,7 @@ def dataset() -> Dataset:
 @pytest.fixture(scope="module")
 def bank(dataset) -> Bank:
     torch.set_num_threads(1)
-    return train(dataset, TrainingSpec.named("baseline-cnn", "cnn", RECIPE), Draw(range(4), 4, 1))
+    return train(dataset, training_spec("baseline-cnn", "cnn", RECIPE), Draw(range(4), 4, 1))
 
 
 def accuracy(dataset: Dataset, bank: Bank, parameters, patient: int) -> np.ndarray:
@@ -233,7 +233,7 @@ def test_records_without_time_or_after_the_minutes_are_refused(dataset, bank):
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_residual_network_is_personalised_too(dataset, variant):
     recipe = RECIPE | {"width": 4, "blocks": [1], "epochs": 2}
-    deep = train(dataset, TrainingSpec.named("baseline-resnet1d", "resnet1d", recipe), Draw(range(2), 2, 1))
+    deep = train(dataset, training_spec("baseline-resnet1d", "resnet1d", recipe), Draw(range(2), 2, 1))
     derived = personalize(dataset, deep, variant, SETTINGS | {"replicates": 2}, seed=1)
     moved = {
         name

@@ -5,12 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from made_up_banks import digests, gathered
+from made_up_banks import digests, gathered, training_spec
 from test_treatments_baseline import RECIPES, toy_dataset
 
 from medpriv.bank.bank import Bank
 from medpriv.bank.draw import Draw
-from medpriv.bank.spec import TrainingSpec
 from medpriv.config.private import PrivateSettings
 from medpriv.dataset import TEST
 from medpriv.errors import InputError
@@ -34,7 +33,7 @@ def train_bank(dataset, mechanism: str, model: str, epsilon: float, replicates, 
     settings = {"delta": None, "engine": "medpriv"} | SETTINGS[mechanism] | changes
     return train(
         dataset,
-        TrainingSpec.named(f"dp-{mechanism}-{model}-eps{epsilon:g}", model, RECIPES[model], settings),
+        training_spec(f"dp-{mechanism}-{model}-eps{epsilon:g}", model, RECIPES[model], settings),
         Draw(replicates, 6, 1),
     )
 

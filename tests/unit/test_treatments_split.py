@@ -5,13 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from made_up_banks import digests, gathered
+from made_up_banks import digests, gathered, training_spec
 from test_treatments_baseline import RECIPES, toy_dataset
 
 from medpriv.bank import engine
 from medpriv.bank.bank import Bank
 from medpriv.bank.draw import Draw
-from medpriv.bank.spec import TrainingSpec
 from medpriv.bank.stack import arranged
 from medpriv.config.split import SplitSettings
 from medpriv.dataset import TEST, Dataset
@@ -41,7 +40,7 @@ def train_bank(dataset: Dataset, variant: str, replicates=range(4), model: str =
     """Train some replicates of a split bank of 4."""
     settings = SETTINGS[variant] | {"least_patients": 5} | changes
     recipe = RECIPES[model] | ({"hidden": [16, 8]} if model == "mlp" else {})
-    return train(dataset, TrainingSpec.named(f"split-{variant}-cut1", model, recipe, settings), Draw(replicates, 4, 1))
+    return train(dataset, training_spec(f"split-{variant}-cut1", model, recipe, settings), Draw(replicates, 4, 1))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -130,5 +129,5 @@ def test_sites_too_small_to_be_clients_are_refused_in_the_words_of_split_learnin
 def test_shifted_records_are_refused():
     dataset = toy_dataset("cnn")
     with pytest.raises(InputError, match="rotate"):
-        spec = TrainingSpec.named("split-vanilla-cut1", "cnn", RECIPES["cnn"] | {"shift": True}, SETTINGS["vanilla"])
+        spec = training_spec("split-vanilla-cut1", "cnn", RECIPES["cnn"] | {"shift": True}, SETTINGS["vanilla"])
         train(dataset, spec, Draw([0], 4, 1))

@@ -4,11 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_up_banks import digests, gathered
+from made_up_banks import digests, gathered, training_spec
 
 from medpriv.bank.bank import Bank
 from medpriv.bank.draw import Draw
-from medpriv.bank.spec import TrainingSpec
 from medpriv.config.trees import BoostingRecipe, ForestRecipe
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
@@ -51,7 +50,7 @@ def toy_dataset(patients: int = 60, records: int = 4, classes: int = 2) -> Datas
 
 def train_bank(dataset: Dataset, model: str, replicates=range(6), total: int = 6, **changes) -> Bank:
     return trees.train(
-        dataset, TrainingSpec.named(f"baseline-{model}", model, RECIPES[model] | changes), Draw(replicates, total, 1)
+        dataset, training_spec(f"baseline-{model}", model, RECIPES[model] | changes), Draw(replicates, total, 1)
     )
 
 
@@ -95,7 +94,7 @@ def test_replicates_differ_and_the_seed_decides(model):
     dataset = toy_dataset()
     bank = train_bank(dataset, model)
     assert not np.array_equal(bank.logits[0], bank.logits[1])
-    again = trees.train(dataset, TrainingSpec.named(f"baseline-{model}", model, RECIPES[model]), Draw(range(6), 6, 2))
+    again = trees.train(dataset, training_spec(f"baseline-{model}", model, RECIPES[model]), Draw(range(6), 6, 2))
     assert not np.array_equal(again.logits, bank.logits)
 
 
