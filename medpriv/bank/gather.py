@@ -27,7 +27,7 @@ def gather_shards(shards: Sequence[Path], folder: Path) -> None:
         InputError: the shards are not of one bank.
     """
     abouts, kinds, _ = zip(*(read_about(shard) for shard in shards), strict=True)
-    if len({about.spec.name for about in abouts} | set(kinds)) != 2:
+    if any((about.dataset, about.spec) != (abouts[0].dataset, abouts[0].spec) for about in abouts):
         raise InputError("the shards are of several banks", file=folder, remedy="rerun the workflow")
     numbers = {
         number: (shard, place) for shard, about in enumerate(abouts) for place, number in enumerate(about.replicates)
