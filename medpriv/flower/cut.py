@@ -120,5 +120,5 @@ def turn(desk: Desk, settings: Settings, arrays: Arrays) -> Given:
     """Return the gradient of the features that the server sent (U-shaped), and let the last layer learn."""
     own: CutClient = desk.session.half
     labels = desk.session.labels[own.rows]
-    slope = own.client.turn(from_message(arrays["features"]), labels, own.weights[labels], settings["rate"])
-    return {}, {"slope": to_message(slope)}
+    output_gradient = own.client.turn(from_message(arrays["features"]), labels, own.weights[labels], settings["rate"])
+    return {}, {"slope": to_message(output_gradient)}

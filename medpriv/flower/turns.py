@@ -135,8 +135,8 @@ class _Relay:
             return to_message(self._server.step(sent, labels, self._weights.gather(1, labels), rate))
         features = to_message(self._server.forward(sent))
         answer = self._ask(name, "turn", {"rate": rate}, {"features": features})
-        slope = self._checked(name, answer, "slope", (self._plan.batch_size, *self._parts.head.shape))
-        return to_message(self._server.backward(slope, rate))
+        output_gradient = self._checked(name, answer, "slope", (self._plan.batch_size, *self._parts.head.shape))
+        return to_message(self._server.backward(output_gradient, rate))
 
     def _step(self, name: str, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> Reply:
         """Ask a hospital for a step; see `medpriv.flower.cut.step`."""

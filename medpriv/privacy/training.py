@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from medpriv.bank import engine
-from medpriv.bank.losses import cross_entropy_slope
+from medpriv.bank.losses import cross_entropy_gradient
 from medpriv.bank.optimiser import AdamW, cosine
 from medpriv.bank.stack import Parameters, arranged, initial_stack
 from medpriv.errors import InputError
@@ -155,9 +155,9 @@ class PrivateStack:
         else:
             batch.copy_(self._records[rows])
         outputs = self.network.forward(self.held, batch, self._work, training=True)
-        slope = cross_entropy_slope(outputs, self._labels[rows])
-        slope.mul_(torch.from_numpy(drawn.weights).unsqueeze(2))
-        self.network.backward(self.held, slope, self._work, None)
+        output_gradient = cross_entropy_gradient(outputs, self._labels[rows])
+        output_gradient.mul_(torch.from_numpy(drawn.weights).unsqueeze(2))
+        self.network.backward(self.held, output_gradient, self._work, None)
         squares = [unit_squares(layer, drawn.units, self._work) for layer in self.network.layers]
         norms = sum(value for value in squares if value is not None).sqrt_()
         factors = (self._clip / (norms + SMALL)).clamp_(max=1)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from medpriv.bank.engine import groups, is_lone, twice
-from medpriv.bank.losses import cross_entropy_slope
+from medpriv.bank.losses import cross_entropy_gradient
 from medpriv.bank.stack import Parameters, Stack
 from medpriv.models.layers import Product, Tensors, allocate_stack
 from medpriv.unlearning.loops import each_record, stack_of
@@ -22,7 +22,7 @@ from medpriv.unlearning.requests import Outcome, Request
 CHUNK = 32  # records a pass; a convolution keeps one gradient of its weights for each
 
 Size = Callable[[Tensor], Tensor]  # |.|^p
-Loss = Callable[[Tensor, Tensor], Tensor]  # outputs [K, B, outputs], labels [K, B] -> slope of each record's loss
+Loss = Callable[[Tensor, Tensor], Tensor]  # outputs [K, B, outputs], labels [K, B] -> of each record's loss
 
 
 def ssd(request: Request, settings: Mapping[str, object]) -> Outcome:
@@ -30,12 +30,12 @@ def ssd(request: Request, settings: Mapping[str, object]) -> Outcome:
 
     Where F_forget > a F_all, theta <- theta min(lambda F_all / F_forget, 1); nothing is trained.
     """
-    return _dampen(request, settings, cross_entropy_slope, torch.square)
+    return _dampen(request, settings, cross_entropy_gradient, torch.square)
 
 
 def ssd_labelfree(request: Request, settings: Mapping[str, object]) -> Outcome:
     """LF-SSD (Foster et al. 2024): as SSD, with importance mean |d ||outputs||^2 / d theta|, which needs no labels."""
-    return _dampen(request, settings, _norm_slope, torch.abs)
+    return _dampen(request, settings, _norm_gradient, torch.abs)
 
 
 def fisher(request: Request, settings: Mapping[str, object]) -> Outcome:
@@ -48,7 +48,7 @@ def fisher(request: Request, settings: Mapping[str, object]) -> Outcome:
       last layer and in normalisations.
     Running statistics stay.
     """
-    information = importance(request, request.start, request.retain, cross_entropy_slope, torch.square)
+    information = importance(request, request.start, request.retain, cross_entropy_gradient, torch.square)
     generators = request.generators("noise")
     parameters = {}
     for name, value in request.start.items():
@@ -115,7 +115,7 @@ def _importance_of_all(request: Request, loss: Loss, size: Size) -> tuple[dict[s
     return known, passes
 
 
-def _norm_slope(outputs: Tensor, labels: Tensor) -> Tensor:
+def _norm_gradient(outputs: Tensor, labels: Tensor) -> Tensor:
     """Return d ||outputs||^2 / d outputs."""
     return allocate_stack(outputs.shape).copy_(outputs).mul_(2)
 

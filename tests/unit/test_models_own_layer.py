@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from medpriv.bank.losses import cross_entropy_slope
+from medpriv.bank.losses import cross_entropy_gradient
 from medpriv.bank.reference import record_losses
 from medpriv.bank.stack import Stack, arranged, initial_stack
 from medpriv.models.layers import Dense, Layer
@@ -117,7 +117,7 @@ def test_fisher_information_is_that_of_autograd_record_by_record(task):
     rows = torch.arange(RECORDS).expand(K, -1)
     sums = {name: torch.zeros(value.shape) for name, value in start.items()}
     outputs = stack.forward(stack.gather(rows), training=False)
-    _add_sizes(stack, cross_entropy_slope(outputs, stack.labels[rows]), sums, torch.square)
+    _add_sizes(stack, cross_entropy_gradient(outputs, stack.labels[rows]), sums, torch.square)
     for k in range(K):
         each = [autograd(start, k, x[[row]], y[[row]]) for row in range(RECORDS)]
         for name, value in sums.items():
