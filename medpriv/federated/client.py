@@ -20,7 +20,7 @@ from torch import Tensor
 from medpriv.bank.batches import count_updates
 from medpriv.bank.engine import groups, works_together
 from medpriv.bank.losses import class_weights, cross_entropy_gradient
-from medpriv.federated.flat import Flat
+from medpriv.federated.flatten import Flat
 from medpriv.models.layers import Workspace
 from medpriv.models.network import Network
 from medpriv.seeds import generator
