@@ -169,7 +169,7 @@ def calibrated_rates(
     missing = np.isnan(scores).any() or np.isnan(others).any()
     if not positive.any() or positive.all() or not len(others) or missing:
         return tuple(np.full((2, len(weights), len(rates)), np.nan))
-    thresholds = _thresholds(others, rates)
+    thresholds = _thresholds(others, rates, tail=0, bulk=24)  # the rates of a curve are dense in the tail
     true = _above(scores[positive], patient[positive], thresholds, weights)
     false = _above(scores[~positive], patient[~positive], thresholds, weights)
     promised = _above(others, others_patient, thresholds, weights)
