@@ -30,7 +30,7 @@ WHAT = $(if $(CONFIG),--overlay "$$CONFIG") $(if $(TARGET),--target $(TARGET))
 RUN = "$(PYTHON)" -m medpriv.workflow.run $(WHAT) $(if $(CORES),--cores $(CORES)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup config report test lint why restore bench slurm snakemake-report dvc
+.PHONY: help setup config report test lint generate why restore bench slurm snakemake-report dvc
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' Makefile
@@ -62,7 +62,13 @@ lint: $(STAMP) ## ruff, snakefmt, Snakemake's linter, generated files
 	@"$(PYTHON)" -m medpriv.workflow.dvc check
 	@"$(PYTHON)" -m medpriv.workflow.reruns check
 
-restore: $(STAMP) ## after `dvc pull`: take the pulled results as up to date
+generate: $(STAMP) ## after a change of rules or config models: the files that follow from them
+	@"$(PYTHON)" -m medpriv.workflow.dvc generate
+	@"$(PYTHON)" -m medpriv.workflow.reference
+	@"$(PYTHON)" -m medpriv.workflow.reruns generate
+	@"$(PYTHON)" -m medpriv.workflow.rulegraph
+
+restore: $(STAMP) ## after make dvc ARGS=pull: take the pulled results as up to date
 	@"$(PYTHON)" -m medpriv.workflow.dvc restore
 
 dvc: $(STAMP) ## DVC itself: make dvc ARGS="exp show"

@@ -21,11 +21,12 @@ from scipy.stats import norm
 
 from medpriv.attacks.chance import redraw_members
 from medpriv.attacks.membership import ATTACKS, EXPOSURE_ATTACKS, score_attack
-from medpriv.attacks.scored import Draws, Scored, measure_attack
+from medpriv.attacks.scored import Scored, measure_attack
 from medpriv.attacks.signals import Signals, patient_signals, record_signals
 from medpriv.attacks.view import calibration_shadows, score_targets
 from medpriv.bank.store import Bank
 from medpriv.dataset import TEST, Dataset
+from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.exposure import exposure_limits, null_quantiles, pair_exposure
 from medpriv.measures.intervals import percentile_interval
 from medpriv.seeds import generator
@@ -56,13 +57,12 @@ def levels_of(results: Path, name: str, replicates: int) -> Iterator[tuple[str, 
         yield level, Signals(**parts, patient=signals.patient, patients=signals.patients)
 
 
-def usual_tpr(scored: Scored, rate: float, draws: Draws) -> tuple[float, float, float]:
+def usual_tpr(scored: Scored, rate: float, draws: PatientBootstrap) -> tuple[float, float, float]:
     """Return the TPR above what `rate` of the target's own non-members exceed, and its interval over patients alone."""
-    weights = np.concatenate([np.ones((1, draws.patients.shape[1]), np.float32), draws.patients])
     found = []
     for scores, members in zip(scored.scores, scored.members, strict=True):
         falling = np.argsort(-scores, kind="stable")
-        drawn, inside = weights[:, scored.patient[falling]], members[falling]
+        drawn, inside = draws.patients[:, scored.patient[falling]], members[falling]
         passed = np.cumsum(drawn * ~inside, axis=1)
         allowed = np.floor(rate * passed[:, -1:] + 1e-9)
         found.append((drawn * inside * (passed <= allowed)).sum(axis=1) / (drawn * inside).sum(axis=1))
@@ -76,7 +76,7 @@ def shuffle_bank(name: str, level: str, signals: Signals, shuffles: int, usual: 
     tally: dict[tuple[str, str], list[tuple[float, bool, bool]]] = {}
     for shuffle in range(shuffles):
         told = redraw_members(signals, rng)
-        draws = Draws.of(rng, len(told.patients), len(told.phi), BOOTSTRAPS)
+        draws = PatientBootstrap.draw(rng, len(told.patients), BOOTSTRAPS, len(told.phi))
         for attack, function in ATTACKS.items():
             scored = score_attack(attack, function, level, told)
             for row in measure_attack(scored, RATES, draws, ABOUT)[0]:
@@ -146,7 +146,7 @@ def known_leak(patients: int, records: int, replicates: int, shift: float, runs:
         scores = rng.normal(size=patients)[patient] + rng.normal(size=members.shape) + shift * members
         paired = np.repeat(scores[:, None], shadows.shape[1], axis=1)
         scored = Scored("known", "record", scores, shadows, scores[shadows], paired, members, patient)
-        draws = Draws.of(rng, patients, replicates, BOOTSTRAPS)
+        draws = PatientBootstrap.draw(rng, patients, BOOTSTRAPS, replicates)
         for row in measure_attack(scored, RATES, draws, ABOUT)[0]:
             if row.measure in truth and not np.isnan(row.value):
                 held.setdefault(row.measure, []).append(row.lower <= truth[row.measure] <= row.upper)

@@ -27,6 +27,9 @@ from medpriv.bank.store import Bank
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.measures import intervals, utility
 from medpriv.measures.table import Measure
+from medpriv.records.cohort import Cohort
+from medpriv.records.labels import Labels
+from medpriv.records.tables import Column, Table
 from medpriv.seeds import generator
 
 RECORDS, REPLICATES = 20, 6
@@ -55,22 +58,19 @@ def make_dataset(classes: int, y: np.ndarray) -> Dataset:
     patients, records = len(y) + 4, y.shape[1]
     trained = np.arange(4 * records).reshape(4, records) % classes
     return Dataset(
-        name="made-up",
-        x=np.zeros((patients * records, 1), np.float32),
-        y=np.concatenate([y, trained]).ravel().astype(np.int64),
-        patient=np.repeat(np.arange(patients), records).astype(np.int32),
-        site=np.zeros(patients * records, np.int32),
-        split=np.where(np.arange(patients) < len(y), TEST, TRAIN).astype(np.uint8),
-        centre=np.zeros(1, np.float32),
-        scale=np.ones(1, np.float32),
-        patients=tuple(map(str, range(patients))),
-        sites=("here",),
-        classes=tuple("NSF"[:classes]),
-        features=("f",),
-        units=("1",),
-        licence="none",
-        source="simulated",
-        digest="0",
+        "made-up",
+        Cohort(
+            patient=np.repeat(np.arange(patients), records).astype(np.int32),
+            site=np.zeros(patients * records, np.int32),
+            split=np.where(np.arange(patients) < len(y), TEST, TRAIN).astype(np.uint8),
+            patients=tuple(map(str, range(patients))),
+            sites=("here",),
+            licence="none",
+            source="simulated",
+            digest="0",
+        ),
+        Table((Column("f"),), np.zeros((patients * records, 1)), np.zeros(1, np.float32), np.ones(1, np.float32)),
+        Labels(np.concatenate([y, trained]).ravel().astype(np.int64), tuple("NSF"[:classes])),
     )
 
 

@@ -1,12 +1,11 @@
 """The one container in which every dataset reaches models and attacks.
 
-On disk: `dataset.safetensors` (arrays) and `dataset.json` (everything else). Sources make it (`medpriv.sources`),
-nobody else writes it. Signals and features stay in physical units, so that an attack's budget can be stated in them;
-`standardised` applies the centring and scaling that were fitted on the training split.
+People, records and labels are told apart in `medpriv.records`; here they are put together, checked against each other
+and kept: `dataset.safetensors` (arrays) and `dataset.json` (everything else). Sources make it (`medpriv.sources`),
+nobody else writes it. Signals, images and features stay in physical units, so that an attack's budget can be stated in
+them; `standardised` applies the centring and scaling that were fitted on the training split.
 """
 
-from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,16 +13,18 @@ import numpy as np
 
 from medpriv.errors import InputError
 from medpriv.files import read_json, read_tensors, write_json, write_tensors
+from medpriv.records.cohort import TEST, TRAIN, Cohort, Fault, Faults, plain_name
+from medpriv.records.images import Images
+from medpriv.records.labels import Labels
+from medpriv.records.signals import Signals
+from medpriv.records.tables import Table
+from medpriv.records.texts import Texts
 
-TRAIN, TEST = 0, 1
-_ARRAYS = ("x", "y", "patient", "site", "split", "centre", "scale")
-_OPTIONAL = ("time", "valid")
-_TEXTS = ("name", "patients", "sites", "classes", "features", "units", "licence", "source", "digest")
+__all__ = ["TEST", "TRAIN", "Dataset", "plain_name"]
 
-
-def plain_name(text: str) -> str:
-    """Return a name that can stand in a measure's group, whose syntax is `key=value,key=value`."""
-    return text.replace(",", ";").replace("=", ":")
+Records = Table | Signals | Images | Texts
+MODALITIES: dict[str, type] = {kind.modality: kind for kind in (Table, Signals, Images, Texts)}
+PLURAL = {"table": "tables", "signal": "signals", "image": "images", "text": "texts"}
 
 
 @dataclass(frozen=True)
@@ -32,168 +33,214 @@ class Dataset:
 
     Attributes:
         name: the dataset's name in the config.
-        x: float32 [N, F] (tables) or [N, leads, samples] (signals), in physical units, finite.
-        y: int64 [N], index into `classes`.
-        patient: int32 [N], index into `patients`.
-        site: int32 [N], index into `sites` (hospital, device, unit: a natural federated client).
-        split: uint8 [P], `TRAIN` or `TEST`; a patient is in one split, whole.
-        centre, scale: float32 [F] or [leads, 1], fitted on the training split; scale is above 0.
-        patients, sites, classes: names, all different; two classes or more. Sites and classes are keys of measures, so
-            they hold no comma and no equals sign (`plain_name`).
-        features, units: name and unit of each feature or lead.
-        sampling_rate: Hz, None for tables.
-        licence: of the raw data.
-        source: `simulated`, `local` or `remote`.
-        digest: SHA-256 of the raw manifest.
-        groups: per attribute (`sex`, ...) one value a patient, for risk by subgroup; keys of measures, too.
-        notes: counts and decisions of the preprocessing worth stating (records left out, cells imputed).
-        credentialed: True forbids the report to show any single patient's signal or row.
-        time: float32 [N], seconds of each record after the start of its patient's recording (a patient's further
-            recordings follow the first without a gap); None where records have no order.
-        valid: int32 [N, 2], the first sample of each record that is signal and the one after its last: the rest is
-            padding; None where nothing is padded.
+        cohort: whose records they are.
+        records: what they are.
+        labels: the class of each; None where nothing is to be told apart.
+        notes: counts and decisions of the preprocessing worth stating on the page (records left out, cells imputed).
     """
 
     name: str
-    x: np.ndarray
-    y: np.ndarray
-    patient: np.ndarray
-    site: np.ndarray
-    split: np.ndarray
-    centre: np.ndarray
-    scale: np.ndarray
-    patients: tuple[str, ...]
-    sites: tuple[str, ...]
-    classes: tuple[str, ...]
-    features: tuple[str, ...]
-    units: tuple[str, ...]
-    licence: str
-    source: str
-    digest: str
-    sampling_rate: float | None = None
-    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    cohort: Cohort
+    records: Records
+    labels: Labels | None = None
     notes: dict[str, object] = field(default_factory=dict)
-    credentialed: bool = False
-    time: np.ndarray | None = None
-    valid: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        _check(self)
+        for fault in self._faults():
+            whose = "" if fault.record is None else f", patient {self.patients[self.patient[fault.record]]}"
+            raise InputError(
+                fault.problem,
+                file=f"dataset {self.name}",
+                place=fault.place + whose,
+                remedy="check the raw files and the preprocess settings of this dataset",
+            )
+
+    @property
+    def modality(self) -> str:
+        """What the records are: `table`, `signal`, `image` or `text`."""
+        return self.records.modality
+
+    def require(self, *modalities: str, reason: str) -> None:
+        """Raise InputError unless the records are of one of the modalities.
+
+        Args:
+            modalities: those that the caller can take.
+            reason: what needs them, in a few words (`evasion`, `trees`).
+        """
+        if self.modality not in modalities:
+            raise InputError(
+                f"{reason}: for {' and '.join(PLURAL[each] for each in modalities)}, and these are "
+                f"{PLURAL[self.modality]}",
+                file=f"dataset {self.name}",
+                remedy="leave it out for this dataset",
+            )
+
+    # The short names of what nearly every reader uses.
+
+    @property
+    def x(self) -> np.ndarray:
+        """float32 [N, F] (tables) or [N, leads, samples] (signals), uint8 [N, C, H, W] (images), in physical units."""
+        self._refuse_texts()
+        return self.records.x
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The name of each feature, lead or channel."""
+        self._refuse_texts()
+        return self.records.features
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """The unit of each feature, lead or channel."""
+        self._refuse_texts()
+        return self.records.units
+
+    @property
+    def centre(self) -> np.ndarray:
+        """float32, of each feature, lead or channel; it broadcasts against x."""
+        self._refuse_texts()
+        return self.records.centre
+
+    @property
+    def scale(self) -> np.ndarray:
+        """float32, of each feature, lead or channel, above 0; it broadcasts against x."""
+        self._refuse_texts()
+        return self.records.scale
+
+    @property
+    def sampling_rate(self) -> float | None:
+        """Hz of signals, None of other records."""
+        return getattr(self.records, "rate", None)
+
+    @property
+    def time(self) -> np.ndarray | None:
+        """float32 [N], seconds since the start of the patient's recording; None where records have no order."""
+        return getattr(self.records, "time", None)
+
+    @property
+    def valid(self) -> np.ndarray | None:
+        """int32 [N, 2], which samples of each record are signal; None where nothing is padded."""
+        return getattr(self.records, "valid", None)
+
+    @property
+    def y(self) -> np.ndarray:
+        """int64 [N], index into `classes`."""
+        return self._labels.y
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes' names."""
+        return self._labels.classes
+
+    @property
+    def patient(self) -> np.ndarray:
+        """int32 [N], index into `patients`."""
+        return self.cohort.patient
+
+    @property
+    def site(self) -> np.ndarray:
+        """int32 [N], index into `sites`."""
+        return self.cohort.site
+
+    @property
+    def split(self) -> np.ndarray:
+        """uint8 [P], `TRAIN` or `TEST`."""
+        return self.cohort.split
+
+    @property
+    def patients(self) -> tuple[str, ...]:
+        """The patients' names."""
+        return self.cohort.patients
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """The sites' names."""
+        return self.cohort.sites
+
+    @property
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """Per attribute one value a patient."""
+        return self.cohort.groups
+
+    @property
+    def licence(self) -> str:
+        """The licence of the raw data."""
+        return self.cohort.licence
+
+    @property
+    def source(self) -> str:
+        """`simulated`, `local` or `remote`."""
+        return self.cohort.source
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the raw manifest."""
+        return self.cohort.digest
+
+    @property
+    def credentialed(self) -> bool:
+        """True forbids the report to show any single patient's record."""
+        return self.cohort.credentialed
 
     def rows(self, split: int) -> np.ndarray:
         """Return bool [N]: the records of the patients in `split` (`TRAIN` or `TEST`)."""
-        return self.split[self.patient] == split
+        return self.cohort.rows(split)
 
     def standardised(self) -> np.ndarray:
         """Return (x - centre) / scale, float32, the shape of x."""
-        return ((self.x - self.centre) / self.scale).astype(np.float32)
+        self._refuse_texts()
+        return self.records.standardised()
 
     def save(self, folder: Path | str) -> None:
         """Write `dataset.safetensors`, then `dataset.json`, into the folder."""
         folder = Path(folder)
-        arrays = {name: getattr(self, name) for name in (*_ARRAYS, *_OPTIONAL)}
-        write_tensors(folder / "dataset.safetensors", {name: held for name, held in arrays.items() if held is not None})
-        about = {name: getattr(self, name) for name in _TEXTS}
-        about |= {
-            "sampling_rate": self.sampling_rate,
-            "groups": self.groups,
-            "notes": self.notes,
-            "credentialed": self.credentialed,
-        }
-        write_json(folder / "dataset.json", about)
+        arrays = self.cohort.tensors() | self.records.tensors() | ({"y": self.labels.y} if self.labels else {})
+        write_tensors(folder / "dataset.safetensors", arrays)
+        about = {"name": self.name, "modality": self.modality, "sampling_rate": None} | self.cohort.about()
+        if self.modality != "text":
+            about |= {"features": self.features, "units": self.units}
+        about |= self.records.about() | ({"classes": self.classes} if self.labels else {})
+        write_json(folder / "dataset.json", about | {"notes": self.notes})
 
     @classmethod
     def load(cls, folder: Path | str) -> "Dataset":
-        """Read a dataset back from its folder."""
+        """Read a dataset back from its folder; InputError if it was written by another version of medpriv."""
         about = read_json(Path(folder) / "dataset.json")
-        tuples = {name: tuple(value) if isinstance(value, list) else value for name, value in about.items()}
-        tuples["groups"] = {name: tuple(values) for name, values in about["groups"].items()}
-        return cls(**read_tensors(Path(folder) / "dataset.safetensors"), **tuples)
-
-
-def _check(dataset: Dataset) -> None:
-    """Refuse a container that would make later stages silently wrong."""
-    for check in (_check_lengths, _check_names, _check_indices, _check_numbers, _check_classes):
-        for place, problem in check(dataset):
+        if about.get("modality") not in MODALITIES:
             raise InputError(
-                problem,
-                file=f"dataset {dataset.name}",
-                place=place,
-                remedy="check the raw files and the preprocess settings of this dataset",
+                "it doesn't say what its records are: another version of medpriv wrote it",
+                file=Path(folder) / "dataset.json",
+                remedy="preprocess the dataset again",
             )
+        tensors = read_tensors(Path(folder) / "dataset.safetensors")
+        return cls(
+            name=about["name"],
+            cohort=Cohort.restore(tensors, about),
+            records=MODALITIES[about["modality"]].restore(tensors, about),
+            labels=Labels(tensors["y"], tuple(about["classes"])) if "classes" in about else None,
+            notes=about["notes"],
+        )
 
+    @property
+    def _labels(self) -> Labels:
+        if self.labels is None:
+            raise InputError(
+                "its records have no classes, which this needs",
+                file=f"dataset {self.name}",
+                remedy="leave it out for this dataset",
+            )
+        return self.labels
 
-Faults = Iterator[tuple[str, str]]  # place and problem
+    def _refuse_texts(self) -> None:
+        if self.modality == "text":
+            self.require("table", "signal", "image", reason="records of numbers")
 
-
-def _check_lengths(dataset: Dataset) -> Faults:
-    records, patients = len(dataset.x), len(dataset.patients)
-    if not records:
-        yield "x", "no record"
-    for name in ("y", "patient", "site", *_OPTIONAL):
-        held = getattr(dataset, name)
-        if held is not None and len(held) != records:
-            yield name, f"{len(held)} entries for {records} records"
-    if dataset.split.shape != (patients,):
-        yield "split", f"{len(dataset.split)} entries for {patients} patients"
-    for name, values in dataset.groups.items():
-        if len(values) != patients:
-            yield f"group {name}", f"{len(values)} entries for {patients} patients"
-    for name in ("features", "units"):
-        if len(getattr(dataset, name)) != dataset.x.shape[1]:
-            yield name, f"{len(getattr(dataset, name))} entries for {dataset.x.shape[1]} columns of x"
-
-
-def _check_names(dataset: Dataset) -> Faults:
-    table = dataset.x.ndim == 2  # two leads may have the same name: some recordings have them the other way round
-    for place in ("patients", "sites", "classes", *(("features",) if table else ())):
-        names = getattr(dataset, place)
-        if twice := [name for name, count in Counter(names).items() if count > 1]:
-            yield place, f"{twice[0]} stands for two"
-        if not all(isinstance(name, str) and name.strip() for name in names):
-            yield place, "one has no name"
-    keys = {"sites": dataset.sites, "classes": dataset.classes, "groups": tuple(dataset.groups)}
-    for place, names in (keys | {f"group {name}": values for name, values in dataset.groups.items()}).items():
-        if not all(isinstance(name, str) and name.strip() for name in names):
-            yield place, "one has no name"
-        if bad := [name for name in names if name != plain_name(name)]:
-            yield place, f"{bad[0]!r} holds a comma or an equals sign"
-
-
-def _check_indices(dataset: Dataset) -> Faults:
-    for place, names in (("y", dataset.classes), ("patient", dataset.patients), ("site", dataset.sites)):
-        held = getattr(dataset, place)
-        if not np.issubdtype(held.dtype, np.integer):
-            yield place, f"{held.dtype} where an index belongs"
-        elif (wrong := (held < 0) | (held >= len(names))).any():
-            row = int(np.argmax(wrong))
-            yield place, f"record {row} has {held[row]}, and there are {len(names)}, counted from 0"
-    if not np.isin(dataset.split, (TRAIN, TEST)).all():
-        yield "split", "neither training nor test"
-    if len(nobody := np.setdiff1d(np.arange(len(dataset.patients)), dataset.patient)):
-        yield "patient", f"no record of patient {dataset.patients[nobody[0]]}"
-
-
-def _check_numbers(dataset: Dataset) -> Faults:
-    if not np.isfinite(dataset.x).all():
-        bad = np.argwhere(~np.isfinite(dataset.x))[0]
-        patient = dataset.patients[dataset.patient[bad[0]]]
-        yield f"x{bad.tolist()}, patient {patient}", "a value is not a finite number"
-    for name in ("centre", "scale", "time"):
-        held = getattr(dataset, name)
-        if held is not None and not np.isfinite(held).all():
-            yield name, "a value is not a finite number"
-    if not (dataset.scale > 0).all():
-        yield "scale", "a value is not above 0"
-    if dataset.valid is not None:
-        first, last = dataset.valid.T
-        if not ((first >= 0) & (first < last) & (last <= dataset.x.shape[-1])).all():
-            yield "valid", "no part of its record's samples"
-
-
-def _check_classes(dataset: Dataset) -> Faults:
-    if len(dataset.classes) < 2:
-        yield "classes", "fewer than two, so there is nothing to be told apart"
-    train = np.bincount(dataset.y[dataset.rows(TRAIN)], minlength=len(dataset.classes))
-    if empty := [dataset.classes[index] for index in np.flatnonzero(train == 0)]:
-        yield "y", f"no record of class {', '.join(empty)} among the training patients"
+    def _faults(self) -> Faults:
+        if not len(self.records):
+            yield Fault("records", "no record")
+        if len(self.records) != len(self.cohort):
+            yield Fault("patient", f"{len(self.cohort)} entries for {len(self.records)} records")
+        yield from self.cohort.faults()
+        yield from self.records.faults()
+        if self.labels:
+            yield from self.labels.faults(self.cohort)

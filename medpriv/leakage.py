@@ -7,7 +7,7 @@ an explanation, unless the settings allow it by name; allowed findings stay on r
     auc         a column that alone tells a class from the others on training rows: its AUC is above the limit of the
                 settings, and the AUC's lower 95 % limit on so many patients is above what luck gives
     equal       a column with a value that all training rows of a class have and no others, unlikely by chance
-    time        a column measured at or after the outcome, where the source says when (`notes["times"]`, hours)
+    time        a column measured at or after the outcome, where the source says when (`Column.known_hours`)
     patients    a patient listed twice, once in each split; or a column that is probably people's ids, although others
                 (or rows) were taken for the patients (`notes["ids"]`)
     duplicates  test records equal in all features and class to a training record of another patient
@@ -73,7 +73,7 @@ def check_leakage(dataset: Dataset, settings: Mapping[str, object]) -> list[dict
     """
     allow = set(settings["allow"])
     _check_names(dataset, allow)
-    columns = _leaking_columns(dataset, settings["auc"], allow) if dataset.x.ndim == 2 else ()
+    columns = _leaking_columns(dataset, settings["auc"], allow) if dataset.modality == "table" else ()
     findings = [
         *columns,
         *_patients_in_both_splits(dataset, allow),
@@ -110,12 +110,12 @@ def _leaking_columns(dataset: Dataset, limit: float, allow: set[str]) -> Iterato
     """Yield at most one finding a column: the plainest of equal, time, AUC."""
     train = dataset.rows(TRAIN)
     x, y, patient = dataset.x[train], dataset.y[train], dataset.patient[train]
-    times, kinds = dataset.notes.get("times", {}), dataset.notes.get("kinds", {})
+    hours_known, kinds = dataset.records.known_hours, dataset.records.kinds
     told = [label for label in np.unique(y) if _chance_of_equal(y == label, patient, x.shape[1]) < CHANCE]
     for index, name in enumerate(dataset.features):
-        best, lower, units = column_auc(x[:, index], y, patient, coded=kinds.get(name) == "code")
+        best, lower, units = column_auc(x[:, index], y, patient, coded=kinds[name] == "code")
         equal = [label for label in told if _tells_class(x[:, index], y == label)]
-        hours = float(times.get(name, -math.inf))
+        hours = float(hours_known.get(name, -math.inf))
         about = {"name": name, "n": units, "stops": True, "allowed": name in allow}
         if equal:
             text = f"{name} has a value that all training rows of {dataset.classes[equal[0]]} have, and no others"

@@ -1,56 +1,58 @@
-# banks: what all treatments that train K replicates share. Shards are joined; a bank's usefulness is measured.
+# banks: what all treatments that train K replicates share. Shards are joined; a bank's use is measured, by its kind.
 
+for suffix, kind in bank_kinds().items():
 
-rule gather_bank:
-    """Join a bank's shards."""
-    input:
-        code=code_deps("scripts/gather_bank.py"),
-        shards=shards_of_bank,
-    output:
-        bank="results/{stage}/{dataset}/{treatment}/bank.safetensors",
-        about="results/{stage}/{dataset}/{treatment}/bank.json",
-        predictions="results/{stage}/{dataset}/{treatment}/predictions.safetensors",
-    log:
-        "logs/{stage}/{dataset}/{treatment}/gather.log",
-    benchmark:
-        "logs/benchmarks/{stage}/{dataset}/{treatment}/gather.tsv"
-    conda:
-        "../envs/environment.yaml"
-    threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=30,
-    script:
-        "../scripts/gather_bank.py"
+    rule:
+        name:
+            f"gather_bank{suffix}"
+        input:
+            code=code_deps("scripts/gather_bank.py"),
+            shards=shards_of_bank,
+        output:
+            bank="results/{stage}/{dataset}/{treatment}/bank.safetensors",
+            about="results/{stage}/{dataset}/{treatment}/bank.json",
+            outputs=f"results/{{stage}}/{{dataset}}/{{treatment}}/{kind.outputs}",
+        log:
+            "logs/{stage}/{dataset}/{treatment}/gather.log",
+        benchmark:
+            "logs/benchmarks/{stage}/{dataset}/{treatment}/gather.tsv"
+        wildcard_constraints:
+            treatment=ARTEFACTS.treatments_of(kind),
+        conda:
+            "../envs/environment.yaml"
+        threads: 1
+        resources:
+            mem_mb=4000,
+            runtime=30,
+        script:
+            "../scripts/gather_bank.py"
 
-
-rule measure_utility:
-    """Measure how good and how well calibrated a bank is on patients it never saw."""
-    input:
-        code=code_deps("scripts/measure_utility.py"),
-        dataset=multiext("results/preprocessed/{dataset}/dataset", ".safetensors", ".json"),
-        bank=multiext(
-            "results/{stage}/{dataset}/{treatment}/",
-            "bank.safetensors",
-            "bank.json",
-            "predictions.safetensors",
-        ),
-        reference=reference_of_bank,
-    output:
-        utility="results/{stage}/{dataset}/{treatment}/utility.csv",
-        reliability="results/{stage}/{dataset}/{treatment}/reliability.csv",
-    log:
-        "logs/{stage}/{dataset}/{treatment}/utility.log",
-    benchmark:
-        "logs/benchmarks/{stage}/{dataset}/{treatment}/utility.tsv"
-    conda:
-        "../envs/environment.yaml"
-    threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=60,
-    params:
-        measures=setting("measures"),
-        seed=setting("seed"),
-    script:
-        "../scripts/measure_utility.py"
+    rule:
+        name:
+            f"measure_utility{suffix}"
+        input:
+            code=code_deps("scripts/measure_utility.py", kind.file),
+            dataset=multiext("results/preprocessed/{dataset}/dataset", ".safetensors", ".json"),
+            bank=files_of_bank,
+            reference=reference_of_bank,
+        output:
+            **{table: f"results/{{stage}}/{{dataset}}/{{treatment}}/{table}.csv" for table in kind.tables},
+            measures="results/{stage}/{dataset}/{treatment}/utility.csv",
+        log:
+            "logs/{stage}/{dataset}/{treatment}/utility.log",
+        benchmark:
+            "logs/benchmarks/{stage}/{dataset}/{treatment}/utility.tsv"
+        wildcard_constraints:
+            treatment=ARTEFACTS.treatments_of(kind),
+        conda:
+            "../envs/environment.yaml"
+        threads: 1
+        resources:
+            mem_mb=4000,
+            runtime=60,
+        params:
+            module=kind.module,
+            measures=setting("measures"),
+            seed=setting("seed"),
+        script:
+            "../scripts/measure_utility.py"

@@ -22,13 +22,10 @@ rule train_federated_shard:
         runtime=240,
     params:
         model=setting("datasets.{dataset}.federated.model"),
-        rounds=setting("datasets.{dataset}.federated.rounds"),
-        partition=setting("datasets.{dataset}.federated.partition"),
-        local=setting("datasets.{dataset}.federated.local"),
-        strategy=setting("datasets.{dataset}.federated.strategies.{strategy}"),
+        federation=federation_of("datasets.{dataset}.federated"),
         recipe=layers_of("federated"),
         replicates=replicates_of_shard("fed-{strategy}"),
-        total=setting("datasets.{dataset}.bank.replicates"),
+        total=replicates_of_bank("fed-{strategy}"),
         seed=setting("seed"),
     script:
         "../scripts/train_federated_shard.py"

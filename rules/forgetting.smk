@@ -7,8 +7,8 @@ rule attack_forgetting:
         code=code_deps("scripts/attack_forgetting.py"),
         dataset=multiext("results/preprocessed/{dataset}/dataset", ".safetensors", ".json"),
         bank=base_of("unlearning"),
-        forgotten=forgotten_by("population", "bank.safetensors"),
-        about=forgotten_by("population", "bank.json"),
+        forgotten=unlearned_by("unlearned", "bank.safetensors"),
+        about=unlearned_by("unlearned", "bank.json"),
     output:
         measures="results/attacks/{dataset}/unlearned/forgetting/measures.csv",
         patients="results/attacks/{dataset}/unlearned/forgetting/patients.csv",
@@ -40,8 +40,8 @@ rule attack_forgetting_personal:
             ".safetensors",
             ".json",
         ),
-        forgotten=forgotten_by("personal", "bank.safetensors"),
-        about=forgotten_by("personal", "bank.json"),
+        forgotten=unlearned_by("unlearned-personal", "bank.safetensors"),
+        about=unlearned_by("unlearned-personal", "bank.json"),
     output:
         measures="results/attacks/{dataset}/unlearned-personal/forgetting/measures.csv",
         patients="results/attacks/{dataset}/unlearned-personal/forgetting/patients.csv",

@@ -24,11 +24,9 @@ rule train_private_shard:
         runtime=240,
     params:
         recipe=layers_of("private"),
-        settings=setting("datasets.{dataset}.private.models.{model}.{mechanism}"),
-        delta=setting("datasets.{dataset}.private.delta"),
-        engine=setting("datasets.{dataset}.private.engine"),
+        settings=private_of("datasets.{dataset}.private"),
         replicates=replicates_of_shard("dp-{mechanism}-{model}-eps{epsilon}"),
-        total=setting("datasets.{dataset}.bank.replicates"),
+        total=replicates_of_bank("dp-{mechanism}-{model}-eps{epsilon}"),
         seed=setting("seed"),
     script:
         "../scripts/train_private_shard.py"

@@ -4,7 +4,7 @@
 rule fetch_raw:
     """Bring one dataset's files into the publisher's layout."""
     input:
-        code=code_deps("scripts/fetch_raw.py", "medpriv/*/{format}[._]*"),
+        code=code_deps("scripts/fetch_raw.py", "medpriv/s[io]*/{format}[._]*"),
         files=lambda wildcards: LOCAL_FILES[wildcards.dataset],
     output:
         manifest="results/raw/{dataset}/manifest.json",
@@ -20,8 +20,8 @@ rule fetch_raw:
         runtime=240,
     params:
         format=setting("datasets.{dataset}.format"),
-        raw=setting("datasets.{dataset}.raw"),
-        seed=setting("seed"),
+        raw=raw_of("datasets.{dataset}.raw"),
+        seed=if_simulated("seed"),
         scratch="shards/raw",
     script:
         "../scripts/fetch_raw.py"

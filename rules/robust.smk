@@ -25,7 +25,7 @@ rule train_robust_shard:
         recipe=recipe_of("robust"),
         defence=setting("datasets.{dataset}.robust.defences.{defence}"),
         replicates=replicates_of_shard("robust-{defence}"),
-        total=setting("datasets.{dataset}.bank.replicates"),
+        total=replicates_of_bank("robust-{defence}"),
         seed=setting("seed"),
     script:
         "../scripts/train_robust_shard.py"

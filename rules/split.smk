@@ -25,7 +25,7 @@ rule train_split_shard:
         model=setting("datasets.{dataset}.split.model"),
         recipe=recipe_of("split"),
         replicates=replicates_of_shard("split-{topology}-cut{cut}"),
-        total=setting("datasets.{dataset}.bank.replicates"),
+        total=replicates_of_bank("split-{topology}-cut{cut}"),
         seed=setting("seed"),
     script:
         "../scripts/train_split_shard.py"

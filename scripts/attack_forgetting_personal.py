@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-from medpriv.attacks.forgetting.audit import PATIENT_COLUMNS, audit
+from medpriv.attacks.forgetting.audit import audit
 from medpriv.bank.derived import DerivedBank
 from medpriv.bank.store import Bank
 from medpriv.dataset import Dataset
-from medpriv.files import write_csv
-from medpriv.measures.table import write_measures
 from medpriv.workflow.job import job
 
 with job(snakemake) as params:
@@ -16,5 +14,4 @@ with job(snakemake) as params:
     start = DerivedBank.load(Path(snakemake.input.personalized[0]).parent)
     retrain, *methods = [DerivedBank.load(Path(file).parent) for file in snakemake.input.forgotten]
     found = audit(dataset, base, start, retrain, methods, params.forgetting, params.seed)
-    write_measures(snakemake.output.measures, found.measures)
-    write_csv(snakemake.output.patients, PATIENT_COLUMNS, found.patients)
+    found.save(dict(snakemake.output.items()))

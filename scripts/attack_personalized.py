@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-from medpriv.attacks.personal.audit import EXPOSURE_COLUMNS, PATIENT_COLUMNS, audit
+from medpriv.attacks.personal.audit import audit
 from medpriv.bank.derived import DerivedBank
 from medpriv.bank.store import Bank
 from medpriv.dataset import Dataset
-from medpriv.files import write_csv
-from medpriv.measures.table import write_measures
 from medpriv.workflow.job import job
 
 with job(snakemake) as params:
@@ -15,6 +13,4 @@ with job(snakemake) as params:
     base = Bank.load(Path(snakemake.input.bank[0]).parent)
     derived = [DerivedBank.load(Path(file).parent) for file in snakemake.input.derived[::2]]
     found = audit(dataset, base, derived[0], params.personal, params.seed, derived[1:])
-    write_measures(snakemake.output.measures, found.measures)
-    write_csv(snakemake.output.patients, PATIENT_COLUMNS, found.patients)
-    write_csv(snakemake.output.exposure, EXPOSURE_COLUMNS, found.exposure)
+    found.save(dict(snakemake.output.items()))

@@ -9,6 +9,5 @@ from medpriv.workflow.job import job
 with job(snakemake) as params:
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
     name, replicates = snakemake.wildcards.strategy, (params.replicates, params.total)
-    settings = {key: params[key] for key in ("rounds", "partition", "local")} | {"strategies": {name: params.strategy}}
-    bank = train(dataset, name, params.model, params.recipe, settings, *replicates, params.seed)
+    bank = train(dataset, name, params.model, params.recipe, params.federation, *replicates, params.seed)
     bank.save(Path(snakemake.output.bank).parent)

@@ -10,6 +10,5 @@ with job(snakemake) as params:
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
     names = snakemake.wildcards
     about = (names.mechanism, names.model, float(names.epsilon), params.recipe)
-    settings = params.settings | {"delta": params.delta, "engine": params.engine}
-    bank = train(dataset, *about, settings, params.replicates, params.total, params.seed)
+    bank = train(dataset, *about, params.settings, params.replicates, params.total, params.seed)
     bank.save(Path(snakemake.output.bank).parent)

@@ -6,6 +6,7 @@ venv=$1 stamp=$2
 echo "Setting up $venv from envs/*.lock"
 
 fit='import sys; sys.exit(sys.version_info < (3, 11))'
+tested='import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
 where='import sys; print(*sys.version_info[:2], sys.prefix)'
 
 # make puts the folder's own programs first on the PATH; an unfit Python there must not hide a fit one.
@@ -18,11 +19,15 @@ usable() {
 }
 
 fit_python() {
-    for python in python3 python3.13 python3.12 python3.11; do
-        if command -v "$python" >/dev/null && "$python" -c "$fit" 2>/dev/null; then
-            echo "$python"
-            return
-        fi
+    for wanted in "$tested" "$fit"; do
+        for python in python3 python3.13 python3.12 python3.11; do
+            if command -v "$python" >/dev/null && "$python" -c "$wanted" 2>/dev/null; then
+                [ "$wanted" = "$tested" ] || echo "$("$python" -V) is untested: Python 3.11, 3.12 and 3.13 are." \
+                    "Where it has no ready-made package, a C compiler is needed" >&2
+                echo "$python"
+                return
+            fi
+        done
     done
     echo "No Python 3.11 or newer on the PATH (python3 is $(python3 -V 2>&1 || true)). Remedy: install one" >&2
     return 1

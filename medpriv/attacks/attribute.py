@@ -28,10 +28,11 @@ from medpriv.attacks.signals import log_probability, true_class_logit
 from medpriv.bank.store import Bank
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
-from medpriv.measures.intervals import draw_patients, rate_interval, stretched_interval
+from medpriv.measures.bootstrap import PatientBootstrap
+from medpriv.measures.findings import Findings
+from medpriv.measures.intervals import rate_interval, stretched_interval
 from medpriv.measures.table import NAN, Measure
 from medpriv.seeds import generator
-from medpriv.variables import numbers, variables
 
 ATTACKS = ("confidence", "lira", "combined")
 AGREES = 1e-3  # of a logit: as far may the outputs of the bank's parameters be from the logits that the bank holds
@@ -54,7 +55,7 @@ class Variable:
     truth: np.ndarray
 
 
-def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: int) -> list[Measure]:
+def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: int) -> Findings:
     """Guess variables of training patients by every replicate of the bank.
 
     Groups: `feature=<name>`, and none for all variables together. Measures: `accuracy_members`, `accuracy_others`,
@@ -78,7 +79,7 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: in
     chosen = choose_variables(dataset, settings)
     rows = _rows(dataset, settings["records"], generator(seed, dataset.name, "attribute", "records"))
     rng = generator(seed, dataset.name, "attribute", "bootstrap")
-    weights = draw_patients(rng, len(rows), settings["bootstraps"])
+    weights = PatientBootstrap.draw(rng, len(rows), settings["bootstraps"]).patients
     inside = members[:, rows]
     imputers = {one.name: impute(dataset, one, rows) for one in chosen}
     imputed = {one.name: imputers[one.name].argmax(axis=1) == one.truth[rows] for one in chosen}
@@ -94,11 +95,11 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: in
             measures += _measured(about, _group(name), hits.get(name), blind, inside, weights)
     about = (dataset.name, bank.treatment, "attribute-imputer")
     for name, blind in imputed.items():
-        value, draws = float(np.mean(blind)), weights @ blind / len(rows)
-        limits = rate_interval(value, draws, len(rows))
+        drawn = weights @ blind / len(rows)
+        value, limits = float(drawn[0]), rate_interval(float(drawn[0]), drawn[1:], len(rows))
         counted = {"n": len(rows), "patients": len(rows)}  # one record each
         measures.append(Measure(*about, "accuracy", value, *limits, group=_group(name), **counted))
-    return measures
+    return Findings(measures)
 
 
 def _group(variable: str) -> str:
@@ -108,7 +109,8 @@ def _group(variable: str) -> str:
 
 def choose_variables(dataset: Dataset, settings: Mapping[str, object]) -> list[Variable]:
     """Return the variables named in the settings, or `most` of the dataset's: half of them codes, if it has as many."""
-    places, named = variables(dataset), settings["features"].get(dataset.name, [])
+    dataset.require("table", reason="attribute inference")
+    places, named = dataset.records.variables, settings["features"].get(dataset.name, [])
     if unknown := [name for name in named if name not in places]:
         raise InputError(
             f"no variable {unknown[0]}",
@@ -116,7 +118,7 @@ def choose_variables(dataset: Dataset, settings: Mapping[str, object]) -> list[V
             place=f"attacks.attribute.features.{dataset.name}",
             remedy=f"name one of {', '.join(places)}",
         )
-    measured = numbers(dataset)
+    measured = dataset.records.numbers
     codes, first = [name for name in places if name not in measured], settings["most"] // 2
     order = named or [*codes[:first], *measured, *codes[first:]]
     found: list[Variable] = []
@@ -146,17 +148,8 @@ def choose_variables(dataset: Dataset, settings: Mapping[str, object]) -> list[V
 
 def _variable(dataset: Dataset, name: str, places: np.ndarray, bins: int) -> Variable:
     """Return a code with all values that occur, or a number cut into bins of the attacker's people."""
-    held = dataset.x[:, places]
-    if not bins:
-        values, truth = np.unique(held, axis=0, return_inverse=True)
-        return Variable(name, places, values, truth.reshape(-1))
-    known = held[dataset.rows(TEST), 0]
-    cuts = np.unique(np.quantile(known, np.arange(1, bins) / bins))
-    bin_of = np.searchsorted(cuts, known, side="left")
-    filled = np.unique(bin_of)  # a bin that none of the attacker's people is in is none to the attacker
-    cuts = cuts[filled[1:] - 1]
-    medians = [[np.median(known[bin_of == place])] for place in filled]
-    return Variable(name, places, np.array(medians, np.float32), np.searchsorted(cuts, held[:, 0], side="left"))
+    table = dataset.records
+    return Variable(name, places, *(table.bins(name, dataset.rows(TEST), bins) if bins else table.values(name)))
 
 
 def _rows(dataset: Dataset, most: int, rng: np.random.Generator) -> np.ndarray:
@@ -274,7 +267,7 @@ def _measured(
     in_ = (right * inside).sum(axis=0)[both] / seen[both]
     out = (right * ~inside).sum(axis=0)[both] / (len(inside) - seen[both])
     by_patient = np.column_stack([in_, out, in_ - out, in_ - blind[both]])
-    drawn = np.concatenate([np.ones((1, both.sum())), weights[:, both]])
+    drawn = weights[:, both]
     with np.errstate(invalid="ignore"):  # a draw may hold none of a few patients
         means = drawn @ by_patient / drawn.sum(axis=1, keepdims=True)
     n, found = int(both.sum()), []

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from medpriv.attacks.scored import CARRIED, mean_auc
 from medpriv.attacks.signals import Signals
@@ -54,7 +54,7 @@ def measure_chance(
         [drawn, np.fmax.reduce(drawn, axis=1, keepdims=True)], axis=1
     )  # [redraws, attacks + 1, figures]
     value = drawn.mean(axis=0)
-    reach = student.ppf((1 + LEVEL) / 2, REDRAWS - 1) * drawn.std(axis=0, ddof=1) * np.sqrt(1 + 1 / REDRAWS)
+    reach = stdtrit(REDRAWS - 1, (1 + LEVEL) / 2) * drawn.std(axis=0, ddof=1) * np.sqrt(1 + 1 / REDRAWS)
     counts = {"n": int((~signals.members).sum(axis=1).mean()), "patients": int(people), "group": f"level={level}"}
     measures = []
     for index, name in enumerate((*(f"membership-{name}" for name in attacks), BEST)):

@@ -11,7 +11,7 @@ import numpy as np
 
 from medpriv.measures.flips import Records
 from medpriv.measures.intervals import auc_interval
-from medpriv.measures.roc import auc, bootstrap_roc
+from medpriv.measures.roc import bootstrap_auc
 from medpriv.measures.table import Measure
 
 BANDS = 12
@@ -54,10 +54,9 @@ def detector_measure(
     scores = np.concatenate([clean, attacked])
     positive = np.arange(len(scores)) >= len(clean)
     patient = np.tile(records.patient, len(scores) // len(records.patient))
-    value = auc(scores, positive)
-    draws = bootstrap_roc(scores, positive, patient, records.weights, np.array([0.5])).auc
-    patients = records.weights.shape[1]
-    limits = auc_interval(value, draws, patients, patients)
+    drawn = bootstrap_auc(scores, positive, patient, records.bootstrap.patients)
+    value, patients = float(drawn[0]), records.bootstrap.patients.shape[1]
+    limits = auc_interval(value, drawn[1:], patients, patients)
     n = len(records.y)
     about = (records.dataset, records.treatment, attack, "detector_auc")
     return Measure(*about, value, *limits, n=n, group=group, patients=patients)

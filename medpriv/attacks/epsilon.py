@@ -52,6 +52,7 @@ from medpriv.attacks.view import score_targets
 from medpriv.bank.store import Bank
 from medpriv.dataset import TEST, Dataset
 from medpriv.errors import InputError
+from medpriv.measures.findings import Findings
 from medpriv.measures.intervals import clopper_pearson
 from medpriv.measures.table import Measure
 from medpriv.models.catalogue import build_network
@@ -60,8 +61,8 @@ from medpriv.seeds import generator
 from medpriv.treatments.private import ENGINES, PERTURBED, schedule_of_bank
 
 
-def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: int) -> list[Measure]:
-    """Return the accountant's epsilon and the audited lower bounds of a private bank.
+def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: int) -> Findings:
+    """State the accountant's epsilon and the audited lower bounds of a private bank.
 
     Args:
         dataset: what the bank was trained on.
@@ -97,12 +98,12 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: in
             group = f"canary={canary},bound={verdict.bound},{delta}"
             measures += _measures(verdict, claim, (*about, "audit-one-run"), group, bank.replicates)
     if not by_patient:  # the bank's replicates differ in patients
-        return measures
+        return Findings(measures)
     decided, members = decide_members(dataset, bank, settings["shadows"], claim, alpha)
     for verdict in judge_members(decided, members, claim, alpha):
         group = f"bound={verdict.bound},{delta}"
         measures += _measures(verdict, claim, (*about, "audit-bank"), group, bank.replicates, members.shape[1])
-    return measures
+    return Findings(measures)
 
 
 def canary_scores(

@@ -63,7 +63,7 @@ from medpriv.attacks.task import Task, draw_records, make_examples, make_targete
 from medpriv.attacks.victim import Victim, bank_victims, predict
 from medpriv.bank.store import Bank
 from medpriv.dataset import TRAIN, Dataset
-from medpriv.errors import InputError
+from medpriv.measures.findings import Findings, Rows
 from medpriv.measures.flips import Records, flip_measures
 from medpriv.measures.landmarks import landmark_figures
 from medpriv.measures.plausibility import monitor_filter, perturbation_figures, requantise, signal_figures
@@ -78,14 +78,6 @@ DRAWN = ("pgd", "sap")  # attacks with examples, transfer and survival
 JUDGED = ("pgd", "sap", "noise")  # attacks whose plausibility is measured
 
 
-@dataclass(frozen=True)
-class Audit:
-    """What the audit of one bank yields: measures, and rows with `EXAMPLE_COLUMNS` (none of a credentialed dataset)."""
-
-    measures: list[Measure]
-    examples: list[dict]
-
-
 @dataclass
 class Outcome:
     """Predicted classes, a list entry a stack: `before` [K, n] and `after` [E, K, n]."""
@@ -98,26 +90,23 @@ class Outcome:
         return np.concatenate(self.before), np.concatenate(self.after, axis=1)
 
 
-def audit(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> Audit:
+def audit(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> Findings:
     """Attack a bank at every budget.
 
     Args:
-        dataset: what the bank was trained on; all its features in mV.
+        dataset: what the bank was trained on; signals or images.
         bank: K replicates.
         settings: see `medpriv.config.evasion`.
         seed: the root seed; records and draws depend on it and the dataset's name alone, so treatments share them.
 
+    Returns:
+        Measures, and the table `examples`, empty of a credentialed dataset.
+
     Raises:
-        InputError: the dataset has features in other units than mV, or the bank is of another dataset.
+        InputError: the records are neither signals nor images, or the bank is of another dataset.
     """
     bank.record_members(dataset)
-    if set(dataset.units) != {"mV"}:
-        raise InputError(
-            f"budgets are in mV, but features are in {', '.join(sorted(set(dataset.units)))}",
-            file=f"dataset {dataset.name}",
-            place="units",
-            remedy="attack signal datasets only",
-        )
+    dataset.require("signal", "image", reason="evasion")
     everyone = bank_victims(dataset, bank, len(bank.members))
     return attack_victims(
         dataset, bank.treatment, everyone, bank_victims(dataset, bank, settings["replicates"]), settings, seed
@@ -126,12 +115,12 @@ def audit(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> Audit:
 
 def attack_victims(
     dataset: Dataset, treatment: str, everyone: Sequence[Victim], some: Sequence[Victim], settings: dict, seed: int
-) -> Audit:
+) -> Findings:
     """Attack stacks of networks: `everyone` by FGSM, `some` by all else."""
     settings = settings | {"epsilons_mv": sorted({*settings["epsilons_mv"], settings["reference_epsilon_mv"]})}
     measures = _attack_in_one_step(dataset, treatment, everyone, settings, seed)
-    found = _attack_in_many_steps(dataset, treatment, some, settings, seed)
-    return Audit(measures + found.measures, [] if dataset.credentialed else found.examples)
+    found, examples = _attack_in_many_steps(dataset, treatment, some, settings, seed)
+    return Findings(measures + found, {"examples": Rows(EXAMPLE_COLUMNS, [] if dataset.credentialed else examples)})
 
 
 def _attack_in_one_step(
@@ -152,7 +141,7 @@ def _attack_in_one_step(
 
 def _attack_in_many_steps(
     dataset: Dataset, treatment: str, victims: Sequence[Victim], settings: dict, seed: int
-) -> Audit:
+) -> tuple[list[Measure], list[dict]]:
     epsilons, reference = settings["epsilons_mv"], settings["reference_epsilon_mv"]
     task = Task.of(dataset, draw_records(dataset, settings["iterated_records_per_class"], seed))
     records = _records(task, treatment, settings, seed)
@@ -192,7 +181,7 @@ def _attack_in_many_steps(
     extra = {name: np.concatenate([one[name] for one in extras], axis=-2) for name in extras[0]}
     (before, pgd_after), (_, square_after) = outcomes["pgd"].joined(), outcomes["square"].joined()
     checks = masking_measures(records, epsilons, settings, before, pgd_after, square_after, extra)
-    return Audit(found + checks + measures, examples)
+    return found + checks + measures, examples
 
 
 def _filtered(task: Task, x: np.ndarray) -> np.ndarray:

@@ -11,18 +11,20 @@ the shadows, each attacked with the remaining shadows, the target left out.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from medpriv.attacks import bavaria, informia, lira, rmia
 from medpriv.attacks.chance import measure_chance
-from medpriv.attacks.scored import Draws, Scored, measure_attack, measure_subgroup
+from medpriv.attacks.scored import ROC_COLUMNS, Scored, measure_attack, measure_subgroup
 from medpriv.attacks.signals import Signals, patient_signals, record_signals
 from medpriv.attacks.view import Attack, View, calibration_shadows, score_paired, score_shadows, score_targets
 from medpriv.bank.store import Bank
 from medpriv.dataset import TEST, TRAIN, Dataset
+from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.exposure import exposure_limits, null_quantiles, pair_exposure
+from medpriv.measures.findings import Findings, Rows
 from medpriv.measures.table import Measure
 from medpriv.seeds import generator
 
@@ -49,16 +51,7 @@ ATTACKS: dict[str, Attack] = {
 EXPOSURE_ATTACKS = ("lira-online-shared", "bavaria")  # the online attacks that stand few shadows, on patients
 
 
-@dataclass(frozen=True)
-class Audit:
-    """What the audit of one bank yields: measures, and rows with `ROC_COLUMNS` and `EXPOSURE_COLUMNS`."""
-
-    measures: list[Measure]
-    roc: list[dict]
-    exposure: list[dict]
-
-
-def audit(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> Audit:
+def audit(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> Findings:
     """Attack every replicate of the bank with every attack, on records and on patients.
 
     Args:
@@ -66,11 +59,14 @@ def audit(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> Audit:
         bank: K >= 2 replicates with logits on all records.
         settings: `false_positive_rates`, `bootstraps`.
         seed: the root seed; draws depend on it and the dataset's name alone, so treatments are compared on the same.
+
+    Returns:
+        Measures, and the tables `roc` and `exposure`.
     """
     records = record_signals(dataset, bank)
     patients = patient_signals(records, dataset.patient[dataset.rows(TEST)])
     rng = generator(seed, dataset.name, "membership", "bootstrap")
-    draws = Draws.of(rng, len(records.patients), len(bank.replicates), settings["bootstraps"])
+    draws = PatientBootstrap.draw(rng, len(records.patients), settings["bootstraps"], len(bank.replicates))
     about, rates = (dataset.name, bank.treatment), settings["false_positive_rates"]
     scored = [score_attack(name, attack, "record", records) for name, attack in ATTACKS.items()]
     measures, roc = _whole_level(scored, records, draws, rates, about, seed)
@@ -87,11 +83,17 @@ def audit(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> Audit:
             for group, inside in groups:
                 name = f"level={level},{group}"
                 measures.append(measure_subgroup(one, inside, name, draws, (*about, f"membership-{one.attack}")))
-    return Audit(measures=measures, roc=roc, exposure=_exposure_rows(dataset, records, patients, seed))
+    exposure = _exposure_rows(dataset, records, patients, seed)
+    return Findings(measures, {"roc": Rows(ROC_COLUMNS, roc), "exposure": Rows(EXPOSURE_COLUMNS, exposure)})
 
 
 def _whole_level(
-    scored: list[Scored], signals: Signals, draws: Draws, rates: list[float], about: tuple[str, str], seed: int
+    scored: list[Scored],
+    signals: Signals,
+    draws: PatientBootstrap,
+    rates: list[float],
+    about: tuple[str, str],
+    seed: int,
 ) -> tuple[list[Measure], list[dict]]:
     """Return the figures over all units of one level, each attack's and then those of chance, and the ROC curves."""
     measures: list[Measure] = []

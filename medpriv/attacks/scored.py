@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from medpriv.measures import intervals
+from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.roc import auc, best_threshold, bootstrap_auc, calibrated_rates, resolvable
 from medpriv.measures.table import NAN, Measure
 
@@ -39,7 +40,7 @@ class Scored:
         paired_scores: float64 [K, S, U], the target's, made without the shadow: the same models are behind both, so
             that a threshold means the same.
         members: bool [K, U], the truth.
-        patient: int [U], index into the columns of `Draws.patients`.
+        patient: int [U], index into the patients of the bootstrap.
     """
 
     attack: str
@@ -73,27 +74,16 @@ class Scored:
         return (self.paired_scores > thresholds[:, None, None]).mean(axis=1)
 
 
-@dataclass(frozen=True)
-class Draws:
-    """Bootstrap draws: float32 [B, P] of how often each patient is drawn, [B, K] of how often each target is."""
-
-    patients: np.ndarray
-    targets: np.ndarray
-
-    @classmethod
-    def of(cls, rng: np.random.Generator, patients: int, targets: int, draws: int) -> "Draws":
-        """Draw patients, then targets."""
-        return cls(intervals.draw_patients(rng, patients, draws), intervals.draw_patients(rng, targets, draws))
-
-
-def measure_attack(scored: Scored, rates: list[float], draws: Draws, about: About) -> tuple[list[Measure], list[dict]]:
+def measure_attack(
+    scored: Scored, rates: list[float], bootstrap: PatientBootstrap, about: About
+) -> tuple[list[Measure], list[dict]]:
     """Return AUC, balanced accuracy, TPR and reached FPR at each rate, and rows (`ROC_COLUMNS`) of the ROC curve."""
     inside, outside = scored.people()
     n = int((~scored.members).sum(axis=1).mean())
     group, counts = f"level={scored.level}", {"n": n, "patients": int(outside)}
     grid = np.geomspace(min(1 / max(outside, 1), 0.1), 1, ROC_POINTS)
-    aucs = _areas(scored, draws)
-    tprs, fprs = _curves(scored, draws, np.concatenate([rates, grid]))
+    aucs = _areas(scored, bootstrap)
+    tprs, fprs = _curves(scored, bootstrap, np.concatenate([rates, grid]))
 
     def measure(name: str, values: np.ndarray, people: float) -> Measure:
         limits = intervals.rate_interval(values[0], values[1:], people)
@@ -101,7 +91,7 @@ def measure_attack(scored: Scored, rates: list[float], draws: Draws, about: Abou
 
     limits = intervals.auc_interval(aucs[0], aucs[1:], inside, outside)
     measures = [Measure(*about, "auc", float(aucs[0]), *limits, **counts, group=group)]
-    measures.append(measure("balanced_accuracy", _balanced_accuracy(scored, draws), inside + outside))
+    measures.append(measure("balanced_accuracy", _balanced_accuracy(scored, bootstrap), inside + outside))
     for index, rate in enumerate(rates):
         known = resolvable(outside, rate)
         carried = known and fprs[0, index] <= CARRIED * rate
@@ -119,7 +109,9 @@ def measure_attack(scored: Scored, rates: list[float], draws: Draws, about: Abou
     return measures, rows
 
 
-def measure_subgroup(scored: Scored, inside: np.ndarray, group: str, draws: Draws, about: About) -> Measure:
+def measure_subgroup(
+    scored: Scored, inside: np.ndarray, group: str, bootstrap: PatientBootstrap, about: About
+) -> Measure:
     """Return the AUC among the units `inside` (bool [U]) alone.
 
     NaN unless the targets have, on average, a whole patient or more on either side there.
@@ -129,7 +121,7 @@ def measure_subgroup(scored: Scored, inside: np.ndarray, group: str, draws: Draw
     counts = {"n": int((~part.members).sum(axis=1).mean()), "patients": int(sides[1])}
     if min(sides) < 1:
         return Measure(*about, "auc", NAN, **counts, group=group)
-    values = _areas(part, draws)
+    values = _areas(part, bootstrap)
     limits = intervals.auc_interval(values[0], values[1:], *sides)
     return Measure(*about, "auc", float(values[0]), *limits, **counts, group=group)
 
@@ -139,48 +131,28 @@ def mean_auc(scores: np.ndarray, members: np.ndarray) -> float:
     return float(np.nanmean([auc(*pair) for pair in zip(scores, members, strict=True)]))
 
 
-def _areas(scored: Scored, draws: Draws) -> np.ndarray:
+def _areas(scored: Scored, bootstrap: PatientBootstrap) -> np.ndarray:
     """Return the mean over targets of the AUC, [1 + B]: of the sample itself, then of each draw."""
-    pairs = list(zip(scored.scores, scored.members, strict=True))
-    drawn = np.stack([bootstrap_auc(*pair, scored.patient, draws.patients) for pair in pairs])
-    exact = np.array([auc(*pair) for pair in pairs])
-    return _mean_over_targets(np.concatenate([exact[:, None], drawn], axis=1), _with_sample(draws.targets))
+    pairs = zip(scored.scores, scored.members, strict=True)
+    values = [bootstrap_auc(*pair, scored.patient, bootstrap.patients) for pair in pairs]
+    return bootstrap.over_replicates(np.stack(values, axis=1))
 
 
-def _curves(scored: Scored, draws: Draws, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _curves(scored: Scored, bootstrap: PatientBootstrap, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean over targets of TPR and FPR, [1 + B, F]: of the sample itself, then of each draw."""
-    patients, patient = _with_sample(draws.patients), np.broadcast_to(scored.patient, scored.shadow_scores.shape[1:])
+    patient = np.broadcast_to(scored.patient, scored.shadow_scores.shape[1:])
     found = []
     for k, members in enumerate(scored.members):
         spared = ~scored.members[scored.shadows[k]]
         paired = (scored.paired_scores[k].ravel(), np.broadcast_to(members, spared.shape).ravel(), patient.ravel())
         others = (scored.shadow_scores[k][spared], patient[spared])
-        found.append(calibrated_rates(*paired, *others, patients, rates))
-    targets = _with_sample(draws.targets)
-    return tuple(_mean_over_targets(np.stack(values), targets) for values in zip(*found, strict=True))
+        found.append(calibrated_rates(*paired, *others, bootstrap.patients, rates))
+    return tuple(bootstrap.over_replicates(np.stack(values, axis=1)) for values in zip(*found, strict=True))
 
 
-def _with_sample(weights: np.ndarray) -> np.ndarray:
-    """Return the weights with a row of ones, the sample itself, before them."""
-    return np.concatenate([np.ones((1, weights.shape[1]), np.float32), weights])
-
-
-def _balanced_accuracy(scored: Scored, draws: Draws) -> np.ndarray:
+def _balanced_accuracy(scored: Scored, bootstrap: PatientBootstrap) -> np.ndarray:
     """Return the mean balanced accuracy over targets, [1 + B]."""
-    patients = draws.patients.shape[1]
-    drawn, decisions = _with_sample(draws.patients), scored.decisions()
-
-    def by_patient(chosen: np.ndarray) -> np.ndarray:  # [K, U] -> [1 + B, K]
-        return drawn @ np.stack([np.bincount(scored.patient, row, minlength=patients) for row in chosen], axis=1)
-
-    with np.errstate(invalid="ignore"):
-        sensitivity = by_patient(scored.members * decisions) / by_patient(scored.members)
-        specificity = by_patient(~scored.members * (1 - decisions)) / by_patient(~scored.members)
-    return _mean_over_targets(((sensitivity + specificity) / 2).T, _with_sample(draws.targets))
-
-
-def _mean_over_targets(values: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Return the mean [B, ...] over the targets drawn [B, K] of values [K, B, ...] that there are; NaN without one."""
-    weight = targets.T.reshape(*targets.T.shape, *(1,) * (values.ndim - 2)) * ~np.isnan(values)
-    with np.errstate(invalid="ignore"):
-        return (np.nan_to_num(values) * weight).sum(axis=0) / weight.sum(axis=0)
+    members, decisions = scored.members, scored.decisions()
+    sensitivity = bootstrap.rates(members * decisions, members, scored.patient)
+    specificity = bootstrap.rates(~members * (1 - decisions), ~members, scored.patient)
+    return bootstrap.over_replicates((sensitivity + specificity) / 2)

@@ -12,6 +12,7 @@ patient are far from independent, so a sum of their log ratios would count the s
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import logsumexp
 
 from medpriv.bank.store import Bank
 from medpriv.dataset import TEST, TRAIN, Dataset
@@ -44,8 +45,7 @@ def true_class_logit(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
     """
     true = np.take_along_axis(logits, y[None, :, None], axis=2)[..., 0].astype(np.float64)
     others = np.where(np.arange(logits.shape[2]) == y[:, None], -np.inf, logits.astype(np.float64))
-    highest = others.max(axis=2)
-    return true - highest - np.log(np.exp(others - highest[..., None]).sum(axis=2))
+    return true - logsumexp(others, axis=2)
 
 
 def log_probability(phi: np.ndarray) -> np.ndarray:

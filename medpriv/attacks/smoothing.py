@@ -26,8 +26,9 @@ from medpriv.attacks.task import draw_records
 from medpriv.attacks.victim import Victim, bank_victims, predict
 from medpriv.bank.store import Bank
 from medpriv.dataset import Dataset
-from medpriv.measures.intervals import draw_patients, rate_interval
-from medpriv.measures.shares import mean_share
+from medpriv.measures.bootstrap import PatientBootstrap
+from medpriv.measures.findings import Findings
+from medpriv.measures.intervals import rate_interval
 from medpriv.measures.table import Measure
 from medpriv.seeds import generator
 
@@ -35,7 +36,7 @@ ATTACK = "smoothing"
 RADII = (0.5, 1.0, 2.0)  # of certified_accuracy, in units of sigma
 
 
-def audit(dataset: Dataset, bank: Bank, settings: Mapping, seed: int) -> list[Measure]:
+def audit(dataset: Dataset, bank: Bank, settings: Mapping, seed: int) -> Findings:
     """Certify every record for the first replicates of a bank that was trained on noisy records.
 
     Args:
@@ -58,7 +59,7 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping, seed: int) -> list[Me
         answers.append(answer)
         radii.append(radius)
     right = np.concatenate(answers) == y
-    return _measures(dataset, bank.treatment, rows, right, np.concatenate(radii), sigma, settings, seed)
+    return Findings(_measures(dataset, bank.treatment, rows, right, np.concatenate(radii), sigma, settings, seed))
 
 
 def count_classes(
@@ -99,14 +100,14 @@ def _measures(
 ) -> list[Measure]:
     patients, patient = np.unique(dataset.patient[rows], return_inverse=True)
     rng = generator(seed, dataset.name, "smoothing", "bootstrap")
-    weights = draw_patients(rng, len(patients), settings["bootstraps"])
+    bootstrap = PatientBootstrap.draw(rng, len(patients), settings["bootstraps"])
     dimensions = float(np.prod(dataset.x.shape[1:]))
     about = (dataset.name, treatment, ATTACK)
     found = []
 
     def add_share(measure: str, hits: np.ndarray, group: str) -> None:
-        value, draws = mean_share(hits, np.ones_like(hits), patient, weights)
-        limits = rate_interval(value, draws, len(patients))
+        drawn = bootstrap.over_replicates(bootstrap.rates(hits, np.ones_like(hits), patient))
+        value, limits = float(drawn[0]), rate_interval(float(drawn[0]), drawn[1:], len(patients))
         found.append(Measure(*about, measure, value, *limits, n=len(rows), group=group, patients=len(patients)))
 
     add_share("smoothed_accuracy", right, "")

@@ -4,6 +4,7 @@ A family is a folder of results, a package or module of `medpriv.attacks`, and a
 tables is the family's word and its own (`membership-rmia`).
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -18,6 +19,8 @@ MALICIOUS = "a server that trains the clients' layers for its own ends"
 OUTSIDER = "whoever sees the released table"
 CONTROL = "nobody: what is found without the model"
 CHECK = "nobody: a check"
+
+FIGURES, ROWS = "figures", "rows of patients"  # what a table holds
 
 
 @dataclass(frozen=True)
@@ -34,40 +37,51 @@ class Attack:
 
 
 @dataclass(frozen=True)
-class Table:
-    """A table beside a family's measures.
-
-    Attributes:
-        stem: of its file.
-        rows_of_patients: it holds true values of single patients' records, so it leaves the machine for nobody.
-    """
-
-    stem: str
-    rows_of_patients: bool = False
-
-
-@dataclass(frozen=True)
 class Family:
     """Attacks that a job does together.
 
     Attributes:
         name: of its folder of results and of its job.
         subject: whom it attacks: `bank`, `dataset`, `personalized` or `unlearned`.
+        told: the names of its measures, between blanks; `@` stands for a false-positive rate.
         attacks: by their names in the tables.
         applies: whether it makes sense for a bank of this treatment on records of this modality, given the dataset's
             section of the config.
         keys: of the config, which its job asks for; the first is the family's own section.
         by_dataset: mappings of that section that go by the names of datasets.
-        tables: that it writes beside `measures.csv`.
+        tables: that it writes beside `measures.csv`, by file stem; `ROWS` marks those that hold true values of single
+            patients' records, and so leave the machine for nobody.
+        place: of its `audit`, in `medpriv.attacks`, where that is not the family's name.
     """
 
     name: str
     subject: str
+    told: str
     attacks: Mapping[str, Attack]
     applies: Callable[[Spec, str, Section], bool] = lambda spec, modality, section: True
     keys: tuple[str, ...] = ()
     by_dataset: tuple[str, ...] = ()
-    tables: tuple[Table, ...] = field(default=())
+    tables: Mapping[str, str] = field(default_factory=dict)
+    place: str = ""
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """The names of its measures; `@` stands for a false-positive rate."""
+        return tuple(self.told.split())
+
+    def tells(self, measure: str) -> bool:
+        """Return whether a measure's name is one of its own."""
+        return any(re.fullmatch(name.replace("@", r"0\.\d+"), measure) for name in self.measures)
+
+    @property
+    def module(self) -> str:
+        """The module with its `audit`."""
+        return f"medpriv.attacks.{self.place or self.name}"
+
+    @property
+    def file(self) -> str:
+        """That module's file, from the project's folder."""
+        return f"{self.module.replace('.', '/')}.py"
 
 
 def network_of(spec: Spec, section: Section) -> str:
@@ -83,6 +97,7 @@ _ALL = (
     Family(
         "membership",
         BANK,
+        "auc auc_chance balanced_accuracy fpr_reached_@ tpr_at_fpr_@ tpr_at_fpr_@_chance",
         {
             "membership-loss": Attack("Loss threshold"),
             "membership-lira-online": Attack("LiRA online"),
@@ -95,11 +110,22 @@ _ALL = (
             "membership-best": Attack("Best of all, by chance", CONTROL),
         },
         keys=("attacks.membership",),
-        tables=(Table("roc"), Table("exposure")),
+        tables={
+            "roc": FIGURES,
+            "exposure": FIGURES,
+        },
     ),
     Family(
         "evasion",
         BANK,
+        (
+            "accuracy_under_attack detector_auc energy_above_40hz flip_rate flip_rate_filtered flip_rate_requantised "
+            "kept_share masking masking_black_box masking_black_box_figure masking_single_step "
+            "masking_single_step_figure masking_steps masking_steps_figure masking_unbounded masking_unbounded_figure "
+            "mean_d1_uv mean_d2_uv new_examples qrs_change_ms r_peak_shift_ms r_peaks_changed rr_change_ms "
+            "signal_energy_above_40hz signal_mean_d1_uv signal_slew_mv_per_s slew_mv_per_s slew_uv_per_sample snr_db "
+            "still_misclassified targeted_success unchanged_share unmoved_share"
+        ),
         {
             "evasion-fgsm": Attack("FGSM"),
             "evasion-pgd": Attack("PGD"),
@@ -117,11 +143,14 @@ _ALL = (
         },
         applies=lambda spec, modality, section: modality in ("signal", "image") and _with_gradients(spec, section),
         keys=("datasets.{dataset}.evasion",),
-        tables=(Table("examples", rows_of_patients=True),),
+        tables={
+            "examples": ROWS,
+        },
     ),
     Family(
         "smoothing",
         BANK,
+        "certified_accuracy certified_against_budget certified_linf_uv certified_radius_mv smoothed_accuracy",
         {"smoothing": Attack("Certified by smoothing", CHECK)},
         applies=lambda spec, modality, section: spec.parts.get("defence") == "noise",
         keys=("attacks.smoothing", "datasets.{dataset}.evasion.epsilons_mv"),
@@ -129,6 +158,7 @@ _ALL = (
     Family(
         "epsilon",
         BANK,
+        "epsilon_accountant epsilon_lower violations",
         {
             "accountant": Attack("The accountant’s claim", CHECK),
             "audit-one-run": Attack("Canaries in one run"),
@@ -140,6 +170,7 @@ _ALL = (
     Family(
         "server",
         BANK,
+        "accuracy auc balanced_accuracy chance fpr_reached_@ gain match rows tpr_at_fpr_@",
         {
             "membership-updates": Attack("From the updates", CURIOUS),
             "property-site": Attack("Which site sent it", CURIOUS),
@@ -153,11 +184,18 @@ _ALL = (
         },
         applies=lambda spec, modality, section: spec.word == "fed" and not STRATEGIES[spec.parts["strategy"]].silent,
         keys=("attacks.server",),
-        tables=(Table("examples", rows_of_patients=True),),
+        place="server.audit",
+        tables={
+            "examples": ROWS,
+        },
     ),
     Family(
         "cut",
         BANK,
+        (
+            "auc balanced_accuracy distance_correlation distance_correlation_shuffled explained fpr_reached_@ mae "
+            "mae_median recovered recovered_mode rmse rmse_mean tpr_at_fpr_@"
+        ),
         {
             "cut-correlation": Attack("Distance correlation", CHECK),
             "cut-decoder": Attack("Decoder", CURIOUS),
@@ -176,11 +214,15 @@ _ALL = (
         },
         applies=lambda spec, modality, section: spec.word == "split",
         keys=("attacks.cut",),
-        tables=(Table("examples", rows_of_patients=True),),
+        place="cut.audit",
+        tables={
+            "examples": ROWS,
+        },
     ),
     Family(
         "attribute",
         BANK,
+        "accuracy accuracy_members accuracy_others member_advantage over_imputer",
         {
             "attribute-confidence": Attack("Confidence"),
             "attribute-lira": Attack("LiRA"),
@@ -194,6 +236,12 @@ _ALL = (
     Family(
         "personal",
         PERSONALIZED,
+        (
+            "accuracy accuracy_gain auc auroc auroc_gain hypothesis_h1 hypothesis_h2 hypothesis_h3 macro_f1 "
+            "macro_f1_gain patients_gaining patients_losing sensitivity sensitivity_gain success success_gain "
+            "success_over_retrain top_1 top_1_chance top_5 top_5_chance tpr_at_fpr_@ tpr_at_fpr_@_chance verdict_h1 "
+            "verdict_h2 verdict_h3"
+        ),
         {
             "personal-fgsm": Attack("FGSM"),
             "personal-pgd": Attack("PGD"),
@@ -207,11 +255,21 @@ _ALL = (
             "personal-identification-calibrated": Attack("One model, calibrated by shadows"),
         },
         keys=("attacks.personal",),
-        tables=(Table("patients"), Table("exposure")),
+        tables={
+            "patients": FIGURES,
+            "exposure": FIGURES,
+        },
     ),
     Family(
         "forgetting",
         UNLEARNED,
+        (
+            "auc auc_change epsilon epsilon_ceiling flip_rate flip_rate_change flip_rate_gap forgetting forgotten "
+            "forgotten_accuracy forgotten_accuracy_gap kept_accuracy kept_accuracy_gap kl kl_floor later_accuracy "
+            "later_accuracy_gap models_never parameter_distance passes passes_share retained_accuracy "
+            "retained_accuracy_gap score test_accuracy test_accuracy_gap test_macro_f1 test_macro_f1_gap tpr_at_fpr_@ "
+            "unseen_accuracy unseen_accuracy_gap updates usable"
+        ),
         {
             "forgetting-ulira": Attack("U-LiRA"),
             "forgetting-gap": Attack("Gap to retraining", CHECK),
@@ -223,11 +281,18 @@ _ALL = (
             "forgetting-verdict": Attack("Verdict", CHECK),
         },
         keys=("attacks.forgetting",),
-        tables=(Table("patients"),),
+        tables={
+            "patients": FIGURES,
+        },
     ),
     Family(
         "linkage",
         DATASET,
+        (
+            "by_chance classes columns disclosed excess isolated isolated_blindly joined journalist_max "
+            "journalist_mean k_min l_min linked marketer persons_alone prosecutor_max right right_from_others "
+            "same_person same_person_by_chance t_max t_mean under_5 unique"
+        ),
         {
             "linkage-anonymity": Attack("Anonymity", CHECK),
             "linkage-disclosure": Attack("Disclosure", CHECK),
@@ -240,7 +305,9 @@ _ALL = (
         applies=lambda spec, modality, section: modality == "table",
         keys=("attacks.linkage",),
         by_dataset=("sets", "sensitive"),
-        tables=(Table("criteria"),),
+        tables={
+            "criteria": FIGURES,
+        },
     ),
 )
 FAMILIES = {family.name: family for family in _ALL}

@@ -40,6 +40,11 @@ class Treatment:
     origin: str = ""
     guaranteed: Callable[[Parts], bool] = lambda parts: False
 
+    @property
+    def part_names(self) -> list[str]:
+        """The names of the parts of its banks' names."""
+        return re.findall(r"\{(\w+)\}", self.form)
+
     def name(self, parts: Parts) -> str:
         """Return the name of the bank with these parts."""
         return self.form.format(
@@ -95,14 +100,32 @@ class Kind:
     Attributes:
         outputs: the file of what they say, which the audits read.
         figures: how good they are, by the first of these that was measured.
+        told: the names of their measures of use, between blanks.
+        module: that measures their use, by a function `audit(dataset, bank, reference, settings, seed)`.
+        tables: that it writes beside `utility.csv`.
     """
 
     outputs: str
     figures: tuple[Figure, ...]
+    told: str
+    module: str
+    tables: tuple[str, ...] = ()
+
+    @property
+    def file(self) -> str:
+        """That module's file, from the project's folder."""
+        return f"{self.module.replace('.', '/')}.py"
 
 
 KINDS = {
-    "classifier": Kind("predictions.safetensors", (Figure("auroc"), Figure("macro_f1"))),
+    "classifier": Kind(
+        "predictions.safetensors",
+        (Figure("auroc"), Figure("macro_f1")),
+        "accuracy accuracy_difference accuracy_over_majority auprc auprc_difference auroc auroc_difference "
+        "balanced_accuracy brier ece generalisation_gap macro_f1 macro_f1_difference ppv sensitivity train_accuracy",
+        "medpriv.measures.utility",
+        ("reliability",),
+    ),
 }
 
 
@@ -274,15 +297,16 @@ TREATMENTS = {treatment.word: treatment for treatment in _ALL}  # in the order i
 STAGES = tuple(dict.fromkeys(treatment.stage for treatment in _ALL))
 
 _NUMBERS = {"epsilon": float, "cut": int}
-_PATTERNS = [
-    (
-        treatment,
-        re.compile(
-            re.sub(r"\{(\w+)\}", r"(?P<\1>[^-]+)", re.escape(treatment.form).replace(r"\{", "{").replace(r"\}", "}"))
-        ),
+
+
+def _pattern(form: str) -> re.Pattern[str]:
+    number = r"[\d.e+-]+"
+    return re.compile(
+        re.sub(r"\{(\w+)\}", lambda part: f"(?P<{part[1]}>{number if part[1] in _NUMBERS else '[^-]+'})", form)
     )
-    for treatment in _ALL
-]
+
+
+_PATTERNS = {word: _pattern(treatment.form) for word, treatment in TREATMENTS.items()}
 
 
 def spec_of(name: str) -> Spec:
@@ -291,12 +315,17 @@ def spec_of(name: str) -> Spec:
     Raises:
         KeyError: no treatment forms such a name.
     """
-    for treatment, pattern in _PATTERNS:
+    for word, pattern in _PATTERNS.items():
         if found := pattern.fullmatch(name):
-            return Spec(treatment.word, {key: _NUMBERS.get(key, str)(text) for key, text in found.groupdict().items()})
+            return Spec(word, {key: _NUMBERS.get(key, str)(text) for key, text in found.groupdict().items()})
     raise KeyError(f"no treatment has names like {name}")
 
 
 def specs_of(section: Section) -> list[Spec]:
     """Return every bank that a dataset's section asks for, in the order of the stages."""
     return [Spec(word, parts) for word, treatment in TREATMENTS.items() for parts in treatment.parts(section)]
+
+
+def stage_of(name: str) -> str:
+    """Return the stage that makes the bank of a name."""
+    return spec_of(name).treatment.stage

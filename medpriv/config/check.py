@@ -5,6 +5,7 @@ and the JSON schema from these models. Scripts never see these models: each rule
 """
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -115,7 +116,8 @@ _REMEDIES = {
     "less_than_equal": "use {le} or less",
     "list_type": "write a list, such as [a, b]",
     "too_short": "name at least {min_length}",
-    "literal_error": "use one of {expected}",
+    "dict_type": "write keys below it, as config/tiny.yaml does",
+    "model_attributes_type": "write keys below it, as config/tiny.yaml does",
     "string_pattern_mismatch": "use lower-case letters and digits, a letter first",
 }
 
@@ -137,10 +139,16 @@ def _explain(fault: Any, datasets: Sequence[str]) -> list[str]:
         if len(place) == 3 and place[0] == "datasets" and place[2] in PatientSignalSettings.model_fields:
             kind = "signals whose patients have many records in time" if place[2] == "personalization" else "signals"
             return [f"{key}: only for {kind}; take it out"]
-        near = difflib.get_close_matches(str(place[-1]), _keys_beside(fault["loc"]), n=1)
-        return [f"{key}: unknown key; " + (f"did you mean `{near[0]}`?" if near else "remove it")]
+        return [f"{key}: unknown key; {_nearest(place[-1], _keys_at(fault['loc'][:-1]))}"]
     if fault["type"] == "missing":
         return [f"{key}: missing; add it"]
+    if fault["type"] == "literal_error":
+        names = re.findall("'([^']*)'", fault["ctx"]["expected"])
+        return [f"{key}: found {_short(fault['input'])}; {_nearest(fault['input'], names)}"]
+    if fault["type"] == "model_type":
+        names = fault["input"] if isinstance(fault["input"], list) and fault["input"] else [fault["input"]]
+        nearest = _nearest(names[0], _keys_at(fault["loc"]))
+        return [f"{key}: found {_short(fault['input'])} instead of `name: value`; {nearest}"]
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "value_error":  # ours, of a whole section: each line of the message holds its remedy
         return [f"{key}: {line}" for line in message.splitlines()]
@@ -169,10 +177,17 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _keys_beside(place: tuple[str | int, ...]) -> list[str]:
-    """Return the names allowed where the last part of `place` stands."""
+def _nearest(name: object, known: Sequence[str]) -> str:
+    """Return what to write in place of a name: the nearest one that is known, if any is near, and all of them."""
+    near = difflib.get_close_matches(str(name), known, n=1)
+    known_here = f"known here: {', '.join(known)}"
+    return f"did you mean `{near[0]}`? K{known_here[1:]}" if near else known_here
+
+
+def _keys_at(place: tuple[str | int, ...]) -> list[str]:
+    """Return the names allowed under a place in the config."""
     section: Any = Config
-    steps = list(place[:-1])
+    steps = list(place)
     if steps[:1] == ["datasets"] and len(steps) > 2:
         section = next(kind for kind in dataset_kinds() if kind.model_fields["format"].default == steps[2])
         steps = steps[3:]
@@ -184,6 +199,11 @@ def _keys_beside(place: tuple[str | int, ...]) -> list[str]:
 def dataset_kinds() -> tuple[type[DatasetSettings], ...]:
     """Return the models of a dataset's section, one a format."""
     return get_args(get_args(AnyDataset)[0])
+
+
+def modality_of(form: str) -> str:
+    """Return what the records of a format are: `table`, `signal`, ..."""
+    return next(kind.modality for kind in dataset_kinds() if kind.model_fields["format"].default == form)
 
 
 def _section_of(annotation: Any) -> Any:

@@ -1,6 +1,7 @@
 """What a dataset's section holds beside its format's own parts: bank, baselines, and the treatments built on them."""
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 from pydantic import Field, model_validator
 
@@ -35,7 +36,9 @@ class Baselines(Section):
 
 
 class DatasetSettings(Section):
-    """What every dataset's section holds."""
+    """What every dataset's section holds; `modality` is what its records are."""
+
+    modality: ClassVar[str] = "table"
 
     bank: BankSettings = Field(default_factory=BankSettings, description="the replicate models")
     baselines: Baselines = Field(default_factory=Baselines, description="the baseline models")
@@ -49,7 +52,7 @@ class DatasetSettings(Section):
     @model_validator(mode="after")
     def _fits_together(self) -> "DatasetSettings":
         # What isn't trained can't misfit: the one fault first.
-        if faults := list(self._unfounded()) or misfits(self, signals=hasattr(self, "evasion")):
+        if faults := list(self._unfounded()) or misfits(self):
             raise ValueError("\n".join(faults))
         return self
 
@@ -74,6 +77,8 @@ class DatasetSettings(Section):
 
 class SignalSettings(DatasetSettings):
     """What the section of a dataset of signals holds."""
+
+    modality: ClassVar[str] = "signal"
 
     evasion: EvasionSettings = Field(
         default_factory=EvasionSettings, description="how small a change flips a diagnosis: the attacks"

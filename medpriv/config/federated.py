@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from medpriv.catalogue.networks import networks
 from medpriv.config.section import Count, Epsilon, Fraction, NotNegative, Positive, Section
 
 
@@ -119,7 +120,7 @@ class Strategies(Section):
 class FederatedSettings(Section):
     """Banks trained by federated learning, all replicates of a federation at once."""
 
-    model: Literal["logistic", "mlp", "cnn", "cnn_gn"] = Field(
+    model: Literal[networks(layered=True)] = Field(
         "mlp", description="the baseline network that is federated, with its layers"
     )
     replicates: Annotated[int, Field(ge=2)] = Field(16, description="replicates of each strategy, at most the bank's K")

@@ -7,31 +7,25 @@ is the section alone: what hangs on the data (how many patients a site has) is l
 from collections.abc import Iterator
 from typing import Any
 
-FOR_TABLES = ("logistic", "mlp", "forest", "boosting")
-FOR_SIGNALS = ("cnn", "cnn_gn", "dilated", "resnet1d")
-FOR_IMAGES = ("cnn2d",)
-WITHOUT_SITES = ("iid", "dirichlet")  # strategies that deal the patients out themselves
+from medpriv.catalogue.networks import NETWORKS, networks
+from medpriv.catalogue.treatments import STRATEGIES
+
+PLURAL = {"table": "tables", "signal": "signals", "image": "images"}
 ONE_SITE = ("cinc2017", "mimic3admissions")  # formats whose records say nothing of a site
 
 
-def misfits(section: Any, *, signals: bool) -> list[str]:
-    """Return one line for each part of a dataset's section that doesn't fit the others.
-
-    Args:
-        section: a `DatasetSettings`.
-        signals: whether its records are signals; else they are rows of a table.
-    """
-    return [*_networks(section, signals), *_shifted(section), *_strategies(section), *_cuts(section)]
+def misfits(section: Any) -> list[str]:
+    """Return one line for each part of a dataset's section, a `DatasetSettings`, that doesn't fit the others."""
+    return [*_networks(section), *_shifted(section), *_strategies(section), *_cuts(section)]
 
 
-def _networks(section: Any, signals: bool) -> Iterator[str]:
+def _networks(section: Any) -> Iterator[str]:
     """Baselines that cannot read the records."""
-    fit, records = (FOR_SIGNALS, "signals") if signals else (FOR_TABLES, "a table")
-    kinds = {**dict.fromkeys(FOR_TABLES, "tables"), **dict.fromkeys(FOR_SIGNALS, "signals")}
-    kinds |= dict.fromkeys(FOR_IMAGES, "images, which no format yields yet")
     for model, recipe in section.baselines:
-        if recipe is not None and model not in fit:
-            yield f"baselines.{model} is for {kinds[model]}, and these are {records}: use {_or(fit)}"
+        wanted = NETWORKS[model].modality
+        if recipe is not None and wanted != section.modality:
+            fit = _or(networks(section.modality))
+            yield f"baselines.{model} is for {PLURAL[wanted]}, and these are {PLURAL[section.modality]}: use {fit}"
 
 
 def _shifted(section: Any) -> Iterator[str]:
@@ -47,7 +41,7 @@ def _strategies(section: Any) -> Iterator[str]:
     federated = section.federated
     if not federated or federated.partition.group is not None or not _one_site(section):
         return
-    if named := [name for name, settings in federated.strategies if settings and name not in WITHOUT_SITES]:
+    if named := [name for name, settings in federated.strategies if settings and not STRATEGIES[name].deals]:
         column = "name the column of the sites under preprocess.site, " if section.format == "table" else ""
         yield (
             f"federated.strategies: {', '.join(named)} {'needs' if len(named) == 1 else 'need'} sites, and all "

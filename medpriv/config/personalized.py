@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from medpriv.catalogue.networks import networks
 from medpriv.config.section import Count, Fraction, NotNegative, Positive, Section
 
 
@@ -37,9 +38,7 @@ class RegularizedTuning(FineTuning):
 class PersonalizationSettings(Section):
     """Replicates fine-tuned to each held-out patient, on the first minutes of the recording."""
 
-    model: Literal["cnn", "cnn_gn", "dilated", "resnet1d"] = Field(
-        "cnn", description="the baseline network that is fine-tuned"
-    )
+    model: Literal[networks(personal=True)] = Field("cnn", description="the baseline network that is fine-tuned")
     replicates: Count | None = Field(8, description="how many of the bank's replicates, the first ones; empty: all")
     minutes: Positive = Field(5.0, description="minutes at the recording's start to adapt on; the rest is judged")
     share: Fraction = Field(

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from medpriv.catalogue.networks import networks
 from medpriv.config.section import Count, Positive, Section
 
 
@@ -59,7 +60,7 @@ class Defences(Section):
 class RobustSettings(Section):
     """Banks trained to withstand evasion."""
 
-    model: Literal["cnn", "cnn_gn", "dilated", "resnet1d"] = Field(
+    model: Literal[networks(robust=True)] = Field(
         "cnn", description="the baseline network that is defended, with its recipe"
     )
     replicates: Annotated[int, Field(ge=2)] = Field(16, description="replicates of each defence, at most the bank's K")

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from medpriv.catalogue.networks import networks
 from medpriv.config.section import Count, Positive, Section
 
 
@@ -61,7 +62,7 @@ class SplitVariants(Section):
 class SplitSettings(Section):
     """Banks trained by split learning over the sites."""
 
-    model: Literal["logistic", "mlp", "cnn", "cnn_gn"] = Field(
+    model: Literal[networks(layered=True)] = Field(
         "mlp", description="the baseline network that is cut, with its recipe"
     )
     replicates: Annotated[int, Field(ge=2)] = Field(16, description="replicates of each bank, at most the bank's K")

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from medpriv.catalogue.networks import networks
 from medpriv.config.section import Count, Positive, Section
 
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -153,9 +154,7 @@ class PersonalRequest(Section):
 class UnlearningSettings(Section):
     """Who forgets whom, and how."""
 
-    model: Literal["cnn", "cnn_gn", "mlp", "logistic"] = Field(
-        "cnn", description="the baseline network whose bank forgets"
-    )
+    model: Literal[networks(forgets=True)] = Field("cnn", description="the baseline network whose bank forgets")
     replicates: Count | None = Field(None, description="the first so many replicates forget; empty: all")
     patients: Count | None = Field(
         4, description="training patients forgotten, drawn; by every replicate trained on them; empty: every one"

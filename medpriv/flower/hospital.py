@@ -176,10 +176,10 @@ def describe(desk: Desk, settings: Settings, arrays: Arrays) -> Given:
 
 
 def moments(desk: Desk, settings: Settings, arrays: Arrays) -> Given:
-    """Return the count, and per feature or lead the mean and the sum of squared deviations, of the training records."""
+    """Return the training records' count, and per feature, lead or channel the mean and the squared deviations' sum."""
     x = desk.holding.x[desk.holding.train].astype(np.float64)
     desk.check_amount(len(x), "moments")
-    axes = (0,) if x.ndim == 2 else (0, 2)
+    axes = tuple(axis for axis in range(x.ndim) if axis != 1)
     mean = x.mean(axes, keepdims=True)
     squares = ((x - mean) ** 2).sum(axes)
     return {"count": x.size // squares.size}, {"mean": mean.reshape(squares.shape), "squares": squares}

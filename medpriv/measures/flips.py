@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from medpriv.dataset import Dataset
-from medpriv.measures.intervals import draw_patients, holding, percentile_interval, rate_interval
-from medpriv.measures.shares import mean_share
+from medpriv.measures.bootstrap import PatientBootstrap
+from medpriv.measures.intervals import holding, percentile_interval, rate_interval
 from medpriv.measures.table import Measure
 
 
@@ -26,7 +26,7 @@ class Records:
     Attributes:
         y: int64 [n].
         patient: int [n], index into the P patients that have one of them.
-        weights: float32 [B, P], the bootstrap draws.
+        bootstrap: of those patients.
     """
 
     dataset: str
@@ -34,7 +34,7 @@ class Records:
     classes: tuple[str, ...]
     y: np.ndarray
     patient: np.ndarray
-    weights: np.ndarray
+    bootstrap: PatientBootstrap
 
     @classmethod
     def of(
@@ -42,25 +42,30 @@ class Records:
     ) -> "Records":
         """Return the records in these rows of the dataset."""
         patients, patient = np.unique(dataset.patient[rows], return_inverse=True)
-        weights = draw_patients(rng, len(patients), bootstraps)
-        return cls(dataset.name, treatment, dataset.classes, dataset.y[rows], patient, weights)
+        bootstrap = PatientBootstrap.draw(rng, len(patients), bootstraps)
+        return cls(dataset.name, treatment, dataset.classes, dataset.y[rows], patient, bootstrap)
 
     def rate(self, attack: str, measure: str, hits: np.ndarray, of: np.ndarray, group: str, label: str = "") -> Measure:
         """Return the share of hits, bool [K, n], among `of`, bool [K, n]; of one class if labelled."""
         inside = self.y == self.classes.index(label) if label else np.ones(len(self.y), bool)
-        value, draws = mean_share(hits[:, inside], of[:, inside], self.patient[inside], self.weights)
+        drawn = self._means(hits[:, inside], of[:, inside], self.patient[inside])
         counted = self.counted(of & inside)
         group += f",class={label}" if label else ""
-        limits = rate_interval(value, draws, counted["patients"])
-        return Measure(self.dataset, self.treatment, attack, measure, value, *limits, group=group, **counted)
+        limits = rate_interval(float(drawn[0]), drawn[1:], counted["patients"])
+        about = (self.dataset, self.treatment, attack, measure)
+        return Measure(*about, float(drawn[0]), *limits, group=group, **counted)
 
     def mean(self, attack: str, measure: str, values: np.ndarray, group: str) -> Measure:
         """Return the mean of values, float [K, n]; what is not finite is left out, and not counted."""
         valued = np.isfinite(values)
-        value, draws = mean_share(np.where(valued, values, 0), valued, self.patient, self.weights)
-        limits = holding(value, percentile_interval(draws))
+        drawn = self._means(np.where(valued, values, 0), valued, self.patient)
+        limits = holding(float(drawn[0]), percentile_interval(drawn[1:]))
         about = (self.dataset, self.treatment, attack, measure)
-        return Measure(*about, value, *limits, group=group, **self.counted(valued))
+        return Measure(*about, float(drawn[0]), *limits, group=group, **self.counted(valued))
+
+    def _means(self, hits: np.ndarray, of: np.ndarray, patient: np.ndarray) -> np.ndarray:
+        """Return the mean rate of the replicates that count something, [1 + B]."""
+        return self.bootstrap.over_replicates(self.bootstrap.rates(hits, of, patient))
 
     def counted(self, of: np.ndarray) -> dict[str, int]:
         """Return `n` and `patients`: the records that some replicate counts, bool [K, n], and the people with them."""

@@ -4,6 +4,7 @@ Arrays in, arrays out. Models and pairs come from `medpriv.attacks.forgetting`.
 """
 
 import numpy as np
+from scipy.special import log_softmax
 
 from medpriv.measures.roc import best_threshold
 
@@ -81,7 +82,7 @@ def divergence(reference: np.ndarray, other: np.ndarray) -> np.ndarray:
         reference: logits [A, n, C].
         other: logits [B, n, C].
     """
-    p, q = _log_softmax(reference), _log_softmax(other)
+    p, q = (log_softmax(logits.astype(np.float64), axis=-1) for logits in (reference, other))
     own = (np.exp(p) * p).sum(axis=(1, 2))
     return (own[:, None] - np.einsum("anc,bnc->ab", np.exp(p), q)) / reference.shape[1]
 
@@ -102,8 +103,3 @@ def _by_ratio(values: np.ndarray, positive: np.ndarray) -> np.ndarray:
         variance = np.maximum((weights * (values - mean[:, None]) ** 2).sum(axis=1) / (count - 1), 1e-12)
         likelihood.append(-((values - mean) ** 2) / variance - np.log(variance))
     return likelihood[0] > likelihood[1]
-
-
-def _log_softmax(logits: np.ndarray) -> np.ndarray:
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))

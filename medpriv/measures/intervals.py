@@ -136,6 +136,16 @@ def class_mean_interval(
     return _joined(stretched, (value - below, value + above))
 
 
+def student_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return Student's limits of the mean over axis 0 of independent values [n, ...]; NaN for fewer than two."""
+    count = len(values)
+    if count < 2:
+        return np.full(values.shape[1:], nan), np.full(values.shape[1:], nan)
+    mean = values.mean(axis=0)
+    reach = stdtrit(count - 1, (1 + LEVEL) / 2) * values.std(axis=0, ddof=1) / sqrt(count)
+    return mean - reach, mean + reach
+
+
 def tells_little(drawn: tuple[float, float], patients: float) -> bool:
     """Return whether the percentiles of draws are not enough: of few patients, or of draws that are all equal."""
     return drawn[1] - drawn[0] < EQUAL or patients < FEW

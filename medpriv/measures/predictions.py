@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy.special import log_softmax
 
+from medpriv.measures.bootstrap import PatientBootstrap, quotient
 from medpriv.measures.intervals import effective_patients
-from medpriv.measures.roc import auc, bootstrap_roc
+from medpriv.measures.roc import bootstrap_auc
 
 _ELEMENTS = 2**22  # of one array over draws and records
 
@@ -23,37 +25,25 @@ class Predictions:
     Attributes:
         probability: float64 [K, N, C].
         y: int64 [N].
-        patient: int64 [N], 0..P-1, an index into the columns of `weights`.
-        weights: float32 [B, P], bootstrap draws of the patients.
+        patient: int64 [N], 0..P-1.
+        bootstrap: draws of the P patients and of the K replicates.
     """
 
     probability: np.ndarray
     y: np.ndarray
     patient: np.ndarray
-    weights: np.ndarray
+    bootstrap: PatientBootstrap
 
     def among(self, records: np.ndarray) -> "Predictions":
         """Return the predictions on some records, bool [N]."""
-        return Predictions(self.probability[:, records], self.y[records], self.patient[records], self.weights)
+        return Predictions(self.probability[:, records], self.y[records], self.patient[records], self.bootstrap)
 
     def sums(self, values: Iterable[np.ndarray]) -> np.ndarray:
         """Return values summed over records: [1 + B, K, ...], the sample itself, then each draw.
 
         `values` gives one array [N, ...] a replicate. A generator keeps one of them in memory at a time.
         """
-        patients = self.weights.shape[1]
-        order = np.argsort(self.patient, kind="stable")
-        starts = np.flatnonzero(np.diff(self.patient[order], prepend=-1))
-        held = self.patient[order][starts]
-        sums = []
-        for each in values:
-            by_patient = np.zeros((patients, *each.shape[1:]))
-            if len(starts):
-                by_patient[held] = np.add.reduceat(each[order], starts, axis=0, dtype=np.float64)
-            sums.append(by_patient)
-        stacked = np.stack(sums, axis=1)  # [P, K, ...]
-        drawn = np.concatenate([np.ones((1, patients), np.float32), self.weights])
-        return (drawn @ stacked.reshape(patients, -1)).reshape(len(drawn), *stacked.shape[1:])
+        return self.bootstrap.sums(values, self.patient)
 
     @cached_property
     def counts(self) -> np.ndarray:
@@ -63,7 +53,7 @@ class Predictions:
     def base(self, records: np.ndarray) -> "Base":
         """Return what a figure rests on that is about some records, bool [N] or, by replicate, [K, N]."""
         each = np.broadcast_to(records, self.probability.shape[:2])
-        size = self.weights.shape[1]
+        size = self.bootstrap.patients.shape[1]
         counts = np.stack([np.bincount(self.patient[inside], minlength=size) for inside in each])
         counts = np.concatenate([counts.sum(axis=0, keepdims=True), counts])
         distinct = np.concatenate([[each.any(axis=0).sum()], each.sum(axis=1)])
@@ -85,6 +75,12 @@ class Base:
     effective: np.ndarray
 
 
+def record_losses(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return each record's cross-entropy -log p_y, float64 [K, N], from logits [K, N, C] and classes [N] or [K, N]."""
+    picked = np.broadcast_to(y, logits.shape[:2])[..., None]
+    return -np.take_along_axis(log_softmax(logits.astype(np.float64), axis=2), picked, axis=2)[..., 0]
+
+
 def confusion(predictions: Predictions) -> Iterator[np.ndarray]:
     """Yield for each replicate every record's cell of the confusion matrix, [N, C, C] (true, predicted), one 1 each."""
     classes = predictions.probability.shape[2]
@@ -95,23 +91,23 @@ def confusion(predictions: Predictions) -> Iterator[np.ndarray]:
 
 def accuracy(counts: np.ndarray) -> np.ndarray:
     """Return the share of right predictions from confusion counts [..., C, C]."""
-    return ratio(np.trace(counts, axis1=-2, axis2=-1), counts.sum(axis=(-2, -1)))
+    return quotient(np.trace(counts, axis1=-2, axis2=-1), counts.sum(axis=(-2, -1)))
 
 
 def recall(counts: np.ndarray) -> np.ndarray:
     """Return each class's sensitivity, [..., C]; NaN for a class without records."""
-    return ratio(np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(axis=-1))
+    return quotient(np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(axis=-1))
 
 
 def precision(counts: np.ndarray) -> np.ndarray:
     """Return each class's positive predictive value, [..., C]; NaN for a class never predicted."""
-    return ratio(np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(axis=-2))
+    return quotient(np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(axis=-2))
 
 
 def f1(counts: np.ndarray) -> np.ndarray:
     """Return each class's 2 TP / (2 TP + FP + FN), [..., C]; NaN for a class without records."""
     hit, true, guessed = np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(axis=-1), counts.sum(axis=-2)
-    return np.where(true > 0, ratio(2 * hit, true + guessed), np.nan)
+    return np.where(true > 0, quotient(2 * hit, true + guessed), np.nan)
 
 
 def macro_f1(counts: np.ndarray) -> np.ndarray:
@@ -144,8 +140,7 @@ def _one_against_rest(predictions: Predictions, index: int) -> np.ndarray:
     positive = predictions.y == index
     columns = []
     for scores in predictions.probability[:, :, index]:
-        drawn = bootstrap_roc(scores, positive, predictions.patient, predictions.weights, np.empty(0)).auc
-        columns.append(np.concatenate([[auc(scores, positive)], drawn]))
+        columns.append(bootstrap_auc(scores, positive, predictions.patient, predictions.bootstrap.patients))
     return np.stack(columns, axis=1)
 
 
@@ -155,7 +150,7 @@ def auprc(predictions: Predictions) -> np.ndarray:
     Records with one score count together. NaN in draws without a record of the class.
     """
     positive = predictions.y == 1
-    drawn = np.concatenate([np.ones((1, predictions.weights.shape[1]), np.float32), predictions.weights])
+    drawn = predictions.bootstrap.patients
     values = np.empty((len(drawn), len(predictions.probability)))
     rows = max(1, _ELEMENTS // len(positive))
     for replicate, scores in enumerate(predictions.probability[:, :, 1]):
@@ -194,10 +189,4 @@ def calibration(predictions: Predictions, bins: int) -> Iterator[np.ndarray]:
 
 def expected_calibration_error(bins: np.ndarray) -> np.ndarray:
     """Return sum over bins of (n_b / n) |accuracy_b - confidence_b| from sums [..., bins, 3]."""
-    return ratio(np.abs(bins[..., 1] - bins[..., 2]).sum(axis=-1), bins[..., 0].sum(axis=-1))
-
-
-def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Return part / whole, NaN where the whole is 0."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(whole > 0, part / whole, np.nan)
+    return quotient(np.abs(bins[..., 1] - bins[..., 2]).sum(axis=-1), bins[..., 0].sum(axis=-1))

@@ -96,7 +96,7 @@ def bootstrap_roc(
     Args:
         scores, positive: [U].
         patient: int [U], index into the columns of `weights`.
-        weights: float32 [B, P] of `intervals.draw_patients`.
+        weights: float32 [B, P], how often each draw takes each patient.
         rates: float [F], false-positive rates; between two thresholds the curve is a straight line.
 
     Returns:
@@ -107,15 +107,20 @@ def bootstrap_roc(
     thresholds = _thresholds(scores[~positive], rates)
     true = _above(scores[positive], patient[positive], thresholds, weights)
     false = _above(scores[~positive], patient[~positive], thresholds, weights)
-    tpr = (
-        _read(false, _drawn(patient[~positive], weights), rates, true)[0] if len(rates) else np.empty((len(weights), 0))
-    )
+    size = _drawn(patient[~positive], weights)
+    tpr = _read(false, size, rates, true)[0] if len(rates) else np.empty((len(weights), 0))
     return RocDraws(_area(true, false), tpr)
 
 
 def bootstrap_auc(scores: np.ndarray, positive: np.ndarray, patient: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the area under the curve of each draw of patients, [B]; arguments as of `bootstrap_roc`."""
-    return bootstrap_roc(scores, positive, patient, weights, np.empty(0)).auc
+    """Return the area under the curve of each draw of patients, [1 + B]; that of the sample (row 0) is exact.
+
+    Args:
+        weights: float32 [1 + B, P], `patients` of a `PatientBootstrap`; the rest as of `bootstrap_roc`.
+    """
+    drawn = bootstrap_roc(scores, positive, patient, weights, np.empty(0)).auc
+    drawn[0] = auc(scores, positive)
+    return drawn
 
 
 def calibrated_rates(
@@ -146,17 +151,18 @@ def _drawn(patient: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def _area(true: np.ndarray, false: np.ndarray) -> np.ndarray:
-    """Return the area [B] under curves [B, G], ties counted half."""
-    return ((false[:, 1:] - false[:, :-1]) * (true[:, 1:] + true[:, :-1]) / 2).sum(axis=1)
+    """Return the area [B] under curves [G, B], ties counted half."""
+    return np.einsum("gb,gb->b", np.diff(false, axis=0), true[1:] + true[:-1]) / 2
 
 
 def _read(above: np.ndarray, size: np.ndarray, asked: np.ndarray, *curves: np.ndarray) -> list[np.ndarray]:
-    """Return curves [B, 2 G + 2] of `_above` at the thresholds that negatives set for the asked rates [F], [B, F] each.
+    """Return curves [2 G + 2, B] of `_above` at the thresholds that negatives set for the asked rates [F], [B, F] each.
 
     Args:
-        above: of the negatives, [B, 2 G + 2]; NaN in draws without one.
+        above: of the negatives, [2 G + 2, B]; NaN in draws without one.
         size: how many negatives each draw holds, [B].
     """
+    above = np.ascontiguousarray(above.T)
     draws, columns = above.shape
     empty = np.isnan(above[:, -1])
     counts = np.where(empty[:, None], 0.0, above * size[:, None])
@@ -180,7 +186,7 @@ def _read(above: np.ndarray, size: np.ndarray, asked: np.ndarray, *curves: np.nd
     share = np.where(gap > 0, np.clip((np.tile(asked, draws) - rates[before]) / np.where(gap > 0, gap, 1), 0, 1), 0)
     found = []
     for curve in curves:
-        values = curve.ravel()
+        values = curve.T.ravel()
         read = (values[before] + share * (values[after] - values[before])).reshape(draws, -1)
         read[empty] = np.nan
         found.append(read)
@@ -199,17 +205,18 @@ def _thresholds(negatives: np.ndarray, rates: np.ndarray, tail: int = 32, bulk: 
 
 
 def _above(scores: np.ndarray, patient: np.ndarray, thresholds: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the share of scores above, then at or above each threshold in each draw: float64 [B, 2 G + 2], 0 to 1.
+    """Return the share of scores above, then at or above each threshold in each draw: float64 [2 G + 2, B], 0 to 1.
 
     Scores equal to a threshold have a step of their own, so that a negative at a threshold and the positives next to
     it are not taken for ties.
     """
-    held, index = np.unique(patient, return_inverse=True)
+    present = np.bincount(patient, minlength=weights.shape[1]) > 0
+    held, index = np.flatnonzero(present), (np.cumsum(present) - 1)[patient]
     rising, size = thresholds[::-1], 2 * len(thresholds) + 1
     passed = np.searchsorted(rising, scores, side="left") + np.searchsorted(rising, scores, side="right")
     place = size - 1 - passed  # 0: above the highest threshold, 1: equal to it, 2: between it and the next, ...
     counts = np.bincount(index * size + place, minlength=len(held) * size).reshape(len(held), size)
-    curve = weights[:, held] @ np.cumsum(counts, axis=1).astype(np.float32)
-    curve = np.concatenate([np.zeros((len(curve), 1)), curve], axis=1)
+    curve = np.cumsum(counts, axis=1).T.astype(np.float32) @ weights.T[held]
+    curve = np.concatenate([np.zeros((1, curve.shape[1])), curve])
     with np.errstate(invalid="ignore"):
-        return curve / curve[:, -1:]
+        return curve / curve[-1]

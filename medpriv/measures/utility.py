@@ -16,18 +16,20 @@ the records of the training split. A model has no skill if neither the lower lim
 and what an attack does to it, or a defence, says nothing about a useful model.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.special import softmax
 
 from medpriv.bank.store import Bank
 from medpriv.dataset import TEST, TRAIN, Dataset
+from medpriv.measures.bootstrap import PatientBootstrap, quotient
+from medpriv.measures.findings import Findings, Rows
 from medpriv.measures.intervals import (
     auc_interval,
     class_mean_interval,
     deviation_interval,
-    draw_patients,
     holding,
     percentile_interval,
     rate_interval,
@@ -46,7 +48,6 @@ from medpriv.measures.predictions import (
     f1,
     precision,
     ranked_classes,
-    ratio,
     recall,
 )
 from medpriv.measures.table import NAN, Measure
@@ -70,8 +71,7 @@ def measure_differences(dataset: Dataset, bank: Bank, reference: Bank, settings:
     twin = replace(reference, logits=reference.logits[same])
     draws = settings["bootstraps"]
     own, other = (_predictions(dataset, each, TEST, draws, seed) for each in (bank, twin))
-    replicates = draw_patients(generator(seed, dataset.name, "utility", "replicates"), len(same), draws)
-    table = _Table(dataset, bank, replicates)
+    table = _Table(dataset, bank, own.bootstrap)
     figures = {"accuracy": _accuracy, "macro_f1": _macro_f1, "auroc": _auroc}
     if len(dataset.classes) == 2:
         figures["auprc"] = _auprc
@@ -79,6 +79,23 @@ def measure_differences(dataset: Dataset, bank: Bank, reference: Bank, settings:
         gained = _difference(figure(own), figure(other))
         table.add(f"{name}_difference", gained, f"reference={reference.treatment}")
     return [replace(row, n=len(same)) for row in table.rows]
+
+
+def audit(dataset: Dataset, bank: Bank, reference: Bank | None, settings: Mapping[str, object], seed: int) -> Findings:
+    """Measure a bank's use, and how it differs from that of a baseline of the same network.
+
+    Args:
+        reference: that baseline; None for a baseline.
+        settings: `bootstraps`, `calibration_bins`.
+        seed: the root seed.
+
+    Returns:
+        Measures, and the table `reliability`.
+    """
+    measures, reliability = measure_utility(dataset, bank, settings, seed)
+    if reference is not None:
+        measures += measure_differences(dataset, bank, reference, settings, seed)
+    return Findings(measures, {"reliability": Rows(RELIABILITY_COLUMNS, reliability)})
 
 
 def measure_utility(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> tuple[list[Measure], list[dict]]:
@@ -92,8 +109,7 @@ def measure_utility(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> 
     draws = settings["bootstraps"]
     test = _predictions(dataset, bank, TEST, draws, seed)
     train = _predictions(dataset, bank, TRAIN, draws, seed)
-    replicates = draw_patients(generator(seed, dataset.name, "utility", "replicates"), len(members), draws)
-    table = _Table(dataset, bank, replicates)
+    table = _Table(dataset, bank, test.bootstrap)
 
     whole = _accuracy(test)
     table.add("macro_f1", _macro_f1(test))
@@ -116,7 +132,7 @@ def measure_utility(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> 
         part = test.among(records)
         table.add("accuracy", _accuracy(part), group)
         table.add("auroc", _auroc(part), group)
-    return table.rows, _reliability_rows(test, bins, replicates)
+    return table.rows, _reliability_rows(test, bins)
 
 
 # --- figures and their intervals -----------------------------------------------------------------------------------
@@ -162,17 +178,15 @@ class _Figure:
 class _Table:
     """Collects measures of one bank."""
 
-    def __init__(self, dataset: Dataset, bank: Bank, replicates: np.ndarray) -> None:
+    def __init__(self, dataset: Dataset, bank: Bank, bootstrap: PatientBootstrap) -> None:
         self.rows: list[Measure] = []
         self._about = (dataset.name, bank.treatment, "")
         self._names = [str(number) for number in bank.replicates]
-        own = np.ones((1, replicates.shape[1]), replicates.dtype)
-        self._replicates = np.concatenate([own, replicates])  # [1 + B, K], how often each replicate is drawn
+        self._bootstrap = bootstrap
 
     def add(self, measure: str, figure: _Figure, group: str = "") -> None:
         """Add the mean over replicates and, for a figure without a group, one row a replicate."""
-        mean = np.stack([_nanmean(part, self._replicates) for part in np.moveaxis(figure.values, -1, 0)], axis=-1)
-        self._add(measure, figure, mean, 0, group, "")
+        self._add(measure, figure, self._bootstrap.over_replicates(figure.values), 0, group, "")
         if not group:
             for index, name in enumerate(self._names):
                 self._add(measure, figure, figure.values[:, index], 1 + index, group, name)
@@ -202,7 +216,7 @@ def _accuracy(part: Predictions) -> _Figure:
 def _constant(part: Predictions, answer: int) -> _Figure:
     """Return the accuracy of one answer to everything."""
     counts = part.counts.sum(axis=-1)  # [1 + B, K, C]
-    return _single(ratio(counts[..., answer], counts.sum(axis=-1)), part.base(_all(part)), rate_interval)
+    return _single(quotient(counts[..., answer], counts.sum(axis=-1)), part.base(_all(part)), rate_interval)
 
 
 def _macro_f1(part: Predictions) -> _Figure:
@@ -254,10 +268,10 @@ def _doubled_interval(value: float, draws: np.ndarray, patients: float) -> tuple
 def _train_accuracy(part: Predictions, own: np.ndarray) -> _Figure:
     """Return the accuracy on each replicate's own members, bool [K, N]."""
     right = (part.probability.argmax(axis=2) == part.y) & own
-    return _single(ratio(part.sums(right), part.sums(own)), part.base(own), rate_interval)
+    return _single(quotient(part.sums(right), part.sums(own)), part.base(own), rate_interval)
 
 
-def _reliability_rows(part: Predictions, sums: np.ndarray, replicates: np.ndarray) -> list[dict]:
+def _reliability_rows(part: Predictions, sums: np.ndarray) -> list[dict]:
     """Return one row a bin, all replicates' predictions together; the interval is that of the accuracy.
 
     Args:
@@ -266,8 +280,8 @@ def _reliability_rows(part: Predictions, sums: np.ndarray, replicates: np.ndarra
     size, floor = sums.shape[2], 1 / part.probability.shape[2]
     edges = floor + (1 - floor) * np.arange(size + 1) / size
     whole = sums[0].sum(axis=0)
-    drawn = np.einsum("bk,bkij->bij", replicates, sums[1:])
-    share = ratio(drawn[..., 1], drawn[..., 0])
+    drawn = np.einsum("bk,bkij->bij", part.bootstrap.replicates, sums)[1:]
+    share = quotient(drawn[..., 1], drawn[..., 0])
     inside = np.stack([each[..., 0] > 0 for each in calibration(part, size)])  # [K, N, bins]
     rows = []
     for index in range(size):
@@ -286,10 +300,10 @@ def _reliability_rows(part: Predictions, sums: np.ndarray, replicates: np.ndarra
 def _predictions(dataset: Dataset, bank: Bank, split: int, draws: int, seed: int) -> Predictions:
     rows = np.flatnonzero(dataset.rows(split))
     logits = np.take(bank.logits, rows, axis=1).astype(np.float64)
-    odds = np.exp(logits - logits.max(axis=2, keepdims=True))
     patients, patient = np.unique(dataset.patient[rows], return_inverse=True)
-    weights = draw_patients(generator(seed, dataset.name, "utility", "patients", split), len(patients), draws)
-    return Predictions(odds / odds.sum(axis=2, keepdims=True), dataset.y[rows], patient, weights)
+    rng = generator(seed, dataset.name, "utility", "patients", split)
+    bootstrap = PatientBootstrap.draw(rng, len(patients), draws, len(logits))
+    return Predictions(softmax(logits, axis=2), dataset.y[rows], patient, bootstrap)
 
 
 def _all(part: Predictions) -> np.ndarray:
@@ -303,9 +317,3 @@ def _subgroups(dataset: Dataset) -> list[tuple[str, np.ndarray]]:
     if len(dataset.sites) > 1:
         attributes = {"site": np.array(dataset.sites)[dataset.site[rows]]} | attributes
     return [(f"{key}={value}", values == value) for key, values in attributes.items() for value in sorted(set(values))]
-
-
-def _nanmean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the weighted mean over the last axis of what has a value; NaN where nothing has."""
-    valued = (~np.isnan(values)) * weights
-    return ratio((np.nan_to_num(values) * valued).sum(axis=-1), valued.sum(axis=-1))

@@ -220,9 +220,9 @@ def describe(perturbation: Perturbation) -> dict[str, object]:
 
 def _check_dataset(dataset: Dataset) -> None:
     """Refuse what a logistic regression of two classes can't take."""
-    if dataset.x.ndim != 2 or len(dataset.classes) != 2:
+    if dataset.modality != "table" or len(dataset.classes) != 2:
         raise InputError(
-            f"records of {len(dataset.classes)} classes and shape {dataset.x.shape[1:]} are no table of two classes, "
+            f"{len(dataset.classes)} classes of records that are each a {dataset.modality}, no table of two classes, "
             "which output and objective perturbation are for",
             file=f"dataset {dataset.name}",
             place="private",

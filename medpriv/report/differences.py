@@ -4,7 +4,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from medpriv.catalogue.treatments import KINDS
+from medpriv.measures.intervals import student_interval
 from medpriv.measures.table import Measure
 from medpriv.report.comparison import Headline
 from medpriv.report.enough import enough, people
@@ -27,8 +30,6 @@ def paired_difference(result: Result, base: Result, measure: str) -> Measure | N
     others the interval is Student's over the replicates that both have (n): it speaks of other trainings, on other
     halves, judged on the same test patients. None with fewer than two.
     """
-    from scipy.special import stdtrit
-
     if drawn := result.utility.find(f"{measure}_difference", {"reference": base.treatment}):
         return drawn
     own, other = (bank.utility.by_replicate(measure) for bank in (result, base))
@@ -37,11 +38,9 @@ def paired_difference(result: Result, base: Result, measure: str) -> Measure | N
     if n < 2:
         return None
     whole = result.utility.find(measure)
-    mean = sum(gaps) / n
-    deviation = math.sqrt(sum((gap - mean) ** 2 for gap in gaps) / (n - 1))
-    reach = float(stdtrit(n - 1, 0.975)) * deviation / math.sqrt(n)
-    limits, patients = (mean - reach, mean + reach), people(whole) if whole else 0
-    return Measure(result.dataset, result.treatment, "", f"{measure}_difference", mean, *limits, n, patients=patients)
+    about = (result.dataset, result.treatment, "", f"{measure}_difference")
+    limits = map(float, student_interval(np.array(gaps)))
+    return Measure(*about, float(np.mean(gaps)), *limits, n, patients=people(whole) if whole else 0)
 
 
 def utility_gap(item: Headline, base: Headline | None) -> Measure | None:

@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from medpriv.catalogue.treatments import stage_of
 from medpriv.report.comparison import Headline
 from medpriv.report.differences import by_dataset
-from medpriv.workflow.grid import stage_of
 
 Item = TypeVar("Item")
 

@@ -49,9 +49,14 @@ def environment() -> "Environment":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     made = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=spaced,
     )
-    made.filters |= FILTERS | {"data_uri": data_uri, "inline": inline, "spaced": spaced}
+    made.filters |= FILTERS | {"data_uri": data_uri, "inline": inline}
     made.globals |= {"least": LEAST}
     return made
 
@@ -101,6 +106,6 @@ def data_uri(panel: Panel) -> str:
     return "data:text/csv;charset=utf-8;base64," + base64.b64encode(panel.table.encode()).decode()
 
 
-def spaced(text: str) -> str:
-    """Return text whose percentages don't break over a line."""
-    return text.replace(" %", "\u00a0%")
+def spaced(value: object) -> object:
+    """Return text with a hard space before each per-cent sign; drawings, style and script (Markup) stay as they are."""
+    return value.replace(" %", "\u00a0%") if type(value) is str else value

@@ -16,21 +16,20 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, NoReturn, TypeVar
 
-from medpriv.catalogue.attacks import FAMILIES
+from medpriv.catalogue.attacks import BANK, FAMILIES
+from medpriv.catalogue.treatments import TREATMENTS, stage_of
 from medpriv.dataset import TRAIN
 from medpriv.errors import InputError
 from medpriv.files import read_csv, read_json
 from medpriv.measures.table import Measure, read_measures
 from medpriv.report.costs import Cost, Timing, read_costs, read_timings
 from medpriv.report.labels import display_name, kind_of, stored_name
-from medpriv.workflow.grid import stage_of
 
 Row = dict[str, str]
 Group = Mapping[str, str]
 WHOLE: Group = MappingProxyType({})  # the group of figures over everything
 SEEN_BY_SERVER = ("server", "cut")  # families that attack what a server sees
-DERIVED = ("personalized", "unlearned")  # stages whose banks are derived from others
-OF_DERIVED = ("personal", "forgetting")  # families that attack derived banks
+DERIVED = tuple(dict.fromkeys(item.stage for item in TREATMENTS.values() if item.origin))  # of banks made from others
 
 
 class Artefact(NamedTuple):
@@ -351,7 +350,7 @@ def read_results(
     for stage, dataset, name, family, folder in artefacts:
         if family == "linkage":
             linkage.append(named(read_linkage(dataset, folder)))
-        elif family in OF_DERIVED:
+        elif family and FAMILIES[family].subject != BANK:
             audits.append(named(read_audit(dataset, name, family, folder)))
         elif not family and stage in DERIVED:
             derived.append(named(read_derived(dataset, name, folder)))

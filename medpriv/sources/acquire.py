@@ -26,14 +26,14 @@ from medpriv.sources.manifest import MANIFEST
 SIMULATED_LICENCE = "simulated by medpriv, of no real patient"
 
 
-def acquire_raw(format: str, name: str, settings: Mapping, seed: int, destination: Path, scratch: Path) -> None:
+def acquire_raw(format: str, name: str, settings: Mapping, seed: int | None, destination: Path, scratch: Path) -> None:
     """Bring the raw files of one dataset into `destination`, which then holds them, their manifest and nothing else.
 
     Args:
         format: the dataset's format, the name of its module.
         name: the dataset's name in the config.
         settings: its `raw` section: `source`, and `simulated`, `path` or `base_url` as the source needs.
-        seed: the root seed; only a simulated source uses it.
+        seed: the root seed of a simulated source; of no other.
         destination: the raw folder; replaced in one step once everything is right, untouched before.
         scratch: a folder on the same file system, outside `results/`; keeps unfinished downloads between runs.
 

@@ -13,7 +13,10 @@ import numpy as np
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
 from medpriv.files import sha256
+from medpriv.records.cohort import Cohort
+from medpriv.records.labels import Labels
 from medpriv.seeds import generator
+from medpriv.sources.age import age_band
 from medpriv.sources.cinc2012_features import summarise
 from medpriv.sources.cinc2012_files import (
     DESCRIPTORS,
@@ -28,13 +31,13 @@ from medpriv.sources.cinc2012_files import (
     read_set,
 )
 from medpriv.sources.manifest import MANIFEST, verify_raw
-from medpriv.sources.tabular import check_classes, fill_and_scale, stratified_split
+from medpriv.sources.tabular import check_classes, make_table, measured_by, stratified_split
 
 LICENCE = "Open Data Commons Attribution License v1.0 (ODC-By 1.0)"
 BASE_URL = "https://physionet.org/files/challenge-2012/1.0.0/"
 CHECKSUMS = "SHA256SUMS.txt"
 CLASSES = ("survived", "died")
-AGE_BANDS = {"<45": 45, "45-64": 65, "65-79": 80, "80+": np.inf}  # each up to, not including, its number
+AGE_BANDS = (45, 65, 80)
 SEXES = {0.0: "F", 1.0: "M"}
 
 
@@ -98,34 +101,41 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     split = stratified_split(site * len(CLASSES) + y, settings["test_fraction"], generator(seed, name, "split"))
     check_classes(y, split == TEST, CLASSES, folder, "In-hospital_death")
     columns = {name: np.concatenate([table.columns[name] for table in tables]) for name in tables[0].columns}
-    held, about = fill_and_scale(columns, tables[0].kinds, split == TRAIN, folder)
+    table, gaps = make_table(
+        columns,
+        tables[0].kinds,
+        tables[0].units,
+        split == TRAIN,
+        folder,
+        quasi_identifiers=("age", "male"),
+        measured=measured_by(columns),
+    )
     return Dataset(
-        name=name,
-        y=y,
-        patient=np.arange(len(y), dtype=np.int32),
-        site=site,
-        split=split,
-        patients=stays,
-        sites=UNITS,
-        classes=CLASSES,
-        units=tuple(tables[0].units.values()),
-        licence=manifest["licence"],
-        source=manifest["source"],
-        digest=sha256(folder / MANIFEST),
-        groups={
-            "sex": tuple(SEXES.get(value, "unknown") for value in sex.tolist()),
-            "age": tuple(_age_band(value) for value in age.tolist()),
-        },
+        name,
+        Cohort(
+            patient=np.arange(len(y), dtype=np.int32),
+            site=site,
+            split=split,
+            patients=stays,
+            sites=UNITS,
+            licence=manifest["licence"],
+            source=manifest["source"],
+            digest=sha256(folder / MANIFEST),
+            groups={
+                "sex": tuple(SEXES.get(value, "unknown") for value in sex.tolist()),
+                "age": tuple(age_band(value, AGE_BANDS) for value in age.tolist()),
+            },
+        ),
+        table,
+        Labels(y, CLASSES),
         notes={
             "sets": list(settings["sets"]),
             "stays_by_unit": {name: int((site == index).sum()) for index, name in enumerate(UNITS)},
             "stays_without_measurements": sum(_unmeasured(readings) for readings, _ in parts),
             "implausible_values": _total([table.implausible for table in tables]),
-            "quasi_identifiers": ["age", "male"],
         }
         | ({"lines_left_out": left_out} if left_out else {})
-        | about,
-        **held,
+        | gaps,
     )
 
 
@@ -149,7 +159,3 @@ def _total(counts: list[dict[str, int]]) -> dict[str, int]:
     """Return the counts of all sets together."""
     names = sorted({name for each in counts for name in each})
     return {name: sum(each.get(name, 0) for each in counts) for name in names}
-
-
-def _age_band(age: float) -> str:
-    return next(band for band, end in AGE_BANDS.items() if age < end)

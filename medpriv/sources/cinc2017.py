@@ -17,6 +17,9 @@ from scipy.signal import resample_poly
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
 from medpriv.files import read_lines, sha256
+from medpriv.records.cohort import Cohort
+from medpriv.records.labels import Labels
+from medpriv.records.signals import Signals
 from medpriv.seeds import generator
 from medpriv.sources.beats import BASELINE_HZ, prepare_signal, resampling
 from medpriv.sources.manifest import MANIFEST, verify_raw
@@ -102,23 +105,19 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     x, valid, seconds = _read_windows(folder, [records[record] for record in names], settings)
     centre, scale = _centre_and_scale(x[split[kept] == TRAIN], valid[split[kept] == TRAIN])
     return Dataset(
-        name=name,
-        x=x,
-        y=np.searchsorted(present, y[kept]).astype(np.int64),
-        patient=np.arange(len(x), dtype=np.int32),
-        site=np.zeros(len(x), np.int32),
-        split=split[kept],
-        centre=centre,
-        scale=scale,
-        patients=tuple(names),
-        sites=("AliveCor",),
-        classes=tuple(CLASSES[index] for index in present),
-        features=("I",),
-        units=("mV",),
-        licence=manifest["licence"],
-        source=manifest["source"],
-        digest=sha256(folder / MANIFEST),
-        sampling_rate=float(settings["sampling_rate"]),
+        name,
+        Cohort(
+            patient=np.arange(len(x), dtype=np.int32),
+            site=np.zeros(len(x), np.int32),
+            split=split[kept],
+            patients=tuple(names),
+            sites=("AliveCor",),
+            licence=manifest["licence"],
+            source=manifest["source"],
+            digest=sha256(folder / MANIFEST),
+        ),
+        Signals(x, ("I",), float(settings["sampling_rate"]), centre, scale, valid=valid),
+        Labels(np.searchsorted(present, y[kept]).astype(np.int64), tuple(CLASSES[index] for index in present)),
         notes={
             "labels": labels_file,
             "records_listed": listed,
@@ -129,7 +128,6 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
             "records_padded": int((np.diff(valid, axis=1) < x.shape[2]).sum()),
             "high_pass_hz": BASELINE_HZ if settings["filter"] else None,
         },
-        valid=valid,
     )
 
 

@@ -12,7 +12,10 @@ import numpy as np
 
 from medpriv.dataset import TEST, TRAIN, Dataset, plain_name
 from medpriv.files import sha256
+from medpriv.records.cohort import Cohort
+from medpriv.records.labels import Labels
 from medpriv.seeds import generator
+from medpriv.sources.age import age_band
 from medpriv.sources.eicu_features import PATIENT, Features, age_of
 from medpriv.sources.eicu_tables import (
     OUTCOMES,
@@ -26,14 +29,14 @@ from medpriv.sources.eicu_tables import (
     table_path,
 )
 from medpriv.sources.manifest import MANIFEST, verify_raw
-from medpriv.sources.tabular import check_classes, fill_and_scale, stratified_split
+from medpriv.sources.tabular import check_classes, make_table, measured_by, stratified_split
 
 LICENCE = "Open Data Commons Open Database License v1.0 (ODbL 1.0)"
 LICENCE_OF_THE_REST = "PhysioNet Credentialed Health Data License 1.5.0"
 BASE_URL = "https://physionet.org/files/eicu-crd-demo/2.0.1/"
 CHECKSUMS = "SHA256SUMS.txt"
 CLASSES = ("survived", "died")
-AGE_BANDS = {"<45": 45, "45-64": 65, "65-79": 80, "80+": np.inf}  # each up to, not including, its number
+AGE_BANDS = (45, 65, 80)
 AT_ADMISSION = ("age", "male", "weight", "hours_before_unit", "later_unit_stay")
 SEXES = {"Male": "M", "Female": "F"}
 
@@ -66,7 +69,7 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     manifest = verify_raw(folder)
     cohort = read_cohort(folder, PATIENT)
     stays, regions = cohort.stays, _regions(folder)
-    table = Features(folder, stays)
+    features = Features(folder, stays)
     persons, first, owner = np.unique([stay.person for stay in stays], return_index=True, return_inverse=True)
     sites, site = np.unique([stay.hospital for stay in stays], return_inverse=True)
     y = np.array([stay.died for stay in stays], np.int64)
@@ -74,31 +77,38 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     split = stratified_split(site[first] * 2 + died, settings["test_fraction"], generator(seed, name, "split"))
     train = split[owner] == TRAIN
     check_classes(y, split[owner] == TEST, CLASSES, table_path(folder, "patient"), "hospitaldischargestatus")
-    held, about = fill_and_scale(table.columns, table.kinds, train, folder)
+    table, gaps = make_table(
+        features.columns,
+        features.kinds,
+        features.units,
+        train,
+        folder,
+        quasi_identifiers=("age", "male"),
+        known_hours=_times(tuple(features.columns), min(stay.outcome_hours for stay in stays)),
+        measured=measured_by(features.columns),
+    )
     credentialed = manifest["source"] != "simulated" and not cohort.demo
     return Dataset(
-        name=name,
-        y=y,
-        patient=owner.astype(np.int32),
-        site=site.astype(np.int32),
-        split=split,
-        patients=tuple(persons.tolist()),
-        sites=tuple(f"hospital-{number}" for number in sites.tolist()),
-        classes=CLASSES,
-        units=tuple(table.units.values()),
-        licence=LICENCE_OF_THE_REST if credentialed else manifest["licence"],
-        source=manifest["source"],
-        digest=sha256(folder / MANIFEST),
-        groups=_groups([stays[index] for index in first], regions, folder),
+        name,
+        Cohort(
+            patient=owner.astype(np.int32),
+            site=site.astype(np.int32),
+            split=split,
+            patients=tuple(persons.tolist()),
+            sites=tuple(f"hospital-{number}" for number in sites.tolist()),
+            licence=LICENCE_OF_THE_REST if credentialed else manifest["licence"],
+            source=manifest["source"],
+            digest=sha256(folder / MANIFEST),
+            groups=_groups([stays[index] for index in first], regions, folder),
+            credentialed=credentialed,
+        ),
+        table,
+        Labels(y, CLASSES),
         notes={
             "stays_left_out": cohort.left_out,
             "columns_kept_out": {held: list(columns) for held, columns in OUTCOMES.items()},
-            "times": _times(tuple(table.columns), min(stay.outcome_hours for stay in stays)),
-            "quasi_identifiers": ["age", "male"],
         }
-        | about,
-        credentialed=credentialed,
-        **held,
+        | gaps,
     )
 
 
@@ -124,11 +134,7 @@ def _groups(stays: list[Stay], regions: dict[str, str], folder: Path) -> dict[st
     ages = [age_of(stay, path) for stay in stays]
     return {
         "sex": tuple(SEXES.get(stay.cells["gender"], "unknown") for stay in stays),
-        "age": tuple(_age_band(age) for age in ages),
+        "age": tuple(age_band(age, AGE_BANDS) for age in ages),
         "ethnicity": tuple(plain_name(stay.cells["ethnicity"].strip()) or "unknown" for stay in stays),
         "region": tuple(regions.get(stay.hospital, "unknown") for stay in stays),
     }
-
-
-def _age_band(age: float) -> str:
-    return next((band for band, end in AGE_BANDS.items() if age < end), "unknown")

@@ -11,11 +11,15 @@ import numpy as np
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
 from medpriv.files import read_lines, sha256
+from medpriv.records.cohort import Cohort
+from medpriv.records.labels import Labels
+from medpriv.records.tables import Table
 from medpriv.seeds import generator
 from medpriv.sources import heart_flamby
+from medpriv.sources.age import age_band
 from medpriv.sources.cells import number_in
 from medpriv.sources.manifest import MANIFEST, verify_raw
-from medpriv.sources.tabular import check_classes, fill_and_scale, stratified_split
+from medpriv.sources.tabular import check_classes, describe_columns, make_table, stratified_split
 
 LICENCE = "CC BY 4.0"
 BASE_URL = "https://archive.ics.uci.edu/ml/machine-learning-databases/heart-disease/"
@@ -54,7 +58,7 @@ COLUMNS = (*FEATURES, "num")
 NEVER_MISSING = ("age", "sex", "num")
 ZERO_IS_MISSING = ("trestbps", "chol")  # no living person has 0: Switzerland's cholesterol is 0 in all 123 rows
 CLASSES = ("no_disease", "disease")
-AGE_BANDS = {"<45": 45, "45-54": 55, "55-64": 65, "65+": np.inf}  # each up to, not including, its number
+AGE_BANDS = (45, 55, 65)
 
 # UCI publishes no checksums: these are of copies whose sizes equal UCI's own index; see docs/data/heart.md.
 _SHA256 = {
@@ -119,79 +123,75 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     )
     protocol = settings.get("protocol", "medpriv")
     if protocol.startswith("flamby"):
-        kept, features = _by_flamby(rows, site, hospitals, folder, pooled=protocol == "flamby-pooled")
+        kept, split, table, notes = _by_flamby(rows, site, hospitals, folder, pooled=protocol == "flamby-pooled")
         rows, site, names = rows[kept], site[kept], names[kept]
     else:
-        features = _by_medpriv(name, rows, site, settings["test_fraction"], seed, folder)
+        split, table, notes = _by_medpriv(name, rows, site, settings["test_fraction"], seed, folder)
     y = (rows[:, -1] > 0).astype(np.int64)
-    check_classes(y, features["split"] == TEST, CLASSES, folder, "column 14 (num)")
+    check_classes(y, split == TEST, CLASSES, folder, "column 14 (num)")
     by_hospital = {hospital: int(np.sum(site == index)) for index, hospital in enumerate(hospitals)}
-    features["notes"] |= {"protocol": protocol, "patients_by_hospital": by_hospital}
     return Dataset(
-        name=name,
-        y=y,
-        patient=np.arange(len(y), dtype=np.int32),
-        site=site,
-        patients=tuple(names.tolist()),
-        sites=tuple(hospitals),
-        classes=CLASSES,
-        licence=manifest["licence"],
-        source=manifest["source"],
-        digest=sha256(folder / MANIFEST),
-        groups={
-            "sex": tuple("M" if sex else "F" for sex in rows[:, COLUMNS.index("sex")]),
-            "age": tuple(_age_band(age) for age in rows[:, COLUMNS.index("age")]),
-        },
-        **features,
+        name,
+        Cohort(
+            patient=np.arange(len(y), dtype=np.int32),
+            site=site,
+            split=split,
+            patients=tuple(names.tolist()),
+            sites=tuple(hospitals),
+            licence=manifest["licence"],
+            source=manifest["source"],
+            digest=sha256(folder / MANIFEST),
+            groups={
+                "sex": tuple("M" if sex else "F" for sex in rows[:, COLUMNS.index("sex")]),
+                "age": tuple(age_band(age, AGE_BANDS) for age in rows[:, COLUMNS.index("age")]),
+            },
+        ),
+        table,
+        Labels(y, CLASSES),
+        notes | {"protocol": protocol, "patients_by_hospital": by_hospital},
     )
 
 
 def _by_medpriv(
     name: str, rows: np.ndarray, site: np.ndarray, test_fraction: float, seed: int, folder: Path
-) -> dict[str, object]:
-    """Return what the dataset holds of features and split: gaps imputed, all patients kept."""
+) -> tuple[np.ndarray, Table, dict[str, object]]:
+    """Return the split, the table and the notes about it: gaps imputed, all patients kept."""
     rows = with_gaps(rows)
     y = (rows[:, -1] > 0).astype(np.int64)
     split = stratified_split(site * len(CLASSES) + y, test_fraction, generator(seed, name, "split"))
     check_classes(y, split == TEST, CLASSES, folder, "column 14 (num)")
     kinds = {column: "binary" if len(codes) == 2 else "code" for column, codes in CODES.items()}
     kinds = {column: kinds.get(column, "number") for column in FEATURES}
-    held, about = fill_and_scale(dict(zip(COLUMNS[:-1], rows.T[:-1], strict=True)), kinds, split == TRAIN, folder)
-    return held | {"split": split, "units": tuple(FEATURES.values()), "notes": about}
+    columns = dict(zip(COLUMNS[:-1], rows.T[:-1], strict=True))
+    table, notes = make_table(columns, kinds, FEATURES, split == TRAIN, folder)
+    return split, table, notes
 
 
 def _by_flamby(
     rows: np.ndarray, site: np.ndarray, hospitals: list[str], folder: Path, pooled: bool
-) -> tuple[np.ndarray, dict[str, object]]:
-    """Return which rows are kept, bool [rows], and what the dataset holds of features and split."""
+) -> tuple[np.ndarray, np.ndarray, Table, dict[str, object]]:
+    """Return which rows are kept, bool [rows]; of these the split, the table and the notes about it."""
     made = heart_flamby.prepare(rows, COLUMNS, site, folder)
     features, width = heart_flamby.FEATURES, len(heart_flamby.FEATURES)
     if pooled:
         centre, scale = heart_flamby.mean_and_deviation(made.x[made.split == TRAIN])
-        x, units = made.x, tuple(FEATURES.get(feature, "") for feature in features)
+        x, units = made.x, FEATURES
         kinds = dict.fromkeys(("sex", "fbs", "exang"), "binary")
         kinds |= {name: f"onehot:{name.partition('=')[0]}" for name in features if "=" in name}
     else:
         centre, scale = np.zeros(width), np.ones(width)
-        x, units = made.by_hospital(), ("standard deviations",) * width
+        x, units = made.by_hospital(), dict.fromkeys(features, "standard deviations")
         kinds = {}  # a code has two values at each hospital, and others at the next one: numbers
+    kinds = dict.fromkeys(features, "number") | kinds
+    described, raw = describe_columns(
+        dict(zip(features, x.T, strict=True)), kinds, units, {}, x[made.split == TRAIN].min(axis=0), heart_flamby.FIRST
+    )
     fitted = {
         hospital: {"means": means.tolist(), "deviations": deviations.tolist()}
         for hospital, means, deviations in zip(hospitals, made.means, made.deviations, strict=True)
     }
-    return made.kept, {
-        "x": x.astype(np.float32),
-        "split": made.split,
-        "centre": centre.astype(np.float32),
-        "scale": scale.astype(np.float32),
-        "features": features,
-        "units": units,
-        "notes": {
-            "left_out_for_gaps": int(np.sum(~made.kept)),
-            "hospitals": fitted,
-            "kinds": dict.fromkeys(features, "number") | kinds,
-        },
-    }
+    table = Table(described, raw, centre.astype(np.float32), scale.astype(np.float32))
+    return made.kept, made.split, table, {"left_out_for_gaps": int(np.sum(~made.kept)), "hospitals": fitted}
 
 
 def with_gaps(table: np.ndarray) -> np.ndarray:
@@ -248,7 +248,3 @@ def _read_cell(path: Path, number: int, position: int, column: str, cell: str) -
     if not lowest <= value <= highest and not (column in ZERO_IS_MISSING and value == 0):
         raise refuse(f"{cell} is not from {lowest} to {highest}", "correct the cell, or write ? for a missing value")
     return value
-
-
-def _age_band(age: float) -> str:
-    return next(band for band, end in AGE_BANDS.items() if age < end)

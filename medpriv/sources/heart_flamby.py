@@ -21,6 +21,7 @@ TRAIN_FRACTION = 0.66
 STATE = 43
 KEPT = ("age", "sex", "trestbps", "chol", "fbs", "thalach", "exang", "oldpeak")
 ONE_HOT = {"cp": (2, 3, 4), "restecg": (1, 2)}
+FIRST = {"cp": "1", "restecg": "0"}  # the codes without a feature
 FEATURES = (*KEPT, *(f"{column}={code}" for column, codes in ONE_HOT.items() for code in codes))
 DROPPED = ("slope", "ca", "thal")
 

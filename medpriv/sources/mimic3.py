@@ -13,11 +13,14 @@ import numpy as np
 from medpriv.dataset import TRAIN, Dataset, plain_name
 from medpriv.errors import InputError
 from medpriv.files import sha256
+from medpriv.records.cohort import Cohort
+from medpriv.records.labels import Labels
 from medpriv.seeds import generator
+from medpriv.sources.age import age_band
 from medpriv.sources.manifest import MANIFEST, verify_raw
-from medpriv.sources.mimic3_cohort import HOURS, Stay, age_band, check_labels, choose_stays, measure, units
+from medpriv.sources.mimic3_cohort import AGE_BANDS, HOURS, Stay, check_labels, choose_stays, measure, units
 from medpriv.sources.mimic3_tables import LICENCES, connect, is_demo, local_tables, published_tables, table_path
-from medpriv.sources.tabular import check_classes, fill_and_scale, stratified_split
+from medpriv.sources.tabular import check_classes, make_table, stratified_split
 
 LICENCE = "ODbL 1.0 (the demo); PhysioNet Credentialed Health Data License 1.5.0 (the full database)"
 BASE_URL = "https://physionet.org/files/mimiciii-demo/1.4/"  # the full database: .../files/mimiciii/1.4/
@@ -71,34 +74,41 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     split = _split(y, owner, site, settings["test_fraction"], generator(seed, name, "split"))
     train = split[owner] == TRAIN
     check_classes(y, ~train, CLASSES, folder, "stays of 48 hours")
-    held, about = fill_and_scale(columns, _kinds(tuple(columns)), train, folder)
+    table, gaps = make_table(
+        columns,
+        _kinds(tuple(columns)),
+        {"age": "years"} | units(),
+        train,
+        folder,
+        quasi_identifiers=("age", "sex"),
+        known_hours=_times(tuple(columns), min(stay.outcome_hours for stay in stays)),
+        measured=_measured_by(tuple(columns)),
+    )
     simulated = manifest["source"] == "simulated"
     demo = simulated or is_demo(folder)
     return Dataset(
-        name=name,
-        y=y,
-        patient=owner.astype(np.int32),
-        site=site.astype(np.int32),
-        split=split,
-        patients=tuple(str(subject) for subject in patients),
-        sites=tuple(plain_name(unit) for unit in sites),
-        classes=CLASSES,
-        units=("years", "", *units().values()),
-        licence=manifest["licence"] if simulated else LICENCES[demo],
-        source=manifest["source"],
-        digest=sha256(folder / MANIFEST),
-        groups=_groups(stays, owner),
+        name,
+        Cohort(
+            patient=owner.astype(np.int32),
+            site=site.astype(np.int32),
+            split=split,
+            patients=tuple(str(subject) for subject in patients),
+            sites=tuple(plain_name(unit) for unit in sites),
+            licence=manifest["licence"] if simulated else LICENCES[demo],
+            source=manifest["source"],
+            digest=sha256(folder / MANIFEST),
+            groups=_groups(stays, owner),
+            credentialed=not demo,
+        ),
+        table,
+        Labels(y, CLASSES),
         notes={
             "stays_left_after_each_step": counts | {"with a measurement": counts[list(counts)[-1]] - unmeasured},
             "deaths": int(y.sum()),
             "stays_by_unit": {str(unit): int(np.sum(site == index)) for index, unit in enumerate(sites)},
-            "times": _times(tuple(columns), min(stay.outcome_hours for stay in stays)),
-            "quasi_identifiers": ["age", "sex"],
         }
-        | about
+        | gaps
         | values,
-        credentialed=not demo,
-        **held,
     )
 
 
@@ -125,7 +135,7 @@ def _groups(stays: list[Stay], owner: np.ndarray) -> dict[str, tuple[str, ...]]:
     firsts = [stays[row] for row in first]
     return {
         "sex": tuple(stay.sex for stay in firsts),
-        "age": tuple(age_band(stay.age) for stay in firsts),
+        "age": tuple(age_band(stay.age, AGE_BANDS) for stay in firsts),
         "admission": tuple(plain_name(stay.admission_type.lower()) for stay in firsts),
     }
 
@@ -134,6 +144,17 @@ def _kinds(features: tuple[str, ...]) -> dict[str, str]:
     """Return what kind of variable each feature is."""
     binary = {"sex", *(feature for feature in features if feature.endswith("_measured"))}
     return {feature: "binary" if feature in binary else "number" for feature in features}
+
+
+def _measured_by(features: tuple[str, ...]) -> dict[str, str]:
+    """Return of each summary the feature that tells how often, or whether, it was measured."""
+    found = {}
+    for feature in features:
+        variable, _, window = feature.rpartition("_")
+        for counter in (f"{variable.rpartition('_')[0]}_count_{window}", f"{variable}_measured"):
+            if counter in features and counter != feature:
+                found[feature] = counter
+    return found
 
 
 def _times(features: tuple[str, ...], outcome_hours: float) -> dict[str, float]:

@@ -22,7 +22,7 @@ WINDOWS = ("day1", "day2")  # 0-24 h and 24-48 h
 ADULT, OLDEST = 18, 90.0  # years; ages above 89 are shifted by the publisher to about 300 and count as 90
 SHIFTED = (295, 420)  # what those above 89 are: about 300 in the real tables, 300 more in the simulated ones
 NEWBORN = 7 / 365.25  # by how much a birth may follow the admission: it is written without an hour
-AGE_BANDS = {"<50": 50, "50-64": 65, "65-79": 80, "80+": np.inf}  # each up to, not including, its number
+AGE_BANDS = (50, 65, 80)
 ONCE = ("height", "weight")  # the first value of the 48 hours
 SHARE = ("capillary_refill",)  # of values 0 and 1 only the mean says something
 COMA_PARTS = ("gcs_eye", "gcs_motor", "gcs_verbal")
@@ -189,11 +189,6 @@ def measure(connection, folder: Path, stays: list[Stay]) -> tuple[dict[str, np.n
         columns |= _first(connection, variable, len(stays)) if variable in ONCE else {}
         columns |= _windows(connection, variable, len(stays)) if variable not in ONCE else {}
     return columns, {"values_read": read, "values_impossible": refused}
-
-
-def age_band(age: float) -> str:
-    """Return the band of an age in years."""
-    return next(band for band, end in AGE_BANDS.items() if age < end)
 
 
 def units() -> dict[str, str]:

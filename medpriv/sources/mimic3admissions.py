@@ -7,6 +7,7 @@ leaves them out, and none is better than chance. docs/data/mimic3-admissions.md 
 """
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -15,9 +16,12 @@ import numpy as np
 from medpriv.dataset import TRAIN, Dataset
 from medpriv.errors import InputError
 from medpriv.files import sha256
+from medpriv.records.cohort import Cohort
+from medpriv.records.labels import Labels
 from medpriv.seeds import generator
+from medpriv.sources.age import age_band
 from medpriv.sources.manifest import MANIFEST, verify_raw
-from medpriv.sources.mimic3_cohort import age_band, check_age
+from medpriv.sources.mimic3_cohort import AGE_BANDS, check_age
 from medpriv.sources.mimic3_tables import (
     LICENCES,
     connect,
@@ -28,7 +32,7 @@ from medpriv.sources.mimic3_tables import (
     scan,
     table_path,
 )
-from medpriv.sources.tabular import check_classes, fill_and_scale, stratified_split
+from medpriv.sources.tabular import check_classes, make_table, stratified_split
 
 LICENCE = "ODbL 1.0 (the demo); PhysioNet Credentialed Health Data License 1.5.0 (the full database)"
 BASE_URL = "https://physionet.org/files/mimiciii-demo/1.4/"  # the full database: .../files/mimiciii/1.4/
@@ -145,34 +149,35 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     split = stratified_split(died, settings["test_fraction"], generator(seed, name, "split"))
     train = split[owner] == TRAIN
     check_classes(y, ~train, CLASSES, folder, "hospital_expire_flag")
-    held, about = fill_and_scale(columns, {feature: _kind(feature) for feature in columns}, train, folder)
+    table, gaps = make_table(
+        columns,
+        {feature: _kind(feature) for feature in columns},
+        NUMBERS,
+        train,
+        folder,
+        levels={feature: levels for feature, (levels, _) in codes.items()},
+        quasi_identifiers=OUTSIDER_KNOWS,
+        known_hours=_times(rows, tuple(columns)),
+    )
     simulated = manifest["source"] == "simulated"
     demo = simulated or is_demo(folder)
     return Dataset(
-        name=name,
-        y=y,
-        patient=owner.astype(np.int32),
-        site=np.zeros(len(y), dtype=np.int32),
-        split=split,
-        patients=tuple(str(subject) for subject in patients),
-        sites=("all",),
-        classes=CLASSES,
-        units=tuple(NUMBERS.get(feature, "") for feature in columns),
-        licence=manifest["licence"] if simulated else LICENCES[demo],
-        source=manifest["source"],
-        digest=sha256(folder / MANIFEST),
-        groups=_groups(rows, owner),
-        notes={
-            "admissions": len(y),
-            "deaths": int(y.sum()),
-            "levels": {feature: levels for feature, (levels, _) in codes.items() if feature in columns},
-            "times": _times(rows, tuple(columns)),
-            "quasi_identifiers": [feature for feature in OUTSIDER_KNOWS if feature in columns],
-            "row_id": [row["row_id"] for row in rows],
-        }
-        | about,
-        credentialed=not demo,
-        **held,
+        name,
+        Cohort(
+            patient=owner.astype(np.int32),
+            site=np.zeros(len(y), dtype=np.int32),
+            split=split,
+            patients=tuple(str(subject) for subject in patients),
+            sites=("all",),
+            licence=manifest["licence"] if simulated else LICENCES[demo],
+            source=manifest["source"],
+            digest=sha256(folder / MANIFEST),
+            groups=_groups(rows, owner),
+            credentialed=not demo,
+        ),
+        replace(table, row_id=np.array([row["row_id"] for row in rows], np.int64)),
+        Labels(y, CLASSES),
+        notes={"admissions": len(y), "deaths": int(y.sum())} | gaps,
     )
 
 
@@ -234,7 +239,7 @@ def _groups(rows: list[Row], owner: np.ndarray) -> dict[str, tuple[str, ...]]:
     _, first = np.unique(owner, return_index=True)
     return {
         "sex": tuple(rows[row]["gender"] for row in first),
-        "age": tuple(age_band(_age(rows[row])) for row in first),
+        "age": tuple(age_band(_age(rows[row]), AGE_BANDS) for row in first),
     }
 
 

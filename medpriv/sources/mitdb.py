@@ -15,7 +15,11 @@ import numpy as np
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
 from medpriv.files import sha256
+from medpriv.records.cohort import Cohort
+from medpriv.records.labels import Labels
+from medpriv.records.signals import Signals
 from medpriv.seeds import generator
+from medpriv.sources.age import age_band
 from medpriv.sources.beats import (
     AAMI,
     BASELINE_HZ,
@@ -35,6 +39,7 @@ from medpriv.sources.manifest import verify_raw
 from medpriv.sources.wfdb_header import distinct_names
 from medpriv.sources.wfdb_records import ANNOTATOR, Record, read_patients, read_record, record_files, record_names
 
+AGE_BANDS = (50, 65, 80)
 LICENCE = "Open Data Commons Attribution License v1.0 (ODC-By 1.0)"
 BASE_URL = "https://physionet.org/files/mitdb/1.0.0/"
 OWN_LICENCE = "your own records; access as you have agreed with their patients"
@@ -120,24 +125,29 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     sites = sorted({places[index] for index in np.unique(record)})
     first = dict(reversed(list(zip(owners, beats.about, strict=True))))  # the first record of a patient wins
     return Dataset(
-        name=name,
-        x=x,
-        y=np.searchsorted(present, y).astype(np.int64),
-        patient=patient.astype(np.int32),
-        site=np.array([sites.index(places[index]) for index in record], np.int32),
-        split=split,
-        centre=training.mean(axis=(0, 2), dtype=np.float64).astype(np.float32)[:, None],
-        scale=training.std(axis=(0, 2), dtype=np.float64).astype(np.float32)[:, None],
-        patients=tuple(patients),
-        sites=tuple(sites),
-        classes=tuple(CLASSES[index] for index in present),
-        features=tuple(distinct_names(["/".join(sorted(set(leads))) for leads in zip(*beats.leads, strict=True)])),
-        units=("mV",) * x.shape[1],
-        licence=manifest["licence"] if public else OWN_LICENCE,
-        source=manifest["source"],
-        digest=sha256(folder / "manifest.json"),
-        sampling_rate=float(settings["sampling_rate"]),
-        groups={key: tuple(first[person][key] for person in patients) for key in ("sex", "age")},
+        name,
+        Cohort(
+            patient=patient.astype(np.int32),
+            site=np.array([sites.index(places[index]) for index in record], np.int32),
+            split=split,
+            patients=tuple(patients),
+            sites=tuple(sites),
+            licence=manifest["licence"] if public else OWN_LICENCE,
+            source=manifest["source"],
+            digest=sha256(folder / "manifest.json"),
+            groups={key: tuple(first[person][key] for person in patients) for key in ("sex", "age")},
+            credentialed=not public,
+        ),
+        Signals(
+            x,
+            leads=tuple(distinct_names(["/".join(sorted(set(leads))) for leads in zip(*beats.leads, strict=True)])),
+            rate=float(settings["sampling_rate"]),
+            centre=training.mean(axis=(0, 2), dtype=np.float64).astype(np.float32)[:, None],
+            scale=training.std(axis=(0, 2), dtype=np.float64).astype(np.float32)[:, None],
+            time=time.astype(np.float32),
+            valid=None if settings["neighbour_margin_s"] is None else beats.valid[kept],
+        ),
+        Labels(np.searchsorted(present, y).astype(np.int64), tuple(CLASSES[index] for index in present)),
         notes={
             "records": len(beats.names),
             "paced_records_left_out": beats.paced,
@@ -147,9 +157,6 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
             "heart_rate": settings["heart_rate"],
             "r_peak_at_sample": round(settings["before_s"] * settings["sampling_rate"]),
         },
-        credentialed=not public,
-        time=time.astype(np.float32),
-        valid=None if settings["neighbour_margin_s"] is None else beats.valid[kept],
     )
 
 
@@ -282,13 +289,7 @@ def _describe(comments: tuple[str, ...]) -> dict[str, str]:
         else (found := re.search(r"\bsex:?\s*(female|male|[MF])\b", text, re.IGNORECASE)) and found[1][0].upper()
     )
     site = "one site" if not own else f"recorder {own[4]}" if own[4].isdigit() else "recorder unknown"
-    return {"sex": sex or "unknown", "age": _age_band(age), "site": site}
-
-
-def _age_band(age: str | None) -> str:
-    if age is None or int(age) < 0:
-        return "unknown"
-    return next((band for limit, band in ((50, "under 50"), (65, "50-64"), (80, "65-79")) if int(age) < limit), "80+")
+    return {"sex": sex or "unknown", "age": age_band(int(age) if age else None, AGE_BANDS), "site": site}
 
 
 def _keep(

@@ -14,6 +14,9 @@ import numpy as np
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
 from medpriv.files import sha256
+from medpriv.records.cohort import Cohort
+from medpriv.records.labels import Labels
+from medpriv.records.signals import Signals
 from medpriv.seeds import generator
 from medpriv.sources.beats import BASELINE_HZ, prepare_signal, present_classes, split_patients
 from medpriv.sources.manifest import MANIFEST, verify_raw
@@ -94,24 +97,30 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     training = x[split[patient] == TRAIN]
     first = {row.patient: row.groups for row in sorted(rows, key=lambda row: row.taken, reverse=True)}
     return Dataset(
-        name=name,
-        x=x,
-        y=np.repeat(np.searchsorted(present, label), counts).astype(np.int64),
-        patient=patient.astype(np.int32),
-        site=np.repeat([sites.index(row.site) for row in rows], counts).astype(np.int32),
-        split=split,
-        centre=training.mean(axis=(0, 2), dtype=np.float64).astype(np.float32)[:, None],
-        scale=training.std(axis=(0, 2), dtype=np.float64).astype(np.float32)[:, None],
-        patients=tuple(patients),
-        sites=tuple(sites),
-        classes=tuple(CLASSES[index] for index in present),
-        features=tuple(settings["leads"]),
-        units=("mV",) * x.shape[1],
-        licence=manifest["licence"],
-        source=manifest["source"],
-        digest=sha256(folder / MANIFEST),
-        sampling_rate=float(settings["sampling_rate"]),
-        groups={key: tuple(first[person][key] for person in patients) for key in ("sex", "age")},
+        name,
+        Cohort(
+            patient=patient.astype(np.int32),
+            site=np.repeat([sites.index(row.site) for row in rows], counts).astype(np.int32),
+            split=split,
+            patients=tuple(patients),
+            sites=tuple(sites),
+            licence=manifest["licence"],
+            source=manifest["source"],
+            digest=sha256(folder / MANIFEST),
+            groups={key: tuple(first[person][key] for person in patients) for key in ("sex", "age")},
+        ),
+        Signals(
+            x,
+            leads=tuple(settings["leads"]),
+            rate=float(settings["sampling_rate"]),
+            centre=training.mean(axis=(0, 2), dtype=np.float64).astype(np.float32)[:, None],
+            scale=training.std(axis=(0, 2), dtype=np.float64).astype(np.float32)[:, None],
+            time=(np.repeat(_starts(records), counts) + second).astype(np.float32),
+        ),
+        Labels(
+            np.repeat(np.searchsorted(present, label), counts).astype(np.int64),
+            tuple(CLASSES[index] for index in present),
+        ),
         notes={
             "records": len(records),
             "records_by_class": {CLASSES[index]: int((label == index).sum()) for index in present},
@@ -119,7 +128,6 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
             "classes_absent": [superclass for index, superclass in enumerate(CLASSES) if index not in present],
             "high_pass_hz": BASELINE_HZ,
         },
-        time=(np.repeat(_starts(records), counts) + second).astype(np.float32),
     )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from medpriv.errors import InputError
 from medpriv.files import read_rows
+from medpriv.sources.age import age_band
 
 DATABASE, STATEMENTS = "ptbxl_database.csv", "scp_statements.csv"
 CLASSES = ("NORM", "MI", "STTC", "CD", "HYP")
@@ -21,7 +22,7 @@ RECORD = re.compile(r"records100/\d{5}/\d{5}_lr")  # the publisher's paths, of w
 FOLDS = range(1, 11)
 FLAGS = {"": False, "0": False, "0.0": False, "1": True, "1.0": True}
 SEXES = {0: "M", 1: "F"}
-AGE_BANDS = {"<40": 40, "40-64": 65, "65+": float("inf")}  # each up to, not including, its number
+AGE_BANDS = (40, 65)
 MOST_CODES = 2000  # characters of a cell of statements; the publisher's have little more than a hundred
 
 
@@ -128,7 +129,7 @@ class _Line:
             taken=self._date("recording_date"),
             fold=fold,
             superclasses=self._superclasses(superclasses),
-            groups={"sex": SEXES.get(sex, "unknown"), "age": _age_band(age)},
+            groups={"sex": SEXES.get(sex, "unknown"), "age": age_band(age, AGE_BANDS)},
         )
 
     def _superclasses(self, superclasses: dict[str, str]) -> tuple[str, ...]:
@@ -179,7 +180,3 @@ class _Line:
             place=f"line {self.number}, column {column}",
             remedy="get the publisher's table again, or correct the cell",
         )
-
-
-def _age_band(age: float | None) -> str:
-    return "unknown" if age is None else next(band for band, end in AGE_BANDS.items() if age < end)

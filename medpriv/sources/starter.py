@@ -22,7 +22,7 @@ from medpriv.errors import InputError
 from medpriv.files import write_text
 from medpriv.sources.table import local_files, named_columns
 from medpriv.sources.table_columns import LEVELS, decimal_mark, gaps, group, names, refuse, to_number
-from medpriv.sources.table_file import Column, read_table
+from medpriv.sources.table_file import TextColumn, read_table
 from medpriv.sources.table_ids import counts_rows, named_like_id, repeated_ids
 
 ROOT = Path(__file__).parents[2]
@@ -72,7 +72,7 @@ def starter(path: Path, name: str) -> str:
     return "\n".join([*_config(guess, name, shown), *_comments(guess, name, path, rows, len(columns))]) + "\n"
 
 
-def guess_roles(columns: Mapping[str, Column], separator: str) -> Guess:
+def guess_roles(columns: Mapping[str, TextColumn], separator: str) -> Guess:
     """Return what each column probably is, by its name and values."""
     guess = Guess()
     left = dict(columns)
@@ -105,14 +105,14 @@ def guess_roles(columns: Mapping[str, Column], separator: str) -> Guess:
     return guess
 
 
-def _fits(column: Column, owner: np.ndarray) -> bool:
+def _fits(column: TextColumn, owner: np.ndarray) -> bool:
     """Return whether each patient has one value of a column."""
     faults: list = []
     group(column, owner, faults)
     return not faults
 
 
-def _assign(guess: Guess, left: dict[str, Column], role: str, name: str, reason: str) -> None:
+def _assign(guess: Guess, left: dict[str, TextColumn], role: str, name: str, reason: str) -> None:
     """Give a column a role, and take it out of those that are left."""
     if isinstance(held := getattr(guess, role), list):
         held.append(name)
@@ -122,7 +122,7 @@ def _assign(guess: Guess, left: dict[str, Column], role: str, name: str, reason:
     left.pop(name, None)
 
 
-def _numeric(columns: Mapping[str, Column], separator: str) -> set[str]:
+def _numeric(columns: Mapping[str, TextColumn], separator: str) -> set[str]:
     """Return the columns whose cells are all numbers or gaps; a comma counts as the settings would have it."""
     found = {
         name for name, column in columns.items() if _is_numeric(column, "," if separator not in (",", "") else ".")
@@ -131,7 +131,7 @@ def _numeric(columns: Mapping[str, Column], separator: str) -> set[str]:
     return {name for name in found if _is_numeric(columns[name], mark)}
 
 
-def _is_numeric(column: Column, mark: str) -> bool:
+def _is_numeric(column: TextColumn, mark: str) -> bool:
     try:
         values = [to_number(text, mark) for text in column.texts]
     except ValueError:
@@ -139,17 +139,17 @@ def _is_numeric(column: Column, mark: str) -> bool:
     return not np.isnan(values).all()
 
 
-def _levels(column: Column) -> int:
+def _levels(column: TextColumn) -> int:
     return len(column.texts) - int(gaps(column).sum())
 
 
-def _without(column: Column) -> str:
+def _without(column: TextColumn) -> str:
     """Return what to say of rows without a value in a column that must not have any."""
     rows = int(gaps(column)[column.code].sum())
     return f"; {rows} rows have none: fill it in, or remove them" if rows else ""
 
 
-def _guess_label(guess: Guess, left: dict[str, Column]) -> None:
+def _guess_label(guess: Guess, left: dict[str, TextColumn]) -> None:
     fit = [
         column for column in left.values() if 2 <= _levels(column) <= FEW and len(column.code) >= 4 * _levels(column)
     ]
@@ -167,7 +167,7 @@ def _guess_label(guess: Guess, left: dict[str, Column]) -> None:
             _assign(guess, left, "label", column.name, f"{reason}, {_levels(column)} classes{_without(column)}")
 
 
-def _guess_patient(guess: Guess, left: dict[str, Column]) -> None:
+def _guess_patient(guess: Guess, left: dict[str, TextColumn]) -> None:
     whole = [column for column in left.values() if named_like_id(column.name)]
     whole = [column for column in whole if len(column.texts) >= len(column.code) / 20]
     named = [column for column in whole if _PERSON.search(column.name)]
@@ -210,6 +210,8 @@ def _comments(guess: Guess, name: str, path: Path, rows: int, columns: int) -> l
         lines.append(f"#   label        {UNKNOWN}: no column looks like one; it needs two or more classes and no gap")
     if not guess.patient:
         lines.append("#   patient      none found: each row is taken for another patient")
+    if not guess.site:
+        lines.append("#   site         none found: all rows are taken for one hospital's")
     for (role, column), reason in guess.reasons.items():
         if reason:
             lines.append(f"#   {role:<12} {column}: {reason}")
@@ -240,18 +242,19 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("table", type=Path, help=".csv, .tsv, .csv.gz, .tsv.gz or .parquet")
     parser.add_argument("--write", action="store_true", help="write config/<name>.yaml instead of printing")
     options = parser.parse_args(arguments)
-    if not options.table.name:
-        parser.error("name the table: make config TABLE=/data/x.csv")
+    if not options.table.is_file():
+        named = f"{options.table}: no such file" if options.table.name else "TABLE: no table is named"
+        sys.exit(f"{named}. Remedy: make config TABLE=/data/x.csv, with the file of your table")
     name = dataset_name(options.table)
+    target = ROOT / "config" / f"{name}.yaml"
+    if options.write and target.exists():
+        sys.exit(f"config/{name}.yaml: is there already. Remedy: remove it, or change it by hand")
     try:
         text = starter(options.table, name)
     except InputError as error:
         sys.exit(str(error))
     print(text, end="")
     if options.write:
-        target = ROOT / "config" / f"{name}.yaml"
-        if target.exists():
-            sys.exit(f"{target}: is there already. Remedy: remove it, or change it by hand")
         write_text(target, text)
         print(f"\nWritten to config/{name}.yaml. Check it, then: make report CONFIG=config/{name}.yaml")
 

@@ -16,6 +16,9 @@ import numpy as np
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
 from medpriv.files import sha256
+from medpriv.records.cohort import Cohort
+from medpriv.records.labels import Labels
+from medpriv.records.tables import Column, Table
 from medpriv.seeds import generator
 from medpriv.sources.manifest import MANIFEST, verify_raw
 from medpriv.sources.table_columns import (
@@ -29,13 +32,12 @@ from medpriv.sources.table_columns import (
     is_number,
     names,
     numbers,
-    one_hot,
     plain,
     refuse,
 )
-from medpriv.sources.table_file import ENDINGS, SHOWN, Column, TextTable, of_rows, read_table
-from medpriv.sources.table_ids import counts_rows, own_in_every_row, repeated_ids
-from medpriv.sources.tabular import centre_and_scale, check_classes, impute, stratified_split
+from medpriv.sources.table_file import ENDINGS, SHOWN, TextColumn, TextTable, of_rows, read_table
+from medpriv.sources.table_ids import counts_rows, names_in_words, own_in_every_row, repeated_ids
+from medpriv.sources.tabular import centre_and_scale, check_classes, fills, impute, stratified_split
 
 LICENCE = "its owner's; not stated"
 _NAMELESS = re.compile(r"|Unnamed: \d+|__index_level_\d+__|\.\.\.\d+")  # what pandas and R make of no name, too
@@ -68,43 +70,36 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     """
     manifest = verify_raw(folder)
     path = Path(folder) / next(iter(manifest["files"]))
-    held = _convert(path, settings)
+    own = Path(path.name)  # in errors, which ask the owner to correct the table: not this copy of it
+    try:
+        held = _convert(path, settings)
+    except InputError as error:
+        raise InputError(error.problem, file=own, place=error.place, remedy=error.remedy) from None
     y, owner, place = held.y, held.owner, held.place
     _, first = np.unique(owner, return_index=True)  # each patient's first row
     strata = place[first] * len(held.classes) + y[first]
     split = stratified_split(strata, settings["test_fraction"], generator(seed, name, "split"))
     train = (split == TRAIN)[owner]
-    check_classes(y, ~train, held.classes, path, f"column {settings['label']}")
+    check_classes(y, ~train, held.classes, own, f"column {settings['label']}")
 
-    values, missing, imputed = impute(held.values, train, held.numeric, (), path)
-    blocks, kinds = [values], dict.fromkeys(held.numeric, "number")
-    for column, (levels, code) in held.categories.items():
-        seen, block = one_hot(levels, code, train)
-        blocks.append(block)
-        kinds |= {f"{column}={level}": f"onehot:{column}" for level in seen}
-    scaled = [centre_and_scale(block.astype(np.float64), train) for block in blocks]  # a block at a time: memory
-    notes = {"rows": len(y), "test_patients": int(np.sum(split == TEST)), "missing_cells": missing}
-    notes |= {"imputed_with": imputed, "kinds": kinds} | ({"ids": held.ids} if held.ids else {})
+    table, gaps = _make_table(held, train, own)
     return Dataset(
-        name=name,
-        x=np.concatenate([block.astype(np.float32) for block in blocks], axis=1),
-        y=y,
-        patient=owner.astype(np.int32),
-        site=place.astype(np.int32),
-        split=split,
-        centre=np.concatenate([centre for centre, _ in scaled]),
-        scale=np.concatenate([scale for _, scale in scaled]),
-        patients=tuple(held.patients),
-        sites=tuple(held.sites),
-        classes=tuple(held.classes),
-        features=tuple(kinds),
-        units=("",) * len(kinds),
-        licence=manifest["licence"],
-        source=manifest["source"],
-        digest=sha256(Path(folder) / MANIFEST),
-        groups=held.groups,
-        notes=notes,
-        credentialed=True,
+        name,
+        Cohort(
+            patient=owner.astype(np.int32),
+            site=place.astype(np.int32),
+            split=split,
+            patients=tuple(held.patients),
+            sites=tuple(held.sites),
+            licence=manifest["licence"],
+            source=manifest["source"],
+            digest=sha256(Path(folder) / MANIFEST),
+            groups=held.groups,
+            credentialed=True,
+        ),
+        table,
+        Labels(y, tuple(held.classes)),
+        {"rows": len(y), "test_patients": int(np.sum(split == TEST))} | gaps | ({"ids": held.ids} if held.ids else {}),
     )
 
 
@@ -134,6 +129,23 @@ class _Converted:
     ids: dict[str, dict[str, int]]
 
 
+def _make_table(held: _Converted, train: np.ndarray, path: Path) -> tuple[Table, dict[str, object]]:
+    """Return the table, numbers first, and the notes about its gaps; levels that no training row has get no feature."""
+    fill = fills(held.values, train, held.numeric, (), path)
+    whole, missing, imputed = impute(held.values, fill, held.numeric)
+    columns = [Column(name, fill=float(value)) for name, value in zip(held.numeric, fill, strict=True)]
+    scaled = [centre_and_scale(whole, train)]
+    for name, (levels, code) in held.categories.items():
+        seen = np.isin(np.arange(len(levels)), code[train])
+        features = tuple(f"{name}={level}" if known else "" for level, known in zip(levels, seen, strict=True))
+        column = Column(name, "onehot", levels=tuple(levels), features=features)
+        columns.append(column)
+        scaled.append(centre_and_scale(column.encode(code).astype(np.float64), train))  # one at a time: memory
+    raw = np.column_stack([held.values, *(code for _, code in held.categories.values())]).astype(np.float64)
+    centre, scale = (np.concatenate(parts) for parts in zip(*scaled, strict=True))
+    return Table(tuple(columns), raw, centre, scale), {"missing_cells": missing, "imputed_with": imputed}
+
+
 def _convert(path: Path, settings: dict) -> _Converted:
     """Read the table and convert each column by its role; refuse all faults of the table at once."""
     table, faults = read_table(path), []
@@ -159,7 +171,7 @@ def _convert(path: Path, settings: dict) -> _Converted:
     numeric = [column for name, column in columns.items() if name not in {*beside, *settings["categorical"]}]
     if not numeric and not settings["categorical"]:
         faults.append(Fault("preprocess", "no column is left to learn from", "shorten preprocess.ignore"))
-    values = _values(numeric, rows, table.separator, faults)
+    values = _values(numeric, rows, table.separator, settings["patient"], faults)
     categories = {plain(column.name): category(column, faults) for column in chosen}
     grouping = [columns[name] for name in settings["groups"] if name in columns]
     groups = {_key(column.name): group(column, owner, faults) for column in grouping}
@@ -173,7 +185,7 @@ def _convert(path: Path, settings: dict) -> _Converted:
     return _Converted(classes, y, patients, owner, sites, place, numbered, values, categories, groups, ids)
 
 
-def named_columns(table: TextTable, faults: list[Fault], label: str | None = None) -> dict[str, Column]:
+def named_columns(table: TextTable, faults: list[Fault], label: str | None = None) -> dict[str, TextColumn]:
     """Return the columns by name; those without a name, or with another's, are faults and left out.
 
     Most names are numbers where a header is missing, but also where columns are years: then the `label` is among them.
@@ -223,21 +235,35 @@ def _refuse_second_header(table: TextTable, faults: list[Fault]) -> None:
     faults += [Fault(f"row {row + 1}", "the header again", "remove it") for row in np.flatnonzero(again)]
 
 
-def _values(columns: list[Column], rows: int, separator: str, faults: list[Fault]) -> np.ndarray:
-    """Return the numeric columns as float64 [N, columns]; refuse those that only number the rows."""
+def _values(
+    columns: list[TextColumn], rows: int, separator: str, patient: str | None, faults: list[Fault]
+) -> np.ndarray:
+    """Return the numeric columns as float64 [N, columns]; refuse those that only number or name the rows."""
     mark = decimal_mark(columns, separator, faults)
+    values = []
     for column in columns:
-        remedy = "name it under preprocess.ignore or, if it says who it is, under preprocess.patient"
-        if counts_rows(column):
-            problem = "it numbers the rows: the index of a data frame was probably written"
-            faults.append(Fault(f"column {column.name}", problem, remedy))
-        elif own_in_every_row(column):
-            problem = "an id by its name, another one in every row: it could only be memorised"
-            faults.append(Fault(f"column {column.name}", problem, remedy))
-    return np.array([numbers(column, mark, faults) for column in columns]).reshape(len(columns), rows).T
+        named = _names_rows(column, patient)
+        values.append(numbers(column, mark, [] if named else faults))
+        faults += [named] if named else []
+    return np.array(values).reshape(len(columns), rows).T
 
 
-def _forgotten_ids(columns: dict[str, Column], settings: dict, owner: np.ndarray) -> dict[str, dict[str, int]]:
+def _names_rows(column: TextColumn, patient: str | None) -> Fault | None:
+    """Return what is wrong with a column that says which row it is, or whose; the `patient` may be known already."""
+    aside = "name it under preprocess.ignore"
+    owner = f"if it says who it is, name it under preprocess.patient; if not, {aside.removeprefix('name it ')}"
+    if counts_rows(column):
+        problem, owner = "it numbers the rows: the index of a data frame was probably written", aside
+    elif own_in_every_row(column):
+        problem = "an id by its name, another one in every row: it could only be memorised"
+    elif names_in_words(column):
+        problem = f"words, {len(column.texts)} different ones in {len(column.code)} rows: an id, dates or free text"
+    else:
+        return None
+    return Fault(f"column {column.name}", problem, aside if patient else owner)
+
+
+def _forgotten_ids(columns: dict[str, TextColumn], settings: dict, owner: np.ndarray) -> dict[str, dict[str, int]]:
     """Return what are probably people's ids that several of the settings' patients share (by default: rows)."""
     _, first = np.unique(owner, return_index=True)  # each patient's first row
     same = [column for column in columns.values() if np.array_equal(column.code, column.code[first[owner]])]

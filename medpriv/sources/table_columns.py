@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from medpriv.errors import InputError
-from medpriv.sources.table_file import SHOWN, Column
+from medpriv.sources.table_file import SHOWN, TextColumn
 
 # What the usual programs write where there is no value, in any case; "none" is left out, since it may well be a word
 # ("complication: none"), and so is "-", which may be a finding.
@@ -73,7 +73,7 @@ def is_number(text: str) -> bool:
     return bool(_NUMBER.fullmatch(text) or _COMMA.fullmatch(text))
 
 
-def gaps(column: Column) -> np.ndarray:
+def gaps(column: TextColumn) -> np.ndarray:
     """Return bool [texts]: those that stand for a missing value."""
     return np.array([is_gap(text) for text in column.texts], dtype=bool)
 
@@ -83,7 +83,7 @@ def plain(name: str) -> str:
     return name.replace(",", ";").replace("=", ":")
 
 
-def decimal_mark(columns: Iterable[Column], separator: str, faults: list[Fault]) -> str:
+def decimal_mark(columns: Iterable[TextColumn], separator: str, faults: list[Fault]) -> str:
     """Return `.` or `,`: what the numbers of a table have before their decimals.
 
     A comma is taken for one where cells are not separated by commas, nothing is written with a point, and some number
@@ -122,7 +122,7 @@ def to_number(text: str, mark: str) -> float:
     raise ValueError(text)
 
 
-def numbers(column: Column, mark: str, faults: list[Fault]) -> np.ndarray:
+def numbers(column: TextColumn, mark: str, faults: list[Fault]) -> np.ndarray:
     """Return a column as float64 [N], NaN where a value is missing; refuse other words, and one value in every row."""
     values, bad = np.full(len(column.texts), np.nan), []
     for place, text in enumerate(column.texts):
@@ -141,7 +141,7 @@ def numbers(column: Column, mark: str, faults: list[Fault]) -> np.ndarray:
 
 
 def names(
-    column: Column, faults: list[Fault], key: Callable | None = None, no_names: Collection[str] = ()
+    column: TextColumn, faults: list[Fault], key: Callable | None = None, no_names: Collection[str] = ()
 ) -> tuple[list[str], np.ndarray]:
     """Return the distinct names of a column without gaps, sorted by `key`, and int64 [N], each row's place among them.
 
@@ -157,7 +157,7 @@ def names(
     return found, np.array([place[plain(text)] for text in column.texts], dtype=np.int64)[column.code]
 
 
-def category(column: Column, faults: list[Fault]) -> tuple[list[str], np.ndarray]:
+def category(column: TextColumn, faults: list[Fault]) -> tuple[list[str], np.ndarray]:
     """Return the levels of a category, sorted, and int64 [N], each row's place among them, -1 where it is missing.
 
     Levels in two spellings, more than `LEVELS` of them, and one level in every row are faults.
@@ -175,24 +175,7 @@ def category(column: Column, faults: list[Fault]) -> tuple[list[str], np.ndarray
     return levels, np.array(code, dtype=np.int64)[column.code]
 
 
-def one_hot(levels: Sequence[str], code: np.ndarray, train: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """Return the levels seen in training rows and float32 [N, levels]; a missing or unseen level is a row of zeros.
-
-    Args:
-        levels: all of them.
-        code: int [N], which of them a row has; -1 for none.
-        train: bool [N].
-    """
-    seen = np.unique(code[train & (code >= 0)])
-    place = np.full(len(levels) + 1, -1)  # the last entry is that of -1
-    place[seen] = np.arange(len(seen))
-    columns = np.zeros((len(code), len(seen)), dtype=np.float32)
-    rows = np.flatnonzero(place[code] >= 0)
-    columns[rows, place[code[rows]]] = 1
-    return [levels[index] for index in seen], columns
-
-
-def group(column: Column, owner: np.ndarray, faults: list[Fault]) -> tuple[str, ...]:
+def group(column: TextColumn, owner: np.ndarray, faults: list[Fault]) -> tuple[str, ...]:
     """Return each patient's value of a group column; a patient with two values is a fault.
 
     Args:
@@ -211,7 +194,7 @@ def group(column: Column, owner: np.ndarray, faults: list[Fault]) -> tuple[str, 
     return tuple("unknown" if code[row] < 0 else levels[code[row]] for row in first)
 
 
-def check_label(column: Column, faults: list[Fault]) -> None:
+def check_label(column: TextColumn, faults: list[Fault]) -> None:
     """Refuse a label that is one class, a measurement or free text."""
     texts = [text for text, gap in zip(column.texts, gaps(column), strict=True) if not gap]
     place, rows = f"column {column.name}", len(column.code)
@@ -228,7 +211,7 @@ def check_label(column: Column, faults: list[Fault]) -> None:
         faults.append(Fault(place, f"{len(texts)} classes, of {LEVELS // 2} at most", remedy))
 
 
-def _refuse_spellings(column: Column, faults: list[Fault]) -> None:
+def _refuse_spellings(column: TextColumn, faults: list[Fault]) -> None:
     """Refuse one name in two spellings: `1` and `1.0`, `7` and `007`, `Died` and `died`, with and without a `\\ufeff`.
 
     They may be one (files were joined) or two (codes): the table's owner alone knows, so none is unified here.
@@ -256,7 +239,7 @@ def _spelling(text: str) -> object:
     return " ".join(letters.split())
 
 
-def _constant(column: Column, beside_gaps: bool = False) -> Fault:
+def _constant(column: TextColumn, beside_gaps: bool = False) -> Fault:
     problem, remedy = "no two rows differ in it, so it tells nothing", "name it under preprocess.ignore"
     if beside_gaps:
         problem = "one number and gaps, which would get that number, too"
@@ -264,12 +247,12 @@ def _constant(column: Column, beside_gaps: bool = False) -> Fault:
     return Fault(f"column {column.name}", problem, remedy)
 
 
-def _cells(column: Column, places: Sequence[int]) -> str:
+def _cells(column: TextColumn, places: Sequence[int]) -> str:
     """Return where the texts at some places stand: the first row, and how many others have one of them."""
     rows = int(np.isin(column.code, places).sum()) - 1
     more = f" (and {rows} further row{'s' if rows > 1 else ''})" if rows else ""
     return _cell(column, places[0]) + more
 
 
-def _cell(column: Column, place: int) -> str:
+def _cell(column: TextColumn, place: int) -> str:
     return f"row {column.first[place] + 1}, column {column.name}"

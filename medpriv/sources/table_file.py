@@ -24,7 +24,7 @@ _BINARY = {b"PK\x03\x04": "a spreadsheet or zip archive", b"\xd0\xcf\x11\xe0": "
 
 
 @dataclass(frozen=True)
-class Column:
+class TextColumn:
     """One column of N rows, each distinct text held once.
 
     Attributes:
@@ -49,7 +49,7 @@ class TextTable:
         separator: what stands between cells; empty for Parquet.
     """
 
-    columns: tuple[Column, ...]
+    columns: tuple[TextColumn, ...]
     separator: str
 
 
@@ -71,7 +71,7 @@ def read_table(path: Path) -> TextTable:
     return TextTable(_text_columns(path, separator, told, header, rows), separator)
 
 
-def column_of(name: str, cells: object) -> Column:
+def column_of(name: str, cells: object) -> TextColumn:
     """Return a column of a name and its cells, texts in any sequence that pandas takes."""
     import pandas
 
@@ -84,7 +84,7 @@ def column_of(name: str, cells: object) -> Column:
     return _column(name.strip(), held, code)
 
 
-def of_rows(column: Column, rows: np.ndarray) -> Column:
+def of_rows(column: TextColumn, rows: np.ndarray) -> TextColumn:
     """Return a column of some of its rows (int [n])."""
     import pandas
 
@@ -92,9 +92,9 @@ def of_rows(column: Column, rows: np.ndarray) -> Column:
     return _column(column.name, column.texts[kept], code)
 
 
-def _column(name: str, texts: np.ndarray, code: np.ndarray) -> Column:
+def _column(name: str, texts: np.ndarray, code: np.ndarray) -> TextColumn:
     first = np.flatnonzero(np.diff(np.maximum.accumulate(code), prepend=-1))  # codes count up as texts appear
-    return Column(name, texts, code.astype(np.int32), first.astype(np.int32))
+    return TextColumn(name, texts, code.astype(np.int32), first.astype(np.int32))
 
 
 def _refuse_binary(path: Path) -> None:
@@ -212,7 +212,7 @@ def _width_error(path: Path, faults: list[tuple[str, int]], width: int, separato
     return InputError(f"{len(faults)} lines do not fit the header", file=path, remedy=f"{remedy}:\n{shown}{more}")
 
 
-def _text_columns(path: Path, separator: str, told: bool, header: list[str], rows: int) -> tuple[Column, ...]:
+def _text_columns(path: Path, separator: str, told: bool, header: list[str], rows: int) -> tuple[TextColumn, ...]:
     import pandas
 
     frame = pandas.read_csv(
@@ -234,7 +234,7 @@ def _text_columns(path: Path, separator: str, told: bool, header: list[str], row
     return _taken(header, frame.to_numpy()[1:])
 
 
-def _taken(names: list[str], cells: np.ndarray) -> tuple[Column, ...]:
+def _taken(names: list[str], cells: np.ndarray) -> tuple[TextColumn, ...]:
     """Return the columns of [N, columns] texts, each of which is dropped there as soon as it is held here."""
     columns = []
     for place, name in enumerate(names):
@@ -243,7 +243,7 @@ def _taken(names: list[str], cells: np.ndarray) -> tuple[Column, ...]:
     return tuple(columns)
 
 
-def _parquet_columns(path: Path) -> tuple[Column, ...]:
+def _parquet_columns(path: Path) -> tuple[TextColumn, ...]:
     import duckdb
 
     with duckdb.connect() as database:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from medpriv.sources.table_file import Column
+from medpriv.sources.table_columns import LEVELS, is_number
+from medpriv.sources.table_file import TextColumn
 
 FEWEST = 20  # rows below which a table says nothing about its columns
 CHANCE = 1e-3  # that luck alone makes some column the same in all rows of a value
@@ -27,7 +28,7 @@ def named_like_id(name: str) -> bool:
     return bool(_NAMED.search(re.sub(r"([a-z])([A-Z])", r"\1_\2", name)))
 
 
-def counts_rows(column: Column) -> bool:
+def counts_rows(column: TextColumn) -> bool:
     """Return whether a column is 0, 1, 2, … or 1, 2, 3, … down the table, as the index of a data frame is."""
     rows = len(column.code)
     if rows < FEWEST or len(column.texts) != rows:
@@ -35,13 +36,21 @@ def counts_rows(column: Column) -> bool:
     return any(list(column.texts) == list(map(str, range(start, start + rows))) for start in (0, 1))
 
 
-def own_in_every_row(column: Column) -> bool:
+def own_in_every_row(column: TextColumn) -> bool:
     """Return whether a column is called as ids are and has another value in every row."""
     rows = len(column.code)
     return rows >= FEWEST and len(column.texts) == rows and _whole(column) and named_like_id(column.name)
 
 
-def repeated_ids(candidates: Sequence[Column], columns: Sequence[Column]) -> dict[str, dict[str, int]]:
+def names_in_words(column: TextColumn) -> bool:
+    """Return whether a column is words, of which no category can be made: too many, one a row, or ids by their name."""
+    rows, values = len(column.code), len(column.texts)
+    words = sum(not is_number(text) for text in column.texts)
+    many = words > LEVELS or values == rows >= FEWEST
+    return words > values / 2 and (many or (named_like_id(column.name) and words >= FEWEST))
+
+
+def repeated_ids(candidates: Sequence[TextColumn], columns: Sequence[TextColumn]) -> dict[str, dict[str, int]]:
     """Return the candidates that are probably ids of people who have several rows: `values`, and `repeated` among them.
 
     Such a column has whole numbers or words, on average at most twenty rows a value, and either the name of an id, or
@@ -63,11 +72,11 @@ def repeated_ids(candidates: Sequence[Column], columns: Sequence[Column]) -> dic
     return found
 
 
-def _whole(column: Column) -> bool:
+def _whole(column: TextColumn) -> bool:
     return not any(_FRACTION.fullmatch(text) for text in column.texts)
 
 
-def _decided(column: Column, other: Column, columns: int) -> bool:
+def _decided(column: TextColumn, other: TextColumn, columns: int) -> bool:
     """Return whether a value of `column` says which of `other`, neither by chance nor as bins of it."""
     rows, values, levels = len(column.code), len(column.texts), len(other.texts)
     if not 2 <= levels <= values / 2 or np.any(other.code != other.code[column.first][column.code]):

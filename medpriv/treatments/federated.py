@@ -54,7 +54,7 @@ class Federation:
     Attributes:
         treatment: the bank's.
         clients: who holds whom.
-        local: what a client does in a round.
+        local: what a client does in a round; None where it takes private steps of its strategy's own.
         privacy: what the bank states as its guarantee; empty if it has none.
     """
 
@@ -62,7 +62,7 @@ class Federation:
     network: Network
     clients: Partition
     strategy: Strategy
-    local: LocalSchedule
+    local: LocalSchedule | None
     rounds: int
     privacy: dict
 
@@ -82,7 +82,7 @@ def train(
     Args:
         strategy: a name under `settings["strategies"]`.
         recipe: of the baseline network `model`; its layers count, not its optimiser.
-        settings: the dataset's `federated` section.
+        settings: the dataset's `federated` section, or what of it the strategy uses (`settings.federation_of`).
 
     Raises:
         InputError: the strategy does not fit the dataset or the network.
@@ -150,7 +150,7 @@ def set_up(
     if name == "sample_dp":
         chosen["schedules"], privacy = _sample_privacy(dataset, clients, settings["rounds"], chosen)
     names = _example(network)
-    local = LocalSchedule(**settings["local"])
+    local = None if name == "sample_dp" else LocalSchedule(**settings["local"])
     strategy = build_strategy(name, chosen, network, names)
     return Federation(f"fed-{name}", network, clients, strategy, local, settings["rounds"], privacy)
 
@@ -196,18 +196,18 @@ def run_federation(
         *({name: np.concatenate([getattr(part, held)[name] for part in parts]) for name in getattr(parts[0], held)}
           for held in ("parameters", "kept"))
     )  # fmt: skip
-    _check_finite(dataset, outcome)
+    _check_finite(dataset, outcome, "local" if federation.local else "strategies.sample_dp")
     return outcome
 
 
-def _check_finite(dataset: Dataset, outcome: Outcome) -> None:
-    """Refuse models that diverged."""
+def _check_finite(dataset: Dataset, outcome: Outcome, steps: str) -> None:
+    """Refuse models that diverged; `steps` is the part of the config that their clients' steps come from."""
     for name, value in (outcome.parameters | outcome.kept).items():
         if not np.isfinite(value).all():
             raise InputError(
                 f"training diverged: {name} of a model is not finite",
                 file=f"dataset {dataset.name}",
-                place="federated.local.learning_rate",
+                place=f"federated.{steps}.learning_rate",
                 remedy="take a smaller learning rate, of clients or server",
             )
 

@@ -16,7 +16,6 @@ from medpriv.defences.adversarial import adversarial_step
 from medpriv.defences.decorrelation import decorrelation_step
 from medpriv.defences.noise import noise_step
 from medpriv.defences.regularisation import jacobian_step, nsr_step
-from medpriv.errors import InputError
 from medpriv.treatments import baseline
 
 
@@ -55,6 +54,9 @@ DEFENCES: dict[str, Callable[[Dataset, Mapping], Step]] = {
 }
 
 
+ONLY_FOR = {"sap": ("signal",)}  # what it trains against are waves along time
+
+
 def train(
     dataset: Dataset,
     defence: str,
@@ -73,15 +75,9 @@ def train(
         settings: the defence's section in the config.
 
     Raises:
-        InputError: the dataset's features are not in mV, or the model can't be defended so.
+        InputError: the defence is not for such records, or the model can't be defended so.
     """
-    if set(dataset.units) != {"mV"}:
-        raise InputError(
-            f"defences against evasion have budgets in mV, but features are in {', '.join(sorted(set(dataset.units)))}",
-            file=f"dataset {dataset.name}",
-            place="units",
-            remedy="take the dataset's `robust` section out of the config",
-        )
+    dataset.require(*ONLY_FOR.get(defence, ("signal", "image")), reason=f"the defence {defence}")
     used = dict(recipe)
     if "members" in settings:
         used["ensemble"] = {name: settings[name] for name in ("members", "bands")}

@@ -45,13 +45,7 @@ def train(
     Raises:
         InputError: records are no rows of a table, too few replicates or patients, or a replicate without a record.
     """
-    if dataset.x.ndim != 2:
-        raise InputError(
-            f"trees need rows of features, but a record has the shape {dataset.x.shape[1:]}",
-            file=f"dataset {dataset.name}",
-            place=f"baselines.{model}",
-            remedy=f"leave {model} out for this dataset",
-        )
+    dataset.require("table", reason=f"baselines.{model}")
     members = draw_members(dataset, total, seed)[list(replicates)]
     rows = members[:, dataset.patient]
     if not rows.any(1).all():

@@ -4,7 +4,7 @@
     python -m medpriv.workflow.dvc check      fail if dvc.yaml is not what `generate` would write
     python -m medpriv.workflow.dvc commit     version every finished stage (a successful run does this by itself)
     python -m medpriv.workflow.dvc prune      remove results that the config no longer asks for
-    python -m medpriv.workflow.dvc restore    after `dvc pull`: make Snakemake accept what was pulled
+    python -m medpriv.workflow.dvc restore    after `make dvc ARGS=pull`: make Snakemake accept what was pulled
 
 Only the default run in the project's root is versioned. Outputs, inputs and code come from a dry run in which every job
 is forced; config keys from the `setting("...")` calls in the rules. DVC must never relink: that scrambles the
@@ -24,17 +24,19 @@ from typing import Any
 
 import yaml
 
+from medpriv.catalogue.treatments import STAGES, TREATMENTS
 from medpriv.files import read_json, write_text
-from medpriv.workflow import grid
+from medpriv.workflow.artefacts import looped_rules
 from medpriv.workflow.environment import surroundings
 from medpriv.workflow.guard import UNVERSIONED
 from medpriv.workflow.plan import Job, dry_run, snakemake
 
 ROOT = Path(__file__).resolve().parents[2]
-HEADER = "# Generated from the rules by `python -m medpriv.workflow.dvc generate`; do not edit by hand.\n"
+HEADER = "# Generated from the rules by `make generate`; do not edit by hand.\n"
 REPORT = "report"
 RECIPES = "datasets.{dataset}.baselines"  # where recipes stand that other treatments build on
-STAGES = {*grid.STAGES.values(), "raw", "preprocessed", "personalized", "unlearned", "attacks", REPORT}
+FOLDERS = {"raw", "preprocessed", *STAGES, "attacks", REPORT}
+ASKING = ("setting", "of_dataset", "federation_of", "private_of", "raw_of", "if_simulated")  # rules' helpers with a key
 # Stages that hold patients' own rows and signals. Only made-up ones are pushed: a folder may be anybody's, and what a
 # publisher gave under its terms everybody is to get from the publisher.
 PATIENT_ROWS = ("raw", "preprocessed")
@@ -79,10 +81,13 @@ def config_keys(root: Path) -> dict[str, list[str]]:
     keys = {}
     for file in rule_files(root):
         for block in re.split(r"^rule ", file.read_text(), flags=re.MULTILINE)[1:]:
-            asked = re.findall(r'\b(?:setting|of_dataset)\(\s*(?:"([^"]+)")?', block)
+            asked = re.findall(rf'\b(?:{"|".join(ASKING)})\(\s*(?:"([^"]+)")?', block)
+            for kind in re.findall(r'\breplicates_of_bank\("(\w+)-', block):
+                own = TREATMENTS[kind].section
+                asked += ["datasets.{dataset}.bank.replicates", f"datasets.{{dataset}}.{own}.replicates"]
             asked += [RECIPES] * len(re.findall(r"\b(?:recipe|layers)_of\(", block))
             keys[block.partition(":")[0]] = asked
-    return keys
+    return keys | looped_rules()
 
 
 # --- dvc.yaml ------------------------------------------------------------------------------------------------------
@@ -187,7 +192,7 @@ def generate(root: Path = ROOT) -> None:
 def check(root: Path = ROOT) -> None:
     """Fail if dvc.yaml is stale."""
     if (root / "dvc.yaml").read_text(encoding="utf-8") != generated(root, whole_plan(root)):
-        sys.exit("dvc.yaml: does not follow from the rules. Remedy: python -m medpriv.workflow.dvc generate")
+        sys.exit("dvc.yaml: does not follow from the rules. Remedy: make generate")
 
 
 def commit(root: Path = ROOT) -> None:
@@ -222,7 +227,7 @@ def restore(root: Path = ROOT) -> None:
     if changed:
         sys.exit(
             f"The results do not match dvc.lock: {', '.join(sorted(changed))}. "
-            "Remedy: `dvc pull` (or `dvc checkout`) first; `dvc status` shows what differs"
+            "Remedy: `make dvc ARGS=pull` (or ARGS=checkout) first; ARGS=status shows what differs"
         )
     touch = ["--touch", "--forceall", "--cores", "1", "--no-hooks"]
     snakemake([sys.executable, "-m", "snakemake", *touch], root)
@@ -235,7 +240,7 @@ def remove_stale(root: Path, jobs: list[Job]) -> None:
     for manifest in [path for path in outputs if path.name == "manifest.json" and path.exists()]:
         outputs |= {manifest.parent / name for name in read_json(manifest)["files"]}
     kept = outputs | {parent for path in outputs for parent in path.parents}
-    for stage in sorted(STAGES):
+    for stage in sorted(FOLDERS):
         _prune_folder(root / "results" / stage, kept, outputs, root)
 
 

@@ -53,9 +53,9 @@ def _refuse_twins(tree: yaml.Node | None, file: Path) -> None:
         for key, _ in mapping.value:
             name, line = (key.tag, str(key.value)), key.start_mark.line + 1
             if name in lines:
+                where = f"in lines {lines[name]} and {line}" if lines[name] != line else "in this line"
                 raise InputError(
-                    f"the key `{key.value}` stands twice, in lines {lines[name]} and {line}, "
-                    "and one would replace the other",
+                    f"the key `{key.value}` stands twice, {where}, and one would replace the other",
                     file=file,
                     place=f"line {line}",
                     remedy="join what stands under both",

@@ -11,7 +11,7 @@ from medpriv.files import write_text
 
 HEAD = """# Config reference
 
-Generated from `medpriv/config/` by `python -m medpriv.workflow.reference`; do not edit by hand.
+Generated from `medpriv/config/` by `make generate`; do not edit by hand.
 
 `config.yaml` at the root is the default run. An overlay in `config/` holds only what it changes and is laid over it:
 `make report CONFIG=config/open.yaml`. Unknown keys are refused with the nearest known name, and all faults are shown

@@ -15,22 +15,24 @@ from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
+from medpriv.catalogue.networks import networks
+from medpriv.catalogue.treatments import TREATMENTS
 from medpriv.config.check import Config, dataset_kinds
 from medpriv.config.dataset import PatientSignalSettings
 from medpriv.config.models import LAYERS
 from medpriv.config.section import Section
 from medpriv.files import write_text
+from medpriv.workflow.artefacts import looped_rules
 from medpriv.workflow.dvc import rule_files
-from medpriv.workflow.grid import SECTIONS
 from medpriv.workflow.rulegraph import edges_of
 
 ROOT = Path(__file__).resolve().parents[2]
 REPORT = "build_report"
-TREES = ("forest", "boosting")
+TREES = networks(gradients=False)
 DATASET = "datasets.{dataset}"
 HEAD = """# What a changed key reruns
 
-Generated from the rules by `python -m medpriv.workflow.reruns generate`; do not edit by hand. `make why` says it for
+Generated from the rules by `make generate`; do not edit by hand. `make why` says it for
 your own change, job by job.
 
 The report is made again after every change, since it prints the config. Beside it, a key reruns the jobs below, of the
@@ -39,6 +41,10 @@ that train by its whole recipe; its layers also those that train the same networ
 job say which banks there are, as does a section that is added or taken out (`null`): new banks are made, those that are
 dropped are removed, and the others are left alone. What follows from a job that ran (second table) reruns as far as it
 builds on that job's files, and only if these came out different.
+
+Some values are nothing to some jobs of a rule: `federated.local` to `sample_dp`, which has steps of its own;
+`federated.partition.group` to `iid` and `dirichlet`; `private.engine` to perturbation; `bank.replicates` to banks that
+have fewer; keys of `raw` to other sources than their own, and `seed` to files that are not made here.
 
 """
 
@@ -63,23 +69,24 @@ def _base_of(section: str) -> list[str]:
     return [] if section == "private" else [f"{DATASET}.{section}.model"]
 
 
-def _replicates_of_shard(treatment: str) -> list[str]:
-    own = SECTIONS.get(treatment.partition("-")[0])
-    return [f"{DATASET}.bank.{name}" for name in ("replicates", "shards")] + [f"{DATASET}.{own}.replicates"] * bool(own)
+def _replicates_of_bank(treatment: str) -> list[str]:
+    word = treatment.partition("-")[0]
+    own = [] if word == "baseline" else [f"{DATASET}.{TREATMENTS[word].section}.replicates"]
+    return [f"{DATASET}.bank.replicates", *own]
 
 
 READS: dict[str, Callable[..., list[str]]] = {
     "setting": _setting,
     "of_dataset": lambda key, *by_dataset: [key],
+    "federation_of": lambda key: _setting(key, only=("rounds", "partition", "local", "strategies.{strategy}")),
+    "private_of": lambda key: _setting(key, only=("models.{model}.{mechanism}", "delta", "engine")),
+    "raw_of": lambda key: [key],
+    "if_simulated": lambda key: [key],
     "recipe_of": _recipe_of,
     "layers_of": _layers_of,
     "base_of": _base_of,
-    "replicates_of_shard": _replicates_of_shard,
-}
-# Of those that a rule names without calling them.
-NAMED = {
-    "shards_of_bank": [f"{DATASET}.bank.shards"],
-    "reference_of_bank": [f"{DATASET}.{section}.model" for section in ("robust", "federated", "split")],
+    "replicates_of_bank": _replicates_of_bank,
+    "replicates_of_shard": lambda treatment: [*_replicates_of_bank(treatment), f"{DATASET}.bank.shards"],
 }
 
 
@@ -106,10 +113,9 @@ def asked_by_rules(root: Path = ROOT) -> dict[str, list[str]]:
             if "script:" in block:
                 calls = re.finditer(rf"\b({'|'.join(READS)})\(", block)
                 found = [key for call in calls for key in READS[call[1]](*_arguments(block[call.end() :]))]
-                found += [key for name, keys in NAMED.items() if re.search(rf"\b{name}\b", block) for key in keys]
                 found += [f"{DATASET}.format"] if "{format}" in block else []
                 asked[block.partition(":")[0]] = found
-    return asked
+    return asked | looped_rules()
 
 
 def _arguments(text: str) -> list[Any]:
@@ -242,7 +248,7 @@ def generate(root: Path = ROOT) -> None:
 def check(root: Path = ROOT) -> None:
     """Fail if the page is stale."""
     if (root / "docs/reruns.md").read_text(encoding="utf-8") != page(root):
-        sys.exit("docs/reruns.md: does not follow from the rules. Remedy: python -m medpriv.workflow.reruns generate")
+        sys.exit("docs/reruns.md: does not follow from the rules. Remedy: make generate")
 
 
 if __name__ == "__main__":

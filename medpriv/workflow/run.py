@@ -2,14 +2,17 @@
 
     python -m medpriv.workflow.run [--overlay config/open.yaml] [--target names] [arguments for snakemake]
 
-A run waits for one that is still busy in the same folder, clears the lock that a killed run left, versions what that
-run finished but did not bring into DVC, and then starts Snakemake. An overlay's run lives in a folder of its own,
-`runs/<overlay's name>`, beside the default run in the root. What failed is said last, where it is seen.
+A run waits for one that is still busy in the same folder, cancels what a killed run left on Slurm, clears the lock that
+it left, versions what it finished but did not bring into DVC, and then starts Snakemake. An overlay's run lives in a
+folder of its own, `runs/<overlay's name>`, beside the default run in the root; it goes again if no job began there, as
+after a refusal. What failed, or where the page is, is said last, where it is seen.
 """
 
 import argparse
+import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,12 +20,15 @@ from pathlib import Path
 
 from medpriv.errors import InputError
 from medpriv.files import write_text
+from medpriv.workflow import slurm
 from medpriv.workflow.environment import surroundings
-from medpriv.workflow.guard import FAILED, OVERLAY, STARTER, UNVERSIONED, identity, lock
+from medpriv.workflow.guard import FAILED, FOLDER, OVERLAY, STARTER, UNVERSIONED, identity, lock
 from medpriv.workflow.overlay import read_config
 from medpriv.workflow.targets import TARGETS
 
 ROOT = Path(__file__).resolve().parents[2]
+PAGE = Path("results/report/index.html")
+SNAKEMAKES = Path(".snakemake")
 AGAIN = "What was finished is kept: the same command goes on from there."
 SHOW_CURSOR = "\x1b[?25h"  # a killed progress bar leaves it hidden
 
@@ -72,19 +78,48 @@ def _claim(folder: Path, overlay: Path) -> None:
 
 def main(arguments: list[str]) -> int:
     """Take the locks, run Snakemake, and return its exit code."""
+    start = Path.cwd()
     command, folder = prepared(arguments)
     os.chdir(folder)
     held = lock("run.lock", wait_message=f"Another run is busy in {folder}; waiting for it to end.")
+    if not os.fstat(held).st_nlink:  # the run that was waited for has removed its folder, and the lock with it
+        os.close(held)
+        os.chdir(start)
+        return main(arguments)
+    try:
+        code = _locked(command, folder, held)
+        if _ends_in_page(command) and not code:
+            print(f"The page: {os.path.relpath(folder / PAGE, start)}")
+    finally:
+        remove_unused(folder)
+        os.close(held)
+    return code
+
+
+def _locked(command: list[str], folder: Path, held: int) -> int:
+    """Clear what a killed run left, run Snakemake in the run's folder, say what failed, and return the exit code."""
+    slurm.cancel()  # before the wait: jobs on Slurm outlive a killed head
     os.close(lock("jobs.lock", wait_message="Jobs of a killed run are still ending; waiting for them."))
     environment = surroundings(folder)
     if "SNAKEMAKE_PROFILE" in os.environ:
         print("SNAKEMAKE_PROFILE is left aside: this workflow has its own profiles.", file=sys.stderr)
-    if any(Path(".snakemake/locks").glob("*")):
+    for script in (SNAKEMAKES / "scripts").glob("tmp*"):  # Snakemake's copies for jobs that were killed
+        script.unlink()
+    if any((SNAKEMAKES / "locks").glob("*")):
         subprocess.run(
             [*command, "--unlock"], capture_output=True, env=environment
         )  # a fault is told by the run itself
     if UNVERSIONED.exists() and "DVC_STAGE" not in os.environ:
         subprocess.run([sys.executable, "-m", "medpriv.workflow.dvc", "commit"])
+    FAILED.unlink(missing_ok=True)
+    names = slurm.named() if str(ROOT / "profiles/slurm") in command and shutil.which("squeue") else []
+    stop = signal.SIGINT if "--profile" in command and not names else signal.SIGKILL
+    try:
+        code = supervised([*command, *names], environment | {STARTER: identity(os.getpid())}, held, stop)
+    finally:
+        slurm.cancel()
+    if code == 0:
+        slurm.complete()
     FAILED.unlink(missing_ok=True)
     code = supervised(command, environment | {STARTER: identity(os.getpid())}, held)
     if code and (failed := failures()):
@@ -92,19 +127,36 @@ def main(arguments: list[str]) -> int:
     return code
 
 
-def supervised(command: list[str], environment: dict[str, str], held: int) -> int:
+def _ends_in_page(command: list[str]) -> bool:
+    """Return whether a command is the whole run: no target, no dry run, nothing but how many jobs run, and where."""
+    settings = command[command.index("--snakefile") + 2 :]
+    return set(settings[::2]) <= {"--cores", "--profile"}
+
+
+def remove_unused(folder: Path) -> None:
+    """Remove an overlay's folder in which no job has begun: nothing stays of a run that was refused."""
+    if folder != ROOT and {path.name for path in folder.iterdir()} <= {FOLDER.name, SNAKEMAKES.name}:
+        os.chdir(ROOT)
+        shutil.rmtree(folder)
+        with contextlib.suppress(OSError):  # other runs lie there
+            folder.parent.rmdir()
+
+
+def supervised(command: list[str], environment: dict[str, str], held: int, stop: signal.Signals) -> int:
     """Run a command to its end and return its exit code; the lock `held` is its own, too.
 
-    Ctrl-C reaches this process alone, for head and jobs would answer it with a traceback each. Here they are killed,
-    which spoils nothing; on a cluster the head takes its jobs back.
+    Ctrl-C reaches this process alone, for head and jobs would answer it with a traceback each. They get the signal
+    `stop` instead: to be killed spoils nothing, but the head of somebody's own cluster profile has to cancel its jobs.
     """
     head = subprocess.Popen(command, env=environment, pass_fds=(held,), process_group=0)
     try:
         return head.wait()
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        os.killpg(head.pid, signal.SIGINT if "--profile" in command else signal.SIGKILL)
+        os.killpg(head.pid, stop)
         head.wait()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        print(SHOW_CURSOR if sys.stderr.isatty() else "", file=sys.stderr)
         raise
 
 
@@ -117,6 +169,8 @@ def failures() -> list[str]:
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
+    except InputError as error:
+        sys.exit(str(error))
     except KeyboardInterrupt:
-        print(f"{SHOW_CURSOR if sys.stderr.isatty() else ''}\nStopped. {AGAIN}", file=sys.stderr)
+        print(f"\nStopped. {AGAIN}", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)

@@ -11,6 +11,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from medpriv.catalogue.attacks import Family
+from medpriv.catalogue.treatments import STRATEGIES
 from medpriv.config.check import check_config
 from medpriv.config.models import LAYERS
 from medpriv.errors import InputError
@@ -119,6 +121,72 @@ def of_dataset(config: Mapping[str, Any], key: str, *by_dataset: str) -> Callabl
     def value(wildcards: Any) -> dict[str, Any]:
         section, dataset = look_up(config, key), dict(wildcards.items())["dataset"]
         return section | {name: {k: v for k, v in section[name].items() if k == dataset} for name in by_dataset}
+
+    return value
+
+
+def of_family(config: Mapping[str, Any], family: Family) -> Callable[[Any], dict[str, Any]]:
+    """Return a function of the wildcards: the settings of an attack family's job, see `Family.keys`."""
+
+    def value(wildcards: Any) -> dict[str, Any]:
+        own, *more = family.keys
+        section = of_dataset(config, own.format(**dict(wildcards.items())), *family.by_dataset)(wildcards)
+        return section | {key.rpartition(".")[2]: setting_of(config)(key)(wildcards) for key in more}
+
+    return value
+
+
+def federation_of(config: Mapping[str, Any], key: str) -> Callable[[Any], dict[str, Any]]:
+    """Return a function of the wildcards: what of the section `federated` the wildcard `strategy` is trained by.
+
+    Clients of `sample_dp` take private steps of its own; patients who are dealt out are in no group.
+    """
+
+    def value(wildcards: Any) -> dict[str, Any]:
+        names = dict(wildcards.items())
+        section, strategy = look_up(config, key.format(**names)), names["strategy"]
+        used = {name: section[name] for name in ("rounds", "partition", "local")}
+        if strategy == "sample_dp":
+            del used["local"]
+        if STRATEGIES[strategy].deals:
+            used["partition"] = {"least_patients": section["partition"]["least_patients"]}
+        return used | {"strategies": {strategy: section["strategies"][strategy]}}
+
+    return value
+
+
+def private_of(config: Mapping[str, Any], key: str) -> Callable[[Any], dict[str, Any]]:
+    """Return a function of the wildcards: a mechanism's section below `private`, with `delta` and `engine`.
+
+    Perturbation takes no steps, so it has no engine.
+    """
+
+    def value(wildcards: Any) -> dict[str, Any]:
+        names = dict(wildcards.items())
+        section, mechanism = look_up(config, key.format(**names)), names["mechanism"]
+        shared = ("delta",) if mechanism in ("objective", "output") else ("delta", "engine")
+        return section["models"][names["model"]][mechanism] | {name: section[name] for name in shared}
+
+    return value
+
+
+def raw_of(config: Mapping[str, Any], key: str) -> Callable[[Any], dict[str, Any]]:
+    """Return a function of the wildcards: what of a section `raw` its source uses."""
+    uses = {"simulated": "simulated", "local": "path", "remote": "base_url"}
+
+    def value(wildcards: Any) -> dict[str, Any]:
+        section = look_up(config, key.format(**dict(wildcards.items())))
+        return {name: section[name] for name in ("source", uses[section["source"]])}
+
+    return value
+
+
+def if_simulated(config: Mapping[str, Any], key: str) -> Callable[[Any], Any]:
+    """Return a function of the wildcards: the value under a key, None where a dataset isn't made here."""
+
+    def value(wildcards: Any) -> Any:
+        made = config["datasets"][dict(wildcards.items())["dataset"]]["raw"]["source"] == "simulated"
+        return look_up(config, key) if made else None
 
     return value
 

@@ -11,8 +11,9 @@ import re
 import sys
 from collections import Counter, defaultdict
 
+from medpriv.workflow.guard import FOLDER
 from medpriv.workflow.plan import Job, parse_plan, snakemake
-from medpriv.workflow.run import prepared
+from medpriv.workflow.run import prepared, remove_unused
 
 MOST_NAMED = 6  # of many things said in one sentence
 MOST_LETTERS = 60  # of a value
@@ -138,3 +139,6 @@ if __name__ == "__main__":
         sys.exit(str(error))
     except KeyboardInterrupt:
         sys.exit(130)
+    finally:
+        if not (folder / FOLDER / "run.lock").exists():  # no run is about to begin there
+            remove_unused(folder)

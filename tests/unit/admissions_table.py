@@ -7,6 +7,7 @@ import csv
 from pathlib import Path
 
 import numpy as np
+from made_up_datasets import put_together
 
 from medpriv.dataset import TEST, TRAIN, Dataset
 
@@ -49,9 +50,9 @@ def admissions_dataset(**changes) -> Dataset:
         "licence": "ODbL 1.0",
         "source": "local",
         "digest": "0" * 64,
-        "notes": {"kinds": dict.fromkeys(columns, "code") | {"deathtime_flag": "binary"}},
+        "kinds": dict.fromkeys(columns, "code") | {"deathtime_flag": "binary"},
     }
-    return Dataset(**about | changes)
+    return put_together(**about | changes)
 
 
 def _codes(values: list[str]) -> list[float]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from made_up_datasets import put_together
 
 from medpriv.dataset import TEST, TRAIN, Dataset
 
@@ -70,7 +71,7 @@ def make_dataset(patients: int = 12, records: int = 10, units: str = "mV", **cha
         "digest": "0",
         "sampling_rate": RATE,
     }
-    return Dataset(**{**held, **changed})
+    return put_together(**{**held, **changed})
 
 
 def make_victim(replicates: int = 3) -> Linear:

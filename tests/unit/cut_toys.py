@@ -10,7 +10,7 @@ from medpriv.attacks.cut.scores import Jury
 from medpriv.bank.store import Bank
 from medpriv.config.cut import CutSettings
 from medpriv.dataset import Dataset
-from medpriv.measures.crossed import Crossed
+from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.seeds import generator
 from medpriv.treatments.split import train
 
@@ -35,5 +35,5 @@ def toy_scene(variant: str = "vanilla", cut: int = 1, **changes) -> Scene:
 
 def toy_jury(scene: Scene) -> Jury:
     """Return what makes measures of it."""
-    draws = Crossed(generator(0), len(scene.replicates), len(scene.dataset.patients), 50)
+    draws = PatientBootstrap.draw(generator(0), len(scene.dataset.patients), 50, len(scene.replicates))
     return Jury(scene, scene.split.treatment, draws)

@@ -1,6 +1,5 @@
 """Federations without the network: hospitals answer at once through a made-up grid; and the same in one process."""
 
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import torch
 from flwr.app import Error, Message
 from flwr.common.constant import ErrorCode
 from flwr.supercore.task_identity import TaskIdentity
+from made_up_datasets import put_together, with_changes
 
 from medpriv.bank.batches import count_updates
 from medpriv.bank.stack import arranged
@@ -78,7 +78,7 @@ def made_up_dataset(sizes: tuple[int, ...] = (40, 30, 20)) -> Dataset:
     x[:, 0] += 2 * y
     split = np.where(np.arange(records) % 4 == 3, TEST, TRAIN).astype(np.uint8)
     train = split == TRAIN
-    return Dataset(
+    return put_together(
         name="toy",
         x=x,
         y=y,
@@ -106,7 +106,7 @@ def made_up_signals() -> Dataset:
     x[np.arange(len(table.y)), 0, 8 * table.y] += 5
     train = table.split == TRAIN
     scaling = {"centre": x[train].mean((0, 2))[:, None], "scale": x[train].std((0, 2))[:, None]}
-    return replace(table, x=x, features=("I", "II"), units=("mV", "mV"), sampling_rate=100.0, **scaling)
+    return with_changes(table, x=x, features=("I", "II"), units=("mV", "mV"), sampling_rate=100.0, **scaling)
 
 
 def made_up_federation(folder: Path, dataset: Dataset, least_records: int = 4, **changes) -> Exchange:

@@ -7,6 +7,7 @@ shows.
 from functools import cache
 
 import numpy as np
+from made_up_datasets import put_together
 
 from medpriv.bank.derived import DerivedBank
 from medpriv.bank.store import Bank
@@ -55,7 +56,7 @@ def odd_dataset(model: str = "cnn", patients: int = 16, records: int = 20) -> Da
     marks = rng.normal(size=(patients, *shape))
     x = (0.5 * rng.normal(size=(len(patient), *shape)) + marks[patient]).astype(np.float32)
     x.reshape(len(x), -1)[np.arange(len(x)), 4 * shown] += 4
-    return Dataset(
+    return put_together(
         name="odd",
         x=x,
         y=(shown + (patient % 3 == 0)) % classes,

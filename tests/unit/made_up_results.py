@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from made_up_datasets import put_together
 
 from medpriv.attacks import evasion, membership, scored
 from medpriv.attacks.forgetting import audit as forgetting
@@ -14,6 +15,7 @@ from medpriv.dataset import Dataset
 from medpriv.files import write_csv, write_json, write_text
 from medpriv.measures.table import NAN, Measure, write_measures
 from medpriv.measures.utility import RELIABILITY_COLUMNS
+from medpriv.report.results import Artefact
 
 ATTACKS = [f"membership-{name}" for name in membership.ATTACKS]
 BUDGETS = (0.005, 0.01, 0.02, 0.05, 0.1)
@@ -22,7 +24,7 @@ BUDGETS = (0.005, 0.01, 0.02, 0.05, 0.1)
 def write_results(
     root: Path, *, classes: tuple[str, ...] = ("N", "S", "V", "F"), credentialed: bool = False
 ) -> dict[str, object]:
-    """Write artefacts of two datasets with two treatments each; return the arguments of `build_report`."""
+    """Write artefacts of two datasets with two treatments each; return where they lie, by kind (see `as_artefacts`)."""
     rng = np.random.default_rng(7)
     datasets, banks, attacks, benchmarks = {}, {}, {}, {}
     plan = {
@@ -65,8 +67,23 @@ def write_results(
         "benchmarks": benchmarks,
         "timings": timings,
         "linkage": {},
-        "config": {"seed": 1, "datasets": {name: {"format": name} for name in plan}},
+        "config": {"seed": 1, "datasets": {name: {"format": name, "raw": _local(name)} for name in plan}},
     }
+
+
+def as_artefacts(folders: dict) -> dict[str, object]:
+    """Return the arguments of `build_report` that are about these folders."""
+    banks = {**folders["banks"], **folders["derived"]}
+    artefacts = [Artefact("preprocessed", name, "", "", folder) for name, folder in folders["datasets"].items()]
+    artefacts += [Artefact(folder.parts[-3], *key, "", folder) for key, folder in banks.items()]
+    artefacts += [Artefact("attacks", *key, at) for key, at in {**folders["attacks"], **folders["audits"]}.items()]
+    artefacts += [Artefact("attacks", name, "", "linkage", folder) for name, folder in folders["linkage"].items()]
+    return {"artefacts": artefacts, **{name: folders[name] for name in ("benchmarks", "timings", "config")}}
+
+
+def _local(name: str) -> dict[str, str]:
+    """Return the config of a raw file that lies in somebody's folder."""
+    return {"source": "local", "path": f"/data/of-smith/{name}.csv"}
 
 
 def _dataset(
@@ -83,7 +100,7 @@ def _dataset(
     y = (np.arange(size) % len(classes)).astype(np.int64)
     site = patient % (1 if signal else 4)
     x = rng.normal(size=(size, 2, 8) if signal else (size, 3)).astype(np.float32)
-    return Dataset(
+    return put_together(
         name=name,
         x=x,
         y=y,

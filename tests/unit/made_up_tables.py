@@ -216,7 +216,7 @@ def add_tables(root: Path, arguments: dict, *, leaks: bool = True) -> dict[str, 
     write_measures(place / "measures.csv", linkage())
     write_csv(place / "criteria.csv", CRITERIA_COLUMNS, CRITERIA)
     about = read_json(arguments["datasets"]["table"] / "dataset.json")
-    about["notes"] |= {"leakage": [finding()] if leaks else [], "row_id": [90001, 90002], "kinds": {"age": "number"}}
+    about["notes"] |= {"leakage": [finding()] if leaks else [], "hospitals": {"a": 90001}}
     write_json(arguments["datasets"]["table"] / "dataset.json", about)
     return arguments | {"banks": banks, "attacks": attacks, "linkage": {"table": place}}
 

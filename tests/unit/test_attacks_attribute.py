@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from made_up_datasets import put_together, with_changes
 
 from medpriv.attacks.attribute import audit, choose_variables, guess_all, impute, surprise
 from medpriv.bank.store import Bank
@@ -39,7 +40,7 @@ def people(patients: int = 120, noise_label: float = 0.25) -> Dataset:
     x = np.column_stack([smoker, code, unit == 1, unit == 2, age, lab, noise]).astype(np.float32)
     y = np.where(rng.random(patients) < noise_label, rng.integers(2, size=patients), age > 65)
     kinds = ("binary", "code", "onehot:unit", "onehot:unit", "number", "number", "number")
-    return Dataset(
+    return put_together(
         name="people",
         x=x,
         y=y.astype(np.int64),
@@ -56,7 +57,7 @@ def people(patients: int = 120, noise_label: float = 0.25) -> Dataset:
         licence="none",
         source="simulated",
         digest="0" * 64,
-        notes={"kinds": dict(zip(NAMES, kinds, strict=True))},
+        kinds=dict(zip(NAMES, kinds, strict=True)),
     )
 
 
@@ -105,7 +106,7 @@ def test_the_number_that_hardly_varies_has_the_bins_that_are_filled():
     dataset = people()
     x = dataset.x.copy()
     x[:, 6] = np.arange(len(x)) % 10 == 2
-    found = choose_variables(replace(dataset, x=x), SETTINGS | {"features": {"people": ["noise"]}})[0]
+    found = choose_variables(with_changes(dataset, x=x), SETTINGS | {"features": {"people": ["noise"]}})[0]
     assert found.values.tolist() == [[0], [1]] and np.array_equal(found.truth, x[:, 6])
 
 
@@ -178,15 +179,15 @@ def test_the_imputer_learns_from_other_people_only():
     assert 0.65 < (guesses == variables["smoker"].truth[rows]).mean() < 0.9  # sign(lab) is right in 3 of 4
     x = dataset.x.copy()
     x[rows, 0] = 1 - x[rows, 0]
-    assert np.array_equal(impute(replace(dataset, x=x), variables["smoker"], rows).argmax(axis=1), guesses)
+    assert np.array_equal(impute(with_changes(dataset, x=x), variables["smoker"], rows).argmax(axis=1), guesses)
     constant = replace(variables["smoker"], truth=dataset.rows(TEST).astype(int))
     assert impute(dataset, constant, rows).argmax(axis=1).tolist() == [1] * len(rows)
 
 
 def test_a_memorising_model_gives_its_members_features_away_and_a_simple_one_does_not():
     dataset = people(120, noise_label=1.0)  # labels by lot: all that can be learnt is who has which
-    wild = audit(dataset, bank_of(dataset, "mlp", 12, epochs=150), SETTINGS, 1)
-    tame = audit(dataset, bank_of(dataset, "logistic", 12, epochs=1, learning_rate=1e-4), SETTINGS, 1)
+    wild = audit(dataset, bank_of(dataset, "mlp", 12, epochs=150), SETTINGS, 1).measures
+    tame = audit(dataset, bank_of(dataset, "logistic", 12, epochs=1, learning_rate=1e-4), SETTINGS, 1).measures
     for attack in ("confidence", "lira", "combined"):
         assert value(wild, attack, "member_advantage").lower > 0.02
         found = value(tame, attack, "member_advantage")
@@ -198,8 +199,8 @@ def test_a_memorising_model_gives_its_members_features_away_and_a_simple_one_doe
 def test_all_figures_agree_with_each_other():
     dataset = people()
     bank = bank_of(dataset, replicates=12)
-    measures = audit(dataset, bank, SETTINGS, 1)
-    assert measures == audit(dataset, bank, SETTINGS, 1)
+    measures = audit(dataset, bank, SETTINGS, 1).measures
+    assert repr(measures) == repr(audit(dataset, bank, SETTINGS, 1).measures)
     for group in ("", "feature=smoker", "feature=unit", "feature=age"):
         inside, outside, advantage, over = (
             value(measures, "lira", name, group)
@@ -215,7 +216,7 @@ def test_all_figures_agree_with_each_other():
     each = [value(measures, "imputer", "accuracy", f"feature={name}").value for name in ("smoker", "cp", "unit")]
     each += [value(measures, "imputer", "accuracy", f"feature={name}").value for name in ("age", "lab", "noise")]
     assert value(measures, "imputer", "accuracy").value == pytest.approx(np.mean(each))
-    asked = audit(dataset, bank_of(dataset), SETTINGS | {"records": 25}, 1)
+    asked = audit(dataset, bank_of(dataset), SETTINGS | {"records": 25}, 1).measures
     assert {one.n for one in asked if one.attack == "attribute-imputer"} == {25}
     assert {one.n for one in asked if one.attack == "attribute-lira"} == {value(asked, "lira", "member_advantage").n}
 
@@ -226,7 +227,7 @@ def test_banks_that_cannot_be_asked_say_so_by_empty_figures():
     bank = bank_of(dataset)
     noisy = replace(bank, logits=bank.logits + np.float32(0.1))  # predictions that are not the parameters' own
     for one in (forest, noisy):
-        measures = audit(dataset, one, SETTINGS, 1)
+        measures = audit(dataset, one, SETTINGS, 1).measures
         assert np.isnan(value(measures, "lira", "member_advantage").value)
         assert value(measures, "confidence", "accuracy_members", "feature=age").n == 0
         assert value(measures, "imputer", "accuracy").value > 0.3

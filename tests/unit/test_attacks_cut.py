@@ -1,16 +1,14 @@
 """The whole audit of split banks."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 from cut_toys import CUT, toy_bank
+from made_up_datasets import with_changes
 from test_treatments_baseline import RECIPES, toy_dataset
 from test_treatments_split import SETTINGS
 
-from medpriv.attacks.cut.audit import EXAMPLE_COLUMNS, RECONSTRUCTIONS, audit, examples
-from medpriv.errors import InputError
+from medpriv.attacks.cut.audit import EXAMPLE_COLUMNS, RECONSTRUCTIONS, audit
 from medpriv.treatments.split import VARIANTS, train
 
 QUICK = CUT | {"fsha_updates": 10, "fsha_pilot_steps": 20, "decoder_steps": 50, "inversion_steps": 20,
@@ -26,8 +24,9 @@ def one_thread():
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_variant_is_attacked_the_same_each_time(variant):
     dataset, bank = toy_bank(variant)
-    measures = audit(dataset, bank, QUICK, seed=1)
-    assert measures == audit(dataset, bank, QUICK, seed=1)
+    found = audit(dataset, bank, QUICK, seed=1)
+    assert repr(found) == repr(audit(dataset, bank, QUICK, seed=1))
+    measures = found.measures
     attacks = {measure.attack for measure in measures}
     expected = {f"cut-{name}" for name in (*RECONSTRUCTIONS, "correlation")}
     expected |= {f"cut-membership-{name}" for name in ("norm", "distance", "nearest")}
@@ -46,7 +45,7 @@ def test_every_variant_is_attacked_the_same_each_time(variant):
 def test_signals_are_attacked_too(model):
     dataset = toy_dataset(model)
     bank = train(dataset, "vanilla", 1, model, RECIPES[model], SETTINGS["vanilla"], range(4), 4, seed=1)
-    measures = audit(dataset, bank, QUICK | {"inversion_steps": 600}, seed=1)
+    measures = audit(dataset, bank, QUICK | {"inversion_steps": 600}, seed=1).measures
     found = {(m.measure, m.group): m.value for m in measures if m.attack == "cut-inversion-public"}
     for group in ("feature=I", "feature=II"):
         assert found["mae", group] < 0.95 * found["mae_median", group]
@@ -57,26 +56,23 @@ def test_a_bank_of_two_replicates_of_few_people_is_attacked_without_a_fault():
     dataset = toy_dataset("mlp", patients=12, records=1)
     recipe = RECIPES["mlp"] | {"hidden": [16, 8], "batch_size": 4, "epochs": 2}
     bank = train(dataset, "ushaped", 1, "mlp", recipe, SETTINGS["ushaped"], range(2), 2, seed=1)
-    measures = audit(dataset, bank, QUICK | {"known_labels": 1}, seed=1)
+    measures = audit(dataset, bank, QUICK | {"known_labels": 1}, seed=1).measures
     assert all(np.isfinite(m.value) for m in measures if m.attack in ("cut-decoder", "cut-inversion", "cut-fsha"))
 
 
 def test_the_deepest_cut_is_attacked_too():
     dataset, bank = toy_bank("vanilla", 3)
-    assert audit(dataset, bank, QUICK, seed=1)
+    assert audit(dataset, bank, QUICK, seed=1).measures
 
 
-def test_examples_are_true_and_found_values_in_units():
+def test_examples_are_true_and_found_values_in_units_of_an_open_dataset_alone():
     dataset, bank = toy_bank()
-    dataset = replace(dataset, x=dataset.x * 10, scale=dataset.scale * 10)
-    rows = examples(dataset, bank, QUICK | {"inversion_steps": 300, "inversion_prior": 1e-4}, seed=1, count=2)
-    assert tuple(rows[0]) == EXAMPLE_COLUMNS and len(rows) == (len(RECONSTRUCTIONS) - 1) * 2 * 6
-    for row in rows:
+    dataset = with_changes(dataset, x=dataset.x * 10, scale=dataset.scale * 10)
+    settings = QUICK | {"inversion_steps": 300, "inversion_prior": 1e-4}
+    table = audit(dataset, bank, settings, seed=1).tables["examples"]
+    assert table.columns == EXAMPLE_COLUMNS == tuple(table.rows[0])
+    assert len(table.rows) == (len(RECONSTRUCTIONS) - 1) * 6
+    for row in table.rows:
         if row["attack"] == "cut-inversion":
             assert abs(row["found"] - row["true"]) < 1
-
-
-def test_no_row_of_a_credentialed_dataset_is_shown():
-    dataset, bank = toy_bank()
-    with pytest.raises(InputError, match="open"):
-        examples(replace(dataset, credentialed=True), bank, QUICK, seed=1, count=1)
+    assert audit(with_changes(dataset, credentialed=True), bank, QUICK, seed=1).tables["examples"].rows == []

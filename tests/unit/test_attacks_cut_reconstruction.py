@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from cut_toys import CUT, toy_bank, toy_jury, toy_scene
+from made_up_datasets import with_changes
 
 from medpriv.attacks.cut import hijacking
 from medpriv.attacks.cut.correlation import correlate
@@ -50,7 +51,7 @@ def test_public_records_help_where_the_layers_tell_too_little():
     scene = toy_scene("vanilla", 3)
     shared = np.random.default_rng(0).normal(size=(len(scene.flat), 1))
     x = (shared + 0.3 * np.random.default_rng(1).normal(size=scene.flat.shape)).astype(np.float32)
-    scene = set_scene(replace(scene.dataset, x=x), toy_bank("vanilla", 3)[1], CUT, seed=1)
+    scene = set_scene(with_changes(scene.dataset, x=x), toy_bank("vanilla", 3)[1], CUT, seed=1)
     blind, told = (explained(scene, invert(scene, CUT, public=public)) for public in (False, True))
     assert told > blind + 0.1 and told > 0.3
 
@@ -116,7 +117,7 @@ def test_a_hijacking_server_moves_clients_towards_its_own_space(monkeypatch):
 
 def test_a_perfect_reconstruction_and_the_mean_have_the_figures_they_must():
     scene = toy_scene()
-    scene = replace(scene, dataset=replace(scene.dataset, scale=np.arange(1, 7, dtype=np.float32)))
+    scene = replace(scene, dataset=with_changes(scene.dataset, scale=np.arange(1, 7, dtype=np.float32)))
     jury = toy_jury(scene)
     perfect = by_name(measure_records(jury, "x", scene.true, by_feature=True))
     assert perfect["explained", ""].value == 1 and perfect["rmse", ""].value == 0
@@ -133,7 +134,7 @@ def test_a_perfect_reconstruction_and_the_mean_have_the_figures_they_must():
 
 def test_victims_who_are_the_public_mean_have_no_explained_share():
     scene = toy_scene()
-    same = replace(scene.dataset, x=np.full_like(scene.dataset.x, 2.0))
+    same = with_changes(scene.dataset, x=np.full_like(scene.dataset.x, 2.0))
     (explained, *_) = measure_records(toy_jury(replace(scene, dataset=same)), "x", scene.true * 0)
     assert np.isnan([explained.value, explained.lower, explained.upper]).all()
 
@@ -142,7 +143,7 @@ def test_errors_are_stated_in_the_features_units():
     scene = toy_scene()
     dataset = scene.dataset
     scale = np.arange(1, 7, dtype=np.float32)
-    jury = toy_jury(replace(scene, dataset=replace(dataset, x=dataset.x * scale, scale=scale)))
+    jury = toy_jury(replace(scene, dataset=with_changes(dataset, x=dataset.x * scale, scale=scale)))
     found = by_name(measure_records(jury, "x", scene.true + 0.5, by_feature=True))
     values = [found["mae", f"feature={feature}"].value for feature in dataset.features]
     np.testing.assert_allclose(values, 0.5 * scale, rtol=1e-5)
@@ -179,7 +180,7 @@ def test_neighbours_in_a_table_are_no_strangers():
     """Eight records a person, one after the other: those that are mixed up are not each other's twins."""
     scene = toy_scene()
     x = np.random.default_rng(0).normal(size=scene.flat.shape)[np.arange(len(scene.flat)) // 8].astype(np.float32)
-    twins = replace(scene, dataset=replace(scene.dataset, x=x))
+    twins = replace(scene, dataset=with_changes(scene.dataset, x=x))
     twins = replace(twins, sent=np.stack([twins.flat] * len(scene.members)))
     own, other = correlate(twins, "t")
     assert own.value == pytest.approx(1) and other.value < 0.6

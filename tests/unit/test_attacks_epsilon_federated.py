@@ -7,6 +7,7 @@ from math import inf
 import numpy as np
 import pytest
 import torch
+from made_up_datasets import put_together
 
 from medpriv.attacks.epsilon import audit
 from medpriv.attacks.epsilon_canaries import gradient_scores
@@ -35,7 +36,7 @@ def toy(patients: int = 160) -> Dataset:
     rng = generator(0, "toy")
     y = rng.integers(2, size=patients)
     x = (rng.normal(size=(patients, 4)) + 0.7 * y[:, None]).astype(np.float32)
-    return Dataset(
+    return put_together(
         name="toy",
         x=x,
         y=y,
@@ -71,8 +72,8 @@ def bounds(scores: np.ndarray, inside: np.ndarray, claim: Claim) -> list[float]:
 def test_a_federations_audit_states_both_sides_and_is_the_same_twice(strategy, units):
     dataset = toy()
     bank = train(dataset, strategy, "logistic", {}, plan(strategy), range(4), 4, 1)
-    measures = audit(dataset, bank, SETTINGS, 1)
-    assert repr(measures) == repr(audit(dataset, bank, SETTINGS, 1))
+    measures = audit(dataset, bank, SETTINGS, 1).measures
+    assert repr(measures) == repr(audit(dataset, bank, SETTINGS, 1).measures)
     accountant = measures[0]
     assert (accountant.measure, accountant.value, accountant.n) == (
         "epsilon_accountant",

@@ -1,10 +1,9 @@
 """The evasion audit on linear networks, where effects are known, and on a bank of small CNNs."""
 
-from dataclasses import replace
-
 import attacked_toys as toys
 import numpy as np
 import pytest
+from made_up_datasets import with_changes
 
 from medpriv.attacks import evasion
 from medpriv.attacks.gradient import fgsm, pgd
@@ -13,6 +12,7 @@ from medpriv.attacks.victim import STACK, bank_victims, predict
 from medpriv.config.evasion import EvasionSettings
 from medpriv.dataset import TEST, Dataset
 from medpriv.errors import InputError
+from medpriv.measures.findings import Findings
 from medpriv.measures.plausibility import energy_above
 
 SETTINGS = EvasionSettings(
@@ -35,18 +35,18 @@ class Dead(toys.Linear):
         return logits, np.zeros_like(slope)
 
 
-def pick(audit: evasion.Audit, attack: str, measure: str, group: str = ""):
+def pick(audit: Findings, attack: str, measure: str, group: str = ""):
     """Return the one row of an attack, measure and group."""
     (row,) = (row for row in audit.measures if (row.attack, row.measure, row.group) == (attack, measure, group))
     return row
 
 
-def attack(dataset: Dataset, *stacks: toys.Linear, **changed: object) -> evasion.Audit:
+def attack(dataset: Dataset, *stacks: toys.Linear, **changed: object) -> Findings:
     return evasion.attack_victims(dataset, "t", stacks, stacks, SETTINGS | changed, seed=1)
 
 
 @pytest.fixture(scope="module")
-def audit() -> evasion.Audit:
+def audit() -> Findings:
     return attack(toys.make_dataset(), toys.make_victim())
 
 
@@ -198,18 +198,20 @@ def test_padded_records_keep_their_zeros_and_have_the_released_form_beside_pgd()
 
 
 def test_examples_are_right_before_and_wrong_after_within_the_budget(audit):
-    assert {row["example"] for row in audit.examples} <= {"N", "V"} and audit.examples
-    for row in audit.examples:
+    assert {row["example"] for row in audit.tables["examples"].rows} <= {"N", "V"} and audit.tables["examples"].rows
+    for row in audit.tables["examples"].rows:
         assert set(row) == set(evasion.EXAMPLE_COLUMNS)
         assert row["attacked_as"] != row["class"] and row["lead"] == "MLII"
         assert abs(row["attacked_mv"] - row["clean_mv"]) <= row["epsilon_mv"] + 1e-6
-    assert {row["attack"] for row in audit.examples} == {"evasion-pgd", "evasion-sap"}
-    seconds = [row["seconds"] for row in audit.examples[: toys.SAMPLES]]
+    assert {row["attack"] for row in audit.tables["examples"].rows} == {"evasion-pgd", "evasion-sap"}
+    seconds = [row["seconds"] for row in audit.tables["examples"].rows[: toys.SAMPLES]]
     assert seconds == [index / toys.RATE for index in range(toys.SAMPLES)]
 
 
 def test_a_credentialed_dataset_gives_no_examples():
-    assert attack(replace(toys.make_dataset(), credentialed=True), toys.make_victim()).examples == []
+    assert (
+        attack(with_changes(toys.make_dataset(), credentialed=True), toys.make_victim()).tables["examples"].rows == []
+    )
 
 
 def make_bank(dataset: Dataset, replicates: int = 10):
@@ -230,7 +232,7 @@ def make_bank(dataset: Dataset, replicates: int = 10):
 def make_long_dataset() -> Dataset:
     """Return the toy dataset with longer records, as the small CNN needs them."""
     dataset = toys.make_dataset()
-    return replace(dataset, x=np.tile(dataset.x, 4))
+    return with_changes(dataset, x=np.tile(dataset.x, 4))
 
 
 def test_a_bank_of_networks_is_attacked_through_the_engine():
@@ -262,7 +264,8 @@ def test_sap_has_less_than_1_percent_of_its_energy_above_40_hz_where_pgd_has_mos
     assert shares["sap"].max() < 0.01 and shares["pgd"].min() > 0.5
 
 
-def test_features_in_other_units_are_refused():
-    dataset = replace(make_long_dataset(), units=("mmHg", "mmHg"))
-    with pytest.raises(InputError, match="mmHg"):
-        evasion.audit(dataset, make_bank(dataset), SETTINGS, seed=1)
+def test_tables_are_refused():
+    long = make_long_dataset()
+    table = with_changes(long, x=long.x[:, :, 0], centre=np.zeros(2), scale=np.ones(2))
+    with pytest.raises(InputError, match="evasion: for signals and images, and these are tables"):
+        evasion.audit(table, make_bank(long), SETTINGS, seed=1)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from made_up_requests import PERSONALIZATION, odd_dataset
 
-from medpriv.attacks.forgetting.audit import PATIENT_COLUMNS, Audit, audit, verdicts
+from medpriv.attacks.forgetting.audit import PATIENT_COLUMNS, audit, verdicts
 from medpriv.attacks.forgetting.figures import (
     Draws,
     Figure,
@@ -35,6 +35,8 @@ from medpriv.config.forgetting import ForgettingSettings
 from medpriv.config.models import CnnRecipe, MlpRecipe
 from medpriv.dataset import TEST, TRAIN
 from medpriv.errors import InputError
+from medpriv.measures.bootstrap import PatientBootstrap
+from medpriv.measures.findings import Findings
 from medpriv.measures.verdicts import TOO_FEW, verdict_name
 from medpriv.treatments.baseline import train
 from medpriv.treatments.personalized import personalize
@@ -61,7 +63,7 @@ def forgotten(method: str) -> DerivedBank:
 
 
 @cache
-def population() -> Audit:
+def population() -> Findings:
     methods = [forgotten("fake"), forgotten("destroyed")]
     return audit(odd_dataset(), bank(), None, forgotten("retrain"), methods, SETTINGS, seed=1)
 
@@ -78,7 +80,7 @@ def forgotten_beats(method: str, share: float) -> DerivedBank:
 
 
 @cache
-def personal(share: float) -> Audit:
+def personal(share: float) -> Findings:
     retrain, fake = (forgotten_beats(method, share) for method in ("retrain", "fake"))
     return audit(odd_dataset(), bank(), personalised(), retrain, [fake], SETTINGS, seed=1)
 
@@ -88,7 +90,7 @@ def inquiry() -> Inquiry:
     return make_inquiry(odd_dataset(), bank(), None, forgotten("retrain"), SETTINGS, seed=1)
 
 
-def figure(found: Audit, treatment: str, attack: str, measure: str, group: str = "request=population"):
+def figure(found: Findings, treatment: str, attack: str, measure: str, group: str = "request=population"):
     rows = [
         row
         for row in found.measures
@@ -235,7 +237,7 @@ def test_the_score_is_the_forgetting_times_both_shares_of_accuracy():
 
 
 def test_every_forgotten_patient_has_a_row_for_every_treatment():
-    rows = population().patients
+    rows = population().tables["patients"].rows
     assert all(tuple(row) == PATIENT_COLUMNS for row in rows)
     assert len(rows) == 4 * 12
     mine = [row for row in rows if row["treatment"] == "baseline-cnn"]
@@ -328,12 +330,13 @@ def test_distance_of_parameters_is_relative_and_leaves_out_running_statistics():
 
 
 def test_figures_over_models_are_drawn_with_each_models_patient_and_origin():
-    draws = Draws(np.array([[1, 1], [2, 0], [0, 2], [1, 1]]), np.array([[1, 1], [1, 1], [1, 1], [2, 0]]), {})
+    times = PatientBootstrap(np.array([[1, 1], [2, 0], [0, 2], [1, 1]]), np.array([[1, 1], [1, 1], [1, 1], [2, 0]]))
+    draws = Draws(times, {})
     asked = replace(inquiry(), patient=np.array([0, 0, 1, 1]), origin=np.array([0, 1, 0, 1]))
     weights = draws.of_models(asked, np.arange(4))
     found = over_models(np.array([1.0, 3.0, 5.0, np.nan]), None, asked.patient, weights)
     assert (found.value, found.n, found.patients) == (3.0, 3, 2)
-    np.testing.assert_allclose(found.draws, [3, 2, 5, 3])
+    np.testing.assert_allclose(found.draws, [2, 5, 3])
 
 
 def test_an_accuracy_is_drawn_with_the_patients_who_judge_it():
@@ -344,7 +347,7 @@ def test_an_accuracy_is_drawn_with_the_patients_who_judge_it():
     weights = np.array([[1, 1, 1, 1], [4, 0, 0, 0], [1, 0, 2, 1]])
     found = over_records(hits, of, np.array([0, 1, 2, 3]), weights, people)
     assert (found.value, found.n, found.patients) == (1 / 3, 4, 3)
-    np.testing.assert_allclose(found.draws, [1 / 3, 1, 1 / 3])
+    np.testing.assert_allclose(found.draws, [1, 1 / 3])
 
 
 def test_macro_f1_of_a_draw_is_that_of_the_records_drawn():
@@ -356,7 +359,7 @@ def test_macro_f1_of_a_draw_is_that_of_the_records_drawn():
     guess = answers.sample.argmax(axis=-1).reshape(len(models), -1)
     for b in range(5):
         times = np.zeros(len(y), int)
-        for patient, count in zip(testers, draws.sampled[TEST][b].astype(int), strict=True):
+        for patient, count in zip(testers, draws.sampled[TEST][1 + b].astype(int), strict=True):
             times[owner == patient] = count
         scores = []
         for row in guess:
@@ -365,7 +368,7 @@ def test_macro_f1_of_a_draw_is_that_of_the_records_drawn():
                 2 * ((truth == c) & (said == c)).sum() / ((truth == c).sum() + (said == c).sum()) for c in (0, 1, 2)
             ]
             scores.append(np.mean(hits))
-        weights = draws.of_models(asked, models)[b]
+        weights = draws.of_models(asked, models)[1 + b]
         assert found.draws[b] == pytest.approx((weights * scores).sum() / weights.sum(), rel=1e-6)
 
 
@@ -473,7 +476,6 @@ def test_relearning_counts_passes_until_the_loss_is_reached():
 
 def test_tables_are_not_attacked():
     dataset, tables = odd_dataset("mlp"), bank("mlp", 6)
-    dataset = replace(dataset, units=("mmHg",) * len(dataset.units))
     retrain = unlearn(dataset, tables, "retrain", {}, seed=5, patients=2)[0]
     found = audit(dataset, tables, None, retrain, [], SETTINGS, seed=1)
     assert not [row for row in found.measures if row.attack == "forgetting-robustness"]

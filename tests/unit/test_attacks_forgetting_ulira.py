@@ -7,6 +7,7 @@ from scipy import stats
 
 from medpriv.attacks.forgetting.figures import Draws, ulira_figures
 from medpriv.attacks.forgetting.ulira import Cells, Scorer, count_wins, score_cells
+from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.forgetting import pair_auc
 from medpriv.measures.intervals import auc_interval, draw_patients
 from medpriv.measures.verdicts import guessing, verdict_name
@@ -190,7 +191,7 @@ def verdicts_of(effect: float, patients: int, origins: int = 32, count: int = 30
     found = []
     for seed in range(count):
         rng = np.random.default_rng(seed)
-        draws = Draws(draw_patients(rng, patients, 200), draw_patients(rng, origins, 200), {})
+        draws = Draws(PatientBootstrap.draw(rng, patients, 200, origins), {})
         cells = made_up(seed, effect=effect, origins=origins, patients=patients)
         figure = dict(ulira_figures(cells, "", [], draws))["forgetting-ulira", "auc", ""]
         found.append(verdict_name(guessing(figure.limits, figure.patients)))

@@ -6,14 +6,17 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from made_up_datasets import put_together, with_changes
 from scipy import stats
 
 from medpriv.attacks import bavaria, chance, informia, lira, membership, rmia
-from medpriv.attacks.scored import Draws, Scored, measure_attack
+from medpriv.attacks.scored import Scored, measure_attack
 from medpriv.attacks.signals import Signals, log_probability, patient_signals, record_signals, true_class_logit
 from medpriv.attacks.view import Moments, View, calibration_shadows, score_paired, score_shadows, score_targets
 from medpriv.bank.store import Bank, draw_members
 from medpriv.dataset import TEST, TRAIN, Dataset
+from medpriv.measures.bootstrap import PatientBootstrap
+from medpriv.measures.findings import Findings
 
 SETTINGS = {"false_positive_rates": [0.1, 0.001], "bootstraps": 100}
 
@@ -21,7 +24,7 @@ SETTINGS = {"false_positive_rates": [0.1, 0.001], "bootstraps": 100}
 def make_dataset(patients: int = 40, records: int = 4, classes: int = 3) -> Dataset:
     """Return a dataset without content: audits read labels, patients, groups and splits only."""
     n = patients * records
-    return Dataset(
+    return put_together(
         name="toy",
         x=np.zeros((n, 1), np.float32),
         y=np.arange(n) % classes,
@@ -60,13 +63,13 @@ def signals() -> Signals:
 
 
 @cache
-def audit_of(effect: float = 0.0, level: float = 1.0, patients: int = 40, records: int = 4) -> membership.Audit:
+def audit_of(effect: float = 0.0, level: float = 1.0, patients: int = 40, records: int = 4) -> Findings:
     dataset = make_dataset(patients=patients, records=records)
     return membership.audit(dataset, make_bank(dataset, effect=effect, level=level), SETTINGS, seed=1)
 
 
 @cache
-def shuffled_audit() -> membership.Audit:
+def shuffled_audit() -> Findings:
     """Return the audit of a leaky bank that claims members which have nothing to do with its training."""
     dataset = make_dataset(patients=60)
     bank = make_bank(dataset, effect=3.0, seed=5)
@@ -85,7 +88,7 @@ def split_shadows(values: np.ndarray, signals: Signals, target: int, unit: int) 
     return np.array(inside), np.array(outside)
 
 
-def figure(audit: membership.Audit, attack: str, measure: str, group: str):
+def figure(audit: Findings, attack: str, measure: str, group: str):
     return next(
         row
         for row in audit.measures
@@ -301,7 +304,7 @@ def test_shuffled_membership_shows_half_within_its_interval(name):
 def test_intervals_cover_half_for_about_19_in_20_shuffles(name):
     dataset = make_dataset(patients=60)
     bank = make_bank(dataset, effect=3.0, seed=5)
-    draws = Draws.of(np.random.default_rng(0), 45, 16, 100)
+    draws = PatientBootstrap.draw(np.random.default_rng(0), 45, 100, 16)
     covered = 0
     for seed in range(20):
         records = record_signals(dataset, replace(bank, members=draw_members(dataset, 16, seed=100 + seed)))
@@ -317,7 +320,7 @@ def test_a_bank_that_memorised_random_labels_is_exposed(name):
     audit = audit_of(effect=25.0, level=-2.0)
     for level in ("record", "patient"):
         assert figure(audit, name, "auc", f"level={level}").value > 0.98
-    assert min(row["exposure"] for row in audit.exposure) == 1.0
+    assert min(row["exposure"] for row in audit.tables["exposure"].rows) == 1.0
 
 
 def test_patients_are_more_exposed_than_their_records():
@@ -355,7 +358,7 @@ def test_where_a_patient_is_one_record_both_levels_agree():
         for level in ("record", "patient")
     }
     assert whole["record"] == whole["patient"]
-    assert {row["level"] for row in audit.roc} == {"record", "patient"}
+    assert {row["level"] for row in audit.tables["roc"].rows} == {"record", "patient"}
 
 
 @pytest.mark.parametrize("shift", [0.0, 1.0])
@@ -369,7 +372,7 @@ def test_intervals_hold_a_known_tpr_and_auc(shift):
         scores = rng.normal(size=200) + rng.normal(size=(8, 200)) + shift * members
         paired = np.repeat(scores[:, None], shadows.shape[1], axis=1)
         scored = Scored("known", "patient", scores, shadows, scores[shadows], paired, members, np.arange(200))
-        rows = measure_attack(scored, [0.02], Draws.of(rng, 200, 8, 100), ("toy", "t", "known"))[0]
+        rows = measure_attack(scored, [0.02], PatientBootstrap.draw(rng, 200, 100, 8), ("toy", "t", "known"))[0]
         for row in rows:
             if row.measure in held:
                 held[row.measure] += row.lower <= truth[list(held).index(row.measure)] <= row.upper
@@ -385,7 +388,7 @@ def test_the_rate_that_thresholds_reach_is_stated():
     rows = measure_attack(
         Scored("low", "patient", scores, shadows, scores[shadows] - 1, paired, members, np.arange(400)),
         [0.05],
-        Draws.of(rng, 400, 4, 100),
+        PatientBootstrap.draw(rng, 400, 100, 4),
         ("toy", "t", "low"),
     )[0]
     reached = next(row for row in rows if row.measure == "fpr_reached_0.05")
@@ -412,7 +415,7 @@ def test_thresholds_of_few_shadows_keep_their_rate(name):
     for _ in range(12):
         told = chance.redraw_members(signals, rng)
         scored = membership.score_attack(name, membership.ATTACKS[name], "patient", told)
-        rows = measure_attack(scored, [0.05], Draws.of(rng, 300, 5, 2), ("toy", "t", name))[0]
+        rows = measure_attack(scored, [0.05], PatientBootstrap.draw(rng, 300, 2, 5), ("toy", "t", name))[0]
         reached.append(next(row.value for row in rows if row.measure == "fpr_reached_0.05"))
     assert np.mean(reached) == pytest.approx(0.05, abs=0.005)
 
@@ -463,7 +466,7 @@ def test_every_subgroup_is_reported_with_its_own_n():
 
 def test_a_subgroup_of_less_than_one_patient_a_side_has_no_value():
     dataset = make_dataset()
-    dataset = replace(dataset, groups={"rare": ("yes", *["no"] * 39)})
+    dataset = with_changes(dataset, groups={"rare": ("yes", *["no"] * 39)})
     audit = membership.audit(dataset, make_bank(dataset), SETTINGS, seed=1)
     assert np.isnan(figure(audit, "loss", "auc", "level=patient,rare=yes").value)
     assert not np.isnan(figure(audit, "loss", "auc", "level=patient,rare=no").value)
@@ -471,7 +474,7 @@ def test_a_subgroup_of_less_than_one_patient_a_side_has_no_value():
 
 def test_every_training_patient_has_an_exposure_row():
     audit = audit_of(effect=1.0)
-    rows = [row for row in audit.exposure if row["attack"] == "membership-bavaria"]
+    rows = [row for row in audit.tables["exposure"].rows if row["attack"] == "membership-bavaria"]
     assert [row["patient"] for row in rows] == [f"p{index}" for index in range(40) if index % 4 != 3]
     assert all(row["n_in"] + row["n_out"] == 16 and row["records"] == 4 for row in rows)
     assert all(row["lower"] <= row["exposure"] <= row["upper"] for row in rows)
@@ -482,7 +485,8 @@ def test_every_training_patient_has_an_exposure_row():
 
 def test_roc_rises_from_the_smallest_rate_to_one():
     audit = audit_of(effect=1.0)
-    rows = [row for row in audit.roc if (row["attack"], row["level"]) == ("membership-bavaria", "record")]
+    table = audit.tables["roc"]
+    rows = [row for row in table.rows if (row["attack"], row["level"]) == ("membership-bavaria", "record")]
     assert rows[0]["fpr"] == pytest.approx(1 / 15)  # people resolve a rate, not records
     assert (rows[-1]["fpr"], rows[-1]["tpr"]) == (pytest.approx(1), pytest.approx(1))
     assert all(earlier["tpr"] <= later["tpr"] + 1e-12 for earlier, later in pairwise(rows))

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from made_up_datasets import with_changes
 from test_treatments_personalized import RECIPE, SETTINGS, toy_dataset
 
 from medpriv.attacks.gradient import fgsm, pgd
@@ -17,7 +18,7 @@ from medpriv.bank.derived import DerivedBank
 from medpriv.bank.store import Bank
 from medpriv.dataset import TEST, Dataset
 from medpriv.errors import InputError
-from medpriv.measures.crossed import Crossed, difference_interval
+from medpriv.measures.bootstrap import PatientBootstrap, difference_interval
 from medpriv.measures.intervals import LEAST
 from medpriv.measures.roc import auc
 from medpriv.measures.verdicts import CONTRADICTED, SUPPORTED, TOO_FEW, verdict_name
@@ -52,7 +53,7 @@ def dataset() -> Dataset:
     toy = toy_dataset()
     rng = generator(0, "wrong labels")
     wrong = rng.random(len(toy.y)) < 0.3
-    return replace(toy, y=np.where(wrong, rng.integers(3, size=len(toy.y)), toy.y))
+    return with_changes(toy, y=np.where(wrong, rng.integers(3, size=len(toy.y)), toy.y))
 
 
 @pytest.fixture(scope="module")
@@ -83,31 +84,6 @@ def unchanged(base, personal) -> DerivedBank:
 
 def pick(measures, name: str, group: str = "", attack: str = ""):
     return next(row for row in measures if (row.measure, row.group, row.attack) == (name, group, attack))
-
-
-# --- draws ---------------------------------------------------------------------------------------------------------
-
-
-def test_a_crossed_draw_is_the_table_with_rows_and_columns_repeated():
-    rng = np.random.default_rng(0)
-    crossed = Crossed(np.random.default_rng(1), 3, 4, 20)
-    part, whole = rng.random((3, 4)), rng.random((3, 4)) + 1
-    got = crossed.ratio(part, whole)
-    for b in range(21):
-        repeated = [
-            table.repeat(crossed.replicates[b].astype(int), 0).repeat(crossed.patients[b].astype(int), 1)
-            for table in (part, whole)
-        ]
-        assert got[b] == pytest.approx(repeated[0].sum() / repeated[1].sum(), rel=1e-6)
-    assert got[0] == pytest.approx(part.sum() / whole.sum())
-
-
-def test_a_crossed_mean_leaves_out_what_has_no_value_and_takes_values_of_each_draw():
-    crossed = Crossed(np.random.default_rng(1), 2, 3, 5)
-    values = np.array([[1.0, np.nan, 2.0], [3.0, 4.0, np.nan]])
-    assert crossed.mean(values)[0] == 2.5
-    np.testing.assert_allclose(crossed.mean(np.broadcast_to(values, (6, 2, 3))), crossed.mean(values))
-    assert np.isnan(crossed.mean(np.full((2, 3), np.nan))).all()
 
 
 # --- beats ---------------------------------------------------------------------------------------------------------
@@ -159,7 +135,7 @@ def test_memorised_labels_of_trained_models_are_found_and_shuffled_membership_is
             pool = np.flatnonzero(pairs.early & (dataset.patient == patient))
             records[k, p, pool] = generator(0, "shuffle", k, p).permutation(records[k, p, pool])
     outputs = predict_pairs(dataset, base, pairs, 10, seed=1)
-    crossed = Crossed(np.random.default_rng(0), 3, 4, 20)
+    crossed = PatientBootstrap.draw(np.random.default_rng(0), 4, 20, 3)
     measures, _ = membership.audit_beats(
         dataset, replace(pairs, records=records), outputs, crossed, 6.0, ATTACK, 1, "t"
     )
@@ -189,7 +165,7 @@ def test_the_chance_level_of_a_tpr_is_that_of_blocks_scored_alike(dataset):
     rng, size, count = np.random.default_rng(0), 40, 400
     members = np.repeat(rng.random((size, count // 20)) < 0.5, 20, axis=1)
     y = np.zeros(count, int)
-    made = replace(
+    made = with_changes(
         dataset,
         x=np.zeros((count, 2, 32), np.float32),
         y=np.concatenate([y[:-2], [1, 2]]),
@@ -203,7 +179,7 @@ def test_the_chance_level_of_a_tpr_is_that_of_blocks_scored_alike(dataset):
     everything = np.ones(count, bool)
     pairs = Pairs(None, {}, {}, np.arange(size), np.arange(size), np.array([0]), members[:, None], everything)
     outputs = Outputs([np.arange(count)], [logits[0]], [logits[1]], np.arange(count), logits[0], logits[1][:, None])
-    crossed = Crossed(np.random.default_rng(0), size, 1, 20)
+    crossed = PatientBootstrap.draw(np.random.default_rng(0), 1, 20, size)
     for rate in (0.1, 0.01):
         settings = ATTACK | {"false_positive_rate": rate}
         measures, _ = membership.audit_beats(made, pairs, outputs, crossed, 20.0, settings, 1, "t")
@@ -282,7 +258,7 @@ def panel_outputs(size: int, shift: float) -> tuple[Dataset, Pairs, Outputs]:
 
 
 def test_identification_names_the_right_patient_when_shifted_and_nobody_when_not():
-    crossed = Crossed(np.random.default_rng(0), 6, 12, 20)
+    crossed = PatientBootstrap.draw(np.random.default_rng(0), 12, 20, 6)
     for shift, low, high in ((3.0, 0.99, 1.0), (0.0, 0.4, 0.6)):
         measures, ranks = membership.audit_patients(*panel_outputs(6, shift), crossed, "t")
         for records in ("early", "later"):
@@ -302,7 +278,7 @@ def test_gains_are_exact_on_a_case_by_hand():
     """Two patients, two replicates; personalised models are right everywhere, replicates on half of patient 2's."""
     dataset = toy_dataset()
     alternating = np.where(dataset.time % 4 == 0, 0, 1)
-    dataset = replace(dataset, y=np.where(dataset.rows(TEST), alternating, dataset.y))
+    dataset = with_changes(dataset, y=np.where(dataset.rows(TEST), alternating, dataset.y))
     patients, early = np.array([2, 5]), dataset.time < 60
     rows = [np.flatnonzero(dataset.patient == patient) for patient in patients]
     truth = [np.broadcast_to(10 * np.eye(3)[dataset.y[own]], (2, len(own), 3)) for own in rows]
@@ -311,7 +287,9 @@ def test_gains_are_exact_on_a_case_by_hand():
     both = np.broadcast_to(np.concatenate(truth, axis=1)[:, None], (2, 2, len(panel), 3))
     outputs = Outputs(rows, [always[0], truth[1]], truth, panel, both[:, 0], both)
     pairs = Pairs(None, {}, {}, np.arange(2), np.arange(2), patients, np.zeros((2, 2, len(early)), bool), early)
-    measures, gains = gain.audit_gain(dataset, pairs, outputs, Crossed(np.random.default_rng(0), 2, 2, 20), "t")
+    measures, gains = gain.audit_gain(
+        dataset, pairs, outputs, PatientBootstrap.draw(np.random.default_rng(0), 2, 20, 2), "t"
+    )
     np.testing.assert_allclose(gains["accuracy"].difference, [[0.5, 0], [0.5, 0]])
     np.testing.assert_allclose(gains["macro_f1"].base, [[1 / 3, 1], [1 / 3, 1]])  # two classes: (2/3 + 0) / 2
     assert pick(measures, "accuracy_gain", "records=later").value == 0.25
@@ -334,7 +312,7 @@ def test_h3_is_judged_by_whether_the_interval_lies_within_its_margin(shift, verd
     sure = np.broadcast_to(4 * np.eye(3)[y], outputs.base_panel.shape)
     others = np.where(dataset.patient[outputs.panel] == pairs.patients[:, None], 0.0, shift)[..., None] * np.eye(3)[y]
     outputs = replace(outputs, base_panel=sure, personal_panel=sure[:, None] + 1.1 * others)
-    crossed = Crossed(np.random.default_rng(0), 6, 12, 40)
+    crossed = PatientBootstrap.draw(np.random.default_rng(0), 12, 40, 6)
     measures = gain._strangers(dataset, pairs, outputs, crossed, ("d", "t", ""))
     assert pick(measures, "verdict_h3").value == verdict
     assert pick(measures, "verdict_h3").patients == 12
@@ -346,7 +324,7 @@ def test_auroc_on_strangers_leaves_the_patient_out():
     logits = np.zeros((2, 3, 60, 2))
     for index, patient in enumerate((3, 7, 9)):
         logits[:, index, :, 1] = np.where(owner == patient, 1 - y, y)
-    crossed = Crossed(np.random.default_rng(0), 2, 3, 10)
+    crossed = PatientBootstrap.draw(np.random.default_rng(0), 3, 10, 2)
     got = gain.auroc_on_strangers(logits, y, owner, np.array([3, 7, 9]), crossed)
     np.testing.assert_allclose(got[0], 1.0)
     assert np.nanmin(got) == pytest.approx(1.0)
@@ -529,8 +507,8 @@ def test_the_same_inputs_give_the_same_audit(dataset, base, personal, found):
 
 def test_every_patient_has_a_row_a_figure_and_an_exposure_an_attacker(dataset, base, personal, found):
     names = [dataset.patients[index] for index in sorted(set(personal.patient))]
-    assert [row["patient"] for row in found.patients] == names * 2
-    assert {(row["patient"], row["attack"], row["measure"]) for row in found.exposure} == {
+    assert [row["patient"] for row in found.tables["patients"].rows] == names * 2
+    assert {(row["patient"], row["attack"], row["measure"]) for row in found.tables["exposure"].rows} == {
         (name, attack, measure)
         for name in names
         for attack, measure in [
@@ -542,7 +520,7 @@ def test_every_patient_has_a_row_a_figure_and_an_exposure_an_attacker(dataset, b
             ),
         ]
     }
-    for row in found.patients:
+    for row in found.tables["patients"].rows:
         assert row["gain"] == pytest.approx(row["personalized"] - row["base"])
         assert row["lower"] <= row["gain"] <= row["upper"]
         assert (row["records"], row["adapted"]) == (30, 15)
@@ -553,7 +531,7 @@ def test_every_patient_has_a_row_a_figure_and_an_exposure_an_attacker(dataset, b
 
 def test_one_replicate_and_one_patient_give_figures_where_there_are_any(dataset, base):
     split = np.where(np.arange(12) == 5, TEST, 0).astype(np.uint8)
-    alone = replace(dataset, split=split)
+    alone = with_changes(dataset, split=split)
     derived = personalize(alone, base, "head", SETTINGS | {"replicates": 1}, seed=1)
     found = audit(alone, base, derived, ATTACK, seed=1)
     assert 0 <= pick(found.measures, "accuracy", "records=later,model=personalized").value <= 1
@@ -579,8 +557,9 @@ def test_banks_that_dont_belong_together_are_refused(dataset, base, personal):
     ):
         with pytest.raises(InputError, match="was not made from the bank baseline-cnn"):
             audit(dataset, base, other, ATTACK, seed=1)
-    with pytest.raises(InputError, match="mV"):
-        audit(replace(dataset, units=("mV", "uV")), base, personal, ATTACK, seed=1)
+    with pytest.raises(InputError, match="attacks on personalised models: for signals, and these are tables"):
+        table = with_changes(dataset, x=dataset.x[:, :, 0], centre=dataset.centre[:, 0], scale=dataset.scale[:, 0])
+        audit(table, base, personal, ATTACK, seed=1)
     retrained = replace(personal, recipe={"method": "retrain"})
     less = replace(personal, recipe={"method": "fake"}, records=personal.records & (dataset.time < 30))
     for banks in ([replace(personal, recipe={"method": "fake"})], [retrained, less]):

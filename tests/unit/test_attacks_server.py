@@ -1,10 +1,9 @@
 """What a federation's server makes of updates: gradient inversion, membership, the sender."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
+from made_up_datasets import put_together, with_changes
 
 from medpriv.attacks.server.audit import audit
 from medpriv.attacks.server.encoding import Encoding
@@ -41,7 +40,7 @@ def make_dataset(patients: int = 120, seed: int = 0, shift: float = 0.0) -> Data
     y = (rng.random(patients) < 1 / (1 + np.exp(-(age - 60) / 10 + stage[:, 0]))).astype(np.int64)
     split = np.where(np.arange(patients) % 4 == 3, TEST, TRAIN).astype(np.uint8)
     kinds = {"age": "number", "dose": "number", "sex": "binary"} | dict.fromkeys(FEATURES[3:], "onehot:stage")
-    return Dataset(
+    return put_together(
         name="toy",
         x=x,
         y=y,
@@ -58,7 +57,7 @@ def make_dataset(patients: int = 120, seed: int = 0, shift: float = 0.0) -> Data
         licence="none",
         source="simulated",
         digest="0" * 64,
-        notes={"kinds": kinds},
+        kinds=kinds,
     )
 
 
@@ -244,7 +243,8 @@ def test_the_audit_of_a_small_federation(strategy):
     plan = FederatedSettings(strategies={strategy: {}}, rounds=3, partition={"least_patients": 10}).model_dump()
     bank = train(dataset, strategy, "mlp", MlpRecipe(hidden=[8]).model_dump(), plan, [0, 1, 2], 3, seed=1)
     chosen = ServerSettings(replicates=2, rounds=2, targets=3, batches=[1, 2], steps=20, restarts=2, bootstraps=20)
-    measures, examples = audit(dataset, bank, chosen.model_dump(), seed=1)
+    found = audit(dataset, bank, chosen.model_dump(), seed=1)
+    measures, examples = found.measures, found.tables["examples"].rows
     exact = [
         item
         for item in measures
@@ -264,5 +264,7 @@ def test_the_audit_of_a_small_federation(strategy):
     assert {item.patients <= item.n <= 6 for item in largest} <= {True}  # three updates of two records, or fewer people
     assert {row["feature"] for row in examples} == set(FEATURES)
     again = audit(dataset, bank, chosen.model_dump(), seed=1)
-    assert repr(again) == repr((measures, examples))
-    assert audit(replace(dataset, credentialed=True), bank, chosen.model_dump(), seed=1)[1] == []
+    assert repr(again) == repr(found)
+    assert (
+        audit(with_changes(dataset, credentialed=True), bank, chosen.model_dump(), seed=1).tables["examples"].rows == []
+    )

@@ -1,10 +1,11 @@
 """Randomised smoothing against the linear classifier, whose certified radius is its exact distance to the boundary."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import attacked_toys as toys
 import numpy as np
 import pytest
+from made_up_datasets import with_changes
 from scipy.stats import norm
 from test_treatments_baseline import toy_dataset
 
@@ -24,7 +25,7 @@ class Linear:
 
 
 def test_certified_radius_never_exceeds_the_distance_to_a_linear_boundary_and_nears_it():
-    dataset = replace(toy_dataset("cnn"), scale=np.array([[0.5], [2.0]], np.float32), classes=("a", "b"), y=BINARY)
+    dataset = with_changes(toy_dataset("cnn"), scale=np.array([[0.5], [2.0]], np.float32), classes=("a", "b"), y=BINARY)
     weight = np.random.default_rng(3).normal(size=(2, 32))
     victim = Linear(weight)
     x, sigma = dataset.x[:40] / 8, 0.4

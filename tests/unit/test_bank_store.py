@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_up_datasets import put_together, with_changes
 
 from medpriv.bank.store import Bank, draw_members, gather_shards
 from medpriv.dataset import TEST, TRAIN, Dataset
@@ -17,7 +18,7 @@ def toy_dataset(train_patients: int = 8) -> Dataset:
     """Return two records a patient; the patients after `train_patients` are test patients."""
     patient = np.repeat(np.arange(PATIENTS, dtype=np.int32), 2)
     names = tuple(f"p{index}" for index in range(PATIENTS))
-    return Dataset(
+    return put_together(
         name="toy",
         x=np.zeros((2 * PATIENTS, 3), np.float32),
         y=np.tile([0, 1], PATIENTS),
@@ -108,7 +109,7 @@ def test_another_seed_or_dataset_name_draws_others():
     dataset = toy_dataset()
     first = draw_members(dataset, 16, seed=1)
     assert (first != draw_members(dataset, 16, seed=2)).any()
-    assert (first != draw_members(replace(dataset, name="other"), 16, seed=1)).any()
+    assert (first != draw_members(with_changes(dataset, name="other"), 16, seed=1)).any()
 
 
 @pytest.mark.parametrize(("replicates", "train_patients"), [(1, 8), (4, 1)])
@@ -124,6 +125,6 @@ def test_record_members_follow_the_patients():
 
 
 def test_a_bank_of_another_version_of_the_dataset_is_refused():
-    other = replace(toy_dataset(), patients=tuple(f"q{index}" for index in range(PATIENTS)))
+    other = with_changes(toy_dataset(), patients=tuple(f"q{index}" for index in range(PATIENTS)))
     with pytest.raises(InputError, match="another version of toy"):
         toy_bank().record_members(other)

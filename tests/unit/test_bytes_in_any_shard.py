@@ -7,6 +7,7 @@ otherwise than a batch of such products.
 import numpy as np
 import pytest
 import torch
+from made_up_datasets import put_together
 
 from medpriv.bank import engine
 from medpriv.bank.store import Bank, gather_shards
@@ -51,7 +52,7 @@ def toy(model: str) -> Dataset:
     x = rng.normal(size=(len(patient), *shape)).astype(np.float32)
     x.reshape(len(x), -1)[:, 0] += y
     per_feature = (len(shape) == 1 and shape) or (1, 1)
-    return Dataset(
+    return put_together(
         name="toy",
         x=x,
         y=y,

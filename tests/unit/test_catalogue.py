@@ -19,6 +19,7 @@ DATASETS = check_config(read_config(Path(__file__).parents[2] / "config.yaml"))[
         ("baseline-cnn_gn", "baseline", {"model": "cnn_gn"}),
         ("dp-sgd-mlp-eps8", "dp", {"mechanism": "sgd", "model": "mlp", "epsilon": 8.0}),
         ("dp-output-logistic-eps0.5", "dp", {"mechanism": "output", "model": "logistic", "epsilon": 0.5}),
+        ("dp-sgd-mlp-eps1e-05", "dp", {"mechanism": "sgd", "model": "mlp", "epsilon": 1e-5}),
         ("fed-sample_dp", "fed", {"strategy": "sample_dp"}),
         ("split-ushaped-cut1", "split", {"topology": "ushaped", "cut": 1}),
         ("unlearned-cf_k", "unlearned", {"method": "cf_k"}),

@@ -50,6 +50,33 @@ def test_all_faults_are_reported_at_once_with_the_nearest_name():
     assert "measures.bootstraps: input should be greater than or equal to 1, found 0; use 1 or more" in text
 
 
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        (
+            {"baselines": {"mlpp": {}}},
+            "baselines.mlpp: unknown key; did you mean `mlp`? Known here: logistic, mlp, cnn,",
+        ),
+        ({"baselines": {"transformer": {}}}, "baselines.transformer: unknown key; known here: logistic, mlp, cnn,"),
+        (
+            {"baselines": ["mlpp"]},
+            "baselines: found ['mlpp'] instead of `name: value`; did you mean `mlp`? Known here: ",
+        ),
+        ({"baselines": None}, "baselines: found None instead of `name: value`; known here: logistic, mlp, cnn,"),
+        (
+            {"federated": {"model": "mlpp"}},
+            "federated.model: found 'mlpp'; did you mean `mlp`? Known here: logistic, mlp,",
+        ),
+        (
+            {"private": {"models": {"resnet": {}}}},
+            "private.models.resnet: unknown key; known here: logistic, mlp, cnn_gn",
+        ),
+    ],
+)
+def test_an_unknown_name_is_refused_with_those_that_exist(section, said):
+    assert f"- datasets.own.{said}" in message_of({"datasets": {"own": {"format": "heart", **section}}})
+
+
 @pytest.mark.parametrize("replicates", [1, 2])
 def test_so_few_replicates_that_no_target_has_a_shadow_on_either_side_are_refused(replicates):
     content = default()
@@ -183,4 +210,4 @@ def test_overlays_use_known_keys_only(overlay):
     ("file", "make"), [("config.md", reference.reference), ("config.schema.json", reference.schema)]
 )
 def test_config_reference_equals_the_models(file, make):
-    assert (ROOT / "docs" / file).read_text() == make(), "run python -m medpriv.workflow.reference"
+    assert (ROOT / "docs" / file).read_text() == make(), "run: make generate"

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from medpriv.catalogue.networks import NETWORKS, networks
 from medpriv.config.check import check_config
 from medpriv.config.dataset import Baselines
-from medpriv.config.fit import FOR_IMAGES, FOR_SIGNALS, FOR_TABLES, possible_cuts
+from medpriv.config.fit import possible_cuts
 from medpriv.config.models import LAYERS, CnnRecipe, LogisticRecipe, MlpRecipe
 from medpriv.errors import InputError
 from medpriv.models.catalogue import build_network
@@ -44,17 +45,17 @@ def faults_of(content: dict) -> list[str]:
 
 
 def test_each_baseline_is_for_one_kind_of_records() -> None:
-    assert sorted(FOR_TABLES + FOR_SIGNALS + FOR_IMAGES) == sorted(Baselines.model_fields)
+    assert sorted(NETWORKS) == sorted(Baselines.model_fields)
 
 
-@pytest.mark.parametrize("model", [*FOR_SIGNALS, *FOR_IMAGES])
+@pytest.mark.parametrize("model", [*networks("signal"), *networks("image")])
 def test_a_network_for_signals_or_images_on_a_table_is_refused(model: str) -> None:
     (fault,) = faults_of(table(f"baselines: {{{model}: {{}}}}"))
     assert fault.startswith(f"datasets.own: baselines.{model} is for ")
-    assert "these are a table: use logistic, mlp, forest or boosting" in fault
+    assert "these are tables: use logistic, mlp, forest or boosting" in fault
 
 
-@pytest.mark.parametrize("model", [*FOR_TABLES, *FOR_IMAGES])
+@pytest.mark.parametrize("model", [*networks("table"), *networks("image")])
 @pytest.mark.parametrize("form", ["mitdb", "cinc2017", "ptbxl"])
 def test_a_model_for_tables_or_images_on_signals_is_refused(model: str, form: str) -> None:
     (fault,) = faults_of({"datasets": {"ours": {"format": form, "baselines": {model: {}}}}})

@@ -1,10 +1,9 @@
 """The defences' losses against autograd, and robust banks: same bytes in any shard, and harder to overturn."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
+from made_up_datasets import with_changes
 from scipy.ndimage import correlate1d
 from test_treatments_baseline import RECIPES, toy_dataset
 
@@ -34,7 +33,7 @@ def one_thread():
 
 
 def signals() -> Dataset:
-    return replace(toy_dataset("cnn"), sampling_rate=100.0)
+    return with_changes(toy_dataset("cnn"), sampling_rate=100.0)
 
 
 def make_stack(recipe: dict | None = None) -> tuple[Stack, torch.Tensor, torch.Tensor, list[torch.nn.Module]]:
@@ -193,6 +192,6 @@ def test_a_network_of_torch_modules_is_defended_by_the_same_losses(defence):
     assert not np.array_equal(part.parameters["output.weight"], plain.parameters["output.weight"])
 
 
-def test_features_that_are_not_millivolts_are_refused():
-    with pytest.raises(InputError, match="budgets in mV, but features are in bpm, mV"):
-        robust.train(replace(signals(), units=("mV", "bpm")), "pgd", "cnn", RECIPES["cnn"], SETTINGS["pgd"], [0], 4, 1)
+def test_a_defence_is_refused_where_it_is_not_for_the_records():
+    with pytest.raises(InputError, match="the defence pgd: for signals and images, and these are tables"):
+        robust.train(toy_dataset("mlp"), "pgd", "mlp", RECIPES["mlp"], SETTINGS["pgd"], [0], 4, 1)

@@ -1,11 +1,10 @@
 """Partitions: whole patients, joined small sites, even and uneven classes, nobody without patients."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from made_up_datasets import put_together, with_changes
 
-from medpriv.dataset import TEST, TRAIN, Dataset
+from medpriv.dataset import TEST, TRAIN
 from medpriv.errors import InputError
 from medpriv.federated.partition import by_site, dirichlet, iid, partition
 
@@ -18,7 +17,7 @@ def made_up(patients=400, sites=(0.5, 0.3, 0.15, 0.05), records=3, seed=0):
     site = home[patient]
     site[::30] = rng.integers(len(sites), size=len(site[::30]))  # one record of a patient elsewhere
     y = (rng.random(patients) < 0.4).astype(np.int64)[patient]
-    return Dataset(
+    return put_together(
         name="toy",
         x=rng.standard_normal((len(patient), 2)).astype(np.float32),
         y=y,
@@ -71,7 +70,7 @@ def test_what_is_too_small_for_a_client_goes_to_the_smallest():
 )
 def test_a_site_that_is_called_as_the_joined_client_stays_another(name, joined):
     dataset, home = made_up(sites=(0.5, 0.3, 0.1, 0.1))
-    dataset = replace(dataset, sites=("a", name, "c", "d"))
+    dataset = with_changes(dataset, sites=("a", name, "c", "d"))
     counts = np.bincount(home[dataset.split == TRAIN])
     parted = by_site(dataset, least=int(counts[2:].max()) + 1)
     assert parted.clients == ("a", name, joined)

@@ -1,12 +1,12 @@
 """Leaks are found and named, honest tables pass, and nothing is overridden but by name."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from admissions_table import DEMO, admissions_dataset
+from made_up_datasets import put_together, with_changes
 
 from medpriv.config.leakage import LeakageSettings
 from medpriv.dataset import TEST, TRAIN, Dataset
@@ -29,7 +29,7 @@ def table(patients: int = 200, seed: int = 0, **columns) -> Dataset:
     x[:, 0] += y
     x = np.column_stack([x, *(make(y, rng) for make in columns.values())]).astype(np.float32)
     names = ("a", "b", "c", "d", *columns)
-    return Dataset(
+    return put_together(
         name="leaky",
         x=x,
         y=y,
@@ -96,7 +96,7 @@ def test_chance_does_not_stop_a_few_patients():
 
 
 def test_what_is_known_after_the_outcome_is_found():
-    dataset = replace(table(), notes={"times": {"a": -24, "b": 0, "c": 3}})
+    dataset = with_changes(table(), known_hours={"a": -24, "b": 0, "c": 3})
     assert found(dataset) == {("time", "b"), ("time", "c")}
     with pytest.raises(InputError, match=r"b is known only at the outcome\n  - c is known only 3 hours after"):
         check_leakage(dataset, SETTINGS)
@@ -106,12 +106,12 @@ def test_a_patient_in_both_splits_is_found():
     dataset = table()
     names = list(dataset.patients)
     names[2] = " P0"  # patient 2 is a test patient, patient 0 is not
-    dataset = replace(dataset, patients=tuple(names))
+    dataset = with_changes(dataset, patients=tuple(names))
     assert found(dataset) == {("patients", "patients")}
     with pytest.raises(InputError, match=r"1 of 199 stand in both splits \(p0\)"):
         check_leakage(dataset, SETTINGS)
     with pytest.raises(InputError, match=r"1 of 199 stand in both splits\n"):
-        check_leakage(replace(dataset, credentialed=True), SETTINGS)
+        check_leakage(with_changes(dataset, credentialed=True), SETTINGS)
 
 
 def test_copied_records_stop_the_run_if_they_are_more_than_a_few():
@@ -121,7 +121,7 @@ def test_copied_records_stop_the_run_if_they_are_more_than_a_few():
     def copied(count: int) -> Dataset:
         x, y = dataset.x.copy(), dataset.y.copy()
         x[test[:count]], y[test[:count]] = x[train[:count]], y[train[:count]]
-        return replace(dataset, x=x, y=y)
+        return with_changes(dataset, x=x, y=y)
 
     one = check_leakage(copied(1), SETTINGS)
     assert [(item["name"], item["stops"], item["value"], item["n"]) for item in one] == [
@@ -157,7 +157,7 @@ def test_test_rows_are_not_looked_at():
     dataset = table(leak=lambda y, rng: rng.integers(2, size=len(y)))
     x = dataset.x.copy()
     x[dataset.rows(TEST), 4] = dataset.y[dataset.rows(TEST)]
-    assert found(replace(dataset, x=x)) == set()
+    assert found(with_changes(dataset, x=x)) == set()
 
 
 def test_the_limit_counts_patients_not_records():
@@ -176,7 +176,7 @@ def test_random_codes_with_a_value_a_row_tell_nothing():
 def test_several_classes_are_each_set_against_the_others():
     dataset = table(300, seen=lambda y, rng: np.arange(len(y)) % 3 == 1)
     split = np.where(np.arange(300) < 100, TEST, TRAIN).astype(np.uint8)
-    dataset = replace(dataset, y=np.arange(300) % 3, classes=("x", "y", "z"), split=split)
+    dataset = with_changes(dataset, y=np.arange(300) % 3, classes=("x", "y", "z"), split=split)
     assert found(dataset) == {("equal", "seen")}
 
 

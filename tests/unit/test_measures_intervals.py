@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from medpriv.measures import intervals
-from medpriv.measures.crossed import difference_interval
+from medpriv.measures.bootstrap import difference_interval
 
 
 @pytest.mark.parametrize(

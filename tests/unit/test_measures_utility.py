@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_up_datasets import put_together, with_changes
 
 from medpriv.bank.store import Bank, draw_members
 from medpriv.dataset import TEST, TRAIN, Dataset
-from medpriv.measures.intervals import draw_patients
+from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.predictions import Predictions, auprc, macro_f1
 from medpriv.measures.table import Measure
 from medpriv.measures.utility import RELIABILITY_COLUMNS, measure_differences, measure_utility
@@ -20,7 +21,7 @@ def make_dataset(classes: int, patients: int = 40) -> Dataset:
     records = 6
     rng = np.random.default_rng(classes)
     n = patients * records
-    return Dataset(
+    return put_together(
         name="toy",
         x=np.zeros((n, 1), np.float32),
         y=np.concatenate([np.arange(classes), rng.integers(0, classes, n - classes)]),
@@ -116,7 +117,10 @@ def test_whole_rows_are_means_over_replicates_within_their_intervals():
 
 def test_sums_over_a_draw_count_a_patients_records_as_often_as_it_was_drawn():
     predictions = Predictions(
-        np.zeros((1, 5, 2)), np.zeros(5, int), np.array([0, 2, 0, 1, 2]), np.array([[2, 0, 1], [0, 0, 3]], np.float32)
+        np.zeros((1, 5, 2)),
+        np.zeros(5, int),
+        np.array([0, 2, 0, 1, 2]),
+        PatientBootstrap(np.array([[1, 1, 1], [2, 0, 1], [0, 0, 3]]), np.ones((3, 1))),
     )
     values = np.array([[1.0, 10.0, 2.0, 100.0, 20.0]])
     np.testing.assert_array_equal(predictions.sums(values)[:, 0], [133, 36, 90])
@@ -148,7 +152,7 @@ def test_every_site_and_group_has_accuracy_and_auroc_with_its_n():
 def test_a_class_absent_from_the_test_patients_has_no_value_and_spoils_no_mean():
     dataset = make_dataset(4)
     y = np.where(dataset.rows(TEST) & (dataset.y == 3), 0, dataset.y)
-    dataset = replace(dataset, y=y)
+    dataset = with_changes(dataset, y=y)
     rows, _ = measure_utility(dataset, make_bank(dataset), SETTINGS, seed=1)
     absent = pick(rows, "sensitivity", "class=F")
     assert np.isnan([absent.value, absent.lower, absent.upper]).all() and absent.n == 0
@@ -159,7 +163,7 @@ def test_records_of_one_patient_do_not_pass_for_many_patients():
     dataset = make_dataset(2)
     bank = make_bank(dataset)
     first = np.repeat(np.arange(40) * 6, 6)  # every record of a patient becomes a copy of the first
-    copies = replace(dataset, y=dataset.y[first])
+    copies = with_changes(dataset, y=dataset.y[first])
     same = replace(bank, logits=bank.logits[:, first])
     width = [np.ptp([row.lower, row.upper]) for row in (
         pick(measure_utility(copies, same, SETTINGS, seed=1)[0], "accuracy", replicate="5"),
@@ -182,13 +186,13 @@ def test_average_precision_equals_scikit_learns_with_ties_and_in_every_draw():
     rng = np.random.default_rng(0)
     y, patient = rng.integers(2, size=60), np.arange(60) // 3
     scores = np.round(rng.random((2, 60)) + 0.3 * y, 1)  # ties
-    weights = draw_patients(rng, 20, 4)
-    part = Predictions(np.stack([1 - scores, scores], axis=2), y, patient, weights)
+    bootstrap = PatientBootstrap.draw(rng, 20, 4, 2)
+    part = Predictions(np.stack([1 - scores, scores], axis=2), y, patient, bootstrap)
     found = auprc(part)
     for replicate in range(2):
         assert found[0, replicate] == pytest.approx(average_precision_score(y, scores[replicate]))
         for draw in range(4):
-            weight = weights[draw, patient]
+            weight = bootstrap.patients[1 + draw, patient]
             expected = average_precision_score(y, scores[replicate], sample_weight=weight)
             assert found[1 + draw, replicate] == pytest.approx(expected)
 
@@ -212,7 +216,7 @@ def hold_alone(dataset: Dataset, label: int) -> Dataset:
     """Give every test record of a class to the first test patient, and no other class to him."""
     first = np.flatnonzero(dataset.split == TEST)[0]
     others = np.where(dataset.rows(TEST) & (dataset.y == label), 0, dataset.y)
-    return replace(dataset, y=np.where(dataset.patient == first, label, others))
+    return with_changes(dataset, y=np.where(dataset.patient == first, label, others))
 
 
 @pytest.mark.parametrize("patients", [8, 200])  # 4 and 100 in the test split
@@ -276,7 +280,7 @@ def test_accuracy_over_majority_is_that_over_the_training_splits_commonest_class
     dataset = make_dataset(2)
     train = dataset.rows(TRAIN)
     y = np.where(train, np.arange(len(train)) % 6 >= 2, dataset.y)  # two thirds of class 1 in the training split
-    dataset = replace(dataset, y=y.astype(int))
+    dataset = with_changes(dataset, y=y.astype(int))
     rows, _ = measure_utility(dataset, make_bank(dataset), SETTINGS, seed=1)
     share = dataset.y[dataset.rows(TEST)].mean()
     for replicate in ("", "5"):
@@ -301,7 +305,7 @@ def test_the_calibration_error_lies_within_its_interval_also_of_a_calibrated_mod
     rng = np.random.default_rng(0)
     for _ in range(10):
         score = rng.normal(0, 1.3, len(dataset.y))
-        drawn = replace(dataset, y=(rng.random(len(score)) < 1 / (1 + np.exp(-score))).astype(int))
+        drawn = with_changes(dataset, y=(rng.random(len(score)) < 1 / (1 + np.exp(-score))).astype(int))
         logits = np.broadcast_to(np.stack([0 * score, score], axis=1), (REPLICATES, len(score), 2))
         bank = replace(make_bank(drawn), logits=logits.astype(np.float32))
         rows, _ = measure_utility(drawn, bank, SETTINGS, seed=1)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_up_datasets import put_together
 
 from medpriv.attacks import membership
 from medpriv.dataset import TEST, TRAIN, Dataset
@@ -17,7 +18,7 @@ REPLICATES = 16
 def coin_flips(patients: int = 160, features: int = 60) -> Dataset:
     """Return noise with random labels, one record a patient: nothing to learn, everything to memorise."""
     rng = np.random.default_rng(0)
-    return Dataset(
+    return put_together(
         name="coins",
         x=rng.normal(size=(patients, features)).astype(np.float32),
         y=rng.integers(0, 2, patients),

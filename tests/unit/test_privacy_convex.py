@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_up_datasets import put_together, with_changes
 from scipy.stats import gamma, kstest, norm
 
 from medpriv.bank import engine
@@ -53,7 +54,7 @@ def toy_dataset(patients: int = 60, records: int = 2, features: int = 5, **chang
         "source": "simulated",
         "digest": "0" * 64,
     }
-    return Dataset(**{**held, **changed})
+    return put_together(**{**held, **changed})
 
 
 def random_problem(n: int, d: int, case: int) -> tuple[np.ndarray, np.ndarray]:
@@ -262,7 +263,7 @@ def test_a_bank_is_the_same_in_shards_and_says_what_it_guarantees(mechanism, del
 def test_a_patient_with_many_records_counts_once():
     crowd = toy_dataset(records=1)
     repeated = np.concatenate([np.arange(60), np.full(200, 0)])
-    dataset = replace(
+    dataset = with_changes(
         crowd,
         x=crowd.x[repeated],
         y=crowd.y[repeated],
@@ -277,6 +278,6 @@ def test_a_patient_with_many_records_counts_once():
 
 def test_other_datasets_are_refused():
     whole = toy_dataset()
-    dataset = replace(whole, classes=("a", "b", "c"), y=np.arange(len(whole.y)) % 3)
+    dataset = with_changes(whole, classes=("a", "b", "c"), y=np.arange(len(whole.y)) % 3)
     with pytest.raises(InputError, match="no table of two classes"):
         train_convex(dataset, "output", 1.0, 1e-3, RECIPE, [0], 2, 1)

@@ -382,10 +382,9 @@ def test_one_row_a_stay_with_78_features_sites_and_groups(dataset):
     assert not dataset.credentialed
 
 
-def test_every_feature_has_a_kind_and_the_unit_s_columns_are_one_hot(dataset):
-    kinds = dataset.notes["kinds"]
-    assert set(kinds) == set(dataset.features)
-    unit = [index for index, name in enumerate(dataset.features) if kinds[name] == "onehot:unit"]
+def test_binary_features_are_0_or_1_and_the_unit_s_columns_are_one_hot(dataset):
+    kinds = dataset.records.kinds
+    unit = dataset.records.variables["unit"]
     assert np.array_equal(dataset.x[:, unit].argmax(axis=1), dataset.site)
     assert (dataset.x[:, unit].sum(axis=1) == 1).all()
     binary = [index for index, name in enumerate(dataset.features) if kinds[name] == "binary"]

@@ -146,9 +146,9 @@ def test_asking_for_an_outcome_as_a_feature_is_a_mistake(simulated):
 
 def test_every_feature_is_known_before_the_earliest_outcome(simulated, dataset):
     earliest = min(float(row["hospitaldischargeoffset"]) for row in cohort_of(simulated)) / 60
-    assert set(dataset.notes["times"]) == set(dataset.features)
-    assert dataset.notes["times"]["age"] == -earliest
-    assert dataset.notes["times"]["bun_worst"] == 24 - earliest < 0
+    assert set(dataset.records.known_hours) == set(dataset.features)
+    assert dataset.records.known_hours["age"] == -earliest
+    assert dataset.records.known_hours["bun_worst"] == 24 - earliest < 0
 
 
 def test_no_single_feature_is_the_outcome_though_the_kept_out_column_is(simulated, dataset):
@@ -256,11 +256,11 @@ def test_more_than_89_years_are_90_and_an_unknown_age_is_filled_in(copied, datas
     assert other.groups["age"][other.patient[unknown]] == "unknown"
 
 
-def test_every_feature_has_a_kind_and_choices_are_one_hot(dataset):
-    kinds = dataset.notes["kinds"]
-    assert set(kinds) == set(dataset.features) and len(dataset.features) == 78
+def test_binary_features_are_0_or_1_and_choices_are_one_hot(dataset):
+    kinds = dataset.records.kinds
+    assert len(dataset.features) == 78
     for variable in ("unit", "from", "system"):
-        columns = [index for index, name in enumerate(dataset.features) if kinds[name] == f"onehot:{variable}"]
+        columns = dataset.records.variables[variable]
         assert len(columns) >= 5 and (dataset.x[:, columns].sum(axis=1) <= 1).all()
     binary = [index for index, name in enumerate(dataset.features) if kinds[name] == "binary"]
     assert np.isin(dataset.x[:, binary], [0, 1]).all()

@@ -254,7 +254,7 @@ def test_flamby_s_values_go_back_to_those_of_the_line(raw):
     pooled = heart.parse("heart", folder, SETTINGS | {"protocol": "flamby-pooled"}, 1)
     assert pooled.x[row] == pytest.approx(expected) and np.array_equal(pooled.split, dataset.split)
     assert pooled.standardised()[pooled.rows(TRAIN)].std(axis=0, ddof=1) == pytest.approx(np.ones(13), abs=1e-4)
-    assert [pooled.notes["kinds"][name] for name in ("age", "sex", "cp=3")] == ["number", "binary", "onehot:cp"]
+    assert [pooled.records.kinds[name] for name in ("age", "sex", "cp=3")] == ["number", "binary", "onehot"]
 
 
 def test_flamby_s_split_is_fixed_and_medpriv_s_is_the_default(raw):
@@ -274,6 +274,6 @@ def test_a_hospital_too_small_for_flamby_s_split_is_named(raw):
 
 
 def test_the_kinds_of_the_columns_are_noted(raw):
-    kinds = heart.parse("heart", raw(), SETTINGS, 1).notes["kinds"]
+    kinds = heart.parse("heart", raw(), SETTINGS, 1).records.kinds
     assert (kinds["sex"], kinds["cp"], kinds["age"], kinds["ca"]) == ("binary", "code", "number", "code")
     assert set(kinds) == set(heart.FEATURES)

@@ -291,14 +291,14 @@ def test_the_item_list_is_consistent():
 
 def test_a_dataset_of_simulated_patients(simulated):
     dataset = mimic3.parse("mimic3", simulated, SETTINGS, 1)
-    assert dataset.x.shape[1] == len(dataset.units) == len(dataset.notes["kinds"]) == 122
+    assert dataset.x.shape[1] == len(dataset.units) == len(dataset.records.columns) == 122
     assert dataset.classes == ("survived", "died") and not dataset.credentialed
     assert set(dataset.groups) == {"sex", "age", "admission"}
     assert len(dataset.y) > len(dataset.patients) > 50
     assert set(dataset.sites) <= {"MICU", "SICU", "CCU", "CSRU", "TSICU"}
     train = dataset.standardised()[dataset.rows(TRAIN)]
     assert np.abs(train.mean(0)).max() < 1e-4 and train.std(0).max() < 1.001
-    assert max(dataset.notes["times"].values()) < 0
+    assert max(dataset.records.known_hours.values()) < 0
     assert dataset.notes["stays_left_after_each_step"]["with a measurement"] == len(dataset.y)
 
 

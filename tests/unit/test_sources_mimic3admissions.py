@@ -40,7 +40,8 @@ def parse(folder, settings=ALL, seed=1):
 def texts(dataset, feature):
     """Return a coded column's texts."""
     codes = dataset.x[:, dataset.features.index(feature)].astype(int)
-    return [dataset.notes["levels"][feature][code] for code in codes]
+    [levels] = [column.levels for column in dataset.records.columns if column.name == feature]
+    return [levels[code] for code in codes]
 
 
 def test_only_two_tables_are_needed(simulated):
@@ -52,8 +53,8 @@ def test_honest_columns_are_all_without_the_three_leaks(simulated):
     assert len(every.features) == len(every.units) == 14
     assert set(every.features) - set(honest.features) == set(mimic3admissions.LEAKS)
     assert honest.x.tolist() == every.x[:, [every.features.index(name) for name in honest.features]].tolist()
-    assert honest.notes["quasi_identifiers"] == [
-        name for name in every.notes["quasi_identifiers"] if name != "discharge_month"
+    assert list(honest.records.quasi_identifiers) == [
+        name for name in every.records.quasi_identifiers if name != "discharge_month"
     ]
 
 
@@ -63,7 +64,7 @@ def test_codes_keep_every_text(simulated):
     assert texts(dataset, "religion") == [row["religion"] for row in rows]
     assert texts(dataset, "admission_month") == [row["admittime"][:7] for row in rows]
     assert texts(dataset, "discharge_month") == [row["dischtime"][:7] for row in rows]
-    assert dataset.notes["row_id"] == [int(row["row_id"]) for row in rows]
+    assert dataset.records.row_id.tolist() == [int(row["row_id"]) for row in rows]
 
 
 def test_texts_are_grouped_as_the_work_did(simulated):
@@ -78,7 +79,7 @@ def test_texts_are_grouped_as_the_work_did(simulated):
 
 
 def test_the_leaks_are_known_at_the_outcome_and_the_rest_before(simulated):
-    times = parse(simulated).notes["times"]
+    times = parse(simulated).records.known_hours
     assert {name for name, hours in times.items() if hours >= 0} == set(mimic3admissions.LEAKS)
     dataset = parse(simulated)
     flag = dataset.x[:, dataset.features.index("deathtime_flag")]
@@ -221,7 +222,7 @@ def test_a_bank_on_the_real_admissions_shows_the_same(real):
 @needs_demo
 def test_the_real_rows_join_back_as_the_research_found(real):
     dataset = parse(real)
-    assert len(set(dataset.notes["row_id"])) == 129
+    assert len(set(dataset.records.row_id.tolist())) == 129
 
     def alone(*features):
         cells = list(zip(*(dataset.x[:, dataset.features.index(name)] for name in features), strict=True))

@@ -88,6 +88,7 @@ def test_gaps_in_a_label_are_said_and_no_label_is_left_to_the_user(config):
     assert "label        died_in_hospital: by its name, 2 classes; 10 rows have none" in text
     text = config(frame()[["subject_id", "age", "lactate"]])[1]
     assert "label: NAME_IT" in text and "NAME_IT: no column looks like one" in text
+    assert "site         none found" in text and "patient      none found" not in text
 
 
 def test_a_dataset_s_name_is_none_of_config_yaml_s():
@@ -107,5 +108,12 @@ def test_writing_keeps_what_is_there(config, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(starter, "ROOT", tmp_path)
     starter.main(["--write", str(file)])
     assert "make report CONFIG=config/stays2020.yaml" in capsys.readouterr().out
-    with pytest.raises(SystemExit, match="is there already"):
+    with pytest.raises(SystemExit, match=r"^config/stays2020\.yaml: is there already"):
         starter.main(["--write", str(file)])
+    assert not capsys.readouterr().out, "what would not be written is not shown, either"
+
+
+@pytest.mark.parametrize(("name", "said"), [("", "TABLE: no table is named"), ("none.csv", "none.csv: no such file")])
+def test_a_missing_table_is_told_with_the_command(name, said):
+    with pytest.raises(SystemExit, match=rf"^{said}\. Remedy: make config TABLE="):
+        starter.main(["--write", name])

@@ -9,9 +9,10 @@ import yaml
 from medpriv.config.check import check_config
 from medpriv.dataset import TEST, TRAIN
 from medpriv.errors import InputError
+from medpriv.records.tables import Column
 from medpriv.sources import table
 from medpriv.sources.acquire import acquire_raw
-from medpriv.sources.table_columns import category, one_hot
+from medpriv.sources.table_columns import category
 from medpriv.sources.table_file import column_of
 
 SETTINGS = {
@@ -91,8 +92,9 @@ def test_without_patient_and_site_columns_each_row_is_a_patient_of_one_site(pars
 
 def test_a_missing_category_and_one_unseen_in_training_are_rows_of_zeros():
     levels, code = category(column_of("drug", ["a", "b", "", "c"]), [])
-    levels, columns = one_hot(levels, code, np.array([True, True, True, False]))
-    assert levels == ["a", "b"]
+    drug = Column("drug", "onehot", levels=tuple(levels), features=("drug=a", "drug=b", ""))
+    columns = drug.encode(code)
+    assert levels == ["a", "b", "c"] and drug.made == ("drug=a", "drug=b")
     assert columns.tolist() == [[1, 0], [0, 1], [0, 0], [0, 0]]
     assert columns.dtype == np.float32  # an array, not lists: memory grows with rows times levels, 4 bytes each
 

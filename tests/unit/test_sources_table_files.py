@@ -228,12 +228,31 @@ def test_columns_that_mean_something_else_are_refused(parse, change, message):
             parse(change(frame()))
 
 
+@pytest.mark.parametrize(
+    ("name", "ids"),
+    [
+        ("code", [f"P-{row:04d}" for row in range(80)]),  # another one in every row
+        ("who", [f"P-{row // 2:04d}" for row in range(240)]),  # more than a category may have
+        ("patient_id", [f"P-{row // 2:04d}" for row in range(80)]),  # its name says so
+    ],
+)
+def test_a_forgotten_patient_in_words_is_offered_as_the_patient_first(parse, name, ids):
+    held = frame(len(ids) // 2).assign(**{name: ids}).drop(columns="pid")
+    text = refused(parse, held, patient=None)
+    assert f"column {name}: " in text and "categorical" not in text
+    assert "Remedy: if it says who it is, name it under preprocess.patient; if not, under preprocess.ignore" in text
+    aside = refused(parse, held.assign(pid=frame(len(ids) // 2).pid))
+    assert aside.endswith("Remedy: name it under preprocess.ignore"), "the patient is known here"
+    assert parse(held, patient=name).patients[0] == "P-0000"
+
+
 def test_all_faults_of_a_table_come_at_once(parse):
     held = frame().astype(object).assign(note="free text", unit=1)
     held.loc[3, "died"] = "NA"
     held.loc[4, "age"] = "old"
     text = refused(parse, held, ignore=["notes"], site="wrad")
-    assert "mine.csv: 5 faults. Remedy: correct each" in text and len(text) < 1000
+    assert text.startswith("mine.csv: 5 faults. Remedy: correct each"), "the owner's file, not the raw copy"
+    assert len(text) < 1000
     assert "- line 1: no column wrad (preprocess.site); did you mean ward?" in text
     assert "- line 1: no column notes (preprocess.ignore); did you mean note?" in text
     assert "- row 4, column died: a missing value that must not be" in text

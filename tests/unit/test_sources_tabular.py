@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from medpriv.errors import InputError
-from medpriv.sources.tabular import centre_and_scale, check_classes, impute, stratified_split
+from medpriv.sources.tabular import centre_and_scale, check_classes, fills, impute, stratified_split
 
 
 @pytest.mark.parametrize("fraction", [0.1, 0.3, 0.5, 0.77])
@@ -28,7 +28,8 @@ def test_every_patient_is_equally_likely_to_be_tested():
 def test_gaps_get_the_training_median_or_the_most_frequent_training_code():
     x = np.array([[1.0, 1], [2.0, 7], [4.0, 7], [900.0, 3], [np.nan, np.nan]])
     train = np.array([True, True, True, False, True])
-    whole, missing, filled = impute(x, train, ("age", "thal"), ("thal",), Path("raw"))
+    names = ("age", "thal")
+    whole, missing, filled = impute(x, fills(x, train, names, ("thal",), Path("raw")), names)
     assert whole[4].tolist() == [2, 7] and np.array_equal(whole[:4], x[:4])
     assert missing == {"age": 1, "thal": 1} and filled == {"age": 2.0, "thal": 7.0}
 
@@ -36,9 +37,9 @@ def test_gaps_get_the_training_median_or_the_most_frequent_training_code():
 def test_a_column_without_a_training_value_is_named():
     x = np.array([[np.nan, 1.0], [1.0, np.nan]])
     with pytest.raises(InputError, match="raw, column age: no training patient has a value"):
-        impute(x, np.array([True, False]), ("age", "sodium"), (), Path("raw"))
+        fills(x, np.array([True, False]), ("age", "sodium"), (), Path("raw"))
     with pytest.raises(InputError, match="raw, columns age, urea: no training patient has a value"):
-        impute(x[:, [0, 1, 0]], np.array([True, False]), ("age", "sodium", "urea"), (), Path("raw"))
+        fills(x[:, [0, 1, 0]], np.array([True, False]), ("age", "sodium", "urea"), (), Path("raw"))
 
 
 def test_scaling_knows_training_rows_only_and_is_one_where_nothing_varies():

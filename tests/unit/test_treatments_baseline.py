@@ -1,10 +1,9 @@
 """The baseline treatment: banks that learn, shards that join, and nothing of a test patient in any parameter."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
+from made_up_datasets import put_together, with_changes
 
 from medpriv.bank.store import Bank, gather_shards
 from medpriv.dataset import TEST, TRAIN, Dataset
@@ -38,7 +37,7 @@ def toy_dataset(model: str, patients: int = 40, records: int = 5) -> Dataset:
         x[np.arange(len(y)), 0, 8 * y] += 5
     else:
         x[:, 0] += 2 * y
-    return Dataset(
+    return put_together(
         name="toy",
         x=x,
         y=y,
@@ -87,7 +86,7 @@ def test_replicates_do_better_than_chance_on_test_patients(model):
 
 def test_a_bank_that_can_memorise_fits_random_labels_of_its_members_only():
     dataset = toy_dataset("mlp", patients=80, records=1)
-    dataset = replace(dataset, y=generator(0, "labels").integers(2, size=len(dataset.y)))
+    dataset = with_changes(dataset, y=generator(0, "labels").integers(2, size=len(dataset.y)))
     bank = train_bank(dataset, "mlp", range(6), epochs=200, hidden=[64])
     right, members = bank.logits.argmax(-1) == dataset.y, bank.record_members(dataset)
     assert right[members].mean() > 0.99
@@ -102,7 +101,7 @@ def test_parameters_depend_on_the_members_records_alone(model):
     x, y = dataset.x.copy(), dataset.y.copy()
     x[others] = 0
     y[others] = 0
-    second = train_bank(replace(dataset, x=x, y=y), model, [2])
+    second = train_bank(with_changes(dataset, x=x, y=y), model, [2])
     for name, value in first.parameters.items():
         np.testing.assert_array_equal(value, second.parameters[name])
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from made_up_datasets import put_together, with_changes
 from safetensors.numpy import save
 
 from medpriv.bank import engine
@@ -43,7 +44,7 @@ def toy(patients: int = 160, records: int = 2, shift: float = 0.0) -> Dataset:
     site = rng.choice(3, patients, p=[0.5, 0.3, 0.2]).astype(np.int32)[patient]
     x = rng.normal(size=(len(patient), 4)).astype(np.float32)
     y = (x[:, 0] + shift * (site - 1) + 0.3 * rng.normal(size=len(x)) > 0).astype(np.int64)
-    return Dataset(
+    return put_together(
         name="toy",
         x=x,
         y=y,
@@ -116,7 +117,7 @@ def test_nothing_of_a_patient_who_is_no_member_reaches_a_replicate():
     out = int(np.flatnonzero(~bank.members[0] & (dataset.split == TRAIN))[0])
     x = dataset.x.copy()
     x[dataset.patient == out] += 50
-    again = federate(replace(dataset, x=x), "avg")
+    again = federate(with_changes(dataset, x=x), "avg")
     for name, value in bank.parameters.items():
         assert np.array_equal(value[0], again.parameters[name][0])
     learnt = bank.members[:, out]
@@ -220,6 +221,18 @@ def test_costs_are_real_messages():
     assert avg.costs["updates"] == 4 * sum(-(-half // 8) for half in halves)
     network = build_network("mlp", (4,), 2, RECIPE)
     assert avg.costs["flops"] == avg.costs["updates"] * 8 * network.flops()
+
+
+def test_private_clients_take_no_part_in_the_local_settings():
+    dataset, section = toy(), settings("sample_dp", sample_dp={"epsilon": 4.0})
+    used = {name: value for name, value in section.items() if name != "local"}
+    whole, own = (train(dataset, "sample_dp", "mlp", RECIPE, each, [0, 1], 4, 1) for each in (section, used))
+    assert np.array_equal(whole.logits, own.logits) and whole.costs == own.costs and whole.facts == own.facts
+
+
+def test_private_steps_that_diverge_are_told_by_their_own_rate():
+    with pytest.raises(InputError, match=r"federated\.strategies\.sample_dp\.learning_rate"):
+        federate(toy(), "sample_dp", sample_dp={"epsilon": 4.0, "learning_rate": 1e38})
 
 
 def test_patients_are_private_at_every_client_and_noise_costs_accuracy():
@@ -341,7 +354,7 @@ def test_normalisation_stays_with_the_clients_of_a_convolutional_network():
     x[np.arange(300), 0, 8 * y] += 5
     x += 3 * table.site[:, None, None]  # each site's device has its own offset
     centre = np.zeros((2, 1), np.float32)
-    dataset = replace(
+    dataset = with_changes(
         table,
         x=x,
         y=y,

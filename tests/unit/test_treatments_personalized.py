@@ -1,10 +1,9 @@
 """Personalisation: which records adapt a model, which layers they move, and on what a model depends."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
+from made_up_datasets import put_together, with_changes
 
 from medpriv.bank import engine
 from medpriv.bank.store import Bank
@@ -46,7 +45,7 @@ def toy_dataset(patients: int = 12) -> Dataset:
     y = rng.integers(3, size=len(patient))
     x = rng.normal(size=(len(y), 2, 32)).astype(np.float32)
     x[np.arange(len(y)), 0, 8 * ((y + split[patient]) % 3)] += 6
-    return Dataset(
+    return put_together(
         name="toy",
         x=x,
         y=y,
@@ -181,7 +180,7 @@ def test_a_model_depends_on_its_own_records_alone(dataset, bank, variant):
     whole = personalize(dataset, bank, variant, SETTINGS, seed=1)
     row = 6
     others = ~whole.records[row]
-    changed = replace(dataset, x=np.where(others[:, None, None], np.float32(9), dataset.x))
+    changed = with_changes(dataset, x=np.where(others[:, None, None], np.float32(9), dataset.x))
     alone, _ = adapt(
         changed, bank, whole.origin[[row]], whole.patient[[row]], whole.records[[row]], variant, SETTINGS, seed=1
     )
@@ -210,13 +209,13 @@ def test_costs_are_of_one_model_and_known(dataset, bank):
 
 def test_patients_without_later_records_are_left_out(dataset):
     assert patients_to_adapt_to(dataset, 1.0).tolist() == [2, 5, 8, 11]
-    short = replace(dataset, time=np.where(dataset.patient == 5, dataset.time / 10, dataset.time))
+    short = with_changes(dataset, time=np.where(dataset.patient == 5, dataset.time / 10, dataset.time))
     assert patients_to_adapt_to(short, 1.0).tolist() == [2, 8, 11]
 
 
 def test_records_without_time_or_after_the_minutes_are_refused(dataset, bank):
     with pytest.raises(InputError, match="no time"):
-        personalize(replace(dataset, time=None), bank, "all", SETTINGS, seed=1)
+        personalize(with_changes(dataset, time=None), bank, "all", SETTINGS, seed=1)
     with pytest.raises(InputError, match="both in the first 9 minutes and after"):
         patients_to_adapt_to(dataset, 9.0)
 

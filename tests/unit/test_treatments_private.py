@@ -1,10 +1,9 @@
 """The private treatments: banks with a guarantee, the same in any shard, whose epsilon is that of what was run."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
+from made_up_datasets import with_changes
 from test_treatments_baseline import RECIPES, save_digests, toy_dataset
 
 from medpriv.bank.store import Bank, gather_shards
@@ -61,7 +60,7 @@ def test_parameters_depend_on_the_members_records_alone(mechanism, model):
     others = ~first.record_members(dataset)[0]
     x, y = dataset.x.copy(), dataset.y.copy()
     x[others], y[others] = 0, 0
-    second = train_bank(replace(dataset, x=x, y=y), mechanism, model, 3.0, [2])
+    second = train_bank(with_changes(dataset, x=x, y=y), mechanism, model, 3.0, [2])
     for name, value in first.parameters.items():
         np.testing.assert_array_equal(value, second.parameters[name])
 

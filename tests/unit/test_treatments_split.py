@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from made_up_datasets import with_changes
 from test_treatments_baseline import RECIPES, save_digests, toy_dataset
 
 from medpriv.bank import engine
@@ -31,7 +32,7 @@ def toy_sites(model: str = "mlp") -> Dataset:
     """Return the toy records at three sites, the last with few patients."""
     dataset = toy_dataset(model)
     site = np.searchsorted([18, 36], dataset.patient, side="right").astype(np.int32)
-    return replace(dataset, site=site, sites=("north", "south", "isle"))
+    return with_changes(dataset, site=site, sites=("north", "south", "isle"))
 
 
 def train_bank(dataset: Dataset, variant: str, replicates=range(4), model: str = "mlp", **changes) -> Bank:

@@ -1,9 +1,8 @@
 """Banks of trees: what they learn, finite logits, shards that join, and nothing of a test patient in any of them."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from made_up_datasets import put_together, with_changes
 
 from medpriv.bank.store import Bank, gather_shards
 from medpriv.config.trees import BoostingRecipe, ForestRecipe
@@ -27,7 +26,7 @@ def toy_dataset(patients: int = 60, records: int = 4, classes: int = 2) -> Datas
     x = rng.normal(size=(len(y), 6)).astype(np.float32)
     x[:, 0] += 2 * y
     x *= np.float32([1, 1000, 0.001, 1, 1, 1])
-    return Dataset(
+    return put_together(
         name="toy",
         x=x,
         y=y,
@@ -85,9 +84,9 @@ def test_only_members_shape_a_replicate(model):
     dataset = toy_dataset()
     bank = train_bank(dataset, model, [2])
     foreign = ~bank.record_members(dataset)[0]
-    changed = replace(dataset, y=np.where(foreign, 1 - dataset.y, dataset.y))
+    changed = with_changes(dataset, y=np.where(foreign, 1 - dataset.y, dataset.y))
     assert np.array_equal(train_bank(changed, model, [2]).logits, bank.logits)
-    own = replace(dataset, y=np.where(foreign, dataset.y, 1 - dataset.y))
+    own = with_changes(dataset, y=np.where(foreign, dataset.y, 1 - dataset.y))
     assert not np.array_equal(train_bank(own, model, [2]).logits, bank.logits)
 
 
@@ -106,7 +105,7 @@ def test_several_classes_and_one_that_a_replicate_never_saw(model):
     bank = train_bank(dataset, model)
     assert bank.logits.shape[-1] == 3
     assert (bank.logits.argmax(-1) == dataset.y)[:, dataset.rows(TEST)].mean() > 0.6
-    rare = replace(dataset, classes=("a", "b", "c", "d"), y=np.where(np.arange(len(dataset.y)) == 0, 3, dataset.y))
+    rare = with_changes(dataset, classes=("a", "b", "c", "d"), y=np.where(np.arange(len(dataset.y)) == 0, 3, dataset.y))
     unseen = ~bank.members[:, 0]
     logits = train_bank(rare, model).logits[unseen]
     assert unseen.any() and np.isfinite(logits).all() and (logits.argmax(-1) != 3).all()
@@ -151,6 +150,6 @@ def test_costs_bound_the_nodes_grown(model):
 def test_signals_are_refused():
     dataset = toy_dataset()
     one_lead = {"features": ("I",), "units": ("mV",), "centre": np.zeros((1, 1)), "scale": np.ones((1, 1))}
-    signals = replace(dataset, x=dataset.x[:, None], **one_lead)
-    with pytest.raises(InputError, match=r"baselines\.forest: trees need rows of features"):
+    signals = with_changes(dataset, x=dataset.x[:, None], **one_lead)
+    with pytest.raises(InputError, match=r"baselines\.forest: for tables, and these are signals"):
         train_bank(signals, "forest")

@@ -32,7 +32,7 @@ def test_marks_line_ends_and_aliases_are_read(tmp_path: Path) -> None:
             "`datasets` stands twice, in lines 1 and 4",
         ),
         (b"datasets:\n  heart: {bank: {}}\n  heart: null\n", "line 3", "`heart` stands twice, in lines 2 and 3"),
-        (b"datasets: {heart: null, 'heart': {}}\n", "line 1", "in lines 1 and 1"),
+        (b"datasets: {heart: null, 'heart': {}}\n", "line 1", "`heart` stands twice, in this line, and"),
         (b"a:\n- {x: 1}\n- {x: 1, y: 2, x: 3}\n", "line 3", "`x` stands twice"),
         (b"datasets:\n\theart: null\n", "line 2", "a tab"),
         (b"datasets:\n  heart:\n  \tbank: {}\n", "line 3", "a tab"),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from medpriv.workflow import run
-from medpriv.workflow.guard import FAILED, identity
+from medpriv.workflow.guard import FAILED, identity, lock
 from medpriv.workflow.targets import TARGETS
 
 
@@ -77,6 +77,79 @@ def test_a_config_that_cannot_be_read_is_refused_with_its_line(root: Path, file:
     assert not (root / "runs").exists()
 
 
+@pytest.fixture
+def runs(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Return the files that a made-up Snakemake makes in the run's folder; it fails if there is no report."""
+    made: list[Path] = []
+
+    def supervised(*_: object) -> int:
+        for path in made:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        return int(run.PAGE not in made)
+
+    monkeypatch.setattr(run, "supervised", supervised)
+    return made
+
+
+def test_nothing_stays_of_a_run_that_was_refused_before_its_first_job(root: Path, runs: list[Path]) -> None:
+    runs.append(Path(".snakemake/log/x"))
+    assert run.main(["--overlay", "config/open.yaml"]) == 1
+    assert not (root / "runs").exists()
+
+
+def test_what_a_job_made_stays_and_goes_with_no_later_refusal(
+    root: Path, runs: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs.append(Path("logs/raw/heart.log"))
+    assert run.main(["--overlay", "config/open.yaml"]) == 1
+    runs.clear()
+    monkeypatch.chdir(root)
+    assert run.main(["--overlay", "config/open.yaml"]) == 1
+    assert (root / "runs/open/logs/raw/heart.log").exists()
+
+
+def test_a_run_that_waited_for_a_refused_one_begins_in_a_new_folder(
+    root: Path, runs: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lock_after_the_other(name: str, **_: str) -> int:
+        held = lock(name)
+        monkeypatch.setattr(run, "lock", lock)
+        run.remove_unused(root / "runs/open")  # the other, which held the lock before
+        return held
+
+    monkeypatch.setattr(run, "lock", lock_after_the_other)
+    runs.append(run.PAGE)
+    assert run.main(["--overlay", "config/open.yaml"]) == 0
+    assert (root / "runs/open" / run.PAGE).exists() and (root / "runs/open/.medpriv/run.lock").exists()
+
+
+def test_a_finished_run_says_last_where_its_page_is(
+    root: Path, runs: list[Path], capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs.append(run.PAGE)
+    run.main(["--overlay", "config/open.yaml"])
+    assert capsys.readouterr().out.splitlines()[-1] == "The page: runs/open/results/report/index.html"
+    monkeypatch.chdir(root)
+    run.main(["--cores", "4"])
+    assert capsys.readouterr().out.splitlines()[-1] == "The page: results/report/index.html"
+    for others in (["--dry-run"], ["--target", "raw-heart"], ["--report", "logs/x.html"]):
+        run.main(others)
+        assert "The page" not in capsys.readouterr().out, others
+    runs.clear()  # it fails, though there is a page from before
+    run.main([])
+    assert "The page" not in capsys.readouterr().out
+
+
+def test_scripts_that_a_killed_run_left_are_removed(root: Path, runs: list[Path]) -> None:
+    left, kept = root / ".snakemake/scripts/tmpx.fetch_raw.py", root / ".snakemake/metadata/x"
+    for file in (left, kept):
+        file.parent.mkdir(parents=True)
+        file.touch()
+    run.main([])
+    assert not left.exists() and kept.exists()
+
+
 def test_failures_are_told_once_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert run.failures() == []
@@ -91,14 +164,20 @@ import os, signal, sys
 from medpriv.workflow.run import supervised
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests in the background ignores it
 held = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
-sys.exit(supervised([sys.executable, "-c", sys.argv[2]], dict(os.environ), held))
+sys.exit(supervised([sys.executable, "-c", sys.argv[2]], dict(os.environ), held, signal.Signals[sys.argv[3]]))
 """
-HEAD = "import os, time; open('head', 'w').write(str(os.getpid())); time.sleep(60)"
+HEAD = """
+import os, signal, time
+signal.signal(signal.SIGINT, lambda *_: exit(open("cancelled", "w").close()))
+open("head", "w").write(str(os.getpid()))
+time.sleep(60)
+"""
 
 
-def test_an_interrupt_ends_the_head_at_once_and_in_silence(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stop", ["SIGKILL", "SIGINT"])
+def test_an_interrupt_ends_the_head_at_once_and_in_silence(tmp_path: Path, stop: str) -> None:
     starter = subprocess.Popen(
-        [sys.executable, "-c", STARTER, "lock", HEAD],
+        [sys.executable, "-c", STARTER, "lock", HEAD, stop],
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         text=True,
@@ -110,10 +189,10 @@ def test_an_interrupt_ends_the_head_at_once_and_in_silence(tmp_path: Path) -> No
     head = int(file.read_text())
     os.killpg(starter.pid, signal.SIGINT)  # as Ctrl-C does
     said = starter.communicate(timeout=10)[1]
-    assert identity(head) == ""
+    assert identity(head) == "" and (tmp_path / "cancelled").exists() == (stop == "SIGINT")
     assert said.count("Traceback") == 1 and "KeyboardInterrupt" in said  # the starter's own, which `run` catches
 
 
 def test_the_heads_exit_code_is_passed_on(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", STARTER, "lock", "raise SystemExit(3)"], cwd=tmp_path)
+    done = subprocess.run([sys.executable, "-c", STARTER, "lock", "raise SystemExit(3)", "SIGKILL"], cwd=tmp_path)
     assert done.returncode == 3

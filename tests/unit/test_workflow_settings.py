@@ -8,10 +8,14 @@ import yaml
 from medpriv.errors import InputError
 from medpriv.workflow.settings import (
     effective_config,
+    federation_of,
+    if_simulated,
     layers_of,
     local_files,
     look_up,
     of_dataset,
+    private_of,
+    raw_of,
     recipe_of,
     setting_of,
 )
@@ -104,6 +108,40 @@ def test_what_is_said_of_other_datasets_is_left_out(content: dict) -> None:
     found = of_dataset(config, "attacks.attribute", "features")({"dataset": "heart"})
     assert found == config["attacks"]["attribute"] | {"features": {"heart": ["age"]}}
     assert of_dataset(config, "attacks.attribute", "features")({"dataset": "mimic3"})["features"] == {}
+
+
+def test_a_federation_asks_for_what_its_strategy_uses(content: dict) -> None:
+    content["datasets"]["heart"]["federated"]["strategies"] |= {"iid": {}, "dirichlet": {}}
+    section = effective_config(content, "config.yaml", ROOT)["datasets"]["heart"]["federated"]
+    asked = federation_of({"datasets": {"heart": {"federated": section}}}, "datasets.{dataset}.federated")
+    found = {name: asked({"dataset": "heart", "strategy": name}) for name in ("avg", "sample_dp", "iid", "dirichlet")}
+    assert found["avg"] == {name: section[name] for name in ("rounds", "partition", "local")} | {
+        "strategies": {"avg": section["strategies"]["avg"]}
+    }
+    assert "local" not in found["sample_dp"] and found["sample_dp"]["partition"] == section["partition"]
+    for name in ("iid", "dirichlet"):
+        assert found[name]["partition"] == {"least_patients": section["partition"]["least_patients"]}
+        assert found[name]["local"] == section["local"]
+        assert found[name]["strategies"] == {name: section["strategies"][name]}
+
+
+def test_perturbation_asks_for_no_engine(content: dict) -> None:
+    config = effective_config(content, "config.yaml", ROOT)
+    asked = private_of(config, "datasets.{dataset}.private")
+    section = config["datasets"]["heart"]["private"]
+    for mechanism, shared in (("sgd", {"delta", "engine"}), ("objective", {"delta"}), ("output", {"delta"})):
+        own = section["models"]["logistic"][mechanism]
+        found = asked({"dataset": "heart", "model": "logistic", "mechanism": mechanism})
+        assert found == own | {name: section[name] for name in shared}
+
+
+def test_raw_files_ask_for_what_their_source_uses(content: dict) -> None:
+    heart = {"source": "local", "path": "mine", "base_url": "https://example.org", "simulated": {"patients": {"va": 9}}}
+    content["datasets"]["heart"]["raw"] = heart
+    config = effective_config(content, "config.yaml", Path.cwd())
+    asked, seed = raw_of(config, "datasets.{dataset}.raw"), if_simulated(config, "seed")
+    assert asked({"dataset": "heart"}) == {"source": "local", "path": "mine"} and seed({"dataset": "heart"}) is None
+    assert set(asked({"dataset": "mitdb"})) == {"source", "simulated"} and seed({"dataset": "mitdb"}) == config["seed"]
 
 
 def test_faults_found_before_are_told_with_the_checks_own(content: dict) -> None:

@@ -15,9 +15,14 @@ def test_rules_stages_and_files_pass() -> None:
 
 @pytest.mark.parametrize(
     ("target", "near"),
-    [("attack-heart", "attacks-heart"), ("train_baseline", "train_baselines"), ("x-mitdb", "attacks-mitdb")],
+    [
+        ("attack-heart", ": attacks-heart, perhaps"),
+        ("train_baseline", ": train_baselines, perhaps"),
+        ("x-mitdb", ": attacks-mitdb, perhaps"),
+        ("nothing", "the dataset has; "),
+    ],
 )
-def test_an_unknown_name_is_refused_with_those_near_it(target: str, near: str) -> None:
+def test_an_unknown_name_is_refused_with_those_near_it_and_where_all_stand(target: str, near: str) -> None:
     with pytest.raises(InputError, match=f"no target {target} in this run") as caught:
         check_targets(["all", target], RULES)
-    assert near in caught.value.remedy
+    assert near in caught.value.remedy and "make report ARGS=--list-rules" in caught.value.remedy

@@ -11,9 +11,7 @@ from medpriv.workflow.dvc import generated, whole_plan
 
 
 def test_dvc_yaml_is_what_the_rules_generate() -> None:
-    assert (ROOT / "dvc.yaml").read_text(encoding="utf-8") == generated(ROOT, whole_plan(ROOT)), (
-        "run: python -m medpriv.workflow.dvc generate"
-    )
+    assert (ROOT / "dvc.yaml").read_text(encoding="utf-8") == generated(ROOT, whole_plan(ROOT)), "run: make generate"
 
 
 def test_every_result_belongs_to_one_stage(finished: Project) -> None:
@@ -83,7 +81,7 @@ def test_restore_after_clone_and_pull_leaves_nothing_to_do(scratch: Project, tmp
     clone = Project(tmp_path / "clone")
     clone.dvc("remote", "add", "--local", "--default", "store", str(tmp_path / "store"))
     refused = clone.python("-m", "medpriv.workflow.dvc", "restore", check=False)
-    assert "dvc pull" in refused
+    assert "make dvc ARGS=pull" in refused
     clone.dvc("pull")
     clone.python("-m", "medpriv.workflow.dvc", "restore")
     assert clone.plan() == []

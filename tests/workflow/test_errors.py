@@ -38,7 +38,7 @@ def test_a_bad_config_is_refused_in_plain_words(scratch: Project, overlay: str, 
     assert code != 0
     assert all(text in output for text in said), output
     assert "config/bad.yaml" in output and "Traceback" not in output
-    assert not (scratch.folder / "runs/bad/results").exists()
+    assert not (scratch.folder / "runs").exists()
 
 
 def test_an_unknown_target_is_refused_with_those_near_it(scratch: Project) -> None:
@@ -51,6 +51,7 @@ def test_a_plan_that_is_refused_says_why_and_nothing_else(scratch: Project) -> N
     (scratch.folder / "config/bad.yaml").write_text("sead: 1")
     said = scratch.python("-m", "medpriv.workflow.why", "--overlay", "config/bad.yaml", check=False)
     assert said.startswith("config/bad.yaml over config.yaml: 1 fault.") and len(said.splitlines()) == 2
+    assert not (scratch.folder / "runs").exists()
 
 
 def test_a_home_that_cannot_be_written_and_anothers_profile_do_no_harm(scratch: Project) -> None:
@@ -69,7 +70,7 @@ def test_a_missing_file_of_a_local_source_is_told_before_anything_runs(scratch: 
     (scratch.folder / "config/bad.yaml").write_text("datasets: {heart: {raw: {source: local, path: nowhere}}}")
     code, output = run(scratch, "--overlay", "config/bad.yaml")
     assert code != 0 and "Remedy:" in output and "Traceback" not in output
-    assert not (scratch.folder / "runs/bad/results").exists()
+    assert not (scratch.folder / "runs").exists()
 
 
 def test_bad_input_of_a_job_is_told_in_plain_words_and_spoils_nothing_else(scratch: Project) -> None:

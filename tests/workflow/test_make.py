@@ -115,6 +115,17 @@ def test_an_old_python_is_refused_and_a_newer_one_is_found_beside_it(folder: Fol
     assert folder.noted()[0].startswith("3.12 -m venv")
 
 
+def test_a_python_newer_than_the_tested_ones_is_taken_with_a_word_where_there_is_no_other(folder: Folder) -> None:
+    folder.python("python3", 14)
+    code, output = folder.make("setup")
+    assert code == 0 and "Python 3.14.0 is untested: Python 3.11, 3.12 and 3.13 are." in output
+    assert folder.noted()[0].startswith("3.14 -m venv")
+    folder.python("python3.12", 12)
+    code, output = folder.make("setup", "VENV=other")
+    assert code == 0 and "untested" not in output
+    assert folder.noted()[0].startswith("3.12 -m venv")
+
+
 def test_what_an_old_python_set_up_is_made_anew_by_a_new_one(folder: Folder) -> None:
     folder.python("python3", 10)
     environment = folder.folder / ".venv"

@@ -131,7 +131,9 @@ def test_how_long_a_baseline_trains_is_nothing_to_treatments_that_train_in_a_way
 def test_another_cut_or_variant_leaves_the_others_alone(scratch: Project) -> None:
     scratch.set("datasets.heart.split.variants.vanilla.cuts", [1, 2])
     scratch.set("datasets.mitdb.personalization.head", {"epochs": 1})
-    trained = [job.wildcards for job in scratch.plan() if job.rule in ("train_split_shard", "personalize")]
+    scratch.set("datasets.heart.bank.replicates", 5)  # more than banks of two replicates have
+    treated = ("train_private_shard", "train_federated_shard", "train_split_shard", "personalize")
+    trained = [job.wildcards for job in scratch.plan() if job.rule in treated]
     assert sorted(trained) == [
         "dataset=heart, topology=vanilla, cut=2, shard=0, shards=1",
         "dataset=mitdb, variant=head",

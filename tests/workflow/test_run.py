@@ -8,6 +8,10 @@ import pytest
 from project import Project, fresh_copy
 from recomputed import check_report
 
+from medpriv.catalogue.attacks import FAMILIES
+from medpriv.catalogue.treatments import KINDS, spec_of
+from medpriv.measures.table import read_measures
+
 NO_NETWORK = ("unshare", "--net", "--")
 
 
@@ -32,6 +36,21 @@ def test_the_run_ends_in_a_report(finished: Project) -> None:
     assert {path.name for path in report.iterdir()} >= {"index.html", "comparison.csv", "costs.csv", "metrics.json"}
     assert list((report / "figures").glob("*.csv"))
     assert not list(finished.folder.glob("shards/**/*.*")), "shards must be gone once their bank is gathered"
+
+
+def test_every_attack_and_measure_of_the_tables_is_in_the_catalogue(finished: Project) -> None:
+    results, strange = finished.folder / "results", set()
+    for file in results.glob("attacks/**/measures.csv"):
+        family = FAMILIES[file.parent.name]
+        for row in read_measures(file):
+            known = row.attack in family.attacks or (not row.attack and family.subject == "personalized")
+            strange |= set() if known and family.tells(row.measure) else {(family.name, row.attack, row.measure)}
+    for file in results.glob("*/*/*/utility.csv"):
+        told = KINDS[spec_of(file.parent.name).treatment.kind].told.split()
+        strange |= {
+            (file.parent.name, row.attack, row.measure) for row in read_measures(file) if row.measure not in told
+        }
+    assert not strange
 
 
 def test_the_page_s_first_sentences_and_verdict_counts_follow_from_the_comparison_alone(finished: Project) -> None:

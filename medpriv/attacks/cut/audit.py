@@ -28,9 +28,8 @@ from medpriv.attacks.cut.scene import Scene, set_scene
 from medpriv.attacks.cut.scores import Jury, measure_records
 from medpriv.bank.store import Bank
 from medpriv.dataset import Dataset
-from medpriv.errors import InputError
-from medpriv.measures.crossed import Crossed
-from medpriv.measures.table import Measure
+from medpriv.measures.bootstrap import PatientBootstrap
+from medpriv.measures.findings import Findings, Rows
 from medpriv.seeds import generator
 
 # From a scene and the settings to the victims' records as found, float32 [R, n, F], standardised.
@@ -48,24 +47,31 @@ BY_FEATURE = ("decoder", "inversion-public")
 EXAMPLE_COLUMNS = ("attack", "record", "feature", "unit", "true", "found")
 
 
-def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: int) -> list[Measure]:
+def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: int) -> Findings:
     """Attack a bank of `medpriv.treatments.split` with everything.
 
     Args:
         settings: the `cut` section of the config.
         seed: the root seed, that the bank was trained with: its clients' layers and batches are drawn again.
+
+    Returns:
+        Measures, and the table `examples`: what the server sees of the first replicate's first victim; empty unless
+        the dataset is an open table.
     """
     scene = set_scene(dataset, bank, settings, seed)
     rng = generator(seed, dataset.name, "cut", "bootstrap")
-    crossed = Crossed(rng, len(scene.replicates), len(dataset.patients), settings["bootstraps"])
+    crossed = PatientBootstrap.draw(rng, len(dataset.patients), settings["bootstraps"], len(scene.replicates))
     jury = Jury(scene, bank.treatment, crossed)
-    measures = correlate(scene, bank.treatment)
+    measures, examples = correlate(scene, bank.treatment), []
     for name in reconstructions(scene):
         found = RECONSTRUCTIONS[name](scene, settings)
         measures += measure_records(jury, name, found, by_feature=name in BY_FEATURE)
+        if dataset.modality == "table" and not dataset.credentialed:
+            examples += _example(scene, name, found[0, 0])
     if scene.split.parts.head is not None:
         measures += infer_labels(jury, settings["known_labels"])
-    return measures + infer_members(dataset, bank, scene.split, scene.public, settings, seed)
+    measures += infer_members(dataset, bank, scene.split, scene.public, settings, seed)
+    return Findings(measures, {"examples": Rows(EXAMPLE_COLUMNS, examples)})
 
 
 def reconstructions(scene: Scene) -> tuple[str, ...]:
@@ -73,27 +79,18 @@ def reconstructions(scene: Scene) -> tuple[str, ...]:
     return tuple(name for name in RECONSTRUCTIONS if scene.blur or name != "inversion-repeated")
 
 
-def examples(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: int, count: int) -> list[dict]:
-    """Return what the server sees of the first replicate's first victims, rows with `EXAMPLE_COLUMNS`, in units.
-
-    Args:
-        count: victims.
-
-    Raises:
-        InputError: the dataset is credentialed, so no person's row may be shown, or not a table.
-    """
-    if dataset.credentialed or dataset.x.ndim != 2:
-        raise InputError(
-            "only rows of open tables are shown",
-            file=f"dataset {dataset.name}",
-            remedy="show examples of an open or simulated table",
-        )
-    scene = set_scene(dataset, bank, {**settings, "replicates": 1}, seed)
-    rows = []
-    for name in reconstructions(scene):
-        found = RECONSTRUCTIONS[name](scene, settings)[0, :count] * dataset.scale + dataset.centre
-        for index, record in enumerate(scene.victims[0, :count]):
-            for column, (feature, unit) in enumerate(zip(dataset.features, dataset.units, strict=True)):
-                values = float(dataset.x[record, column]), float(found[index, column])
-                rows.append(dict(zip(EXAMPLE_COLUMNS, (f"cut-{name}", index + 1, feature, unit, *values), strict=True)))
-    return rows
+def _example(scene: Scene, name: str, found: np.ndarray) -> list[dict]:
+    """Return the rows of the first replicate's first victim, in units; `found`: float32 [F], standardised."""
+    dataset = scene.dataset
+    true, found = dataset.x[scene.victims[0, 0]], found * dataset.scale + dataset.centre
+    return [
+        {
+            "attack": f"cut-{name}",
+            "record": 1,
+            "feature": feature,
+            "unit": unit,
+            "true": float(is_),
+            "found": float(seen),
+        }
+        for feature, unit, is_, seen in zip(dataset.features, dataset.units, true, found, strict=True)
+    ]

@@ -6,10 +6,10 @@ there is nothing; `distance_correlation_shuffled` is the same for records and ac
 
 import numpy as np
 import torch
-from scipy.special import stdtrit
 
 from medpriv.attacks.cut.scene import Scene
-from medpriv.measures.table import NAN, Measure
+from medpriv.measures.intervals import student_interval
+from medpriv.measures.table import Measure
 from medpriv.split.defences import distance_correlation
 
 MOST = 500  # members of a replicate that are looked at, drawn from all: neighbours in a table may be one patient's
@@ -28,11 +28,7 @@ def correlate(scene: Scene, treatment: str) -> list[Measure]:
     measures, patients = [], len(np.unique(scene.dataset.patient[rows]))
     for name, other in (("distance_correlation", sent), ("distance_correlation_shuffled", sent.roll(1, 1))):
         values = distance_correlation(x, other).numpy()
-        reach = NAN
-        if len(values) > 1:
-            reach = stdtrit(len(values) - 1, 0.975) * values.std(ddof=1) / np.sqrt(len(values))
-        value = float(values.mean())
+        value, (lower, upper) = float(values.mean()), map(float, student_interval(values))
         about = (scene.dataset.name, treatment, "cut-correlation", name)
-        limits = max(value - reach, 0.0), min(value + reach, 1.0)
-        measures.append(Measure(*about, value, *limits, n=len(values), patients=patients))
+        measures.append(Measure(*about, value, max(lower, 0.0), min(upper, 1.0), n=len(values), patients=patients))
     return measures

@@ -18,10 +18,11 @@ import numpy as np
 
 from medpriv.attacks import lira
 from medpriv.attacks.membership import score_attack
-from medpriv.attacks.scored import Draws, measure_attack
+from medpriv.attacks.scored import measure_attack
 from medpriv.attacks.signals import Signals, patient_signals, record_signals
 from medpriv.bank.store import Bank
 from medpriv.dataset import TEST, TRAIN, Dataset
+from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.table import Measure
 from medpriv.seeds import generator
 from medpriv.treatments.split import Split, deployed_activations
@@ -44,7 +45,7 @@ def infer_members(
     """
     records = record_signals(dataset, bank)
     rng = generator(seed, dataset.name, "cut", "membership")
-    draws = Draws.of(rng, len(records.patients), len(bank.replicates), settings["bootstraps"])
+    draws = PatientBootstrap.draw(rng, len(records.patients), settings["bootstraps"], len(bank.replicates))
     measures = []
     for name, values in _figures_of_bank(dataset, bank, split, public, seed).items():
         signals = _patients_of(dataset, records, values)

@@ -18,7 +18,7 @@ import numpy as np
 
 from medpriv.attacks.cut.scene import Scene
 from medpriv.attacks.server.encoding import Encoding
-from medpriv.measures.crossed import Crossed, difference_interval
+from medpriv.measures.bootstrap import PatientBootstrap, difference_interval
 from medpriv.measures.intervals import rate_interval
 from medpriv.measures.table import Measure
 
@@ -35,7 +35,7 @@ class Jury:
 
     scene: Scene
     treatment: str
-    crossed: Crossed
+    crossed: PatientBootstrap
 
     def measure(self, attack: str, name: str, drawn: np.ndarray, group: str = "") -> Measure:
         """Return the measure of a figure's draws [1 + B], of the victims."""
@@ -57,11 +57,7 @@ class Jury:
     def totals(self, values: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
         """Return the sums in each draw, [1 + B, M], of values [R, n, M] of records int [R, n] (else the victims)."""
         patient = self.scene.dataset.patient[self.scene.victims if rows is None else rows]
-        people, place = np.unique(patient, return_inverse=True)
-        summed = np.zeros((len(values), len(people), values.shape[-1]))
-        np.add.at(summed, (np.arange(len(values))[:, None], place.reshape(patient.shape)), values)
-        drawn = np.tensordot(self.crossed.patients[:, people], summed, (1, 1))  # [1 + B, R, M]
-        return (drawn * self.crossed.replicates[:, :, None]).sum(1)
+        return (self.crossed.sums(values, patient) * self.crossed.replicates[:, :, None]).sum(1)
 
     def means(self, values: np.ndarray) -> np.ndarray:
         """Return the means over victims in each draw, [1 + B, M], of values [R, n, M]; NaN in a draw without any."""
@@ -81,7 +77,7 @@ def measure_records(jury: Jury, attack: str, found: np.ndarray, *, by_feature: b
         jury.measure(attack, "rmse", np.sqrt(error)),
         jury.measure(attack, "rmse_mean", np.sqrt(blind)),
     ]
-    table = scene.dataset.x.ndim == 2
+    table = scene.dataset.modality == "table"
     if table:
         encoding = Encoding.of(scene.dataset)
         for name, guess in (("recovered", found), ("recovered_mode", encoding.typical)):
@@ -98,7 +94,7 @@ def measure_records(jury: Jury, attack: str, found: np.ndarray, *, by_feature: b
 def _columns(scene: Scene, drawn: np.ndarray) -> Iterator[tuple[np.ndarray, str]]:
     """Yield the draws [1 + B], in the unit, and the group of each feature of a table, or lead of a signal."""
     scale = scene.dataset.scale.reshape(-1)
-    if scene.dataset.x.ndim == 2:
+    if scene.dataset.modality == "table":
         for column, feature in enumerate(scene.dataset.features):
             yield drawn[:, column] * scale[column], f"feature={feature}"
         return

@@ -44,6 +44,7 @@ from medpriv.attacks.forgetting.ulira import Cells, count_wins
 from medpriv.bank.derived import DerivedBank
 from medpriv.bank.store import Bank
 from medpriv.dataset import Dataset
+from medpriv.measures.findings import Findings, Rows
 from medpriv.measures.forgetting import epsilon_ceiling, forgetting_epsilon, forgetting_points
 from medpriv.measures.intervals import newcombe
 from medpriv.measures.table import NAN, Measure
@@ -53,14 +54,6 @@ from medpriv.seeds import generator
 PATIENT_COLUMNS = ("treatment", "request", "patient", "auc", "lower", "upper", "n_unlearned", "n_never", "phi_gap")
 
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Audit:
-    """What the audit of one request yields: measures, and rows with `PATIENT_COLUMNS`, one a patient and treatment."""
-
-    measures: list[Measure]
-    patients: list[dict]
 
 
 @dataclass(frozen=True)
@@ -88,7 +81,7 @@ def audit(
     methods: Iterable[DerivedBank],
     settings: Mapping,
     seed: int,
-) -> Audit:
+) -> Findings:
     """Judge the original models, the retrained ones and every method's.
 
     Args:
@@ -99,6 +92,9 @@ def audit(
         methods: the models that each method made forget, all asked the same as `retrain`; held one at a time.
         settings: of `medpriv.config.forgetting.ForgettingSettings`.
         seed: the root seed; all draws depend on it and on names alone.
+
+    Returns:
+        Measures, and the table `patients`, one row a patient and treatment.
 
     Raises:
         InputError: banks of other data or requests.
@@ -119,7 +115,8 @@ def audit(
         table = compare(found.figures, judged[retrain.treatment].figures, judged[original.treatment].figures)
         table |= verdicts(table, found.same_network, settings["margin"])
         measures += [_row(inquiry, treatment, key, figure) for key, figure in table.items()]
-    return Audit(measures, [row for found in judged.values() for row in found.patients])
+    patients = [row for found in judged.values() for row in found.patients]
+    return Findings(measures, {"patients": Rows(PATIENT_COLUMNS, patients)})
 
 
 def compare(own: dict[Key, Figure], retrained: dict[Key, Figure], original: dict[Key, Figure]) -> dict[Key, Figure]:
@@ -179,10 +176,10 @@ def draw_probes(inquiry: Inquiry, settings: Mapping, seed: int) -> Probes:
         "retained": [inquiry.sample[row] for row in groups["retained"]],
         "test": [inquiry.sample[row] for row in groups["test"]],
     }
-    signals = set(dataset.units) == {"mV"}
+    attackable = dataset.modality in ("signal", "image")
     return Probes(
         attacked={
-            name: drawn(name, rows, settings["attacked_records"]) for name, rows in candidates.items() if signals
+            name: drawn(name, rows, settings["attacked_records"]) for name, rows in candidates.items() if attackable
         },
         relearnt=drawn("relearn", forgotten, settings["relearn_records"]),
     )
@@ -223,7 +220,7 @@ def quality_figures(cells: Cells, delta: float, draws: Draws) -> Iterator[tuple[
     models = sum(len(side) for side, value in zip(sides[0], epsilon, strict=True) if not np.isnan(value))
     named = {"forgetting": forgetting_points(epsilon), "epsilon": epsilon, "epsilon_ceiling": ceiling}
     for name, values in named.items():
-        figure = over_models(values, None, cells.patient, draws.patients)
+        figure = over_models(values, None, cells.patient, draws.forgotten.patients)
         yield ("forgetting-quality", name, ""), replace(figure, n=models)
 
 

@@ -12,8 +12,9 @@ from medpriv.attacks.forgetting.inquiry import Answers, Inquiry
 from medpriv.attacks.forgetting.ulira import Cells, count_wins, score_cells
 from medpriv.attacks.signals import true_class_logit
 from medpriv.dataset import TEST, TRAIN
+from medpriv.measures.bootstrap import PatientBootstrap, quotient
 from medpriv.measures.forgetting import divergence, pair_auc
-from medpriv.measures.intervals import auc_interval, draw_patients, rate_interval, stretched_interval
+from medpriv.measures.intervals import auc_interval, rate_interval, stretched_interval
 from medpriv.measures.predictions import macro_f1
 from medpriv.measures.roc import bootstrap_roc, resolvable, tpr_at
 from medpriv.measures.table import NAN
@@ -35,28 +36,27 @@ class Figure:
 
 @dataclass(frozen=True)
 class Draws:
-    """How often each is drawn: forgotten patients [B, P], origins [B, K], patients of the sample by split [B, T]."""
+    """Draws of the forgotten patients and of origins, and of the patients of the sample by split, [1 + B, T]."""
 
-    patients: np.ndarray
-    origins: np.ndarray
+    forgotten: PatientBootstrap
     sampled: Mapping[int, np.ndarray]
 
     def of_models(self, inquiry: Inquiry, models: np.ndarray) -> np.ndarray:
-        """Return how often each of some models is drawn, [B, M]: with its patient, and with its origin."""
-        return self.patients[:, inquiry.patient[models]] * self.origins[:, inquiry.origin[models]]
+        """Return how often each of some models is drawn, [1 + B, M]: with its patient, and with its origin."""
+        return self.forgotten.of_pairs(inquiry.origin[models], inquiry.patient[models])
 
 
 def make_draws(inquiry: Inquiry, draws: int, seed: int) -> Draws:
     """Return draws that depend on the names of dataset and request alone: all methods share them."""
 
-    def drawn(role: str, size: int) -> np.ndarray:
-        return draw_patients(generator(seed, inquiry.dataset.name, "forgetting", inquiry.request, role), size, draws)
+    def drawn(role: str, patients: int, replicates: int = 1) -> PatientBootstrap:
+        rng = generator(seed, inquiry.dataset.name, "forgetting", inquiry.request, role)
+        return PatientBootstrap.draw(rng, patients, draws, replicates)
 
     roles = {TRAIN: "trained", TEST: "tested"}
     return Draws(
-        patients=drawn("patients", len(inquiry.patients)),
-        origins=drawn("origins", len(inquiry.origins)),
-        sampled={split: drawn(role, len(sampled_patients(inquiry, split))) for split, role in roles.items()},
+        forgotten=drawn("patients", len(inquiry.patients), len(inquiry.origins)),
+        sampled={split: drawn(role, len(sampled_patients(inquiry, split))).patients for split, role in roles.items()},
     )
 
 
@@ -75,7 +75,7 @@ def over_models(
 
     Args:
         patient: int [M], whom each model forgot.
-        weights: [B, M], how often each model is drawn (`Draws.of_models`).
+        weights: [1 + B, M], how often each model is drawn (`Draws.of_models`).
         rate: the figure lies between 0 and 1.
     """
     known = ~np.isnan(values)
@@ -91,13 +91,12 @@ def over_records(
 
     Args:
         patient, weights: see `over_models`.
-        people: [B, T], how often each patient is drawn whose records judge the models.
+        people: [1 + B, T], how often each patient is drawn whose records judge the models.
 
     `patients` of the figure is the fewer of those who were forgotten and those who judge, if there are several.
     """
-    with np.errstate(invalid="ignore", divide="ignore"):
-        value = float(values.sum() / of.sum())
-        draws = ((weights @ values) * people).sum(axis=1) / ((weights @ of) * people).sum(axis=1)
+    drawn = quotient(*(((weights @ each) * people).sum(axis=1) for each in (values, of)))
+    value, draws = float(drawn[0]), drawn[1:]
     models = of.sum(axis=1) > 0
     patients = len(np.unique(patient[models]))
     if people.shape[1] > 1:
@@ -187,7 +186,9 @@ def ulira_figures(cells: Cells, level: str, rates: list[float], draws: Draws) ->
     wins, n = count_wins(cells), _models(cells)
     origins = [int((~np.isnan(side)).any(axis=1).sum()) for side in (cells.inside, cells.outside)]
     people = len(np.unique(cells.patient[~(np.isnan(cells.inside).all(axis=0) | np.isnan(cells.outside).all(axis=0))]))
-    value, drawn, limits = _auc(wins.won, wins.pairs, draws.patients, draws.origins, np.minimum(origins, people))
+    value, drawn, limits = _auc(
+        wins.won, wins.pairs, draws.forgotten, draws.forgotten.patients, np.minimum(origins, people)
+    )
     yield ("forgetting-ulira", "auc", level), Figure(value, drawn, limits, n[0], people)
     yield ("forgetting-ulira", "models_never", level), fixed(n[1], n[0], people)
     scores = score_cells(cells)
@@ -195,14 +196,14 @@ def ulira_figures(cells: Cells, level: str, rates: list[float], draws: Draws) ->
     flat = np.concatenate([side[held] for side, held in zip(scores, known, strict=True)])
     positive = np.arange(len(flat)) < known[0].sum()
     patient = np.concatenate([np.broadcast_to(cells.patient, held.shape)[held] for held in known])
-    curve = bootstrap_roc(flat, positive, patient, draws.patients, np.array(rates))
+    curve = bootstrap_roc(flat, positive, patient, draws.forgotten.patients, np.array(rates))
     units = min(len(np.unique(patient[~positive])), int(known[1].any(axis=1).sum()))
     for index, rate in enumerate(rates):
         value, limits = NAN, (NAN, NAN)
         if resolvable(units, rate):
             value = tpr_at(flat, positive, rate)
-            limits = rate_interval(value, curve.tpr[:, index], people)
-        figure = Figure(value, curve.tpr[:, index], limits, n[0], people)
+            limits = rate_interval(value, curve.tpr[1:, index], people)
+        figure = Figure(value, curve.tpr[1:, index], limits, n[0], people)
         yield ("forgetting-ulira", f"tpr_at_fpr_{rate:g}", level), figure
 
 
@@ -230,7 +231,7 @@ def retained_figure(inquiry: Inquiry, answers: Answers, draws: Draws) -> Figure:
         won, pairs = won + wins.won, pairs + wins.pairs
     count = [float(inquiry.members[inquiry.rounds[0]][:, patients].sum(axis=1).mean())]
     count.append(len(patients) - count[0])
-    figure = _auc(won, pairs, draws.sampled[TRAIN], draws.origins, count)
+    figure = _auc(won, pairs, draws.forgotten, draws.sampled[TRAIN], count)
     return Figure(*figure, inquiry.rounds.size, len(patients))
 
 
@@ -263,13 +264,11 @@ def accuracy_figures(inquiry: Inquiry, answers: Answers, draws: Draws) -> Iterat
 def _macro_f1(counts: np.ndarray, patient: np.ndarray, weights: np.ndarray, people: np.ndarray) -> Figure:
     """Return the mean macro-F1 over models from their confusion counts by patient, [M, T, C * C]."""
     classes = int(np.sqrt(counts.shape[2]))
-    everybody = np.concatenate([np.ones((1, people.shape[1])), people])
-    drawn = np.einsum("bt,mtc->bmc", everybody, counts, optimize=True)
+    drawn = np.einsum("bt,mtc->bmc", people, counts, optimize=True)
     scores = macro_f1(drawn.reshape(*drawn.shape[:2], classes, classes))  # [1 + B, M]
     own = over_models(scores[0], None, patient, weights, rate=True)
-    known = ~np.isnan(scores[1:])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        draws = (weights * np.where(known, scores[1:], 0)).sum(axis=1) / (weights * known).sum(axis=1)
+    known = ~np.isnan(scores)
+    draws = quotient((weights * np.where(known, scores, 0)).sum(axis=1), (weights * known).sum(axis=1))[1:]
     patients = min(own.patients, int((counts.sum(axis=(0, 2)) > 0).sum()))
     return replace(own, draws=draws, limits=rate_interval(own.value, draws, patients), patients=patients)
 
@@ -349,13 +348,12 @@ def _pool_hits(inquiry: Inquiry, answers: Answers) -> Iterator[tuple[str, np.nda
 
 
 def _auc(
-    won: np.ndarray, pairs: np.ndarray, patients: np.ndarray, origins: np.ndarray, sides: Sequence[float]
+    won: np.ndarray, pairs: np.ndarray, forgotten: PatientBootstrap, patients: np.ndarray, sides: Sequence[float]
 ) -> tuple[float, np.ndarray, tuple[float, float]]:
     """Return the AUC, its draws and its limits; `sides` are the independent units on either side."""
-    ones = np.ones((1, patients.shape[1])), np.ones((1, origins.shape[1]))
-    value = float(pair_auc(won, pairs, *ones)[0])
-    drawn = pair_auc(won, pairs, patients, origins)
-    return value, drawn, auc_interval(value, drawn, *sides) if np.isfinite(value) else (NAN, NAN)
+    drawn = pair_auc(won, pairs, patients, forgotten.replicates)
+    value, draws = float(drawn[0]), drawn[1:]
+    return value, draws, auc_interval(value, draws, *sides) if np.isfinite(value) else (NAN, NAN)
 
 
 def _models(cells: Cells) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from medpriv.bank.engine import groups
 from medpriv.bank.losses import cross_entropy, cross_entropy_slope
 from medpriv.bank.stack import Stack, arranged
 from medpriv.dataset import Dataset
+from medpriv.measures.predictions import record_losses
 
 RELEARN_BATCH = 16
 PGD_REACH = 2.5  # budgets that all steps together could cover, as in Madry et al. 2018
@@ -81,7 +82,7 @@ def mean_losses(
     dataset: Dataset, network: object, parameters: Mapping[str, np.ndarray], rows: np.ndarray
 ) -> np.ndarray:
     """Return each model's mean cross-entropy [K] on its own records, int [K, N]."""
-    return _mean_loss(own_logits(dataset, network, parameters, rows), dataset.y[rows])
+    return record_losses(own_logits(dataset, network, parameters, rows), dataset.y[rows]).mean(axis=1)
 
 
 def relearn(
@@ -112,7 +113,7 @@ def relearn(
         for number in range(most):
             outputs = stack.forward(stack.gather(own), training=False).numpy()
             logits = np.concatenate([np.zeros_like(outputs), outputs], 2) if outputs.shape[2] == 1 else outputs
-            reached = missing & (_mean_loss(logits, labels[own].numpy()) <= target[some])
+            reached = missing & (record_losses(logits, labels[own].numpy()).mean(axis=1) <= target[some])
             passes[some][reached] = number
             missing &= ~reached
             if not missing.any():
@@ -121,10 +122,3 @@ def relearn(
                 cross_entropy(stack, batch, torch.full(batch.shape, 1 / batch.shape[1]))
                 stack.update(settings["relearn_rate"])
     return passes
-
-
-def _mean_loss(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the mean cross-entropy [K] of logits [K, N, C] with classes [K, N]."""
-    shifted = logits.astype(np.float64) - logits.max(axis=2, keepdims=True)
-    true = np.take_along_axis(shifted, y[..., None], axis=2)[..., 0]
-    return (np.log(np.exp(shifted).sum(axis=2)) - true).mean(axis=1)

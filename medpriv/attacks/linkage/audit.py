@@ -14,10 +14,12 @@ import numpy as np
 
 from medpriv.attacks.linkage.classes import anonymity, classes_of, diversity, person_weights, risks
 from medpriv.attacks.linkage.columns import Columns, known_sets, read_columns
+from medpriv.attacks.linkage.criteria import CRITERIA_COLUMNS, criteria
 from medpriv.attacks.linkage.linking import inference, joined, linkability, same_person
 from medpriv.attacks.linkage.predicates import isolate
 from medpriv.dataset import TRAIN, Dataset
 from medpriv.errors import InputError
+from medpriv.measures.findings import Findings, Rows
 from medpriv.measures.intervals import clopper_pearson
 from medpriv.measures.table import Measure
 from medpriv.seeds import generator
@@ -25,14 +27,17 @@ from medpriv.seeds import generator
 TREATMENT = "data"
 
 
-def audit(dataset: Dataset, settings: Mapping[str, object], seed: int) -> list[Measure]:
-    """Return what the table itself gives away of the people in it.
+def audit(dataset: Dataset, settings: Mapping[str, object], seed: int) -> Findings:
+    """State what the table itself gives away of the people in it.
 
     Args:
-        dataset: a table. `notes["row_id"]` (one number a row), if a source gives it, is kept in the released table and
-            stands in the publisher's table, too; `notes["quasi_identifiers"]` are features that others know.
+        dataset: a table. `row_id` (one number a row), if a source gives it, is kept in the released table and
+            stands in the publisher's table, too; its quasi-identifiers are variables that others know.
         settings: `sets`, `sensitive`, `known`, `targets` of `medpriv.config.linkage.LinkageSettings`.
         seed: the root seed; it decides targets and predicates.
+
+    Returns:
+        Measures, and the table `criteria`.
 
     Raises:
         InputError: the dataset is no table, or the settings name a column that it lacks.
@@ -43,7 +48,8 @@ def audit(dataset: Dataset, settings: Mapping[str, object], seed: int) -> list[M
     measures = list(_keys(dataset))
     for name, members in sets.items():
         measures += _of_set(dataset, columns, name, members, sensitive)
-    return [*measures, *_singling_out(dataset, columns, settings, seed)]
+    measures += _singling_out(dataset, columns, settings, seed)
+    return Findings(measures, {"criteria": Rows(CRITERIA_COLUMNS, criteria(dataset, measures))})
 
 
 def _sensitive(dataset: Dataset, columns: Columns, asked: list[str]) -> dict[str, np.ndarray]:
@@ -61,8 +67,8 @@ def _sensitive(dataset: Dataset, columns: Columns, asked: list[str]) -> dict[str
 
 def _keys(dataset: Dataset) -> Iterator[Measure]:
     """Yield how many rows one join on the number that the table kept identifies."""
-    if "row_id" in dataset.notes:
-        share = float(joined(np.array(dataset.notes["row_id"])).mean())
+    if dataset.records.row_id is not None:
+        share = float(joined(dataset.records.row_id).mean())
         counted = {"n": len(dataset.y), "patients": len(np.unique(dataset.patient))}
         yield Measure(dataset.name, TREATMENT, "linkage-join", "joined", share, group="key=row_id", **counted)
 

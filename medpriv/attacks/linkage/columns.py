@@ -12,7 +12,6 @@ import numpy as np
 
 from medpriv.dataset import Dataset
 from medpriv.errors import InputError
-from medpriv.variables import numbers, variable_of, variables
 
 # What is known of a person outside a hospital; features and groups are recognised by these words in their names.
 DEMOGRAPHIC = frozenset(
@@ -34,7 +33,6 @@ DEMOGRAPHIC = frozenset(
     ]
 )
 DATES = frozenset(("date", "month", "year", "dob", "dod"))
-COARSE = 10  # quantile bins of a number of which only the rough size is known
 
 
 @dataclass(frozen=True)
@@ -64,10 +62,10 @@ class Columns:
 
 def read_columns(dataset: Dataset) -> Columns:
     """Return the columns of a table; InputError if the dataset is none."""
-    places = variables(dataset)
-    x = np.where(np.array(dataset.units) == "years", np.floor(dataset.x), dataset.x)
-    exact = {name: _codes(x[:, held]) for name, held in places.items()}
-    deciles = {name: _deciles(x[:, places[name][0]]) for name in numbers(dataset)}
+    dataset.require("table", reason="linkage")
+    table = dataset.records
+    exact = {name: table.codes(name) for name in table.variables}
+    deciles = {name: table.codes(name, coarse=True) for name in table.numbers}
     beside = {f"group:{key}": _codes(np.array(values)[dataset.patient]) for key, values in dataset.groups.items()}
     if len(dataset.sites) > 1:
         beside["site"] = dataset.site.astype(np.int64)
@@ -85,7 +83,7 @@ def known_sets(dataset: Dataset, columns: Columns, asked: Mapping[str, Sequence[
 
     `demographics` are features and groups with a word of `DEMOGRAPHIC` in their names (a feature goes before the group
     of its name), `demographics+site` with the site, if there are several; `dates` features with a word of `DATES`,
-    `dates+diagnosis` with the diagnosis; `quasi` what the source notes (`notes["quasi_identifiers"]`), with the site;
+    `dates+diagnosis` with the diagnosis; `quasi` what the source says (`Column.quasi_identifier`), with the site;
     `all` every feature. A set equal to an earlier one is left out.
 
     Raises:
@@ -107,7 +105,7 @@ def known_sets(dataset: Dataset, columns: Columns, asked: Mapping[str, Sequence[
         f"group:{key}" for key in dataset.groups if words(key) & DEMOGRAPHIC and key.casefold() not in covered
     )
     site = ("site",) if "site" in columns.exact else ()
-    noted = tuple(dict.fromkeys(variable_of(dataset, name) for name in dataset.notes.get("quasi_identifiers", ())))
+    noted = dataset.records.quasi_identifiers
     dates = tuple(name for name in columns.variables if words(name) & DATES)
     diagnosis = tuple(name for name in columns.variables if "diagnosis" in words(name))
     derived = {
@@ -133,11 +131,3 @@ def words(name: str) -> set[str]:
 def _codes(values: np.ndarray) -> np.ndarray:
     """Return int64 [N]: equal entries (or rows) of values [N] or [N, parts], equal codes."""
     return np.unique(values, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
-
-
-def _deciles(values: np.ndarray) -> np.ndarray:
-    """Return int64 [N], the quantile bin; values that are few enough keep their own codes."""
-    if len(np.unique(values)) <= COARSE:
-        return _codes(values)
-    cuts = np.unique(np.quantile(values, np.arange(1, COARSE) / COARSE))
-    return np.searchsorted(cuts, values, side="right").astype(np.int64)

@@ -99,7 +99,7 @@ def _more_of_dates(dataset: Dataset) -> tuple[list[str], str]:
 
 
 def _more_of_records(dataset: Dataset) -> tuple[list[str], str]:
-    keys = ["row_id is kept"] if "row_id" in dataset.notes else []
+    keys = ["row_id is kept"] if dataset.records.row_id is not None else []
     ids = f"{len(dataset.patients)} patient ids, {sum(name.isdigit() for name in dataset.patients)} of digits alone"
     return [*keys, ids], "whether the ids are the hospital's own or a study's"
 
@@ -122,9 +122,14 @@ def _texts_like(dataset: Dataset, pattern: str) -> int:
     return sum(re.search(pattern, text) is not None for text in texts)
 
 
+def _percent(share: float) -> str:
+    """Return a share as the report writes it."""
+    return f"{100 * share:.1f} %"
+
+
 def _kept(found: Mapping[tuple[str, str, str], float]) -> list[str]:
     return [
-        f"{group.removeprefix('key=')} kept: {value:.1%} of rows joined by it"
+        f"{group.removeprefix('key=')} kept: {_percent(value)} of rows joined by it"
         for (attack, measure, group), value in found.items()
         if (attack, measure) == ("linkage-join", "joined")
     ]
@@ -132,7 +137,7 @@ def _kept(found: Mapping[tuple[str, str, str], float]) -> list[str]:
 
 def _unique(found: Mapping[tuple[str, str, str], float]) -> list[str]:
     return [
-        f"{value:.1%} of people unique in {group.removeprefix('set=')}"
+        f"{_percent(value)} of people unique in {group.removeprefix('set=')}"
         for (attack, measure, group), value in found.items()
         if (attack, measure) == ("linkage-anonymity", "unique")
     ]
@@ -141,7 +146,7 @@ def _unique(found: Mapping[tuple[str, str, str], float]) -> list[str]:
 def _gdpr(found: Mapping[tuple[str, str, str], float]) -> Iterator[dict[str, str]]:
     def values(attack: str, measure: str, told: str) -> list[str]:
         return [
-            f"{value:.1%} {told} ({group})"
+            f"{_percent(value)} {told} ({group})"
             for (one, other, group), value in found.items()
             if (one, other) == (f"linkage-{attack}", measure)
         ]

@@ -6,7 +6,6 @@ which of the patient's early beats adapted the model (`auc`), or in what share o
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,7 +15,9 @@ from medpriv.bank.derived import DerivedBank
 from medpriv.bank.store import Bank
 from medpriv.dataset import Dataset
 from medpriv.errors import InputError
-from medpriv.measures.crossed import Crossed
+from medpriv.measures.bootstrap import PatientBootstrap
+from medpriv.measures.findings import Findings, Rows
+from medpriv.measures.intervals import student_interval
 from medpriv.measures.table import Measure
 from medpriv.seeds import generator
 
@@ -26,15 +27,6 @@ PATIENT_COLUMNS = (
 EXPOSURE_COLUMNS = ("patient", "attack", "measure", "value", "lower", "upper", "n")
 
 
-@dataclass(frozen=True)
-class Audit:
-    """What the audit yields: measures, and rows with `PATIENT_COLUMNS` and `EXPOSURE_COLUMNS`."""
-
-    measures: list[Measure]
-    patients: list[dict]
-    exposure: list[dict]
-
-
 def audit(
     dataset: Dataset,
     base: Bank,
@@ -42,7 +34,7 @@ def audit(
     settings: Mapping,
     seed: int,
     unlearned: Sequence[DerivedBank] = (),
-) -> Audit:
+) -> Findings:
     """Judge personalised models beside their replicates.
 
     Args:
@@ -53,12 +45,15 @@ def audit(
             `records_per_group`, `panel_records`, `bootstraps`.
         seed: the root seed; draws depend on it and the dataset's name, so variants are compared on the same ones.
         unlearned: banks that answered a request to forget some of the beats adapted to, for H2 (see `audit_h2`).
+
+    Returns:
+        Measures, and the tables `patients` and `exposure`.
     """
-    _refuse_other_units(dataset)
+    dataset.require("signal", reason="attacks on personalised models")
     pairs = pair_up(dataset, base, derived, derived.recipe["minutes"])
     outputs = predict_pairs(dataset, base, pairs, settings["panel_records"], seed)
     rng = generator(seed, dataset.name, "personal", "bootstrap")
-    crossed = Crossed(rng, len(pairs.replicates), len(pairs.patients), settings["bootstraps"])
+    crossed = PatientBootstrap.draw(rng, len(pairs.patients), settings["bootstraps"], len(pairs.replicates))
     name = derived.treatment
     worth, gains = gain.audit_gain(dataset, pairs, outputs, crossed, name)
     block_s = derived.recipe["block_s"]
@@ -66,11 +61,11 @@ def audit(
     people, ranks = membership.audit_patients(dataset, pairs, outputs, crossed, name)
     stood = evasion.audit_robustness(dataset, pairs, settings, seed, name)
     forgotten = audit_h2(dataset, base, derived, unlearned, settings, seed) if unlearned else []
-    return Audit(
-        measures=[*worth, *beats, *people, *stood, *forgotten],
-        patients=_patient_rows(dataset, pairs, outputs, gains),
-        exposure=_exposure_rows(dataset, pairs, aucs, ranks),
-    )
+    tables = {
+        "patients": Rows(PATIENT_COLUMNS, _patient_rows(dataset, pairs, outputs, gains)),
+        "exposure": Rows(EXPOSURE_COLUMNS, _exposure_rows(dataset, pairs, aucs, ranks)),
+    }
+    return Findings([*worth, *beats, *people, *stood, *forgotten], tables)
 
 
 def audit_h2(
@@ -91,7 +86,7 @@ def audit_h2(
     Raises:
         InputError: no `retrain`, or banks that answer different requests.
     """
-    _refuse_other_units(dataset)
+    dataset.require("signal", reason="attacks on personalised models")
     minutes = personal.recipe["minutes"]
     pairs = pair_up(dataset, base, personal, minutes)
     asked = {bank.recipe["method"]: pair_up(dataset, base, bank, minutes) for bank in unlearned}
@@ -111,21 +106,11 @@ def _same_request(pairs: Pairs, first: Pairs, second: Pairs) -> bool:
     )
 
 
-def _refuse_other_units(dataset: Dataset) -> None:
-    if set(dataset.units) != {"mV"}:
-        raise InputError(
-            f"budgets are in mV, but features are in {', '.join(sorted(set(dataset.units)))}",
-            file=f"dataset {dataset.name}",
-            place="units",
-            remedy="personalise on signal datasets only",
-        )
-
-
 def _patient_rows(dataset: Dataset, pairs: Pairs, outputs: Outputs, gains: Mapping[str, gain.Gain]) -> list[dict]:
     """Return one row a patient and figure: means over replicates, limits of the gain over them."""
     rows = []
     for name, held in gains.items():
-        limits = gain.t_interval(held.difference)
+        limits = student_interval(held.difference)
         for index, patient in enumerate(pairs.patients):
             rows.append(
                 {
@@ -155,7 +140,7 @@ def _exposure_rows(
     ]
     rows = []
     for attack, measure, values in figures:
-        lower, upper = gain.t_interval(values)
+        lower, upper = student_interval(values)
         for index, patient in enumerate(pairs.patients):
             about = {"patient": dataset.patients[patient], "attack": attack, "measure": measure, "n": len(values)}
             limits = {"lower": np.clip(lower[index], 0, 1), "upper": np.clip(upper[index], 0, 1)}

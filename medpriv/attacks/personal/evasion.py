@@ -35,7 +35,7 @@ from medpriv.attacks.smooth import sap
 from medpriv.attacks.victim import BankVictim, Victim, predict, signal_mask
 from medpriv.bank.stack import Parameters
 from medpriv.dataset import Dataset
-from medpriv.measures.crossed import Crossed, difference_interval
+from medpriv.measures.bootstrap import PatientBootstrap, difference_interval
 from medpriv.measures.intervals import rate_interval
 from medpriv.measures.table import Measure
 from medpriv.measures.verdicts import NOT_TESTABLE, TOO_FEW, above_zero
@@ -308,7 +308,7 @@ def first_replicates(pairs: Pairs, count: int) -> Pairs:
     )
 
 
-def draws_of_attacks(dataset: Dataset, pairs: Pairs, settings: Mapping, seed: int) -> Crossed:
+def draws_of_attacks(dataset: Dataset, pairs: Pairs, settings: Mapping, seed: int) -> PatientBootstrap:
     """Return the bootstrap draws of attacked replicates and patients: the same for all treatments of a dataset."""
     rng = generator(seed, dataset.name, "personal", "attacks", "bootstrap")
-    return Crossed(rng, len(pairs.replicates), len(pairs.patients), settings["bootstraps"])
+    return PatientBootstrap.draw(rng, len(pairs.patients), settings["bootstraps"], len(pairs.replicates))

@@ -19,14 +19,14 @@ one replicate's model); `patients` counts whose they are.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import softmax
 
 from medpriv.attacks.personal.pairs import Outputs, Pairs
 from medpriv.dataset import Dataset
-from medpriv.measures.crossed import Crossed, difference_interval
-from medpriv.measures.intervals import LEVEL, rate_interval
+from medpriv.measures.bootstrap import PatientBootstrap, difference_interval
+from medpriv.measures.intervals import rate_interval, student_interval
 from medpriv.measures.predictions import accuracy
-from medpriv.measures.roc import auc, bootstrap_roc
+from medpriv.measures.roc import bootstrap_auc
 from medpriv.measures.table import Measure
 from medpriv.measures.verdicts import within
 
@@ -66,7 +66,7 @@ FIGURES = {"accuracy": accuracy, "macro_f1": macro_f1}
 
 
 def audit_gain(
-    dataset: Dataset, pairs: Pairs, outputs: Outputs, crossed: Crossed, treatment: str
+    dataset: Dataset, pairs: Pairs, outputs: Outputs, crossed: PatientBootstrap, treatment: str
 ) -> tuple[list[Measure], dict[str, Gain]]:
     """Return the measures, and the gain by figure."""
     about = (dataset.name, treatment, "")
@@ -76,7 +76,7 @@ def audit_gain(
     for name, figure in FIGURES.items():
         gains[name] = Gain(*(figure(side) for side in counts))
         measures += _both_sides(about, name, gains[name], crossed, size)
-        lower, upper = t_interval(gains[name].difference)
+        lower, upper = student_interval(gains[name].difference)
         for measure, number in (("gaining", (lower > 0).sum()), ("losing", (upper < 0).sum())):
             row = Measure(*about, f"patients_{measure}", float(number), n=size, group=f"of={name}", patients=size)
             measures.append(row)
@@ -97,17 +97,7 @@ def own_counts(dataset: Dataset, pairs: Pairs, outputs: Outputs) -> tuple[np.nda
     return found[0], found[1]
 
 
-def t_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the limits of the mean over axis 0, by Student's t; NaN for a single value."""
-    count = len(values)
-    if count < 2:
-        nothing = np.full(values.shape[1:], np.nan)
-        return nothing, nothing
-    half = stdtrit(count - 1, (1 + LEVEL) / 2) * values.std(axis=0, ddof=1) / np.sqrt(count)
-    return values.mean(axis=0) - half, values.mean(axis=0) + half
-
-
-def _both_sides(about: tuple[str, str, str], name: str, gain: Gain, crossed: Crossed, n: int) -> list[Measure]:
+def _both_sides(about: tuple[str, str, str], name: str, gain: Gain, crossed: PatientBootstrap, n: int) -> list[Measure]:
     rows = []
     for side, values in zip(SIDES, (gain.base, gain.personal), strict=True):
         drawn = crossed.mean(values)
@@ -119,7 +109,11 @@ def _both_sides(about: tuple[str, str, str], name: str, gain: Gain, crossed: Cro
 
 
 def _by_class(
-    dataset: Dataset, pairs: Pairs, counts: tuple[np.ndarray, np.ndarray], crossed: Crossed, about: tuple[str, str, str]
+    dataset: Dataset,
+    pairs: Pairs,
+    counts: tuple[np.ndarray, np.ndarray],
+    crossed: PatientBootstrap,
+    about: tuple[str, str, str],
 ) -> list[Measure]:
     """Return sensitivities and their gains, over all patients' beats of a class together."""
     rows = []
@@ -143,7 +137,7 @@ def _by_class(
 
 
 def _strangers(
-    dataset: Dataset, pairs: Pairs, outputs: Outputs, crossed: Crossed, about: tuple[str, str, str]
+    dataset: Dataset, pairs: Pairs, outputs: Outputs, crossed: PatientBootstrap, about: tuple[str, str, str]
 ) -> list[Measure]:
     """Return what both sides are worth on strangers, what changes, and H3."""
     size = len(pairs.patients)
@@ -176,7 +170,7 @@ def _strangers(
 
 
 def auroc_on_strangers(
-    logits: np.ndarray, y: np.ndarray, owner: np.ndarray, patients: np.ndarray, crossed: Crossed
+    logits: np.ndarray, y: np.ndarray, owner: np.ndarray, patients: np.ndarray, crossed: PatientBootstrap
 ) -> np.ndarray:
     """Return the macro one-against-rest AUROC [1 + B, K, P] of each model on all patients' records but p's.
 
@@ -185,8 +179,7 @@ def auroc_on_strangers(
 
     A class that those records don't have is left out; a draw that misses a class has no value.
     """
-    odds = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    probability = odds / odds.sum(axis=-1, keepdims=True)
+    probability = softmax(logits, axis=-1)
     place = np.searchsorted(patients, owner)
     classes = probability.shape[-1]
     found = np.full((len(crossed.patients), len(logits), len(patients)), np.nan)
@@ -200,8 +193,7 @@ def auroc_on_strangers(
             curves = []
             for c in labels:
                 positive = y[inside] == c
-                drawn = bootstrap_roc(scores[:, c], positive, place[inside], crossed.patients[1:], np.empty(0)).auc
-                curves.append(np.concatenate([[auc(scores[:, c], positive)], drawn]))
+                curves.append(bootstrap_auc(scores[:, c], positive, place[inside], crossed.patients))
             if curves:
                 found[:, k, index] = np.mean(curves, axis=0)
     return found

@@ -31,7 +31,7 @@ from medpriv.attacks.personal.pairs import Outputs, Pairs
 from medpriv.attacks.signals import Signals, log_probability, true_class_logit
 from medpriv.attacks.view import score_targets
 from medpriv.dataset import Dataset
-from medpriv.measures.crossed import Crossed
+from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.intervals import auc_interval, rate_interval
 from medpriv.measures.roc import auc, resolvable, tpr_at
 from medpriv.measures.table import Measure
@@ -76,7 +76,7 @@ def audit_beats(
     dataset: Dataset,
     pairs: Pairs,
     outputs: Outputs,
-    crossed: Crossed,
+    crossed: PatientBootstrap,
     block_s: float,
     settings: Mapping,
     seed: int,
@@ -175,7 +175,7 @@ def calibrated_margins(statistic: np.ndarray, *, same_base: bool) -> np.ndarray:
 
 
 def audit_patients(
-    dataset: Dataset, pairs: Pairs, outputs: Outputs, crossed: Crossed, treatment: str
+    dataset: Dataset, pairs: Pairs, outputs: Outputs, crossed: PatientBootstrap, treatment: str
 ) -> tuple[list[Measure], dict[tuple[str, str], np.ndarray]]:
     """Return the measures of each attacker on patients, and the rank [K, P] of the true patient by records, attacker.
 

@@ -12,13 +12,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from medpriv.attacks.scored import Draws, measure_attack
+from medpriv.attacks.scored import measure_attack
 from medpriv.attacks.server.encoding import Encoding
-from medpriv.attacks.server.reconstruction import Scene, reconstruct, settings_of
+from medpriv.attacks.server.reconstruction import EXAMPLE_COLUMNS, Scene, reconstruct, settings_of
 from medpriv.attacks.server.updates import drops, guess_sites, score_membership
 from medpriv.bank.store import Bank
 from medpriv.dataset import TRAIN, Dataset
 from medpriv.federated.rounds import RoundView
+from medpriv.measures.bootstrap import PatientBootstrap
+from medpriv.measures.findings import Findings, Rows
 from medpriv.measures.intervals import draw_patients, rate_interval
 from medpriv.measures.table import Measure
 from medpriv.models.layers import Dense
@@ -27,9 +29,10 @@ from medpriv.seeds import generator
 from medpriv.treatments.federated import Federation, replay
 
 RATES = [0.1, 0.01]  # false-positive rates at which the TPR of `membership-updates` is stated
+ONE_STEP_RATE = 0.05  # any would do: whoever sees an update of one step divides its rate out again
 
 
-def audit(dataset: Dataset, bank: Bank, settings: Mapping, seed: int) -> tuple[list[Measure], list[dict]]:
+def audit(dataset: Dataset, bank: Bank, settings: Mapping, seed: int) -> Findings:
     """Attack the server's view of a federated bank.
 
     Args:
@@ -37,7 +40,7 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping, seed: int) -> tuple[l
         settings: the `server` section.
 
     Returns:
-        Measures, and rows of examples (`EXAMPLE_COLUMNS`); none of a credentialed dataset.
+        Measures, and the table `examples`, empty of a credentialed dataset.
     """
     rounds = bank.recipe["federated"]["rounds"]
     wanted = set(np.unique(np.linspace(0, rounds - 1, settings["rounds"]).astype(int)).tolist())
@@ -58,7 +61,7 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping, seed: int) -> tuple[l
     if all(isinstance(layer, Dense) for layer in federation.network.layers):
         found, examples = _inversion(dataset, bank, federation, views[0].sent, settings, seed)
         measures += found
-    return measures, [] if dataset.credentialed else examples
+    return Findings(measures, {"examples": Rows(EXAMPLE_COLUMNS, [] if dataset.credentialed else examples)})
 
 
 def _membership(
@@ -72,7 +75,7 @@ def _membership(
 ) -> list[Measure]:
     scored = score_membership(dataset, members, holder, lowered)
     rng = generator(seed, dataset.name, "server", "membership", "bootstrap")
-    draws = Draws.of(rng, scored.scores.shape[1], len(scored.scores), settings["bootstraps"])
+    draws = PatientBootstrap.draw(rng, scored.scores.shape[1], settings["bootstraps"], len(scored.scores))
     return measure_attack(scored, RATES, draws, (dataset.name, bank.treatment, "membership-updates"))[0]
 
 
@@ -101,8 +104,7 @@ def _inversion(
     dataset: Dataset, bank: Bank, federation: Federation, first: Mapping, settings: Mapping, seed: int
 ) -> tuple[list[Measure], list[dict]]:
     """Return measures and examples of gradient inversion, at the network as drawn and as trained."""
-    plan = bank.recipe["federated"]
-    strategy, local = federation.strategy, plan["local"]
+    strategy, local = federation.strategy, federation.local
     rows = np.flatnonzero(dataset.rows(TRAIN))
     names = [name for name in first if name in bank.parameters]
     scene = Scene(
@@ -116,7 +118,7 @@ def _inversion(
         },
         holder=federation.clients.records(dataset),
         rows=rows,
-        learning_rate=local["learning_rate"],
+        learning_rate=local.learning_rate if local else ONE_STEP_RATE,
         settings=settings,
         seed=seed,
     )
@@ -125,7 +127,8 @@ def _inversion(
     measures: list[Measure] = []
     examples: list[dict] = []
     chosen, clients = {**settings, "clip": clip}, len(federation.clients.clients)
-    for setting in settings_of(chosen, defence, strategy.name == "avg", noise, clients, _round(federation, scene)):
+    whole, round_ = strategy.name == "avg", _round(federation, scene) if local else {}
+    for setting in settings_of(chosen, defence, whole, noise, clients, round_):
         found, shown = reconstruct(scene, setting)
         measures += found
         examples += shown

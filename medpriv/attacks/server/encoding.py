@@ -11,7 +11,6 @@ from functools import cached_property
 import numpy as np
 
 from medpriv.dataset import TEST, Dataset
-from medpriv.variables import numbers, variables
 
 TOLERANCE = 0.319  # standard deviations within which a number counts as recovered (Vero et al. 2023)
 MOST_STATES = 40  # a coded column with more of them is treated as a number
@@ -42,10 +41,11 @@ class Encoding:
 
     @classmethod
     def of(cls, dataset: Dataset) -> "Encoding":
-        """Read the variables off `notes["kinds"]`; a column without a kind is a number."""
-        public, free = dataset.standardised()[dataset.rows(TEST)], numbers(dataset)
+        """Return the variables of a dataset of tables, as the test patients' records show them."""
+        dataset.require("table", reason="recovered variables")
+        public, free = dataset.standardised()[dataset.rows(TEST)], dataset.records.numbers
         categories = []
-        for name, columns in variables(dataset).items():
+        for name, columns in dataset.records.variables.items():
             if name in free:
                 continue
             states = np.unique(public[:, columns], axis=0)

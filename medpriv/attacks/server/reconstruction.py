@@ -93,7 +93,7 @@ def settings_of(
         whole: try every batch size and number of steps, and the other defences too; else the two extreme sizes.
         noise: DP-SGD's noise multiplier.
         clients: how many there are.
-        round_: `batch`, `steps`, `part` of the smallest client's round.
+        round_: `batch`, `steps`, `part` of the smallest client's round; looked at under `none` and `secure` alone.
     """
     protections = {
         "none": NOTHING,

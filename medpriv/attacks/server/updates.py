@@ -20,6 +20,7 @@ from medpriv.attacks.view import calibration_shadows
 from medpriv.bank import engine
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.federated.rounds import RoundView
+from medpriv.measures.predictions import record_losses
 from medpriv.models.network import Network
 
 MOST_MODELS = 64  # run at once; bounds the memory of their logits
@@ -50,9 +51,7 @@ def _losses(network: Network, models: dict[str, np.ndarray], x: np.ndarray, y: n
     losses = []
     for first in range(0, shape[0] * shape[1], MOST_MODELS):
         logits = engine.logits(network, {name: value[first : first + MOST_MODELS] for name, value in flat.items()}, x)
-        top = logits.max(axis=2, keepdims=True)
-        total = top[..., 0] + np.log(np.exp(logits - top).sum(axis=2))
-        losses.append(total - np.take_along_axis(logits, y[None, :, None], axis=2)[..., 0])
+        losses.append(record_losses(logits, y))
     return np.concatenate(losses).reshape(*shape, len(y))
 
 

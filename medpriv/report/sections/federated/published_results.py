@@ -1,6 +1,7 @@
 """Figures that others have published, for a comparison with ours; each with where it was read.
 
-`medpriv.report.sections.federated.flamby` sets them on the page, `benchmarks/fed_heart_disease.py` repeats the work behind them.
+`medpriv.report.sections.federated.flamby` sets them on the page, `benchmarks/fed_heart_disease.py` repeats the work
+behind them.
 """
 
 # FLamby's Fed-Heart-Disease (du Terrail et al., NeurIPS 2022, datasets and benchmarks): accuracy on test patients,

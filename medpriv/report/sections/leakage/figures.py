@@ -78,8 +78,8 @@ class Leakage:
 def collect(results: Results, headlines: Sequence[Headline]) -> Leakage | None:
     """Return what the check found; None where no table was checked."""
     checked = {name: findings(cohort) for name, cohort in results.cohorts.items() if "leakage" in cohort.about["notes"]}
-    signals = {name for name, cohort in results.cohorts.items() if cohort.about["sampling_rate"] is not None}
-    tables = {name: found for name, found in checked.items() if found or name not in signals}
+    modality = {name: cohort.about["modality"] for name, cohort in results.cohorts.items()}
+    tables = {name: found for name, found in checked.items() if found or modality[name] == "table"}
     if not tables:
         return None
     pairs = pairs_of(tables, {name: results.format_of(name) for name in tables})

@@ -5,6 +5,7 @@ import json
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import medpriv
 from medpriv.report.comparison import Headline
@@ -26,15 +27,7 @@ PACKAGES = (
     "snakemake",
     "dvc",
 )
-FOR_AUDITS = (  # notes that the page leaves out
-    "hospitals",
-    "kinds",
-    "leakage",
-    "levels",
-    "quasi_identifiers",
-    "row_id",
-    "times",
-)
+ELSEWHERE = ("hospitals", "leakage")  # notes that are too long for the page, or have a section of their own
 
 
 @dataclass(frozen=True)
@@ -80,13 +73,22 @@ def collect(results: Results, headlines: Sequence[Headline]) -> Provenance:
         _derived(list(results.derived.values())),
         results.config.get("seed", MISSING),
         tuple(_versions()),
-        json.dumps(results.config, indent=2, sort_keys=True, ensure_ascii=False),
+        json.dumps(without_folders(results.config), indent=2, sort_keys=True, ensure_ascii=False),
     )
+
+
+def without_folders(config: dict) -> dict:
+    """Return the config with the mere names of local files: a page may leave the house, whose folders tell of it."""
+    sets = {}
+    for name, section in config.get("datasets", {}).items():
+        raw = section.get("raw", {})
+        sets[name] = section | {"raw": raw | {"path": Path(raw["path"]).name}} if raw.get("path") else section
+    return config | {"datasets": sets}
 
 
 def _described(cohort: Cohort, results: Results) -> Described:
     about = cohort.about
-    notes = {name: note for name, note in about["notes"].items() if name not in FOR_AUDITS}
+    notes = {name: note for name, note in about["notes"].items() if name not in ELSEWHERE}
     units = zip(about["features"], about["units"], strict=True)
     return Described(
         cohort,

@@ -169,7 +169,7 @@ def _percent_axis(axis: "Axis", low: float) -> None:
     from matplotlib.ticker import NullLocator
 
     ticks = [10.0**power for power in range(round(math.log10(low)), 1)]
-    axis.set_ticks(ticks, labels=[f"{100 * tick:g} %" for tick in ticks])
+    axis.set_ticks(ticks, labels=[f"{100 * tick:g}\u00a0%" for tick in ticks])
     axis.set_minor_locator(NullLocator())
 
 

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from written_sections import sentences, write
+
 from medpriv.measures.table import NAN, Measure
-from medpriv.report.answer import answer, defence_sentences, pareto_front
-from medpriv.report.comparison import Headline
-from medpriv.report.inputs import Audit, Cohort, Result
-from medpriv.report.limits import limits
+from medpriv.report.comparison import Figures, Headline
+from medpriv.report.results import Audit, Cohort, Measures, Result
+from medpriv.report.sections.conclusions.figures import SECTION as CONCLUSIONS
+from medpriv.report.summary import pareto_front, summarise
 
 CHANCE = 0.53  # upper limit of the best of the attacks where nothing leaks
 
@@ -22,31 +24,42 @@ def headline(
 ) -> Headline:
     about = (dataset, treatment)
 
-    def by_level(attack: str, measure: str, values: dict[str, tuple[float, ...] | None]) -> dict[str, Measure | None]:
+    def figures(name: str, attack: str, measure: str, values: dict[str, tuple[float, ...] | None]) -> Figures:
         made = {}
-        for level, figures in values.items():
+        for level, found in values.items():
             n, group = people * (3 if level == "record" else 1), f"level={level}"
-            made[level] = figures and Measure(*about, attack, measure, *figures, n, group, patients=people)
-        return made
+            made[f"{name}_{level}"] = found and Measure(*about, attack, measure, *found, n, group, patients=people)
+        return {key: item for key, item in made.items() if item}
 
     utility = Measure(*about, "", "auroc", useful, useful - 0.05, useful + 0.05, 100, patients=100)
-    result = Result(*about, "mlp", 8, {}, {}, (utility,), (), {})
+    result = Result(*about, "mlp", 8, {}, {}, Measures((utility,)), Measures(), {})
     leaks = {"patient": patient, "record": record}
     return Headline(
         result,
-        utility,
-        None,
-        by_level("membership-rmia", "auc", leaks),
-        {"patient": None, "record": None},
-        None,
-        auroc=utility,
-        chance=by_level("membership-best", "auc_chance", dict.fromkeys(leaks, (0.51, 0.5, CHANCE))),
-        attacks=by_level("", "attacks", dict.fromkeys(leaks, (8.0, NAN, NAN))),
+        {"utility": utility, "auroc": utility}
+        | figures("membership_auc", "membership-rmia", "auc", leaks)
+        | figures("membership_auc_chance", "membership-best", "auc_chance", dict.fromkeys(leaks, (0.51, 0.5, CHANCE)))
+        | figures("membership_attacks", "", "attacks", dict.fromkeys(leaks, (8.0, NAN, NAN))),
     )
 
 
+def changed(item: Headline, figure: str, **more: object) -> Headline:
+    """Return a model with one of its figures changed."""
+    return replace(item, figures=item.figures | {figure: replace(item.figures[figure], **more)})
+
+
 def dull(item: Headline) -> Headline:
-    return replace(item, auroc=replace(item.auroc, lower=0.49))
+    return changed(item, "auroc", lower=0.49)
+
+
+def answer(headlines: Sequence[Headline]) -> tuple[str, str]:
+    """Return the sentences on the leak and on its price."""
+    leak, *others = sentences(headlines)
+    return leak, next((text for text in others if text.startswith("It reaches")), "")
+
+
+def defence_sentences(headlines: Sequence[Headline]) -> list[str]:
+    return [text for text in sentences(headlines) if text.startswith("Against changes")]
 
 
 # --- who leaks most --------------------------------------------------------------------------------------------------
@@ -78,7 +91,7 @@ def test_what_was_left_out_is_said_in_the_same_sentence_and_how_much_of_it_measu
 
 def test_patients_count_not_records() -> None:
     item = headline("a", (0.54, 0.46, 0.62), (0.6, 0.57, 0.63), people=15)
-    assert item.auc["record"].n == 45
+    assert item.leak("record").n == 45
     leak, _ = answer([item])
     assert leak.startswith("a on d, the one model compared on records of 15 or more unseen patients, gives")
     assert "45 unseen records of 15 patients" in leak
@@ -113,9 +126,10 @@ def test_what_is_named_at_a_low_rate_beyond_chance_is_called_what_it_is() -> Non
     item = headline("a", (0.54, 0.46, 0.62), (0.51, 0.48, 0.54))
     rate = Measure("d", "a", "membership-rmia", "tpr_at_fpr_0.01", 0.05, 0.03, 0.07, 400, "level=record", patients=40)
     chance = replace(rate, attack="membership-best", value=0.01, lower=0.0, upper=0.04)
-    item = replace(item, tpr={"patient": None, "record": rate}, tpr_chance={"record": chance})
+    name = "membership_tpr_at_1pct_fpr"
+    item = replace(item, figures=item.figures | {f"{name}_record": rate, f"{name}_chance_record": chance})
     assert "yet some records of a on d are named" in answer([item])[0]
-    assert "yet" not in answer([replace(item, tpr_chance={"record": replace(chance, upper=0.06)})])[0]
+    assert "yet" not in answer([changed(item, f"{name}_chance_record", upper=0.06)])[0]
 
 
 def test_records_speak_where_no_leak_is_shown_by_patient() -> None:
@@ -151,6 +165,7 @@ def test_price_is_told_against_the_most_useful_model_that_leaks_less_not_the_lea
 
 def test_price_names_the_pareto_front_least_leaking_first() -> None:
     _, price = answer([FOREST, *QUIET])
+    assert [item.result.treatment for item in summarise([FOREST, *QUIET]).price.front] == ["dp-eps1", "dp-eps8"]
     assert price.endswith(
         "Of 4 models there, these are beaten in both by no other (Pareto front of leak and AUROC): dp-eps1 "
         "(50.7\u00a0%, 0.795), dp-eps8 (54.1\u00a0%, 0.834)."
@@ -170,8 +185,8 @@ def test_price_that_must_be_paid_is_called_one() -> None:
 
 def test_no_rival_is_without_skill_on_few_patients_on_another_dataset_or_of_another_measure() -> None:
     quiet = QUIET[1]
-    other = replace(quiet, utility=replace(quiet.utility, measure="macro_f1"))
-    few = replace(quiet, utility=replace(quiet.utility, patients=9))
+    other = changed(quiet, "utility", measure="macro_f1")
+    few = changed(quiet, "utility", patients=9)
     away = headline("dp-eps8", (0.541, 0.53, 0.55), useful=0.834, dataset="e")
     _, price = answer([FOREST, dull(quiet), other, few, away])
     assert price == "It reaches AUROC 0.828 (0.778 to 0.878) on patients it never saw."
@@ -181,22 +196,21 @@ def test_no_rival_is_without_skill_on_few_patients_on_another_dataset_or_of_anot
 
 
 def test_limits_of_simulated_data_are_stated_only_when_there_are_some() -> None:
-    def cohort(source: str) -> Cohort:
-        return Cohort("d", {}, {}, {}, {"source": source, "credentialed": False})
+    def cohort(source: str) -> dict[str, Cohort]:
+        return {"d": Cohort("d", {}, {}, {}, {"source": source, "credentialed": False})}
 
-    assert any("Simulated" in lead for lead, _ in limits([cohort("simulated")], [], []))
-    assert not any("Simulated" in lead for lead, _ in limits([cohort("local")], [], []))
+    assert "Simulated patients (d)." in write(CONCLUSIONS, cohorts=cohort("simulated")).text
+    assert "Simulated" not in write(CONCLUSIONS, cohorts=cohort("local")).text
 
 
 def test_limits_of_forgetting_are_stated_only_where_something_was_to_be_forgotten() -> None:
-    audit = Audit("d", "unlearned", "forgetting", (), ())
-    assert any("forgetting" in lead for lead, _ in limits([], [], [audit]))
-    assert not any("forgetting" in lead for lead, _ in limits([], [], []))
+    audit = Audit("d", "unlearned", "forgetting", Measures(), ())
+    assert "proof of forgetting" in write(CONCLUSIONS, audits=(audit,)).text
+    assert "proof of forgetting" not in write(CONCLUSIONS).text
 
 
 def test_limits_say_how_high_the_best_of_several_attacks_comes_by_luck() -> None:
-    texts = dict(limits([], [headline("a", (0.6, 0.55, 0.65))], []))
-    assert "up to an AUC of 0.530, depending on" in texts["The strongest of several attacks is shown."]
+    assert "up to an AUC of 0.530, depending on" in write(CONCLUSIONS, [headline("a", (0.6, 0.55, 0.65))]).text
 
 
 # --- which defence helps ---------------------------------------------------------------------------------------------
@@ -220,10 +234,11 @@ def flipped(
         label: rate((value, value - 0.1, value + 0.1), people, f"epsilon_mv=0.02,class={label}")
         for label, value, people in classes
     }
-    result = Result(*about, "cnn", 8, {}, {}, (), (whole,), {})
-    nothing = {"patient": None, "record": None}
+    checks = (Measure(*about, "evasion-pgd", name, 0.0) for name in failed)
+    result = Result(*about, "cnn", 8, {}, {}, Measures(), Measures((whole, *checks)), {})
     utility = Measure(*about, "", "macro_f1", useful, useful - 0.1, useful + 0.1, n=300, patients=20)
-    return Headline(result, utility, None, nothing, nothing, whole, failed, class_flips=found)
+    classes = {f"evasion_flip_rate_class_{label}": item for label, item in found.items()}
+    return Headline(result, {"utility": utility, "evasion_flip_rate": whole, **classes})
 
 
 def defence(headlines: Sequence[Headline]) -> str:
@@ -277,8 +292,8 @@ def test_defence_that_overlaps_fails_a_masking_check_or_rests_on_few_patients_is
     none = "none of 1 defence lowers the flip rate beyond the intervals."
     assert defence([BASE, flipped("robust-sap", (0.35, 0.3, 0.41))]).endswith(none)
     few = flipped("robust-pgd", (0.1, 0.05, 0.15))
-    assert defence([BASE, replace(few, flip=replace(few.flip, patients=9))]).endswith(none)
-    masked = defence([BASE, flipped("robust-pgd", (0.1, 0.05, 0.15), ("masking",))])
+    assert defence([BASE, changed(few, "evasion_flip_rate", patients=9)]).endswith(none)
+    masked = defence([BASE, flipped("robust-pgd", (0.1, 0.05, 0.15), ("masking_steps",))])
     assert masked.endswith("1 of 1 defence lowers the flip rate beyond the intervals, and each of these " + FAILS)
     assert defence([flipped("robust-pgd", (0.1, 0.05, 0.15))]) == ""
 

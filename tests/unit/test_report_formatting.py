@@ -1,20 +1,9 @@
 """Numbers as the page prints them."""
 
 from medpriv.measures.table import NAN, Measure
-from medpriv.report.words import (
-    attack_name,
-    display_name,
-    explain_notes,
-    family_of,
-    integer,
-    interval,
-    number,
-    percent,
-    scientific,
-    simulated_cell,
-    span,
-    stored_name,
-)
+from medpriv.report.formatting import integer, interval, number, percent, scientific, span
+from medpriv.report.labels import attack_name, display_name, simulated_cell, stored_name, treatment_label
+from medpriv.report.sections.provenance.figures import explain_notes
 
 
 def test_numbers_have_fixed_decimals_a_true_minus_and_no_negative_zero() -> None:
@@ -48,8 +37,8 @@ def test_datasets_of_simulated_patients_are_called_so_and_found_again() -> None:
 
 def test_unknown_names_stand_as_they_are() -> None:
     assert attack_name("membership-new") == "membership-new"
-    assert family_of("baseline-mlp") == "no defence"
-    assert family_of("mystery") == ""
+    assert treatment_label("baseline-mlp") == "no defence"
+    assert treatment_label("mystery") == ""
 
 
 def test_notes_of_credentialed_data_are_counts_only() -> None:

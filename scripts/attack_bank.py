@@ -1,14 +1,14 @@
-"""Infer a sensitive feature of a patient from the rest and the model."""
+"""Attack a bank of K replicates by one family of attacks."""
 
+from importlib import import_module
 from pathlib import Path
 
-from medpriv.attacks.attribute import audit
 from medpriv.bank.store import Bank
 from medpriv.dataset import Dataset
-from medpriv.measures.table import write_measures
 from medpriv.workflow.job import job
 
 with job(snakemake) as params:
+    family = import_module(params.module)
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
     bank = Bank.load(Path(snakemake.input.bank[0]).parent)
-    write_measures(snakemake.output.measures, audit(dataset, bank, params.attribute, params.seed))
+    family.audit(dataset, bank, params.settings, params.seed).save(dict(snakemake.output.items()))

@@ -1,0 +1,42 @@
+"""The class of each record."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from medpriv.records.cohort import (
+    TRAIN,
+    Cohort,
+    Fault,
+    Faults,
+    index_faults,
+    key_faults,
+    length_faults,
+    name_faults,
+)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """One class a record.
+
+    Attributes:
+        y: int64 [N], index into `classes`.
+        classes: names, all different; two or more, each with a record of the training split. They are keys of measures,
+            so they hold no comma and no equals sign.
+    """
+
+    y: np.ndarray
+    classes: tuple[str, ...]
+
+    def faults(self, cohort: Cohort) -> Faults:
+        """Yield what would make later stages silently wrong."""
+        yield from length_faults(len(cohort), {"y": self.y})
+        yield from name_faults({"classes": self.classes})
+        yield from key_faults({"classes": self.classes})
+        yield from index_faults("y", self.y, len(self.classes))
+        if len(self.classes) < 2:
+            yield Fault("classes", "fewer than two, so there is nothing to be told apart")
+        train = np.bincount(self.y[cohort.rows(TRAIN)], minlength=len(self.classes))
+        if empty := [self.classes[index] for index in np.flatnonzero(train == 0)]:
+            yield Fault("y", f"no record of class {', '.join(empty)} among the training patients")

@@ -1,0 +1,284 @@
+"""Which artefacts a config asks for, and where each lies: what the rules' inputs and targets are worked out from."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from medpriv.catalogue.attacks import BANK, FAMILIES, Family, families_of, network_of
+from medpriv.catalogue.networks import networks
+from medpriv.catalogue.treatments import KINDS, STAGES, TREATMENTS, Kind, Spec, spec_of, specs_of, stage_of
+from medpriv.config.check import modality_of
+
+BANK_FILES = ("bank.safetensors", "bank.json")  # of every bank; one of K replicates has its outputs beside
+NO_BANK = "none"  # what a wildcard is where nothing asks for one
+
+Key = tuple[str, str]  # dataset and treatment
+Wildcards = Any
+
+
+class Artefacts:
+    """The artefacts of one checked config.
+
+    Attributes:
+        config: the config.
+        datasets: the names of its datasets.
+        specs: by dataset, every bank that it asks for, in the order of the stages.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.config = config
+        self.datasets = list(config["datasets"])
+        self.specs = {name: specs_of(section) for name, section in config["datasets"].items()}
+
+    # --- banks -------------------------------------------------------------------------------------------------------
+
+    def banks(self, datasets: Iterable[str] | None = None, stage: str | None = None) -> dict[Key, Spec]:
+        """Return the banks of K replicates, of some datasets and one stage (of all, if None)."""
+        return self._select(datasets, stage, derived=False)
+
+    def derived(self, datasets: Iterable[str] | None = None, stage: str | None = None) -> dict[Key, Spec]:
+        """Return the banks derived from others, as `banks`."""
+        return self._select(datasets, stage, derived=True)
+
+    def _select(self, datasets: Iterable[str] | None, stage: str | None, *, derived: bool) -> dict[Key, Spec]:
+        return {
+            (dataset, spec.name): spec
+            for dataset in (self.datasets if datasets is None else datasets)
+            for spec in self.specs[dataset]
+            if bool(spec.treatment.origin) == derived and stage in (None, spec.treatment.stage)
+        }
+
+    def per_bank(self, file: str, datasets: Iterable[str] | None = None, stage: str | None = None) -> list[str]:
+        """Return a file of every bank of K replicates."""
+        return [f"{folder_of(*key)}/{file}" for key in self.banks(datasets, stage)]
+
+    def per_derived(self, file: str, datasets: Iterable[str] | None = None, stage: str | None = None) -> list[str]:
+        """Return a file of every derived bank."""
+        return [f"{folder_of(*key)}/{file}" for key in self.derived(datasets, stage)]
+
+    def per_dataset(self, pattern: str, datasets: Iterable[str] | None = None) -> list[str]:
+        """Return the pattern filled in for every dataset."""
+        return [pattern.format(dataset=dataset) for dataset in (self.datasets if datasets is None else datasets)]
+
+    # --- attacks -----------------------------------------------------------------------------------------------------
+
+    def families(self, dataset: str, spec: Spec) -> list[Family]:
+        """Return the attack families that a bank of K replicates faces."""
+        return families_of(spec, self.modality(dataset), self.config["datasets"][dataset])
+
+    def attacks(self, datasets: Iterable[str] | None = None) -> dict[tuple[str, str, str], str]:
+        """Return (dataset, treatment, family) -> folder of every attack on a bank of K replicates."""
+        return {
+            (dataset, treatment, family.name): attack_folder(dataset, treatment, family.name)
+            for (dataset, treatment), spec in self.banks(datasets).items()
+            for family in self.families(dataset, spec)
+        }
+
+    def audits(self, datasets: Iterable[str] | None = None) -> dict[tuple[str, str, str], str]:
+        """Return (dataset, subject, family) -> folder of every audit of derived banks.
+
+        A personalised bank is a subject; so are all methods that answered one request.
+        """
+        found = {}
+        for dataset in self.datasets if datasets is None else datasets:
+            for name, spec in ((name, spec) for (_, name), spec in self.derived([dataset]).items()):
+                subject = name if spec.word == "personalized" else spec.word
+                family = "personal" if spec.word == "personalized" else "forgetting"
+                found[dataset, subject, family] = attack_folder(dataset, subject, family)
+        return found
+
+    def tables_of_attacks(self, datasets: Iterable[str] | None = None) -> list[str]:
+        """Return every table of every attack: on banks, on derived banks, and on the tables themselves."""
+        folders = [(family, folder) for (_, _, family), folder in self.attacks(datasets).items()]
+        folders += [(family, folder) for (_, _, family), folder in self.audits(datasets).items()]
+        folders += [("linkage", folder) for folder in self.linked(datasets).values()]
+        return [f"{folder}/{stem}.csv" for family, folder in folders for stem in ("measures", *FAMILIES[family].tables)]
+
+    def linked(self, datasets: Iterable[str] | None = None) -> dict[str, str]:
+        """Return dataset -> folder of the audit of the table itself, for those that are tables."""
+        names = self.datasets if datasets is None else datasets
+        return {name: f"results/attacks/{name}/linkage" for name in names if self.modality(name) == "table"}
+
+    def reported(self) -> list[tuple[str, str, str, str, str]]:
+        """Return (stage, dataset, name, family, folder) of everything that the report reads, in its order."""
+        found = [("preprocessed", dataset, "", "", f"results/preprocessed/{dataset}") for dataset in self.datasets]
+        banks = {**self.banks(), **self.derived()}
+        found += [(spec.treatment.stage, *key, "", folder_of(*key)) for key, spec in banks.items()]
+        found += [("attacks", *key, folder) for key, folder in {**self.attacks(), **self.audits()}.items()]
+        return found + [("attacks", dataset, "", "linkage", folder) for dataset, folder in self.linked().items()]
+
+    # --- stages -------------------------------------------------------------------------------------------------------
+
+    def outcome(self, stage: str, datasets: Iterable[str] | None = None) -> list[str]:
+        """Return the last files of a stage, of some datasets or all."""
+        if stage == "raw":
+            return self.per_dataset("results/raw/{dataset}/manifest.json", datasets)
+        if stage == "preprocessed":
+            return self.per_dataset("results/preprocessed/{dataset}/dataset.json", datasets)
+        if stage == "attacks":
+            return self.tables_of_attacks(datasets)
+        return self.per_bank("utility.csv", datasets, stage) + self.per_derived("bank.json", datasets, stage)
+
+    def stages(self) -> list[tuple[str, str]]:
+        """Return every (stage, dataset) with an outcome."""
+        stages = ("raw", "preprocessed", *STAGES, "attacks")
+        return [(stage, name) for stage in stages for name in self.datasets if self.outcome(stage, [name])]
+
+    # --- what a job needs, by its wildcards --------------------------------------------------------------------------
+
+    def files_of_bank(self, wildcards: Wildcards) -> list[str]:
+        """Return the files of the bank of K replicates that is attacked or measured."""
+        return bank_files(wildcards.dataset, wildcards.treatment)
+
+    def reference_of_bank(self, wildcards: Wildcards) -> list[str]:
+        """Return the files of the baseline of the same network, with which a bank is compared; none for a baseline."""
+        spec = spec_of(wildcards.treatment)
+        if spec.word == "baseline":
+            return []
+        model = network_of(spec, self.config["datasets"][wildcards.dataset])
+        return bank_files(wildcards.dataset, Spec("baseline", {"model": model}).name)
+
+    def base_of(self, section: str) -> Callable[[Wildcards], list[str]]:
+        """Return an input function: the files of the baseline that a section of the dataset builds on."""
+
+        def files(wildcards: Wildcards) -> list[str]:
+            model = self.config["datasets"][wildcards.dataset][section]["model"]
+            return bank_files(wildcards.dataset, Spec("baseline", {"model": model}).name)
+
+        return files
+
+    def unlearned_by(self, word: str, file: str) -> Callable[[Wildcards], list[str]]:
+        """Return an input function: a file of every method's bank for a request, retraining's first.
+
+        Args:
+            word: `unlearned` or `unlearned-personal`.
+        """
+
+        def files(wildcards: Wildcards) -> list[str]:
+            banks = {key: spec for key, spec in self.derived([wildcards.dataset]).items() if spec.word == word}
+            order = sorted(banks, key=lambda key: banks[key].parts["method"] != "retrain")
+            return [f"{folder_of(*key)}/{file}" for key in order]
+
+        return files
+
+    def personal_banks(self, wildcards: Wildcards) -> list[str]:
+        """Return the files of a variant's bank and, for all weights, of the banks that forgot beats of its models."""
+        keys = [(wildcards.dataset, f"personalized-{wildcards.variant}")]
+        if wildcards.variant == "all":
+            derived = self.derived([wildcards.dataset]).items()
+            keys += [key for key, spec in derived if spec.word == "unlearned-personal"]
+        return [f"{folder_of(*key)}/{file}" for key in keys for file in BANK_FILES]
+
+    def shards_of_bank(self, wildcards: Wildcards) -> list[str]:
+        """Return the files of a bank's shards."""
+        shards = self.config["datasets"][wildcards.dataset]["bank"]["shards"]
+        folder = f"shards/{wildcards.stage}/{wildcards.dataset}/{wildcards.treatment}"
+        files = bank_file_names(spec_of(wildcards.treatment))
+        return [f"{folder}/{shard}-of-{shards}/{file}" for shard in range(shards) for file in files]
+
+    def replicates_of_bank(self, treatment: str) -> Callable[[Wildcards], int]:
+        """Return an input function: how many replicates a bank has."""
+
+        def count(wildcards: Wildcards) -> int:
+            section = self.config["datasets"][wildcards.dataset]
+            return replicates_of(section, spec_of(treatment.format(**dict(wildcards.items()))))
+
+        return count
+
+    def replicates_of_shard(self, treatment: str) -> Callable[[Wildcards], list[int]]:
+        """Return an input function: the replicate numbers that one shard trains, every so-many-th of the bank's."""
+        count = self.replicates_of_bank(treatment)
+        return lambda wildcards: list(range(int(wildcards.shard), count(wildcards), int(wildcards.shards)))
+
+    def treatments_of(self, kind: Kind) -> str:
+        """Return the pattern of the names of a kind's banks of K replicates."""
+        names = {name for (_, name), spec in self.banks().items() if KINDS[spec.treatment.kind] is kind}
+        return "|".join(sorted(names)) or NO_BANK
+
+    def modality(self, dataset: str) -> str:
+        """Return what a dataset's records are."""
+        return modality_of(self.config["datasets"][dataset]["format"])
+
+    # --- patterns and costs ------------------------------------------------------------------------------------------
+
+    def wildcards(self) -> dict[str, str]:
+        """Return the pattern of every wildcard: the values that the config's banks have, and no others."""
+        specs = [spec for one in self.specs.values() for spec in one]
+        trees = networks(gradients=False)
+        baselines = [spec.parts["model"] for spec in specs if spec.word == "baseline"]
+        names = {
+            "dataset": self.datasets,
+            "stage": [spec.treatment.stage for spec in specs if not spec.treatment.origin],
+            "treatment": [spec.name for spec in specs if not spec.treatment.origin],
+            "network": [model for model in baselines if model not in trees],
+            "tree": trees,
+        }
+        for word in TREATMENTS:
+            for spec in (spec for spec in specs if spec.word == word != "baseline"):
+                for part, value in spec.parts.items():
+                    names.setdefault(part, []).append(f"{value:g}" if isinstance(value, float) else str(value))
+        parts = {part for treatment in TREATMENTS.values() for part in treatment.part_names}
+        return {name: "|".join(sorted(set(names.get(name, [])))) or NO_BANK for name in (*names, *parts)}
+
+    def benchmark_files(self) -> dict[tuple[str, str, str], str]:
+        """Return (stage, dataset, name) -> benchmark file of every job."""
+        files = {}
+        for dataset in self.datasets:
+            shards = self.config["datasets"][dataset]["bank"]["shards"]
+            names = {("raw", ""), ("preprocessed", "")}
+            for (_, treatment), spec in self.banks([dataset]).items():
+                stage = spec.treatment.stage
+                names |= {(stage, f"{treatment}/{shard}-of-{shards}") for shard in range(shards)}
+                names |= {(stage, f"{treatment}/{work}") for work in ("gather", "utility")}
+            names |= {(spec.treatment.stage, treatment) for (_, treatment), spec in self.derived([dataset]).items()}
+            attacked = [*self.attacks([dataset]), *self.audits([dataset])]
+            names |= {("attacks", f"{subject}/{family}") for _, subject, family in attacked}
+            names |= {("attacks", "linkage")} if self.linked([dataset]) else set()
+            for stage, name in sorted(names):
+                files[stage, dataset, name] = f"logs/benchmarks/{stage}/{dataset}{'/' * bool(name)}{name}.tsv"
+        return files
+
+
+def folder_of(dataset: str, treatment: str) -> str:
+    """Return the folder of a bank."""
+    return f"results/{stage_of(treatment)}/{dataset}/{treatment}"
+
+
+def bank_file_names(spec: Spec) -> tuple[str, ...]:
+    """Return the names of the files of a bank of K replicates."""
+    return (*BANK_FILES, KINDS[spec.treatment.kind].outputs)
+
+
+def bank_files(dataset: str, treatment: str) -> list[str]:
+    """Return the files of a bank of K replicates."""
+    return [f"{folder_of(dataset, treatment)}/{file}" for file in bank_file_names(spec_of(treatment))]
+
+
+def attack_folder(dataset: str, subject: str, family: str) -> str:
+    """Return the folder of an attack family's measures."""
+    return f"results/attacks/{dataset}/{subject}/{family}"
+
+
+def replicates_of(section: Mapping[str, Any], spec: Spec) -> int:
+    """Return how many replicates a bank has: the dataset's K, or fewer where the treatment asks for fewer."""
+    own = section["bank"] if spec.word == "baseline" else section[spec.treatment.section]
+    return min(own["replicates"], section["bank"]["replicates"])
+
+
+def bank_families() -> list[Family]:
+    """Return the attack families on banks of K replicates."""
+    return [family for family in FAMILIES.values() if family.subject == BANK]
+
+
+def bank_kinds() -> dict[str, Kind]:
+    """Return the kinds of banks, by what the names of their rules end in."""
+    return {"" if name == "classifier" else f"_{name}": kind for name, kind in KINDS.items()}
+
+
+def looped_rules() -> dict[str, list[str]]:
+    """Return the rules that are made in a loop, with the config's keys that their jobs hang on."""
+    models = [f"datasets.{{dataset}}.{section}.model" for section in ("robust", "federated", "split")]
+    found = {}
+    for suffix in bank_kinds():
+        found[f"gather_bank{suffix}"] = ["datasets.{dataset}.bank.shards"]
+        found[f"measure_utility{suffix}"] = ["measures", "seed", *models]
+    return found | {f"attack_{family.name}": [*family.keys, "seed"] for family in bank_families()}
