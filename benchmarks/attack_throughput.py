@@ -30,9 +30,9 @@ from medpriv.attacks.gradient import pgd
 from medpriv.attacks.smooth import gaussian_kernels, smooth, smoothing_filter
 from medpriv.attacks.victim import BankVictim
 from medpriv.bank import engine
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import Bank
 from medpriv.dataset import TEST, Dataset
-from medpriv.models.catalogue import build_network
+from medpriv.models.catalogue import build_network, network_of
 from medpriv.seeds import generator
 
 SHAPE, CLASSES, RECIPE = (2, 192), 4, {"patch": 6, "channels": [24, 48]}
@@ -80,10 +80,10 @@ def load_target(results: Path) -> Target:
     """Return the first replicates of a finished run's `mitdb` CNN, and test records evenly taken."""
     dataset = Dataset.load(results / "preprocessed/mitdb")
     bank = Bank.load(results / "baselines/mitdb/baseline-cnn")
-    network = build_network("cnn", dataset.x.shape[1:], len(dataset.classes), bank.recipe)
+    network = network_of(dataset, bank.spec)
     rows = np.flatnonzero(dataset.rows(TEST))
     rows = rows[np.linspace(0, len(rows) - 1, RECORDS).astype(int)]
-    parameters = {name: value[:REPLICATES] for name, value in bank.parameters.items()}
+    parameters = {name: value[:REPLICATES] for name, value in bank.weights.items()}
     return Target(network, parameters, dataset.standardised()[rows], dataset.y[rows])
 
 

@@ -20,11 +20,11 @@ import numpy as np
 from scipy.stats import norm
 
 from medpriv.attacks.chance import redraw_members
-from medpriv.attacks.membership import ATTACKS, EXPOSURE_ATTACKS, score_attack
+from medpriv.attacks.membership import ATTACKS, EXPOSURE_ATTACKS, score_attacks
 from medpriv.attacks.scored import Scored, measure_attack
 from medpriv.attacks.signals import Signals, patient_signals, record_signals
 from medpriv.attacks.view import calibration_shadows, score_targets
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import Bank
 from medpriv.dataset import TEST, Dataset
 from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.exposure import exposure_limits, null_quantiles, pair_exposure
@@ -77,16 +77,16 @@ def shuffle_bank(name: str, level: str, signals: Signals, shuffles: int, usual: 
     for shuffle in range(shuffles):
         told = redraw_members(signals, rng)
         draws = PatientBootstrap.draw(rng, len(told.patients), BOOTSTRAPS, len(told.phi))
-        for attack, function in ATTACKS.items():
-            scored = score_attack(attack, function, level, told)
+        for scored in score_attacks(ATTACKS, level, told):
             for row in measure_attack(scored, RATES, draws, ABOUT)[0]:
                 chance = 0.5 if row.measure in ("auc", "balanced_accuracy") else float(row.measure.rpartition("_")[2])
-                tally.setdefault((attack, row.measure), []).append((row.value, row.lower > chance, row.upper < chance))
+                judged = (row.value, row.lower > chance, row.upper < chance)
+                tally.setdefault((scored.attack, row.measure), []).append(judged)
             if shuffle < usual:
                 for rate in RATES:
                     if len(scored.members[0]) // 2 * rate >= 1:
                         value, lower, upper = usual_tpr(scored, rate, draws)
-                        key = (attack, f"usual tpr_at_fpr_{rate:g}")
+                        key = (scored.attack, f"usual tpr_at_fpr_{rate:g}")
                         tally.setdefault(key, []).append((value, lower > rate, upper < rate))
     about = f"{name}, {level}: {len(signals.phi)} replicates, {len(signals.patients)} patients"
     return [about, *(_line(key, np.array(rows, float)) for key, rows in tally.items())]

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import Bank
 from medpriv.config.unlearning import Methods
 from medpriv.dataset import Dataset
 from medpriv.unlearning.catalogue import METHODS, unlearn

@@ -23,7 +23,9 @@ from unittest import mock
 
 import numpy as np
 
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import About, Bank
+from medpriv.bank.outputs import Predictions
+from medpriv.bank.spec import TrainingSpec
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.measures import intervals, utility
 from medpriv.measures.table import Measure
@@ -81,7 +83,8 @@ def make_bank(dataset: Dataset, logits: np.ndarray) -> Bank:
     whole = np.concatenate([logits.reshape(size, -1, classes), trained], axis=1).astype(np.float32)
     members = np.zeros((size, patients + 4), bool)
     members[:, patients : patients + 2] = True
-    return Bank("made-up", "t", "m", {}, np.arange(size), members, dataset.patients, {}, whole, {})
+    spec = TrainingSpec("baseline-mlp", "baseline", {"model": "mlp"}, "mlp", {})
+    return Bank(About(dataset.name, spec, tuple(range(size)), dataset.patients, {}), members, None, Predictions(whole))
 
 
 def draw_labels(rng: np.random.Generator, world: str, patients: int, holders: float) -> np.ndarray:

@@ -13,13 +13,30 @@ import json
 import math
 import os
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from medpriv.errors import InputError
+
+# NumPy's name of each type and the one in safetensors, in the order of the format's own list.
+_CODES = {
+    "bool": "BOOL",
+    "uint8": "U8",
+    "int8": "I8",
+    "int16": "I16",
+    "uint16": "U16",
+    "float16": "F16",
+    "int32": "I32",
+    "uint32": "U32",
+    "float32": "F32",
+    "float64": "F64",
+    "int64": "I64",
+    "uint64": "U64",
+}
+_DTYPES = tuple(_CODES)
 
 SAVE_AS_UTF_8 = "save it as UTF-8 (in a spreadsheet: CSV UTF-8)"
 
@@ -207,12 +224,45 @@ def read_csv(path: Path | str) -> list[dict[str, str]]:
 
 
 def write_tensors(path: Path | str, tensors: Mapping[str, np.ndarray]) -> None:
-    """Write arrays as safetensors (names sorted by the format itself, no metadata)."""
-    from safetensors.numpy import save
+    """Write arrays as safetensors, without metadata."""
+    arrays = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+    layout = {name: (value.dtype, value.shape) for name, value in arrays.items()}
+    write_tensors_in_parts(path, layout, lambda name: (arrays[name],))
 
-    ordered = {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}
-    with replacing(path) as partial:
-        partial.write_bytes(save(ordered))
+
+def write_tensors_in_parts(
+    path: Path | str,
+    layout: Mapping[str, tuple[np.dtype, tuple[int, ...]]],
+    parts: Callable[[str], Iterable[np.ndarray]],
+) -> None:
+    """Write arrays as safetensors, without metadata, holding no more than a part of one at a time.
+
+    The bytes are those of `safetensors.numpy.save`: wide types first, then by name.
+
+    Args:
+        layout: each array's type and shape.
+        parts: given a name, yields the array's pieces, cut along its first axis.
+
+    Raises:
+        ValueError: the pieces don't add up to the array.
+    """
+    order = sorted(layout, key=lambda name: (-_DTYPES.index(layout[name][0].name), name.encode()))
+    header, end = {}, 0
+    for name in order:
+        dtype, shape = layout[name]
+        start, end = end, end + math.prod(shape) * dtype.itemsize
+        header[name] = {"dtype": _CODES[dtype.name], "shape": list(shape), "data_offsets": [start, end]}
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    with replacing(path) as partial, partial.open("wb") as stream:
+        stream.write(len(text).to_bytes(8, "little") + text)
+        for name in order:
+            dtype = layout[name][0]
+            written = sum(
+                stream.write(np.ascontiguousarray(part, dtype.newbyteorder("<")).tobytes()) for part in parts(name)
+            )
+            if written != header[name]["data_offsets"][1] - header[name]["data_offsets"][0]:
+                raise ValueError(f"{path}: the pieces of {name} are {written} bytes")
 
 
 def read_tensors(path: Path | str) -> dict[str, np.ndarray]:
@@ -220,6 +270,16 @@ def read_tensors(path: Path | str) -> dict[str, np.ndarray]:
     from safetensors.numpy import load_file
 
     return load_file(path)
+
+
+def read_layout(path: Path | str) -> dict[str, tuple[np.dtype, tuple[int, ...]]]:
+    """Return the type and shape of every array of a safetensors file, by name."""
+    from safetensors import safe_open
+
+    dtypes = {code: np.dtype(name) for name, code in _CODES.items()}
+    with safe_open(path, framework="numpy") as arrays:
+        slices = {name: arrays.get_slice(name) for name in arrays.keys()}  # noqa: SIM118
+        return {name: (dtypes[part.get_dtype()], tuple(part.get_shape())) for name, part in slices.items()}
 
 
 def sha256(path: Path | str) -> str:

@@ -22,6 +22,7 @@ rule train_baseline_shard:
         runtime=240,
     params:
         recipe=setting("datasets.{dataset}.baselines.{network}"),
+        treatment="baseline-{network}",
         replicates=replicates_of_shard("baseline-{network}"),
         total=setting("datasets.{dataset}.bank.replicates"),
         seed=setting("seed"),
@@ -50,6 +51,7 @@ rule train_tree_shard:
         runtime=240,
     params:
         recipe=setting("datasets.{dataset}.baselines.{tree}"),
+        treatment="baseline-{tree}",
         replicates=replicates_of_shard("baseline-{tree}"),
         total=setting("datasets.{dataset}.bank.replicates"),
         seed=setting("seed"),

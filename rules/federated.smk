@@ -24,6 +24,7 @@ rule train_federated_shard:
         model=setting("datasets.{dataset}.federated.model"),
         federation=federation_of("datasets.{dataset}.federated"),
         recipe=layers_of("federated"),
+        treatment="fed-{strategy}",
         replicates=replicates_of_shard("fed-{strategy}"),
         total=replicates_of_bank("fed-{strategy}"),
         seed=setting("seed"),

@@ -25,6 +25,7 @@ rule train_private_shard:
     params:
         recipe=layers_of("private"),
         settings=private_of("datasets.{dataset}.private"),
+        treatment="dp-{mechanism}-{model}-eps{epsilon}",
         replicates=replicates_of_shard("dp-{mechanism}-{model}-eps{epsilon}"),
         total=replicates_of_bank("dp-{mechanism}-{model}-eps{epsilon}"),
         seed=setting("seed"),

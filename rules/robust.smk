@@ -24,6 +24,7 @@ rule train_robust_shard:
         model=setting("datasets.{dataset}.robust.model"),
         recipe=recipe_of("robust"),
         defence=setting("datasets.{dataset}.robust.defences.{defence}"),
+        treatment="robust-{defence}",
         replicates=replicates_of_shard("robust-{defence}"),
         total=replicates_of_bank("robust-{defence}"),
         seed=setting("seed"),

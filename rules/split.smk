@@ -24,6 +24,7 @@ rule train_split_shard:
         variant=setting("datasets.{dataset}.split.variants.{topology}", without=("cuts",)),
         model=setting("datasets.{dataset}.split.model"),
         recipe=recipe_of("split"),
+        treatment="split-{topology}-cut{cut}",
         replicates=replicates_of_shard("split-{topology}-cut{cut}"),
         total=replicates_of_bank("split-{topology}-cut{cut}"),
         seed=setting("seed"),

@@ -3,14 +3,13 @@
 from pathlib import Path
 
 from medpriv.attacks.forgetting.audit import audit
-from medpriv.bank.derived import DerivedBank
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import Bank
 from medpriv.dataset import Dataset
 from medpriv.workflow.job import job
 
 with job(snakemake) as params:
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
     base = Bank.load(Path(snakemake.input.bank[0]).parent)
-    retrain, *methods = [DerivedBank.load(Path(file).parent) for file in snakemake.input.forgotten]
+    retrain, *methods = [Bank.load(Path(file).parent) for file in snakemake.input.forgotten]
     found = audit(dataset, base, None, retrain, methods, params.forgetting, params.seed)
     found.save(dict(snakemake.output.items()))

@@ -3,15 +3,14 @@
 from pathlib import Path
 
 from medpriv.attacks.forgetting.audit import audit
-from medpriv.bank.derived import DerivedBank
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import Bank
 from medpriv.dataset import Dataset
 from medpriv.workflow.job import job
 
 with job(snakemake) as params:
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
     base = Bank.load(Path(snakemake.input.bank[0]).parent)
-    start = DerivedBank.load(Path(snakemake.input.personalized[0]).parent)
-    retrain, *methods = [DerivedBank.load(Path(file).parent) for file in snakemake.input.forgotten]
+    start = Bank.load(Path(snakemake.input.personalized[0]).parent)
+    retrain, *methods = [Bank.load(Path(file).parent) for file in snakemake.input.forgotten]
     found = audit(dataset, base, start, retrain, methods, params.forgetting, params.seed)
     found.save(dict(snakemake.output.items()))

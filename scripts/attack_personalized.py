@@ -3,14 +3,13 @@
 from pathlib import Path
 
 from medpriv.attacks.personal.audit import audit
-from medpriv.bank.derived import DerivedBank
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import Bank
 from medpriv.dataset import Dataset
 from medpriv.workflow.job import job
 
 with job(snakemake) as params:
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
     base = Bank.load(Path(snakemake.input.bank[0]).parent)
-    derived = [DerivedBank.load(Path(file).parent) for file in snakemake.input.derived[::2]]
+    derived = [Bank.load(Path(file).parent) for file in snakemake.input.derived[::2]]
     found = audit(dataset, base, derived[0], params.personal, params.seed, derived[1:])
     found.save(dict(snakemake.output.items()))

@@ -3,7 +3,7 @@
 from importlib import import_module
 from pathlib import Path
 
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import Bank
 from medpriv.dataset import Dataset
 from medpriv.workflow.job import job
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import Bank
 from medpriv.dataset import Dataset
 from medpriv.treatments.personalized import personalize
 from medpriv.workflow.job import job

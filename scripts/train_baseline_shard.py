@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from medpriv.bank.draw import Draw
+from medpriv.bank.spec import TrainingSpec
 from medpriv.dataset import Dataset
 from medpriv.treatments.baseline import train
 from medpriv.workflow.job import job
@@ -9,5 +11,6 @@ from medpriv.workflow.job import job
 with job(snakemake) as params:
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
     model = snakemake.wildcards.network
-    bank = train(dataset, f"baseline-{model}", model, params.recipe, params.replicates, params.total, params.seed)
+    spec = TrainingSpec(params.treatment, "baseline", {"model": model}, model, params.recipe)
+    bank = train(dataset, spec, Draw(params.replicates, params.total, params.seed))
     bank.save(Path(snakemake.output.bank).parent)

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+from medpriv.bank.draw import Draw
+from medpriv.bank.spec import TrainingSpec
 from medpriv.dataset import Dataset
 from medpriv.treatments.federated import train
 from medpriv.workflow.job import job
 
 with job(snakemake) as params:
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
-    name, replicates = snakemake.wildcards.strategy, (params.replicates, params.total)
-    bank = train(dataset, name, params.model, params.recipe, params.federation, *replicates, params.seed)
+    parts = {"strategy": snakemake.wildcards.strategy}
+    spec = TrainingSpec(params.treatment, "fed", parts, params.model, params.recipe, params.federation)
+    bank = train(dataset, spec, Draw(params.replicates, params.total, params.seed))
     bank.save(Path(snakemake.output.bank).parent)

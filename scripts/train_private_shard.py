@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from medpriv.bank.draw import Draw
+from medpriv.bank.spec import TrainingSpec
 from medpriv.dataset import Dataset
 from medpriv.treatments.private import train
 from medpriv.workflow.job import job
@@ -9,6 +11,7 @@ from medpriv.workflow.job import job
 with job(snakemake) as params:
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
     names = snakemake.wildcards
-    about = (names.mechanism, names.model, float(names.epsilon), params.recipe)
-    bank = train(dataset, *about, params.settings, params.replicates, params.total, params.seed)
+    parts = {"mechanism": names.mechanism, "model": names.model, "epsilon": float(names.epsilon)}
+    spec = TrainingSpec(params.treatment, "dp", parts, names.model, params.recipe, params.settings)
+    bank = train(dataset, spec, Draw(params.replicates, params.total, params.seed))
     bank.save(Path(snakemake.output.bank).parent)

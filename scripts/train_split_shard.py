@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+from medpriv.bank.draw import Draw
+from medpriv.bank.spec import TrainingSpec
 from medpriv.dataset import Dataset
 from medpriv.treatments.split import train
 from medpriv.workflow.job import job
 
 with job(snakemake) as params:
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
-    cut = (snakemake.wildcards.topology, int(snakemake.wildcards.cut))
-    replicates = (params.replicates, params.total)
-    bank = train(dataset, *cut, params.model, params.recipe, params.variant, *replicates, params.seed)
+    parts = {"topology": snakemake.wildcards.topology, "cut": int(snakemake.wildcards.cut)}
+    spec = TrainingSpec(params.treatment, "split", parts, params.model, params.recipe, params.variant)
+    bank = train(dataset, spec, Draw(params.replicates, params.total, params.seed))
     bank.save(Path(snakemake.output.bank).parent)

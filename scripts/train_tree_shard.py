@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+from medpriv.bank.draw import Draw
+from medpriv.bank.spec import TrainingSpec
 from medpriv.dataset import Dataset
 from medpriv.treatments.trees import train
 from medpriv.workflow.job import job
 
 with job(snakemake) as params:
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
-    tree, replicates = snakemake.wildcards.tree, (params.replicates, params.total)
-    bank = train(dataset, tree, params.recipe, *replicates, params.seed)
+    model = snakemake.wildcards.tree
+    spec = TrainingSpec(params.treatment, "baseline", {"model": model}, model, params.recipe)
+    bank = train(dataset, spec, Draw(params.replicates, params.total, params.seed))
     bank.save(Path(snakemake.output.bank).parent)

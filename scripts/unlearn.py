@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import Bank
 from medpriv.dataset import Dataset
 from medpriv.files import write_json
 from medpriv.unlearning.catalogue import unlearn
@@ -14,4 +14,4 @@ with job(snakemake) as params:
     whom = {"patients": params.patients, "replicates": params.replicates}
     derived, seconds = unlearn(dataset, bank, snakemake.wildcards.method, params.settings, params.seed, **whom)
     derived.save(Path(snakemake.output.bank).parent)
-    write_json(snakemake.log.timing, {"seconds": seconds, "models": len(derived.origin)})
+    write_json(snakemake.log.timing, {"seconds": seconds, "models": len(derived)})

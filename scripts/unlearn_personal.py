@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from medpriv.bank.derived import DerivedBank
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import Bank
 from medpriv.dataset import Dataset
 from medpriv.files import write_json
 from medpriv.unlearning.catalogue import unlearn_personal
@@ -12,8 +11,8 @@ from medpriv.workflow.job import job
 with job(snakemake) as params:
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
     bank = Bank.load(Path(snakemake.input.bank[0]).parent)
-    personalized = DerivedBank.load(Path(snakemake.input.personalized[0]).parent)
+    personalized = Bank.load(Path(snakemake.input.personalized[0]).parent)
     how = (snakemake.wildcards.method, params.settings, params.seed)
     derived, seconds = unlearn_personal(dataset, bank, personalized, *how, share=params.share)
     derived.save(Path(snakemake.output.bank).parent)
-    write_json(snakemake.log.timing, {"seconds": seconds, "models": len(derived.origin)})
+    write_json(snakemake.log.timing, {"seconds": seconds, "models": len(derived)})

@@ -353,7 +353,7 @@ def defence(models: list[Model], name: str) -> str:
         return ""
     lower = [pair for pair in pairs if less(flip(pair[0]), flip(pair[1]))]
     good = [pair for pair in lower if holds(*pair)]
-    budget = float(re.search(r"epsilon_mv=([^,]*)", flip(pairs[0][0])["group"])[1])
+    budget = float(re.search(r"budget=([^,]*)", flip(pairs[0][0])["group"])[1])
     where = f"Against changes of at most {1000 * budget:g}\u00a0µV on {name}"
     verb = "lower" if len(lower) > 1 else "lowers"
     lowers = f"{len(lower) or 'none'} of {count(len(pairs), 'defence')} {verb} the flip rate beyond the intervals"

@@ -24,8 +24,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from medpriv.attacks.regression import fit_logistic
 from medpriv.attacks.signals import log_probability, true_class_logit
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import QUERY, Bank
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
 from medpriv.measures.bootstrap import PatientBootstrap
@@ -35,7 +36,6 @@ from medpriv.measures.table import NAN, Measure
 from medpriv.seeds import generator
 
 ATTACKS = ("confidence", "lira", "combined")
-AGREES = 1e-3  # of a logit: as far may the outputs of the bank's parameters be from the logits that the bank holds
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: in
     They are means over patients, whom intervals draw; `n` and `patients` count those that some targets saw and others
     didn't (of the imputer's accuracy: all who are asked about).
 
-    A bank that can't be asked (trees keep no model; a network's parameters alone don't give the predictions, where
+    A bank that can't be asked (trees keep no model; a network's weights alone don't give the predictions, where
     every site has its own or noise is added) gets the imputer's accuracy, and empty values for the attacks.
 
     Args:
@@ -83,7 +83,7 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: in
     inside = members[:, rows]
     imputers = {one.name: impute(dataset, one, rows) for one in chosen}
     imputed = {one.name: imputers[one.name].argmax(axis=1) == one.truth[rows] for one in chosen}
-    guesses = guess_all(dataset, bank, chosen, rows, imputers) if can_be_asked(dataset, bank, rows) else {}
+    guesses = guess_all(dataset, bank, chosen, rows, imputers) if bank.can(QUERY) else {}
     imputed[""] = np.mean(list(imputed.values()), axis=0)
     measures = []
     for attack in ATTACKS:
@@ -159,20 +159,13 @@ def _rows(dataset: Dataset, most: int, rng: np.random.Generator) -> np.ndarray:
     return np.sort(rng.permutation(order[first])[:most])
 
 
-def can_be_asked(dataset: Dataset, bank: Bank, rows: np.ndarray) -> bool:
-    """Return whether the bank's parameters answer new questions as the bank's own predictions do."""
-    if not bank.parameters:
-        return False
-    return bool(np.abs(_ask(dataset, bank, dataset.x[rows]) - bank.logits[:, rows]).max() < AGREES)
-
-
 def _ask(dataset: Dataset, bank: Bank, x: np.ndarray) -> np.ndarray:
     """Return every replicate's logits [K, n, C] for x [n, F] in the dataset's units."""
     from medpriv.bank import engine
-    from medpriv.models.catalogue import build_network
+    from medpriv.models.catalogue import network_of
 
-    network = build_network(bank.model, dataset.x.shape[1:], len(dataset.classes), bank.recipe)
-    return engine.logits(network, bank.parameters, ((x - dataset.centre) / dataset.scale).astype(np.float32))
+    network = network_of(dataset, bank.spec)
+    return engine.logits(network, bank.weights, ((x - dataset.centre) / dataset.scale).astype(np.float32))
 
 
 def guess_all(
@@ -235,18 +228,16 @@ def surprise(phi: np.ndarray, inside: np.ndarray, truth: np.ndarray) -> tuple[np
 
 def impute(dataset: Dataset, one: Variable, rows: np.ndarray) -> np.ndarray:
     """Return log q float64 [n, V] by a logistic regression fitted to the test patients, without any target model."""
-    from sklearn.linear_model import LogisticRegression
-
     own = dataset.rows(TEST)
     others = np.delete(dataset.standardised(), one.places, axis=1).astype(np.float64)
     known = np.column_stack([others, np.eye(len(dataset.classes))[dataset.y]])
     q = np.full((len(rows), len(one.values)), 1 / (own.sum() + len(one.values)))  # where nobody has the value
-    seen = np.unique(one.truth[own])
+    seen, label = np.unique(one.truth[own], return_inverse=True)
     if len(seen) == 1:
         q[:, seen] = 1
     else:
-        fitted = LogisticRegression(C=0.1, max_iter=1000).fit(known[own], one.truth[own])
-        q[:, seen] = np.maximum(fitted.predict_proba(known[rows]), 1e-12)
+        fitted = fit_logistic(known[own], label, penalty=10.0)
+        q[:, seen] = np.maximum(np.exp(fitted.log_probability(known[rows])), 1e-12)
     return np.log(q)
 
 

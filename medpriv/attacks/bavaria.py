@@ -20,12 +20,13 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import digamma, gammaln, polygamma
 
-from medpriv.attacks.lira import VARIANCE_FLOOR
-from medpriv.attacks.view import Moments, View
+from medpriv.attacks.lira import BOTH_SIDES, VARIANCE_FLOOR
+from medpriv.attacks.view import Moments, View, needs
 
 LARGEST_FREEDOM = 1e6  # stands for infinity: the units' variances differ no more than chance makes them
 
 
+@needs(BOTH_SIDES)
 def score(view: View) -> np.ndarray:
     """Return the scores [T, U]; 0 where a side has no shadow."""
     inside, outside = view.moments(inside=True), view.moments(inside=False)

@@ -1,24 +1,26 @@
-"""The square attack for signals: random search that sees logits and no gradient.
+"""The square attack: random search that sees logits and no gradient.
 
-Andriushchenko et al. 2020, L-infinity, untargeted, with windows of time in place of squares. What it changes, it
-changes by all of the budget. The first query of each record tries random signs, each later one a window in which every
-lead gets one random sign; a try is kept if the margin grows. Windows shrink on the authors' schedule. As a check on
-`medpriv.attacks.gradient` it must not be the stronger attack: if it is, gradients mislead.
+Andriushchenko et al. 2020, L-infinity, untargeted: with squares on images, on signals with windows of time in place of
+them. What it changes, it changes by all of the budget. The first query of each record tries random signs, each later
+one a window in which every lead (or channel) gets one random sign; a try is kept if the margin grows. Windows shrink on
+the authors' schedule. As a check on `medpriv.attacks.gradient` it must not be the stronger attack: if it is, gradients
+mislead.
 """
 
 import numpy as np
 
-from medpriv.attacks.victim import Victim, margins, standardise
+from medpriv.attacks.victim import Victim, margins, standardise, within_limits
 from medpriv.dataset import Dataset
 
-FIRST_SHARE = 0.8  # of the samples, in the first window
+FIRST_SHARE = 0.8  # of the samples or pixels, in the first window
 HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)  # of 10,000 queries: when the share is halved
 
 
-def window_length(query: int, queries: int, samples: int) -> int:
-    """Return the window of the query, in samples."""
+def window_length(query: int, queries: int, sides: tuple[int, ...]) -> int:
+    """Return the length of each side of the query's window, in samples or pixels of records with these sides."""
     halved = sum(query * 10_000 >= at * queries for at in HALVINGS)
-    return max(1, round(FIRST_SHARE * samples / 2**halved))
+    length = (FIRST_SHARE * np.prod(sides) / 2**halved) ** (1 / len(sides))
+    return min(max(1, round(length)), *sides)
 
 
 def square(
@@ -26,26 +28,35 @@ def square(
     dataset: Dataset,
     x: np.ndarray,
     y: np.ndarray,
-    epsilon_mv: float,
+    epsilon: float,
     queries: int,
     rng: np.random.Generator,
     inside: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Return attacked signals [K, N, leads, samples] in mV, from x [N, leads, samples], after so many queries each."""
-    size = np.float32(epsilon_mv) if inside is None else np.float32(epsilon_mv) * inside
+    """Return attacked records [K, N, leads, ...] from x [N, leads, ...], after so many queries each."""
+    size = np.float32(epsilon) if inside is None else np.float32(epsilon) * inside
     reached = margins(victim.logits(standardise(dataset, x)), y)
     best = np.broadcast_to(x, (*reached.shape, *x.shape[1:])).copy()
-    leads, samples = x.shape[1:]
-    sample = np.arange(samples)
+    leads, *sides = x.shape[1:]
     for query in range(queries):
         if query:
-            length = window_length(query, queries, samples)
-            first = rng.integers(0, samples - length + 1, reached.shape)[..., None, None]
-            sign = rng.choice(np.array([-1, 1], np.float32), (*reached.shape, leads, 1))
-            tried = np.where((first <= sample) & (sample < first + length), x + size * sign, best)
+            window = _windows(reached.shape, tuple(sides), window_length(query, queries, tuple(sides)), rng)
+            sign = rng.choice(np.array([-1, 1], np.float32), (*reached.shape, leads, *[1] * len(sides)))
+            tried = np.where(window, x + size * sign, best)
         else:
             tried = x + size * rng.choice(np.array([-1, 1], np.float32), best.shape)
+        tried = within_limits(dataset, tried)
         margin = margins(victim.logits(standardise(dataset, tried)), y)
         better = margin > reached
         best[better], reached[better] = tried[better], margin[better]
     return best
+
+
+def _windows(shape: tuple[int, ...], sides: tuple[int, ...], length: int, rng: np.random.Generator) -> np.ndarray:
+    """Return bool [*shape, 1, *sides]: a window of `length` along each side for each network and record."""
+    window = np.ones((*shape, 1, *[1] * len(sides)), bool)
+    for axis, side in enumerate(sides):
+        first = rng.integers(0, side - length + 1, shape)[(..., *[None] * (1 + len(sides)))]
+        place = np.arange(side).reshape(*[1] * axis, side, *[1] * (len(sides) - 1 - axis))
+        window = window & (first <= place) & (place < first + length)
+    return window

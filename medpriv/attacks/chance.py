@@ -19,7 +19,7 @@ from scipy.special import stdtrit
 
 from medpriv.attacks.scored import CARRIED, mean_auc
 from medpriv.attacks.signals import Signals
-from medpriv.attacks.view import Attack, score_paired, score_shadows, score_targets
+from medpriv.attacks.view import Attack, score_each, score_paired, score_shadows
 from medpriv.measures.intervals import LEVEL
 from medpriv.measures.roc import resolvable, tpr_above
 from medpriv.measures.table import NAN, Measure
@@ -81,16 +81,16 @@ def _of_patients(signals: Signals) -> np.ndarray:
 def _figures(attacks: Mapping[str, Attack], signals: Signals, shadows: np.ndarray, rates: list[float]) -> np.ndarray:
     """Return each attack's mean over targets of AUC and TPR at each rate, [attacks, 1 + F]."""
     targets, spared = np.arange(len(signals.phi)), ~signals.members[shadows]
-    figures = []
-    for attack in attacks.values():
-        scores = score_targets(attack, signals, targets)
-        row = [mean_auc(scores, signals.members)]
-        if rates:
-            others, paired = score_shadows(attack, signals, shadows), score_paired(attack, signals, shadows)
-            tprs = [
-                tpr_above(own[:, members].ravel(), shadow[left], rates)
-                for own, members, shadow, left in zip(paired, signals.members, others, spared, strict=True)
-            ]
-            row += np.mean(tprs, axis=0).tolist()
-        figures.append(row)
-    return np.array(figures)
+    scores = score_each(attacks, signals, targets)
+    figures = np.array([[mean_auc(scores[name], signals.members)] for name in attacks])
+    if not rates:
+        return figures
+    others, paired = score_shadows(attacks, signals, shadows), score_paired(attacks, signals, shadows)
+    tprs = [
+        [
+            tpr_above(own[:, members].ravel(), shadow[left], rates)
+            for own, members, shadow, left in zip(paired[name], signals.members, others[name], spared, strict=True)
+        ]
+        for name in attacks
+    ]
+    return np.concatenate([figures, np.mean(tprs, axis=1)], axis=1)

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from medpriv.attacks.regression import fit_logistic
 from medpriv.measures.flips import Records
 from medpriv.measures.intervals import auc_interval
 from medpriv.measures.roc import bootstrap_auc
@@ -42,15 +43,13 @@ def detector_measure(
         records: of the test signals.
         train, test: clean [n, leads, samples] and attacked [K, n, leads, samples] signals; all networks' together.
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
     clean, attacked = (detector_features(part) for part in train)
-    labels = np.repeat([0, 1], [len(clean), len(attacked)])
-    model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000))
-    model.fit(np.concatenate([clean, attacked]), labels)
-    clean, attacked = (model.decision_function(detector_features(part)) for part in test)
+    sizes, features = np.array([len(clean), len(attacked)]), np.concatenate([clean, attacked])
+    centre, scale = features.mean(axis=0), features.std(axis=0)
+    scale = np.where(scale > 0, scale, 1)
+    labels, balanced = np.repeat([0, 1], sizes), np.repeat(sizes.sum() / sizes / 2, sizes)
+    model = fit_logistic((features - centre) / scale, labels, penalty=1.0, weight=balanced)
+    clean, attacked = (model.logits((detector_features(part) - centre) / scale)[:, 1] for part in test)
     scores = np.concatenate([clean, attacked])
     positive = np.arange(len(scores)) >= len(clean)
     patient = np.tile(records.patient, len(scores) // len(records.patient))

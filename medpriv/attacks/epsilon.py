@@ -49,13 +49,13 @@ from medpriv.attacks.epsilon_verdict import (
 )
 from medpriv.attacks.signals import patient_signals, record_signals
 from medpriv.attacks.view import score_targets
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import Bank
 from medpriv.dataset import TEST, Dataset
 from medpriv.errors import InputError
 from medpriv.measures.findings import Findings
 from medpriv.measures.intervals import clopper_pearson
 from medpriv.measures.table import Measure
-from medpriv.models.catalogue import build_network
+from medpriv.models.catalogue import network_of
 from medpriv.privacy.convex import bounded_records, calibrate, gather, one_record_each
 from medpriv.seeds import generator
 from medpriv.treatments.private import ENGINES, PERTURBED, schedule_of_bank
@@ -73,18 +73,18 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: in
     Raises:
         InputError: the bank carries no guarantee, or belongs to another version of the dataset.
     """
-    if "privacy" not in bank.facts:
+    if "privacy" not in bank.metadata:
         raise InputError(
             f"the bank {bank.treatment} carries no privacy guarantee that could be audited",
             file=f"bank {bank.dataset}/{bank.treatment}",
             remedy="audit banks of the `private` stage, or `fed-sample_dp` and `fed-client_dp`",
         )
     bank.record_members(dataset)
-    privacy = bank.facts["privacy"]
+    privacy = bank.metadata["privacy"]
     claim, alpha = Claim(privacy["epsilon"], privacy["delta"]), settings["alpha"]
     about, delta = (dataset.name, bank.treatment), f"delta={claim.delta:g}"
-    federated, by_patient = "federated" in bank.recipe, privacy["unit"] == "patient"
-    units = privacy["patients"] if by_patient else len(bank.facts["federation"]["clients"])
+    federated, by_patient = bank.spec.word == "fed", privacy["unit"] == "patient"
+    units = privacy["patients"] if by_patient else len(bank.metadata["federation"]["clients"])
     people = units if by_patient else 0
     measures = [
         Measure(*about, "accountant", "epsilon_accountant", claim.epsilon, n=units, group=delta, patients=people)
@@ -115,22 +115,22 @@ def canary_scores(
     Opacus; gradient canaries need our own engine.
     """
     replicates = bank.replicates[: settings["replicates"]]
-    canaries = min(settings["canaries"], bank.facts["privacy"]["patients"])
-    private = bank.recipe["private"]
+    canaries = min(settings["canaries"], bank.metadata["privacy"]["patients"])
+    mechanism, engine = bank.spec.parts["mechanism"], bank.spec.settings.get("engine")
     for canary in ("gradient", "record"):
         names = (dataset.name, bank.treatment, "audit", canary)
         coins = [generator(seed, *names, replicate, "coins") for replicate in replicates]
         inside = np.stack([rng.random(canaries) < 0.5 for rng in coins])
         drawn = generator(seed, *names, "canaries")
-        if private["mechanism"] in PERTURBED:
+        if mechanism in PERTURBED:
             trial = _convex_trial(dataset, bank, inside, (seed, *names))
             module, options = epsilon_convex, {}
         else:
             trial = _noisy_trial(dataset, bank, inside, (seed, *names))
-            module, options = epsilon_canaries, {"train": ENGINES[private["engine"]]}
+            module, options = epsilon_canaries, {"train": ENGINES[engine]}
         if canary == "record":
             yield canary, module.record_scores(trial, drawn, **options), inside
-        elif private.get("engine") != "opacus" or private["mechanism"] in PERTURBED:
+        elif engine != "opacus" or mechanism in PERTURBED:
             yield canary, module.gradient_scores(trial, **options), inside
 
 
@@ -158,7 +158,7 @@ def _noisy_trial(dataset: Dataset, bank: Bank, inside: np.ndarray, names: tuple[
     """Return trainings of the bank's first replicates, as they were trained, with canaries beside their patients."""
     replicates = bank.replicates[: len(inside)]
     return epsilon_canaries.Trial(
-        network=build_network(bank.model, dataset.x.shape[1:], len(dataset.classes), bank.recipe),
+        network=network_of(dataset, bank.spec),
         x=dataset.standardised(),
         y=dataset.y,
         unit=dataset.patient,
@@ -176,7 +176,7 @@ def _convex_trial(
     dataset: Dataset, bank: Bank, inside: np.ndarray, names: tuple[object, ...]
 ) -> epsilon_convex.ConvexTrial:
     """Return fits of the bank's first replicates with canaries beside their patients."""
-    privacy, replicates = bank.facts["privacy"], bank.replicates[: len(inside)]
+    privacy, replicates = bank.metadata["privacy"], bank.replicates[: len(inside)]
     drawn = [generator(*names, replicate, "records") for replicate in replicates]
     pairs = zip(bank.members, drawn, strict=False)
     rows = [one_record_each(dataset.patient, members, rng) for members, rng in pairs]

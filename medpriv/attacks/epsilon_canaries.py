@@ -24,6 +24,7 @@ from torch import Tensor
 from medpriv.attacks.signals import true_class_logit
 from medpriv.bank import engine
 from medpriv.bank.optimiser import cosine
+from medpriv.bank.stack import initial_stack
 from medpriv.models.layers import Dense, Tensors, Workspace
 from medpriv.models.network import Network
 from medpriv.privacy.training import PrivateSchedule, train_private
@@ -107,10 +108,12 @@ def gradient_scores(trial: Trial, train: Train = train_private) -> np.ndarray:
     x = np.zeros((canaries, *trial.x.shape[1:]), np.float32)
     x.reshape(canaries, -1)[:, 0] = MARK + np.arange(canaries)
     schedule = replace(trial.schedule, optimizer="sgd", momentum=0.0)
-    drawn = [trial.network.initial(rng) for rng in trial.generators["initial"]]
+    drawn = initial_stack(trial.network, trial.generators["initial"])
     probe = Probe("probe", canaries, 1, relu=False)
-    start = {name: np.stack([value] * len(drawn)) for name, value in probe.initial(np.random.default_rng()).items()}
-    start |= {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
+    start = {
+        name: np.stack([value] * len(trial.inside)) for name, value in probe.initial(np.random.default_rng()).items()
+    }
+    start |= drawn
     scores = []
     for some in engine.groups(replace(trial.network, layers=(probe, *trial.network.layers)), start, _rows(schedule)):
         probe = Probe("probe", canaries, 1, relu=False)

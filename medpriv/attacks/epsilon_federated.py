@@ -15,7 +15,8 @@ import numpy as np
 
 from medpriv.attacks import epsilon_canaries
 from medpriv.attacks.epsilon_canaries import STRONG, Trial, likelihood_ratios
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import Bank
+from medpriv.bank.stack import initial_stack
 from medpriv.dataset import Dataset
 from medpriv.federated.client import Arrays, clipped
 from medpriv.federated.private import respond_privately
@@ -30,8 +31,8 @@ def canary_scores(
     dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: int
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Yield for each kind of canary its name, scores [R, m] and coins [R, m]; arguments as `epsilon.audit`."""
-    federation = set_up(dataset, bank.model, bank.recipe, bank.recipe["federated"], seed)
-    replicates, privacy = bank.replicates[: settings["replicates"]], bank.facts["privacy"]
+    federation = set_up(dataset, bank.spec, seed)
+    replicates, privacy = bank.replicates[: settings["replicates"]], bank.metadata["privacy"]
     by_patient = privacy["unit"] == "patient"
     canaries = min(settings["canaries"], privacy["patients"]) if by_patient else settings["canaries"]
     for canary in ("gradient", "record") if by_patient else ("gradient",):
@@ -130,8 +131,7 @@ class _InRounds:
         start: Arrays | None = None,
     ) -> Arrays:
         if start is None:
-            drawn = [network.initial(rng) for rng in initial]
-            start = {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
+            start = initial_stack(network, initial)
         held = members[:, unit]
         for _ in range(self.rounds):
             start = respond_privately(network, schedule, start, x, y, unit, held, sampling, noise).sent

@@ -1,17 +1,19 @@
-"""Evasion: how small a change of a signal, in millivolts, overturns a right diagnosis?
+"""Evasion: how small a change of a signal (in millivolts) or an image (in grey levels) overturns a right diagnosis?
 
 The audit of one bank. The attacks stand in `medpriv.attacks.gradient` (FGSM, PGD), `smooth` (SAP, noise), `blackbox`
 (square) and `recombination`; what is measured of them in `medpriv.measures.flips`, `plausibility`, `landmarks`, and in
 `medpriv.attacks.masking` and `detector`.
 
-Budgets bound the change of every sample of every lead. White-box attackers know the network and the true class, and
-each replicate is attacked by its own gradient. Records are test patients' only, as many of each class as there are up
-to a limit, spread over as many patients as have the class, the same for every replicate: figures over all classes weigh
-rare classes more than a ward would. FGSM takes all replicates and `records_per_class`; everything else costs many steps
-and takes the first `replicates` and `iterated_records_per_class`. A step is `step_share` of the budget. A low flip rate
-of one attack is no proof of robustness, a high one is proof of its absence.
+Images meet FGSM, PGD, the square attack and the checks for masking; what is smooth in time, and what an ECG's own
+measures say of it, is for signals alone. Budgets bound the change of every sample of every lead. White-box attackers
+know the network and the true class, and each replicate is attacked by its own gradient. Records are test patients'
+only, as many of each class as there are up to a limit, spread over as many patients as have the class, the same for
+every replicate: figures over all classes weigh rare classes more than a ward would. FGSM takes all replicates and
+`records_per_class`; everything else costs many steps and takes the first `replicates` and `iterated_records_per_class`.
+A step is `step_share` of the budget. A low flip rate of one attack is no proof of robustness, a high one is proof of
+its absence.
 
-What the audit writes, one row a figure. In groups, E is a budget, written as 0.01, R is `reference_epsilon_mv`, C a
+What the audit writes, one row a figure. In groups, E is a budget, written as 0.01, R is `reference_epsilon`, C a
 class. Attacks:
 
     evasion-fgsm                 one step
@@ -27,21 +29,21 @@ class. Attacks:
 
 Measures, with their groups and attacks:
 
-    accuracy_under_attack, flip_rate: `epsilon_mv=E[,class=C]`, all but the last three; `epsilon_mv=0` is without attack
-    targeted_success: `epsilon_mv=E[,class=C]`, the targeted ones
-    flip_rate_filtered, flip_rate_requantised: `epsilon_mv=E`, pgd and sap; what survives a monitor's filter (0.5 to 40
-        Hz) or a 12-bit converter; "right before" is judged on clean signals so treated
-    masking, masking_<check>: no group, pgd; masking_<check>_figure: `epsilon_mv=E,...`; `medpriv.attacks.masking`
-    detector_auc: `epsilon_mv=R`; pgd, sap, noise; `medpriv.attacks.detector`
-    mean_d1_uv, mean_d2_uv, energy_above_40hz, slew_uv_per_sample, slew_mv_per_s, snr_db: `epsilon_mv=R`; pgd, sap,
+    accuracy_under_attack, flip_rate: `budget=E[,class=C]`, all but the last three; `budget=0` is without attack
+    targeted_success: `budget=E[,class=C]`, the targeted ones
+    flip_rate_filtered, flip_rate_requantised: `budget=E`, pgd and sap; what survives a monitor's filter (0.5 to 40
+        Hz) or a 12-bit converter (of images: whole grey levels); "right before" is judged on clean records so treated
+    masking, masking_<check>: no group, pgd; masking_<check>_figure: `budget=E,...`; `medpriv.attacks.masking`
+    detector_auc: `budget=R`; pgd, sap, noise; `medpriv.attacks.detector`
+    mean_d1_uv, mean_d2_uv, energy_above_40hz, slew_uv_per_sample, slew_mv_per_s, snr_db: `budget=R`; pgd, sap,
         noise; of the perturbation; `medpriv.measures.plausibility`
     signal_mean_d1_uv, signal_energy_above_40hz, signal_slew_mv_per_s: the same and none (no group); of the signal
-    unmoved_share: `epsilon_mv=R`; pgd, sap, noise; records whose perturbation is nothing at all: without `snr_db` or
+    unmoved_share: `budget=R`; pgd, sap, noise; records whose perturbation is nothing at all: without `snr_db` or
         `energy_above_40hz`
-    r_peaks_changed, r_peak_shift_ms, rr_change_ms, qrs_change_ms: `epsilon_mv=R`; pgd, sap, noise; first replicate,
+    r_peaks_changed, r_peak_shift_ms, rr_change_ms, qrs_change_ms: `budget=R`; pgd, sap, noise; first replicate,
         first lead; `medpriv.measures.landmarks`
-    still_misclassified, unchanged_share, new_examples: `epsilon_mv=R,form=<released|intended>`; band, concatenation
-    kept_share: `epsilon_mv=R`; band, concatenation
+    still_misclassified, unchanged_share, new_examples: `budget=R,form=<released|intended>`; band, concatenation
+    kept_share: `budget=R`; band, concatenation
 
 `n` counts records, `patients` the people who have them; of what only records right before enter, those that at least
 one replicate had right. Intervals are patient bootstraps; of recombinations Clopper-Pearson on the patients.
@@ -60,8 +62,8 @@ from medpriv.attacks.gradient import uphill
 from medpriv.attacks.masking import attack_for_checks, masking_measures
 from medpriv.attacks.recombination import recombination_measures
 from medpriv.attacks.task import Task, draw_records, make_examples, make_targeted
-from medpriv.attacks.victim import Victim, bank_victims, predict
-from medpriv.bank.store import Bank
+from medpriv.attacks.victim import Victim, bank_victims, predict, within_limits
+from medpriv.bank.bank import Bank
 from medpriv.dataset import TRAIN, Dataset
 from medpriv.measures.findings import Findings, Rows
 from medpriv.measures.flips import Records, flip_measures
@@ -71,7 +73,7 @@ from medpriv.measures.table import Measure
 from medpriv.seeds import generator
 
 EXAMPLE_COLUMNS = (
-    "example", "class", "attack", "attacked_as", "epsilon_mv", "lead", "seconds", "clean_mv", "attacked_mv",
+    "example", "class", "attack", "attacked_as", "budget", "lead", "seconds", "clean_mv", "attacked_mv",
 )  # fmt: skip
 
 DRAWN = ("pgd", "sap")  # attacks with examples, transfer and survival
@@ -117,7 +119,7 @@ def attack_victims(
     dataset: Dataset, treatment: str, everyone: Sequence[Victim], some: Sequence[Victim], settings: dict, seed: int
 ) -> Findings:
     """Attack stacks of networks: `everyone` by FGSM, `some` by all else."""
-    settings = settings | {"epsilons_mv": sorted({*settings["epsilons_mv"], settings["reference_epsilon_mv"]})}
+    settings = settings | {"epsilons": sorted({*settings["epsilons"], settings["reference_epsilon"]})}
     measures = _attack_in_one_step(dataset, treatment, everyone, settings, seed)
     found, examples = _attack_in_many_steps(dataset, treatment, some, settings, seed)
     return Findings(measures + found, {"examples": Rows(EXAMPLE_COLUMNS, [] if dataset.credentialed else examples)})
@@ -133,18 +135,21 @@ def _attack_in_one_step(
         signs = np.sign(uphill(victim, dataset, task.x, task.y))
         if task.inside is not None:
             signs *= task.inside
-        after = [predict(victim, dataset, task.x + np.float32(size) * signs) for size in settings["epsilons_mv"]]
+        attacked = (within_limits(dataset, task.x + np.float32(size) * signs) for size in settings["epsilons"])
+        after = [predict(victim, dataset, x) for x in attacked]
         outcome.after.append(np.stack(after))
     records = _records(task, treatment, settings, seed)
-    return flip_measures(records, "evasion-fgsm", settings["epsilons_mv"], *outcome.joined())
+    return flip_measures(records, "evasion-fgsm", settings["epsilons"], *outcome.joined())
 
 
 def _attack_in_many_steps(
     dataset: Dataset, treatment: str, victims: Sequence[Victim], settings: dict, seed: int
 ) -> tuple[list[Measure], list[dict]]:
-    epsilons, reference = settings["epsilons_mv"], settings["reference_epsilon_mv"]
+    epsilons, reference = settings["epsilons"], settings["reference_epsilon"]
     task = Task.of(dataset, draw_records(dataset, settings["iterated_records_per_class"], seed))
     records = _records(task, treatment, settings, seed)
+    ways = WAYS[dataset.modality]
+    shown = DRAWN if dataset.modality == "signal" else DRAWN[:1]
     outcomes: dict[str, Outcome] = {}
     extras, measures, examples = [], [], []
     for number, victim in enumerate(victims):
@@ -155,26 +160,26 @@ def _attack_in_many_steps(
             made = make_examples(victim, task, epsilon, settings, rng)
             made["square"] = square(victim, dataset, task.x, task.y, epsilon, settings["queries"], rng, task.inside)
             predicted = {name: predict(victim, dataset, x) for name, x in made.items()}
-            for name in DRAWN:
+            for name in shown:
                 if len(made[name]) > 1:
                     predicted[f"{name}-transfer"] = predict(victim, dataset, np.roll(made[name], -1, axis=0))
-                predicted |= {f"{name}_{way}": predict(victim, dataset, treat(task, made[name])) for way, treat in WAYS}
+                predicted |= {f"{name}_{way}": predict(victim, dataset, treat(task, made[name])) for way, treat in ways}
                 drawn.setdefault(name, []).append(made[name][0])
             for name, x in make_targeted(victim, task, epsilon, settings).items():
                 predicted[name] = predict(victim, dataset, x)
             for name, classes in predicted.items():
                 after.setdefault(name, []).append(classes)
-            if epsilon == reference and not number:
+            if epsilon == reference and not number and dataset.modality == "signal":
                 measures += _plausibility(victim, task, records, made, settings, seed)
                 measures += _recombination(victim, task, treatment, made["sap"][0], settings, seed)
         clean = {"": predict(victim, dataset, task.x)}
-        clean |= {way: predict(victim, dataset, treat(task, task.x)) for way, treat in WAYS}
+        clean |= {way: predict(victim, dataset, treat(task, task.x)) for way, treat in ways}
         for name, classes in after.items():
             outcome = outcomes.setdefault(name, Outcome())
             outcome.before.append(clean[name.partition("_")[2]])
             outcome.after.append(np.stack(classes))
         extras.append(attack_for_checks(victim, dataset, task.x, task.y, epsilons, settings, task.inside))
-        if not number:
+        if not number and dataset.modality == "signal":
             own = {name: np.stack(after[name])[:, 0] for name in DRAWN}
             examples = _examples(task, epsilons, drawn, clean[""][0], own)
     found = _flips(records, outcomes, task.target, settings)
@@ -192,7 +197,15 @@ def _requantised(task: Task, x: np.ndarray) -> np.ndarray:
     return requantise(x)
 
 
-WAYS = (("filtered", _filtered), ("requantised", _requantised))  # what an attack has to survive
+def _in_whole_levels(task: Task, x: np.ndarray) -> np.ndarray:
+    return np.rint(x)
+
+
+# What an attack has to survive: a monitor's filter and its converter, an image's file.
+WAYS = {
+    "signal": (("filtered", _filtered), ("requantised", _requantised)),
+    "image": (("requantised", _in_whole_levels),),
+}
 
 
 def _flips(records: Records, outcomes: Mapping[str, Outcome], target: np.ndarray, settings: Mapping) -> list[Measure]:
@@ -203,12 +216,12 @@ def _flips(records: Records, outcomes: Mapping[str, Outcome], target: np.ndarray
         attack, _, way = name.partition("_")
         if way:
             right = before == records.y
-            for epsilon, predicted in zip(settings["epsilons_mv"], after, strict=True):
-                hits, group = right & (predicted != records.y), f"epsilon_mv={epsilon:g}"
+            for epsilon, predicted in zip(settings["epsilons"], after, strict=True):
+                hits, group = right & (predicted != records.y), f"budget={epsilon:g}"
                 found.append(records.rate(f"evasion-{attack}", f"flip_rate_{way}", hits, right, group))
         else:
             aim = target if attack.endswith("targeted") else None
-            found += flip_measures(records, f"evasion-{attack}", settings["epsilons_mv"], before, after, aim)
+            found += flip_measures(records, f"evasion-{attack}", settings["epsilons"], before, after, aim)
     return found
 
 
@@ -216,8 +229,8 @@ def _plausibility(
     victim: Victim, task: Task, records: Records, made: Mapping[str, np.ndarray], settings: Mapping, seed: int
 ) -> list[Measure]:
     """Return what attacked signals of the first stack look like at the reference budget."""
-    dataset, epsilon = task.dataset, settings["reference_epsilon_mv"]
-    rate, group = dataset.sampling_rate, f"epsilon_mv={epsilon:g}"
+    dataset, epsilon = task.dataset, settings["reference_epsilon"]
+    rate, group = dataset.sampling_rate, f"budget={epsilon:g}"
     found = [
         records.mean("evasion-none", name, values, "")
         for name, values in signal_figures(task.x[None], rate, task.inside).items()
@@ -283,7 +296,7 @@ def _examples(
                 "class": label,
                 "attack": f"evasion-{name}",
                 "attacked_as": dataset.classes[after[name][budget, place]],
-                "epsilon_mv": epsilons[budget],
+                "budget": epsilons[budget],
                 "lead": dataset.features[0],
             }
             found += [

@@ -1,26 +1,27 @@
-"""Gradient attacks in millivolts: FGSM, one step of the largest size, and PGD, many small ones.
+"""Gradient attacks in the records' unit: FGSM, one step of the largest size, and PGD, many small ones.
 
 Both solve max over |delta| <= epsilon of the cross-entropy of f(x + delta) with the true class (or min of that with a
-target class), each sample of each lead within epsilon, each network of a stack by its own gradient.
+target class), each sample of each lead (or pixel of each channel) within epsilon, each network of a stack by its own
+gradient.
 
-The attacked signal itself is stepped and clipped, as the usual libraries do, and not a delta that is added to x:
+The attacked record itself is stepped and clipped, as the usual libraries do, and not a delta that is added to x:
 float32 rounds the two differently, and one sample whose gradient changes sign by it goes another way.
 
-No step leaves the box, so no perturbation exceeds its budget (to float32 rounding of x + delta).
+No step leaves the box, so no perturbation exceeds its budget (to float32 rounding of x + delta), nor the grey levels.
 """
 
 import numpy as np
 
-from medpriv.attacks.victim import Victim, margins, standardise
+from medpriv.attacks.victim import Victim, margins, standardise, within_limits
 from medpriv.dataset import Dataset
 
 
 def uphill(
     victim: Victim, dataset: Dataset, x: np.ndarray, y: np.ndarray, target: np.ndarray | None = None
 ) -> np.ndarray:
-    """Return the gradient [K, N, ...] that leads away from class y, or towards the target class; x in mV.
+    """Return the gradient [K, N, ...] that leads away from class y, or towards the target class; x in its unit.
 
-    It is that in the standardised space. Scales are positive, so its sign is that of the gradient per millivolt.
+    It is that in the standardised space. Scales are positive, so its sign is that of the gradient per unit.
     """
     gradient = victim.input_gradients(standardise(dataset, x), y if target is None else target)[1]
     return gradient if target is None else -gradient
@@ -32,8 +33,8 @@ def climb(
     x: np.ndarray,
     y: np.ndarray,
     start: np.ndarray,
-    epsilon_mv: float,
-    step_mv: float,
+    epsilon: float,
+    step: float,
     steps: int,
     target: np.ndarray | None = None,
     inside: np.ndarray | None = None,
@@ -41,30 +42,31 @@ def climb(
     """Return z [K, N, ...] after so many sign steps: z <- x + clip(z + step sign(g(z)) - x, +-epsilon).
 
     Args:
-        x: float32 [N, ...] or [K, N, ...] in mV.
+        x: float32 [N, ...] or [K, N, ...] in the records' unit.
         start: the first z, of any shape that fits x.
-        epsilon_mv, step_mv: numbers, or float32 that fit x.
+        epsilon, step: numbers, or float32 that fit x.
         inside: bool, broadcast over x: False where nothing may change.
     """
-    limit = np.float32(epsilon_mv)
+    limit = np.float32(epsilon)
     attacked = start
     for _ in range(steps):
         move = np.sign(uphill(victim, dataset, attacked, y, target))
-        move *= np.float32(step_mv)
+        move *= np.float32(step)
         if inside is not None:
             move *= inside
         move += attacked
         move -= x
         attacked = np.clip(move, -limit, limit, out=move)
         attacked += x
+        attacked = within_limits(dataset, attacked)
     return attacked
 
 
 def fgsm(
-    victim: Victim, dataset: Dataset, x: np.ndarray, y: np.ndarray, epsilon_mv: float, inside: np.ndarray | None = None
+    victim: Victim, dataset: Dataset, x: np.ndarray, y: np.ndarray, epsilon: float, inside: np.ndarray | None = None
 ) -> np.ndarray:
-    """Return x + epsilon sign(gradient), [K, N, ...] in mV (Goodfellow et al. 2015)."""
-    return climb(victim, dataset, x, y, x, epsilon_mv, epsilon_mv, 1, inside=inside)
+    """Return x + epsilon sign(gradient), [K, N, ...] (Goodfellow et al. 2015)."""
+    return climb(victim, dataset, x, y, x, epsilon, epsilon, 1, inside=inside)
 
 
 def pgd(
@@ -72,8 +74,8 @@ def pgd(
     dataset: Dataset,
     x: np.ndarray,
     y: np.ndarray,
-    epsilon_mv: float,
-    step_mv: float,
+    epsilon: float,
+    step: float,
     steps: int,
     restarts: int = 0,
     target: np.ndarray | None = None,
@@ -81,13 +83,13 @@ def pgd(
     rng: np.random.Generator | None = None,
     first: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Return attacked signals [K, N, ...] in mV (Madry et al. 2018).
+    """Return attacked records [K, N, ...] (Madry et al. 2018).
 
-    The first run starts from the clean signal, each restart from a uniform draw in the box; of all runs' last points
+    The first run starts from the clean record, each restart from a uniform draw in the box; of all runs' last points
     the one with the largest margin (`margins`) is kept, for each network and record.
 
     Args:
-        x: float32 [N, ...] or [K, N, ...] in mV.
+        x: float32 [N, ...] or [K, N, ...] in the records' unit.
         y, target: int64 [N]; with a target, the loss of that class is descended.
         inside: bool, broadcast over x: False where nothing may change.
         rng: of the restarts.
@@ -95,7 +97,7 @@ def pgd(
     """
 
     def run(start: np.ndarray) -> np.ndarray:
-        return climb(victim, dataset, x, y, start, epsilon_mv, step_mv, steps, target, inside)
+        return climb(victim, dataset, x, y, start, epsilon, step, steps, target, inside)
 
     def reach(attacked: np.ndarray) -> np.ndarray:
         return margins(victim.logits(standardise(dataset, attacked)), y, target)
@@ -104,7 +106,7 @@ def pgd(
     if restarts:
         reached = reach(best)
     for _ in range(restarts):
-        drawn = rng.uniform(-epsilon_mv, epsilon_mv, best.shape).astype(np.float32)
+        drawn = rng.uniform(-epsilon, epsilon, best.shape).astype(np.float32)
         other = run(x + (drawn if inside is None else drawn * inside))
         margin = reach(other)
         better = margin > reached

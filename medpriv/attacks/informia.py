@@ -13,9 +13,10 @@ set on one miss their rate on the next, and RMIA's do not.
 import numpy as np
 
 from medpriv.attacks.rmia import log_population_ratio, log_ratio
-from medpriv.attacks.view import View
+from medpriv.attacks.view import View, needs
 
 
+@needs(1)
 def score(view: View) -> np.ndarray:
     """Return the scores [T, U], in bits."""
     population = log_population_ratio(view)

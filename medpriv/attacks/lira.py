@@ -6,16 +6,19 @@ Offline score: (phi - mu_out) / s_out, which ranks as the paper's 1 - Pr[Z > phi
 `example` variances are each unit's own (divided by the count, as the paper's code does), `shared` ones are pooled over
 units within their own means: sum of squares over sum of (count - 1). Means are means, where the paper's code takes
 medians. A unit's own variance from fewer than two shadows is no variance: the shared one stands in. A unit without
-shadows on a side that the score needs is scored 0: no evidence.
+shadows on a side that the score needs is scored 0: no evidence. A target without shadows enough for any unit is not
+scored (`medpriv.attacks.view.needs`).
 """
 
 import numpy as np
 
-from medpriv.attacks.view import Moments, View
+from medpriv.attacks.view import Moments, View, needs
 
 VARIANCE_FLOOR = 1e-12
+BOTH_SIDES = 2  # shadows, before any unit has one in and one out
 
 
+@needs(BOTH_SIDES)
 def score_online(view: View) -> np.ndarray:
     """Return the online scores [T, U] with each unit's own variances."""
     inside, outside = view.moments(inside=True), view.moments(inside=False)
@@ -23,6 +26,7 @@ def score_online(view: View) -> np.ndarray:
     return np.where((inside.count > 0) & (outside.count > 0), ratio, 0.0)
 
 
+@needs(BOTH_SIDES)
 def score_online_shared(view: View) -> np.ndarray:
     """Return the online scores [T, U] with one variance a target and side."""
     inside, outside = view.moments(inside=True), view.moments(inside=False)
@@ -30,12 +34,14 @@ def score_online_shared(view: View) -> np.ndarray:
     return np.where((inside.count > 0) & (outside.count > 0), ratio, 0.0)
 
 
+@needs(1)
 def score_offline(view: View) -> np.ndarray:
     """Return the offline scores [T, U] with each unit's own variance."""
     outside = view.moments(inside=False)
     return np.where(outside.count > 0, (view.phi - outside.mean) / np.sqrt(example_variance(outside)), 0.0)
 
 
+@needs(1)
 def score_offline_shared(view: View) -> np.ndarray:
     """Return the offline scores [T, U] with one variance a target."""
     outside = view.moments(inside=False)

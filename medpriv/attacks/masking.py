@@ -57,7 +57,7 @@ def attack_for_checks(
         return predict(victim, dataset, pgd(victim, dataset, x, y, epsilon, step, steps, inside=inside))
 
     return {
-        "steps": np.stack([after(settings["reference_epsilon_mv"], more * settings["steps"]) for more in MORE]),
+        "steps": np.stack([after(settings["reference_epsilon"], more * settings["steps"]) for more in MORE]),
         "single_step": np.stack([predict(victim, dataset, fgsm(victim, dataset, x, y, e, inside)) for e in epsilons]),
         "unbounded": after(UNBOUNDED * max(epsilons), settings["steps"]),
     }
@@ -88,11 +88,11 @@ def masking_measures(
     def figure(check: str, predicted: np.ndarray, group: str) -> None:
         found.append(records.rate(ATTACK, f"{check}_figure", flipped(predicted), right, group))
 
-    at = f"epsilon_mv={settings['reference_epsilon_mv']:g}"
+    at = f"budget={settings['reference_epsilon']:g}"
     for more, predicted in zip(MORE, extra["steps"], strict=True):
         figure("masking_steps", predicted, f"{at},steps={more * settings['steps']}")
     for index, epsilon in enumerate(epsilons):
-        group = f"epsilon_mv={epsilon:g}"
+        group = f"budget={epsilon:g}"
         for check, name, other in (
             ("masking_black_box", "square", square_after),
             ("masking_single_step", "fgsm", extra["single_step"]),
@@ -100,7 +100,7 @@ def masking_measures(
             figure(check, other[index], f"{group},attack={name}")
             figure(check, pgd_after[index], f"{group},attack=pgd")
     still = extra["unbounded"] == records.y
-    group = f"epsilon_mv={UNBOUNDED * max(epsilons):g}"
+    group = f"budget={UNBOUNDED * max(epsilons):g}"
     found.append(records.rate(ATTACK, "masking_unbounded_figure", still, np.ones_like(still), group))
 
     fewer, twice, most = (flipped(predicted) for predicted in extra["steps"])

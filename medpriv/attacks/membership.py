@@ -10,7 +10,7 @@ An AUC within a subgroup compares members and non-members of that subgroup. The 
 the shadows, each attacked with the remaining shadows, the target left out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -19,8 +19,16 @@ from medpriv.attacks import bavaria, informia, lira, rmia
 from medpriv.attacks.chance import measure_chance
 from medpriv.attacks.scored import ROC_COLUMNS, Scored, measure_attack, measure_subgroup
 from medpriv.attacks.signals import Signals, patient_signals, record_signals
-from medpriv.attacks.view import Attack, View, calibration_shadows, score_paired, score_shadows, score_targets
-from medpriv.bank.store import Bank
+from medpriv.attacks.view import (
+    Attack,
+    View,
+    calibration_shadows,
+    score_each,
+    score_paired,
+    score_shadows,
+    score_targets,
+)
+from medpriv.bank.bank import Bank
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.exposure import exposure_limits, null_quantiles, pair_exposure
@@ -68,14 +76,14 @@ def audit(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> Findings:
     rng = generator(seed, dataset.name, "membership", "bootstrap")
     draws = PatientBootstrap.draw(rng, len(records.patients), settings["bootstraps"], len(bank.replicates))
     about, rates = (dataset.name, bank.treatment), settings["false_positive_rates"]
-    scored = [score_attack(name, attack, "record", records) for name, attack in ATTACKS.items()]
+    scored = score_attacks(ATTACKS, "record", records)
     measures, roc = _whole_level(scored, records, draws, rates, about, seed)
     if len(records.patient) == len(records.patients):  # a patient is one record: what holds for one holds for both
         of_patients = [replace(one, level="patient") for one in scored]
         measures += [replace(one, group="level=patient") for one in measures]
         roc += [row | {"level": "patient"} for row in roc]
     else:
-        of_patients = [score_attack(name, attack, "patient", patients) for name, attack in ATTACKS.items()]
+        of_patients = score_attacks(ATTACKS, "patient", patients)
         found, curves = _whole_level(of_patients, patients, draws, rates, about, seed)
         measures, roc = measures + found, roc + curves
     for level, groups in _subgroups(dataset, records).items():
@@ -105,12 +113,13 @@ def _whole_level(
     return measures + measure_chance(ATTACKS, signals, scored[0].shadows, scored[0].level, rates, rng, about), roc
 
 
-def score_attack(name: str, attack: Attack, level: str, signals: Signals) -> Scored:
+def score_attacks(attacks: Mapping[str, Attack], level: str, signals: Signals) -> list[Scored]:
     """Return the scores of every replicate as target, and of the shadows on which its attacker sets thresholds."""
     shadows = calibration_shadows(len(signals.phi))
-    scores = score_targets(attack, signals, np.arange(len(signals.phi)))
-    sides = (score_shadows(attack, signals, shadows), score_paired(attack, signals, shadows))
-    return Scored(name, level, scores, shadows, *sides, signals.members, signals.patient)
+    scores = score_each(attacks, signals, np.arange(len(signals.phi)))
+    others, paired = score_shadows(attacks, signals, shadows), score_paired(attacks, signals, shadows)
+    truth = (signals.members, signals.patient)
+    return [Scored(name, level, scores[name], shadows, others[name], paired[name], *truth) for name in attacks]
 
 
 def _subgroups(dataset: Dataset, records: Signals) -> dict[str, list[tuple[str, np.ndarray]]]:

@@ -43,11 +43,11 @@ class Recombined:
 
 
 def noisy_copies(
-    delta: np.ndarray, epsilon_mv: float, trials: int, taps: np.ndarray, rng: np.random.Generator
+    delta: np.ndarray, epsilon: float, trials: int, taps: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
     """Return perturbations [trials, leads, samples]: F(delta + noise of epsilon / 2), clipped to +-epsilon."""
-    noise = rng.normal(0, epsilon_mv / 2, (trials, *delta.shape))
-    return np.clip(smooth((delta + noise).astype(np.float32), taps), -np.float32(epsilon_mv), np.float32(epsilon_mv))
+    noise = rng.normal(0, epsilon / 2, (trials, *delta.shape))
+    return np.clip(smooth((delta + noise).astype(np.float32), taps), -np.float32(epsilon), np.float32(epsilon))
 
 
 def inside_band(kept: np.ndarray, trials: int, taps: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -92,7 +92,7 @@ def recombine(
     x: np.ndarray,
     attacked: np.ndarray,
     y: int,
-    epsilon_mv: float,
+    epsilon: float,
     trials: int,
     rng: np.random.Generator,
     inside: np.ndarray | None = None,
@@ -116,7 +116,7 @@ def recombine(
         return deltas if inside is None else deltas * inside
 
     wrong = classes((attacked - x)[None])[0]
-    copies = reset(noisy_copies(attacked - x, epsilon_mv, trials, taps, rng))
+    copies = reset(noisy_copies(attacked - x, epsilon, trials, taps, rng))
     same_class = classes(copies) == wrong
     kept = copies[same_class]
     found = {}
@@ -153,7 +153,7 @@ def recombination_measures(
         y, patient: int [s]: the true class, and whose record it is.
         inside: bool [s, 1, samples], False on padding.
     """
-    epsilon = settings["reference_epsilon_mv"]
+    epsilon = settings["reference_epsilon"]
     rows = range(len(x))
     results = [
         recombine(
@@ -170,7 +170,7 @@ def recombination_measures(
         value = float(np.mean(np.array(values)[held])) if n else NAN
         limits = [float(limit) for limit in clopper_pearson(value * people, people)] if n else [NAN, NAN]
         about = (dataset.name, treatment, f"evasion-{method}", measure)
-        group = f"epsilon_mv={epsilon:g}" + (f",form={form}" if form else "")
+        group = f"budget={epsilon:g}" + (f",form={form}" if form else "")
         found.append(Measure(*about, value, *limits, n=n, group=group, patients=people))
 
     for method in ("band", "concatenation"):
@@ -179,7 +179,7 @@ def recombination_measures(
             each = [made[method, form] for _, made in results]
             add(method, "still_misclassified", [one.misclassified for one in each], form)
             add(method, "unchanged_share", [one.unchanged for one in each], form)
-            about, group = (dataset.name, treatment, f"evasion-{method}"), f"epsilon_mv={epsilon:g},form={form}"
+            about, group = (dataset.name, treatment, f"evasion-{method}"), f"budget={epsilon:g},form={form}"
             count = float(sum(one.made for one in each)) if each else NAN
             people = len(np.unique(patient))
             found.append(Measure(*about, "new_examples", count, n=len(each), group=group, patients=people))

@@ -14,12 +14,13 @@ For a patient, p is the geometric mean of p_y over the patient's records, candid
 
 import numpy as np
 
-from medpriv.attacks.view import View
+from medpriv.attacks.view import View, needs
 
 GAMMA = 1.0
 OFFLINE_A = 0.3
 
 
+@needs(1)
 def score(view: View) -> np.ndarray:
     """Return the scores [T, U], in (0, 1)."""
     candidates = log_ratio(view)

@@ -6,6 +6,7 @@ it is judged on**: that of the balanced accuracy is the best one on the shadows,
 shadows' non-members (`medpriv.measures.roc.calibrated_rates`), and beside each TPR stands the rate that they reach on
 the target's own non-members, `fpr_reached_<rate>`. Where models differ so much in scale (noise does that) that
 thresholds of one reach more than `CARRIED` times the rate on another, the TPR is another rate's, and has no value.
+Where a target has too few shadows for an attack, its scores are NaN, and nothing that hangs on them has a value.
 
 Figures are means over targets. Their intervals draw patients, whole, with all their records, and targets beside them:
 other patients, other trainings. `n` is the number of non-members, records or patients by level, the mean over targets
@@ -19,7 +20,7 @@ import numpy as np
 
 from medpriv.measures import intervals
 from medpriv.measures.bootstrap import PatientBootstrap
-from medpriv.measures.roc import auc, best_threshold, bootstrap_auc, calibrated_rates, resolvable
+from medpriv.measures.roc import auc, best_threshold, bootstrap_auc, calibrated_rates, placements, resolvable
 from medpriv.measures.table import NAN, Measure
 
 ROC_COLUMNS = ("attack", "level", "fpr", "tpr", "lower", "upper", "n", "patients")
@@ -66,12 +67,13 @@ class Scored:
     def decisions(self) -> np.ndarray:
         """Return float64 [K, U]: how often each target's attacker takes a unit for a member, over its shadows.
 
-        The threshold is the best one on all its shadows.
+        The threshold is the best one on all its shadows. NaN where scores are missing.
         """
         truth = self.members[self.shadows]
         pairs = zip(self.shadow_scores, truth, strict=True)
         thresholds = np.array([best_threshold(scores.ravel(), own.ravel()) for scores, own in pairs])
-        return (self.paired_scores > thresholds[:, None, None]).mean(axis=1)
+        taken = self.paired_scores > thresholds[:, None, None]
+        return np.where(np.isnan(self.paired_scores), np.nan, taken).mean(axis=1)
 
 
 def measure_attack(
@@ -102,6 +104,8 @@ def measure_attack(
             nothing = Measure(*about, name, NAN, **counts, group=group)
             measures.append(measure(name, values[:, index], people) if stated else nothing)
     rows = []
+    if np.isnan(tprs[0]).all():  # there is no curve
+        return measures, rows
     for index, rate in enumerate(grid, start=len(rates)):
         lower, upper = intervals.rate_interval(tprs[0, index], tprs[1:, index], inside)
         row = {"attack": about[2], "level": scored.level, "fpr": rate, "tpr": tprs[0, index]}
@@ -127,15 +131,29 @@ def measure_subgroup(
 
 
 def mean_auc(scores: np.ndarray, members: np.ndarray) -> float:
-    """Return the mean over targets of the AUC of scores [K, U]; targets that lack a side are left out."""
-    return float(np.nanmean([auc(*pair) for pair in zip(scores, members, strict=True)]))
+    """Return the mean over targets of the AUC of scores [K, U]; targets that lack a side or scores are left out."""
+    areas = np.array([auc(*pair) for pair in zip(scores, members, strict=True)])
+    known = areas[~np.isnan(areas)]
+    return float(known.mean()) if len(known) else NAN
 
 
 def _areas(scored: Scored, bootstrap: PatientBootstrap) -> np.ndarray:
-    """Return the mean over targets of the AUC, [1 + B]: of the sample itself, then of each draw."""
-    pairs = zip(scored.scores, scored.members, strict=True)
-    values = [bootstrap_auc(*pair, scored.patient, bootstrap.patients) for pair in pairs]
-    return bootstrap.over_replicates(np.stack(values, axis=1))
+    """Return the mean over targets of the AUC, [1 + B]: of the sample itself, then of each draw.
+
+    From `FEW` patients on either side a draw's AUC is taken to first order in how often each patient is drawn
+    (Hoeffding 1948): the mean placement of its positives, plus that of its negatives, minus the AUC. What is left out
+    is one pair of patients' part of the AUC in size, and all targets become one matrix product. Of fewer patients,
+    every draw's curve is made.
+    """
+    members, patient = scored.members, scored.patient
+    if min(scored.people()) < intervals.FEW:
+        pairs = zip(scored.scores, members, strict=True)
+        values = np.stack([bootstrap_auc(*pair, patient, bootstrap.patients) for pair in pairs], axis=1)
+    else:
+        placed = placements(scored.scores, members)
+        inside, outside = (bootstrap.rates(placed * side, side, patient) for side in (members, ~members))
+        values = np.clip(inside + outside - inside[0], 0, 1)
+    return bootstrap.over_replicates(values)
 
 
 def _curves(scored: Scored, bootstrap: PatientBootstrap, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -53,8 +53,8 @@ def sap(
     dataset: Dataset,
     x: np.ndarray,
     y: np.ndarray,
-    epsilon_mv: float,
-    step_mv: float,
+    epsilon: float,
+    step: float,
     steps: int,
     smooth_steps: int,
     target: np.ndarray | None = None,
@@ -70,14 +70,14 @@ def sap(
         inside: bool, broadcast over x: False on padding.
         first: the signals after stage 1, where `climb` has made them already.
     """
-    taps, limit = smoothing_filter(dataset.sampling_rate), np.float32(epsilon_mv)
+    taps, limit = smoothing_filter(dataset.sampling_rate), np.float32(epsilon)
     if first is None:
-        first = climb(victim, dataset, x, y, x, epsilon_mv, step_mv, steps, target)
+        first = climb(victim, dataset, x, y, x, epsilon, step, steps, target)
     theta = first - x
     for _ in range(smooth_steps):
         # Leads of one record may have other scales: F acts along time alone, so it commutes with them.
         move = np.sign(smooth(uphill(victim, dataset, x + smooth(theta, taps), y, target), taps))
-        move *= np.float32(step_mv)
+        move *= np.float32(step)
         move += theta
         theta = np.clip(move, -limit, limit, out=move)
     delta = smooth(theta, taps)
@@ -85,7 +85,7 @@ def sap(
 
 
 def matched_noise(
-    dataset: Dataset, delta: np.ndarray, epsilon_mv: float, rng: np.random.Generator, inside: np.ndarray | None = None
+    dataset: Dataset, delta: np.ndarray, epsilon: float, rng: np.random.Generator, inside: np.ndarray | None = None
 ) -> np.ndarray:
     """Return random perturbations in the band of SAP and with the energy of `delta` [K, N, ...], in mV.
 
@@ -93,7 +93,7 @@ def matched_noise(
     then exceed epsilon, which favours this control over the attack.
     """
     signs = np.where(rng.random(delta.shape, dtype=np.float32) < 0.5, -1, 1).astype(np.float32)
-    noise = smooth(np.float32(epsilon_mv) * signs, smoothing_filter(dataset.sampling_rate))
+    noise = smooth(np.float32(epsilon) * signs, smoothing_filter(dataset.sampling_rate))
     if inside is not None:
         noise *= inside
     axes = tuple(range(2, delta.ndim))

@@ -11,10 +11,10 @@ of at most R / sqrt(d) a sample, which is little for long signals.
 Measures, shares of the evasion audit's records (n; patients have them), means over replicates with a patient
 bootstrap:
 - smoothed_accuracy: answered, and rightly.
-- certified_accuracy: rightly, with R of at least the group's `l2_mv`.
+- certified_accuracy: rightly, with R of at least the group's `l2`.
 - certified_against_budget: rightly, with R of at least epsilon sqrt(d), for each epsilon of the evasion grid.
 Medians over replicates and records answered rightly, without interval; n counts the different records among them:
-- certified_radius_mv (R), certified_linf_uv (R / sqrt(d), microvolts a sample).
+- certified_radius (R), certified_linf (R / sqrt(d), of a sample or pixel), in the records' unit.
 """
 
 from collections.abc import Mapping
@@ -23,8 +23,8 @@ import numpy as np
 from scipy.special import betaincinv, ndtri
 
 from medpriv.attacks.task import draw_records
-from medpriv.attacks.victim import Victim, bank_victims, predict
-from medpriv.bank.store import Bank
+from medpriv.attacks.victim import Victim, bank_victims, in_units, predict
+from medpriv.bank.bank import Bank
 from medpriv.dataset import Dataset
 from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.findings import Findings
@@ -41,13 +41,13 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping, seed: int) -> Finding
 
     Args:
         bank: of the treatment `robust-noise`, whose recipe holds the noise's deviation.
-        settings: `replicates`, `records_per_class`, `guesses`, `draws`, `alpha`, `epsilons_mv`, `bootstraps`.
+        settings: `replicates`, `records_per_class`, `guesses`, `draws`, `alpha`, `epsilons`, `bootstraps`.
         seed: the root seed.
     """
     bank.record_members(dataset)
-    sigma = bank.recipe["defence"]["deviation_mv"]
+    sigma = bank.spec.settings["deviation"]
     rows = draw_records(dataset, settings["records_per_class"], seed)
-    x, y = dataset.x[rows], dataset.y[rows]
+    x, y = in_units(dataset, rows), dataset.y[rows]
     names = (seed, dataset.name, bank.treatment, "smoothing")
     answers, radii = [], []
     for number, victim in enumerate(bank_victims(dataset, bank, settings["replicates"])):
@@ -65,7 +65,7 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping, seed: int) -> Finding
 def count_classes(
     victim: Victim, dataset: Dataset, x: np.ndarray, sigma: float, draws: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return int64 [K, N, C]: how often each class is the answer to x [N, ...] in mV plus noise."""
+    """Return int64 [K, N, C]: how often each class is the answer to x [N, ...] plus noise."""
     classes = np.arange(len(dataset.classes))
     counts = 0
     for _ in range(draws):
@@ -112,13 +112,13 @@ def _measures(
 
     add_share("smoothed_accuracy", right, "")
     for radius in RADII:
-        add_share("certified_accuracy", right & (radii >= radius * sigma), f"l2_mv={radius * sigma:g}")
-    for epsilon in sorted(settings["epsilons_mv"]):
+        add_share("certified_accuracy", right & (radii >= radius * sigma), f"l2={radius * sigma:g}")
+    for epsilon in sorted(settings["epsilons"]):
         enough = right & (radii >= epsilon * np.sqrt(dimensions))
-        add_share("certified_against_budget", enough, f"epsilon_mv={epsilon:g}")
+        add_share("certified_against_budget", enough, f"budget={epsilon:g}")
     median = float(np.median(radii[right])) if right.any() else float("nan")
     some = right.any(axis=0)
     counted = {"n": int(some.sum()), "patients": len(np.unique(patient[some]))}
-    found.append(Measure(*about, "certified_radius_mv", median, **counted))
-    found.append(Measure(*about, "certified_linf_uv", 1000 * median / np.sqrt(dimensions), **counted))
+    found.append(Measure(*about, "certified_radius", median, **counted))
+    found.append(Measure(*about, "certified_linf", median / np.sqrt(dimensions), **counted))
     return found

@@ -7,7 +7,7 @@ import numpy as np
 
 from medpriv.attacks.gradient import climb, pgd
 from medpriv.attacks.smooth import matched_noise, sap
-from medpriv.attacks.victim import Victim, signal_mask
+from medpriv.attacks.victim import Victim, in_units, signal_mask
 from medpriv.dataset import TEST, Dataset
 from medpriv.seeds import generator
 
@@ -18,7 +18,7 @@ class Task:
 
     Attributes:
         rows: indices into the dataset's records, rising.
-        x, y: of them, x in mV.
+        x, y: of them, x in its unit.
         target: the classes that targeted attacks aim at.
         inside: bool [n, 1, samples], False on padding; None without padding.
     """
@@ -33,8 +33,8 @@ class Task:
     @classmethod
     def of(cls, dataset: Dataset, rows: np.ndarray) -> "Task":
         """Return the task of these records."""
-        y = dataset.y[rows]
-        return cls(dataset, rows, dataset.x[rows], y, (y + 1) % len(dataset.classes), signal_mask(dataset, rows))
+        x, y = in_units(dataset, rows), dataset.y[rows]
+        return cls(dataset, rows, x, y, (y + 1) % len(dataset.classes), signal_mask(dataset, rows))
 
 
 def draw_records(dataset: Dataset, per_class: int, seed: int, split: int = TEST) -> np.ndarray:
@@ -58,29 +58,29 @@ def draw_records(dataset: Dataset, per_class: int, seed: int, split: int = TEST)
 def make_examples(
     victim: Victim, task: Task, epsilon: float, settings: Mapping, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """Return signals attacked without a target, [K, n, ...] in mV, by attack.
+    """Return records attacked without a target, [K, n, ...] in their unit, by attack.
 
-    SAP's first stage is PGD without restarts. Where records are padded, PGD keeps padding at zero in every step, while
-    the released code resets it at the end: there both forms are made.
+    SAP, and the noise beside it, are for signals. Its first stage is PGD without restarts. Where records are padded,
+    PGD keeps padding at zero in every step, while the released code resets it at the end: there both forms are made.
     """
     about = (victim, task.dataset, task.x, task.y, epsilon, settings["step_share"] * epsilon)
     steps, padded = settings["steps"], task.inside is not None
     stage = climb(victim, task.dataset, task.x, task.y, task.x, *about[4:], steps)
-    smooth = sap(*about, steps, settings["smooth_steps"], inside=task.inside, first=stage)
-    made = {
-        "pgd": pgd(*about, steps, settings["restarts"], inside=task.inside, rng=rng, first=None if padded else stage),
-        "sap": smooth,
-        "noise": task.x + matched_noise(task.dataset, smooth - task.x, epsilon, rng, task.inside),
-    }
+    first = None if padded else stage
+    made = {"pgd": pgd(*about, steps, settings["restarts"], inside=task.inside, rng=rng, first=first)}
+    if task.dataset.modality == "signal":
+        smooth = sap(*about, steps, settings["smooth_steps"], inside=task.inside, first=stage)
+        noise = matched_noise(task.dataset, smooth - task.x, epsilon, rng, task.inside)
+        made |= {"sap": smooth, "noise": task.x + noise}
     return made | {"pgd-released": np.where(task.inside, stage, task.x)} if padded else made
 
 
 def make_targeted(victim: Victim, task: Task, epsilon: float, settings: Mapping) -> dict[str, np.ndarray]:
-    """Return signals attacked towards the target classes, [K, n, ...] in mV, by attack."""
+    """Return records attacked towards the target classes, [K, n, ...] in their unit, by attack."""
     about = (victim, task.dataset, task.x, task.y, epsilon, settings["step_share"] * epsilon)
     steps, padded = settings["steps"], task.inside is not None
     stage = climb(victim, task.dataset, task.x, task.y, task.x, *about[4:], steps, task.target)
-    return {
-        "pgd-targeted": pgd(*about, steps, 0, task.target, task.inside, first=None if padded else stage),
-        "sap-targeted": sap(*about, steps, settings["smooth_steps"], task.target, task.inside, stage),
-    }
+    made = {"pgd-targeted": pgd(*about, steps, 0, task.target, task.inside, first=None if padded else stage)}
+    if task.dataset.modality == "signal":
+        made["sap-targeted"] = sap(*about, steps, settings["smooth_steps"], task.target, task.inside, stage)
+    return made

@@ -1,7 +1,8 @@
 """What an evasion attacker can do to a stack of K networks, and when an attack has reached its goal.
 
-Attacks work on signals in millivolts, networks on standardised ones; the change of units is made here and nowhere
-else. The attacks themselves: `medpriv.attacks.gradient` (FGSM, PGD), `smooth` (SAP), `blackbox` (square attack).
+Attacks work on records in their unit (signals in millivolts, images in grey levels), networks on standardised ones; the
+change of units is made here and nowhere else. The attacks themselves: `medpriv.attacks.gradient` (FGSM, PGD), `smooth`
+(SAP), `blackbox` (square attack).
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import Bank
 from medpriv.dataset import Dataset
 
 STACK = 8  # replicates attacked together; bounds the memory of the attacked copies
@@ -48,26 +49,37 @@ class BankVictim:
 
 def bank_victims(dataset: Dataset, bank: Bank, replicates: int) -> Sequence[Victim]:
     """Return the bank's first replicates in stacks as even as can be, none above `STACK`."""
-    from medpriv.models.catalogue import build_network
+    from medpriv.models.catalogue import network_of
 
-    network = build_network(bank.model, dataset.x.shape[1:], len(dataset.classes), bank.recipe)
+    network = network_of(dataset, bank.spec)
     held = np.arange(len(bank.members))[:replicates]
     parts = np.array_split(held, -(-len(held) // STACK))
     return [
-        BankVictim(network, {name: value[part[0] : part[-1] + 1] for name, value in bank.parameters.items()})
+        BankVictim(network, {name: value[part[0] : part[-1] + 1] for name, value in bank.weights.items()})
         for part in parts
     ]
 
 
+def in_units(dataset: Dataset, rows: np.ndarray) -> np.ndarray:
+    """Return records as attacks change them, float32 [*rows, ...]."""
+    return dataset.x[rows].astype(np.float32, copy=False)
+
+
+def within_limits(dataset: Dataset, attacked: np.ndarray) -> np.ndarray:
+    """Return attacked records none of whose values is one that no record has; overwrites them."""
+    limits = dataset.records.limits
+    return attacked if limits is None else np.clip(attacked, *np.float32(limits), out=attacked)
+
+
 def standardise(dataset: Dataset, x: np.ndarray) -> np.ndarray:
-    """Return x in mV as the networks see it."""
+    """Return x in its unit as the networks see it."""
     centred = x - dataset.centre
     centred /= dataset.scale
     return centred.astype(np.float32, copy=False)
 
 
 def predict(victim: Victim, dataset: Dataset, x: np.ndarray) -> np.ndarray:
-    """Return predicted classes [K, N] for x [N, ...] or [K, N, ...] in mV."""
+    """Return predicted classes [K, N] for x [N, ...] or [K, N, ...] in its unit."""
     return victim.logits(standardise(dataset, x)).argmax(axis=2)
 
 

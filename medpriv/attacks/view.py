@@ -8,8 +8,9 @@ That rests on how the bank draws its members: each replicate's half independentl
 were in exactly K/2 replicates, the counts over the shadows would give the target's membership away.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import wraps
 
 import numpy as np
 
@@ -31,6 +32,19 @@ class Moments:
     variance: np.ndarray
 
 
+def _once(method: Callable) -> Callable:
+    """Return the method, which a view answers once: several attacks ask for the same sums."""
+
+    @wraps(method)
+    def answer(view: "View", *about: bool, **named: bool) -> object:
+        key = (method.__name__, *about, *named.values())
+        if key not in view._sums:
+            view._sums[key] = method(view, *about, **named)
+        return view._sums[key]
+
+    return answer
+
+
 class View:
     """The attacker's view of T targets, from the signals of a bank.
 
@@ -49,7 +63,14 @@ class View:
         if withheld is not None:
             self._seen[np.arange(len(targets)), withheld] = 0
         self._signals = signals
+        self._sums: dict[tuple, object] = {}
 
+    @property
+    def shadows(self) -> np.ndarray:
+        """How many shadows each target has, [T, 1]."""
+        return self._seen.sum(axis=1, keepdims=True)
+
+    @_once
     def moments(self, inside: bool) -> Moments:
         """Return count, mean and variance of phi over the shadows that did (`inside`) or did not see each unit."""
         centre = self._signals.phi.mean(axis=0)  # keeps the difference of squares below free of cancellation
@@ -60,12 +81,14 @@ class View:
         variance = np.maximum(self._seen @ (chosen * phi**2) / safe - mean**2, 0)
         return Moments(count=count, mean=mean + centre, variance=variance)
 
+    @_once
     def mean_probability(self, inside: bool) -> tuple[np.ndarray, np.ndarray]:
         """Return count and mean of p_y over the shadows that did (`inside`) or did not see each unit, [T, U] each."""
         chosen = self._chosen(inside)
         count = self._seen @ chosen
         return count, self._seen @ (chosen * np.exp(self._signals.log_p)) / np.maximum(count, 1)
 
+    @_once
     def population_probability(self) -> np.ndarray:
         """Return the mean of p_y over all shadows on the population, [T, Z]."""
         shadows = np.maximum(self._seen.sum(axis=1, keepdims=True), 1)
@@ -76,15 +99,39 @@ class View:
         return (members if inside else ~members).astype(np.float64)
 
 
+def needs(shadows: int) -> Callable[[Attack], Attack]:
+    """Return a decorator of attacks that say nothing with fewer shadows: such a target's scores are NaN.
+
+    They would all be equal, and figures of them read as if guessing had been found.
+    """
+
+    def of(attack: Attack) -> Attack:
+        @wraps(attack)
+        def score(view: View) -> np.ndarray:
+            return np.where(view.shadows >= shadows, attack(view), np.nan)
+
+        return score
+
+    return of
+
+
 def score_targets(
     attack: Attack, signals: Signals, targets: np.ndarray, withheld: np.ndarray | None = None
 ) -> np.ndarray:
     """Return the attack's scores [T, U] of the given targets, some targets at a time."""
-    parts = [
-        attack(View(signals, targets[part], None if withheld is None else withheld[part]))
-        for part in _parts(len(targets), signals.phi.shape[1])
-    ]
-    return np.concatenate(parts)
+    return score_each({"": attack}, signals, targets, withheld)[""]
+
+
+def score_each(
+    attacks: Mapping[str, Attack], signals: Signals, targets: np.ndarray, withheld: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
+    """Return the scores [T, U] of several attacks, which look at the same views."""
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in attacks}
+    for part in _parts(len(targets), signals.phi.shape[1]):
+        view = View(signals, targets[part], None if withheld is None else withheld[part])
+        for name, attack in attacks.items():
+            parts[name].append(attack(view))
+    return {name: np.concatenate(scores) for name, scores in parts.items()}
 
 
 def calibration_shadows(replicates: int) -> np.ndarray:
@@ -93,16 +140,20 @@ def calibration_shadows(replicates: int) -> np.ndarray:
     return (np.arange(replicates)[:, None] + steps) % replicates
 
 
-def score_shadows(attack: Attack, signals: Signals, shadows: np.ndarray) -> np.ndarray:
-    """Return the scores [K, S, U] of each target's shadows [K, S], made without the target."""
+def score_shadows(attacks: Mapping[str, Attack], signals: Signals, shadows: np.ndarray) -> dict[str, np.ndarray]:
+    """Return each attack's scores [K, S, U] of each target's shadows [K, S], made without the target."""
     targets = np.repeat(np.arange(len(shadows)), shadows.shape[1])
-    return score_targets(attack, signals, shadows.ravel(), targets).reshape(*shadows.shape, -1)
+    return _by_target(score_each(attacks, signals, shadows.ravel(), targets), shadows)
 
 
-def score_paired(attack: Attack, signals: Signals, shadows: np.ndarray) -> np.ndarray:
-    """Return the scores [K, S, U] of each target, made without each of its shadows [K, S] in turn."""
+def score_paired(attacks: Mapping[str, Attack], signals: Signals, shadows: np.ndarray) -> dict[str, np.ndarray]:
+    """Return each attack's scores [K, S, U] of each target, made without each of its shadows [K, S] in turn."""
     targets = np.repeat(np.arange(len(shadows)), shadows.shape[1])
-    return score_targets(attack, signals, targets, shadows.ravel()).reshape(*shadows.shape, -1)
+    return _by_target(score_each(attacks, signals, targets, shadows.ravel()), shadows)
+
+
+def _by_target(scores: Mapping[str, np.ndarray], shadows: np.ndarray) -> dict[str, np.ndarray]:
+    return {name: each.reshape(*shadows.shape, -1) for name, each in scores.items()}
 
 
 def _parts(targets: int, units: int) -> Iterator[slice]:

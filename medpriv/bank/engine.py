@@ -27,7 +27,7 @@ from torch import Tensor
 from medpriv.bank.batches import Batches
 from medpriv.bank.losses import class_weights, cross_entropy, cross_entropy_slope
 from medpriv.bank.optimiser import cosine
-from medpriv.bank.stack import Parameters, Stack, Step, arranged
+from medpriv.bank.stack import Parameters, Stack, Step, arranged, initial_stack
 from medpriv.models.layers import Workspace, allocate_stack
 from medpriv.models.network import Network
 
@@ -83,8 +83,7 @@ def train(
     """
     records, labels = arranged(network, x), torch.from_numpy(y)
     if start is None:
-        drawn = [network.initial(rng) for rng in initial]
-        start = {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
+        start = initial_stack(network, initial)
     replicates, parts = len(members), []
     if is_lone(network, start, schedule.batch_size):
         start, members, order, noise = twice(start, members, order, noise)

@@ -115,6 +115,12 @@ class Stack:
         return {name: np.ascontiguousarray(value.numpy()).copy() for name, value in self.held.items()}
 
 
+def initial_stack(network: Network, rngs: Sequence[np.random.Generator]) -> dict[str, np.ndarray]:
+    """Return first parameters of K replicates, name -> [K, ...], each drawn by its own generator."""
+    drawn = [network.initial(rng) for rng in rngs]
+    return {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
+
+
 def arranged(network: Network, x: np.ndarray) -> Tensor:
     """Return standardised records [N, *shape] as a stack takes them."""
     return network.arrange(torch.from_numpy(x)).contiguous()

@@ -153,7 +153,7 @@ _ALL = (
         "certified_accuracy certified_against_budget certified_linf_uv certified_radius_mv smoothed_accuracy",
         {"smoothing": Attack("Certified by smoothing", CHECK)},
         applies=lambda spec, modality, section: spec.parts.get("defence") == "noise",
-        keys=("attacks.smoothing", "datasets.{dataset}.evasion.epsilons_mv"),
+        keys=("attacks.smoothing", "datasets.{dataset}.evasion.epsilons"),
     ),
     Family(
         "epsilon",

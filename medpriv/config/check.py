@@ -21,7 +21,7 @@ from medpriv.config.heart import HeartSettings
 from medpriv.config.mimic3 import Mimic3AdmissionsSettings, Mimic3Settings
 from medpriv.config.mitdb import MitdbSettings
 from medpriv.config.ptbxl import PtbxlSettings
-from medpriv.config.section import Name, Section
+from medpriv.config.section import RENAMED, Name, Section
 from medpriv.config.table import TableSettings
 from medpriv.errors import InputError
 
@@ -137,9 +137,13 @@ def _explain(fault: Any, datasets: Sequence[str]) -> list[str]:
     key = ".".join(str(part) for part in place) or "the config"
     if fault["type"] == "extra_forbidden":
         if len(place) == 3 and place[0] == "datasets" and place[2] in PatientSignalSettings.model_fields:
-            kind = "signals whose patients have many records in time" if place[2] == "personalization" else "signals"
+            many = "signals whose patients have many records in time"
+            kind = many if place[2] == "personalization" else "signals and images"
             return [f"{key}: only for {kind}; take it out"]
-        return [f"{key}: unknown key; {_nearest(place[-1], _keys_at(fault['loc'][:-1]))}"]
+        beside = _keys_at(fault["loc"][:-1])
+        if (renamed := RENAMED.get(str(place[-1]))) in beside:
+            return [f"{key}: it is called `{renamed}` now; rename it"]
+        return [f"{key}: unknown key; {_nearest(place[-1], beside)}"]
     if fault["type"] == "missing":
         return [f"{key}: missing; add it"]
     if fault["type"] == "literal_error":

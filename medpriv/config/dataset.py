@@ -5,14 +5,14 @@ from typing import ClassVar
 
 from pydantic import Field, model_validator
 
-from medpriv.config.evasion import EvasionSettings
+from medpriv.config.evasion import ImageEvasionSettings, SignalEvasionSettings
 from medpriv.config.federated import FederatedSettings
 from medpriv.config.fit import misfits
 from medpriv.config.models import BankSettings, Cnn2dRecipe, CnnRecipe, LogisticRecipe, MlpRecipe
 from medpriv.config.networks import DilatedRecipe, ResnetRecipe
 from medpriv.config.personalized import PersonalizationSettings
 from medpriv.config.private import PrivateSettings
-from medpriv.config.robust import RobustSettings
+from medpriv.config.robust import ImageRobustSettings, RobustSettings
 from medpriv.config.section import Section
 from medpriv.config.split import SplitSettings
 from medpriv.config.trees import BoostingRecipe, ForestRecipe
@@ -38,7 +38,7 @@ class Baselines(Section):
 class DatasetSettings(Section):
     """What every dataset's section holds; `modality` is what its records are."""
 
-    modality: ClassVar[str] = "table"
+    modality: ClassVar[str] = "table"  # as in `medpriv.records`
 
     bank: BankSettings = Field(default_factory=BankSettings, description="the replicate models")
     baselines: Baselines = Field(default_factory=Baselines, description="the baseline models")
@@ -80,10 +80,21 @@ class SignalSettings(DatasetSettings):
 
     modality: ClassVar[str] = "signal"
 
-    evasion: EvasionSettings = Field(
-        default_factory=EvasionSettings, description="how small a change flips a diagnosis: the attacks"
+    evasion: SignalEvasionSettings = Field(
+        default_factory=SignalEvasionSettings, description="how small a change flips a diagnosis: the attacks"
     )
     robust: RobustSettings | None = Field(None, description="banks trained to withstand evasion; empty: skip")
+
+
+class ImageSettings(DatasetSettings):
+    """What the section of a dataset of images holds."""
+
+    modality: ClassVar[str] = "image"
+
+    evasion: ImageEvasionSettings = Field(
+        default_factory=ImageEvasionSettings, description="how small a change flips a diagnosis: the attacks"
+    )
+    robust: ImageRobustSettings | None = Field(None, description="banks trained to withstand evasion; empty: skip")
 
 
 class PatientSignalSettings(SignalSettings):

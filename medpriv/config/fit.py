@@ -15,8 +15,15 @@ ONE_SITE = ("cinc2017", "mimic3admissions")  # formats whose records say nothing
 
 
 def misfits(section: Any) -> list[str]:
-    """Return one line for each part of a dataset's section, a `DatasetSettings`, that doesn't fit the others."""
-    return [*_networks(section), *_shifted(section), *_strategies(section), *_cuts(section)]
+    """Return one line for each part of a dataset's section (a `DatasetSettings`) that doesn't fit the others."""
+    return [fault for check in (_networks, _shifted, _defences, _strategies, _cuts) for fault in check(section)]
+
+
+def _defences(section: Any) -> Iterator[str]:
+    """Defences against attacks that the records don't meet."""
+    robust = getattr(section, "robust", None)
+    if robust and robust.defences.sap and section.modality != "signal":
+        yield "robust.defences.sap trains against changes that are smooth in time: for signals alone, take it out"
 
 
 def _networks(section: Any) -> Iterator[str]:
@@ -74,7 +81,7 @@ def possible_cuts(model: str, recipe: Any, *, keep_head: bool) -> list[int]:
         recipe: its section under `baselines`.
         keep_head: the client keeps the last layer, and the server needs another one with parameters.
     """
-    if model in ("cnn", "cnn_gn"):
+    if model in ("cnn", "cnn_gn", "cnn2d"):
         convolutions = len(recipe.channels)
         middle = [convolutions + 1] * recipe.pooled  # a pooling; a flattening computes nothing
         return list(range(1, convolutions + (not keep_head))) + ([] if keep_head else [*middle, convolutions + 2])

@@ -7,6 +7,13 @@ from pydantic import Field
 from medpriv.config.section import Count, Fraction, Positive, Section
 
 
+class Budgets(Section):
+    """How much may change in a record, in the unit of its kind."""
+
+    signal: Positive = Field(0.02, description="millivolts")
+    image: Positive = Field(4, description="grey levels")
+
+
 class ForgettingSettings(Section):
     """What an unlearned model still knows, what it lost, and what it cost."""
 
@@ -16,7 +23,9 @@ class ForgettingSettings(Section):
     train_records: Count = Field(256, description="records of training patients looked at, evenly over patients")
     test_records: Count = Field(512, description="records of test patients looked at, evenly over patients")
     models_per_origin: Count = Field(4, description="most models of one replicate asked about records of others")
-    epsilon_mv: Positive = Field(0.02, description="L-infinity budget of the robustness before and after, millivolts")
+    epsilon: Budgets = Field(
+        default_factory=Budgets, description="L-infinity budget of the robustness before and after, by kind of record"
+    )
     pgd_steps: Count = Field(10, description="steps of PGD, each 2.5 budgets over the number of steps")
     attacked_records: Count = Field(16, description="records attacked a model: forgotten, retained and test, each")
     relearn_records: Count = Field(32, description="forgotten records that a model relearns")

@@ -2,15 +2,23 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from medpriv.config.section import Count, Name, Section
+
+DERIVED = ("all", "dates", "demographics", "quasi")  # names of sets that are made from the dataset
+
+
+def _own_name(name: str) -> str:
+    if name in DERIVED:
+        raise ValueError(f"{name} is what a set that is made from the dataset is called; give yours another name")
+    return name
 
 
 class LinkageSettings(Section):
     """Who can be found in the table by what others know of them."""
 
-    sets: dict[Name, dict[str, list[str]]] = Field(
+    sets: dict[Name, dict[Annotated[str, AfterValidator(_own_name)], list[str]]] = Field(
         {},
         description="by dataset, sets of quasi-identifiers by a name of yours: features, one-hot variables, `site`, or "
         "`group:<name>`; beside those that are derived from the dataset",

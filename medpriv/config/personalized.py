@@ -63,7 +63,7 @@ class PersonalAttackSettings(Section):
     false_positive_rate: Fraction = Field(
         0.1, description="rate at which the true-positive rate is stated; resolved by a model's blocks of non-members"
     )
-    epsilons_mv: Annotated[list[Positive], Field(min_length=1)] = Field(
+    epsilons: Annotated[list[Positive], Field(min_length=1)] = Field(
         [0.01, 0.02, 0.05], description="L-infinity budgets, millivolts"
     )
     pgd_steps: Count = Field(10, description="steps of PGD, 2.5 budgets long together")

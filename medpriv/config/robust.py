@@ -11,7 +11,7 @@ from medpriv.config.section import Count, Positive, Section
 class PgdDefence(Section):
     """Adversarial training with a sign-gradient inner attack."""
 
-    epsilon_mv: Positive = Field(0.02, description="L-infinity budget of the inner attack, millivolts")
+    epsilon: Positive = Field(0.02, description="L-infinity budget of the inner attack, millivolts")
     steps: Count = Field(3, description="steps of the inner attack; each costs a pass forward and backward")
 
 
@@ -29,13 +29,13 @@ class NsrDefence(Section):
     """Penalty on the noise-to-signal ratio."""
 
     strength: Positive = Field(0.5, description="weight of the penalty beside the cross-entropy")
-    epsilon_mv: Positive = Field(0.02, description="the change whose effect is set against the margin, millivolts")
+    epsilon: Positive = Field(0.02, description="the change whose effect is set against the margin, millivolts")
 
 
 class NoiseDefence(Section):
     """Gaussian-noise training; certified by randomised smoothing."""
 
-    deviation_mv: Positive = Field(0.1, description="standard deviation of the noise, millivolts")
+    deviation: Positive = Field(0.1, description="standard deviation of the noise, millivolts")
 
 
 class DecorrelatedDefence(Section):
@@ -71,3 +71,36 @@ class RobustSettings(Section):
         if self.defences.decorrelated and self.model not in ("cnn", "cnn_gn"):
             raise ValueError(f"decorrelated ensembles are of cnn or cnn_gn, not {self.model}: leave `decorrelated` out")
         return self
+
+
+class ImagePgdDefence(PgdDefence):
+    """Adversarial training with a sign-gradient inner attack."""
+
+    epsilon: Positive = Field(4, description="L-infinity budget of the inner attack, grey levels")
+
+
+class ImageNsrDefence(NsrDefence):
+    """Penalty on the noise-to-signal ratio."""
+
+    epsilon: Positive = Field(4, description="the change whose effect is set against the margin, grey levels")
+
+
+class ImageNoiseDefence(NoiseDefence):
+    """Gaussian-noise training; certified by randomised smoothing."""
+
+    deviation: Positive = Field(16, description="standard deviation of the noise, grey levels")
+
+
+class ImageDefences(Defences):
+    """The defences to train; leave one out to skip it."""
+
+    pgd: ImagePgdDefence | None = Field(None, description="adversarial training, PGD inside")
+    nsr: ImageNsrDefence | None = Field(None, description="noise-to-signal-ratio regularisation")
+    noise: ImageNoiseDefence | None = Field(None, description="Gaussian-noise training")
+
+
+class ImageRobustSettings(RobustSettings):
+    """Banks of images trained to withstand evasion."""
+
+    model: Literal["cnn2d"] = Field("cnn2d", description="the baseline network that is defended, with its recipe")
+    defences: ImageDefences = Field(default_factory=ImageDefences, description="the defences to train")

@@ -31,6 +31,15 @@ Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*$")]
 
 
+# Keys that were called otherwise: the old name's last part, and the new one.
+RENAMED = {
+    "epsilons_mv": "epsilons",
+    "epsilon_mv": "epsilon",
+    "reference_epsilon_mv": "reference_epsilon",
+    "deviation_mv": "deviation",
+}
+
+
 class Section(BaseModel):
     """A part of the config: unknown keys are refused, values are not changed after the check."""
 

@@ -17,19 +17,25 @@ from medpriv.bank.stack import Stack, Step
 REACH = 2.5  # all steps together cross the budget so many times, as in Madry et al.
 
 
-def adversarial_step(budget: np.ndarray, steps: int, taps: np.ndarray | None = None) -> Step:
+def adversarial_step(
+    budget: np.ndarray,
+    steps: int,
+    taps: np.ndarray | None = None,
+    limits: tuple[np.ndarray, np.ndarray] | None = None,
+) -> Step:
     """Return the training step on attacked records.
 
     Args:
-        budget: float32 [leads, 1], the L-infinity budget in standardised units.
+        budget: float32 that fits a record, the L-infinity budget in standardised units.
         steps: of the inner attack.
         taps: the smoothing filter; None attacks every sample by itself (PGD).
+        limits: what no value of an attacked record is below and above, likewise; None: no limits.
     """
 
     def step(stack: Stack, rows: Tensor, weights: Tensor) -> Tensor:
         labels = stack.labels[rows]
         clean = stack.gather(rows)
-        attacked = _attack(stack, clean, labels, budget, steps, taps)
+        attacked = _attack(stack, clean, labels, budget, steps, taps, limits)
         return descend(stack, attacked, labels, weights)
 
     return step
@@ -46,22 +52,34 @@ def smoothed(theta: Tensor, taps: np.ndarray) -> Tensor:
 
 
 def _attack(
-    stack: Stack, clean: Tensor, labels: Tensor, budget: np.ndarray, steps: int, taps: np.ndarray | None
+    stack: Stack,
+    clean: Tensor,
+    labels: Tensor,
+    budget: np.ndarray,
+    steps: int,
+    taps: np.ndarray | None,
+    limits: tuple[np.ndarray, np.ndarray] | None,
 ) -> Tensor:
     """Return the attacked records, arranged [K, B, ...], in a buffer of the stack."""
-    signal = stack.network.restore(clean)  # [K, B, leads, samples], standardised
+    signal = stack.network.restore(clean)  # [K, B, leads, ...], standardised
+    ends = None if limits is None else [torch.from_numpy(end) for end in limits]
+
+    def moved(theta: Tensor) -> Tensor:
+        found = signal + smooth(theta)
+        return found if ends is None else torch.clamp(found, *ends)
+
     limit = torch.from_numpy(budget)
     smooth: Callable[[Tensor], Tensor] = (lambda theta: smoothed(theta, taps)) if taps is not None else _same
     theta = torch.from_numpy(np.stack([rng.random(signal.shape[1:], np.float32) for rng in stack.noise]))
     theta = theta.mul_(2).sub_(1).mul_(limit)
     attacked = stack.work.buffer("attacked", *clean.shape)
     for _ in range(steps):
-        attacked.copy_(stack.network.arrange(signal + smooth(theta)))
+        attacked.copy_(stack.network.arrange(moved(theta)))
         slope = cross_entropy_slope(stack.forward(attacked, training=False), labels)
         gradient = smooth(stack.network.restore(stack.input_gradient(slope)))  # F is symmetric: its own transpose
         theta.addcmul_(torch.sign(gradient), limit, value=REACH / steps)
         theta = torch.clamp(theta, -limit, limit)
-    return attacked.copy_(stack.network.arrange(signal + smooth(theta)))
+    return attacked.copy_(stack.network.arrange(moved(theta)))
 
 
 def _same(theta: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from medpriv.bank.stack import Stack, Step
 
 
 def noise_step(deviation: np.ndarray) -> Step:
-    """Return the training step; the noise's standard deviation is float32 [leads, 1], in standardised units."""
+    """Return the training step; the noise's standard deviation is float32 that fits a record, in standardised units."""
     scale = torch.from_numpy(deviation)
 
     def step(stack: Stack, rows: Tensor, weights: Tensor) -> Tensor:

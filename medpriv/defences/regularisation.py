@@ -47,7 +47,7 @@ def jacobian_step(strength: float) -> Step:
 
 
 def nsr_step(strength: float, budget: np.ndarray) -> Step:
-    """Return cross-entropy with the NSR penalty; the budget is float32 [leads, 1], in standardised units."""
+    """Return cross-entropy with the NSR penalty; the budget is float32 that fits a record, in standardised units."""
 
     def step(stack: Stack, rows: Tensor, weights: Tensor) -> Tensor:
         labels = stack.labels[rows]

@@ -151,9 +151,9 @@ def partition(dataset: Dataset, strategy: str, settings: Mapping, seed: int) -> 
     """Return the partition that a strategy trains on: `iid` and `dirichlet` their own, all others the sites.
 
     Args:
-        settings: the `federated` section: `partition` and `strategies`.
+        settings: `partition` of the `federated` section, and the strategy's own section as `strategy`.
     """
-    chosen, least = settings["strategies"][strategy], settings["partition"]["least_patients"]
+    chosen, least = settings["strategy"], settings["partition"]["least_patients"]
     if strategy == "iid":
         return iid(dataset, chosen["clients"], least, seed)
     if strategy == "dirichlet":

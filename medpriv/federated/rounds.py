@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medpriv.bank.stack import arranged
+from medpriv.bank.stack import arranged, initial_stack
 from medpriv.federated.client import Answer, Arrays, LocalSchedule, order_generator, respond
 from medpriv.federated.private import respond_privately
 from medpriv.federated.secure import add_securely
@@ -128,8 +128,7 @@ def run(
         observe: called after every round.
     """
     if start is None:
-        drawn = [network.initial(rng) for rng in names.generators("initial")]
-        start = {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
+        start = initial_stack(network, names.generators("initial"))
     held = members[:, None] & (holder == np.arange(len(clients))[:, None])  # [K, C, N]
     federation = _Federation(network, x, arranged(network, x), y, unit, holder, held, tuple(clients), schedule, names)
     parameters, state, kept = dict(start), strategy.begin(start), {}

@@ -15,14 +15,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from medpriv.measures.intervals import LEVEL, newcombe
+from medpriv.measures.intervals import newcombe, percentile_interval
 
 _NULL = 1000  # exposures behind a null quantile, at least
 _ELEMENTS = 2_000_000  # of one array over pairs and patients: memory doesn't grow with the number of pairs
 
 
 def pair_exposure(score_pair: Callable[[np.ndarray, np.ndarray], np.ndarray], members: np.ndarray) -> np.ndarray:
-    """Return each patient's exposure, float [P]; NaN if all replicates or none saw the patient.
+    """Return each patient's exposure, float [P]; NaN if all replicates or none saw the patient, or a score is missing.
 
     Args:
         score_pair: (targets [T], withheld [T]) -> scores [T, P] of targets whose shadows leave out both.
@@ -34,7 +34,7 @@ def pair_exposure(score_pair: Callable[[np.ndarray, np.ndarray], np.ndarray], me
     for start in range(0, len(firsts), some):
         first, second = firsts[start : start + some], seconds[start : start + some]
         difference = score_pair(first, second) - score_pair(second, first)  # [pairs, P]
-        won = np.where(difference == 0, 0.5, difference > 0)
+        won = np.select([np.isnan(difference), difference == 0], [np.nan, 0.5], difference > 0)
         only_first = members[first] & ~members[second]
         only_second = members[second] & ~members[first]
         wins += (won * only_first + (1 - won) * only_second).sum(axis=0)
@@ -46,7 +46,7 @@ def pair_exposure(score_pair: Callable[[np.ndarray, np.ndarray], np.ndarray], me
 def null_quantiles(
     exposure: Callable[[np.ndarray], np.ndarray], members: np.ndarray, rng: np.random.Generator
 ) -> tuple[float, float]:
-    """Return the 2.5 and 97.5 % quantiles of exposure where membership has nothing to do with training.
+    """Return the 2.5 and 97.5 % quantiles of exposure where membership has nothing to do with training; NaN of none.
 
     Args:
         exposure: members [K, P] -> exposures [P].
@@ -54,8 +54,7 @@ def null_quantiles(
     """
     redraws = -(-_NULL // members.shape[1])
     drawn = np.concatenate([exposure(rng.permuted(members, axis=1)) for _ in range(redraws)])
-    lower, upper = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(lower), float(upper)
+    return percentile_interval(drawn)
 
 
 def exposure_limits(

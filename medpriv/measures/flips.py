@@ -91,9 +91,9 @@ def flip_measures(
     everything = np.ones_like(right)
     found = []
     for label in ("", *records.classes):
-        found.append(records.rate(attack, "accuracy_under_attack", right, everything, "epsilon_mv=0", label))
+        found.append(records.rate(attack, "accuracy_under_attack", right, everything, "budget=0", label))
         for epsilon, predicted in zip(epsilons, after, strict=True):
-            still, group = predicted == records.y, f"epsilon_mv={epsilon:g}"
+            still, group = predicted == records.y, f"budget={epsilon:g}"
             found.append(records.rate(attack, "accuracy_under_attack", still, everything, group, label))
             found.append(records.rate(attack, "flip_rate", right & ~still, right, group, label))
             if target is not None:

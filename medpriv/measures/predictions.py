@@ -76,7 +76,7 @@ class Base:
 
 
 def record_losses(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return each record's cross-entropy -log p_y, float64 [K, N], from logits [K, N, C] and classes [N] or [K, N]."""
+    """Return the cross-entropy -log p_y, float64 [K, N], of logits [K, N, C] with classes [N] or [K, N]."""
     picked = np.broadcast_to(y, logits.shape[:2])[..., None]
     return -np.take_along_axis(log_softmax(logits.astype(np.float64), axis=2), picked, axis=2)[..., 0]
 

@@ -19,9 +19,9 @@ import numpy as np
 
 
 def auc(scores: np.ndarray, positive: np.ndarray) -> float:
-    """Return the area under the ROC curve, ties counted half; NaN if a side is empty."""
+    """Return the area under the ROC curve, ties counted half; NaN if a side is empty or a score is missing."""
     m, n = int(positive.sum()), int((~positive).sum())
-    if not m or not n:
+    if not m or not n or np.isnan(scores).any():
         return float("nan")
     _, rank, count = np.unique(scores, return_inverse=True, return_counts=True)
     midrank = np.cumsum(count) - (count - 1) / 2
@@ -43,8 +43,11 @@ def tpr_above(positives: np.ndarray, negatives: np.ndarray, rates: Sequence[floa
     """Return the share of positives above the threshold that the negatives set for each rate.
 
     The i-th highest of n negatives is exceeded by a new one with probability i / (n + 1) (Weibull's plotting position);
-    between two of them the share is a straight line. Ties are not told apart from scores in order.
+    between two of them the share is a straight line. Ties are not told apart from scores in order. NaN where a score is
+    missing.
     """
+    if np.isnan(positives).any() or np.isnan(negatives).any():
+        return [float("nan")] * len(rates)
     falling, found = np.sort(negatives)[::-1], []
 
     def share(rank: int) -> float:
@@ -100,9 +103,9 @@ def bootstrap_roc(
         rates: float [F], false-positive rates; between two thresholds the curve is a straight line.
 
     Returns:
-        NaN in the draws that leave a side empty.
+        NaN in the draws that leave a side empty, and in all where a score is missing.
     """
-    if not positive.any() or positive.all():
+    if not positive.any() or positive.all() or np.isnan(scores).any():
         return RocDraws(np.full(len(weights), np.nan), np.full((len(weights), len(rates)), np.nan))
     thresholds = _thresholds(scores[~positive], rates)
     true = _above(scores[positive], patient[positive], thresholds, weights)
@@ -123,6 +126,33 @@ def bootstrap_auc(scores: np.ndarray, positive: np.ndarray, patient: np.ndarray,
     return drawn
 
 
+def placements(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
+    """Return the share of the other side that each unit is in order with, [K, U], ties counted half.
+
+    That of the negatives which a positive lies above, of the positives which a negative lies below (Hanley and
+    Hajian-Tilaki 1997): the mean over either side is the AUC.
+
+    Args:
+        scores, positive: [K, U].
+
+    Returns:
+        NaN in rows that lack a side.
+    """
+    placed = np.empty(scores.shape)
+    for row, values, above in zip(placed, scores, positive, strict=True):
+        if above.all() or not above.any():
+            row[:] = np.nan
+            continue
+        row[above] = _share_below(values[above], np.sort(values[~above]))
+        row[~above] = 1 - _share_below(values[~above], np.sort(values[above]))
+    return placed
+
+
+def _share_below(values: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the share of others, in rising order, that lie below each value, ties counted half."""
+    return sum(np.searchsorted(others, values, side=side) for side in ("left", "right")) / (2 * len(others))
+
+
 def calibrated_rates(
     scores: np.ndarray,
     positive: np.ndarray,
@@ -134,9 +164,10 @@ def calibrated_rates(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return TPR and FPR [B, F] of each draw of patients, thresholds set on the scores `others` [M] of other negatives.
 
-    A draw of patients draws both: the scores that set thresholds and those that are judged.
+    A draw of patients draws both: the scores that set thresholds and those that are judged. NaN where one is missing.
     """
-    if not positive.any() or positive.all() or not len(others):
+    missing = np.isnan(scores).any() or np.isnan(others).any()
+    if not positive.any() or positive.all() or not len(others) or missing:
         return tuple(np.full((2, len(weights), len(rates)), np.nan))
     thresholds = _thresholds(others, rates)
     true = _above(scores[positive], patient[positive], thresholds, weights)

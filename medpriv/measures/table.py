@@ -1,7 +1,7 @@
 """The tidy table in which every stage states its figures.
 
 A group names the part of the data that a figure speaks of, as `key=value` pairs joined by commas
-(`level=patient,sex=F`, `epsilon_mv=0.01,class=V`); empty means all. Replicate is empty for a figure over the whole
+(`level=patient,sex=F`, `budget=0.01,class=V`); empty means all. Replicate is empty for a figure over the whole
 bank. A figure that the sample cannot resolve has an empty value, with its n.
 
 `n` counts what the figure is a share or mean of (records, pairs, models: the measure's definition says which);

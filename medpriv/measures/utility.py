@@ -22,7 +22,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import softmax
 
-from medpriv.bank.store import Bank
+from medpriv.bank import outputs
+from medpriv.bank.bank import Bank
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.measures.bootstrap import PatientBootstrap, quotient
 from medpriv.measures.findings import Findings, Rows
@@ -68,7 +69,7 @@ def measure_differences(dataset: Dataset, bank: Bank, reference: Bank, settings:
         settings: `bootstraps`.
     """
     same = np.array([reference.replicates.tolist().index(number) for number in bank.replicates])
-    twin = replace(reference, logits=reference.logits[same])
+    twin = replace(reference, outputs=outputs.Predictions(reference.logits[same]))
     draws = settings["bootstraps"]
     own, other = (_predictions(dataset, each, TEST, draws, seed) for each in (bank, twin))
     table = _Table(dataset, bank, own.bootstrap)

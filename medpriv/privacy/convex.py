@@ -27,19 +27,19 @@ method stops where |grad J| <= tau, which is within tau / Lambda of it: output p
 (approximate minima perturbation, Iyengar et al. 2019).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from scipy.special import log_ndtr, ndtr
 
-from medpriv.bank.store import draw_members
+from medpriv.bank.draw import Draw
+from medpriv.bank.spec import TrainingSpec
 from medpriv.dataset import Dataset
 from medpriv.errors import InputError
 from medpriv.privacy.accountant import ADJACENCY
 from medpriv.privacy.noise import Draws
-from medpriv.seeds import generator
 
 SMOOTHNESS = 0.25  # the most that the logistic loss curves
 TOLERANCE = 1e-8  # tau, of a sum over some thousand patients
@@ -76,34 +76,26 @@ class Perturbation:
 
 
 def train_convex(
-    dataset: Dataset,
-    mechanism: str,
-    epsilon: float,
-    delta: float,
-    recipe: Mapping[str, object],
-    replicates: Sequence[int],
-    total: int,
-    seed: int,
+    dataset: Dataset, spec: TrainingSpec, delta: float, draw: Draw
 ) -> tuple[dict[str, np.ndarray], dict[str, object]]:
     """Return the parameters of `logistic` networks, name -> float32 [K, ...], and what the guarantee is.
 
     Args:
-        mechanism: `output` or `objective`.
-        epsilon, delta: the guarantee wanted, for one patient zeroed out; delta 0 asks for pure DP.
-        recipe: `l2`, Lambda divided by the patients; objective perturbation raises it where its proof needs more.
-        replicates, total, seed: as `medpriv.treatments.baseline.train` takes them.
+        spec: its parts are `mechanism`, `output` or `objective`, and `epsilon`, the guarantee wanted for one patient
+            zeroed out. Of its settings `l2`, Lambda divided by the patients; objective perturbation raises it where its
+            proof needs more.
+        delta: of the guarantee; 0 asks for pure DP.
 
     Raises:
         InputError: the dataset is no table of two classes.
     """
     _check_dataset(dataset)
-    members = draw_members(dataset, total, seed)[list(replicates)]
-    treatment = f"dp-{mechanism}-logistic-eps{epsilon:g}"
+    members = draw.members(dataset)
     records, signs = bounded_records(dataset.standardised()), np.where(dataset.y == 1, 1.0, -1.0)
-    drawn = [generator(seed, dataset.name, treatment, replicate, "records") for replicate in replicates]
-    noise = [generator(seed, dataset.name, treatment, replicate, "noise") for replicate in replicates]
+    drawn, noise = (draw.rngs(dataset.name, spec.name, purpose) for purpose in ("records", "noise"))
     rows = [one_record_each(dataset.patient, row, rng) for row, rng in zip(members, drawn, strict=True)]
-    perturbation = calibrate(mechanism, epsilon, delta, recipe["l2"] * members[0].sum())
+    lowest = spec.settings["l2"] * members[0].sum()
+    perturbation = calibrate(spec.parts["mechanism"], spec.parts["epsilon"], delta, lowest)
     w = np.concatenate(
         [
             release(*gather(records, signs, rows[some]), perturbation, noise[some])
@@ -197,7 +189,7 @@ def gather(records: np.ndarray, signs: np.ndarray, rows: Sequence[np.ndarray]) -
 
 
 def describe(perturbation: Perturbation) -> dict[str, object]:
-    """Return what a bank says of its guarantee, as `facts["privacy"]`."""
+    """Return what a bank says of its guarantee, as `metadata["privacy"]`."""
     return {
         "epsilon": float(perturbation.epsilon),
         "target_epsilon": float(perturbation.epsilon),

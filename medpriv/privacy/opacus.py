@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from medpriv.bank.optimiser import cosine
-from medpriv.bank.stack import Parameters
+from medpriv.bank.stack import Parameters, initial_stack
 from medpriv.errors import InputError
 from medpriv.models.layers import Convolution, Dense
 from medpriv.models.network import Network
@@ -54,7 +54,7 @@ def train_with_opacus(
         )
     trained = []
     for k, (first, order, drawn) in enumerate(zip(initial, sampling, noise, strict=True)):
-        start = {name: value[None] for name, value in network.initial(first).items()}
+        start = initial_stack(network, [first])
         batches = PoissonBatches(unit, members[[k]], schedule.rate, schedule.contribution, schedule.batch, [order])
         trained.append(_train_one(network, start, torch.from_numpy(x), torch.from_numpy(y), batches, schedule, drawn))
     return {name: np.stack([one[name] for one in trained]) for name in trained[0]}

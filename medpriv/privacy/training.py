@@ -30,7 +30,7 @@ from torch import Tensor
 from medpriv.bank import engine
 from medpriv.bank.losses import cross_entropy_slope
 from medpriv.bank.optimiser import AdamW, cosine
-from medpriv.bank.stack import Parameters, arranged
+from medpriv.bank.stack import Parameters, arranged, initial_stack
 from medpriv.errors import InputError
 from medpriv.models.layers import Convolution, Dense, Flatten, Pool, Workspace, allocate_stack
 from medpriv.models.network import Network
@@ -102,8 +102,7 @@ def train_private(
     check_network(network)
     records, labels = arranged(network, x), torch.from_numpy(y)
     if start is None:
-        drawn = [network.initial(rng) for rng in initial]
-        start = {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
+        start = initial_stack(network, initial)
     replicates, parts = len(members), []
     rows = round(schedule.batch * min(schedule.contribution, int(np.bincount(unit).max())))
     if engine.is_lone(network, start, rows):

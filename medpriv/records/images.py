@@ -51,7 +51,7 @@ class Images:
 
     def about(self) -> dict[str, object]:
         """Return everything else, as JSON keeps it."""
-        return {}
+        return {"unit": self.unit}
 
     @classmethod
     def restore(cls, tensors: dict[str, np.ndarray], about: dict) -> "Images":

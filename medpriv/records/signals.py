@@ -60,7 +60,7 @@ class Signals:
 
     def about(self) -> dict[str, object]:
         """Return everything else, as JSON keeps it."""
-        return {"sampling_rate": self.rate}
+        return {"sampling_rate": self.rate, "unit": self.unit}
 
     @classmethod
     def restore(cls, tensors: dict[str, np.ndarray], about: dict) -> "Signals":

@@ -182,11 +182,12 @@ def membership(result: Result, measure: str, level: str) -> list[Measure]:
 
 
 def _number_of(attacks: Sequence[Measure]) -> Measure | None:
-    """Return how many attacks there are, as a figure; None for none."""
-    if not attacks:
+    """Return how many attacks have a value, as a figure; None for none."""
+    valued = list(filter(resolved, attacks))
+    if not valued:
         return None
-    count = len(attacks)
-    return replace(attacks[0], attack="", measure="attacks", value=float(count), lower=NAN, upper=NAN, n=count)
+    count = len(valued)
+    return replace(valued[0], attack="", measure="attacks", value=float(count), lower=NAN, upper=NAN, n=count)
 
 
 def _flips(cohort: Cohort, result: Result) -> Chosen:
@@ -201,7 +202,7 @@ def strongest_flip(result: Result, budget: str) -> Measure | None:
     FGSM attacks other records than the rest, so it speaks only where there is no other attack; whether one step is
     stronger on the same records is a check of gradient masking.
     """
-    found = [item for item in result.attacks.select("flip_rate", {"epsilon_mv": budget}) if direct(item)]
+    found = [item for item in result.attacks.select("flip_rate", {"budget": budget}) if direct(item)]
     return strongest([item for item in found if item.attack != ONE_STEP] or found)
 
 
@@ -215,7 +216,7 @@ def by_class(result: Result, flip: Measure | None) -> Figures:
         return {}
     rates = result.attacks.holding("flip_rate", parse_group(flip.group), flip.attack)
     groups = [(parse_group(item.group), item) for item in rates if item.attack == flip.attack]
-    return {group["class"]: item for group, item in groups if group.keys() == {"epsilon_mv", "class"}}
+    return {group["class"]: item for group, item in groups if group.keys() == {"budget", "class"}}
 
 
 def worst_class(classes: Mapping[str, Measure]) -> tuple[str, Measure] | None:
@@ -246,7 +247,7 @@ def _number_failed(flip: Measure | None, failed: Sequence[str] | None) -> Measur
 
 def budgets(result: Result) -> list[str]:
     """Return the evasion budgets that were tried, in millivolts, smallest first, as the table writes them."""
-    found = {parse_group(item.group).get("epsilon_mv") for item in result.attacks.holding("flip_rate")}
+    found = {parse_group(item.group).get("budget") for item in result.attacks.holding("flip_rate")}
     return sorted((text for text in found if text is not None), key=float)
 
 
@@ -257,7 +258,7 @@ def reference_budget(result: Result) -> str:
     look, the middle budget of the grid.
     """
     measured = (parse_group(item.group) for item in result.attacks.holding("mean_d1_uv"))
-    return next((group["epsilon_mv"] for group in measured if "epsilon_mv" in group), middle_budget(result))
+    return next((group["budget"] for group in measured if "budget" in group), middle_budget(result))
 
 
 def middle_budget(result: Result) -> str:

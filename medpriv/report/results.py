@@ -157,12 +157,13 @@ class Result:
 
     Attributes:
         replicates: K.
-        recipe, costs: as `bank.json` has them.
+        recipe, costs: hyperparameters and costs, as `bank.json` has them.
         utility, attacks: measures; the attacks of every family together.
         tables: what else was written, by file stem (`reliability`, `roc`, `exposure`, `examples`; those of an attack on
             what a server sees with the family before it, `server-examples`, `cut-examples`); missing: no rows. A path
             is read when its rows are asked for: those of all banks' patients together would fill the memory.
         facts: what the bank says of itself (`privacy`, `federation`, `split`).
+        settings: of the treatment.
     """
 
     dataset: str
@@ -175,6 +176,7 @@ class Result:
     attacks: Measures
     tables: dict[str, tuple[Row, ...] | Path]
     facts: dict = field(default_factory=dict)
+    settings: dict = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -221,7 +223,7 @@ class Derived:
 
     Attributes:
         models: R.
-        recipe, costs: as `bank.json` has them.
+        recipe, costs: hyperparameters and costs, as `bank.json` has them.
     """
 
     dataset: str
@@ -409,21 +411,23 @@ def read_result(dataset: str, treatment: str, bank: Path, attacks: Mapping[str, 
     return Result(
         dataset=dataset,
         treatment=treatment,
-        model=about["model"],
+        model=about["spec"]["model"],
         replicates=len(about["replicates"]),
-        recipe=about["recipe"],
+        recipe=about["spec"]["hyperparameters"],
         costs=about["costs"],
         utility=Measures(_own(bank / "utility.csv", dataset, treatment)),
         attacks=Measures(measures),
         tables=tables,
-        facts=about.get("facts") or {},
+        facts=about["metadata"],
+        settings=about["spec"]["settings"],
     )
 
 
 def read_derived(dataset: str, treatment: str, folder: Path) -> Derived:
     """Read a derived bank's description."""
     about = read_json(folder / "bank.json")
-    return Derived(dataset, treatment, about["models"], about["recipe"], about["costs"])
+    recipe = about["spec"]["parts"] | about["spec"]["settings"]
+    return Derived(dataset, treatment, len(about["replicates"]), recipe, about["costs"])
 
 
 def read_audit(dataset: str, subject: str, family: str, folder: Path) -> Audit:

@@ -303,7 +303,7 @@ def _defended(headlines: Sequence[Headline]) -> Defended | None:
     others = [item for item, base in good if best and base is best[1] and item is not best[0]]
     return Defended(
         first.result.dataset,
-        parse_group(first.flip.group)["epsilon_mv"],
+        parse_group(first.flip.group)["budget"],
         len(pairs),
         len(lower),
         best,

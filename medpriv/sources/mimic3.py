@@ -18,8 +18,16 @@ from medpriv.records.labels import Labels
 from medpriv.seeds import generator
 from medpriv.sources.age import age_band
 from medpriv.sources.manifest import MANIFEST, verify_raw
-from medpriv.sources.mimic3_cohort import AGE_BANDS, HOURS, Stay, check_labels, choose_stays, measure, units
-from medpriv.sources.mimic3_tables import LICENCES, connect, is_demo, local_tables, published_tables, table_path
+from medpriv.sources.mimic3_cohort import AGE_BANDS, HOURS, JOINS, Stay, check_labels, choose_stays, measure, units
+from medpriv.sources.mimic3_tables import (
+    LICENCES,
+    connect,
+    is_demo,
+    local_tables,
+    partnerless,
+    published_tables,
+    table_path,
+)
 from medpriv.sources.tabular import check_classes, make_table, stratified_split
 
 LICENCE = "ODbL 1.0 (the demo); PhysioNet Credentialed Health Data License 1.5.0 (the full database)"
@@ -59,6 +67,7 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     with connect() as connection:
         check_labels(connection, folder)
         stays, counts = choose_stays(connection, folder)
+        lost = partnerless(connection, *JOINS)
         if not stays:
             raise InputError(
                 f"no adult stayed {HOURS} hours in one unit",
@@ -107,6 +116,7 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
             "deaths": int(y.sum()),
             "stays_by_unit": {str(unit): int(np.sum(site == index)) for index, unit in enumerate(sites)},
         }
+        | ({"rows_left_out": lost} if lost else {})
         | gaps
         | values,
     )

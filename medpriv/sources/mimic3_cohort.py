@@ -66,6 +66,8 @@ _EVENT_TYPES = {
     "error": "FLAG",
 }
 
+# What `_CANDIDATES` joins, and by which columns.
+JOINS = (("ICUSTAYS", "ADMISSIONS", "subject_id, hadm_id"), ("ICUSTAYS", "PATIENTS", "subject_id"))
 STEPS = ("all", "without transfers", "one an admission", "adults", "48 hours or longer", "outcome after 48 hours")
 _CANDIDATES = f"""
     WITH linked AS (

@@ -134,6 +134,20 @@ def refuse_twice(connection, path: Path, table: str, column: str) -> None:
         refuse_second(path, column, found[0])
 
 
+def partnerless(connection, *joins: tuple[str, str, str]) -> dict[str, int]:
+    """Return how many rows of a table have no partner in another, and so are in no join of the two; zeros left out.
+
+    Args:
+        joins: table, the other table, and the columns that join them, as SQL lists them.
+    """
+    found = {}
+    for table, other, columns in joins:
+        query = f"SELECT count(*) FROM {table} ANTI JOIN {other} USING ({columns})"
+        if count := connection.execute(query).fetchone()[0]:
+            found[f"{table} without {other}"] = count
+    return found
+
+
 def make_table(connection, name: str, types: Mapping[str, str], rows: Sequence[Sequence]) -> None:
     """Make a table of rows that Python has (one or more), in one statement: inserting row by row is slow in DuckDB."""
     columns = ", ".join(f"unnest(?::{kind}[]) AS {column}" for column, kind in types.items())

@@ -27,6 +27,7 @@ from medpriv.sources.mimic3_tables import (
     connect,
     is_demo,
     local_tables,
+    partnerless,
     published_tables,
     refuse_twice,
     scan,
@@ -137,7 +138,7 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     """
     folder = Path(folder)
     manifest = verify_raw(folder)
-    rows = _read(folder)
+    rows, lost = _read(folder)
     codes = {feature: _encode([of(row) for row in rows]) for feature, of in CATEGORIES.items()}
     columns = {feature: code for feature, (_, code) in codes.items()} | _numbers(rows)
     if settings["columns"] == "honest":
@@ -177,12 +178,12 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
         ),
         replace(table, row_id=np.array([row["row_id"] for row in rows], np.int64)),
         Labels(y, CLASSES),
-        notes={"admissions": len(y), "deaths": int(y.sum())} | gaps,
+        notes={"admissions": len(y), "deaths": int(y.sum())} | ({"rows_left_out": lost} if lost else {}) | gaps,
     )
 
 
-def _read(folder: Path) -> list[Row]:
-    """Return the admissions with their patients' sex and birth, in the order of their row numbers."""
+def _read(folder: Path) -> tuple[list[Row], dict[str, int]]:
+    """Return the admissions with their patients' sex and birth, by row number, and how many have no patient."""
     with connect() as connection:
         for table, columns, keys in (
             ("PATIENTS", _PATIENT, ("subject_id",)),
@@ -195,6 +196,7 @@ def _read(folder: Path) -> list[Row]:
         found = connection.execute("SELECT * FROM ADMISSIONS JOIN PATIENTS USING (subject_id) ORDER BY row_id")
         names = [column[0].lower() for column in found.description]
         rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+        lost = partnerless(connection, ("ADMISSIONS", "PATIENTS", "subject_id"))
     whole = ("row_id", "subject_id", "admittime", "dischtime", "hospital_expire_flag", "has_chartevents_data")
     for row in rows:
         age = None if None in (row["dob"], row["admittime"]) else _age(row)
@@ -206,7 +208,7 @@ def _read(folder: Path) -> list[Row]:
                 place=f"row_id {row['row_id']}",
                 remedy="use the publisher's tables of MIMIC-III version 1.4",
             )
-    return rows
+    return rows, lost
 
 
 def _encode(texts: list[str]) -> tuple[list[str], np.ndarray]:

@@ -37,7 +37,15 @@ from medpriv.sources.beats import (
 )
 from medpriv.sources.manifest import verify_raw
 from medpriv.sources.wfdb_header import distinct_names
-from medpriv.sources.wfdb_records import ANNOTATOR, Record, read_patients, read_record, record_files, record_names
+from medpriv.sources.wfdb_records import (
+    ANNOTATOR,
+    Record,
+    read_patients,
+    read_record,
+    record_files,
+    record_names,
+    shorter_records,
+)
 
 AGE_BANDS = (50, 65, 80)
 LICENCE = "Open Data Commons Attribution License v1.0 (ODC-By 1.0)"
@@ -156,7 +164,8 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
             "high_pass_hz": BASELINE_HZ,
             "heart_rate": settings["heart_rate"],
             "r_peak_at_sample": round(settings["before_s"] * settings["sampling_rate"]),
-        },
+        }
+        | shorter_records(folder, beats.names),
     )
 
 

@@ -21,7 +21,7 @@ from medpriv.seeds import generator
 from medpriv.sources.beats import BASELINE_HZ, prepare_signal, present_classes, split_patients
 from medpriv.sources.manifest import MANIFEST, verify_raw
 from medpriv.sources.ptbxl_tables import CLASSES, DATABASE, RECORD, STATEMENTS, Row, read_tables
-from medpriv.sources.wfdb_records import read_leads
+from medpriv.sources.wfdb_records import read_leads, shorter_records
 
 LICENCE = "CC BY 4.0"
 LICENCE_FILE = "LICENSE.txt"
@@ -127,7 +127,8 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
             "records_left_out": left_out | {"a blank lead": blank},
             "classes_absent": [superclass for index, superclass in enumerate(CLASSES) if index not in present],
             "high_pass_hz": BASELINE_HZ,
-        },
+        }
+        | shorter_records(folder, (row.name for row in rows)),
     )
 
 

@@ -23,13 +23,14 @@ from medpriv.files import write_text
 from medpriv.sources.table import local_files, named_columns
 from medpriv.sources.table_columns import LEVELS, decimal_mark, gaps, group, names, refuse, to_number
 from medpriv.sources.table_file import TextColumn, read_table
-from medpriv.sources.table_ids import counts_rows, named_like_id, repeated_ids
+from medpriv.sources.table_ids import counts_rows, named_like_id, names_in_words, repeated_ids
 
 ROOT = Path(__file__).parents[2]
 UNKNOWN = "NAME_IT"  # the label, where no column looks like one
 WIDTH = 110
 FEW = 10  # classes of a label, levels of a group, values of a number that may be a code
-_PERSON = re.compile(r"patient|subject|person|participant|pid|mrn", re.IGNORECASE)
+_PEOPLE = "patient|subject|person|participant"
+_PERSON = re.compile(rf"{_PEOPLE}|pid|mrn", re.IGNORECASE)
 _OUTCOME = re.compile(r"label|outcome|target|^class$|^y$|died|death|dead|mortality|expire", re.IGNORECASE)
 _FINDING = re.compile(r"diagnos|disease|readmi|surviv|sepsis|result|event|status|class", re.IGNORECASE)
 _PLACE = re.compile(r"site|hospital|ward|cent(re|er)|clinic|institution|unit|department|facility", re.IGNORECASE)
@@ -101,7 +102,8 @@ def guess_roles(columns: Mapping[str, TextColumn], separator: str) -> Guess:
         elif levels <= LEVELS:
             _assign(guess, left, "categorical", column.name, f"words, {levels} levels")
         else:
-            _assign(guess, left, "ignore", column.name, f"words, {levels} different ones (dates, free text?)")
+            kinds = "people's ids? then `patient`; " if not guess.patient else ""
+            _assign(guess, left, "ignore", column.name, f"words, {levels} different ones ({kinds}dates, free text?)")
     return guess
 
 
@@ -168,7 +170,7 @@ def _guess_label(guess: Guess, left: dict[str, TextColumn]) -> None:
 
 
 def _guess_patient(guess: Guess, left: dict[str, TextColumn]) -> None:
-    whole = [column for column in left.values() if named_like_id(column.name)]
+    whole = [column for column in left.values() if named_like_id(column.name) or _names_people(column)]
     whole = [column for column in whole if len(column.texts) >= len(column.code) / 20]
     named = [column for column in whole if _PERSON.search(column.name)]
     several = [column for column in whole if len(column.texts) < len(column.code)]
@@ -177,6 +179,11 @@ def _guess_patient(guess: Guess, left: dict[str, TextColumn]) -> None:
         if some and not guess.patient:
             column = some[0]
             _assign(guess, left, "patient", column.name, f"{reason}, {_levels(column)} patients{_without(column)}")
+
+
+def _names_people(column: TextColumn) -> bool:
+    """Return whether a column of words is called as people are, in whatever language adds to it: Patientennummer."""
+    return names_in_words(column) and bool(re.search(_PEOPLE, column.name, re.IGNORECASE))
 
 
 def _config(guess: Guess, name: str, path: Path) -> list[str]:

@@ -5,7 +5,7 @@ in `wfdb_header`, `wfdb_signals` and `wfdb_annotations`; a bad file is one clear
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -15,7 +15,7 @@ from medpriv.errors import InputError
 from medpriv.files import read_lines, read_rows
 from medpriv.sources.wfdb_annotations import read_annotations
 from medpriv.sources.wfdb_header import Header, read_header, unfit_name
-from medpriv.sources.wfdb_signals import read_stored, signals_of
+from medpriv.sources.wfdb_signals import is_shorter_than_files, read_stored, signals_of
 
 ANNOTATOR = "atr"
 NOBODY = ("", "?", "-", "na", "n/a", "nan", "null", "none")  # words for a gap, which are no patient
@@ -75,6 +75,12 @@ def record_names(folder: Path) -> list[str]:
     if not names:
         raise InputError("no WFDB record", file=listed, remedy="list the records, one a line")
     return list(names)
+
+
+def shorter_records(folder: Path, names: Iterable[str]) -> dict[str, int]:
+    """Return, as a remark, how many records are shorter than their files with no checksum for it; empty for none."""
+    count = sum(is_shorter_than_files(read_header(folder, name)) for name in names)
+    return {"records_shorter_than_their_files": count} if count else {}
 
 
 def record_files(folder: Path, name: str) -> list[str]:

@@ -139,6 +139,31 @@ def _frames_stored(header: Header, groups: dict[str, list[Lead]]) -> int:
     return next(iter(found.values()))
 
 
+def is_shorter_than_files(header: Header) -> bool:
+    """Return whether a signal file holds more whole frames than the header states and no checksum vouches for them.
+
+    The stated length counts, by header(5) of the WFDB Applications Guide; but a record cut that way by mistake looks
+    the same as one that was meant to end there.
+    """
+    if header.frames is None:
+        return False
+    return any(
+        _frames_in(header, file, leads) > header.frames
+        for file, leads in _leads_by_file(header).items()
+        if not any(lead.checksum for lead in leads)
+    )
+
+
+def _frames_in(header: Header, file: str, leads: list[Lead]) -> int:
+    """Return how many whole frames a signal file has room for."""
+    form, offset, width = leads[0].form, leads[0].offset or 0, sum(lead.samples for lead in leads)
+    if form in COMPRESSED:
+        with _compressed(header, file) as sound:
+            return (sound.frames - offset) // leads[0].samples
+    block, size, _ = _PACKED.get(form, (1, _bytes_of(form, 1), (0,)))
+    return (header.file.with_name(file).stat().st_size - offset) // size * block // width
+
+
 def _read_bytes(header: Header, file: str, size: int, offset: int) -> np.ndarray:
     """Return `size` bytes of a signal file, uint8, after checking that it is long enough."""
     path = header.file.with_name(file)

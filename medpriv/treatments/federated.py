@@ -1,9 +1,9 @@
 """Federated treatments: banks trained where the records are, at the sites, and joined by a server.
 
-Every replicate sees the same patients as the baseline's of its number (`draw_members`), each at its own client; the
+Every replicate sees the same patients as the baseline's of its number (`Draw.members`), each at its own client; the
 network is the baseline's, the local steps are plain SGD. Where clients end with different models (`local`, `bn`), a
-record is judged by its own client's: the bank then holds no parameters, only logits, and `extra["client_logits"]` has
-every client's model on every record.
+record is judged by its own client's: the bank then holds no weights, only logits, and
+`audit_arrays["client_logits"]`, float32 [K, clients, N, C], has every client's model on every record.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from medpriv.bank import engine
-from medpriv.bank.store import Bank, draw_members
+from medpriv.bank.bank import GRADIENTS, QUERY, About, Bank
+from medpriv.bank.draw import Draw
+from medpriv.bank.outputs import Predictions
+from medpriv.bank.spec import TrainingSpec
 from medpriv.dataset import TRAIN, Dataset
 from medpriv.errors import InputError
 from medpriv.federated import messages
@@ -22,7 +25,7 @@ from medpriv.federated.private import private_client
 from medpriv.federated.rounds import Names, Outcome, RoundView, run
 from medpriv.federated.secure import check_threshold, default_threshold, protocol_bytes
 from medpriv.federated.server import Strategy, build_strategy
-from medpriv.models.catalogue import build_network
+from medpriv.models.catalogue import network_of
 from medpriv.models.network import Network
 from medpriv.privacy.accountant import ADJACENCY, check_delta, default_delta, epsilon, noise_for
 from medpriv.seeds import generator
@@ -67,49 +70,33 @@ class Federation:
     privacy: dict
 
 
-def train(
-    dataset: Dataset,
-    strategy: str,
-    model: str,
-    recipe: Mapping[str, object],
-    settings: Mapping[str, object],
-    replicates: Sequence[int],
-    total: int,
-    seed: int,
-) -> Bank:
-    """Train the replicates named of the bank `fed-<strategy>`; see `medpriv.treatments.baseline.train`.
+def train(dataset: Dataset, spec: TrainingSpec, draw: Draw) -> Bank:
+    """Train replicates of the bank `fed-<strategy>`; see `medpriv.treatments.baseline.train`.
 
     Args:
-        strategy: a name under `settings["strategies"]`.
-        recipe: of the baseline network `model`; its layers count, not its optimiser.
-        settings: the dataset's `federated` section, or what of it the strategy uses (`settings.federation_of`).
+        spec: hyperparameters are the baseline network's: its layers count, not its optimiser. Settings are what
+            the strategy uses (`medpriv.workflow.settings.federation_of`) of `rounds`, `partition` and `local` of the
+            dataset's `federated` section, and `strategy`, the strategy's own section.
 
     Raises:
         InputError: the strategy does not fit the dataset or the network.
     """
-    members = draw_members(dataset, total, seed)[list(replicates)]
-    settings = {**settings, "strategy": strategy, "strategies": {strategy: settings["strategies"][strategy]}}
-    federation = set_up(dataset, model, recipe, settings, seed)
+    members = draw.members(dataset)
+    federation = set_up(dataset, spec, draw.seed)
     last: list[RoundView] = []
 
     def keep_last(view: RoundView) -> None:
         last[:] = [view]
 
-    outcome = run_federation(dataset, federation, members, replicates, seed, keep_last)
-    parameters, logits, extra = _judged(dataset, federation, outcome)
+    outcome = run_federation(dataset, federation, members, draw.replicates, draw.seed, keep_last)
+    weights, logits, audit_arrays = _judged(dataset, federation, outcome)
+    costs = _costs(dataset, federation, spec.settings, last[0])
     return Bank(
-        dataset=dataset.name,
-        treatment=federation.treatment,
-        model=model,
-        recipe={**recipe, "federated": settings},
-        replicates=np.array(replicates),
-        members=members,
-        patients=dataset.patients,
-        parameters=parameters,
-        logits=logits,
-        costs=_costs(dataset, federation, settings, last[0]),
-        facts=_facts(dataset, federation),
-        extra=extra,
+        About.of(dataset, spec, draw, costs, {QUERY, GRADIENTS} if weights else set(), _metadata(dataset, federation)),
+        members,
+        weights,
+        Predictions(logits),
+        audit_arrays=audit_arrays,
     )
 
 
@@ -120,28 +107,25 @@ def replay(
 
     The rounds are the very ones that made the bank, if the seed is.
     """
-    settings = bank.recipe["federated"]
-    federation = set_up(dataset, bank.model, bank.recipe, settings, seed)
-    bank.record_members(dataset)  # refuses another version of the dataset
+    federation = set_up(dataset, bank.spec, seed)
+    bank.check(dataset)
     run_federation(dataset, federation, bank.members[:replicates], bank.replicates[:replicates].tolist(), seed, observe)
     return federation
 
 
-def set_up(
-    dataset: Dataset, model: str, recipe: Mapping[str, object], settings: Mapping[str, object], seed: int
-) -> Federation:
-    """Return the federation of a strategy; arguments as `train`, the strategy's name in `settings["strategy"]`."""
-    name = settings["strategy"]
-    if recipe.get("shift"):
+def set_up(dataset: Dataset, spec: TrainingSpec, seed: int) -> Federation:
+    """Return the federation of a bank; `spec` as of `train`."""
+    name, settings = spec.parts["strategy"], spec.settings
+    if spec.hyperparameters.get("shift"):
         raise InputError(
             "federated learning doesn't rotate records",
             file="config",
-            place=f"baselines.{model}.shift",
+            place=f"baselines.{spec.model}.shift",
             remedy="name a model without `shift` under `federated`",
         )
-    network = build_network(model, dataset.x.shape[1:], len(dataset.classes), recipe)
+    network = network_of(dataset, spec)
     clients = partition(dataset, name, settings, seed)
-    chosen, privacy = dict(settings["strategies"][name]), {}
+    chosen, privacy = dict(settings["strategy"]), {}
     if name == "secure":
         check_threshold(threshold_of(settings, len(clients.clients)), len(clients.clients))
     if name == "client_dp":
@@ -152,7 +136,7 @@ def set_up(
     names = _example(network)
     local = None if name == "sample_dp" else LocalSchedule(**settings["local"])
     strategy = build_strategy(name, chosen, network, names)
-    return Federation(f"fed-{name}", network, clients, strategy, local, settings["rounds"], privacy)
+    return Federation(spec.name, network, clients, strategy, local, settings["rounds"], privacy)
 
 
 def run_federation(
@@ -214,8 +198,8 @@ def _check_finite(dataset: Dataset, outcome: Outcome, steps: str) -> None:
 
 def _judged(
     dataset: Dataset, federation: Federation, outcome: Outcome
-) -> tuple[dict[str, np.ndarray], np.ndarray, dict[str, np.ndarray]]:
-    """Return the bank's parameters, its logits [K, N, C], and what else it keeps."""
+) -> tuple[dict[str, np.ndarray] | None, np.ndarray, dict[str, np.ndarray]]:
+    """Return the bank's weights, its logits [K, N, C], and what else it keeps."""
     x, network = dataset.standardised(), federation.network
     if not federation.strategy.client.keeps:
         return outcome.parameters, engine.logits(network, outcome.parameters, x), {}
@@ -224,7 +208,7 @@ def _judged(
     flat = {name: np.ascontiguousarray(value.reshape(-1, *value.shape[2:])) for name, value in models.items()}
     logits = engine.logits(network, flat, x).reshape(replicates, clients, len(x), -1)
     own = logits[:, federation.clients.records(dataset), np.arange(len(x))]
-    return {}, own, {"client_logits": logits}
+    return None, own, {"client_logits": logits}
 
 
 def _costs(
@@ -264,7 +248,7 @@ def _costs(
 
 def threshold_of(settings: Mapping[str, object], clients: int) -> int:
     """Return how many clients must stay to the end of a round of secure aggregation."""
-    return settings["strategies"]["secure"]["threshold"] or default_threshold(clients)
+    return settings["strategy"]["threshold"] or default_threshold(clients)
 
 
 def _example(network: Network) -> dict[str, np.ndarray]:
@@ -272,7 +256,7 @@ def _example(network: Network) -> dict[str, np.ndarray]:
     return network.initial(generator(0, "example"))
 
 
-def _facts(dataset: Dataset, federation: Federation) -> dict:
+def _metadata(dataset: Dataset, federation: Federation) -> dict:
     """Return what the bank says of itself."""
     name = federation.strategy.name
     about = {

@@ -18,14 +18,14 @@ import numpy as np
 from torch import Tensor
 
 from medpriv.bank import engine
+from medpriv.bank.bank import Bank, Derivation, derive, rows_of
 from medpriv.bank.batches import count_updates
-from medpriv.bank.derived import DerivedBank
 from medpriv.bank.losses import cross_entropy
+from medpriv.bank.spec import TrainingSpec
 from medpriv.bank.stack import Stack
-from medpriv.bank.store import Bank
 from medpriv.dataset import TEST, Dataset
 from medpriv.errors import InputError
-from medpriv.models.catalogue import build_network
+from medpriv.models.catalogue import network_of
 from medpriv.seeds import generator
 
 
@@ -36,7 +36,7 @@ def personalize(
     settings: Mapping,
     seed: int,
     patients: Sequence[int] | None = None,
-) -> DerivedBank:
+) -> Bank:
     """Return the bank's first replicates, each fine-tuned to each patient; the replicate varies slowest.
 
     Args:
@@ -49,7 +49,7 @@ def personalize(
         patients: for whom, indices; all test patients with records both in the first minutes and after them unless
             given. Settings are chosen with training patients here, by the replicates that had not seen them.
     """
-    bank.record_members(dataset)
+    bank.check(dataset)
     if patients is None:
         patients = patients_to_adapt_to(dataset, settings["minutes"])
     origin = np.repeat(bank.replicates[: settings["replicates"]], len(patients))
@@ -57,20 +57,13 @@ def personalize(
     records = np.stack(
         [draw_adapted(dataset, *pair, settings, seed) for pair in zip(origin.tolist(), patient.tolist(), strict=True)]
     )
-    parameters, updates = adapt(dataset, bank, origin, patient, records, variant, settings, seed)
-    return DerivedBank(
-        dataset=dataset.name,
-        treatment=f"personalized-{variant}",
-        model=bank.model,
-        recipe={name: settings[name] for name in ("minutes", "share", "block_s", "batch_size")} | settings[variant],
-        origin=origin,
-        patient=patient,
-        records=records,
-        patients=dataset.patients,
-        network=bank.recipe,
-        parameters=parameters,
-        costs={"passes": float(updates.mean() * settings["batch_size"]), "updates": float(updates.mean())},
+    weights, updates = adapt(dataset, bank, origin, patient, records, variant, settings, seed)
+    used = {name: settings[name] for name in ("minutes", "share", "block_s", "batch_size")} | settings[variant]
+    spec = TrainingSpec(
+        f"personalized-{variant}", "personalized", {"variant": variant}, bank.model, bank.spec.hyperparameters, used
     )
+    costs = {"passes": float(updates.mean() * settings["batch_size"]), "updates": float(updates.mean())}
+    return derive(bank, spec, Derivation(origin, patient, records), weights, costs)
 
 
 def early(dataset: Dataset, minutes: float) -> np.ndarray:
@@ -143,17 +136,13 @@ def adapt(
         records: bool [R, N], at least one a model.
         variant, settings, seed: see `personalize`.
     """
-    recipe, size = settings[variant], settings["batch_size"]
-    network = build_network(bank.model, dataset.x.shape[1:], len(dataset.classes), bank.recipe)
-    place = {number: index for index, number in enumerate(bank.replicates.tolist())}
-    start = np.array([place[number] for number in origin.tolist()])
+    chosen, size = settings[variant], settings["batch_size"]
+    network, start = network_of(dataset, bank.spec), rows_of(bank, origin)
     used = np.flatnonzero(records.any(axis=0))
     x, y, members = dataset.standardised()[used], dataset.y[used], records[:, used]
-    updates = np.array([count_updates(count, recipe["epochs"], size) for count in members.sum(axis=1)])
+    updates = np.array([count_updates(count, chosen["epochs"], size) for count in members.sum(axis=1)])
     names = [(number, dataset.patients[index]) for number, index in zip(origin.tolist(), patient.tolist(), strict=True)]
-    parameters = {
-        name: np.empty((len(origin), *value.shape[1:]), value.dtype) for name, value in bank.parameters.items()
-    }
+    parameters = {name: np.empty((len(origin), *value.shape[1:]), value.dtype) for name, value in bank.weights.items()}
     for count in np.unique(updates):  # the engine trains models of equal length together
         some = np.flatnonzero(updates == count)
         trained = engine.train(
@@ -161,12 +150,12 @@ def adapt(
             x,
             y,
             members[some],
-            engine.Schedule(int(count), size, recipe["learning_rate"], weight_decay=0.0, balance=0.0),
+            engine.Schedule(int(count), size, chosen["learning_rate"], weight_decay=0.0, balance=0.0),
             initial=[],
             order=[generator(seed, dataset.name, f"personalized-{variant}", *names[r], "batches") for r in some],
-            start={name: value[start[some]] for name, value in bank.parameters.items()},
+            start={name: value[start[some]] for name, value in bank.weights.items()},
             frozen=len(network.layers) - 1 if variant == "head" else 0,
-            step=PullToStart(recipe["pull"]) if variant == "regularized" else cross_entropy,
+            step=PullToStart(chosen["pull"]) if variant == "regularized" else cross_entropy,
         )
         for name, value in trained.items():
             parameters[name][some] = value

@@ -5,21 +5,24 @@ privacy costs and buys can be read off paired models. The guarantee is each repl
 bank publishes many models of one patient only to audit them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from medpriv.bank import engine
-from medpriv.bank.store import Bank, draw_members
+from medpriv.bank.bank import GRADIENTS, QUERY, About, Bank
+from medpriv.bank.draw import Draw
+from medpriv.bank.learner import count_weights
+from medpriv.bank.outputs import Predictions
+from medpriv.bank.spec import TrainingSpec
 from medpriv.dataset import Dataset
 from medpriv.errors import InputError
-from medpriv.models.catalogue import build_network
+from medpriv.models.catalogue import network_of
 from medpriv.privacy.accountant import ADJACENCY, check_delta, default_delta, noise_for
 from medpriv.privacy.accountant import epsilon as accounted
 from medpriv.privacy.convex import train_convex
 from medpriv.privacy.opacus import train_with_opacus
 from medpriv.privacy.training import PrivateSchedule, check_network, train_private
-from medpriv.seeds import generator
 
 PERTURBED = ("objective", "output")
 ENGINES = {"medpriv": train_private, "opacus": train_with_opacus}
@@ -38,45 +41,29 @@ CAVEATS = (
 )
 
 
-def name_treatment(mechanism: str, model: str, epsilon: float) -> str:
-    """Return the treatment's name."""
-    return f"dp-{mechanism}-{model}-eps{epsilon:g}"
-
-
-def train(
-    dataset: Dataset,
-    mechanism: str,
-    model: str,
-    epsilon: float,
-    recipe: Mapping[str, object],
-    settings: Mapping[str, object],
-    replicates: Sequence[int],
-    total: int,
-    seed: int,
-) -> Bank:
-    """Train the replicates named of the bank `dp-<mechanism>-<model>-eps<epsilon>`.
+def train(dataset: Dataset, spec: TrainingSpec, draw: Draw) -> Bank:
+    """Train replicates of the bank `dp-<mechanism>-<model>-eps<epsilon>`; see `medpriv.treatments.baseline.train`.
 
     Args:
-        mechanism: `sgd` or `adam` (noisy steps), or `objective` or `output` (perturbed logistic regression).
-        epsilon: the guarantee's target, for a patient zeroed out.
-        recipe: of the baseline network `model`: its layers are taken, its way of training is not.
-        settings: the mechanism's section in the config, with `delta` (None: see `default_delta`) and `engine`.
-        replicates, total, seed: as in `medpriv.treatments.baseline.train`.
+        spec: its parts are `mechanism`, `sgd` or `adam` (noisy steps), or `objective` or `output` (perturbed logistic
+            regression), and `epsilon`, the guarantee's target for a patient zeroed out. Hyperparameters are the
+            baseline network's: its layers are taken, its way of training is not. Settings are the mechanism's section
+            in the config, with `delta` (None: see `default_delta`) and `engine`.
 
     Raises:
         InputError: a delta that protects nobody, an epsilon out of reach, a network that mixes patients' records, or a
             mechanism that isn't for this model.
     """
-    network = build_network(model, dataset.x.shape[1:], len(dataset.classes), recipe)
+    network = network_of(dataset, spec)
     check_network(network)
-    treatment = name_treatment(mechanism, model, epsilon)
-    members = draw_members(dataset, total, seed)[list(replicates)]
+    members, settings = draw.members(dataset), spec.settings
+    mechanism, epsilon = spec.parts["mechanism"], spec.parts["epsilon"]
     patients = int(members[0].sum())
     delta = settings["delta"] or default_delta(patients)
     check_delta(delta, patients)
     if mechanism in PERTURBED:
-        _check_logistic(mechanism, model)
-        parameters, privacy = train_convex(dataset, mechanism, epsilon, delta, settings, replicates, total, seed)
+        _check_logistic(mechanism, spec.model)
+        weights, privacy = train_convex(dataset, spec, delta, draw)
         costs = {"updates": 1, "flops": 2 * patients * dataset.x.shape[1] ** 2}  # of one Newton step: its Hessian
     else:
         noise = noise_for(epsilon, delta, settings["rate"], settings["steps"])
@@ -84,30 +71,22 @@ def train(
         privacy = describe(schedule, noise, delta, epsilon)
         rows = schedule.steps * schedule.batch * min(schedule.contribution, np.bincount(dataset.patient).max())
         costs = {"updates": schedule.steps, "flops": round(rows * network.flops())}
-        parameters = ENGINES[settings["engine"]](
+        weights = ENGINES[settings["engine"]](
             network,
             dataset.standardised(),
             dataset.y,
             dataset.patient,
             members,
             schedule,
-            **{
-                purpose: [generator(seed, dataset.name, treatment, replicate, purpose) for replicate in replicates]
-                for purpose in ("initial", "sampling", "noise")
-            },
+            **{purpose: draw.rngs(dataset.name, spec.name, purpose) for purpose in ("initial", "sampling", "noise")},
         )
+    costs["parameters"] = count_weights(weights)
+    metadata = {"privacy": {"caveats": list(CAVEATS)} | privacy | {"patients": patients}}
     return Bank(
-        dataset=dataset.name,
-        treatment=treatment,
-        model=model,
-        recipe=dict(recipe) | {"private": dict(settings) | {"mechanism": mechanism, "epsilon": epsilon}},
-        replicates=np.array(replicates),
-        members=members,
-        patients=dataset.patients,
-        parameters=parameters,
-        logits=engine.logits(network, parameters, dataset.standardised()),
-        costs=costs | {"parameters": sum(value[0].size for value in parameters.values())},
-        facts={"privacy": {"caveats": list(CAVEATS)} | privacy | {"patients": patients}},
+        About.of(dataset, spec, draw, costs, {QUERY, GRADIENTS}, metadata),
+        members,
+        weights,
+        Predictions(engine.logits(network, weights, dataset.standardised())),
     )
 
 
@@ -130,12 +109,12 @@ def schedule_of(
 
 def schedule_of_bank(bank: Bank) -> PrivateSchedule:
     """Return how the replicates of a bank of noisy steps were trained, for those who train more of them."""
-    privacy, settings = bank.facts["privacy"], bank.recipe["private"]
-    return schedule_of(settings["mechanism"], settings, privacy["patients"], privacy["noise_multiplier"])
+    privacy, spec = bank.metadata["privacy"], bank.spec
+    return schedule_of(spec.parts["mechanism"], spec.settings, privacy["patients"], privacy["noise_multiplier"])
 
 
 def describe(schedule: PrivateSchedule, noise_multiplier: float, delta: float, target: float) -> dict[str, object]:
-    """Return what a bank says of its guarantee, as `facts["privacy"]`: the epsilon is that of what was run."""
+    """Return what a bank says of its guarantee, as `metadata["privacy"]`: the epsilon is that of what was run."""
     return {
         "epsilon": accounted(noise_multiplier, schedule.rate, schedule.steps, delta),
         "target_epsilon": target,

@@ -1,8 +1,8 @@
 """Split-learning treatments: the baseline's network, cut, its first layers at the sites and the rest at a server.
 
-The recipe is the baseline's, so that only the topology and the defence differ, and every replicate sees the same
-patients (`draw_members`). Bank parameters are whole networks', as every audit of a bank expects them; `describe_split`
-gives back the parts and the defence of a bank, for the audits of what crossed the cut.
+Hyperparameters are the baseline's, so that only the topology and the defence differ, and every replicate sees the same
+patients (`Draw.members`). Weights are whole networks', as every audit of a bank expects them; `set_up` gives back the
+parts and the defence of a bank, for the audits of what crossed the cut.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,13 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from medpriv.bank.bank import GRADIENTS, QUERY, About, Bank
 from medpriv.bank.batches import count_updates
-from medpriv.bank.stack import Parameters, arranged
-from medpriv.bank.store import Bank, draw_members
+from medpriv.bank.draw import Draw
+from medpriv.bank.outputs import Predictions
+from medpriv.bank.spec import TrainingSpec
+from medpriv.bank.stack import Parameters, arranged, initial_stack
 from medpriv.dataset import TRAIN, Dataset
 from medpriv.errors import InputError
 from medpriv.federated.partition import by_site
-from medpriv.models.catalogue import build_network
+from medpriv.models.catalogue import network_of
 from medpriv.seeds import generator
 from medpriv.split.defences import Defence, noisy, nopeek, plain
 from medpriv.split.deployed import finished_logits, sent_activations
@@ -50,89 +53,60 @@ class Split:
     plan: Plan
 
 
-def train(
-    dataset: Dataset,
-    variant: str,
-    cut: int,
-    model: str,
-    recipe: Mapping[str, object],
-    settings: Mapping[str, object],
-    replicates: Sequence[int],
-    total: int,
-    seed: int,
-) -> Bank:
-    """Train the replicates named of the bank `split-<variant>-cut<cut>`; see `medpriv.treatments.baseline.train`.
+def train(dataset: Dataset, spec: TrainingSpec, draw: Draw) -> Bank:
+    """Train replicates of the bank `split-<topology>-cut<cut>`; see `medpriv.treatments.baseline.train`.
 
     Each client draws its batches from (seed, dataset, treatment, replicate, client) by name.
 
     Args:
-        variant: one of `VARIANTS`.
-        cut: layers before the cut, at the clients.
-        recipe: of the baseline network `model`.
-        settings: the variant's section in the config (`least_patients`, `group`; `strength`; `clip`, `deviation`).
+        spec: its parts are `topology`, one of `VARIANTS`, and `cut`, the layers before the cut, at the clients.
+            Hyperparameters are the baseline network's, settings the variant's section in the config
+            (`least_patients`, `group`; `strength`; `clip`, `deviation`).
 
     Raises:
         InputError: the network can't be cut so, or is trained on shifted records.
     """
-    if recipe.get("shift"):
+    if spec.hyperparameters.get("shift"):
         raise InputError(
             "split learning doesn't rotate records",
             file="config",
-            place=f"baselines.{model}.shift",
+            place=f"baselines.{spec.model}.shift",
             remedy="name a model without `shift` under `split`",
         )
-    split = set_up(dataset, variant, cut, model, recipe, settings)
-    members = draw_members(dataset, total, seed)[list(replicates)]
-    parameters = train_replicates(dataset, split, members[:, dataset.patient], replicates, seed)
-    pairs = [slice(k, k + 2) for k in range(0, len(replicates), 2)]  # activations of all may be larger than memory
+    split, members = set_up(dataset, spec), draw.members(dataset)
+    weights = train_replicates(dataset, split, members[:, dataset.patient], draw.replicates, draw.seed)
+    pairs = [slice(k, k + 2) for k in range(0, len(members), 2)]  # activations of all may be larger than memory
     logits = [
         _deployed_logits(
-            dataset, split, {name: value[pair] for name, value in parameters.items()}, replicates[pair], seed
+            dataset, split, {name: value[pair] for name, value in weights.items()}, draw.replicates[pair], draw.seed
         )
         for pair in pairs
     ]
     counts = np.bincount(split.client[dataset.rows(TRAIN)], minlength=len(split.clients)).tolist()
+    metadata = {"split": {**spec.parts, "clients": dict(zip(split.clients, counts, strict=True))}}
+    # Clients that blur what they send answer a question differently each time.
+    abilities = {GRADIENTS} if split.variant == "noise" else {QUERY, GRADIENTS}
     return Bank(
-        dataset=dataset.name,
-        treatment=split.treatment,
-        model=model,
-        recipe=dict(recipe) | {"split": dict(settings)},
-        replicates=np.array(replicates),
-        members=members,
-        patients=dataset.patients,
-        parameters=parameters,
-        logits=np.concatenate(logits),
-        costs=_costs(split, parameters),
-        facts={"split": {"variant": variant, "cut": cut, "clients": dict(zip(split.clients, counts, strict=True))}},
+        About.of(dataset, spec, draw, _costs(split, weights), abilities, metadata),
+        members,
+        weights,
+        Predictions(np.concatenate(logits)),
     )
 
 
-def set_up(
-    dataset: Dataset,
-    variant: str,
-    cut: int,
-    model: str,
-    recipe: Mapping[str, object],
-    settings: Mapping[str, object],
-) -> Split:
-    """Return how a bank is split; the arguments are those of `train`."""
-    network = build_network(model, dataset.x.shape[1:], len(dataset.classes), recipe)
-    client, names = clients_of(dataset, settings)
+def set_up(dataset: Dataset, spec: TrainingSpec) -> Split:
+    """Return how a bank is split; `spec` as of `train`."""
+    variant, cut = spec.parts["topology"], spec.parts["cut"]
+    client, names = clients_of(dataset, spec.settings)
     return Split(
-        treatment=f"split-{variant}-cut{cut}",
+        treatment=spec.name,
         variant=variant,
-        parts=split_network(network, cut, keep_head=variant == "ushaped"),
-        defence=defence_of(variant, settings),
+        parts=split_network(network_of(dataset, spec), cut, keep_head=variant == "ushaped"),
+        defence=defence_of(variant, spec.settings),
         client=client,
         clients=names,
-        plan=plan_of(dataset, variant, recipe),
+        plan=plan_of(dataset, variant, spec.hyperparameters),
     )
-
-
-def describe_split(dataset: Dataset, bank: Bank) -> Split:
-    """Return how a bank of `train` was split."""
-    about = bank.facts["split"]
-    return set_up(dataset, about["variant"], about["cut"], bank.model, bank.recipe, bank.recipe["split"])
 
 
 def train_replicates(
@@ -167,8 +141,7 @@ def records_of(dataset: Dataset, split: Split) -> Records:
 
 def first_parameters(dataset: Dataset, split: Split, replicates: Sequence[int], seed: int) -> dict[str, np.ndarray]:
     """Return the parameters that the replicates' training starts from, [K, ...] each."""
-    drawn = [split.parts.whole.initial(rng) for rng in draws(dataset, split, replicates, seed, "initial")]
-    return {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
+    return initial_stack(split.parts.whole, draws(dataset, split, replicates, seed, "initial"))
 
 
 def batch_order(
@@ -228,15 +201,15 @@ def defence_of(variant: str, settings: Mapping[str, object]) -> Defence:
     return noisy(settings["clip"], settings["deviation"]) if variant == "noise" else plain
 
 
-def plan_of(dataset: Dataset, variant: str, recipe: Mapping[str, object]) -> Plan:
-    """Return the training plan: as many updates as the baseline of the recipe takes."""
+def plan_of(dataset: Dataset, variant: str, hyperparameters: Mapping[str, object]) -> Plan:
+    """Return the training plan: as many updates as the baseline takes."""
     return Plan(
-        epochs=recipe["epochs"],
-        updates=count_updates(int(dataset.rows(TRAIN).sum()) // 2, 1, recipe["batch_size"]),
-        batch_size=recipe["batch_size"],
-        learning_rate=recipe["learning_rate"],
-        weight_decay=recipe["weight_decay"],
-        balance=recipe["balance"],
+        epochs=hyperparameters["epochs"],
+        updates=count_updates(int(dataset.rows(TRAIN).sum()) // 2, 1, hyperparameters["batch_size"]),
+        batch_size=hyperparameters["batch_size"],
+        learning_rate=hyperparameters["learning_rate"],
+        weight_decay=hyperparameters["weight_decay"],
+        balance=hyperparameters["balance"],
         parallel=variant == "parallel",
     )
 

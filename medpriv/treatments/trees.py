@@ -1,9 +1,9 @@
 """Baselines that are trees: random forests and gradient boosting, a bank of each (scikit-learn).
 
 They are the models that clinical tables are most often given, and they remember in another way than networks do. Trees
-have no stack: replicates are fitted one after another. Their bank keeps predictions and no parameters (`parameters` is
-empty): fitted scikit-learn models could be stored by pickle alone, and the audits need the logits only. Attacks that
-ask a model new questions therefore leave these banks out.
+have no stack: replicates are fitted one after another. Their bank keeps predictions and no weights: fitted scikit-learn
+models could be stored by pickle alone, and the audits need the logits only. Attacks that ask a model new questions
+therefore leave these banks out.
 
     forest     z_c = log (1/T sum_t (n_tc + 1) / (n_t + C)), n_tc the records of class c in the leaf that tree t gives
     boosting   the sum of the trees' outputs, as it is (HistGradientBoosting: Ke et al., NeurIPS 2017)
@@ -14,77 +14,90 @@ A binary model's logits are [0, z_1 - z_0], as everywhere.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
-from medpriv.bank.store import Bank, draw_members
+from medpriv.bank.bank import About, Bank
+from medpriv.bank.draw import Draw
+from medpriv.bank.outputs import Predictions
+from medpriv.bank.spec import TrainingSpec
 from medpriv.dataset import TRAIN, Dataset
-from medpriv.errors import InputError
-from medpriv.seeds import generator
 
 
-def train(
-    dataset: Dataset, model: str, recipe: Mapping[str, object], replicates: Sequence[int], total: int, seed: int
-) -> Bank:
-    """Fit the replicates named, of a bank of `total`, and predict every record of the dataset with each.
+def train(dataset: Dataset, spec: TrainingSpec, draw: Draw) -> Bank:
+    """Fit replicates of a bank and predict every record of the dataset with each.
 
     Replicate r draws its members and its trees' randomness from (seed, dataset, r) by name, so it is the same in
     whatever shard it is fitted. Trees ask for thresholds only: features are taken as they are, not standardised.
 
     Args:
         dataset: a table, x [N, F].
-        model: `forest` or `boosting`.
-        recipe: the model's section under `baselines` (`ForestRecipe`, `BoostingRecipe`).
+        spec: of `baseline-forest` or `baseline-boosting` (`ForestRecipe`, `BoostingRecipe`).
 
     Returns:
-        The bank `baseline-<model>`. Its costs bound what the recipe allows on half of the training records, so that
-        they are the same in every shard: `parameters` is the most nodes, `flops` the values looked at in the search
-        for splits, a rough count. `extra["nodes"]` int64 [K] are the nodes grown.
+        The bank. Its costs bound what the hyperparameters allow on half of the training records, so that they are the
+        same in every shard: `parameters` is the most nodes, `flops` the values looked at in the search for splits, a
+        rough count. `audit_arrays["nodes"]` int64 [K] are the nodes grown.
 
     Raises:
-        InputError: records are no rows of a table, too few replicates or patients, or a replicate without a record.
+        InputError: records are no rows of a table, or too few replicates or patients.
     """
-    dataset.require("table", reason=f"baselines.{model}")
-    members = draw_members(dataset, total, seed)[list(replicates)]
-    rows = members[:, dataset.patient]
-    if not rows.any(1).all():
-        raise InputError(
-            f"replicate {replicates[int(np.argmin(rows.any(1)))]} drew patients who have no record",
-            file=f"dataset {dataset.name}",
-            remedy="leave out patients without records, or ask for more patients",
-        )
-    states = [
-        int(generator(seed, dataset.name, f"baseline-{model}", replicate, "trees").integers(2**32))
-        for replicate in replicates
-    ]
-    fitted = [
-        _FIT[model](dataset.x[own], dataset.y[own], dataset.x, len(dataset.classes), recipe, state)
-        for own, state in zip(rows, states, strict=True)
-    ]
+    dataset.require("table", reason=f"baselines.{spec.model}")
+    learner = TreeClassifier(spec.model, spec.hyperparameters, spec.name)
+    members = draw.members(dataset)
+    fitted = learner.fit(dataset, members[:, dataset.patient], draw)
+    sizes = (int(dataset.rows(TRAIN).sum()) // 2, dataset.x.shape[1], len(dataset.classes))
     return Bank(
-        dataset=dataset.name,
-        treatment=f"baseline-{model}",
-        model=model,
-        recipe=dict(recipe),
-        replicates=np.array(replicates),
-        members=members,
-        patients=dataset.patients,
-        parameters={},
-        logits=np.stack([_as_logits(scores) for scores, _ in fitted]),
-        costs=_COSTS[model](int(dataset.rows(TRAIN).sum()) // 2, dataset.x.shape[1], len(dataset.classes), recipe),
-        extra={"nodes": np.array([nodes for _, nodes in fitted], dtype=np.int64)},
+        About.of(dataset, spec, draw, _COSTS[spec.model](*sizes, spec.hyperparameters), set()),
+        members,
+        None,
+        learner.outputs(fitted, dataset),
+        audit_arrays={"nodes": np.array([nodes for _, nodes in fitted], dtype=np.int64)},
     )
 
 
+@dataclass(frozen=True)
+class TreeClassifier:
+    """Forests or boosted trees; a learner that keeps what its models say of the dataset, and how many nodes they have.
+
+    Attributes:
+        model: `forest` or `boosting`.
+        hyperparameters: of the trees.
+        treatment: names the generators.
+    """
+
+    model: str
+    hyperparameters: Mapping[str, object]
+    treatment: str
+
+    def fit(self, dataset: Dataset, rows: np.ndarray, draw: Draw) -> list[tuple[np.ndarray, int]]:
+        """Return each replicate's scores [N, C] and nodes: K fitted forests at once would fill the memory."""
+        states = [int(rng.integers(2**32)) for rng in draw.rngs(dataset.name, self.treatment, "trees")]
+        return [
+            _FIT[self.model](
+                dataset.x[own], dataset.y[own], dataset.x, len(dataset.classes), self.hyperparameters, state
+            )
+            for own, state in zip(rows, states, strict=True)
+        ]
+
+    def outputs(self, fitted: list[tuple[np.ndarray, int]], dataset: Dataset) -> Predictions:
+        """Return the replicates' logits of every record of the dataset."""
+        return Predictions(np.stack([_as_logits(scores) for scores, _ in fitted]))
+
+
 def fit_forest(
-    x: np.ndarray, y: np.ndarray, asked: np.ndarray, classes: int, recipe: Mapping[str, object], state: int
+    x: np.ndarray, y: np.ndarray, asked: np.ndarray, classes: int, hyperparameters: Mapping[str, object], state: int
 ) -> tuple[np.ndarray, int]:
     """Return log-probabilities [N, C] of the rows asked about, and the nodes grown, of a forest fitted on x [n, F]."""
     from sklearn.ensemble import RandomForestClassifier
 
     forest = RandomForestClassifier(
-        n_estimators=recipe["trees"], min_samples_leaf=recipe["min_leaf"], random_state=state, n_jobs=1
+        n_estimators=hyperparameters["trees"],
+        min_samples_leaf=hyperparameters["min_leaf"],
+        random_state=state,
+        n_jobs=1,
     ).fit(x, y)
     shares = np.zeros((len(asked), classes))
     for tree, leaf in zip(forest.estimators_, forest.apply(asked).T, strict=True):
@@ -97,7 +110,7 @@ def fit_forest(
 
 
 def fit_boosting(
-    x: np.ndarray, y: np.ndarray, asked: np.ndarray, classes: int, recipe: Mapping[str, object], state: int
+    x: np.ndarray, y: np.ndarray, asked: np.ndarray, classes: int, hyperparameters: Mapping[str, object], state: int
 ) -> tuple[np.ndarray, int]:
     """Return log-probabilities [N, C] of the rows asked about, and the nodes grown, of trees boosted on x [n, F].
 
@@ -112,12 +125,12 @@ def fit_boosting(
     if len(seen) < 2:
         return scores, 0
     booster = HistGradientBoostingClassifier(
-        max_iter=recipe["rounds"],
-        learning_rate=recipe["learning_rate"],
-        max_leaf_nodes=recipe["leaves"],
-        min_samples_leaf=recipe["min_leaf"],
-        l2_regularization=recipe["l2"],
-        max_bins=recipe["bins"],
+        max_iter=hyperparameters["rounds"],
+        learning_rate=hyperparameters["learning_rate"],
+        max_leaf_nodes=hyperparameters["leaves"],
+        min_samples_leaf=hyperparameters["min_leaf"],
+        l2_regularization=hyperparameters["l2"],
+        max_bins=hyperparameters["bins"],
         early_stopping=False,
         random_state=state,
     )
@@ -134,8 +147,8 @@ def _as_logits(scores: np.ndarray) -> np.ndarray:
     return (scores - scores[:, :1] if scores.shape[1] == 2 else scores).astype(np.float32)
 
 
-def _forest_costs(records: int, features: int, classes: int, recipe: Mapping[str, object]) -> dict[str, int]:
-    trees, leaves = recipe["trees"], max(1, records // recipe["min_leaf"])
+def _forest_costs(records: int, features: int, classes: int, hyperparameters: Mapping[str, object]) -> dict[str, int]:
+    trees, leaves = hyperparameters["trees"], max(1, records // hyperparameters["min_leaf"])
     levels = max(1, math.ceil(math.log2(leaves)))
     return {
         "updates": trees,
@@ -144,9 +157,9 @@ def _forest_costs(records: int, features: int, classes: int, recipe: Mapping[str
     }
 
 
-def _boosting_costs(records: int, features: int, classes: int, recipe: Mapping[str, object]) -> dict[str, int]:
-    trees = recipe["rounds"] * (1 if classes == 2 else classes)
-    leaves = max(1, min(recipe["leaves"], records // recipe["min_leaf"]))
+def _boosting_costs(records: int, features: int, classes: int, hyperparameters: Mapping[str, object]) -> dict[str, int]:
+    trees = hyperparameters["rounds"] * (1 if classes == 2 else classes)
+    leaves = max(1, min(hyperparameters["leaves"], records // hyperparameters["min_leaf"]))
     levels = max(1, math.ceil(math.log2(leaves)))
     return {"updates": trees, "flops": trees * records * features * levels, "parameters": trees * (2 * leaves - 1)}
 

@@ -17,7 +17,7 @@ import torch
 from medpriv.bank.engine import is_lone
 from medpriv.bank.losses import cross_entropy
 from medpriv.bank.optimiser import cosine
-from medpriv.bank.stack import Parameters, Stack
+from medpriv.bank.stack import Parameters, Stack, initial_stack
 from medpriv.unlearning.finetuning import repair
 from medpriv.unlearning.loops import WeightedBatches, work_on_stacks
 from medpriv.unlearning.requests import Outcome, Request
@@ -54,8 +54,7 @@ def updates_with(request: Request, wanted: np.ndarray) -> tuple[dict[str, np.nda
     members, order, seen = request.forget | request.remaining, request.replayed("batches"), torch.from_numpy(wanted)
     start = request.before
     if start is None:
-        drawn = [request.network.initial(rng) for rng in request.replayed("initial")]
-        start = {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
+        start = initial_stack(request.network, request.replayed("initial"))
     sums: list[Parameters] = []
 
     def work(stack: Stack, some: slice) -> None:

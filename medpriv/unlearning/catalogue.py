@@ -1,13 +1,14 @@
 """The unlearning methods by name, and the banks that they make."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from time import process_time
 
 import numpy as np
 
-from medpriv.bank.derived import DerivedBank
+from medpriv.bank.bank import Bank, Derivation, derive
 from medpriv.bank.engine import is_lone
-from medpriv.bank.store import Bank
+from medpriv.bank.spec import TrainingSpec
 from medpriv.dataset import Dataset
 from medpriv.unlearning import amnesiac, certified, controls, finetuning, gradients, importance, sisa
 from medpriv.unlearning.requests import Outcome, Request, personal_request, population_request
@@ -45,7 +46,7 @@ def unlearn(
     *,
     patients: int | None = None,
     replicates: int | None = None,
-) -> tuple[DerivedBank, float]:
+) -> tuple[Bank, float]:
     """Return the bank of the replicates' answers to the population request, and the processor seconds taken in all.
 
     Args:
@@ -54,19 +55,22 @@ def unlearn(
         patients, replicates: see `population_request`.
     """
     request = population_request(dataset, bank, patients, replicates, f"unlearned-{method}", seed)
-    return _answer(request, bank, method, settings, {"request": "population"})
+    spec = TrainingSpec(
+        f"unlearned-{method}", "unlearned", {"method": method}, *_network(bank), {"request": "population", **settings}
+    )
+    return _answer(request, bank, spec, settings)
 
 
 def unlearn_personal(
     dataset: Dataset,
     bank: Bank,
-    personalised: DerivedBank,
+    personalised: Bank,
     method: str,
     settings: Mapping[str, object],
     seed: int,
     *,
     share: float,
-) -> tuple[DerivedBank, float]:
+) -> tuple[Bank, float]:
     """Return the bank of the personalised models' answers to the personal request, and the processor seconds taken.
 
     Args:
@@ -74,38 +78,37 @@ def unlearn_personal(
         share: of the beats adapted to that is to be forgotten.
     """
     request = personal_request(dataset, bank, personalised, share, f"unlearned-{method}-personal", seed)
-    return _answer(request, bank, method, settings, {"request": "personal", "share": share})
+    asked = {"request": "personal", "share": share, **settings}
+    spec = TrainingSpec(
+        f"unlearned-{method}-personal", "unlearned-personal", {"method": method}, *_network(bank), asked
+    )
+    return _answer(request, bank, spec, settings)
 
 
-def _answer(
-    request: Request, bank: Bank, method: str, settings: Mapping[str, object], about: Mapping[str, object]
-) -> tuple[DerivedBank, float]:
+def _network(bank: Bank) -> tuple[str, Mapping[str, object]]:
+    """Return model and hyperparameters of the replicates, which the answers share."""
+    return bank.model, bank.spec.hyperparameters
+
+
+def _answer(request: Request, bank: Bank, spec: TrainingSpec, settings: Mapping[str, object]) -> tuple[Bank, float]:
     """Run the method on the request; return its bank, and the processor seconds taken, less what was prepared."""
     began = process_time()
     # A model alone gets a twin beside it, see `medpriv.bank.engine.twice`.
     lone = is_lone(request.network, request.start, request.schedule.batch_size)
-    outcome = METHODS[method](request.select(np.array([0, 0])) if lone else request, settings)
+    outcome = METHODS[spec.parts["method"]](request.select(np.array([0, 0])) if lone else request, settings)
     seconds = process_time() - began - outcome.prepared
     anew = float(request.anew_updates.mean()) * request.schedule.batch_size
-    network = dict(bank.recipe)
     if outcome.members > 1:
-        network["ensemble"] = {"members": outcome.members, "bands": None}
-    derived = DerivedBank(
-        dataset=request.dataset,
-        treatment=request.treatment,
-        model=bank.model,
-        recipe={"method": method, **about, **settings},
-        origin=np.asarray(request.origin, np.int64),
-        patient=np.asarray(request.patient, np.int64),
-        records=request.forget,
-        patients=request.patients,
-        network=network,
-        parameters={name: value[: len(request)] for name, value in outcome.parameters.items()},
-        costs={
-            "updates": outcome.updates,
-            "passes": outcome.passes,
-            "passes_share": outcome.passes / anew if anew else 0.0,
-            **(outcome.certificate or {}),
-        },
+        ensemble = {"members": outcome.members, "bands": None}
+        spec = replace(spec, hyperparameters={**spec.hyperparameters, "ensemble": ensemble})
+    costs = {
+        "updates": outcome.updates,
+        "passes": outcome.passes,
+        "passes_share": outcome.passes / anew if anew else 0.0,
+        **(outcome.certificate or {}),
+    }
+    derived_from = Derivation(
+        np.asarray(request.origin, np.int64), np.asarray(request.patient, np.int64), request.forget
     )
-    return derived, seconds
+    weights = {name: value[: len(request)] for name, value in outcome.parameters.items()}
+    return derive(bank, spec, derived_from, weights, costs), seconds

@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 
-import numpy as np
-
+from medpriv.bank.stack import initial_stack
 from medpriv.unlearning.requests import Outcome, Request
 
 
@@ -14,5 +13,4 @@ def fake(request: Request, settings: Mapping[str, object]) -> Outcome:
 
 def destroyed(request: Request, settings: Mapping[str, object]) -> Outcome:
     """Return freshly initialised models, trained on nothing."""
-    drawn = [request.network.initial(rng) for rng in request.generators("initial")]
-    return Outcome({name: np.stack([one[name] for one in drawn]) for name in request.start})
+    return Outcome(initial_stack(request.network, request.generators("initial")))

@@ -7,7 +7,7 @@ import numpy as np
 
 from medpriv.bank import engine
 from medpriv.bank.batches import count_updates
-from medpriv.bank.stack import Parameters
+from medpriv.bank.stack import Parameters, initial_stack
 from medpriv.errors import InputError
 from medpriv.models.layers import Flatten, Pool
 from medpriv.models.network import Network
@@ -42,8 +42,7 @@ def retrain_last(request: Request, settings: Mapping[str, object]) -> Outcome:
     kept = request.network.frozen_names(request.start, frozen)
     fresh = request.before
     if fresh is None:
-        drawn = [request.network.initial(rng) for rng in request.generators("initial")]
-        fresh = {name: np.stack([one[name] for one in drawn]) for name in request.start}
+        fresh = initial_stack(request.network, request.generators("initial"))
     start = {name: request.start[name] if name in kept else fresh[name] for name in request.start}
     return _train(request, start, request.anew_updates, 1.0, frozen)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from medpriv.bank.batches import count_updates
 from medpriv.bank.losses import cross_entropy_slope, divergence_slope
 from medpriv.bank.optimiser import cosine
-from medpriv.bank.stack import Stack
+from medpriv.bank.stack import Stack, initial_stack
 from medpriv.unlearning.finetuning import repair
 from medpriv.unlearning.loops import FORWARD, WeightedBatches, each_record, stack_of, work_on_stacks
 from medpriv.unlearning.requests import Outcome, Request
@@ -60,8 +60,7 @@ def badteacher(request: Request, settings: Mapping[str, object]) -> Outcome:
 
     Over all retained records; the paper takes a part of them.
     """
-    drawn = [request.network.initial(rng) for rng in request.generators("initial")]
-    untrained = {name: np.stack([one[name] for one in drawn]) for name in request.start}
+    untrained = initial_stack(request.network, request.generators("initial"))
 
     def slope_of(some: slice) -> Slope:
         competent, incompetent = (stack_of(request, held, some) for held in (request.start, untrained))

@@ -14,17 +14,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from medpriv.bank.bank import Bank, rows_of
 from medpriv.bank.batches import count_updates
-from medpriv.bank.derived import DerivedBank
 from medpriv.bank.engine import Schedule
+from medpriv.bank.learner import schedule_of
 from medpriv.bank.stack import Parameters, arranged
-from medpriv.bank.store import Bank
 from medpriv.dataset import TRAIN, Dataset
 from medpriv.errors import InputError
-from medpriv.models.catalogue import build_network
+from medpriv.models.catalogue import network_of
 from medpriv.models.network import Network
 from medpriv.seeds import generator
-from medpriv.treatments.baseline import schedule_of
 
 
 @dataclass(frozen=True)
@@ -175,7 +174,7 @@ def population_request(
             place="bank",
             remedy="ask for more training patients",
         )
-    schedule = schedule_of(dataset, bank.recipe)
+    schedule = schedule_of(dataset, bank.spec.hyperparameters)
     origin = bank.replicates[rows]
     train = dataset.rows(TRAIN)
     return Request(
@@ -184,7 +183,7 @@ def population_request(
         y=dataset.y,
         owner=dataset.patient,
         patients=dataset.patients,
-        start={name: value[rows] for name, value in bank.parameters.items()},
+        start={name: value[rows] for name, value in bank.weights.items()},
         before=None,
         base=np.zeros_like(retain),
         retain=retain,
@@ -207,7 +206,7 @@ def population_request(
 
 def stacked_network(dataset: Dataset, bank: Bank) -> Network:
     """Return the bank's network; refuse one of torch modules, since the methods look into layers."""
-    network = build_network(bank.model, dataset.x.shape[1:], len(dataset.classes), bank.recipe)
+    network = network_of(dataset, bank.spec)
     if not isinstance(network, Network):
         raise InputError(
             f"unlearning is known for networks of stacked layers, which {bank.model} is not",
@@ -215,7 +214,7 @@ def stacked_network(dataset: Dataset, bank: Bank) -> Network:
             place="unlearning.model",
             remedy="unlearn from cnn, cnn_gn, mlp or logistic, without `ensemble`",
         )
-    if bank.recipe.get("shift"):
+    if bank.spec.hyperparameters.get("shift"):
         raise InputError(
             "unlearning doesn't know training on rotated records",
             file="config",
@@ -226,7 +225,7 @@ def stacked_network(dataset: Dataset, bank: Bank) -> Network:
 
 
 def personal_request(
-    dataset: Dataset, bank: Bank, personalised: DerivedBank, share: float, treatment: str, seed: int
+    dataset: Dataset, bank: Bank, personalised: Bank, share: float, treatment: str, seed: int
 ) -> Request:
     """Return the request that each personalised model forgets a share of the beats it adapted to.
 
@@ -239,21 +238,21 @@ def personal_request(
         treatment: the name of the bank to be made.
     """
     personalised.check(dataset)
-    place = {int(replicate): k for k, replicate in enumerate(bank.replicates)}
-    rows = np.array([place[int(origin)] for origin in personalised.origin])
+    origins, patients = personalised.derived_from.origin, personalised.derived_from.patient
+    rows = rows_of(bank, origins)
     members = bank.record_members(dataset)[rows]
-    adapted = personalised.records
+    adapted = personalised.derived_from.records
     forget = np.zeros_like(adapted)
-    for r, (origin, patient) in enumerate(zip(personalised.origin, personalised.patient, strict=True)):
+    for r, (origin, patient) in enumerate(zip(origins, patients, strict=True)):
         beats = np.flatnonzero(adapted[r])
         if dataset.time is not None:
             beats = beats[np.argsort(dataset.time[beats], kind="stable")]
         rng = generator(seed, dataset.name, "forget", int(origin), dataset.patients[patient])
         forget[r, np.roll(beats, -int(rng.integers(len(beats))))[: max(1, round(share * len(beats)))]] = True
-    recipe = personalised.recipe
+    settings = personalised.spec.settings
 
     def updates(records: np.ndarray) -> np.ndarray:
-        return np.array([count_updates(count, recipe["epochs"], recipe["batch_size"]) for count in records.sum(1)])
+        return np.array([count_updates(count, settings["epochs"], settings["batch_size"]) for count in records.sum(1)])
 
     emptied = share == 1
     adapted_records = max(2, round(adapted.sum() / len(adapted)))
@@ -263,17 +262,17 @@ def personal_request(
         y=dataset.y,
         owner=dataset.patient,
         patients=dataset.patients,
-        start=personalised.parameters,
-        before={name: value[rows] for name, value in bank.parameters.items()},
+        start=personalised.weights,
+        before={name: value[rows] for name, value in bank.weights.items()},
         base=members,
         retain=members if emptied else adapted & ~forget,
         forget=forget,
-        unseen=dataset.rows(TRAIN) & ~members & (dataset.patient != personalised.patient[:, None]),
+        unseen=dataset.rows(TRAIN) & ~members & (dataset.patient != patients[:, None]),
         emptied=emptied,
         schedule=Schedule(
             updates=0,
-            batch_size=recipe["batch_size"],
-            learning_rate=recipe["learning_rate"],
+            batch_size=settings["batch_size"],
+            learning_rate=settings["learning_rate"],
             weight_decay=0.0,
             balance=0.0,
         ),
@@ -281,13 +280,13 @@ def personal_request(
         anew_updates=updates(adapted & ~forget),
         retain_records=adapted_records,
         forget_records=max(1, round(share * adapted_records)),
-        origin=personalised.origin,
-        patient=personalised.patient,
+        origin=origins,
+        patient=patients,
         dataset=dataset.name,
         treatment=treatment,
         trained=tuple(
             (dataset.name, personalised.treatment, int(origin), dataset.patients[patient])
-            for origin, patient in zip(personalised.origin, personalised.patient, strict=True)
+            for origin, patient in zip(origins, patients, strict=True)
         ),
         seed=seed,
     )

@@ -15,6 +15,7 @@ from time import process_time
 import numpy as np
 
 from medpriv.bank import engine
+from medpriv.bank.stack import initial_stack
 from medpriv.seeds import derive_seed, generator
 from medpriv.unlearning.requests import Outcome, Request
 
@@ -66,8 +67,7 @@ def train_shards(
     shard, part = place_patients(request, shards, slices)
     units = np.repeat(origins, shards), np.tile(np.arange(shards), len(origins))
     names = [(request.seed, request.dataset, request.treatment, k, "shard", s) for k, s in zip(*units, strict=True)]
-    drawn = [request.network.initial(generator(*name, "initial")) for name in names]
-    start = {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
+    start = initial_stack(request.network, [generator(*name, "initial") for name in names])
     rows = np.repeat(members, shards, 0) & (shard[request.owner] == units[1][:, None])
     states = [start, *_train_on(request, start, *units, rows, part, slices, shards, 0)]
     return [

@@ -150,7 +150,7 @@ def federation_of(config: Mapping[str, Any], key: str) -> Callable[[Any], dict[s
             del used["local"]
         if STRATEGIES[strategy].deals:
             used["partition"] = {"least_patients": section["partition"]["least_patients"]}
-        return used | {"strategies": {strategy: section["strategies"][strategy]}}
+        return used | {"strategy": section["strategies"][strategy]}
 
     return value
 

@@ -2,12 +2,14 @@
 
 from functools import cache
 
+from made_up_banks import training_spec
 from test_treatments_baseline import RECIPES, toy_dataset
 from test_treatments_split import SETTINGS
 
 from medpriv.attacks.cut.scene import Scene, set_scene
 from medpriv.attacks.cut.scores import Jury
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import Bank
+from medpriv.bank.draw import Draw
 from medpriv.config.cut import CutSettings
 from medpriv.dataset import Dataset
 from medpriv.measures.bootstrap import PatientBootstrap
@@ -24,7 +26,9 @@ def toy_bank(variant: str = "vanilla", cut: int = 1, patients: int = 40, **chang
     dataset = toy_dataset("mlp", patients)
     recipe = RECIPES["mlp"] | {"hidden": [32, 8]}
     return dataset, train(
-        dataset, variant, cut, "mlp", recipe, SETTINGS[variant] | changes, range(REPLICATES), 6, seed=1
+        dataset,
+        training_spec(f"split-{variant}-cut{cut}", "mlp", recipe, SETTINGS[variant] | changes),
+        Draw(range(REPLICATES), 6, 1),
     )
 
 

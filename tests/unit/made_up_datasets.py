@@ -70,3 +70,19 @@ def _columns(x: np.ndarray, features: tuple[str, ...], held: dict):
     return describe_columns(
         dict(zip(features, x.T.astype(float), strict=True)), kinds, units, about.pop("levels", {}), x[0], **about
     )
+
+
+def check_the_way_back(dataset: Dataset) -> None:
+    """Assert that a source's table kept all gaps, and that its features lead back to what was found beside them."""
+    table = dataset.records
+    back = table.decode(table.x)
+    for place, column in enumerate(table.columns):
+        cells, found = table.raw[:, place], back[:, place]
+        gaps = np.isnan(cells) if column.kind == "number" else cells == -1
+        if column.kind != "onehot":
+            assert gaps.sum() == dataset.notes["missing_cells"][column.name]
+        seen = ~gaps & (np.isin(cells, np.flatnonzero(column.features)) | (column.kind != "onehot"))
+        assert np.array_equal(found[seen], cells[seen].astype(np.float32))
+        if column.measured:
+            never = table.x[:, table.features.index(column.measured)] == 0
+            assert np.isnan(found[never]).all()

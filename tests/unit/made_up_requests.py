@@ -7,10 +7,11 @@ shows.
 from functools import cache
 
 import numpy as np
+from made_up_banks import training_spec
 from made_up_datasets import put_together
 
-from medpriv.bank.derived import DerivedBank
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import Bank
+from medpriv.bank.draw import Draw
 from medpriv.config.unlearning import Methods
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.seeds import generator
@@ -80,11 +81,15 @@ def odd_dataset(model: str = "cnn", patients: int = 16, records: int = 20) -> Da
 @cache
 def odd_bank(model: str = "cnn", replicates: int = 3) -> Bank:
     """Return replicates trained on it."""
-    return train(odd_dataset(model), f"baseline-{model}", model, RECIPES[model], range(replicates), replicates, seed=5)
+    return train(
+        odd_dataset(model),
+        training_spec(f"baseline-{model}", model, RECIPES[model]),
+        Draw(range(replicates), replicates, 5),
+    )
 
 
 @cache
-def odd_personalised() -> DerivedBank:
+def odd_personalised() -> Bank:
     """Return the replicates, each fine-tuned to every test patient."""
     return personalize(odd_dataset(), odd_bank(), "all", PERSONALIZATION, seed=5)
 

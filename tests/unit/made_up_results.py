@@ -5,12 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from made_up_banks import training_spec
 from made_up_datasets import put_together
 
 from medpriv.attacks import evasion, membership, scored
 from medpriv.attacks.forgetting import audit as forgetting
 from medpriv.attacks.personal import audit as personal
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import About, Bank
+from medpriv.bank.outputs import Predictions
 from medpriv.dataset import Dataset
 from medpriv.files import write_csv, write_json, write_text
 from medpriv.measures.table import NAN, Measure, write_measures
@@ -125,18 +127,16 @@ def _dataset(
 
 
 def _bank(folder: Path, dataset: Dataset, treatment: str, replicates: int) -> None:
+    model = treatment.removeprefix("baseline-") if treatment.startswith("baseline-") else "cnn"
+    hyperparameters = {"epochs": 20, "batch_size": 64, "learning_rate": 0.003, "updates": None}
+    settings = {"deviation": 0.1} if treatment == "robust-noise" else {}
+    spec = training_spec(treatment, model, hyperparameters, settings)
+    costs = {"updates": 1280.0, "flops": 3.2e10, "parameters": 5121.0}
     Bank(
-        dataset=dataset.name,
-        treatment=treatment,
-        model=treatment.removeprefix("baseline-") if treatment.startswith("baseline-") else "cnn",
-        recipe={"epochs": 20, "batch_size": 64, "learning_rate": 0.003, "updates": None}
-        | ({"defence": {"deviation_mv": 0.1}} if treatment == "robust-noise" else {}),
-        replicates=np.arange(replicates),
-        members=np.zeros((replicates, len(dataset.patients)), bool),
-        patients=dataset.patients,
-        parameters={},
-        logits=np.zeros((replicates, len(dataset.y), len(dataset.classes)), np.float32),
-        costs={"updates": 1280.0, "flops": 3.2e10, "parameters": 5121.0},
+        About(dataset.name, spec, tuple(range(replicates)), dataset.patients, costs),
+        np.zeros((replicates, len(dataset.patients)), bool),
+        None,
+        Predictions(np.zeros((replicates, len(dataset.y), len(dataset.classes)), np.float32)),
     ).save(folder)
 
 
@@ -226,14 +226,14 @@ def _evasion(folder: Path, dataset: Dataset, treatment: str, rng: np.random.Gene
 
     for attack, strength in strengths.items():
         for label in ("", *(f",class={label}" for label in dataset.classes)):
-            add(attack, "accuracy_under_attack", 0.85, f"epsilon_mv=0{label}", n=340)
+            add(attack, "accuracy_under_attack", 0.85, f"budget=0{label}", n=340)
             for budget in BUDGETS:
-                flip, group = 1 - math.exp(-budget * strength * firmness), f"epsilon_mv={budget:g}{label}"
+                flip, group = 1 - math.exp(-budget * strength * firmness), f"budget={budget:g}{label}"
                 add(attack, "flip_rate", flip, group)
                 add(attack, "accuracy_under_attack", 0.85 * (1 - flip), group, n=340)
                 if attack.endswith("targeted"):
                     add(attack, "targeted_success", flip / 2, group)
-    at = "epsilon_mv=0.01"
+    at = "budget=0.01"
     for attack, high, told in (("pgd", 0.7, 0.99), ("sap", 0.004, 0.62), ("noise", 0.003, 0.58)):
         for measure, value in (("mean_d1_uv", 8.1), ("energy_above_40hz", high), ("snr_db", 31.0)):
             add(attack, measure, value, at, width=value / 10)
@@ -255,7 +255,7 @@ def _evasion(folder: Path, dataset: Dataset, treatment: str, rng: np.random.Gene
     for label in dataset.classes[:2]:
         for attack, change in wave.items():
             about = {"example": label, "class": label, "attack": f"evasion-{attack}", "attacked_as": dataset.classes[2]}
-            about |= {"epsilon_mv": 0.02, "lead": "MLII"}
+            about |= {"budget": 0.02, "lead": "MLII"}
             late = np.where(seconds > 1, change, 0)
             for time, before, after in zip(seconds, clean, clean + late, strict=True):
                 examples.append(about | {"seconds": time, "clean_mv": before, "attacked_mv": after})
@@ -267,10 +267,10 @@ def _smoothing(folder: Path, dataset: Dataset, treatment: str) -> None:
     about = (dataset.name, treatment, "smoothing")
     rows = [Measure(*about, "smoothed_accuracy", 0.7, 0.6, 0.8, n=340)]
     rows += [
-        Measure(*about, "certified_against_budget", value, value, value + 0.01, n=340, group=f"epsilon_mv={budget:g}")
+        Measure(*about, "certified_against_budget", value, value, value + 0.01, n=340, group=f"budget={budget:g}")
         for budget, value in zip(BUDGETS, (0.4, 0.1, 0, 0, 0), strict=True)
     ]
-    rows += [Measure(*about, "certified_radius_mv", 0.12, n=240), Measure(*about, "certified_linf_uv", 4.1, n=240)]
+    rows += [Measure(*about, "certified_radius", 0.12, n=240), Measure(*about, "certified_linf", 0.0041, n=240)]
     write_measures(folder / "measures.csv", rows)
 
 
@@ -290,8 +290,9 @@ def _derived(root: Path, dataset: Dataset, rng: np.random.Generator) -> tuple[di
 
     def describe(stage: str, treatment: str, costs: dict[str, float]) -> None:
         folder = derived[dataset.name, treatment] = root / stage / dataset.name / treatment
-        recipe = {"method": treatment, "epochs": 2, "learning_rate": 0.001}
-        write_json(folder / "bank.json", {"models": 24, "recipe": recipe, "costs": {"passes": 640, **costs}})
+        spec = {"parts": {"method": treatment}, "settings": {"epochs": 2, "learning_rate": 0.001}}
+        about = {"spec": spec, "replicates": list(range(24)), "costs": {"passes": 640, **costs}}
+        write_json(folder / "bank.json", about)
 
     for place, variant in enumerate(("all", "head")):
         treatment = f"personalized-{variant}"
@@ -392,7 +393,7 @@ def _forgetting(folder: Path, dataset: Dataset, request: str, suffix: str) -> No
         add("retained", "auc", 0.7, "level=patient")
         add("retained", "auc_change", 0.01, "level=patient")
         for records in ("forgotten", "retained", "test"):
-            group = f"attack=pgd,epsilon_mv=0.02,records={records}"
+            group = f"attack=pgd,budget=0.02,records={records}"
             for measure, value in (("flip_rate", 0.4), ("flip_rate_change", 0.02), ("flip_rate_gap", 0.01)):
                 add("robustness", measure, value, group)
         add("relearn", "passes", 3.5)

@@ -167,7 +167,8 @@ def add_tables(root: Path, arguments: dict, *, leaks: bool = True) -> dict[str, 
 
     def add(stage: str, treatment: str, auroc: float, facts: dict, families: dict[str, list[Measure]]) -> None:
         folder = banks["table", treatment] = root / stage / "table" / treatment
-        about = {"model": "mlp", "replicates": list(range(8)), "recipe": {"epochs": 3}, "facts": facts}
+        spec = {"model": "mlp", "hyperparameters": {"epochs": 3}, "settings": {}}
+        about = {"spec": spec, "replicates": list(range(8)), "metadata": facts}
         costs = {"bytes_up": 12484, "bytes_down": 980, "rounds": 10, "clients": 4} if stage != "private" else {}
         write_json(folder / "bank.json", about | {"costs": {"parameters": 241, "updates": 30, "flops": 3e6, **costs}})
         write_measures(folder / "utility.csv", utility(treatment, auroc))
@@ -200,7 +201,7 @@ def add_tables(root: Path, arguments: dict, *, leaks: bool = True) -> dict[str, 
         add("federated", name, auroc, {"federation": federation}, families)
     for variant, explained in (("vanilla", (0.9, 0.88, 0.92)), ("nopeek", (0.6, 0.55, 0.65))):
         name = f"split-{variant}-cut1"
-        facts = {"split": {"variant": variant, "cut": 1, "clients": dict.fromkeys(SITES, 60)}}
+        facts = {"split": {"topology": variant, "cut": 1, "clients": dict.fromkeys(SITES, 60)}}
         add("split", name, 0.8, facts, {"membership": membership(name, 0.6), "cut": cut(name, explained)})
     place = attacks["table", "fed-avg", "server"]
     rows = [

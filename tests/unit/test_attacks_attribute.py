@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from made_up_banks import training_spec
 from made_up_datasets import put_together, with_changes
 
 from medpriv.attacks.attribute import audit, choose_variables, guess_all, impute, surprise
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import GRADIENTS, Bank
+from medpriv.bank.draw import Draw
 from medpriv.config.attribute import AttributeSettings
 from medpriv.config.trees import ForestRecipe
 from medpriv.dataset import TEST, TRAIN, Dataset
@@ -63,7 +65,7 @@ def people(patients: int = 120, noise_label: float = 0.25) -> Dataset:
 
 def bank_of(dataset: Dataset, model: str = "logistic", replicates: int = 6, **changes) -> Bank:
     recipe = RECIPE | ({"hidden": [64]} if model == "mlp" else {}) | changes
-    return train(dataset, f"baseline-{model}", model, recipe, range(replicates), replicates, seed=1)
+    return train(dataset, training_spec(f"baseline-{model}", model, recipe), Draw(range(replicates), replicates, 1))
 
 
 def value(measures, attack: str, measure: str, group: str = ""):
@@ -114,7 +116,7 @@ def test_guesses_equal_those_of_one_question_after_another():
     dataset, rows = people(), np.array([0, 4, 33])
     bank = bank_of(dataset)
     network = build_network("logistic", (7,), 2, RECIPE)
-    weight, bias = (bank.parameters[name] for name in network.initial(np.random.default_rng(0)))
+    weight, bias = (bank.weights[name] for name in network.initial(np.random.default_rng(0)))
     variables = choose_variables(dataset, SETTINGS)
     guesses = guess_all(dataset, bank, variables, rows, {one.name: impute(dataset, one, rows) for one in variables})
     for one in variables:
@@ -222,10 +224,10 @@ def test_all_figures_agree_with_each_other():
 
 
 def test_banks_that_cannot_be_asked_say_so_by_empty_figures():
-    dataset = people()
-    forest = trees.train(dataset, "forest", ForestRecipe(trees=5).model_dump(), range(4), 4, seed=1)
+    dataset, recipe = people(), ForestRecipe(trees=5).model_dump()
+    forest = trees.train(dataset, training_spec("baseline-forest", "forest", recipe), Draw(range(4), 4, 1))
     bank = bank_of(dataset)
-    noisy = replace(bank, logits=bank.logits + np.float32(0.1))  # predictions that are not the parameters' own
+    noisy = replace(bank, about=replace(bank.about, abilities=frozenset({GRADIENTS})))  # as where clients add noise
     for one in (forest, noisy):
         measures = audit(dataset, one, SETTINGS, 1).measures
         assert np.isnan(value(measures, "lira", "member_advantage").value)

@@ -49,6 +49,7 @@ def test_more_queries_reach_more_and_padding_is_left_alone():
 
 
 def test_windows_shrink_on_the_published_schedule():
-    lengths = [window_length(query, 10_000, 1000) for query in (1, 9, 10, 50, 200, 8000, 9999)]
+    lengths = [window_length(query, 10_000, (1000,)) for query in (1, 9, 10, 50, 200, 8000, 9999)]
     assert lengths == [800, 800, 400, 200, 100, 2, 2]
-    assert window_length(99, 100, 8) == 1
+    assert window_length(99, 100, (8,)) == 1
+    assert [window_length(query, 10_000, (28, 28)) for query in (1, 10, 200, 9999)] == [25, 18, 9, 1]

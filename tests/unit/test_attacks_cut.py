@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 from cut_toys import CUT, toy_bank
+from made_up_banks import training_spec
 from made_up_datasets import with_changes
 from test_treatments_baseline import RECIPES, toy_dataset
 from test_treatments_split import SETTINGS
 
 from medpriv.attacks.cut.audit import EXAMPLE_COLUMNS, RECONSTRUCTIONS, audit
+from medpriv.bank.draw import Draw
 from medpriv.treatments.split import VARIANTS, train
 
 QUICK = CUT | {"fsha_updates": 10, "fsha_pilot_steps": 20, "decoder_steps": 50, "inversion_steps": 20,
@@ -44,7 +46,11 @@ def test_every_variant_is_attacked_the_same_each_time(variant):
 @pytest.mark.parametrize("model", ["cnn", "cnn_gn"])
 def test_signals_are_attacked_too(model):
     dataset = toy_dataset(model)
-    bank = train(dataset, "vanilla", 1, model, RECIPES[model], SETTINGS["vanilla"], range(4), 4, seed=1)
+    bank = train(
+        dataset,
+        training_spec("split-vanilla-cut1", model, RECIPES[model], SETTINGS["vanilla"]),
+        Draw(range(4), 4, 1),
+    )
     measures = audit(dataset, bank, QUICK | {"inversion_steps": 600}, seed=1).measures
     found = {(m.measure, m.group): m.value for m in measures if m.attack == "cut-inversion-public"}
     for group in ("feature=I", "feature=II"):
@@ -55,7 +61,7 @@ def test_signals_are_attacked_too(model):
 def test_a_bank_of_two_replicates_of_few_people_is_attacked_without_a_fault():
     dataset = toy_dataset("mlp", patients=12, records=1)
     recipe = RECIPES["mlp"] | {"hidden": [16, 8], "batch_size": 4, "epochs": 2}
-    bank = train(dataset, "ushaped", 1, "mlp", recipe, SETTINGS["ushaped"], range(2), 2, seed=1)
+    bank = train(dataset, training_spec("split-ushaped-cut1", "mlp", recipe, SETTINGS["ushaped"]), Draw(range(2), 2, 1))
     measures = audit(dataset, bank, QUICK | {"known_labels": 1}, seed=1).measures
     assert all(np.isfinite(m.value) for m in measures if m.attack in ("cut-decoder", "cut-inversion", "cut-fsha"))
 

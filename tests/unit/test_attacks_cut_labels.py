@@ -60,7 +60,7 @@ def test_what_is_watched_is_the_banks_own_training():
     scene = set_scene(dataset, bank, CUT, seed=1)
     again = train_replicates(dataset, scene.split, scene.members, scene.replicates, seed=1)
     for name, value in again.items():
-        np.testing.assert_array_equal(value, bank.parameters[name][:2])
+        np.testing.assert_array_equal(value, bank.weights[name][:2])
 
 
 @pytest.mark.parametrize("heaps", [2, 3])

@@ -8,7 +8,7 @@ from cut_toys import CUT, toy_bank
 from medpriv.attacks.cut import membership
 from medpriv.attacks.cut.membership import figures_of, infer_members
 from medpriv.dataset import TEST
-from medpriv.treatments.split import describe_split
+from medpriv.treatments.split import set_up
 
 
 def test_figures_are_norm_and_distances_to_the_public_records():
@@ -40,7 +40,7 @@ def aucs(monkeypatch, leak: float) -> dict[str, float]:
 
     monkeypatch.setattr(membership, "deployed_activations", planted)
     public = np.flatnonzero(dataset.rows(TEST))
-    split = describe_split(dataset, bank)
+    split = set_up(dataset, bank.spec)
     measures = infer_members(dataset, bank, split, public, CUT | {"false_positive_rates": [0.1]}, seed=1)
     assert all(measure.lower <= measure.value <= measure.upper for measure in measures)
     return {measure.attack: measure.value for measure in measures if measure.measure == "auc"}
@@ -58,10 +58,10 @@ def test_nothing_is_found_where_nothing_is(monkeypatch):
 def test_a_banks_own_activations_are_read(monkeypatch):
     dataset, bank = toy_bank()
     public = np.flatnonzero(dataset.rows(TEST))
-    split = describe_split(dataset, bank)
+    split = set_up(dataset, bank.spec)
     settings = CUT | {"false_positive_rates": [0.1]}
     measures = infer_members(dataset, bank, split, public, settings, seed=1)
-    dead = replace(bank, parameters={name: value * 0 for name, value in bank.parameters.items()})
+    dead = replace(bank, weights={name: value * 0 for name, value in bank.weights.items()})
     blind = infer_members(dataset, dead, split, public, settings, seed=1)
     assert all(m.value == 0.5 for m in blind if m.measure == "auc")
     assert any(m.value != 0.5 for m in measures if m.measure == "auc")

@@ -6,6 +6,7 @@ from math import inf
 import numpy as np
 import pytest
 import torch
+from made_up_banks import training_spec, with_logits
 from made_up_datasets import put_together
 from scipy.stats import binom
 
@@ -21,6 +22,7 @@ from medpriv.attacks.epsilon_verdict import (
     judge_members,
 )
 from medpriv.bank import engine
+from medpriv.bank.draw import Draw
 from medpriv.config.epsilon import EpsilonSettings
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
@@ -39,6 +41,12 @@ MODELS = {"logistic": logistic.build, "mlp": mlp.build, "cnn_gn": cnn_gn.build, 
 SETTINGS = EpsilonSettings(canaries=28, replicates=3).model_dump()
 
 
+def train_bank(dataset, mechanism: str, model: str, epsilon: float, hyperparameters: dict, settings: dict, total: int):
+    """Train a private bank."""
+    name = f"dp-{mechanism}-{model}-eps{epsilon:g}"
+    return train(dataset, training_spec(name, model, hyperparameters, settings), Draw(range(total), total, 1))
+
+
 @pytest.fixture(autouse=True)
 def one_thread():
     """As in the jobs."""
@@ -52,6 +60,9 @@ def toy_dataset(model: str = "logistic", patients: int = 80, records: int = 1) -
     shape, channels = {"cnn_gn": ((2, 32), 2), "cnn2d": ((1, 8, 8), 1)}.get(model, ((6,), 6))
     around = (channels, *[1] * (len(shape) - 1))
     x = rng.normal(size=(len(y), *shape)).astype(np.float32) + 0.7 * y.reshape(-1, *[1] * len(shape)).astype(np.float32)
+    middle, step = (128, 32) if model == "cnn2d" else (0, 1)  # grey levels
+    if model == "cnn2d":
+        x = np.clip(np.rint(middle + step * x), 0, 255).astype(np.uint8)
     return put_together(
         name="toy",
         x=x,
@@ -59,8 +70,8 @@ def toy_dataset(model: str = "logistic", patients: int = 80, records: int = 1) -
         patient=np.repeat(np.arange(patients, dtype=np.int32), records),
         site=np.zeros(len(y), np.int32),
         split=np.where(np.arange(patients) % 4 == 3, TEST, TRAIN).astype(np.uint8),
-        centre=np.zeros(around, np.float32),
-        scale=np.ones(around, np.float32),
+        centre=np.full(around, middle, np.float32),
+        scale=np.full(around, step, np.float32),
         patients=tuple(f"p{index}" for index in range(patients)),
         sites=("here",),
         classes=("a", "b"),
@@ -342,13 +353,13 @@ def test_the_chosen_threshold_serves_the_bound():
 
 def test_members_of_a_bank_that_remembers_are_seen():
     dataset = toy_dataset(patients=120)
-    bank = train(dataset, "sgd", "logistic", 8.0, {}, SGD | {"delta": None, "engine": "medpriv"}, range(12), 12, 1)
+    bank = train_bank(dataset, "sgd", "logistic", 8.0, {}, SGD | {"delta": None, "engine": "medpriv"}, 12)
     inside = bank.members[:, dataset.patient]
     told = bank.logits.copy()
     told[..., 1] += np.where(dataset.y == 1, 8.0, -8.0) * inside
     claim = Claim(8.0, 1e-3)
     for logits, seen in ((bank.logits, False), (told, True)):
-        decided, members = decide_members(dataset, replace(bank, logits=logits), 4, claim, 0.05)
+        decided, members = decide_members(dataset, with_logits(bank, logits), 4, claim, 0.05)
         assert members.shape == decided.shape == (12, 90)
         together = [verdict.together for verdict in judge_members(decided, members, claim, 0.05)]
         assert all(value > 4 for value in together) if seen else all(value < 4 for value in together)
@@ -371,11 +382,11 @@ def test_a_bank_s_audit_states_both_sides_and_is_the_same_twice(mechanism, model
     dataset = toy_dataset(model, records=2 if model == "cnn_gn" else 1)
     recipe = {"hidden": [8], "patch": 4, "channels": [8, 8]}
     settings = section | {"delta": None, "engine": "medpriv"}
-    bank = train(dataset, mechanism, model, 3.0, recipe, settings, range(4), 4, 1)
+    bank = train_bank(dataset, mechanism, model, 3.0, recipe, settings, 4)
     measures = audit(dataset, bank, SETTINGS, 1).measures
     assert repr(measures) == repr(audit(dataset, bank, SETTINGS, 1).measures)
     claimed = [measure for measure in measures if measure.measure == "epsilon_accountant"]
-    assert [(measure.value, measure.n) for measure in claimed] == [(bank.facts["privacy"]["epsilon"], 30)]
+    assert [(measure.value, measure.n) for measure in claimed] == [(bank.metadata["privacy"]["epsilon"], 30)]
     assert {measure.attack for measure in measures} == {"accountant", "audit-one-run", "audit-bank"}
     assert all("delta=0.003" in measure.group for measure in measures)
     people = {"accountant": 30, "audit-one-run": 0, "audit-bank": (dataset.split == TRAIN).sum()}
@@ -392,7 +403,7 @@ def test_a_bank_s_audit_states_both_sides_and_is_the_same_twice(mechanism, model
 
 def test_other_seeds_draw_other_coins():
     dataset = toy_dataset()
-    bank = train(dataset, "output", "logistic", 3.0, {}, {"l2": 0.02, "delta": None}, range(4), 4, 1)
+    bank = train_bank(dataset, "output", "logistic", 3.0, {}, {"l2": 0.02, "delta": None}, 4)
     one, other = (next(canary_scores(dataset, bank, SETTINGS, seed))[2] for seed in (1, 2))
     assert one.shape == (3, 28)
     more = SETTINGS | {"canaries": 500}
@@ -404,13 +415,13 @@ def test_other_seeds_draw_other_coins():
 def test_a_bank_of_opacus_is_audited_through_opacus_by_records():
     dataset = toy_dataset()
     section = SGD | {"steps": 4, "delta": None, "engine": "opacus"}
-    bank = train(dataset, "sgd", "logistic", 8.0, {}, section, range(2), 2, 1)
+    bank = train_bank(dataset, "sgd", "logistic", 8.0, {}, section, 2)
     settings = SETTINGS | {"replicates": 2, "canaries": 20}
     assert [name for name, _, _ in canary_scores(dataset, bank, settings, 1)] == ["record"]
 
 
 def test_a_bank_without_a_guarantee_is_refused():
     dataset = toy_dataset()
-    bank = train(dataset, "output", "logistic", 3.0, {}, {"l2": 0.02, "delta": None}, range(2), 2, 1)
+    bank = train_bank(dataset, "output", "logistic", 3.0, {}, {"l2": 0.02, "delta": None}, 2)
     with pytest.raises(InputError, match="no privacy guarantee"):
-        audit(dataset, replace(bank, facts={}), SETTINGS, 1)
+        audit(dataset, replace(bank, about=replace(bank.about, metadata={})), SETTINGS, 1)

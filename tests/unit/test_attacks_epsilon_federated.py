@@ -7,12 +7,15 @@ from math import inf
 import numpy as np
 import pytest
 import torch
+from made_up_banks import federated_settings, training_spec
 from made_up_datasets import put_together
 
 from medpriv.attacks.epsilon import audit
 from medpriv.attacks.epsilon_canaries import gradient_scores
 from medpriv.attacks.epsilon_federated import _InRounds, _trial, client_scores
 from medpriv.attacks.epsilon_verdict import Claim, decide_midway, judge_canaries, judge_guesses
+from medpriv.bank.draw import Draw
+from medpriv.bank.spec import TrainingSpec
 from medpriv.config.epsilon import EpsilonSettings
 from medpriv.config.federated import FederatedSettings
 from medpriv.dataset import TEST, TRAIN, Dataset
@@ -56,10 +59,12 @@ def toy(patients: int = 160) -> Dataset:
     )
 
 
-def plan(strategy: str, **options: object) -> dict:
-    """Return a `federated` section."""
+def spec(strategy: str, **options: object) -> TrainingSpec:
+    """Return how a federation of logistic regressions is trained."""
     about = {"rounds": ROUNDS, "partition": {"least_patients": 5}}
-    return FederatedSettings(strategies={strategy: {"epsilon": 4.0, "delta": DELTA, **options}}, **about).model_dump()
+    section = FederatedSettings(strategies={strategy: {"epsilon": 4.0, "delta": DELTA, **options}}, **about)
+    settings = federated_settings(section.model_dump(), strategy)
+    return training_spec(f"fed-{strategy}", "logistic", {}, settings)
 
 
 def bounds(scores: np.ndarray, inside: np.ndarray, claim: Claim) -> list[float]:
@@ -71,13 +76,13 @@ def bounds(scores: np.ndarray, inside: np.ndarray, claim: Claim) -> list[float]:
 @pytest.mark.parametrize(("strategy", "units"), [("sample_dp", 64), ("client_dp", 2)])
 def test_a_federations_audit_states_both_sides_and_is_the_same_twice(strategy, units):
     dataset = toy()
-    bank = train(dataset, strategy, "logistic", {}, plan(strategy), range(4), 4, 1)
+    bank = train(dataset, spec(strategy), Draw(range(4), 4, 1))
     measures = audit(dataset, bank, SETTINGS, 1).measures
     assert repr(measures) == repr(audit(dataset, bank, SETTINGS, 1).measures)
     accountant = measures[0]
     assert (accountant.measure, accountant.value, accountant.n) == (
         "epsilon_accountant",
-        bank.facts["privacy"]["epsilon"],
+        bank.metadata["privacy"]["epsilon"],
         units,
     )
     assert accountant.patients == (units if strategy == "sample_dp" else 0)
@@ -92,12 +97,12 @@ def test_a_federations_audit_states_both_sides_and_is_the_same_twice(strategy, u
 
 def test_the_client_that_promises_least_is_the_one_audited():
     dataset = toy()
-    bank = train(dataset, "sample_dp", "logistic", {}, plan("sample_dp", batch_size=8), range(2), 2, 1)
-    federation = set_up(dataset, "logistic", {}, bank.recipe["federated"], 1)
+    bank = train(dataset, spec("sample_dp", batch_size=8), Draw(range(2), 2, 1))
+    federation = set_up(dataset, bank.spec, 1)
     trial = _trial(dataset, bank, federation, np.zeros((2, 20), bool), (1, "names"))
-    spent = {name: about["epsilon"] for name, about in bank.facts["privacy"]["clients"].items()}
+    spent = {name: about["epsilon"] for name, about in bank.metadata["privacy"]["clients"].items()}
     client = max(spent, key=spent.get)
-    assert bank.facts["privacy"]["epsilon"] == spent[client]
+    assert bank.metadata["privacy"]["epsilon"] == spent[client]
     own = dataset.site == dataset.sites.index(client)
     assert trial.schedule == federation.strategy.private[client]
     np.testing.assert_array_equal(trial.x, dataset.standardised()[own])
@@ -107,9 +112,9 @@ def test_the_client_that_promises_least_is_the_one_audited():
 def federated_trial(updates: int, inside: np.ndarray):
     """Return what `sample_dp` is audited by, and its claim."""
     dataset = toy()
-    bank = train(dataset, "sample_dp", "logistic", {}, plan("sample_dp", batch_size=16, updates=updates), [0, 1], 2, 1)
-    federation = set_up(dataset, "logistic", {}, bank.recipe["federated"], 1)
-    claim = Claim(bank.facts["privacy"]["epsilon"], DELTA)
+    bank = train(dataset, spec("sample_dp", batch_size=16, updates=updates), Draw([0, 1], 2, 1))
+    federation = set_up(dataset, bank.spec, 1)
+    claim = Claim(bank.metadata["privacy"]["epsilon"], DELTA)
     return _trial(dataset, bank, federation, inside, (1, "audit")), claim
 
 
@@ -166,7 +171,7 @@ def test_rounds_of_one_step_are_one_training_of_as_many_steps_at_a_constant_rate
 @cache
 def client_federation():
     """Return one with a guarantee by client."""
-    return set_up(toy(), "logistic", {}, plan("client_dp") | {"strategy": "client_dp"}, 1)
+    return set_up(toy(), spec("client_dp"), 1)
 
 
 def client_bounds(clip: float = 1.0, noise: float = 1.0, seed: int = 1) -> tuple[list[float], list[float], Claim]:

@@ -3,21 +3,22 @@
 import attacked_toys as toys
 import numpy as np
 import pytest
+from made_up_banks import bank_of
 from made_up_datasets import with_changes
 
 from medpriv.attacks import evasion
 from medpriv.attacks.gradient import fgsm, pgd
 from medpriv.attacks.task import Task, draw_records, make_examples
 from medpriv.attacks.victim import STACK, bank_victims, predict
-from medpriv.config.evasion import EvasionSettings
+from medpriv.config.evasion import SignalEvasionSettings
 from medpriv.dataset import TEST, Dataset
 from medpriv.errors import InputError
 from medpriv.measures.findings import Findings
 from medpriv.measures.plausibility import energy_above
 
-SETTINGS = EvasionSettings(
-    epsilons_mv=[0.1, 0.01, 0.3],
-    reference_epsilon_mv=0.1,
+SETTINGS = SignalEvasionSettings(
+    epsilons=[0.1, 0.01, 0.3],
+    reference_epsilon=0.1,
     records_per_class=20,
     iterated_records_per_class=15,
     bootstraps=50,
@@ -53,7 +54,7 @@ def audit() -> Findings:
 def test_every_attack_has_its_rates_at_every_budget_overall_and_by_class(audit):
     for name in ("fgsm", *MULTI_STEP):
         for label in ("", ",class=N", ",class=V"):
-            groups = [f"epsilon_mv={epsilon}{label}" for epsilon in ("0", "0.01", "0.1", "0.3")]
+            groups = [f"budget={epsilon}{label}" for epsilon in ("0", "0.01", "0.1", "0.3")]
             kept = [pick(audit, f"evasion-{name}", "accuracy_under_attack", group) for group in groups]
             assert all(row.lower <= row.value <= row.upper and row.n for row in kept)
             flips = [pick(audit, f"evasion-{name}", "flip_rate", group) for group in groups[1:]]
@@ -65,53 +66,51 @@ def test_every_attack_has_its_rates_at_every_budget_overall_and_by_class(audit):
 def test_larger_budgets_never_help_a_linear_network(audit):
     for name in ("fgsm", "pgd", "sap", "pgd-targeted", "sap-targeted"):
         for label in ("", ",class=N", ",class=V"):
-            groups = [f"epsilon_mv={epsilon}{label}" for epsilon in ("0", "0.01", "0.1", "0.3")]
+            groups = [f"budget={epsilon}{label}" for epsilon in ("0", "0.01", "0.1", "0.3")]
             kept = [pick(audit, f"evasion-{name}", "accuracy_under_attack", group).value for group in groups]
             assert kept == sorted(kept, reverse=True) and kept[0] > kept[-1]
 
 
 def test_attacks_on_a_linear_network_rank_as_theory_has_them(audit):
-    flips = {name: pick(audit, f"evasion-{name}", "flip_rate", "epsilon_mv=0.1").value for name in MULTI_STEP}
+    flips = {name: pick(audit, f"evasion-{name}", "flip_rate", "budget=0.1").value for name in MULTI_STEP}
     assert flips["pgd"] >= flips["sap"] > flips["noise"]  # SAP's perturbations are some of PGD's
     assert flips["pgd"] >= flips["square"] and flips["pgd"] >= flips["pgd-transfer"] > flips["noise"]
     for name in ("pgd", "sap"):  # with two classes, away from one is towards the other
-        row = pick(audit, f"evasion-{name}-targeted", "targeted_success", "epsilon_mv=0.1")
-        assert row.value == pick(audit, f"evasion-{name}", "flip_rate", "epsilon_mv=0.1").value
+        row = pick(audit, f"evasion-{name}-targeted", "targeted_success", "budget=0.1")
+        assert row.value == pick(audit, f"evasion-{name}", "flip_rate", "budget=0.1").value
 
 
 def test_an_honest_linear_network_passes_the_masking_checks_and_their_figures_are_there(audit):
     assert pick(audit, "evasion-pgd", "masking").value == 1
-    steps = [
-        pick(audit, "evasion-pgd", "masking_steps_figure", f"epsilon_mv=0.1,steps={s}").value for s in (20, 40, 80)
-    ]
-    assert steps[0] == steps[1] == steps[2] == pick(audit, "evasion-pgd", "flip_rate", "epsilon_mv=0.1").value
-    assert pick(audit, "evasion-pgd", "masking_unbounded_figure", "epsilon_mv=6").value == 0
+    steps = [pick(audit, "evasion-pgd", "masking_steps_figure", f"budget=0.1,steps={s}").value for s in (20, 40, 80)]
+    assert steps[0] == steps[1] == steps[2] == pick(audit, "evasion-pgd", "flip_rate", "budget=0.1").value
+    assert pick(audit, "evasion-pgd", "masking_unbounded_figure", "budget=6").value == 0
 
 
 def test_plausibility_survival_and_recombination_are_measured_at_the_reference_budget(audit):
-    smooth, noise = (pick(audit, f"evasion-{name}", "mean_d2_uv", "epsilon_mv=0.1").value for name in ("sap", "noise"))
+    smooth, noise = (pick(audit, f"evasion-{name}", "mean_d2_uv", "budget=0.1").value for name in ("sap", "noise"))
     assert 0 < smooth < noise
-    snr = [pick(audit, f"evasion-{name}", "snr_db", "epsilon_mv=0.1").value for name in ("sap", "noise")]
+    snr = [pick(audit, f"evasion-{name}", "snr_db", "budget=0.1").value for name in ("sap", "noise")]
     assert snr[0] == pytest.approx(snr[1], abs=1e-3)  # equal energy
     for name in ("pgd", "sap"):
-        group = "epsilon_mv=0.3"
+        group = "budget=0.3"
         flips, kept, gone = (
             pick(audit, f"evasion-{name}", measure, group).value
             for measure in ("flip_rate", "flip_rate_requantised", "flip_rate_filtered")
         )
         # The toy's best attack is a shift of the whole signal: a converter hands it on, a monitor takes it for drift.
         assert kept == pytest.approx(flips, abs=0.02) and gone < flips / 2
-        assert 0 <= pick(audit, f"evasion-{name}", "detector_auc", "epsilon_mv=0.1").value <= 1
-        assert pick(audit, f"evasion-{name}", "r_peaks_changed", "epsilon_mv=0.1").n == 30
+        assert 0 <= pick(audit, f"evasion-{name}", "detector_auc", "budget=0.1").value <= 1
+        assert pick(audit, f"evasion-{name}", "r_peaks_changed", "budget=0.1").n == 30
     assert pick(audit, "evasion-none", "signal_slew_mv_per_s").value > 0
-    pick(audit, "evasion-band", "still_misclassified", "epsilon_mv=0.1,form=intended")
+    pick(audit, "evasion-band", "still_misclassified", "budget=0.1,form=intended")
 
 
 def test_a_network_without_a_gradient_is_not_moved_and_has_no_infinite_figure():
     found = attack(toys.make_dataset(), Dead(**vars(toys.make_victim())), restarts=0)
     for name in ("pgd", "sap", "noise"):
-        moved = pick(found, f"evasion-{name}", "unmoved_share", "epsilon_mv=0.1")
-        ratio = pick(found, f"evasion-{name}", "snr_db", "epsilon_mv=0.1")
+        moved = pick(found, f"evasion-{name}", "unmoved_share", "budget=0.1")
+        ratio = pick(found, f"evasion-{name}", "snr_db", "budget=0.1")
         assert moved.value == 1 and (moved.n, moved.patients) == (30, 6)
         assert np.isnan([ratio.value, ratio.lower, ratio.upper]).all() and ratio.n == ratio.patients == 0
     assert not any(np.isinf([row.value, row.lower, row.upper]).any() for row in found.measures)
@@ -119,19 +118,19 @@ def test_a_network_without_a_gradient_is_not_moved_and_has_no_infinite_figure():
 
 def test_every_figure_says_of_how_many_records_and_people_it_is(audit):
     assert all(np.isnan(row.value) or 0 < row.patients <= min(row.n, 6) for row in audit.measures)
-    assert pick(audit, "evasion-pgd", "unmoved_share", "epsilon_mv=0.1").value == 0
+    assert pick(audit, "evasion-pgd", "unmoved_share", "budget=0.1").value == 0
 
 
 def test_a_reference_budget_outside_the_grid_joins_it():
-    found = attack(toys.make_dataset(), toys.make_victim(), reference_epsilon_mv=0.05, epsilons_mv=[0.2])
-    assert pick(found, "evasion-pgd", "flip_rate", "epsilon_mv=0.05").value > 0
-    pick(found, "evasion-fgsm", "flip_rate", "epsilon_mv=0.2")
+    found = attack(toys.make_dataset(), toys.make_victim(), reference_epsilon=0.05, epsilons=[0.2])
+    assert pick(found, "evasion-pgd", "flip_rate", "budget=0.05").value > 0
+    pick(found, "evasion-fgsm", "flip_rate", "budget=0.2")
 
 
 def test_a_budget_of_nothing_changes_nothing():
-    found = attack(toys.make_dataset(), toys.make_victim(), epsilons_mv=[1e-9])
+    found = attack(toys.make_dataset(), toys.make_victim(), epsilons=[1e-9])
     for name in ("fgsm", "pgd", "sap", "square"):
-        row = pick(found, f"evasion-{name}", "flip_rate", "epsilon_mv=1e-09")
+        row = pick(found, f"evasion-{name}", "flip_rate", "budget=1e-09")
         assert row.value == 0 and row.upper > 0.2  # no flip among 6 patients proves little
 
 
@@ -147,7 +146,7 @@ def test_flip_rate_equals_a_loop_over_replicates(audit, name):
         about = (one, dataset, x, y, 0.1)
         after = predict(one, dataset, fgsm(*about) if name == "fgsm" else pgd(*about, 0.01, 20))[0] == y
         rates.append((before & ~after).sum() / before.sum())
-    row = pick(audit, f"evasion-{name}", "flip_rate", "epsilon_mv=0.1")
+    row = pick(audit, f"evasion-{name}", "flip_rate", "budget=0.1")
     assert row.value == pytest.approx(np.mean(rates))
     assert row.lower <= row.value <= row.upper
 
@@ -160,7 +159,7 @@ def test_transfer_attacks_each_replicate_by_the_next_ones_examples(audit):
     right = predict(victim, dataset, x) == y
     flipped = right & (predict(victim, dataset, made[[1, 2, 0]]) != y)
     expected = (flipped.sum(axis=1) / right.sum(axis=1)).mean()
-    assert pick(audit, "evasion-pgd-transfer", "flip_rate", "epsilon_mv=0.1").value == pytest.approx(expected)
+    assert pick(audit, "evasion-pgd-transfer", "flip_rate", "budget=0.1").value == pytest.approx(expected)
 
 
 def test_replicates_in_several_stacks_are_attacked_as_in_one(audit):
@@ -168,7 +167,7 @@ def test_replicates_in_several_stacks_are_attacked_as_in_one(audit):
     stacks = [toys.Linear(whole.weight[part], whole.bias[part]) for part in (slice(0, 2), slice(2, 3))]
     parts = attack(toys.make_dataset(), *stacks)
     for name in ("fgsm", "pgd", "sap", "pgd-targeted"):  # the others draw at random, or look at the first stack alone
-        for group in ("epsilon_mv=0.01", "epsilon_mv=0.1,class=V"):
+        for group in ("budget=0.01", "budget=0.1,class=V"):
             assert pick(parts, f"evasion-{name}", "flip_rate", group) == pick(
                 audit, f"evasion-{name}", "flip_rate", group
             )
@@ -194,7 +193,7 @@ def test_padded_records_keep_their_zeros_and_have_the_released_form_beside_pgd()
     assert set(made) == {"pgd", "sap", "noise", "pgd-released"}
     assert all(not attacked[..., :16].any() for attacked in made.values())
     found = attack(dataset, toys.make_victim())
-    pick(found, "evasion-pgd-released", "flip_rate", "epsilon_mv=0.1")
+    pick(found, "evasion-pgd-released", "flip_rate", "budget=0.1")
 
 
 def test_examples_are_right_before_and_wrong_after_within_the_budget(audit):
@@ -202,7 +201,7 @@ def test_examples_are_right_before_and_wrong_after_within_the_budget(audit):
     for row in audit.tables["examples"].rows:
         assert set(row) == set(evasion.EXAMPLE_COLUMNS)
         assert row["attacked_as"] != row["class"] and row["lead"] == "MLII"
-        assert abs(row["attacked_mv"] - row["clean_mv"]) <= row["epsilon_mv"] + 1e-6
+        assert abs(row["attacked_mv"] - row["clean_mv"]) <= row["budget"] + 1e-6
     assert {row["attack"] for row in audit.tables["examples"].rows} == {"evasion-pgd", "evasion-sap"}
     seconds = [row["seconds"] for row in audit.tables["examples"].rows[: toys.SAMPLES]]
     assert seconds == [index / toys.RATE for index in range(toys.SAMPLES)]
@@ -216,17 +215,16 @@ def test_a_credentialed_dataset_gives_no_examples():
 
 def make_bank(dataset: Dataset, replicates: int = 10):
     """Return an untrained bank of small CNNs."""
-    from medpriv.bank.store import Bank, draw_members
+    from medpriv.bank.draw import Draw
+    from medpriv.bank.stack import initial_stack
     from medpriv.models.catalogue import build_network
 
     recipe = {"patch": 6, "channels": [4, 8]}
     network = build_network("cnn", dataset.x.shape[1:], len(dataset.classes), recipe)
-    drawn = [network.initial(np.random.default_rng(seed)) for seed in range(replicates)]
-    parameters = {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
-    members = draw_members(dataset, replicates, 0)
+    weights = initial_stack(network, [np.random.default_rng(seed) for seed in range(replicates)])
+    members = Draw(range(replicates), replicates, 0).members(dataset)
     logits = np.zeros((replicates, len(dataset.y), 2), np.float32)
-    numbers = np.arange(replicates)
-    return Bank("toy", "t", "cnn", recipe, numbers, members, dataset.patients, parameters, logits, {})
+    return bank_of(dataset, members, logits, "baseline-cnn", weights=weights, **recipe)
 
 
 def make_long_dataset() -> Dataset:
@@ -238,11 +236,11 @@ def make_long_dataset() -> Dataset:
 def test_a_bank_of_networks_is_attacked_through_the_engine():
     dataset = make_long_dataset()
     fewer = {"steps": 4, "smooth_steps": 4, "queries": 5, "replicates": 2}
-    settings = SETTINGS | fewer | {"iterated_records_per_class": 5, "epsilons_mv": [0.1]}
+    settings = SETTINGS | fewer | {"iterated_records_per_class": 5, "epsilons": [0.1]}
     audit = evasion.audit(dataset, make_bank(dataset), settings, seed=1)
     for name in ("fgsm", "pgd"):
         clean, attacked = (
-            pick(audit, f"evasion-{name}", "accuracy_under_attack", f"epsilon_mv={size}").value for size in ("0", "0.1")
+            pick(audit, f"evasion-{name}", "accuracy_under_attack", f"budget={size}").value for size in ("0", "0.1")
         )
         assert attacked < clean
     assert repr(audit) == repr(evasion.audit(dataset, make_bank(dataset), settings, seed=1))

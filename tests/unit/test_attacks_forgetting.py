@@ -5,6 +5,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from made_up_banks import training_spec
 from made_up_requests import PERSONALIZATION, odd_dataset
 
 from medpriv.attacks.forgetting.audit import PATIENT_COLUMNS, audit, verdicts
@@ -29,8 +30,8 @@ from medpriv.attacks.forgetting.probes import attack_own_records, own_logits, re
 from medpriv.attacks.gradient import fgsm
 from medpriv.attacks.victim import BankVictim, predict, standardise
 from medpriv.bank import engine
-from medpriv.bank.derived import DerivedBank
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import Bank
+from medpriv.bank.draw import Draw
 from medpriv.config.forgetting import ForgettingSettings
 from medpriv.config.models import CnnRecipe, MlpRecipe
 from medpriv.dataset import TEST, TRAIN
@@ -54,11 +55,15 @@ def bank(model: str = "cnn", replicates: int = REPLICATES) -> Bank:
     common = {"epochs": 25, "batch_size": 16, "learning_rate": 0.01}
     recipe = MlpRecipe(**common, hidden=[24]) if model == "mlp" else CnnRecipe(**common, patch=4, channels=[8, 12])
     dataset = odd_dataset(model)
-    return train(dataset, f"baseline-{model}", model, recipe.model_dump(), range(replicates), replicates, seed=5)
+    return train(
+        dataset,
+        training_spec(f"baseline-{model}", model, recipe.model_dump()),
+        Draw(range(replicates), replicates, 5),
+    )
 
 
 @cache
-def forgotten(method: str) -> DerivedBank:
+def forgotten(method: str) -> Bank:
     return unlearn(odd_dataset(), bank(), method, {}, seed=5)[0]
 
 
@@ -69,13 +74,13 @@ def population() -> Findings:
 
 
 @cache
-def personalised() -> DerivedBank:
+def personalised() -> Bank:
     settings = PERSONALIZATION | {"replicates": 8, "all": {"epochs": 20, "learning_rate": 0.01}}
     return personalize(odd_dataset(), bank(), "all", settings, seed=5)
 
 
 @cache
-def forgotten_beats(method: str, share: float) -> DerivedBank:
+def forgotten_beats(method: str, share: float) -> Bank:
     return unlearn_personal(odd_dataset(), bank(), personalised(), method, {}, seed=5, share=share)[0]
 
 
@@ -258,8 +263,8 @@ def test_a_never_seen_model_was_not_trained_on_the_patient_but_on_as_many_patien
         for k, model in enumerate(asked.never[:, place]):
             assert (model >= 0) == (not bank().members[k, patient])
             if model >= 0:
-                assert retrain.origin[model] == asked.origins[k]
-                assert retrain.patient[model] != patient
+                assert retrain.derived_from.origin[model] == asked.origins[k]
+                assert retrain.derived_from.patient[model] != patient
                 count += 1
     assert count == REPLICATES * 6
 
@@ -289,7 +294,7 @@ def test_groups_of_records_are_disjoint_and_leave_out_the_forgotten_patient():
 def test_answers_are_the_engines_logits_of_each_model_on_its_own_records():
     asked, retrain, dataset = inquiry(), forgotten("retrain"), odd_dataset()
     answers, network = ask(asked, retrain), build(dataset, retrain)
-    whole = engine.logits(network, retrain.parameters, dataset.standardised())
+    whole = engine.logits(network, retrain.weights, dataset.standardised())
     for place in (0, 7):
         pool, models = asked.pools[place], asked.of_patient(place)
         np.testing.assert_allclose(answers.pools[place], whole[models][:, pool], atol=1e-4)
@@ -389,12 +394,13 @@ def test_beats_not_forgotten_are_found_and_retraining_is_chance_by_construction(
 def test_own_records_are_told_apart_by_whether_they_were_forgotten_kept_or_never_adapted_to():
     dataset, retrain = odd_dataset(), forgotten_beats("retrain", 0.5)
     asked = make_inquiry(dataset, bank(), personalised(), retrain, SETTINGS, seed=1)
+    adapted = personalised().derived_from.records
     for place in range(len(asked.patients)):
         groups, pool = pool_groups(asked, place), asked.pools[place]
         assert (sum(group.astype(int) for group in groups.values()) <= 1).all()
         for index, model in enumerate(asked.of_patient(place)):
-            assert personalised().records[model, pool[groups["forgotten"][index] | groups["kept"][index]]].all()
-            assert not personalised().records[:, pool[groups["later"][index]]].any()
+            assert adapted[model, pool[groups["forgotten"][index] | groups["kept"][index]]].all()
+            assert not adapted[:, pool[groups["later"][index]]].any()
             assert not members_saw(asked, model)
     request = "request=personal"
     accuracy = {
@@ -414,20 +420,22 @@ def test_a_beats_never_seen_models_had_to_forget_the_same_beat():
     answers = ask(asked, retrain)
     cells = record_cells(asked, answers, answers)
     np.testing.assert_array_equal(cells.inside, cells.outside)
-    assert (~np.isnan(cells.inside)).sum() == retrain.records.sum()
+    assert (~np.isnan(cells.inside)).sum() == retrain.derived_from.records.sum()
 
 
 def test_a_methods_own_never_seen_models_had_not_adapted_to_the_beat():
     dataset, retrain = odd_dataset(), forgotten_beats("retrain", 0.5)
     asked = make_inquiry(dataset, bank(), personalised(), retrain, SETTINGS, seed=1)
     cells = record_cells(asked, ask(asked, retrain), None)
-    records = np.concatenate([pool[retrain.records[:, pool].any(axis=0)] for pool in asked.pools])
+    records = np.concatenate([pool[retrain.derived_from.records[:, pool].any(axis=0)] for pool in asked.pools])
     for k in range(len(asked.origins)):
         for place in range(len(asked.patients)):
             mine, model = cells.patient == place, asked.asked[k, place]
-            adapted = personalised().records[model, records[mine]]
+            adapted = personalised().derived_from.records[model, records[mine]]
             np.testing.assert_array_equal(np.isnan(cells.outside[k, mine]), adapted)
-            np.testing.assert_array_equal(np.isnan(cells.inside[k, mine]), ~retrain.records[model, records[mine]])
+            np.testing.assert_array_equal(
+                np.isnan(cells.inside[k, mine]), ~retrain.derived_from.records[model, records[mine]]
+            )
 
 
 # --- attacks and relearning -------------------------------------------------------------------------------------------
@@ -436,10 +444,10 @@ def test_a_methods_own_never_seen_models_had_not_adapted_to_the_beat():
 def test_attacks_on_own_records_equal_those_on_shared_ones():
     dataset, retrain = odd_dataset(), forgotten("retrain")
     network, models = build(dataset, retrain), np.array([0, 9, 30])
-    parameters = {name: value[models] for name, value in retrain.parameters.items()}
+    parameters = {name: value[models] for name, value in retrain.weights.items()}
     rows = np.random.default_rng(0).integers(0, len(dataset.y), (3, 8))
     epsilon = 0.5
-    found = attack_own_records(dataset, network, parameters, rows, {"epsilon_mv": epsilon, "pgd_steps": 3})
+    found = attack_own_records(dataset, network, parameters, rows, {"epsilon": {"signal": epsilon}, "pgd_steps": 3})
     for index in range(3):
         victim = BankVictim(network, {name: value[[index]] for name, value in parameters.items()})
         x, y = dataset.x[rows[index]], dataset.y[rows[index]]
@@ -452,18 +460,18 @@ def test_attacks_on_own_records_equal_those_on_shared_ones():
 def test_a_binary_models_own_logits_are_zero_and_z():
     dataset, tables = odd_dataset("mlp"), bank("mlp", 3)
     retrain = unlearn(dataset, tables, "fake", {}, seed=5, patients=1)[0]
-    rows = np.tile(np.arange(7), (len(retrain.origin), 1))
+    rows = np.tile(np.arange(7), (len(retrain), 1))
     network = build(dataset, retrain)
-    found = own_logits(dataset, network, retrain.parameters, rows)
-    expected = engine.logits(network, retrain.parameters, standardise(dataset, dataset.x[:7]))
+    found = own_logits(dataset, network, retrain.weights, rows)
+    expected = engine.logits(network, retrain.weights, standardise(dataset, dataset.x[:7]))
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_relearning_counts_passes_until_the_loss_is_reached():
     dataset, retrain = odd_dataset(), forgotten("retrain")
     network = build(dataset, retrain)
-    parameters = {name: value[:4] for name, value in retrain.parameters.items()}
-    rows = np.stack([np.flatnonzero(retrain.records[model])[:12] for model in range(4)])
+    parameters = {name: value[:4] for name, value in retrain.weights.items()}
+    rows = np.stack([np.flatnonzero(retrain.derived_from.records[model])[:12] for model in range(4)])
     settings = {"relearn_rate": 0.003, "relearn_passes": 9}
     easy, hard = (relearn(dataset, network, parameters, rows, np.full(4, target), settings) for target in (50.0, 0.0))
     np.testing.assert_array_equal(easy, 0)
@@ -505,13 +513,14 @@ def test_the_fewest_replicates_are_audited_without_a_warning(replicates, forgott
 
 def test_a_method_that_was_asked_otherwise_is_refused_and_another_order_changes_nothing():
     fake = forgotten("fake")
-    order = np.random.default_rng(0).permutation(len(fake.origin))
-    chosen = {name: getattr(fake, name)[order] for name in ("origin", "patient", "records")}
-    mixed = replace(fake, **chosen, parameters={name: value[order] for name, value in fake.parameters.items()})
+    order = np.random.default_rng(0).permutation(len(fake))
+    weights = {name: value[order] for name, value in fake.weights.items()}
+    mixed = replace(fake, weights=weights, members=fake.members[order], derived_from=fake.derived_from.take(order))
     again = audit(odd_dataset(), bank(), None, forgotten("retrain"), [mixed, forgotten("destroyed")], SETTINGS, seed=1)
     assert repr(again) == repr(population())
+    other = replace(fake, derived_from=replace(fake.derived_from, origin=fake.derived_from.origin + 1))
     with pytest.raises(InputError, match="not asked the same"):
-        audit(odd_dataset(), bank(), None, forgotten("retrain"), [replace(fake, origin=fake.origin + 1)], SETTINGS, 1)
+        audit(odd_dataset(), bank(), None, forgotten("retrain"), [other], SETTINGS, 1)
 
 
 def test_a_personal_request_is_refused_as_a_population_one_and_the_other_way_round():
@@ -523,5 +532,5 @@ def test_a_personal_request_is_refused_as_a_population_one_and_the_other_way_rou
 
 def test_replicates_that_were_asked_and_did_nothing_are_the_fake_method():
     idle = unforgotten(bank(), forgotten("retrain"))
-    for name, value in forgotten("fake").parameters.items():
-        np.testing.assert_array_equal(idle.parameters[name], value)
+    for name, value in forgotten("fake").weights.items():
+        np.testing.assert_array_equal(idle.weights[name], value)

@@ -12,7 +12,7 @@ from medpriv.attacks.masking import attack_for_checks, masking_measures, not_wea
 from medpriv.attacks.victim import predict
 from medpriv.measures.flips import Records
 
-SETTINGS = {"step_share": 0.1, "steps": 20, "reference_epsilon_mv": 0.05}
+SETTINGS = {"step_share": 0.1, "steps": 20, "reference_epsilon": 0.05}
 EPSILONS = [0.05, 0.2]
 
 

@@ -6,14 +6,16 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from made_up_banks import bank_of
 from made_up_datasets import put_together, with_changes
 from scipy import stats
 
 from medpriv.attacks import bavaria, chance, informia, lira, membership, rmia
-from medpriv.attacks.scored import Scored, measure_attack
+from medpriv.attacks.scored import Scored, _areas, measure_attack
 from medpriv.attacks.signals import Signals, log_probability, patient_signals, record_signals, true_class_logit
 from medpriv.attacks.view import Moments, View, calibration_shadows, score_paired, score_shadows, score_targets
-from medpriv.bank.store import Bank, draw_members
+from medpriv.bank.bank import Bank
+from medpriv.bank.draw import Draw
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.findings import Findings
@@ -48,12 +50,12 @@ def make_dataset(patients: int = 40, records: int = 4, classes: int = 3) -> Data
 def make_bank(dataset: Dataset, replicates: int = 16, effect: float = 0.0, level: float = 1.0, seed: int = 0) -> Bank:
     """Return a bank whose phi is a record's own level, noise, and `effect` where the replicate saw the patient."""
     rng = np.random.default_rng(seed)
-    members = draw_members(dataset, replicates, seed)
+    members = Draw(range(replicates), replicates, seed).members(dataset)
     n, classes = len(dataset.y), len(dataset.classes)
     phi = rng.normal(level, 2, n) + rng.normal(0, 1, (replicates, n)) + effect * members[:, dataset.patient]
     logits = np.zeros((replicates, n, classes), np.float32)
     np.put_along_axis(logits, dataset.y[None, :, None], (phi + np.log(classes - 1))[..., None].astype(np.float32), 2)
-    return Bank("toy", "t", "m", {}, np.arange(replicates), members, dataset.patients, {}, logits, {})
+    return bank_of(dataset, members, logits)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +75,7 @@ def shuffled_audit() -> Findings:
     """Return the audit of a leaky bank that claims members which have nothing to do with its training."""
     dataset = make_dataset(patients=60)
     bank = make_bank(dataset, effect=3.0, seed=5)
-    return membership.audit(dataset, replace(bank, members=draw_members(dataset, 16, seed=7)), SETTINGS, seed=1)
+    return membership.audit(dataset, replace(bank, members=Draw(range(16), 16, 7).members(dataset)), SETTINGS, seed=1)
 
 
 def scores_of(attack, signals: Signals) -> np.ndarray:
@@ -259,7 +261,7 @@ def test_a_targets_own_members_change_none_of_its_scores(signals, name):
     np.testing.assert_array_equal(before, after)
     shadows = calibration_shadows(len(signals.phi))
     for score in (score_shadows, score_paired):
-        ours, theirs = (score(attack, told, shadows) for told in (signals, replace(signals, members=members)))
+        ours, theirs = (score({"": attack}, told, shadows)[""] for told in (signals, replace(signals, members=members)))
         np.testing.assert_array_equal(ours[target], theirs[target])
 
 
@@ -307,9 +309,9 @@ def test_intervals_cover_half_for_about_19_in_20_shuffles(name):
     draws = PatientBootstrap.draw(np.random.default_rng(0), 45, 100, 16)
     covered = 0
     for seed in range(20):
-        records = record_signals(dataset, replace(bank, members=draw_members(dataset, 16, seed=100 + seed)))
+        records = record_signals(dataset, replace(bank, members=Draw(range(16), 16, 100 + seed).members(dataset)))
         signals = patient_signals(records, dataset.patient[dataset.rows(TEST)])
-        scored = membership.score_attack(name, membership.ATTACKS[name], "patient", signals)
+        [scored] = membership.score_attacks({name: membership.ATTACKS[name]}, "patient", signals)
         row = measure_attack(scored, [], draws, ("toy", "t", name))[0][0]
         covered += row.lower <= 0.5 <= row.upper
     assert covered >= 17
@@ -379,6 +381,23 @@ def test_intervals_hold_a_known_tpr_and_auc(shift):
     assert min(held.values()) >= 0.9 * runs
 
 
+def test_draws_of_an_auc_to_first_order_are_those_of_whole_curves(monkeypatch):
+    rng = np.random.default_rng(4)
+    patient = np.repeat(np.arange(90), 2)
+    members = (rng.random((6, 90)) < 0.5)[:, patient]
+    scores = rng.normal(size=members.shape) + 0.5 * members + rng.normal(size=90)[patient]
+    shadows = np.empty((6, 0), int)
+    nothing = np.empty((6, 0, 180))
+    scored = Scored("known", "record", scores, shadows, nothing, nothing, members, patient)
+    draws = PatientBootstrap.draw(rng, 90, 300, 6)
+    quick = _areas(scored, draws)
+    monkeypatch.setattr("medpriv.measures.intervals.FEW", 1000)
+    whole = _areas(scored, draws)
+    assert quick[0] == pytest.approx(whole[0])
+    assert np.corrcoef(quick[1:], whole[1:])[0, 1] > 0.99
+    assert quick[1:].std() == pytest.approx(whole[1:].std(), rel=0.03)
+
+
 def test_the_rate_that_thresholds_reach_is_stated():
     """Other replicates' non-members score lower than the target's: thresholds promise less than they cost."""
     rng = np.random.default_rng(0)
@@ -414,7 +433,7 @@ def test_thresholds_of_few_shadows_keep_their_rate(name):
     signals = record_signals(dataset, make_bank(dataset, replicates=5))
     for _ in range(12):
         told = chance.redraw_members(signals, rng)
-        scored = membership.score_attack(name, membership.ATTACKS[name], "patient", told)
+        [scored] = membership.score_attacks({name: membership.ATTACKS[name]}, "patient", told)
         rows = measure_attack(scored, [0.05], PatientBootstrap.draw(rng, 300, 2, 5), ("toy", "t", name))[0]
         reached.append(next(row.value for row in rows if row.measure == "fpr_reached_0.05"))
     assert np.mean(reached) == pytest.approx(0.05, abs=0.005)
@@ -493,12 +512,22 @@ def test_roc_rises_from_the_smallest_rate_to_one():
 
 
 @pytest.mark.parametrize("replicates", [2, 3, 5])
-def test_the_fewest_replicates_are_audited_without_a_warning(replicates):
+@pytest.mark.filterwarnings("error")
+def test_what_the_fewest_replicates_cannot_tell_has_no_value(replicates):
+    """An attack needs its shadows to score a target, and one more to set thresholds or to pair targets."""
     dataset = make_dataset(patients=12)
     with np.errstate(all="raise", under="ignore"):
         audit = membership.audit(dataset, make_bank(dataset, replicates=replicates), SETTINGS, seed=1)
-    values = np.array([row.value for row in audit.measures if row.measure == "auc" and "," not in row.group])
-    assert ((values >= 0) & (values <= 1)).all()
+    needed = {name: 2 if "online" in name or name == "bavaria" else 1 for name in membership.ATTACKS} | {"loss": 0}
+    for name, shadows in needed.items():
+        for measure, models in (("auc", shadows + 1), ("auc_chance", shadows + 1), ("balanced_accuracy", shadows + 2)):
+            value = figure(audit, name, measure, "level=patient").value
+            assert 0 <= value <= 1 if replicates >= models else np.isnan(value)
+        drawn = any(row["attack"] == f"membership-{name}" for row in audit.tables["roc"].rows)
+        assert drawn == (replicates >= shadows + 2)
+    assert 0 <= figure(audit, "best", "auc_chance", "level=patient").value <= 1
+    exposures = np.array([row["exposure"] for row in audit.tables["exposure"].rows])
+    assert np.isnan(exposures).all() == (replicates < 4)
 
 
 def test_the_same_seed_gives_the_same_audit():

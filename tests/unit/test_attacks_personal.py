@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from made_up_banks import training_spec, with_hyperparameters
 from made_up_datasets import with_changes
 from test_treatments_personalized import RECIPE, SETTINGS, toy_dataset
 
@@ -14,8 +15,8 @@ from medpriv.attacks.personal.audit import audit, audit_h2
 from medpriv.attacks.personal.pairs import Outputs, Pairs, draw_panel, pair_up, predict_pairs
 from medpriv.attacks.smooth import sap
 from medpriv.attacks.victim import BankVictim, predict
-from medpriv.bank.derived import DerivedBank
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import Bank
+from medpriv.bank.draw import Draw
 from medpriv.dataset import TEST, Dataset
 from medpriv.errors import InputError
 from medpriv.measures.bootstrap import PatientBootstrap, difference_interval
@@ -29,7 +30,7 @@ from medpriv.treatments.personalized import personalize
 
 ATTACK = {
     "false_positive_rate": 0.1,
-    "epsilons_mv": [0.3, 0.1],
+    "epsilons": [0.3, 0.1],
     "pgd_steps": 3,
     "sap_steps": 3,
     "unlearned_attacks": ["fgsm"],
@@ -59,11 +60,11 @@ def dataset() -> Dataset:
 @pytest.fixture(scope="module")
 def base(dataset) -> Bank:
     torch.set_num_threads(1)
-    return train(dataset, "baseline-cnn", "cnn", RECIPE, range(4), 4, seed=1)
+    return train(dataset, training_spec("baseline-cnn", "cnn", RECIPE), Draw(range(4), 4, 1))
 
 
 @pytest.fixture(scope="module")
-def personal(dataset, base) -> DerivedBank:
+def personal(dataset, base) -> Bank:
     torch.set_num_threads(1)
     long = SETTINGS | {"all": {"epochs": 150, "learning_rate": 0.01}}
     return personalize(dataset, base, "all", long, seed=1)
@@ -76,10 +77,17 @@ def found(dataset, base, personal):
 
 
 @pytest.fixture(scope="module")
-def unchanged(base, personal) -> DerivedBank:
+def unchanged(base, personal) -> Bank:
     """Personalised models that never moved."""
-    parameters = {name: value[personal.origin] for name, value in base.parameters.items()}
-    return replace(personal, parameters=parameters)
+    weights = {name: value[personal.derived_from.origin] for name, value in base.weights.items()}
+    return replace(personal, weights=weights)
+
+
+def answered(bank: Bank, method: str, records: np.ndarray | None = None) -> Bank:
+    """Return the models as a method's answer to a request to forget these records (their own unless given)."""
+    about = replace(bank.about, spec=replace(bank.spec, word="unlearned-personal", parts={"method": method}))
+    request = bank.derived_from if records is None else replace(bank.derived_from, records=records)
+    return replace(bank, about=about, derived_from=request)
 
 
 def pick(measures, name: str, group: str = "", attack: str = ""):
@@ -370,8 +378,8 @@ def test_n_of_an_attack_is_of_different_beats_of_all_patients(dataset, base, per
 
 
 def test_attacking_all_budgets_in_one_stack_equals_one_after_the_other(dataset, base):
-    network = build_network("cnn", dataset.x.shape[1:], 3, base.recipe)
-    victim = BankVictim(network, base.parameters)
+    network = build_network("cnn", dataset.x.shape[1:], 3, base.spec.hyperparameters)
+    victim = BankVictim(network, base.weights)
     rows = np.arange(0, 60, 3)
     right, still = evasion.attack_beats(victim, dataset, rows, ATTACK)
     x, y = dataset.x[rows], dataset.y[rows]
@@ -472,7 +480,7 @@ def test_h2_praises_who_came_to_retrainings_level_and_not_who_changed_nothing(mo
 
 
 def test_h2_of_real_models_attacks_the_forgotten_beats(dataset, base, personal, unchanged):
-    asked = [replace(unchanged, recipe={"method": "retrain"}), replace(personal, recipe={"method": "fake"})]
+    asked = [answered(unchanged, "retrain"), answered(personal, "fake")]
     measures = audit_h2(dataset, base, personal, asked, ATTACK, seed=1)
     fake, own = (
         pick(measures, "success", f"records=forgotten,method={name}", "personal-fgsm")
@@ -506,7 +514,7 @@ def test_the_same_inputs_give_the_same_audit(dataset, base, personal, found):
 
 
 def test_every_patient_has_a_row_a_figure_and_an_exposure_an_attacker(dataset, base, personal, found):
-    names = [dataset.patients[index] for index in sorted(set(personal.patient))]
+    names = [dataset.patients[index] for index in sorted(set(personal.derived_from.patient))]
     assert [row["patient"] for row in found.tables["patients"].rows] == names * 2
     assert {(row["patient"], row["attack"], row["measure"]) for row in found.tables["exposure"].rows} == {
         (name, attack, measure)
@@ -550,18 +558,19 @@ def test_the_panel_of_a_patient_depends_on_the_patient_alone(dataset, base, pers
 
 
 def test_banks_that_dont_belong_together_are_refused(dataset, base, personal):
+    source = personal.derived_from
     for other in (
-        replace(personal, origin=np.roll(personal.origin, 1)),
-        replace(personal, origin=personal.origin + 9),
-        replace(personal, network=RECIPE | {"patch": 8}),
+        replace(personal, derived_from=replace(source, origin=np.roll(source.origin, 1))),
+        replace(personal, derived_from=replace(source, origin=source.origin + 9)),
+        with_hyperparameters(personal, patch=8),
     ):
         with pytest.raises(InputError, match="was not made from the bank baseline-cnn"):
             audit(dataset, base, other, ATTACK, seed=1)
     with pytest.raises(InputError, match="attacks on personalised models: for signals, and these are tables"):
         table = with_changes(dataset, x=dataset.x[:, :, 0], centre=dataset.centre[:, 0], scale=dataset.scale[:, 0])
         audit(table, base, personal, ATTACK, seed=1)
-    retrained = replace(personal, recipe={"method": "retrain"})
-    less = replace(personal, recipe={"method": "fake"}, records=personal.records & (dataset.time < 30))
-    for banks in ([replace(personal, recipe={"method": "fake"})], [retrained, less]):
+    retrained = answered(personal, "retrain")
+    less = answered(personal, "fake", personal.derived_from.records & (dataset.time < 30))
+    for banks in ([answered(personal, "fake")], [retrained, less]):
         with pytest.raises(InputError, match="answer different requests, or none is retrained"):
             audit_h2(dataset, base, personal, banks, ATTACK, seed=1)

@@ -17,7 +17,7 @@ from medpriv.attacks.victim import margins, signal_mask, standardise
 from medpriv.measures.intervals import clopper_pearson
 
 EPSILON = 0.05
-SETTINGS = {"reference_epsilon_mv": EPSILON, "noise_trials": 40}
+SETTINGS = {"reference_epsilon": EPSILON, "noise_trials": 40}
 
 
 def make_attacked(**changed):
@@ -88,12 +88,12 @@ def test_recombined_examples_of_a_linear_network_stay_misclassified():
     )
     found = {(row.attack, row.measure, row.group): row for row in measures}
     assert len(found) == len(measures) == 14
-    row = found["evasion-concatenation", "still_misclassified", f"epsilon_mv={EPSILON},form=intended"]
+    row = found["evasion-concatenation", "still_misclassified", f"budget={EPSILON},form=intended"]
     assert row.value > 0.9 and row.lower < row.value <= row.upper == 1 and row.n <= len(x)
     assert row.patients == (row.n + 1) // 2  # two records each
     limits = clopper_pearson(row.value * row.patients, row.patients)  # people are the units, not their records
     np.testing.assert_allclose([row.lower, row.upper], limits)
-    assert found["evasion-band", "unchanged_share", f"epsilon_mv={EPSILON},form=intended"].value == 0
+    assert found["evasion-band", "unchanged_share", f"budget={EPSILON},form=intended"].value == 0
 
 
 def test_counts_equal_a_loop_and_padding_stays_zero():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from made_up_banks import federated_settings, training_spec
 from made_up_datasets import put_together, with_changes
 
 from medpriv.attacks.server.audit import audit
@@ -19,6 +20,7 @@ from medpriv.attacks.server.inversion import (
 )
 from medpriv.attacks.server.updates import guess_sites, score_membership
 from medpriv.attacks.server.victims import NOTHING, Protection, take_turns
+from medpriv.bank.draw import Draw
 from medpriv.config.federated import FederatedSettings
 from medpriv.config.models import MlpRecipe
 from medpriv.config.server import ServerSettings
@@ -241,7 +243,11 @@ def test_a_sender_whose_answers_help_its_own_kind_is_recognised():
 def test_the_audit_of_a_small_federation(strategy):
     dataset = make_dataset(shift=1.0)
     plan = FederatedSettings(strategies={strategy: {}}, rounds=3, partition={"least_patients": 10}).model_dump()
-    bank = train(dataset, strategy, "mlp", MlpRecipe(hidden=[8]).model_dump(), plan, [0, 1, 2], 3, seed=1)
+    bank = train(
+        dataset,
+        training_spec(f"fed-{strategy}", "mlp", MlpRecipe(hidden=[8]).model_dump(), federated_settings(plan, strategy)),
+        Draw([0, 1, 2], 3, 1),
+    )
     chosen = ServerSettings(replicates=2, rounds=2, targets=3, batches=[1, 2], steps=20, restarts=2, bootstraps=20)
     found = audit(dataset, bank, chosen.model_dump(), seed=1)
     measures, examples = found.measures, found.tables["examples"].rows

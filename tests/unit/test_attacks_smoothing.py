@@ -54,9 +54,9 @@ def test_medians_count_the_different_records_that_some_replicate_answers_rightly
     rows = np.arange(10, 40)  # three people, ten records each
     right = np.zeros((4, 30), bool)
     right[0, :2], right[1, 1] = True, True  # two records of one person; two replicates answer nothing rightly
-    settings = {"bootstraps": 20, "epsilons_mv": [0.01]}
+    settings = {"bootstraps": 20, "epsilons": [0.01]}
     found = {row.measure: row for row in _measures(dataset, "t", rows, right, right * 0.5, 0.1, settings, 1)}
-    radius, share = found["certified_radius_mv"], found["smoothed_accuracy"]
+    radius, share = found["certified_radius"], found["smoothed_accuracy"]
     assert radius.value == 0.5 and (radius.n, radius.patients) == (2, 1)
     assert (share.n, share.patients) == (30, 3)
     nothing = _measures(dataset, "t", rows, right & False, right * 0.5, 0.1, settings, 1)[-1]

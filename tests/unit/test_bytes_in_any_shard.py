@@ -7,10 +7,12 @@ otherwise than a batch of such products.
 import numpy as np
 import pytest
 import torch
+from made_up_banks import federated_settings, gathered, training_spec
 from made_up_datasets import put_together
 
 from medpriv.bank import engine
-from medpriv.bank.store import Bank, gather_shards
+from medpriv.bank.bank import Bank
+from medpriv.bank.draw import Draw
 from medpriv.config.federated import FederatedSettings
 from medpriv.config.split import SplitSettings
 from medpriv.config.unlearning import Methods
@@ -73,24 +75,34 @@ def toy(model: str) -> Dataset:
 
 
 def plain(model: str, replicates: list[int]) -> Bank:
-    return baseline.train(toy(model), f"baseline-{model}", model, RECIPES[model], replicates, K, 1)
+    return baseline.train(toy(model), training_spec(f"baseline-{model}", model, RECIPES[model]), Draw(replicates, K, 1))
 
 
 def dp(mechanism: str, model: str, replicates: list[int]) -> Bank:
     settings = {"delta": 1e-3, "l2": 0.05} if mechanism == "output" else SGD
-    return private.train(toy(model), mechanism, model, 3.0, RECIPES[model], settings, replicates, K, 1)
+    return private.train(
+        toy(model),
+        training_spec(f"dp-{mechanism}-{model}-eps3", model, RECIPES[model], settings),
+        Draw(replicates, K, 1),
+    )
 
 
 def fed(strategy: str, replicates: list[int]) -> Bank:
     section = FederatedSettings(
         strategies={strategy: {}}, rounds=2, local=BY_EPOCHS, partition={"least_patients": 5}
     ).model_dump()
-    return federated.train(toy("mlp"), strategy, "mlp", RECIPES["mlp"], section, replicates, K, 1)
+    return federated.train(
+        toy("mlp"),
+        training_spec(f"fed-{strategy}", "mlp", RECIPES["mlp"], federated_settings(section, strategy)),
+        Draw(replicates, K, 1),
+    )
 
 
 def cut(variant: str, replicates: list[int]) -> Bank:
     settings = SplitSettings(variants={variant: {}}).model_dump()["variants"][variant] | {"least_patients": 5}
-    return split.train(toy("mlp"), variant, 1, "mlp", RECIPES["mlp"], settings, replicates, K, 1)
+    return split.train(
+        toy("mlp"), training_spec(f"split-{variant}-cut1", "mlp", RECIPES["mlp"], settings), Draw(replicates, K, 1)
+    )
 
 
 BANKS = {
@@ -103,14 +115,14 @@ BANKS = {
 
 
 @pytest.mark.parametrize("name", BANKS)
-def test_a_bank_is_the_same_in_any_number_of_shards(name):
+def test_a_bank_is_the_same_in_any_number_of_shards(name, tmp_path):
     make, *arguments = BANKS[name]
     whole = make(*arguments, list(range(K)))
     for shards in range(2, K + 1):
         parts = [make(*arguments, some.tolist()) for some in np.array_split(np.arange(K), shards)]
-        joined = gather_shards(parts)
-        for held in ("parameters", "extra"):
-            for part, value in getattr(whole, held).items():
+        joined = gathered(parts, tmp_path / str(shards))
+        for held in ("weights", "audit_arrays"):
+            for part, value in (getattr(whole, held) or {}).items():
                 np.testing.assert_array_equal(getattr(joined, held)[part], value)
         np.testing.assert_array_equal(joined.logits, whole.logits)
 
@@ -121,9 +133,9 @@ def test_one_replicate_asked_alone_says_what_it_says_among_others(model, own):
     dataset, bank = toy(model), plain(model, list(range(K)))
     network = build_network(model, dataset.x.shape[1:], 2, RECIPES[model])
     x = np.stack([dataset.x + k for k in range(K)]) if own else dataset.x
-    logits, gradients = engine.input_gradients(network, bank.parameters, x, dataset.y)
+    logits, gradients = engine.input_gradients(network, bank.weights, x, dataset.y)
     for k in range(K):
-        alone = {name: value[[k]] for name, value in bank.parameters.items()}
+        alone = {name: value[[k]] for name, value in bank.weights.items()}
         mine = x[[k]] if own else x
         np.testing.assert_array_equal(engine.logits(network, alone, mine)[0], logits[k])
         np.testing.assert_array_equal(engine.input_gradients(network, alone, mine, dataset.y)[1][0], gradients[k])
@@ -179,6 +191,6 @@ def test_a_model_that_forgets_alone_is_what_it_is_among_others(method):
     alone, among = (
         unlearn(dataset, bank, method, settings, seed, patients=1, replicates=count)[0] for count in (1, None)
     )
-    assert len(alone.origin) == 1 < len(among.origin) and among.origin[0] == alone.origin[0]
-    for name, value in among.parameters.items():
-        np.testing.assert_array_equal(alone.parameters[name], value[:1])
+    assert len(alone) == 1 < len(among) and among.derived_from.origin[0] == alone.derived_from.origin[0]
+    for name, value in among.weights.items():
+        np.testing.assert_array_equal(alone.weights[name], value[:1])

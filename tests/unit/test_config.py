@@ -36,6 +36,19 @@ def test_checked_config_is_a_fixed_point():
     assert check_config(checked) == checked
 
 
+def test_a_key_that_was_renamed_is_told_its_new_name():
+    signals = {
+        "format": "mitdb",
+        "evasion": {"epsilons_mv": [0.1]},
+        "robust": {"defences": {"noise": {"deviation_mv": 1}}},
+    }
+    tables = {"format": "heart", "private": {"epsilon_mv": 1}}
+    text = message_of({"datasets": {"mitdb": signals | {"baselines": {"cnn": {}}}, "heart": tables}})
+    assert "datasets.mitdb.evasion.epsilons_mv: it is called `epsilons` now; rename it" in text
+    assert "datasets.mitdb.robust.defences.noise.deviation_mv: it is called `deviation` now; rename it" in text
+    assert "datasets.heart.private.epsilon_mv: unknown key" in text
+
+
 def test_all_faults_are_reported_at_once_with_the_nearest_name():
     content = default()
     content["datasets"]["mitdb"]["bank"]["replicats"] = 3
@@ -211,3 +224,11 @@ def test_overlays_use_known_keys_only(overlay):
 )
 def test_config_reference_equals_the_models(file, make):
     assert (ROOT / "docs" / file).read_text() == make(), "run: make generate"
+
+
+def test_a_set_of_ones_own_has_no_name_of_a_derived_one() -> None:
+    content = default()
+    content["attacks"] = {"linkage": {"sets": {"heart": {"all": ["age"], "mine": ["age"]}}}}
+    text = message_of(content)
+    assert "attacks.linkage.sets.heart.all" in text and "give yours another name" in text
+    assert "mine" not in text

@@ -9,7 +9,7 @@ from medpriv.catalogue.networks import NETWORKS, networks
 from medpriv.config.check import check_config
 from medpriv.config.dataset import Baselines
 from medpriv.config.fit import possible_cuts
-from medpriv.config.models import LAYERS, CnnRecipe, LogisticRecipe, MlpRecipe
+from medpriv.config.models import LAYERS, Cnn2dRecipe, CnnRecipe, LogisticRecipe, MlpRecipe
 from medpriv.errors import InputError
 from medpriv.models.catalogue import build_network
 from medpriv.split.protocol import possible_cuts as cuts_of_network
@@ -107,6 +107,8 @@ def test_a_cut_that_the_network_has_not_is_refused(split: str, said: str) -> Non
         ("cnn", CnnRecipe(channels=[4]), (2, 90)),
         ("cnn_gn", CnnRecipe(channels=[4, 4, 8]), (2, 90)),
         ("cnn", CnnRecipe(channels=[4, 8], pooled=True), (2, 90)),
+        ("cnn2d", Cnn2dRecipe(channels=[4, 8], pooled=True), (1, 16, 16)),
+        ("cnn2d", Cnn2dRecipe(channels=[4, 8, 8]), (1, 32, 32)),
     ],
 )
 def test_the_cuts_of_the_check_are_those_of_the_network(model, recipe, shape, keep_head: bool) -> None:

@@ -3,15 +3,16 @@
 import numpy as np
 import pytest
 import torch
+from made_up_banks import gathered, training_spec
 from made_up_datasets import with_changes
 from scipy.ndimage import correlate1d
 from test_treatments_baseline import RECIPES, toy_dataset
 
 from medpriv.attacks.smooth import smoothing_filter
 from medpriv.bank import engine
+from medpriv.bank.draw import Draw
 from medpriv.bank.reference import record_losses
 from medpriv.bank.stack import Stack, arranged
-from medpriv.bank.store import gather_shards
 from medpriv.config.robust import Defences, RobustSettings
 from medpriv.dataset import TEST, Dataset
 from medpriv.defences import regularisation
@@ -135,11 +136,11 @@ def test_smoothing_in_training_is_that_of_the_attack():
 
 
 SETTINGS = {
-    "pgd": {"epsilon_mv": 0.8, "steps": 2},
-    "sap": {"epsilon_mv": 0.8, "steps": 2},
+    "pgd": {"epsilon": 0.8, "steps": 2},
+    "sap": {"epsilon": 0.8, "steps": 2},
     "jacobian": {"strength": 0.3},
-    "nsr": {"strength": 0.5, "epsilon_mv": 0.3},
-    "noise": {"deviation_mv": 0.5},
+    "nsr": {"strength": 0.5, "epsilon": 0.3},
+    "noise": {"deviation": 0.5},
     "decorrelated": {"members": 2, "bands": 6, "strength": 1.0},
 }
 
@@ -151,30 +152,32 @@ def test_every_defence_of_the_config_is_tried_here():
 
 
 @pytest.mark.parametrize("defence", SETTINGS)
-def test_a_robust_bank_learns_and_its_shards_are_the_same_bytes(defence):
+def test_a_robust_bank_learns_and_its_shards_are_the_same_bytes(defence, tmp_path):
     dataset, recipe = signals(), RECIPES["cnn"] | {"epochs": 6}
-    arguments = (dataset, defence, "cnn", recipe, SETTINGS[defence])
-    whole = robust.train(*arguments, range(5), 5, seed=1)
-    joined = gather_shards([robust.train(*arguments, part, 5, seed=1) for part in ([0, 2, 4], [1, 3])])
-    for name, value in whole.parameters.items():
-        np.testing.assert_array_equal(joined.parameters[name], value)
+    spec = training_spec(f"robust-{defence}", "cnn", recipe, SETTINGS[defence])
+    whole = robust.train(dataset, spec, Draw(range(5), 5, 1))
+    joined = gathered([robust.train(dataset, spec, Draw(part, 5, 1)) for part in ([0, 2, 4], [1, 3])], tmp_path)
+    for name, value in whole.weights.items():
+        np.testing.assert_array_equal(joined.weights[name], value)
     test = dataset.rows(TEST)
     assert (whole.logits[:, test].argmax(-1) == dataset.y[test]).mean() > 0.6
-    assert (whole.members == baseline.draw_members(dataset, 5, 1)).all()
+    assert (whole.members == Draw(range(5), 5, 1).members(dataset)).all()
 
 
 @pytest.mark.parametrize("defence", ["pgd", "jacobian", "nsr", "noise"])
 def test_a_defended_bank_is_harder_to_overturn_than_its_baseline(defence):
     dataset, recipe = signals(), RECIPES["cnn"] | {"epochs": 10}
-    plain = baseline.train(dataset, "baseline-cnn", "cnn", recipe, range(3), 3, seed=1)
-    defended = robust.train(dataset, defence, "cnn", recipe, SETTINGS[defence], range(3), 3, seed=1)
+    plain = baseline.train(dataset, training_spec("baseline-cnn", "cnn", recipe), Draw(range(3), 3, 1))
+    defended = robust.train(
+        dataset, training_spec(f"robust-{defence}", "cnn", recipe, SETTINGS[defence]), Draw(range(3), 3, 1)
+    )
     flipped = []
     for bank in (plain, defended):
-        network = build_network("cnn", (2, 32), 3, bank.recipe)
+        network = build_network("cnn", (2, 32), 3, bank.spec.hyperparameters)
         test = dataset.rows(TEST)
         x, y = dataset.standardised()[test], dataset.y[test]
-        logits, gradients = engine.input_gradients(network, bank.parameters, x, y)
-        after = engine.logits(network, bank.parameters, (x + 0.5 * np.sign(gradients)).astype(np.float32)).argmax(-1)
+        logits, gradients = engine.input_gradients(network, bank.weights, x, y)
+        after = engine.logits(network, bank.weights, (x + 0.5 * np.sign(gradients)).astype(np.float32)).argmax(-1)
         right = logits.argmax(-1) == y
         flipped.append((right & (after != y)).sum() / right.sum())
     assert flipped[1] < flipped[0] - 0.05, flipped
@@ -184,14 +187,16 @@ def test_a_defended_bank_is_harder_to_overturn_than_its_baseline(defence):
 def test_a_network_of_torch_modules_is_defended_by_the_same_losses(defence):
     recipe = RECIPES["cnn"] | {"width": 4, "blocks": [1], "epochs": 1}
     dataset = signals()
-    whole = robust.train(dataset, defence, "resnet1d", recipe, SETTINGS[defence], range(3), 3, seed=1)
-    part = robust.train(dataset, defence, "resnet1d", recipe, SETTINGS[defence], [2], 3, seed=1)
-    plain = baseline.train(dataset, f"robust-{defence}", "resnet1d", recipe, [2], 3, seed=1)
-    for name, value in part.parameters.items():
-        np.testing.assert_array_equal(value[0], whole.parameters[name][2])
-    assert not np.array_equal(part.parameters["output.weight"], plain.parameters["output.weight"])
+    spec = training_spec(f"robust-{defence}", "resnet1d", recipe, SETTINGS[defence])
+    whole = robust.train(dataset, spec, Draw(range(3), 3, 1))
+    part = robust.train(dataset, spec, Draw([2], 3, 1))
+    plain = baseline.train(dataset, spec, Draw([2], 3, 1))
+    for name, value in part.weights.items():
+        np.testing.assert_array_equal(value[0], whole.weights[name][2])
+    assert not np.array_equal(part.weights["output.weight"], plain.weights["output.weight"])
 
 
 def test_a_defence_is_refused_where_it_is_not_for_the_records():
     with pytest.raises(InputError, match="the defence pgd: for signals and images, and these are tables"):
-        robust.train(toy_dataset("mlp"), "pgd", "mlp", RECIPES["mlp"], SETTINGS["pgd"], [0], 4, 1)
+        spec = training_spec("robust-pgd", "mlp", RECIPES["mlp"], SETTINGS["pgd"])
+        robust.train(toy_dataset("mlp"), spec, Draw([0], 4, 1))

@@ -21,19 +21,19 @@ def test_n_counts_the_records_that_any_replicate_had_right_and_patients_whose_th
     after = np.tile(1 - Y, (1, 4, 1))
     after[0, 2, 2] = Y[2]
     found = {(row.measure, row.group): row for row in flip_measures(make_records(), "a", [0.1], before, after)}
-    every = found["flip_rate", "epsilon_mv=0.1"]
+    every = found["flip_rate", "budget=0.1"]
     assert every.value == pytest.approx(2 / 3)  # of three replicates with one record right each; the fourth has none
     assert (every.n, every.patients) == (3, 2)
-    normal = found["flip_rate", "epsilon_mv=0.1,class=N"]
+    normal = found["flip_rate", "budget=0.1,class=N"]
     assert normal.value == pytest.approx(1 / 2) and (normal.n, normal.patients) == (2, 2)
-    kept = found["accuracy_under_attack", "epsilon_mv=0"]
+    kept = found["accuracy_under_attack", "budget=0"]
     assert (kept.n, kept.patients) == (6, 3)
 
 
 def test_what_nobody_had_right_and_a_class_without_records_have_no_value():
     before, after = np.tile(1 - Y, (4, 1)), np.tile(1 - Y, (1, 4, 1))
     found = {(row.measure, row.group): row for row in flip_measures(make_records(), "a", [0.1], before, after)}
-    for key in (("flip_rate", "epsilon_mv=0.1"), ("accuracy_under_attack", "epsilon_mv=0,class=F")):
+    for key in (("flip_rate", "budget=0.1"), ("accuracy_under_attack", "budget=0,class=F")):
         row = found[key]
         assert np.isnan([row.value, row.lower, row.upper]).all() and row.n == row.patients == 0
     assert all(np.isnan(row.value) or row.n > 0 for row in found.values())
@@ -54,7 +54,7 @@ def test_counts_and_values_equal_a_loop_over_records_and_replicates():
             rows |= set(right)
             if right:
                 shares.append(sum(after[0, k, i] != y[i] for i in right) / len(right))
-        row = found["flip_rate", f"epsilon_mv=0.1{label}"]
+        row = found["flip_rate", f"budget=0.1{label}"]
         assert row.value == pytest.approx(np.mean(shares))
         assert (row.n, row.patients) == (len(rows), len({patient[i] for i in rows}))
 

@@ -11,6 +11,7 @@ from medpriv.measures.roc import (
     best_threshold,
     bootstrap_roc,
     calibrated_rates,
+    placements,
     resolvable,
     tpr_above,
     tpr_at,
@@ -145,6 +146,19 @@ def test_duplicated_records_do_not_narrow_the_patient_bootstrap_as_they_narrow_a
     by_record = bootstrap_roc(*ten, np.arange(600), record_weights, np.empty(0)).auc
     np.testing.assert_allclose(by_patient, once, atol=1e-6)
     assert by_patient.std() > 2.5 * by_record.std()
+
+
+def test_placements_are_the_share_of_pairs_in_order_and_average_to_the_auc():
+    rng = np.random.default_rng(6)
+    scores, positive = np.round(rng.normal(size=(3, 40)), 1), rng.random((3, 40)) < 0.4  # ties
+    positive[2] = True
+    placed = placements(scores, positive)
+    for row, values, above in zip(placed[:2], scores, positive, strict=False):
+        for unit in range(40):
+            gaps = (values[unit] - values[above != above[unit]]) * (1 if above[unit] else -1)
+            assert row[unit] == pytest.approx(((gaps > 0) + (gaps == 0) / 2).mean())
+        assert row[above].mean() == pytest.approx(auc(values, above)) == pytest.approx(row[~above].mean())
+    assert np.isnan(placed[2]).all()
 
 
 def test_a_draw_without_positives_has_no_value_and_spoils_no_other():

@@ -1,12 +1,12 @@
 """Utility measures against scikit-learn, and their intervals against loops."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from made_up_banks import bank_of, with_logits
 from made_up_datasets import put_together, with_changes
 
-from medpriv.bank.store import Bank, draw_members
+from medpriv.bank.bank import Bank
+from medpriv.bank.draw import Draw
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.predictions import Predictions, auprc, macro_f1
@@ -45,14 +45,13 @@ def make_dataset(classes: int, patients: int = 40) -> Dataset:
 def make_bank(dataset: Dataset, skill: float = 1.0, memory: float = 0.0) -> Bank:
     """Return logits of noise, `skill` for the true class, and `memory` on top of it on a replicate's own members."""
     rng = np.random.default_rng(1)
-    members = draw_members(dataset, REPLICATES, 0)
+    members = Draw(range(REPLICATES), REPLICATES, 0).members(dataset)
     n, classes = len(dataset.y), len(dataset.classes)
     lift = skill + memory * members[:, dataset.patient]
     logits = rng.normal(0, 1, (REPLICATES, n, classes)) + lift[..., None] * np.eye(classes)[dataset.y]
     if classes == 2:
         logits = np.stack([np.zeros_like(lift), logits[..., 1] - logits[..., 0]], axis=-1)
-    arguments = (np.arange(REPLICATES) + 5, members, dataset.patients, {}, logits.astype(np.float32), {})
-    return Bank("toy", "t", "m", {}, *arguments)
+    return bank_of(dataset, members, logits.astype(np.float32), replicates=range(5, REPLICATES + 5))
 
 
 def pick(rows: list[Measure], measure: str, group: str = "", replicate: str = "") -> Measure:
@@ -164,7 +163,7 @@ def test_records_of_one_patient_do_not_pass_for_many_patients():
     bank = make_bank(dataset)
     first = np.repeat(np.arange(40) * 6, 6)  # every record of a patient becomes a copy of the first
     copies = with_changes(dataset, y=dataset.y[first])
-    same = replace(bank, logits=bank.logits[:, first])
+    same = with_logits(bank, bank.logits[:, first])
     width = [np.ptp([row.lower, row.upper]) for row in (
         pick(measure_utility(copies, same, SETTINGS, seed=1)[0], "accuracy", replicate="5"),
         pick(measure_utility(dataset, bank, SETTINGS, seed=1)[0], "accuracy", replicate="5"),
@@ -207,8 +206,8 @@ def test_a_difference_is_paired_by_replicate_and_patient():
         name = row.measure.removesuffix("_difference")
         assert row.value == pytest.approx(pick(whole[0], name).value - pick(whole[1], name).value)
         assert row.lower <= row.value <= row.upper
-        assert row.group == "reference=t"
-    few = replace(bank, replicates=bank.replicates[1:3], members=bank.members[1:3], logits=bank.logits[1:3])
+        assert row.group == "reference=baseline-mlp"
+    few = bank_of(dataset, bank.members[1:3], bank.logits[1:3], replicates=bank.about.replicates[1:3])
     assert {row.value for row in measure_differences(dataset, few, bank, SETTINGS, 1)} == {0.0}
 
 
@@ -256,7 +255,7 @@ def test_a_figure_says_what_it_rests_on():
         assert all(np.isnan(row.value) or row.n > 0 for row in rows)
         assert pick(rows, "macro_f1").patients == pick(rows, "auroc", replicate="6").patients == 20
         assert pick(rows, "accuracy", "sex=F").patients == 10
-        assert pick(rows, "accuracy_difference", "reference=t").patients == 20
+        assert pick(rows, "accuracy_difference", "reference=baseline-mlp").patients == 20
         test = dataset.rows(TEST)
         guess = bank.logits[:, test].argmax(axis=2)
         ppv = pick(rows, "ppv", "class=S")
@@ -271,7 +270,7 @@ def test_a_class_that_one_replicate_names_once_has_a_ppv_of_one_record():
     logits = bank.logits.copy()
     logits[..., 3] = -99
     logits[0, np.flatnonzero(dataset.rows(TEST))[0], 3] = 99
-    rows, _ = measure_utility(dataset, replace(bank, logits=logits), SETTINGS, seed=1)
+    rows, _ = measure_utility(dataset, with_logits(bank, logits), SETTINGS, seed=1)
     row = pick(rows, "ppv", "class=F")
     assert (row.n, row.patients) == (1, 1) and row.upper - row.lower > 0.9
 
@@ -293,7 +292,7 @@ def test_a_model_that_always_gives_the_commonest_answer_has_no_skill():
     dataset = make_dataset(4)
     common = np.bincount(dataset.y[dataset.rows(TRAIN)]).argmax()
     bank = make_bank(dataset)
-    constant = replace(bank, logits=np.broadcast_to(np.eye(4)[common], bank.logits.shape).astype(np.float32))
+    constant = with_logits(bank, np.broadcast_to(np.eye(4)[common], bank.logits.shape).astype(np.float32))
     rows, _ = measure_utility(dataset, constant, SETTINGS, seed=1)
     gained, ranked = pick(rows, "accuracy_over_majority"), pick(rows, "auroc")
     assert gained.value == gained.lower == gained.upper == 0
@@ -307,7 +306,7 @@ def test_the_calibration_error_lies_within_its_interval_also_of_a_calibrated_mod
         score = rng.normal(0, 1.3, len(dataset.y))
         drawn = with_changes(dataset, y=(rng.random(len(score)) < 1 / (1 + np.exp(-score))).astype(int))
         logits = np.broadcast_to(np.stack([0 * score, score], axis=1), (REPLICATES, len(score), 2))
-        bank = replace(make_bank(drawn), logits=logits.astype(np.float32))
+        bank = with_logits(make_bank(drawn), logits.astype(np.float32))
         rows, _ = measure_utility(drawn, bank, SETTINGS, seed=1)
         for row in (row for row in rows if row.measure == "ece"):
             assert row.lower <= row.value <= row.upper

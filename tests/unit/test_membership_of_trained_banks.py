@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_up_banks import training_spec
 from made_up_datasets import put_together
 
 from medpriv.attacks import membership
+from medpriv.bank.draw import Draw
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.treatments import baseline
 
@@ -45,7 +47,7 @@ def dataset() -> Dataset:
 
 @pytest.fixture(scope="module")
 def bank(dataset):
-    return baseline.train(dataset, "baseline-mlp", "mlp", RECIPE, range(REPLICATES), REPLICATES, seed=3)
+    return baseline.train(dataset, training_spec("baseline-mlp", "mlp", RECIPE), Draw(range(REPLICATES), REPLICATES, 3))
 
 
 def aucs(dataset, bank) -> dict[str, membership.Measure]:

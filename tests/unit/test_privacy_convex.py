@@ -8,7 +8,7 @@ from made_up_datasets import put_together, with_changes
 from scipy.stats import gamma, kstest, norm
 
 from medpriv.bank import engine
-from medpriv.bank.store import draw_members
+from medpriv.bank.draw import Draw
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
 from medpriv.models.catalogue import build_network
@@ -235,7 +235,7 @@ def test_records_have_norm_at_most_1_and_weights_read_the_network_s_features():
 def test_with_much_budget_a_bank_is_the_plain_fit_on_its_members_one_record_each(mechanism):
     dataset = toy_dataset(records=1)
     parameters, _ = train_convex(dataset, mechanism, 1e6, 1e-3, RECIPE, [0, 2], 4, 7)
-    members = draw_members(dataset, 4, 7)[[0, 2]][:, dataset.patient]
+    members = Draw(range(4), 4, 7).members(dataset)[[0, 2]][:, dataset.patient]
     records, signs = bounded_records(dataset.standardised()), np.where(dataset.y == 1, 1.0, -1.0)
     for k in range(2):
         rows = np.flatnonzero(members[k])

@@ -92,12 +92,12 @@ def test_utility_is_auroc_for_two_classes_and_macro_f1_for_more() -> None:
 
 def test_flip_rate_is_stated_at_the_reference_budget_or_the_middle_one_in_numeric_order() -> None:
     flips = [
-        Measure("d", "t", "evasion-fgsm", "flip_rate", value, group=f"epsilon_mv={budget}")
+        Measure("d", "t", "evasion-fgsm", "flip_rate", value, group=f"budget={budget}")
         for budget, value in (("0.1", 0.9), ("0.005", 0.1), ("0.02", 0.4))
     ]
     result = made_result(*flips)
     assert middle_budget(result) == "0.02"
-    looked = Measure("d", "t", "evasion-sap", "mean_d1_uv", 3.0, group="epsilon_mv=0.005")
+    looked = Measure("d", "t", "evasion-sap", "mean_d1_uv", 3.0, group="budget=0.005")
     assert choose_headline(made_cohort("a", "b"), made_result(*flips, looked)).flip.value == 0.1
     assert choose_headline(made_cohort("a", "b"), result).flip.value == 0.4
     assert middle_budget(made_result()) == ""
@@ -139,7 +139,7 @@ def test_allowed_columns_that_leak_take_a_dataset_out_of_the_comparison() -> Non
     assert not choose_headline(cohort, made_result()).comparable
 
 
-def flip(attack: str, value: float, group: str = "epsilon_mv=0.01", patients: int = 20) -> Measure:
+def flip(attack: str, value: float, group: str = "budget=0.01", patients: int = 20) -> Measure:
     return Measure("d", "t", f"evasion-{attack}", "flip_rate", value, group=group, patients=patients)
 
 
@@ -151,8 +151,8 @@ def test_strongest_flip_is_of_an_attack_on_the_model_itself_over_all_classes() -
         flip("noise", 0.9),
         flip("pgd-transfer", 0.8),
         flip("sap-targeted", 0.7),
-        flip("pgd", 0.6, "epsilon_mv=0.01,class=S"),
-        flip("pgd", 0.95, "epsilon_mv=0.02"),
+        flip("pgd", 0.6, "budget=0.01,class=S"),
+        flip("pgd", 0.95, "budget=0.02"),
     )
     assert strongest_flip(result, "0.01").attack == "evasion-pgd"
     assert strongest_flip(result, "0.05") is None
@@ -167,11 +167,11 @@ def test_one_step_on_other_records_is_not_set_beside_many_steps() -> None:
 def test_worst_class_is_of_the_same_attack_and_budget_and_of_people_enough() -> None:
     result = made_result(
         flip("pgd", 0.4),
-        flip("pgd", 0.5, "epsilon_mv=0.01,class=V"),
-        flip("pgd", 0.6, "epsilon_mv=0.01,class=S"),
-        flip("pgd", 0.9, "epsilon_mv=0.01,class=F", patients=3),
-        flip("pgd", 0.95, "epsilon_mv=0.02,class=S"),
-        flip("fgsm", 0.95, "epsilon_mv=0.01,class=S"),
+        flip("pgd", 0.5, "budget=0.01,class=V"),
+        flip("pgd", 0.6, "budget=0.01,class=S"),
+        flip("pgd", 0.9, "budget=0.01,class=F", patients=3),
+        flip("pgd", 0.95, "budget=0.02,class=S"),
+        flip("fgsm", 0.95, "budget=0.01,class=S"),
     )
     found = by_class(result, strongest_flip(result, "0.01"))
     assert {label: item.value for label, item in found.items()} == {"V": 0.5, "S": 0.6, "F": 0.9}
@@ -181,8 +181,8 @@ def test_worst_class_is_of_the_same_attack_and_budget_and_of_people_enough() -> 
 
 
 def test_reference_budget_is_that_of_the_plausibility_figures() -> None:
-    looked = Measure("d", "t", "evasion-sap", "mean_d1_uv", 3.0, group="epsilon_mv=0.005")
-    flips = [flip("pgd", 0.1, f"epsilon_mv={budget}") for budget in ("0.005", "0.01", "0.02")]
+    looked = Measure("d", "t", "evasion-sap", "mean_d1_uv", 3.0, group="budget=0.005")
+    flips = [flip("pgd", 0.1, f"budget={budget}") for budget in ("0.005", "0.01", "0.02")]
     assert reference_budget(made_result(*flips, looked)) == "0.005"
     assert reference_budget(made_result(*flips)) == "0.01"
 
@@ -191,7 +191,7 @@ def test_failed_checks_are_named_and_none_made_is_not_none_failed() -> None:
     def check(name: str, value: float) -> Measure:
         return Measure("d", "t", "evasion-pgd", name, value)
 
-    figure = Measure("d", "t", "evasion-pgd", "masking_steps_figure", 0.0, group="epsilon_mv=0.01,steps=20")
+    figure = Measure("d", "t", "evasion-pgd", "masking_steps_figure", 0.0, group="budget=0.01,steps=20")
     assert failed_checks(made_result(check("masking_steps", 1.0), check("masking_unbounded", 0.0), figure)) == (
         "masking_unbounded",
     )
@@ -200,10 +200,10 @@ def test_failed_checks_are_named_and_none_made_is_not_none_failed() -> None:
 
 
 def test_find_wants_the_very_attack_and_group() -> None:
-    rows = Measures((flip("pgd", 0.4), flip("pgd-transfer", 0.1), flip("pgd", 0.6, "epsilon_mv=0.01,class=S")))
-    assert rows.find("flip_rate", {"epsilon_mv": "0.01"}, "evasion-pgd") is rows[0]
+    rows = Measures((flip("pgd", 0.4), flip("pgd-transfer", 0.1), flip("pgd", 0.6, "budget=0.01,class=S")))
+    assert rows.find("flip_rate", {"budget": "0.01"}, "evasion-pgd") is rows[0]
     assert rows.find("flip_rate", {}, "evasion-pgd") is None
-    assert rows.find("flip_rate", {"epsilon_mv": "0.01"}) is None
+    assert rows.find("flip_rate", {"budget": "0.01"}) is None
 
 
 def test_less_and_more_are_said_only_where_intervals_are_apart() -> None:
@@ -222,8 +222,8 @@ def test_less_and_more_are_said_only_where_intervals_are_apart() -> None:
 
 
 def test_figures_are_found_by_the_pairs_that_their_group_holds_in_any_order() -> None:
-    rows = Measures(flip("pgd", value, group) for value, group in ((0.4, "class=S,epsilon_mv=0.01"), (0.5, "class=V")))
-    assert rows.find("flip_rate", {"epsilon_mv": "0.01", "class": "S"}, "evasion-pgd") is rows[0]
+    rows = Measures(flip("pgd", value, group) for value, group in ((0.4, "class=S,budget=0.01"), (0.5, "class=V")))
+    assert rows.find("flip_rate", {"budget": "0.01", "class": "S"}, "evasion-pgd") is rows[0]
     assert rows.holding("flip_rate", {"class": "V"}) == [rows[1]]
     assert rows.holding("flip_rate", attack="evasion-") == list(rows)
     assert rows.holding("flip_rate", attack="membership-") == []

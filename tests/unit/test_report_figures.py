@@ -16,7 +16,14 @@ from medpriv.report.panels import MOST, legible
 from medpriv.report.results import Cohort, Measures, Result, Results, group_order
 from medpriv.report.sections.evasion.figures import draw_evasion
 from medpriv.report.sections.examples.figures import STRETCH, stretch
-from medpriv.report.sections.exposure.figures import exposed_by_chance, exposure_groups, exposure_note, histogram
+from medpriv.report.sections.exposure.figures import (
+    POOLED,
+    exposed_by_chance,
+    exposure_groups,
+    exposure_note,
+    histogram,
+)
+from medpriv.report.sections.exposure.figures import SECTION as EXPOSURE
 from medpriv.report.sections.roc.figures import SECTION as ROC
 from medpriv.report.sections.tradeoff.figures import SECTION as TRADEOFF
 from medpriv.report.sections.tradeoff.figures import collect
@@ -70,8 +77,22 @@ def test_exposed_are_those_above_the_band_of_redrawn_members_beside_chance() -> 
     assert "Exposed: not resolvable for a single patient" in exposure_note(bank, few)
 
 
+def test_a_bank_of_too_few_models_is_named_where_it_has_no_exposure() -> None:
+    rows = tuple({"attack": "membership-bavaria", "groups": "", "exposure": ""} for _ in range(20))
+    known = tuple(
+        row | {"exposure": "0.5", "null_lower": "0.3", "null_upper": "0.7", "patient": f"p{place}"}
+        for place, row in enumerate(rows)
+    )
+    items = [
+        choose_headline(COHORT, result(name, [], [leak(name, 20)], exposure=table))
+        for name, table in (("baseline-cnn", known), ("baseline-mlp", rows))
+    ]
+    text = write(EXPOSURE, items, {"d": COHORT}).text
+    assert "Not resolvable with so few models: d/baseline-mlp." in text
+
+
 def test_patient_counts_in_one_group_of_each_attribute_and_few_are_pooled_or_left_out() -> None:
-    places = ["a"] * 12 + ["b"] * 10 + ["c"] * 6 + ["d"] * 6
+    places = ["a"] * 12 + ["others"] * 10 + ["c"] * 6 + ["d"] * 6  # "others" is a site's own name
     rows = [
         {"groups": f"sex={'FM'[place == 'c']},site={place}", "exposure": f"{0.4 if place == 'a' else 0.7}"}
         for place in places
@@ -79,8 +100,8 @@ def test_patient_counts_in_one_group_of_each_attribute_and_few_are_pooled_or_lef
     assert exposure_groups(rows) == {  # of men there are six: no figure, and so none of sex
         ("", "all"): [0.4] * 12 + [0.7] * 22,
         ("site", "a"): [0.4] * 12,
-        ("site", "b"): [0.7] * 10,
-        ("site", "others"): [0.7] * 12,
+        ("site", "others"): [0.7] * 10,
+        ("site", POOLED): [0.7] * 12,
     }
 
 
@@ -161,7 +182,7 @@ def rows_of(table: str) -> list[dict[str, str]]:
 def test_rates_of_few_patients_are_not_drawn_and_it_is_said() -> None:
     def flip(label: str, value: float, patients: int) -> Measure:
         about = ("d", "baseline-cnn", "evasion-pgd", "flip_rate", value, value - 0.1, value)
-        return Measure(*about, 400, f"epsilon_mv=0.01{label}", patients=patients)
+        return Measure(*about, 400, f"budget=0.01{label}", patients=patients)
 
     def evasion(rates: list[Measure]) -> Figure:
         item = choose_headline(COHORT, result(attacks=rates))

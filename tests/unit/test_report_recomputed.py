@@ -73,7 +73,7 @@ def world(rng: np.random.Generator, dataset: str, treatment: str, leaks: float) 
         }
 
     utility = drawn("", "auroc" if dataset == "a" else "macro_f1", 0.5, 0.9)
-    at = "epsilon_mv=0.01"
+    at = "budget=0.01"
     rates = (0.05, 0.3) if treatment.startswith("robust-") else (0.3, 0.7)
     flip = drawn("evasion-pgd", "flip_rate", *rates, at) if rng.random() < 0.8 else None
     classes = {label: drawn("evasion-pgd", "flip_rate", 0.1, 0.9, f"{at},class={label}") for label in "NSV"}

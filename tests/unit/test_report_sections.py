@@ -38,8 +38,8 @@ def defended(
 ) -> Headline:
     about = ("d", treatment)
     attacks = (
-        Measure(*about, "evasion-pgd", "flip_rate", *flip, n=300, group="epsilon_mv=0.01", patients=patients),
-        Measure(*about, "evasion-pgd", "mean_d1_uv", 8.0, group="epsilon_mv=0.01"),
+        Measure(*about, "evasion-pgd", "flip_rate", *flip, n=300, group="budget=0.01", patients=patients),
+        Measure(*about, "evasion-pgd", "mean_d1_uv", 8.0, group="budget=0.01"),
         Measure(*about, "membership-rmia", "auc", *leak, n=40, group="level=record"),
     )
     return choose_headline(cohort(), Result(*about, "cnn", replicates, {}, {}, Measures(), Measures(attacks), {}))
@@ -96,7 +96,7 @@ def test_worst_class_stands_beside_the_mean_and_a_class_of_few_patients_does_not
         item = defended(treatment, (mean, mean - 0.05, mean + 0.05), (0.6, 0.57, 0.63))
         about = ("d", treatment, "evasion-pgd", "flip_rate")
         rows = tuple(
-            Measure(*about, value, value - 0.1, value, 60, f"epsilon_mv=0.01,class={name}", patients=patients)
+            Measure(*about, value, value - 0.1, value, 60, f"budget=0.01,class={name}", patients=patients)
             for name, (value, patients) in classes.items()
         )
         return choose_headline(cohort(), replace(item.result, attacks=Measures((*item.result.attacks, *rows))))
@@ -114,7 +114,7 @@ def test_worst_class_stands_beside_the_mean_and_a_class_of_few_patients_does_not
 def test_section_and_headlines_speak_of_the_same_budget_and_attack() -> None:
     item = defended("robust-pgd", (0.1, 0.05, 0.15), (0.6, 0.57, 0.63))
     more = tuple(
-        Measure("d", "robust-pgd", attack, "flip_rate", rate, n=300, group=f"epsilon_mv={budget}", patients=20)
+        Measure("d", "robust-pgd", attack, "flip_rate", rate, n=300, group=f"budget={budget}", patients=20)
         for attack, rate, budget in (("evasion-fgsm", 0.9, "0.01"), ("evasion-pgd", 0.99, "0.02"))
     )
     item = choose_headline(cohort(), replace(item.result, attacks=Measures((*item.result.attacks, *more))))
@@ -135,7 +135,7 @@ def smooth_table(
 ) -> tuple[Written, Table]:
     about = ("d", "baseline-dilated")
     attacks = tuple(
-        Measure(*about, attack, measure, *figures, n=500, group="epsilon_mv=0.01", patients=patients)
+        Measure(*about, attack, measure, *figures, n=500, group="budget=0.01", patients=patients)
         for attack, measure, figures in (
             ("evasion-sap", "flip_rate", flip),
             ("evasion-sap", "mean_d1_uv", (2.0, 1.9, 2.1)),
@@ -143,7 +143,7 @@ def smooth_table(
             ("evasion-pgd", "energy_above_40hz", (0.7, 0.69, 0.71)),
         )
     )
-    shares = (("epsilon_mv=0,class=N", "accuracy_under_attack", (0.9,)), ("epsilon_mv=0.01,class=N", "flip_rate", flip))
+    shares = (("budget=0,class=N", "accuracy_under_attack", (0.9,)), ("budget=0.01,class=N", "flip_rate", flip))
     attacks += tuple(
         Measure(*about, "evasion-sap", measure, *figures, n=400, group=group, patients=patients)
         for group, measure, figures in shares
@@ -196,9 +196,7 @@ def test_claim_is_not_judged_by_other_or_simulated_records(source: str, form: st
 def test_own_mix_of_classes_equals_the_rate_over_all_records() -> None:
     records = {"N": (800, 0.9, 0.2), "S": (100, 0.5, 0.8), "V": (100, 0.0, NAN), "F": (0, NAN, NAN)}
     rows = [
-        Measure(
-            "d", "t", "evasion-sap", measure, value, value - 0.1, value + 0.05, 50, f"epsilon_mv={budget},class={name}"
-        )
+        Measure("d", "t", "evasion-sap", measure, value, value - 0.1, value + 0.05, 50, f"budget={budget},class={name}")
         for name, (_, accuracy, flip) in records.items()
         for budget, measure, value in (
             ("0", "accuracy_under_attack", accuracy),

@@ -77,6 +77,7 @@ def headline(
         attacks=Measures(attacks),
         tables=more.get("tables", {}),
         facts=facts or {},
+        settings=more.get("settings", {}),
     )
     return choose_headline(cohort(), result)
 
@@ -318,7 +319,7 @@ def test_small_classes_and_subgroups_of_credentialed_data_are_withheld() -> None
 
 
 def test_clients_by_an_attribute_have_its_columns() -> None:
-    item = federated("fed-avg", 0.8, recipe={"federated": {"partition": {"group": "unit"}}})
+    item = federated("fed-avg", 0.8, settings={"partition": {"group": "unit"}})
     rows = Measures(replace(row, group=row.group.replace("site=", "unit=")) for row in item.result.utility)
     item = replace(item, result=replace(item.result, utility=rows))
     table = write(FEDERATED, [item], {"table": cohort()}).tables[0]
@@ -335,9 +336,9 @@ def fed_heart(source: str = "local", train: int = 486) -> Cohort:
 
 def fed_heart_bank(treatment: str) -> Headline:
     """Return a bank whose accuracies by site are 0.70 to 0.73, with intervals of 0.6 to 0.8."""
-    server = {"yogi": {"server_rate": 0.01, "tau": 0.001}}
-    recipe = {"federated": {"rounds": 12, "local": {"updates": 100, "learning_rate": 0.001}, "strategies": server}}
-    item = headline(treatment, 0.8, recipe={} if treatment.startswith("baseline") else recipe)
+    server = {"server_rate": 0.01, "tau": 0.001} if treatment == "fed-yogi" else {}
+    settings = {"rounds": 12, "local": {"updates": 100, "learning_rate": 0.001}, "strategy": server}
+    item = headline(treatment, 0.8, settings={} if treatment.startswith("baseline") else settings)
     whole = Measure("table", treatment, "", "accuracy", 0.71, 0.65, 0.77, 254)
     counts = dict(zip(SITES, (104, 89, 16, 45), strict=True))
     rows = Measures(
@@ -374,7 +375,7 @@ def test_without_a_counterpart_of_flamby_s_its_table_is_left_out() -> None:
 
 def split(variant: str, explained: tuple[float, float, float]) -> Headline:
     name = f"split-{variant}-cut1"
-    facts = {"split": {"variant": variant, "cut": 1, "clients": {"a": 3, "b": 4}}}
+    facts = {"split": {"topology": variant, "cut": 1, "clients": {"a": 3, "b": 4}}}
     return headline(name, 0.8, cut(name, explained), facts, costs=COSTS)
 
 
@@ -435,7 +436,7 @@ def otherwise(rows: list[Measure], attack: str) -> list[Measure]:
 )
 def test_no_attack_on_servers_cuts_and_features_is_left_out(treatment: str, attack: str) -> None:
     def told(rows: list[Measure]) -> str:
-        items = [headline(treatment, attacks=rows, facts={"split": {"variant": "vanilla", "cut": 1}})]
+        items = [headline(treatment, attacks=rows, facts={"split": {"topology": "vanilla", "cut": 1}})]
         found = (write(section, items, {"table": cohort()}) for section in (FEDERATED, RECONSTRUCTION, ATTRIBUTES))
         return " ".join(section.html for section in found if section)
 

@@ -229,9 +229,9 @@ def flipped(
     def rate(values: tuple[float, float, float], people: int, group: str) -> Measure:
         return Measure(*about, "evasion-pgd", "flip_rate", *values, n=300, group=group, patients=people)
 
-    whole = rate(flip, 20, "epsilon_mv=0.02")
+    whole = rate(flip, 20, "budget=0.02")
     found = {
-        label: rate((value, value - 0.1, value + 0.1), people, f"epsilon_mv=0.02,class={label}")
+        label: rate((value, value - 0.1, value + 0.1), people, f"budget=0.02,class={label}")
         for label, value, people in classes
     }
     checks = (Measure(*about, "evasion-pgd", name, 0.0) for name in failed)

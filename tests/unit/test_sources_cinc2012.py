@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from loopback import publisher
+from made_up_datasets import check_the_way_back
 
 from medpriv.dataset import TEST, TRAIN
 from medpriv.errors import InputError
@@ -66,6 +67,10 @@ def dataset(simulated):
 
 
 # --- what becomes of a stay ----------------------------------------------------------------------------------------
+
+
+def test_gaps_are_kept_and_features_lead_back_to_the_cells(dataset):
+    check_the_way_back(dataset)
 
 
 def test_vital_signs_become_least_greatest_mean_and_last():

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from loopback import publisher
+from made_up_datasets import check_the_way_back
 
 from medpriv.dataset import TEST, TRAIN
 from medpriv.errors import InputError
@@ -81,6 +82,10 @@ def feature(dataset, name):
 
 
 # --- nothing tells the outcome -------------------------------------------------------------------------------------
+
+
+def test_gaps_are_kept_and_features_lead_back_to_the_cells(dataset):
+    check_the_way_back(dataset)
 
 
 def test_no_feature_changes_when_all_that_tells_the_outcome_does(copied, dataset):

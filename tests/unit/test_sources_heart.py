@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_up_datasets import check_the_way_back
 
 from medpriv.dataset import TEST, TRAIN
 from medpriv.errors import InputError
@@ -45,6 +46,10 @@ def only(raw, lines):
     folder = raw(va=0)
     replace(folder, "cleveland", "\n".join(lines))
     return folder
+
+
+def test_gaps_are_kept_and_features_lead_back_to_the_cells(raw):
+    check_the_way_back(heart.parse("heart", raw(), SETTINGS, 1))
 
 
 def test_thirteen_features_one_row_a_patient(raw):

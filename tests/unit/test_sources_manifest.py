@@ -1,10 +1,14 @@
 """A raw folder is used only if every file is what its manifest says."""
 
+from pathlib import Path
+
 import pytest
 
 from medpriv.errors import InputError
 from medpriv.files import sha256, write_json
-from medpriv.sources.manifest import verify_raw
+from medpriv.sources.manifest import as_given, verify_raw
+
+RAW = Path("results/raw/own")
 
 
 @pytest.fixture
@@ -52,3 +56,17 @@ def test_a_damaged_manifest_is_named(folder, text):
     (folder / "manifest.json").write_text(text, encoding="latin-1")
     with pytest.raises(InputError, match=r"manifest\.json: damaged.*Remedy: delete"):
         verify_raw(folder)
+
+
+@pytest.mark.parametrize(
+    ("given", "file", "named"),
+    [
+        ("/data/x.csv", "results/raw/own/x.csv", "/data/x.csv (copied to results/raw/own/x.csv)"),
+        ("../mimic", "results/raw/own/a/b.csv", "../mimic/a/b.csv (copied to results/raw/own/a/b.csv)"),
+        ("../mimic", "results/raw/own", "../mimic (copied to results/raw/own)"),
+        ("../mimic", "config", "config"),
+    ],
+)
+def test_a_fault_of_a_copy_names_the_users_own_file(given, file, named):
+    error = as_given(InputError("no number", file=file, place="row 3, column age", remedy="r"), RAW, given)
+    assert str(error) == f"{named}, row 3, column age: no number. Remedy: r"

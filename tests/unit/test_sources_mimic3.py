@@ -12,6 +12,7 @@ import mimic3_reference as reference
 import numpy as np
 import pytest
 from loopback import publisher
+from made_up_datasets import check_the_way_back
 
 from medpriv.dataset import TRAIN
 from medpriv.errors import InputError
@@ -130,6 +131,10 @@ class Hospital:
 @pytest.fixture
 def hospital(tmp_path):
     return Hospital(tmp_path)
+
+
+def test_gaps_are_kept_and_features_lead_back_to_the_cells(simulated):
+    check_the_way_back(mimic3.parse("mimic3", simulated, SETTINGS, 1))
 
 
 def test_the_cohort_is_the_benchmarks(hospital):
@@ -527,3 +532,20 @@ def test_the_items_labels_are_those_of_the_real_dictionaries():
         check_labels(connection, REAL)
     real = {row["itemid"]: row["label"] for table in ("D_ITEMS", "D_LABITEMS") for row in reference.read(REAL, table)}
     assert [item.label for item in ITEMS] == [real[str(item.itemid)] for item in ITEMS]
+
+
+def test_stays_without_their_admission_or_patient_are_left_out_and_counted(simulated, raw):
+    whole = mimic3.parse("mimic3", simulated, SETTINGS, 1)
+    rewrite(raw, "ADMISSIONS", lambda rows: rows[:1] + rows[2:])
+    rewrite(raw, "PATIENTS", lambda rows: rows[:-1])
+    admit(raw)
+    counted = mimic3.parse("mimic3", raw, SETTINGS, 1).notes
+    with (raw / "ICUSTAYS.csv").open() as stream:
+        stays = list(csv.DictReader(stream))
+    known = {}
+    for table, key in (("ADMISSIONS", "hadm_id"), ("PATIENTS", "subject_id")):
+        with (raw / f"{table}.csv").open() as stream:
+            held = {row[key] for row in csv.DictReader(stream)}
+        known[f"ICUSTAYS without {table}"] = sum(stay[key] not in held for stay in stays)
+    assert all(known.values()) and counted["rows_left_out"] == known
+    assert "rows_left_out" not in whole.notes

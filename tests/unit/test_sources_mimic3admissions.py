@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_up_banks import training_spec
 
+from medpriv.bank.draw import Draw
 from medpriv.dataset import TEST
 from medpriv.errors import InputError
 from medpriv.files import read_csv, sha256, write_json
@@ -212,7 +214,7 @@ def test_a_bank_on_the_real_admissions_shows_the_same(real):
     found = {}
     for settings in (ALL, HONEST):
         dataset = parse(real, settings)
-        bank = baseline.train(dataset, "baseline-mlp", "mlp", recipe, range(8), 8, 1)
+        bank = baseline.train(dataset, training_spec("baseline-mlp", "mlp", recipe), Draw(range(8), 8, 1))
         test = dataset.rows(TEST)
         scores = bank.logits[:, test, 1] - bank.logits[:, test, 0]
         found[settings["columns"]] = np.mean([roc_auc_score(dataset.y[test], score) for score in scores])
@@ -234,3 +236,18 @@ def test_the_real_rows_join_back_as_the_research_found(real):
     classes = np.unique(dataset.x[:, [dataset.features.index(name) for name in demographics]], axis=0)
     assert len(classes) == 55 and alone(*demographics) == 31
     assert not dataset.credentialed
+
+
+def test_admissions_without_their_patient_are_left_out_and_counted(simulated, tmp_path):
+    assert "rows_left_out" not in parse(simulated).notes
+    gone = {}
+
+    def without_first(rows):
+        gone["subject"] = rows[1][rows[0].index("subject_id")]
+        return [rows[0], *rows[2:]]
+
+    dataset = parse(changed(simulated, tmp_path, "PATIENTS", without_first))
+    with (tmp_path / "ADMISSIONS.csv").open() as stream:
+        lost = sum(row["subject_id"] == gone["subject"] for row in csv.DictReader(stream))
+    assert lost and dataset.notes["rows_left_out"] == {"ADMISSIONS without PATIENTS": lost}
+    assert dataset.notes["admissions"] == len(parse(simulated).y) - lost

@@ -91,6 +91,16 @@ def test_gaps_in_a_label_are_said_and_no_label_is_left_to_the_user(config):
     assert "site         none found" in text and "patient      none found" not in text
 
 
+def test_a_patient_in_words_is_found_by_its_name_or_asked_for(config):
+    held = frame()[["age", "lactate", "died_in_hospital"]].assign(
+        Patientennummer=[f"P{row // 2}" for row in range(300)]
+    )
+    assert "patient: Patientennummer" in config(held)[1]
+    text = config(held.rename(columns={"Patientennummer": "Kennung"}))[1]
+    assert "patient      none found" in text
+    assert "ignore       Kennung: words, 150 different ones (people's ids? then `patient`; dates, free text?)" in text
+
+
 def test_a_dataset_s_name_is_none_of_config_yaml_s():
     assert starter.dataset_name(Path("/data/Heart.csv")) == "ownheart"
     assert starter.dataset_name(Path("2020_Stays-v2.csv.gz")) == "staysv2"

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from made_up_datasets import check_the_way_back
 
 from medpriv.config.check import check_config
 from medpriv.dataset import TEST, TRAIN
@@ -50,6 +51,10 @@ def parse(tmp_path):
         return table.parse("mine", tmp_path / "raw", SETTINGS | changes, 1)
 
     return call
+
+
+def test_gaps_are_kept_and_features_lead_back_to_the_cells(parse):
+    check_the_way_back(parse())
 
 
 def test_columns_become_what_the_settings_say(parse):

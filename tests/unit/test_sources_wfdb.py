@@ -1,6 +1,7 @@
 """WFDB records against the wfdb package's own reading, and where that takes its defaults for the file's word."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from medpriv.sources import mitdb
 from medpriv.sources.beats import resampling
 from medpriv.sources.wfdb_annotations import SYMBOLS, read_annotations
 from medpriv.sources.wfdb_header import distinct_names, read_header
-from medpriv.sources.wfdb_records import read_leads, read_patients, read_record, record_names
+from medpriv.sources.wfdb_records import read_leads, read_patients, read_record, record_names, shorter_records
 from medpriv.sources.wfdb_signals import BITS, read_stored
 
 SETTINGS = {
@@ -347,3 +348,19 @@ def test_patients_that_cannot_be_told_are_refused_with_their_line(tmp_path, rows
     (tmp_path / "patients.csv").write_bytes(b"\xef\xbb\xbfrecord;patient\na;P\n")
     with pytest.raises(InputError, match=r"patients\.csv, line 1: no column record"):
         read_patients(tmp_path)
+
+
+@pytest.mark.parametrize("form", ["16", "61", "32"])
+def test_a_record_that_ends_before_its_file_is_noted_unless_a_checksum_vouches_for_it(tmp_path, form):
+    samples = wave(1000)[:, None]
+    write_record(tmp_path, {"a": (samples, 0), "b": (samples[::-1], 0)}, form=form)
+    whole = (tmp_path / "r.hea").read_text()
+    assert shorter_records(tmp_path, ["r"]) == {}
+    (tmp_path / "r.hea").write_text(whole.replace("250 1000", "250 900"))  # checksums are there, and will be compared
+    assert shorter_records(tmp_path, ["r"]) == {}
+    bare = "\n".join(re.sub(r"^(r\.dat \S+ \S+ 12 0).*", r"\1", line) for line in whole.split("\n"))
+    (tmp_path / "r.hea").write_text(bare)
+    assert shorter_records(tmp_path, ["r"]) == {}
+    for frames, found in (("900", {"records_shorter_than_their_files": 1}), ("0", {})):  # 0: not given
+        (tmp_path / "r.hea").write_text(bare.replace("250 1000", f"250 {frames}"))
+        assert shorter_records(tmp_path, ["r"]) == found

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from made_up_banks import digests, gathered, training_spec
 from made_up_datasets import put_together, with_changes
 
-from medpriv.bank.store import Bank, gather_shards
+from medpriv.bank.bank import Bank
+from medpriv.bank.draw import Draw
 from medpriv.dataset import TEST, TRAIN, Dataset
-from medpriv.files import sha256
 from medpriv.seeds import generator
 from medpriv.treatments.baseline import train
 
@@ -59,13 +60,9 @@ def toy_dataset(model: str, patients: int = 40, records: int = 5) -> Dataset:
 
 def train_bank(dataset: Dataset, model: str, replicates, total: int = 6, **changes) -> Bank:
     """Train some replicates of a bank of `total`."""
-    return train(dataset, f"baseline-{model}", model, RECIPES[model] | changes, replicates, total, seed=1)
-
-
-def save_digests(bank: Bank, folder) -> list[str]:
-    """Save a bank and return its files' digests."""
-    bank.save(folder)
-    return [sha256(folder / name) for name in ("bank.safetensors", "bank.json", "predictions.safetensors")]
+    return train(
+        dataset, training_spec(f"baseline-{model}", model, RECIPES[model] | changes), Draw(replicates, total, 1)
+    )
 
 
 @pytest.mark.parametrize("model", RECIPES)
@@ -73,7 +70,9 @@ def test_shards_gather_to_the_same_bytes_as_one_job(model, tmp_path):
     dataset = toy_dataset(model)
     whole = train_bank(dataset, model, range(6))
     shards = [train_bank(dataset, model, [0, 1, 2, 3]), train_bank(dataset, model, [4, 5])]
-    assert save_digests(gather_shards(shards), tmp_path / "1") == save_digests(whole, tmp_path / "2")
+    gathered(shards, tmp_path)
+    whole.save(tmp_path / "2")
+    assert digests(tmp_path / "whole") == digests(tmp_path / "2")
 
 
 @pytest.mark.parametrize("model", RECIPES)
@@ -102,8 +101,8 @@ def test_parameters_depend_on_the_members_records_alone(model):
     x[others] = 0
     y[others] = 0
     second = train_bank(with_changes(dataset, x=x, y=y), model, [2])
-    for name, value in first.parameters.items():
-        np.testing.assert_array_equal(value, second.parameters[name])
+    for name, value in first.weights.items():
+        np.testing.assert_array_equal(value, second.weights[name])
 
 
 def test_costs_are_of_one_replicate_and_known():
@@ -116,8 +115,8 @@ def test_costs_are_of_one_replicate_and_known():
 def test_shifted_training_is_the_same_in_any_shard_and_another_one_than_plain():
     dataset, recipe = toy_dataset("cnn"), RECIPES["cnn"] | {"pooled": True, "epochs": 2}
     shifted = recipe | {"shift": True}
-    whole = train(dataset, "baseline-cnn", "cnn", shifted, range(4), 4, seed=1)
-    part = train(dataset, "baseline-cnn", "cnn", shifted, [3], 4, seed=1)
-    plain = train(dataset, "baseline-cnn", "cnn", recipe, [3], 4, seed=1)
-    np.testing.assert_array_equal(part.parameters["stem.weight"][0], whole.parameters["stem.weight"][3])
-    assert not np.array_equal(plain.parameters["stem.weight"][0], whole.parameters["stem.weight"][3])
+    whole = train(dataset, training_spec("baseline-cnn", "cnn", shifted), Draw(range(4), 4, 1))
+    part = train(dataset, training_spec("baseline-cnn", "cnn", shifted), Draw([3], 4, 1))
+    plain = train(dataset, training_spec("baseline-cnn", "cnn", recipe), Draw([3], 4, 1))
+    np.testing.assert_array_equal(part.weights["stem.weight"][0], whole.weights["stem.weight"][3])
+    assert not np.array_equal(plain.weights["stem.weight"][0], whole.weights["stem.weight"][3])

@@ -6,11 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from made_up_banks import federated_settings, gathered, training_spec
 from made_up_datasets import put_together, with_changes
 from safetensors.numpy import save
 
 from medpriv.bank import engine
-from medpriv.bank.store import Bank, gather_shards
+from medpriv.bank.bank import Bank
+from medpriv.bank.draw import Draw
 from medpriv.config.federated import FederatedSettings
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
@@ -71,7 +73,11 @@ def settings(*names, **changes):
 
 
 def federate(dataset, strategy, replicates=range(4), seed=1, model="mlp", recipe=RECIPE, **changes) -> Bank:
-    return train(dataset, strategy, model, recipe, settings(strategy, **changes), list(replicates), 4, seed)
+    return train(
+        dataset,
+        training_spec(f"fed-{strategy}", model, recipe, federated_settings(settings(strategy, **changes), strategy)),
+        Draw(list(replicates), 4, seed),
+    )
 
 
 def accuracy(dataset, logits):
@@ -84,7 +90,7 @@ def accuracy(dataset, logits):
 def test_shards_join_to_the_same_bytes(strategy, tmp_path):
     dataset = toy()
     whole = federate(dataset, strategy)
-    joined = gather_shards([federate(dataset, strategy, (2, 3)), federate(dataset, strategy, (0, 1))])
+    joined = gathered([federate(dataset, strategy, (2, 3)), federate(dataset, strategy, (0, 1))], tmp_path)
     whole.save(tmp_path / "whole")
     joined.save(tmp_path / "joined")
     for name in ("bank.safetensors", "predictions.safetensors", "bank.json"):
@@ -98,8 +104,8 @@ def test_replicates_trained_in_small_groups_are_the_same(strategy, monkeypatch):
     monkeypatch.setattr(federated, "MOST_FLOATS", 1)
     parts = federate(dataset, strategy)
     assert np.array_equal(whole.logits, parts.logits)
-    for name, value in (whole.parameters | whole.extra).items():
-        assert np.array_equal(value, (parts.parameters | parts.extra)[name])
+    for name, value in ((whole.weights or {}) | whole.audit_arrays).items():
+        assert np.array_equal(value, ((parts.weights or {}) | parts.audit_arrays)[name])
 
 
 @pytest.mark.parametrize("strategy", ALL)
@@ -107,8 +113,8 @@ def test_every_strategy_learns(strategy):
     dataset = toy()
     bank = federate(dataset, strategy, rounds=30)
     assert accuracy(dataset, bank.logits).mean() > 0.8
-    assert bank.treatment == f"fed-{strategy}" and bank.facts["federation"]["rounds"] == 30
-    json.dumps(bank.facts), json.dumps(bank.recipe)
+    assert bank.treatment == f"fed-{strategy}" and bank.metadata["federation"]["rounds"] == 30
+    json.dumps(bank.metadata), json.dumps(bank.spec.as_json())
 
 
 def test_nothing_of_a_patient_who_is_no_member_reaches_a_replicate():
@@ -118,11 +124,11 @@ def test_nothing_of_a_patient_who_is_no_member_reaches_a_replicate():
     x = dataset.x.copy()
     x[dataset.patient == out] += 50
     again = federate(with_changes(dataset, x=x), "avg")
-    for name, value in bank.parameters.items():
-        assert np.array_equal(value[0], again.parameters[name][0])
+    for name, value in bank.weights.items():
+        assert np.array_equal(value[0], again.weights[name][0])
     learnt = bank.members[:, out]
     assert learnt.any() and not np.array_equal(
-        bank.parameters["output.weight"][learnt], again.parameters["output.weight"][learnt]
+        bank.weights["output.weight"][learnt], again.weights["output.weight"][learnt]
     )
 
 
@@ -130,11 +136,11 @@ def test_a_record_is_judged_by_its_own_clients_model_where_models_differ():
     dataset = toy(patients=600, shift=1.5)
     alone = federate(dataset, "local", rounds=30)
     shared = federate(dataset, "avg", rounds=30)
-    assert alone.parameters == {} and alone.extra["client_logits"].shape == (4, 3, len(dataset.y), 2)
-    own = np.take_along_axis(alone.extra["client_logits"], dataset.site[None, None, :, None], 1)[:, 0]
+    assert alone.weights is None and alone.audit_arrays["client_logits"].shape == (4, 3, len(dataset.y), 2)
+    own = np.take_along_axis(alone.audit_arrays["client_logits"], dataset.site[None, None, :, None], 1)[:, 0]
     assert np.array_equal(alone.logits, own)
     assert accuracy(dataset, alone.logits).mean() > accuracy(dataset, shared.logits).mean() + 0.05
-    abroad = np.mean([accuracy(dataset, alone.extra["client_logits"][:, client]) for client in range(3)])
+    abroad = np.mean([accuracy(dataset, alone.audit_arrays["client_logits"][:, client]) for client in range(3)])
     assert abroad < accuracy(dataset, alone.logits).mean() - 0.05
 
 
@@ -152,7 +158,7 @@ def test_what_clients_learn_alone_is_what_plain_training_of_their_records_gives(
     )  # fmt: skip
     parameters = {name: value[:, 0] for name, value in outcome.kept.items()}
     logits = engine.logits(network, parameters, dataset.standardised())
-    np.testing.assert_allclose(bank.extra["client_logits"][:, 1], logits, atol=1e-5)
+    np.testing.assert_allclose(bank.audit_arrays["client_logits"][:, 1], logits, atol=1e-5)
 
 
 def test_secure_sums_are_those_of_the_protocol_and_the_model_is_fedavgs():
@@ -176,7 +182,7 @@ def test_secure_sums_are_those_of_the_protocol_and_the_model_is_fedavgs():
         slow = (start["w"][k] + (total[:-1] / total[-1]).reshape(3, 4)).astype(np.float32)
         assert np.array_equal(slow, fast[k, 0])
     dataset = toy()
-    plain, secure = (federate(dataset, name, seed=5).parameters for name in ("avg", "secure"))
+    plain, secure = (federate(dataset, name, seed=5).weights for name in ("avg", "secure"))
     same = federated_as(dataset, "secure", "fed-avg")
     for name, value in federated_as(dataset, "avg", "fed-avg").items():
         np.testing.assert_allclose(same[name], value, atol=2e-6)
@@ -201,7 +207,7 @@ def test_the_server_sees_one_answer_under_secure_aggregation_and_every_client_ot
         bank = federate(dataset, strategy)
         replay(dataset, bank, 2, 1, views.append)
         assert len(views) == 4 and views[0].answers["output.weight"].shape[:2] == (2, answers)
-        for name, value in bank.parameters.items():
+        for name, value in bank.weights.items():
             assert np.array_equal(views[-1].parameters[name], value[:2])  # the very rounds that made the bank
         used = {int(row) for view in views for batch in view.batches[0] for row in batch.ravel()}
         assert used <= set(np.flatnonzero(bank.members[0, dataset.patient]))
@@ -210,7 +216,7 @@ def test_the_server_sees_one_answer_under_secure_aggregation_and_every_client_ot
 def test_costs_are_real_messages():
     dataset = toy()
     avg, scaffold, secure, local = (federate(dataset, name) for name in ("avg", "scaffold", "secure", "local"))
-    one = save({name: value[0] for name, value in avg.parameters.items()})
+    one = save({name: value[0] for name, value in avg.weights.items()})
     assert avg.costs["bytes_up"] == avg.costs["bytes_down"] == len(one)
     assert 1.9 * len(one) < scaffold.costs["bytes_up"] < 2.2 * len(one)
     floats = avg.costs["parameters"]
@@ -225,9 +231,12 @@ def test_costs_are_real_messages():
 
 def test_private_clients_take_no_part_in_the_local_settings():
     dataset, section = toy(), settings("sample_dp", sample_dp={"epsilon": 4.0})
-    used = {name: value for name, value in section.items() if name != "local"}
-    whole, own = (train(dataset, "sample_dp", "mlp", RECIPE, each, [0, 1], 4, 1) for each in (section, used))
-    assert np.array_equal(whole.logits, own.logits) and whole.costs == own.costs and whole.facts == own.facts
+    whole_section = federated_settings(section, "sample_dp")
+    used = {name: value for name, value in whole_section.items() if name != "local"}
+    specs = [training_spec("fed-sample_dp", "mlp", RECIPE, each) for each in (whole_section, used)]
+    whole, own = (train(dataset, spec, Draw([0, 1], 4, 1)) for spec in specs)
+    assert np.array_equal(whole.logits, own.logits) and whole.costs == own.costs
+    assert whole.about.metadata == own.about.metadata
 
 
 def test_private_steps_that_diverge_are_told_by_their_own_rate():
@@ -245,11 +254,11 @@ def test_patients_are_private_at_every_client_and_noise_costs_accuracy():
         for target in (0.1, 8.0)
     }
     for target, bank in banks.items():
-        privacy = bank.facts["privacy"]
+        privacy = bank.metadata["privacy"]
         assert 0.97 * target < privacy["epsilon"] <= target == privacy["target_epsilon"]
         assert privacy["adjacency"] == "zero-out, n public"
         assert privacy["unit"] == "patient" and privacy["delta"] == 4e-4 < 1 / 225
-        assert set(privacy["clients"]) == set(bank.facts["federation"]["clients"])
+        assert set(privacy["clients"]) == set(bank.metadata["federation"]["clients"])
         assert all(client["sampling_rate"] == 1 for client in privacy["clients"].values())
         assert privacy["steps"] == 20 and bank.costs["updates"] == 3 * 20
     low, high = (accuracy(dataset, banks[target].logits).mean() for target in (0.1, 8.0))
@@ -304,7 +313,7 @@ def test_private_clients_weigh_what_they_expect_even_without_patients():
     empty = replace(bank, members=bank.members & (dataset.site != 1))
     for one in (bank, empty):
         replay(dataset, one, 2, 1, views.append)
-    halves = [size / 2 for size in bank.facts["federation"]["clients"].values()]
+    halves = [size / 2 for size in bank.metadata["federation"]["clients"].values()]
     for view in views:
         np.testing.assert_allclose(view.weights, [halves] * 2)
     assert [batch.size for batch in views[1].batches[0]].count(0) == 1
@@ -317,8 +326,8 @@ def test_private_noise_reaches_the_server_with_each_answer():
     bank = federate(dataset, "sample_dp", rounds=1, sample_dp=change, recipe={"hidden": [200]})
     views = []
     replay(dataset, bank, 4, 1, views.append)
-    client = next(iter(bank.facts["privacy"]["clients"].values()))
-    patients = bank.facts["federation"]["clients"]["a"] / 2
+    client = next(iter(bank.metadata["privacy"]["clients"].values()))
+    patients = bank.metadata["federation"]["clients"]["a"] / 2
     name = "hidden1.weight"
     moved = views[0].answers[name][:, 0] - views[0].sent[name]
     expected = client["noise_multiplier"] / (client["sampling_rate"] * patients)
@@ -328,7 +337,7 @@ def test_private_noise_reaches_the_server_with_each_answer():
 def test_client_level_privacy_states_what_its_unit_is():
     dataset = toy()
     bank = federate(dataset, "client_dp", rounds=5)
-    privacy = bank.facts["privacy"]
+    privacy = bank.metadata["privacy"]
     assert privacy["unit"] == "client" and privacy["steps"] == 5 and 7.8 < privacy["epsilon"] <= 8
     assert privacy["adjacency"] == "zero-out, n public"
     assert "whole client" in privacy["caveats"][0]
@@ -340,7 +349,7 @@ def test_the_accountant_agrees_with_the_gaussian_mechanisms_closed_form():
     """T full-batch steps of multiplier z are one Gaussian mechanism of z / sqrt(T) (Balle and Wang 2018)."""
     from scipy.stats import norm
 
-    privacy = federate(toy(), "client_dp", rounds=5).facts["privacy"]
+    privacy = federate(toy(), "client_dp", rounds=5).metadata["privacy"]
     mu, eps = np.sqrt(5) / privacy["noise_multiplier"], privacy["epsilon"]
     delta = norm.cdf(mu / 2 - eps / mu) - np.exp(eps) * norm.cdf(-mu / 2 - eps / mu)
     assert 0.9e-5 < delta <= 1e-5
@@ -366,10 +375,10 @@ def test_normalisation_stays_with_the_clients_of_a_convolutional_network():
     )
     recipe = {"patch": 4, "channels": [8], "pooled": False}
     bank = federate(dataset, "bn", model="cnn", recipe=recipe, rounds=10)
-    assert bank.parameters == {} and bank.extra["client_logits"].shape == (4, 3, 300, 3)
+    assert bank.weights is None and bank.audit_arrays["client_logits"].shape == (4, 3, 300, 3)
     assert accuracy(dataset, bank.logits).mean() > 0.8
     foreign = np.roll(dataset.site, 1)  # almost everybody by somebody else's normalisation
-    elsewhere = np.take_along_axis(bank.extra["client_logits"], foreign[None, None, :, None], 1)[:, 0]
+    elsewhere = np.take_along_axis(bank.audit_arrays["client_logits"], foreign[None, None, :, None], 1)[:, 0]
     wrong = foreign != dataset.site
     test = wrong & dataset.rows(TEST)
     share = [(logits[:, test].argmax(-1) == dataset.y[test]).mean() for logits in (bank.logits, elsewhere)]

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from made_up_banks import training_spec
 from made_up_datasets import put_together, with_changes
 
 from medpriv.bank import engine
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import Bank
+from medpriv.bank.draw import Draw
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
 from medpriv.files import sha256
@@ -75,12 +77,12 @@ def dataset() -> Dataset:
 @pytest.fixture(scope="module")
 def bank(dataset) -> Bank:
     torch.set_num_threads(1)
-    return train(dataset, "baseline-cnn", "cnn", RECIPE, range(4), 4, seed=1)
+    return train(dataset, training_spec("baseline-cnn", "cnn", RECIPE), Draw(range(4), 4, 1))
 
 
 def accuracy(dataset: Dataset, bank: Bank, parameters, patient: int) -> np.ndarray:
     """Return the accuracy [K] on the patient's later records."""
-    network = build_network("cnn", dataset.x.shape[1:], 3, bank.recipe)
+    network = build_network("cnn", dataset.x.shape[1:], 3, bank.spec.hyperparameters)
     rows = ~early(dataset, 1.0) & (dataset.patient == patient)
     return (engine.logits(network, parameters, dataset.standardised()[rows]).argmax(2) == dataset.y[rows]).mean(1)
 
@@ -91,17 +93,17 @@ def test_models_learn_the_ways_of_their_own_patient(dataset, bank, variant):
     if variant == "regularized":
         longer["pull"] = 0.01
     derived = personalize(dataset, bank, variant, SETTINGS | {variant: longer}, seed=1)
-    mine = {name: value[derived.patient == 2] for name, value in derived.parameters.items()}
-    base = {name: value[:3] for name, value in bank.parameters.items()}
+    mine = {name: value[derived.derived_from.patient == 2] for name, value in derived.weights.items()}
+    base = {name: value[:3] for name, value in bank.weights.items()}
     assert (accuracy(dataset, bank, base, 2) < 0.1).all()
     assert (accuracy(dataset, bank, mine, 2) > 0.4).all()  # from 15 noisy records; base has 0
 
 
 def test_every_pair_of_replicate_and_held_out_patient_has_a_model_replicates_first(dataset, bank):
     derived = personalize(dataset, bank, "head", SETTINGS, seed=1)
-    assert derived.origin.tolist() == [0] * 4 + [1] * 4 + [2] * 4
-    assert derived.patient.tolist() == [2, 5, 8, 11] * 3
-    assert len(personalize(dataset, bank, "head", SETTINGS | {"replicates": None}, seed=1).origin) == 16
+    assert derived.derived_from.origin.tolist() == [0] * 4 + [1] * 4 + [2] * 4
+    assert derived.derived_from.patient.tolist() == [2, 5, 8, 11] * 3
+    assert len(personalize(dataset, bank, "head", SETTINGS | {"replicates": None}, seed=1)) == 16
 
 
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
@@ -126,13 +128,13 @@ def test_the_draw_differs_by_replicate_and_patient_and_is_shared_by_variants(dat
     draws = [draw_adapted(dataset, replicate, 5, SETTINGS, seed=1) for replicate in range(8)]
     assert len({draw.tobytes() for draw in draws}) > 4
     first, second = (personalize(dataset, bank, variant, SETTINGS, seed=1) for variant in ("all", "head"))
-    np.testing.assert_array_equal(first.records, second.records)
+    np.testing.assert_array_equal(first.derived_from.records, second.derived_from.records)
 
 
 def test_head_leaves_the_bytes_of_all_other_layers_untouched(dataset, bank):
     derived = personalize(dataset, bank, "head", SETTINGS, seed=1)
-    for name, value in derived.parameters.items():
-        same = value == bank.parameters[name][derived.origin]
+    for name, value in derived.weights.items():
+        same = value == bank.weights[name][derived.derived_from.origin]
         assert same.all() != name.startswith("output.")
 
 
@@ -141,8 +143,8 @@ def test_the_pull_keeps_models_nearer_to_their_replicate(dataset, bank):
         settings = SETTINGS | {variant: SETTINGS[variant] | changes}
         derived = personalize(dataset, bank, variant, settings, seed=1)
         moved = [
-            ((value - bank.parameters[name][derived.origin]) ** 2).reshape(len(value), -1).sum(1)
-            for name, value in derived.parameters.items()
+            ((value - bank.weights[name][derived.derived_from.origin]) ** 2).reshape(len(value), -1).sum(1)
+            for name, value in derived.weights.items()
             if "running" not in name
         ]
         return np.sum(moved, axis=0)
@@ -159,8 +161,8 @@ def test_one_step_follows_cross_entropy_plus_half_the_pull_times_the_squared_dis
     got, updates = adapt(dataset, bank, origin, patient, records, "regularized", settings, seed=1)
     assert updates.tolist() == [2] and records.sum() == 30
 
-    network = build_network("cnn", dataset.x.shape[1:], 3, bank.recipe)
-    module, start = (network.reference(bank.parameters, 1) for _ in range(2))
+    network = build_network("cnn", dataset.x.shape[1:], 3, bank.spec.hyperparameters)
+    module, start = (network.reference(bank.weights, 1) for _ in range(2))
     optimiser = torch.optim.AdamW(module.parameters(), weight_decay=0.0)
     x, y = torch.from_numpy(dataset.x[records[0]]), torch.from_numpy(dataset.y[records[0]])
     for share in (1.0, 0.5):
@@ -172,20 +174,27 @@ def test_one_step_follows_cross_entropy_plus_half_the_pull_times_the_squared_dis
         optimiser.step()
     dense = module[-1].weight.detach().numpy()
     np.testing.assert_allclose(got["output.weight"][0], dense, atol=2e-5)
-    assert np.abs(dense - bank.parameters["output.weight"][1]).max() > 1e-3
+    assert np.abs(dense - bank.weights["output.weight"][1]).max() > 1e-3
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_model_depends_on_its_own_records_alone(dataset, bank, variant):
     whole = personalize(dataset, bank, variant, SETTINGS, seed=1)
     row = 6
-    others = ~whole.records[row]
+    others = ~whole.derived_from.records[row]
     changed = with_changes(dataset, x=np.where(others[:, None, None], np.float32(9), dataset.x))
     alone, _ = adapt(
-        changed, bank, whole.origin[[row]], whole.patient[[row]], whole.records[[row]], variant, SETTINGS, seed=1
+        changed,
+        bank,
+        whole.derived_from.origin[[row]],
+        whole.derived_from.patient[[row]],
+        whole.derived_from.records[[row]],
+        variant,
+        SETTINGS,
+        seed=1,
     )
     for name, value in alone.items():
-        np.testing.assert_array_equal(value[0], whole.parameters[name][row])
+        np.testing.assert_array_equal(value[0], whole.weights[name][row])
 
 
 def test_the_same_inputs_give_the_same_bytes_and_another_seed_does_not(dataset, bank, tmp_path):
@@ -198,8 +207,8 @@ def test_the_same_inputs_give_the_same_bytes_and_another_seed_does_not(dataset, 
 
 def test_training_patients_can_stand_in_for_held_out_ones(dataset, bank):
     derived = personalize(dataset, bank, "head", SETTINGS, seed=1, patients=[0, 1])
-    assert set(derived.patient) == {0, 1}
-    assert derived.records[derived.patient == 0][:, dataset.patient == 0].any(1).all()
+    assert set(derived.derived_from.patient) == {0, 1}
+    assert derived.derived_from.records[derived.derived_from.patient == 0][:, dataset.patient == 0].any(1).all()
 
 
 def test_costs_are_of_one_model_and_known(dataset, bank):
@@ -223,12 +232,12 @@ def test_records_without_time_or_after_the_minutes_are_refused(dataset, bank):
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_residual_network_is_personalised_too(dataset, variant):
     recipe = RECIPE | {"width": 4, "blocks": [1], "epochs": 2}
-    deep = train(dataset, "baseline-resnet1d", "resnet1d", recipe, range(2), 2, seed=1)
+    deep = train(dataset, training_spec("baseline-resnet1d", "resnet1d", recipe), Draw(range(2), 2, 1))
     derived = personalize(dataset, deep, variant, SETTINGS | {"replicates": 2}, seed=1)
     moved = {
         name
-        for name, value in derived.parameters.items()
-        if not np.array_equal(value, deep.parameters[name][derived.origin])
+        for name, value in derived.weights.items()
+        if not np.array_equal(value, deep.weights[name][derived.derived_from.origin])
     }
     head = {"output.weight", "output.bias"}
     assert moved == head if variant == "head" else moved > head

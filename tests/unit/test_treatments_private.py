@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from made_up_banks import digests, gathered, training_spec
 from made_up_datasets import with_changes
-from test_treatments_baseline import RECIPES, save_digests, toy_dataset
+from test_treatments_baseline import RECIPES, toy_dataset
 
-from medpriv.bank.store import Bank, gather_shards
+from medpriv.bank.bank import Bank
+from medpriv.bank.draw import Draw
 from medpriv.config.private import PrivateSettings
 from medpriv.dataset import TEST
 from medpriv.errors import InputError
@@ -28,7 +30,11 @@ def one_thread():
 def train_bank(dataset, mechanism: str, model: str, epsilon: float, replicates, **changes) -> Bank:
     """Train some replicates of a bank of 6."""
     settings = {"delta": None, "engine": "medpriv"} | SETTINGS[mechanism] | changes
-    return train(dataset, mechanism, model, epsilon, RECIPES[model], settings, replicates, 6, seed=1)
+    return train(
+        dataset,
+        training_spec(f"dp-{mechanism}-{model}-eps{epsilon:g}", model, RECIPES[model], settings),
+        Draw(replicates, 6, 1),
+    )
 
 
 @pytest.mark.parametrize(("mechanism", "model"), GRID)
@@ -36,7 +42,9 @@ def test_shards_gather_to_the_same_bytes_as_one_job(mechanism, model, tmp_path):
     dataset = toy_dataset(model)
     whole = train_bank(dataset, mechanism, model, 3.0, range(6))
     shards = [train_bank(dataset, mechanism, model, 3.0, some) for some in ([0, 1, 2, 3], [4, 5])]
-    assert save_digests(gather_shards(shards), tmp_path / "1") == save_digests(whole, tmp_path / "2")
+    gathered(shards, tmp_path)
+    whole.save(tmp_path / "2")
+    assert digests(tmp_path / "whole") == digests(tmp_path / "2")
 
 
 @pytest.mark.parametrize(("mechanism", "model"), GRID)
@@ -48,7 +56,7 @@ def test_much_privacy_leaves_chance_and_little_lets_learn(mechanism, model):
         bank = train_bank(dataset, mechanism, model, epsilon, range(6), delta=1e-3)
         right[epsilon] = (bank.logits.argmax(-1) == dataset.y)[:, test].mean()
         assert bank.treatment == f"dp-{mechanism}-{model}-eps{epsilon:g}"
-        assert bank.facts["privacy"]["epsilon"] <= bank.facts["privacy"]["target_epsilon"] == epsilon
+        assert bank.metadata["privacy"]["epsilon"] <= bank.metadata["privacy"]["target_epsilon"] == epsilon
     assert right[8.0] > 0.75
     assert right[0.05] < right[8.0] - 0.1
 
@@ -61,13 +69,13 @@ def test_parameters_depend_on_the_members_records_alone(mechanism, model):
     x, y = dataset.x.copy(), dataset.y.copy()
     x[others], y[others] = 0, 0
     second = train_bank(with_changes(dataset, x=x, y=y), mechanism, model, 3.0, [2])
-    for name, value in first.parameters.items():
-        np.testing.assert_array_equal(value, second.parameters[name])
+    for name, value in first.weights.items():
+        np.testing.assert_array_equal(value, second.weights[name])
 
 
-def test_facts_state_what_was_run_and_its_epsilon():
+def test_metadata_states_what_was_run_and_its_epsilon():
     bank = train_bank(toy_dataset("mlp", patients=160), "sgd", "mlp", 3.0, [0, 1])
-    privacy = bank.facts["privacy"]
+    privacy = bank.metadata["privacy"]
     assert privacy["patients"] == 60 and privacy["delta"] == 0.001 < 1 / 60
     assert privacy["sampling_rate"] == 0.4 and privacy["steps"] == 25 and privacy["records_a_patient"] == 2
     assert privacy["epsilon"] == accounted(privacy["noise_multiplier"], 0.4, 25, 0.001)
@@ -85,7 +93,7 @@ def test_opacus_trains_the_same_bank_but_for_its_noise():
     banks = [
         train_bank(dataset, "sgd", "mlp", 1e5, [0, 1], delta=0.01, engine=engine) for engine in ("medpriv", "opacus")
     ]
-    assert banks[0].facts == banks[1].facts
+    assert banks[0].metadata == banks[1].metadata
     ours, theirs = (bank.logits[..., 1].ravel() for bank in banks)
     assert 0.9 < np.corrcoef(ours, theirs)[0, 1] < 1  # noise of both
 

@@ -1,23 +1,23 @@
 """Split banks: trained by sites, the same in any shard, as useful as the baseline, and whole networks when done."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
+from made_up_banks import digests, gathered, training_spec
 from made_up_datasets import with_changes
-from test_treatments_baseline import RECIPES, save_digests, toy_dataset
+from test_treatments_baseline import RECIPES, toy_dataset
 
 from medpriv.bank import engine
+from medpriv.bank.bank import Bank
+from medpriv.bank.draw import Draw
 from medpriv.bank.stack import arranged
-from medpriv.bank.store import Bank, gather_shards
 from medpriv.config.split import SplitSettings
 from medpriv.dataset import TEST, Dataset
 from medpriv.errors import InputError
 from medpriv.models.catalogue import build_network
 from medpriv.split.defences import distance_correlation
 from medpriv.split.deployed import sent_activations
-from medpriv.treatments.split import VARIANTS, clients_of, describe_split, message_bytes, train
+from medpriv.treatments.split import VARIANTS, clients_of, message_bytes, set_up, train
 
 SETTINGS = SplitSettings(variants={name: {} for name in VARIANTS}).model_dump()["variants"]
 
@@ -39,7 +39,7 @@ def train_bank(dataset: Dataset, variant: str, replicates=range(4), model: str =
     """Train some replicates of a split bank of 4."""
     settings = SETTINGS[variant] | {"least_patients": 5} | changes
     recipe = RECIPES[model] | ({"hidden": [16, 8]} if model == "mlp" else {})
-    return train(dataset, variant, 1, model, recipe, settings, replicates, 4, seed=1)
+    return train(dataset, training_spec(f"split-{variant}-cut1", model, recipe, settings), Draw(replicates, 4, 1))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -47,7 +47,9 @@ def test_shards_gather_to_the_same_bytes_and_replicates_learn(variant, tmp_path)
     dataset = toy_sites()
     whole = train_bank(dataset, variant)
     parts = [train_bank(dataset, variant, [0, 2]), train_bank(dataset, variant, [1, 3])]
-    assert save_digests(gather_shards(parts), tmp_path / "1") == save_digests(whole, tmp_path / "2")
+    gathered(parts, tmp_path)
+    whole.save(tmp_path / "2")
+    assert digests(tmp_path / "whole") == digests(tmp_path / "2")
     right = (whole.logits.argmax(-1) == dataset.y)[:, dataset.rows(TEST)].mean()
     assert right > (0.6 if variant == "noise" else 0.7)
 
@@ -62,16 +64,16 @@ def test_signals_are_split_too():
 def test_parameters_are_whole_networks_that_give_the_banks_logits(variant):
     dataset = toy_sites()
     bank = train_bank(dataset, variant)
-    network = build_network("mlp", (6,), 2, bank.recipe)
-    found = engine.logits(network, bank.parameters, dataset.standardised())
+    network = build_network("mlp", (6,), 2, bank.spec.hyperparameters)
+    found = engine.logits(network, bank.weights, dataset.standardised())
     np.testing.assert_allclose(bank.logits, found, atol=1e-5)
 
 
 def test_a_noisy_banks_logits_are_those_of_its_noisy_activations():
     dataset = toy_sites()
     bank = train_bank(dataset, "noise", deviation=2.0)
-    network = build_network("mlp", (6,), 2, bank.recipe)
-    clear = engine.logits(network, bank.parameters, dataset.standardised())
+    network = build_network("mlp", (6,), 2, bank.spec.hyperparameters)
+    clear = engine.logits(network, bank.weights, dataset.standardised())
     assert np.abs(bank.logits - clear).max() > 0.1
 
 
@@ -80,9 +82,9 @@ def test_nopeek_lowers_the_distance_correlation_of_records_and_activations():
     found = {}
     for variant, strength in (("vanilla", {}), ("nopeek", {"strength": 20.0})):
         bank = train_bank(dataset, variant, **strength)
-        split = describe_split(dataset, bank)
+        split = set_up(dataset, bank.spec)
         x = arranged(split.parts.whole, dataset.standardised())
-        sent = torch.from_numpy(sent_activations(split.parts, bank.parameters, x))
+        sent = torch.from_numpy(sent_activations(split.parts, bank.weights, x))
         found[variant] = distance_correlation(x.expand(4, *x.shape), sent).mean().item()
     assert found["nopeek"] < found["vanilla"] - 0.05
 
@@ -91,10 +93,10 @@ def test_what_a_bank_says_of_its_split():
     dataset = toy_sites()
     bank = train_bank(dataset, "ushaped")
     assert bank.treatment == "split-ushaped-cut1"
-    counts = bank.facts["split"].pop("clients")
-    assert bank.facts == {"split": {"variant": "ushaped", "cut": 1}}
+    counts = bank.metadata["split"].pop("clients")
+    assert bank.metadata == {"split": {"topology": "ushaped", "cut": 1}}
     assert list(counts) == ["north", "south"] and sum(counts.values()) == 150
-    split = describe_split(dataset, replace(bank, facts={"split": {"variant": "ushaped", "cut": 1}}))
+    split = set_up(dataset, bank.spec)
     assert split.parts.head is not None and split.clients == ("north", "south")
 
 
@@ -126,4 +128,5 @@ def test_sites_too_small_to_be_clients_are_refused_in_the_words_of_split_learnin
 def test_shifted_records_are_refused():
     dataset = toy_dataset("cnn")
     with pytest.raises(InputError, match="rotate"):
-        train(dataset, "vanilla", 1, "cnn", RECIPES["cnn"] | {"shift": True}, SETTINGS["vanilla"], [0], 4, seed=1)
+        spec = training_spec("split-vanilla-cut1", "cnn", RECIPES["cnn"] | {"shift": True}, SETTINGS["vanilla"])
+        train(dataset, spec, Draw([0], 4, 1))

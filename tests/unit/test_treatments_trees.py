@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+from made_up_banks import digests, gathered, training_spec
 from made_up_datasets import put_together, with_changes
 
-from medpriv.bank.store import Bank, gather_shards
+from medpriv.bank.bank import Bank
+from medpriv.bank.draw import Draw
 from medpriv.config.trees import BoostingRecipe, ForestRecipe
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
-from medpriv.files import sha256
 from medpriv.measures.roc import auc
 from medpriv.seeds import generator
 from medpriv.treatments import trees
@@ -47,22 +48,19 @@ def toy_dataset(patients: int = 60, records: int = 4, classes: int = 2) -> Datas
 
 
 def train_bank(dataset: Dataset, model: str, replicates=range(6), total: int = 6, **changes) -> Bank:
-    return trees.train(dataset, model, RECIPES[model] | changes, replicates, total, seed=1)
-
-
-def save_digests(bank: Bank, folder) -> list[str]:
-    bank.save(folder)
-    return [sha256(folder / name) for name in ("bank.safetensors", "bank.json", "predictions.safetensors")]
+    return trees.train(
+        dataset, training_spec(f"baseline-{model}", model, RECIPES[model] | changes), Draw(replicates, total, 1)
+    )
 
 
 @pytest.mark.parametrize("model", RECIPES)
 def test_shards_gather_to_the_same_bytes_as_one_job(model, tmp_path):
     dataset = toy_dataset()
     shards = [train_bank(dataset, model, [3, 4, 5]), train_bank(dataset, model, [0, 1, 2])]
-    whole = save_digests(train_bank(dataset, model), tmp_path / "1")
-    assert save_digests(gather_shards(shards), tmp_path / "2") == whole
-    loaded = Bank.load(tmp_path / "1")
-    assert loaded.parameters == {} and loaded.treatment == f"baseline-{model}" and loaded.extra["nodes"].min() > 0
+    train_bank(dataset, model).save(tmp_path / "1")
+    loaded = gathered(shards, tmp_path)
+    assert digests(tmp_path / "whole") == digests(tmp_path / "1")
+    assert loaded.weights is None and loaded.treatment == f"baseline-{model}" and loaded.audit_arrays["nodes"].min() > 0
 
 
 @pytest.mark.parametrize("model", RECIPES)
@@ -95,7 +93,7 @@ def test_replicates_differ_and_the_seed_decides(model):
     dataset = toy_dataset()
     bank = train_bank(dataset, model)
     assert not np.array_equal(bank.logits[0], bank.logits[1])
-    again = trees.train(dataset, model, RECIPES[model], range(6), 6, seed=2)
+    again = trees.train(dataset, training_spec(f"baseline-{model}", model, RECIPES[model]), Draw(range(6), 6, 2))
     assert not np.array_equal(again.logits, bank.logits)
 
 
@@ -144,7 +142,7 @@ def test_a_booster_with_one_class_gives_laplace_s_rule():
 @pytest.mark.parametrize("model", RECIPES)
 def test_costs_bound_the_nodes_grown(model):
     bank = train_bank(toy_dataset(), model)
-    assert bank.extra["nodes"].max() <= bank.costs["parameters"] and bank.costs["updates"] == 20
+    assert bank.audit_arrays["nodes"].max() <= bank.costs["parameters"] and bank.costs["updates"] == 20
 
 
 def test_signals_are_refused():

@@ -72,7 +72,7 @@ def test_retraining_trains_on_the_rest_alone_by_the_baseline_s_schedule():
     request, bank = forget_patients(), odd_bank()
     outcome = METHODS["retrain"](request, {})
     assert outcome.updates == bank.costs["updates"]
-    assert outcome.passes == bank.costs["updates"] * bank.recipe["batch_size"]
+    assert outcome.passes == bank.costs["updates"] * bank.spec.hyperparameters["batch_size"]
     r = 3
     names = (5, "odd", "unlearned-retrain", request.origin[r], request.patients[request.patient[r]])
     kept = request.retain[r]
@@ -95,7 +95,7 @@ def test_personal_retraining_begins_at_the_replicate():
     parameters = METHODS["retrain"](still, {}).parameters
     for name, value in parameters.items():
         if "running" not in name:
-            np.testing.assert_allclose(value, odd_bank().parameters[name][request.origin], atol=1e-6)
+            np.testing.assert_allclose(value, odd_bank().weights[name][request.origin], atol=1e-6)
 
 
 @pytest.mark.parametrize("method", ["cf_k", "eu_k"])

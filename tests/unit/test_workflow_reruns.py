@@ -34,7 +34,7 @@ def test_every_key_reruns_a_job_or_says_which_banks_there_are() -> None:
         (f"{HEART}.raw.path", ("fetch_raw",)),
         (f"{MITDB}.personalization.head.epochs", ("personalize",)),
         (f"{MITDB}.evasion.queries", ("attack_evasion",)),
-        (f"{MITDB}.evasion.epsilons_mv", ("attack_evasion", "attack_smoothing")),
+        (f"{MITDB}.evasion.epsilons", ("attack_evasion", "attack_smoothing")),
         (f"{MITDB}.robust.model", ("train_robust_shard", "measure_utility")),
         ("attacks.attribute.features", ("attack_attribute",)),
     ],

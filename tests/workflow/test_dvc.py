@@ -52,7 +52,7 @@ def test_repro_does_nothing_after_a_run(scratch: Project) -> None:
 
 
 def test_repro_of_one_stage_runs_that_stage_and_leaves_both_tools_agreeing(scratch: Project) -> None:
-    scratch.set("datasets.mitdb.evasion.epsilons_mv", [0.3])
+    scratch.set("datasets.mitdb.evasion.epsilons", [0.3])
     said = scratch.dvc("repro", "attacks-mitdb")
     assert "Running stage 'attacks-mitdb'" in said and "Running stage 'baselines-mitdb'" not in said
     assert scratch.planned_rules() == {"build_report"}
@@ -88,7 +88,7 @@ def test_restore_after_clone_and_pull_leaves_nothing_to_do(scratch: Project, tmp
     assert "Nothing to be done" in clone.run()
     assert clone.digests() == scratch.digests()
 
-    clone.set("datasets.mitdb.evasion.epsilons_mv", [0.3])
+    clone.set("datasets.mitdb.evasion.epsilons", [0.3])
     assert clone.planned_rules() == {"attack_evasion", "attack_smoothing", "build_report"}
     clone("git", "checkout", "--quiet", "config.yaml")
     clone.set("datasets.heart.baselines.mlp.epochs", 4)

@@ -59,7 +59,7 @@ def test_an_edited_module_replans_its_own_jobs_and_the_report(
 @pytest.mark.parametrize(
     ("key", "value", "rules", "stages"),
     [
-        ("datasets.mitdb.evasion.epsilons_mv", [0.3], {"attack_evasion", "attack_smoothing"}, {"attacks-mitdb"}),
+        ("datasets.mitdb.evasion.epsilons", [0.3], {"attack_evasion", "attack_smoothing"}, {"attacks-mitdb"}),
         ("attacks.membership.bootstraps", 21, {"attack_membership"}, ATTACKS),
         ("measures.calibration_bins", 5, {"measure_utility"}, UTILITIES),
         (
@@ -102,8 +102,8 @@ def test_one_recipe_replans_one_bank(scratch: Project) -> None:
         ("datasets.heart.baselines.mlp.hidden", [8]),
         ("datasets.mitdb.baselines.cnn.epochs", 2),
         ("datasets.mitdb.personalization.minutes", 0.2),
-        ("datasets.mitdb.evasion.epsilons_mv", [0.3]),
-        ("datasets.mitdb.robust.defences.noise.deviation_mv", 0.2),
+        ("datasets.mitdb.evasion.epsilons", [0.3]),
+        ("datasets.mitdb.robust.defences.noise.deviation", 0.2),
         ("datasets.heart.federated.rounds", 3),
         ("attacks.linkage.targets", 40),
         ("measures.calibration_bins", 5),

@@ -124,7 +124,7 @@ datasets:
     baselines:
       dilated: {epochs: 1, width: 0.01}
     evasion: &quick
-      {epsilons_mv: [0.02], records_per_class: 2, iterated_records_per_class: 2, replicates: 2, bootstraps: 20,
+      {epsilons: [0.02], records_per_class: 2, iterated_records_per_class: 2, replicates: 2, bootstraps: 20,
       steps: 2, smooth_steps: 2, queries: 5, recombined_records: 2, noise_trials: 5}
   ptbxl:
     format: ptbxl

@@ -26,7 +26,7 @@ from medpriv.attacks.cut.membership import infer_members
 from medpriv.attacks.cut.reconstruction import decode, invert, unsplit
 from medpriv.attacks.cut.scene import Scene, set_scene
 from medpriv.attacks.cut.scores import Jury, measure_records
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import Bank
 from medpriv.dataset import Dataset
 from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.findings import Findings, Rows

@@ -23,7 +23,7 @@ from torch import Tensor
 from medpriv.attacks.cut.nets import Perceptrons, Picks, descend
 from medpriv.attacks.cut.scene import Scene
 from medpriv.bank.optimiser import cosine
-from medpriv.bank.stack import Parameters
+from medpriv.bank.stack import Parameters, initial_stack
 from medpriv.models.layers import Tensors, allocate_stack
 from medpriv.split.deployed import sent_activations
 from medpriv.split.protocol import Half
@@ -88,8 +88,7 @@ def _train_pilot(scene: Scene, start: Parameters | None, settings: Mapping[str, 
     width, features, units = scene.seen.shape[-1], scene.flat.shape[1], settings["fsha_units"]
     trained = start is None
     if trained:
-        drawn = [scene.split.parts.whole.initial(rng) for rng in scene.draws("fsha", "encoder")]
-        start = {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
+        start = initial_stack(scene.split.parts.whole, scene.draws("fsha", "encoder"))
     pilot = Pilot(
         encoder=Half(scene.split.parts.body, start),
         decoder=Perceptrons((width, units, features), scene.draws("fsha", "decoder")),

@@ -17,10 +17,10 @@ from dataclasses import replace
 import numpy as np
 
 from medpriv.attacks import lira
-from medpriv.attacks.membership import score_attack
+from medpriv.attacks.membership import score_attacks
 from medpriv.attacks.scored import measure_attack
 from medpriv.attacks.signals import Signals, patient_signals, record_signals
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import Bank
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.table import Measure
@@ -50,7 +50,7 @@ def infer_members(
     for name, values in _figures_of_bank(dataset, bank, split, public, seed).items():
         signals = _patients_of(dataset, records, values)
         attack = f"cut-membership-{name}"
-        scored = score_attack(attack, lira.score_online_shared, "patient", signals)
+        [scored] = score_attacks({attack: lira.score_online_shared}, "patient", signals)
         about = (dataset.name, bank.treatment, attack)
         measures += measure_attack(scored, settings["false_positive_rates"], draws, about)[0]
     return measures
@@ -70,7 +70,7 @@ def _figures_of_bank(
     parts = []
     for start in range(0, len(bank.replicates), TOGETHER):
         some = slice(start, start + TOGETHER)
-        held = {name: value[some] for name, value in bank.parameters.items()}
+        held = {name: value[some] for name, value in bank.weights.items()}
         sent = deployed_activations(dataset, split, held, bank.replicates[some], seed)
         parts += [figures_of(own.reshape(len(own), -1).astype(np.float64), public) for own in sent]
     return {name: np.stack([part[name] for part in parts]) for name in parts[0]}

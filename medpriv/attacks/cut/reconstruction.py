@@ -23,6 +23,7 @@ from torch import Tensor
 from medpriv.attacks.cut.nets import Perceptrons, Picks, descend, taken
 from medpriv.attacks.cut.scene import Scene
 from medpriv.bank.optimiser import AdamW, cosine
+from medpriv.bank.stack import initial_stack
 from medpriv.models.layers import Tensors, allocate_stack
 from medpriv.split.defences import clipped
 from medpriv.split.protocol import Half
@@ -121,8 +122,7 @@ def unsplit(scene: Scene, settings: Mapping[str, float], *, handed_out: bool) ->
     if handed_out:
         start = first_parameters(scene.dataset, scene.split, scene.replicates, scene.seed)
     else:
-        drawn = [scene.split.parts.whole.initial(rng) for rng in scene.draws("unsplit")]
-        start = {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
+        start = initial_stack(scene.split.parts.whole, scene.draws("unsplit"))
     clone = Half(scene.split.parts.body, start)
     search = _Search(scene, scene.seen, settings["inversion_prior"])
     for _ in range(settings["unsplit_rounds"]):

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import Bank
 from medpriv.dataset import TEST, Dataset
 from medpriv.seeds import generator
 from medpriv.split.defences import Back, noisy
 from medpriv.split.deployed import sent_activations
-from medpriv.treatments.split import Split, deployed_activations, describe_split, draws, records_of
+from medpriv.treatments.split import Split, deployed_activations, draws, records_of, set_up
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ class Scene:
 
     @cached_property
     def lead(self) -> np.ndarray:
-        """The lead of each value of a signal that `flat` holds, int [F]."""
-        leads = torch.arange(len(self.dataset.features), dtype=torch.float32).view(-1, 1)
+        """The lead of a signal, or channel of an image, of each value that `flat` holds, int [F]."""
         network = self.split.parts.whole
+        leads = torch.arange(len(self.dataset.features), dtype=torch.float32).view(-1, *[1] * (len(network.shape) - 1))
         return network.arrange(leads.expand(network.shape)).flatten().numpy().astype(int)
 
     @property
@@ -111,11 +111,11 @@ def set_scene(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed
     Args:
         settings: `replicates`, `records` (victims a replicate), `public_records`; at most as many as there are.
     """
-    split, about = describe_split(dataset, bank), bank.recipe["split"]
+    split, about = set_up(dataset, bank.spec), bank.spec.settings
     clip = about.get("clip")
     some = slice(0, settings["replicates"])
     numbers, members = bank.replicates[some], bank.record_members(dataset)[some]
-    parameters = {name: value[some] for name, value in bank.parameters.items()}
+    parameters = {name: value[some] for name, value in bank.weights.items()}
     count = min(settings["records"], int(members.sum(1).min()))
     victims = [
         generator(seed, dataset.name, "cut", "victims", number).permutation(np.flatnonzero(row))[:count]

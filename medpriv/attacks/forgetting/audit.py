@@ -41,8 +41,7 @@ from medpriv.attacks.forgetting import figures
 from medpriv.attacks.forgetting.figures import Draws, Figure, Key, difference, over_models
 from medpriv.attacks.forgetting.inquiry import Answers, Inquiry, align, ask, build, make_inquiry, select, unforgotten
 from medpriv.attacks.forgetting.ulira import Cells, count_wins
-from medpriv.bank.derived import DerivedBank
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import Bank
 from medpriv.dataset import Dataset
 from medpriv.measures.findings import Findings, Rows
 from medpriv.measures.forgetting import epsilon_ceiling, forgetting_epsilon, forgetting_points
@@ -76,9 +75,9 @@ class Judged:
 def audit(
     dataset: Dataset,
     base: Bank,
-    personalised: DerivedBank | None,
-    retrain: DerivedBank,
-    methods: Iterable[DerivedBank],
+    personalised: Bank | None,
+    retrain: Bank,
+    methods: Iterable[Bank],
     settings: Mapping,
     seed: int,
 ) -> Findings:
@@ -107,7 +106,7 @@ def audit(
     losses = _losses(inquiry, original, probes)
     judged = {}
     for bank in chain([original, retrain], (align(method, retrain, dataset) for method in methods)):
-        _LOG.info("%s: %d models, request %s", bank.treatment, len(bank.origin), inquiry.request)
+        _LOG.info("%s: %d models, request %s", bank.treatment, len(bank), inquiry.request)
         answers = reference if bank is retrain else ask(inquiry, bank)
         judged[bank.treatment] = _judge(inquiry, bank, answers, retrain, reference, probes, losses, draws, settings)
     measures = []
@@ -186,7 +185,7 @@ def draw_probes(inquiry: Inquiry, settings: Mapping, seed: int) -> Probes:
 
 
 def _judge(
-    inquiry: Inquiry, bank: DerivedBank, answers: Answers, retrain: DerivedBank, reference: Answers,
+    inquiry: Inquiry, bank: Bank, answers: Answers, retrain: Bank, reference: Answers,
     probes: Probes, losses: np.ndarray, draws: Draws, settings: Mapping,
 ) -> Judged:  # fmt: skip
     """Return everything that is said of one bank."""
@@ -203,13 +202,18 @@ def _judge(
         found |= figures.ulira_figures(cells, group, rates, draws)
     found |= dict(quality_figures(patients, settings["delta"], draws))
     found |= dict(figures.accuracy_figures(inquiry, answers, draws))
-    same_network = bank.network == retrain.network and bank.model == retrain.model
+    same_network = _network(bank) == _network(retrain)
     found |= dict(_distances(inquiry, bank, answers, retrain, reference, same_network, draws))
     found["forgetting-retained", "auc", "level=patient"] = figures.retained_figure(inquiry, answers, draws)
     found |= dict(_probe(inquiry, bank, probes, losses, draws, settings))
     size = len(inquiry.origin), len(inquiry.patients)
     found |= {("forgetting-cost", name, ""): figures.fixed(cost, *size) for name, cost in bank.costs.items()}
     return Judged(found, _patient_rows(inquiry, bank.treatment, patients), same_network)
+
+
+def _network(bank: Bank) -> tuple[str, Mapping[str, object]]:
+    """Return what decides which network a bank's models are."""
+    return bank.model, bank.spec.hyperparameters
 
 
 def quality_figures(cells: Cells, delta: float, draws: Draws) -> Iterator[tuple[Key, Figure]]:
@@ -225,23 +229,23 @@ def quality_figures(cells: Cells, delta: float, draws: Draws) -> Iterator[tuple[
 
 
 def _distances(
-    inquiry: Inquiry, bank: DerivedBank, answers: Answers, retrain: DerivedBank, reference: Answers,
+    inquiry: Inquiry, bank: Bank, answers: Answers, retrain: Bank, reference: Answers,
     same_network: bool, draws: Draws,
 ) -> Iterator[tuple[Key, Figure]]:  # fmt: skip
     values = {"kl": figures.divergence_values(inquiry, reference, answers)}
     if bank is retrain:
         values = {"kl_floor": figures.divergence_floor(inquiry, reference)}
     elif same_network:
-        values["parameter_distance"] = figures.parameter_distance(retrain.parameters, bank.parameters)
+        values["parameter_distance"] = figures.parameter_distance(retrain.weights, bank.weights)
     weights = draws.of_models(inquiry, np.arange(len(inquiry.origin)))
     for name, each in values.items():
         yield ("forgetting-gap", name, ""), over_models(each, None, inquiry.patient, weights)
 
 
 def _probe(
-    inquiry: Inquiry, bank: DerivedBank, probes: Probes, losses: np.ndarray, draws: Draws, settings: Mapping
+    inquiry: Inquiry, bank: Bank, probes: Probes, losses: np.ndarray, draws: Draws, settings: Mapping
 ) -> Iterator[tuple[Key, Figure]]:
-    """Yield flip rates (in mV alone) and the passes of relearning."""
+    """Yield flip rates (of signals and images) and the passes of relearning."""
     from medpriv.attacks.forgetting.probes import attack_own_records, relearn
 
     dataset, models = inquiry.dataset, inquiry.rounds[0]
@@ -255,14 +259,14 @@ def _probe(
             before = right["clean"][:, part]
             for attack in ("fgsm", "pgd"):
                 flips = (before & ~right[attack][:, part]).sum(axis=1).astype(float)
-                group = f"attack={attack},epsilon_mv={settings['epsilon_mv']:g},records={name}"
+                group = f"attack={attack},budget={settings['epsilon'][dataset.modality]:g},records={name}"
                 figure = over_models(flips, before.sum(axis=1), patient, weights, rate=True)
                 yield ("forgetting-robustness", "flip_rate", group), figure
     passes = relearn(dataset, network, parameters, probes.relearnt, losses, settings)
     yield ("forgetting-relearn", "passes", ""), over_models(passes.astype(float), None, patient, weights)
 
 
-def _losses(inquiry: Inquiry, original: DerivedBank, probes: Probes) -> np.ndarray:
+def _losses(inquiry: Inquiry, original: Bank, probes: Probes) -> np.ndarray:
     """Return the original models' losses on the records that the others relearn."""
     from medpriv.attacks.forgetting.probes import mean_losses
 

@@ -19,13 +19,12 @@ beats.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from medpriv.attacks.victim import standardise
-from medpriv.bank.derived import DerivedBank
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import Bank, derive, rows_of
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
 from medpriv.seeds import generator
@@ -86,7 +85,7 @@ class Answers:
 
 
 def make_inquiry(
-    dataset: Dataset, base: Bank, personalised: DerivedBank | None, retrain: DerivedBank, settings: Mapping, seed: int
+    dataset: Dataset, base: Bank, personalised: Bank | None, retrain: Bank, settings: Mapping, seed: int
 ) -> Inquiry:
     """Return the inquiry about one request.
 
@@ -101,20 +100,21 @@ def make_inquiry(
         InputError: banks of other data or requests, two models for one patient and replicate.
     """
     retrain.check(dataset)
-    base.record_members(dataset)
-    origins, origin = np.unique(retrain.origin, return_inverse=True)
-    patients, patient = np.unique(retrain.patient, return_inverse=True)
+    base.check(dataset)
+    source = retrain.derived_from
+    origins, origin = np.unique(source.origin, return_inverse=True)
+    patients, patient = np.unique(source.patient, return_inverse=True)
     if len(np.unique(origin * len(patients) + patient)) < len(origin):
         _refuse(dataset, retrain, "two models forget the same patient of one replicate", "ask for each patient once")
-    members = base.members[[int(np.flatnonzero(base.replicates == number)[0]) for number in retrain.origin]]
-    saw = members[np.arange(len(patient)), retrain.patient]
+    members = base.members[rows_of(base, source.origin)]
+    saw = members[np.arange(len(patient)), source.patient]
     if saw.any() if personalised is not None else not saw.all():
         _refuse(dataset, retrain, "its requests fit the replicates' members only in part", "rerun the workflow")
     asked = np.full((len(origins), len(patients)), -1)
     asked[origin, patient] = np.arange(len(origin))
-    kept = np.zeros_like(retrain.records)
+    kept = np.zeros_like(source.records)
     if personalised is not None:
-        kept = align(personalised, retrain, dataset).records & ~retrain.records
+        kept = align(personalised, retrain, dataset).derived_from.records & ~source.records
     rng = generator(seed, dataset.name, "forgetting", "rounds")
     return Inquiry(
         dataset=dataset,
@@ -124,10 +124,10 @@ def make_inquiry(
         origin=origin,
         patient=patient,
         members=members,
-        forgotten=retrain.records,
+        forgotten=source.records,
         kept=kept,
         pools=tuple(
-            _pool(dataset, whom, (retrain.records | kept)[patient == place].any(axis=0), settings["forgotten_records"])
+            _pool(dataset, whom, (source.records | kept)[patient == place].any(axis=0), settings["forgotten_records"])
             for place, whom in enumerate(patients)
         ),
         asked=asked,
@@ -137,50 +137,51 @@ def make_inquiry(
     )
 
 
-def align(bank: DerivedBank, retrain: DerivedBank, dataset: Dataset) -> DerivedBank:
+def align(bank: Bank, retrain: Bank, dataset: Dataset) -> Bank:
     """Return the bank's models in the order of the retrained ones; refuse a bank that lacks one of them."""
     bank.check(dataset)
-    place = {pair: index for index, pair in enumerate(zip(bank.origin.tolist(), bank.patient.tolist(), strict=True))}
+    place = {pair: index for index, pair in enumerate(_pairs(bank))}
     try:
-        rows = [place[pair] for pair in zip(retrain.origin.tolist(), retrain.patient.tolist(), strict=True)]
+        rows = [place[pair] for pair in _pairs(retrain)]
     except KeyError:
         _refuse(dataset, bank, f"it was not asked the same as {retrain.treatment}", "rerun the workflow")
-    if rows == list(range(len(bank.origin))):
+    if rows == list(range(len(bank))):
         return bank
-    chosen = {name: getattr(bank, name)[rows] for name in ("origin", "patient", "records")}
-    return DerivedBank(
-        **{**vars(bank), **chosen, "parameters": {name: value[rows] for name, value in bank.parameters.items()}}
+    return replace(
+        bank,
+        about=replace(bank.about, replicates=tuple(range(len(rows)))),
+        members=bank.members[rows],
+        weights={name: value[rows] for name, value in bank.weights.items()},
+        derived_from=bank.derived_from.take(rows),
     )
 
 
-def unforgotten(base: Bank, retrain: DerivedBank) -> DerivedBank:
+def _pairs(bank: Bank) -> list[tuple[int, int]]:
+    """Return each derived model's replicate and patient."""
+    return list(zip(bank.derived_from.origin.tolist(), bank.derived_from.patient.tolist(), strict=True))
+
+
+def unforgotten(base: Bank, retrain: Bank) -> Bank:
     """Return the replicates as models that were asked and did nothing, in the order of the retrained models."""
-    rows = [int(np.flatnonzero(base.replicates == number)[0]) for number in retrain.origin]
-    return DerivedBank(
-        **{
-            **vars(retrain),
-            "treatment": base.treatment,
-            "recipe": base.recipe,
-            "network": base.recipe,
-            "parameters": {name: value[rows] for name, value in base.parameters.items()},
-            "costs": {},
-        }
+    rows = rows_of(base, retrain.derived_from.origin)
+    return derive(
+        base, base.spec, retrain.derived_from, {name: value[rows] for name, value in base.weights.items()}, {}
     )
 
 
-def build(dataset: Dataset, bank: DerivedBank) -> object:
+def build(dataset: Dataset, bank: Bank) -> object:
     """Return the network of the bank's models."""
-    from medpriv.models.catalogue import build_network
+    from medpriv.models.catalogue import network_of
 
-    return build_network(bank.model, dataset.x.shape[1:], len(dataset.classes), bank.network)
+    return network_of(dataset, bank.spec)
 
 
-def select(bank: DerivedBank, models: np.ndarray) -> dict[str, np.ndarray]:
+def select(bank: Bank, models: np.ndarray) -> dict[str, np.ndarray]:
     """Return the parameters of some models."""
-    return {name: value[models] for name, value in bank.parameters.items()}
+    return {name: value[models] for name, value in bank.weights.items()}
 
 
-def ask(inquiry: Inquiry, bank: DerivedBank) -> Answers:
+def ask(inquiry: Inquiry, bank: Bank) -> Answers:
     """Return the bank's logits where the inquiry looks."""
     from medpriv.attacks.forgetting.probes import own_logits
     from medpriv.bank import engine
@@ -254,5 +255,5 @@ def _draw_sample(dataset: Dataset, most: Mapping[int, int], seed: int) -> np.nda
     return np.sort(np.concatenate(chosen))
 
 
-def _refuse(dataset: Dataset, bank: DerivedBank, problem: str, remedy: str) -> None:
+def _refuse(dataset: Dataset, bank: Bank, problem: str, remedy: str) -> None:
     raise InputError(problem, file=f"bank {dataset.name}/{bank.treatment}", place="origin, patient", remedy=remedy)

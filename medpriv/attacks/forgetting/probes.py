@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from medpriv.attacks.gradient import fgsm, pgd
-from medpriv.attacks.victim import standardise
+from medpriv.attacks.victim import in_units, standardise
 from medpriv.bank.engine import groups
 from medpriv.bank.losses import cross_entropy, cross_entropy_slope
 from medpriv.bank.stack import Stack, arranged
@@ -52,13 +52,13 @@ def attack_own_records(
 
     Args:
         rows: int [K, N], each model's own records.
-        settings: `epsilon_mv`, `pgd_steps`.
+        settings: `epsilon` (by modality), `pgd_steps`.
     """
-    epsilon, steps = settings["epsilon_mv"], settings["pgd_steps"]
+    epsilon, steps = settings["epsilon"][dataset.modality], settings["pgd_steps"]
     found: dict[str, list[np.ndarray]] = {"clean": [], "fgsm": [], "pgd": []}
     for some in groups(network, parameters, rows.shape[1]):
         victim = OwnRecordsVictim(network, {name: value[some] for name, value in parameters.items()})
-        x, y = dataset.x[rows[some]], dataset.y[rows[some]]
+        x, y = in_units(dataset, rows[some]), dataset.y[rows[some]]
         attacked = {
             "clean": x,
             "fgsm": fgsm(victim, dataset, x, y, epsilon),

@@ -11,8 +11,7 @@ import numpy as np
 
 from medpriv.attacks.personal import evasion, gain, membership
 from medpriv.attacks.personal.pairs import Outputs, Pairs, pair_up, predict_pairs
-from medpriv.bank.derived import DerivedBank
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import Bank
 from medpriv.dataset import Dataset
 from medpriv.errors import InputError
 from medpriv.measures.bootstrap import PatientBootstrap
@@ -30,10 +29,10 @@ EXPOSURE_COLUMNS = ("patient", "attack", "measure", "value", "lower", "upper", "
 def audit(
     dataset: Dataset,
     base: Bank,
-    derived: DerivedBank,
+    derived: Bank,
     settings: Mapping,
     seed: int,
-    unlearned: Sequence[DerivedBank] = (),
+    unlearned: Sequence[Bank] = (),
 ) -> Findings:
     """Judge personalised models beside their replicates.
 
@@ -41,7 +40,7 @@ def audit(
         dataset: what both were made on, in mV.
         base: the replicates.
         derived: of `medpriv.treatments.personalized`.
-        settings: `false_positive_rate`, `epsilons_mv`, `pgd_steps`, `sap_steps`, `attacked_replicates`,
+        settings: `false_positive_rate`, `epsilons`, `pgd_steps`, `sap_steps`, `attacked_replicates`,
             `records_per_group`, `panel_records`, `bootstraps`.
         seed: the root seed; draws depend on it and the dataset's name, so variants are compared on the same ones.
         unlearned: banks that answered a request to forget some of the beats adapted to, for H2 (see `audit_h2`).
@@ -50,13 +49,13 @@ def audit(
         Measures, and the tables `patients` and `exposure`.
     """
     dataset.require("signal", reason="attacks on personalised models")
-    pairs = pair_up(dataset, base, derived, derived.recipe["minutes"])
+    pairs = pair_up(dataset, base, derived, derived.spec.settings["minutes"])
     outputs = predict_pairs(dataset, base, pairs, settings["panel_records"], seed)
     rng = generator(seed, dataset.name, "personal", "bootstrap")
     crossed = PatientBootstrap.draw(rng, len(pairs.patients), settings["bootstraps"], len(pairs.replicates))
     name = derived.treatment
     worth, gains = gain.audit_gain(dataset, pairs, outputs, crossed, name)
-    block_s = derived.recipe["block_s"]
+    block_s = derived.spec.settings["block_s"]
     beats, aucs = membership.audit_beats(dataset, pairs, outputs, crossed, block_s, settings, seed, name)
     people, ranks = membership.audit_patients(dataset, pairs, outputs, crossed, name)
     stood = evasion.audit_robustness(dataset, pairs, settings, seed, name)
@@ -71,8 +70,8 @@ def audit(
 def audit_h2(
     dataset: Dataset,
     base: Bank,
-    personal: DerivedBank,
-    unlearned: Sequence[DerivedBank],
+    personal: Bank,
+    unlearned: Sequence[Bank],
     settings: Mapping,
     seed: int,
 ) -> list[Measure]:
@@ -87,9 +86,9 @@ def audit_h2(
         InputError: no `retrain`, or banks that answer different requests.
     """
     dataset.require("signal", reason="attacks on personalised models")
-    minutes = personal.recipe["minutes"]
+    minutes = personal.spec.settings["minutes"]
     pairs = pair_up(dataset, base, personal, minutes)
-    asked = {bank.recipe["method"]: pair_up(dataset, base, bank, minutes) for bank in unlearned}
+    asked = {bank.spec.parts["method"]: pair_up(dataset, base, bank, minutes) for bank in unlearned}
     if "retrain" not in asked or any(not _same_request(pairs, asked["retrain"], held) for held in asked.values()):
         raise InputError(
             "banks of unlearned models answer different requests, or none is retrained",

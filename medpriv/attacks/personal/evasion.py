@@ -81,9 +81,9 @@ def attack_beats(
     """
     x, y = dataset.x[rows], dataset.y[rows]
     right = predict(victim, dataset, x) == y
-    budgets = len(settings["epsilons_mv"])
+    budgets = len(settings["epsilons"])
     tiled, labels = np.tile(x, (budgets, 1, 1)), np.tile(y, budgets)
-    epsilon = np.repeat(np.array(sorted(settings["epsilons_mv"]), np.float32), len(rows))[:, None, None]
+    epsilon = np.repeat(np.array(sorted(settings["epsilons"]), np.float32), len(rows))[:, None, None]
     mask = signal_mask(dataset, rows)
     inside = None if mask is None else np.tile(mask, (budgets, 1, 1))
     steps, smooth_steps = settings["pgd_steps"], settings["sap_steps"]
@@ -120,7 +120,7 @@ def attack_pairs(
         kinds: V kinds; for each patient parameters name -> [K, ...].
         beats: for each patient records int [n].
         groups: for each patient bool [G, K, n].
-        settings: `epsilons_mv`, `pgd_steps`, `sap_steps`.
+        settings: `epsilons`, `pgd_steps`, `sap_steps`.
     """
     sums = []
     for index, (rows, inside) in enumerate(zip(beats, groups, strict=True)):
@@ -200,8 +200,8 @@ def audit_robustness(dataset: Dataset, pairs: Pairs, settings: Mapping, seed: in
                     [[crossed.ratio(lost, right[v, g]) for v, lost in enumerate(part[:, g])] for part in overturned[a]]
                 )  # [E, 2, 1 + B]
                 name = f"records={group},right={whose}"
-                for epsilon, each in zip(sorted(settings["epsilons_mv"]), success, strict=True):
-                    place = f"{name},epsilon_mv={epsilon:g}"
+                for epsilon, each in zip(sorted(settings["epsilons"]), success, strict=True):
+                    place = f"{name},budget={epsilon:g}"
                     for drawn, size, model in zip(each, sizes, ("base", "personalized"), strict=True):
                         value, limits = float(drawn[0]), rate_interval(drawn[0], drawn[1:], size["patients"])
                         row = Measure(*about, "success", value, *limits, **size, group=f"{place},model={model}")

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from medpriv.bank import engine
-from medpriv.bank.derived import DerivedBank
+from medpriv.bank.bank import Bank
 from medpriv.bank.stack import Parameters
-from medpriv.bank.store import Bank
 from medpriv.dataset import Dataset
 from medpriv.errors import InputError
-from medpriv.models.catalogue import build_network
+from medpriv.models.catalogue import network_of
 from medpriv.models.network import Network
 from medpriv.seeds import generator
 from medpriv.treatments.personalized import early
@@ -68,7 +67,7 @@ class Outputs:
     personal_panel: np.ndarray
 
 
-def pair_up(dataset: Dataset, base: Bank, derived: DerivedBank, minutes: float) -> Pairs:
+def pair_up(dataset: Dataset, base: Bank, derived: Bank, minutes: float) -> Pairs:
     """Return the derived models beside their replicates; refuse banks that don't belong together.
 
     Args:
@@ -77,31 +76,32 @@ def pair_up(dataset: Dataset, base: Bank, derived: DerivedBank, minutes: float) 
     Raises:
         InputError: another dataset, another base bank, or not every replicate for every patient, replicates first.
     """
-    base.record_members(dataset)
+    base.check(dataset)
     derived.check(dataset)
-    replicates, patients = (np.array(list(dict.fromkeys(ids.tolist()))) for ids in (derived.origin, derived.patient))
+    source = derived.derived_from
+    replicates, patients = (np.array(list(dict.fromkeys(ids.tolist()))) for ids in (source.origin, source.patient))
     whole = (len(replicates), len(patients))
     crossed = (np.repeat(replicates, whole[1]), np.tile(patients, whole[0]))
     numbers = base.replicates.tolist()
     if (
-        not all(np.array_equal(*pair) for pair in zip(crossed, (derived.origin, derived.patient), strict=True))
-        or (derived.model, derived.network) != (base.model, base.recipe)
+        not all(np.array_equal(*pair) for pair in zip(crossed, (source.origin, source.patient), strict=True))
+        or (derived.model, derived.spec.hyperparameters) != (base.model, base.spec.hyperparameters)
         or not set(replicates.tolist()) <= set(numbers)
     ):
         raise InputError(
             f"the bank {derived.treatment} was not made from the bank {base.treatment}, replicate by patient",
-            file=f"bank {derived.dataset}/{derived.treatment}",
+            file=derived.about.file,
             remedy="rerun the workflow so that the bank is made again",
         )
     places = np.array([numbers.index(number) for number in replicates.tolist()])
     return Pairs(
-        network=build_network(base.model, dataset.x.shape[1:], len(dataset.classes), base.recipe),
-        base={name: value[places] for name, value in base.parameters.items()},
-        personal={name: value.reshape(*whole, *value.shape[1:]) for name, value in derived.parameters.items()},
+        network=network_of(dataset, base.spec),
+        base={name: value[places] for name, value in base.weights.items()},
+        personal={name: value.reshape(*whole, *value.shape[1:]) for name, value in derived.weights.items()},
         replicates=replicates,
         places=places,
         patients=patients,
-        records=derived.records.reshape(*whole, -1),
+        records=source.records.reshape(*whole, -1),
         early=early(dataset, minutes),
     )
 

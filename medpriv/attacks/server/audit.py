@@ -16,7 +16,7 @@ from medpriv.attacks.scored import measure_attack
 from medpriv.attacks.server.encoding import Encoding
 from medpriv.attacks.server.reconstruction import EXAMPLE_COLUMNS, Scene, reconstruct, settings_of
 from medpriv.attacks.server.updates import drops, guess_sites, score_membership
-from medpriv.bank.store import Bank
+from medpriv.bank.bank import Bank
 from medpriv.dataset import TRAIN, Dataset
 from medpriv.federated.rounds import RoundView
 from medpriv.measures.bootstrap import PatientBootstrap
@@ -42,7 +42,7 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping, seed: int) -> Finding
     Returns:
         Measures, and the table `examples`, empty of a credentialed dataset.
     """
-    rounds = bank.recipe["federated"]["rounds"]
+    rounds = bank.spec.settings["rounds"]
     wanted = set(np.unique(np.linspace(0, rounds - 1, settings["rounds"]).astype(int)).tolist())
     views: list[RoundView] = []
     federation = replay(
@@ -106,7 +106,7 @@ def _inversion(
     """Return measures and examples of gradient inversion, at the network as drawn and as trained."""
     strategy, local = federation.strategy, federation.local
     rows = np.flatnonzero(dataset.rows(TRAIN))
-    names = [name for name in first if name in bank.parameters]
+    names = [name for name in first if name in bank.weights]
     scene = Scene(
         dataset=dataset,
         treatment=bank.treatment,
@@ -114,7 +114,7 @@ def _inversion(
         encoding=Encoding.of(dataset),
         models={
             "start": {name: first[name] for name in names},
-            "end": {name: bank.parameters[name][: settings["replicates"]] for name in names},
+            "end": {name: bank.weights[name][: settings["replicates"]] for name in names},
         },
         holder=federation.clients.records(dataset),
         rows=rows,
@@ -147,7 +147,7 @@ def _noise(bank: Bank, federation: Federation, settings: Mapping) -> tuple[float
     """Return DP-SGD's noise multiplier and clip norm: the federation's own, or what the settings' epsilon asks for."""
     if federation.strategy.name == "sample_dp":
         return federation.privacy["noise_multiplier"], federation.privacy["clip"]
-    plan = bank.recipe["federated"]
+    plan = bank.spec.settings
     patients = max(int(bank.members[0].sum()) // len(federation.clients.clients), 1)
     sizes, local = sorted(settings["batches"]), plan["local"]
     rate = min(sizes[min(1, len(sizes) - 1)] / patients, 1.0)

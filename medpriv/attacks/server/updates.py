@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from medpriv.attacks.regression import fit_logistic
 from medpriv.attacks.scored import Scored
 from medpriv.attacks.view import calibration_shadows
 from medpriv.bank import engine
@@ -86,8 +87,6 @@ def guess_sites(dataset: Dataset, holder: np.ndarray, lowered: np.ndarray) -> tu
         holder: int [P], the client that would hold each patient, test patients included.
         lowered: as in `score_membership`, with C > 1.
     """
-    from sklearn.linear_model import LogisticRegression
-
     rounds, replicates, clients, _ = lowered.shape
     public, at = dataset.rows(TEST), holder[dataset.patient]
     there = [client for client in range(clients) if np.any(public & (at == client))]
@@ -98,6 +97,6 @@ def guess_sites(dataset: Dataset, holder: np.ndarray, lowered: np.ndarray) -> tu
     guessed = np.empty_like(true)
     for k in range(replicates):
         others = np.arange(replicates) != k
-        model = LogisticRegression(max_iter=1000).fit(seen[:, others].reshape(-1, len(there)), true[:, others].ravel())
-        guessed[:, k] = model.predict(seen[:, k].reshape(-1, len(there))).reshape(rounds, clients)
+        model = fit_logistic(seen[:, others].reshape(-1, len(there)), true[:, others].ravel(), penalty=1.0)
+        guessed[:, k] = model.logits(seen[:, k].reshape(-1, len(there))).argmax(axis=1).reshape(rounds, clients)
     return guessed, true

@@ -102,8 +102,8 @@ def _evaded(bank: Result) -> list[Evaded]:
     found: dict[str, dict[tuple[str, str], Measure]] = {}
     for item in bank.attacks:
         group = parse_group(item.group)
-        if item.measure in ("flip_rate", RIGHT) and set(group) == {"epsilon_mv"} and not item.replicate:
-            found.setdefault(item.attack, {})[item.measure, group["epsilon_mv"]] = item
+        if item.measure in ("flip_rate", RIGHT) and set(group) == {"budget"} and not item.replicate:
+            found.setdefault(item.attack, {})[item.measure, group["budget"]] = item
     return [Evaded(attack, figures) for attack, figures in found.items()]
 
 

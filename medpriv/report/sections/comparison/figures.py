@@ -73,7 +73,7 @@ def _group(dataset: str, own: Sequence[Headline]) -> Group:
 def facts_of(own: Sequence[Headline]) -> list[str]:
     """Return what the models of one dataset have in common, and of how many a leak was shown."""
     names = dict.fromkeys(measure_name(item.utility.measure) for item in own if item.utility)
-    flips = dict.fromkeys(parse_group(item.flip.group)["epsilon_mv"] for item in own if item.flip)
+    flips = dict.fromkeys(parse_group(item.flip.group)["budget"] for item in own if item.flip)
     facts = [f"utility: {', '.join(names)}"] if names else []
     facts += [f"leaks per {level}: {counts}" for level in LEVELS if (counts := verdict_counts(own, level))]
     return facts + ([f"flip rate at {', '.join(map(microvolts, flips))}"] if flips else [])

@@ -60,7 +60,7 @@ def _curves(result: Result) -> dict[str, list[Measure]]:
     """Return the flip rates of each untargeted attack over all records."""
     curves: dict[str, list[Measure]] = defaultdict(list)
     for item in result.attacks.holding("flip_rate"):
-        if set(parse_group(item.group)) == {"epsilon_mv"} and not item.attack.endswith("-targeted"):
+        if set(parse_group(item.group)) == {"budget"} and not item.attack.endswith("-targeted"):
             curves[item.attack].append(item)
     return dict(curves)
 
@@ -76,7 +76,7 @@ def _class_curves(result: Result) -> dict[str, list[Measure]]:
     curves: dict[str, list[Measure]] = defaultdict(list)
     for item in result.attacks.holding("flip_rate"):
         group = parse_group(item.group)
-        if chosen and item.attack == chosen.attack and set(group) == {"epsilon_mv", "class"}:
+        if chosen and item.attack == chosen.attack and set(group) == {"budget", "class"}:
             curves[f"class {group['class']}"].append(item)
     return dict(curves)
 
@@ -84,7 +84,7 @@ def _class_curves(result: Result) -> dict[str, list[Measure]]:
 def _flip_panel(stem: str, title: str, curves: Mapping[str, Sequence[Measure]]) -> Panel:
     """Draw the points that rest on enough patients; the table has the others too."""
     rows = [
-        {"curve": label, "attack": item.attack, "epsilon_mv": _budget(item)} | drawing.figures_of(item)
+        {"curve": label, "attack": item.attack, "budget": _budget(item)} | drawing.figures_of(item)
         for label, items in curves.items()
         for item in sorted(items, key=_budget)
     ]
@@ -112,7 +112,7 @@ def _flip_panel(stem: str, title: str, curves: Mapping[str, Sequence[Measure]]) 
         ticks = (0, 25, 50, 75, 100)
         axes.set_yticks([tick / 100 for tick in ticks], [f"{tick}\u00a0%" for tick in ticks])
         drawing.legend_below(axes, sum(map(bool, drawn.values())))
-        columns = ("curve", "attack", "epsilon_mv", "value", "lower", "upper", "n", "patients")
+        columns = ("curve", "attack", "budget", "value", "lower", "upper", "n", "patients")
         spoken = f"{title}: share of correct predictions overturned by the attack"
         note = f"n = {span([item.n for item in points])} records that were right before{of_patients(points)}"
         note += left_out(len(rows) - len(points), "point")
@@ -120,7 +120,7 @@ def _flip_panel(stem: str, title: str, curves: Mapping[str, Sequence[Measure]]) 
 
 
 def _budget(item: Measure) -> float:
-    return float(parse_group(item.group)["epsilon_mv"])
+    return float(parse_group(item.group)["budget"])
 
 
 SECTION = Section("evasion", "evasion", "", "", collect, families=("evasion",), figures=lambda found: (found,))

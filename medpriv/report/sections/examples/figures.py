@@ -81,7 +81,7 @@ def _beat_panel(result: Result, rows: Sequence[Row], rank: int) -> Panel:
     bottom = int(below[-1]) - 5
     per_mm = min((drawing.WIDTH - 24) / right, 460 / (top - bottom))
     side = (drawing.WIDTH - right * per_mm) / 2
-    label = f"{rows[0]['class']} at {microvolts(rows[0]['epsilon_mv'])}"
+    label = f"{rows[0]['class']} at {microvolts(rows[0]['budget'])}"
     height = 34 + (top - bottom) * per_mm + 26
     with drawing.drawing(height, left=side, right=side, top=34, bottom=26, legend=2 * len(attacked) - 1) as axes:
         axes.set(xlim=(0, right), ylim=(bottom, top))

@@ -27,20 +27,27 @@ DOTS = 60  # groups up to this size are drawn patient by patient
 FEW = LEAST  # a subgroup smaller than this says nothing by itself
 BEYOND = (1 - LEVEL) / 2  # of patients who lie above the band where nothing is remembered
 _BINS = 12
+POOLED = "others, pooled"  # beside values of an attribute, which hold no comma (`medpriv.dataset.plain_name`)
 
 
 @dataclass(frozen=True)
 class Exposures:
-    """The figure, and what its caption states."""
+    """The figure, and what its caption states.
+
+    Attributes:
+        untold: banks of too few models for anybody's exposure.
+    """
 
     figure: Figure
+    untold: tuple[str, ...]
     beyond: float = BEYOND
     dots: int = DOTS
 
 
 def collect(results: Results, headlines: Sequence[Headline]) -> Exposures | None:
     """Return the figure; None where nobody's exposure was measured, or of too few."""
-    leading, panels, undrawn = leading_keys(headlines), [], []
+    leading = leading_keys(headlines)
+    panels, undrawn, untold = [], [], []
     for result in results.banks:
         rows = exposure_rows(result)
         if len(rows) >= LEAST:
@@ -48,7 +55,10 @@ def collect(results: Results, headlines: Sequence[Headline]) -> Exposures | None
             panels.append(replace(panel(result, rows), folded=result.key not in leading))
         elif rows:
             undrawn.append(result.key)
-    return Exposures(Figure("exposure", "Who is exposed", tuple(panels), tuple(undrawn))) if panels else None
+        elif result.rows("exposure"):
+            untold.append(result.key)
+    figure = Figure("exposure", "Who is exposed", tuple(panels), tuple(undrawn))
+    return Exposures(figure, tuple(untold)) if panels else None
 
 
 def exposure_rows(result: Result) -> list[Row]:
@@ -76,7 +86,7 @@ def exposure_groups(rows: Sequence[Row]) -> dict[tuple[str, str], list[float]]:
         large = sorted((name for name in values if len(values[name]) >= FEW), key=group_order)
         pooled = sorted(exposure for name in values if name not in large for exposure in values[name])
         named = {(attribute, name): sorted(values[name]) for name in large} | (
-            {(attribute, "others"): pooled} if len(pooled) >= FEW else {}
+            {(attribute, POOLED): pooled} if len(pooled) >= FEW else {}
         )
         if len(named) > 1:
             groups |= named

@@ -135,7 +135,7 @@ def _sites(cohort: Cohort, federated: Sequence[Headline], own: Sequence[Headline
 def _site_key(federated: Sequence[Headline]) -> str:
     """Return the attribute that parts the clients: the site unless the config names another one."""
     for item in federated:
-        if group := (item.result.recipe.get("federated", {}).get("partition") or {}).get("group"):
+        if group := (item.result.settings.get("partition") or {}).get("group"):
             return group
     return "site"
 

@@ -180,10 +180,10 @@ def _settings(results: Sequence[Result]) -> list[Differing]:
     """Return which settings of the federated banks differ from FLamby's, and where."""
     where: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for result in results:
-        plan, name = result.recipe.get("federated"), _name(result)
-        if not plan:
+        plan, name = result.settings, _name(result)
+        if "local" not in plan:
             continue
-        server = plan["strategies"].get(name, {}) if name in ("adam", "yogi") else {}
+        server = plan["strategy"] if name in ("adam", "yogi") else {}
         pairs = [
             ("rounds", plan["rounds"], ROUNDS),
             ("local steps", plan["local"]["updates"], LOCAL_STEPS),
@@ -193,5 +193,5 @@ def _settings(results: Sequence[Result]) -> list[Differing]:
         for setting, own, theirs in pairs:
             if None not in (own, theirs) and own != theirs:
                 where[setting, f"{own:g}", f"{theirs:g}"].append(result.treatment)
-    federated = sum("federated" in result.recipe for result in results)
+    federated = sum("local" in result.settings for result in results)
     return [Differing(*named, () if len(banks) == federated else tuple(banks)) for named, banks in where.items()]

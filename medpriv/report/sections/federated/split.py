@@ -86,7 +86,7 @@ def _lowered(split: Sequence[Headline]) -> list[Lowered]:
         for item in split:
             about = item.result.facts.get("split", {})
             plain = next((other for other in split if _cut(other) == ("vanilla", about.get("cut"))), None)
-            if about.get("variant") != variant or plain is None:
+            if about.get("topology") != variant or plain is None:
                 continue
             for malicious in (False, True):
                 own, other = (best_reconstruction(bank.result, malicious=malicious) for bank in (item, plain))
@@ -97,7 +97,7 @@ def _lowered(split: Sequence[Headline]) -> list[Lowered]:
 
 def _cut(item: Headline) -> tuple[object, object]:
     about = item.result.facts.get("split", {})
-    return about.get("variant"), about.get("cut")
+    return about.get("topology"), about.get("cut")
 
 
 def reconstructions(result: Result) -> list[Measure]:

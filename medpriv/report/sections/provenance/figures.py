@@ -131,9 +131,13 @@ def _models(banks: Sequence[Result]) -> Table:
         Column("Parameters", _cost("parameters"), "one replicate"),
         Column("Updates", _cost("updates"), "one replicate"),
         Column("Operations", _cost("flops"), "one replicate, FLOP"),
-        Column("Recipe", lambda bank: prose(recipe_text(bank.recipe)), form="prose"),
+        Column("Recipe", lambda bank: prose(recipe_text(_whole_recipe(bank))), form="prose"),
     )
     return Table("Table of models", "Model", columns, tuple(map(_row, banks)))
+
+
+def _whole_recipe(bank: Result) -> dict:
+    return bank.recipe | ({"settings": bank.settings} if bank.settings else {})
 
 
 def _derived(banks: Sequence[Derived]) -> Table:

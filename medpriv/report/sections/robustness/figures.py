@@ -111,7 +111,7 @@ def collect(results: Results, headlines: Sequence[Headline]) -> Robustness | Non
 
 def _budget(headlines: Sequence[Headline]) -> str:
     """Return a dataset's reference budget in microvolts, at which the flip rates of all its models are stated."""
-    found = (parse_group(item.flip.group)["epsilon_mv"] for item in headlines if item.flip)
+    found = (parse_group(item.flip.group)["budget"] for item in headlines if item.flip)
     return next((microvolts(budget) for budget in found), "")
 
 
@@ -195,13 +195,21 @@ def masking_cell(headline: Headline) -> Cell:
 
 
 def _certified(result: Result) -> Measure | None:
-    return result.attacks.find("certified_linf_uv", attack=SMOOTHING)
+    return _microvolts(result.attacks.find("certified_linf", attack=SMOOTHING))
+
+
+def _microvolts(measure: Measure | None) -> Measure | None:
+    """Return a figure that is in millivolts in microvolts, as all others on the page are."""
+    if measure is None:
+        return None
+    value, lower, upper = (1000 * number for number in (measure.value, measure.lower, measure.upper))
+    return replace(measure, value=value, lower=lower, upper=upper)
 
 
 def _shares(result: Result) -> list[tuple[float, Measure]]:
     """Return (budget in millivolts, share that is right and certified against it), smallest budget first."""
     found = result.attacks.holding("certified_against_budget", attack=SMOOTHING)
-    return sorted(((float(parse_group(item.group)["epsilon_mv"]), item) for item in found), key=lambda pair: pair[0])
+    return sorted(((float(parse_group(item.group)["budget"]), item) for item in found), key=lambda pair: pair[0])
 
 
 def _smoothing(banks: Sequence[Result]) -> Smoothing:
@@ -225,7 +233,7 @@ def _smoothing(banks: Sequence[Result]) -> Smoothing:
 
 
 def _noise_cell(result: Result) -> Cell:
-    sigma = result.recipe.get("defence", {}).get("deviation_mv")
+    sigma = result.settings.get("deviation")
     return NOTHING if sigma is None else Cell(microvolts(sigma))
 
 
@@ -234,12 +242,7 @@ def _accuracy_cell(result: Result) -> Cell:
 
 
 def _radius_cell(result: Result) -> Cell:
-    """Return the radius, which is in millivolts, in microvolts, as all others on the page are."""
-    radius = result.attacks.find("certified_radius_mv", attack=SMOOTHING)
-    if radius is None:
-        return NOTHING
-    value, lower, upper = (1000 * number for number in (radius.value, radius.lower, radius.upper))
-    return value_cell(replace(radius, value=value, lower=lower, upper=upper), places=0)
+    return value_cell(_microvolts(result.attacks.find("certified_radius", attack=SMOOTHING)), places=0)
 
 
 def _shares_cell(result: Result) -> Cell:

@@ -65,7 +65,8 @@ def collect(results: Results, headlines: Sequence[Headline]) -> Figure | None:
         wanted = [headline for headline in found if enough(headline.leak(level))]
         undrawn += [f"{item.result.key} per {level}" for item in found if item not in wanted]
         panels += [_roc_panel(item.result, level, attacks) for item in wanted if item.result.key in leading]
-        for dataset, own in by_dataset(wanted).items():
+        drawn = [item for item in wanted if _strongest_curve(item, level, 0).points]
+        for dataset, own in by_dataset(drawn).items():
             if any(item.result.key not in leading for item in own):
                 parts = legible(own, lambda item: item.result.treatment)
                 panels += [_all_models_panel(dataset, part, shown, level) for part, shown in parts]
@@ -87,16 +88,18 @@ def _roc_panel(result: Result, level: str, attacks: Sequence[str]) -> Panel:
 
 
 def _all_models_panel(dataset: str, part: Sequence[str], headlines: Sequence[Headline], level: str) -> Panel:
-    curves = {
-        item.result.treatment: _curve(item.result, level, item.leak(level).attack, index)
-        for index, item in enumerate(headlines)
-    }
+    curves = {item.result.treatment: _strongest_curve(item, level, index) for index, item in enumerate(headlines)}
     rows = [{"treatment": name, **row} for name, curve in curves.items() for row in curve.rows]
     which = " ".join(part) or "all models"
     title = f"{dataset}, {which}: log-log ROC of each model's strongest membership attack per {level}"
     replicates = tuple(headline.result.replicates for headline in headlines)
     stem, head = slug("roc", dataset, *part, level), f"{dataset}, {which}, per {level}"
     return _roc_axes(stem, head, title, curves, drawing.rows_csv(rows), level, replicates)
+
+
+def _strongest_curve(headline: Headline, level: str, index: int) -> Curve:
+    """Return the curve of a model's strongest attack; without points where it had too few shadows for thresholds."""
+    return _curve(headline.result, level, headline.leak(level).attack, index)
 
 
 def _curve(result: Result, level: str, attack: str, index: int) -> Curve:

@@ -171,7 +171,7 @@ def _clean(result: Result) -> list[Answer]:
 def _answers(attacked: Attacked, line: Line) -> list[Answer]:
     """Return a line's answer; before it, one in the data's own mix of classes where that was published."""
     result, attack = attacked.item.result, f"evasion-{line.attack}"
-    measure = result.attacks.find(line.measure, {"epsilon_mv": attacked.budget, **(line.group or {})}, attack)
+    measure = result.attacks.find(line.measure, {"budget": attacked.budget, **(line.group or {})}, attack)
     if measure is None:
         return []
     records = attacked.cohort.class_records

@@ -34,8 +34,8 @@ def reweight_to_prevalence(
     for label, count in counts.items():
         if not count:
             continue
-        item = result.attacks.find(measure, {"epsilon_mv": budget, "class": label}, attack)
-        before = result.attacks.find("accuracy_under_attack", {"epsilon_mv": "0", "class": label}, attack)
+        item = result.attacks.find(measure, {"budget": budget, "class": label}, attack)
+        before = result.attacks.find("accuracy_under_attack", {"budget": "0", "class": label}, attack)
         if item is None or before is None:
             return None
         weight = count / total * (before.value if measure == "flip_rate" else 1)
@@ -54,4 +54,4 @@ def reweight_to_prevalence(
     limits = (NAN, NAN) if math.isnan(below) or math.isnan(above) else (max(value - below, 0), min(value + above, 1))
     n, patients = sum(item.n for item in found.values()), max(item.patients for item in found.values())
     about = (result.dataset, result.treatment, attack, measure)
-    return Measure(*about, value, *limits, n, f"epsilon_mv={budget},class=*", patients=patients)
+    return Measure(*about, value, *limits, n, f"budget={budget},class=*", patients=patients)

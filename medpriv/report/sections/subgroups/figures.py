@@ -14,7 +14,7 @@ from medpriv.report.section import Section
 from medpriv.report.sections.exposure.figures import FEW
 from medpriv.report.withholding import SMALL_COUNT, withheld
 
-NOT_A_PART = ("level", "epsilon_mv", "budget")  # keys of a group that name no part of the patients
+NOT_A_PART = ("level", "budget")  # keys of a group that name no part of the patients
 LONG = 60  # rows; a longer table is folded
 
 
