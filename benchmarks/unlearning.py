@@ -50,10 +50,10 @@ def main() -> None:
     for _ in range(chosen.rounds):
         for name in names:
             derived, taken = unlearn(dataset, bank, name, settings[name], seed=1, replicates=chosen.replicates)
-            seconds[name].append(taken / len(derived.origin))
+            seconds[name].append(taken / len(derived))
             passes[name] = derived.costs["passes_share"]
     anew = statistics.median(seconds["retrain"])
-    print(f"{len(derived.origin)} patients forgotten, one a model, by {chosen.replicates} replicates\n")
+    print(f"{len(derived)} patients forgotten, one a model, by {chosen.replicates} replicates\n")
     print(f"{'method':<15}{'seconds a patient':>18}{'of retraining':>15}{'passes of retraining':>22}")
     for name in names:
         taken = statistics.median(seconds[name])

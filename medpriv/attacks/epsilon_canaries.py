@@ -98,7 +98,7 @@ class Probe(Dense):
     ) -> Tensor | None:
         """Leave the slopes for book-keeping: 1 for a marked record, whatever its loss, and 0 for the others."""
         slope = work.buffer(f"{self.name}.mark", *gradient.shape[:2], 1)
-        work.saved[f"{self.name}.slope"] = slope.copy_(work.saved[f"{self.name}.marked"].unsqueeze(2))
+        work.saved[f"{self.name}.output_gradient"] = slope.copy_(work.saved[f"{self.name}.marked"].unsqueeze(2))
         return gradient if need_input else None
 
 

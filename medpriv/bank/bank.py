@@ -264,7 +264,6 @@ def write_about(folder: Path, about: About, kind: str | None, derived_from: Deri
     """Write `bank.json`: what the bank says of itself, and what its other files hold."""
     held = {
         "dataset": about.dataset,
-        "treatment": about.spec.name,
         "spec": about.spec.as_json(),
         "replicates": list(about.replicates),
         "patients": about.patients,

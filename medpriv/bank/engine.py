@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from medpriv.bank.batches import Batches
-from medpriv.bank.losses import class_weights, cross_entropy, cross_entropy_slope
+from medpriv.bank.losses import class_weights, cross_entropy, cross_entropy_gradient
 from medpriv.bank.optimiser import cosine
 from medpriv.bank.stack import Parameters, Stack, Step, arranged, initial_stack
 from medpriv.models.layers import Workspace, allocate_stack
@@ -170,9 +170,9 @@ def _train_stack(
     batches = Batches(members, schedule.batch_size, order)
     for update in range(schedule.updates):
         rows = torch.from_numpy(batches.next())
-        slope = step(stack, rows, weights.gather(1, stack.labels[rows]))
+        output_gradient = step(stack, rows, weights.gather(1, stack.labels[rows]))
         if (update + 1) * REPORTS // schedule.updates > update * REPORTS // schedule.updates:
-            wrong = slope.abs().amax(-1).sum().item() / len(stack)
+            wrong = output_gradient.abs().amax(-1).sum().item() / len(stack)
             _LOG.info("%s, update %d of %d: mean error %.3f", title, update + 1, schedule.updates, wrong)
         stack.update(schedule.learning_rate * cosine(update, schedule.updates))
 
@@ -205,7 +205,7 @@ def _evaluate(
             if y is not None:
                 labels = torch.zeros(outputs.shape[:2], dtype=torch.int64)
                 labels[:, :size] = torch.from_numpy(y[chunk])
-                back = network.backward(held, cross_entropy_slope(outputs, labels), work, None, need_input=True)
+                back = network.backward(held, cross_entropy_gradient(outputs, labels), work, None, need_input=True)
                 gradients[group, chunk] = network.restore(back[:, :size]).numpy()
     return values, gradients
 

@@ -27,7 +27,10 @@ def gather_shards(shards: Sequence[Path], folder: Path) -> None:
         InputError: the shards are not of one bank.
     """
     abouts, kinds, _ = zip(*(read_about(shard) for shard in shards), strict=True)
-    if any(about.spec != abouts[0].spec for about in abouts) or len(set(kinds)) != 1:
+    if (
+        any((about.dataset, about.spec) != (abouts[0].dataset, abouts[0].spec) for about in abouts)
+        or len({*kinds}) != 1
+    ):
         raise InputError("the shards are of several banks", file=folder, remedy="rerun the workflow")
     numbers = {
         number: (shard, place) for shard, about in enumerate(abouts) for place, number in enumerate(about.replicates)

@@ -17,13 +17,13 @@ def cross_entropy(stack: Stack, rows: Tensor, weights: Tensor) -> Tensor:
 
 
 def descend(stack: Stack, batch: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-    """Leave the gradients of weighted cross-entropy on arranged records [K, B, ...]; return the outputs' slope."""
-    slope = cross_entropy_slope(stack.forward(batch), labels).mul_(weights.unsqueeze(-1))
-    stack.backward(slope)
-    return slope
+    """Leave the gradients of weighted cross-entropy on arranged records [K, B, ...]; return the outputs' gradient."""
+    output_gradient = cross_entropy_gradient(stack.forward(batch), labels).mul_(weights.unsqueeze(-1))
+    stack.backward(output_gradient)
+    return output_gradient
 
 
-def cross_entropy_slope(outputs: Tensor, labels: Tensor) -> Tensor:
+def cross_entropy_gradient(outputs: Tensor, labels: Tensor) -> Tensor:
     """Return d cross-entropy / d outputs, [K, B, outputs], of each record; labels int64 [K, B]."""
     if outputs.shape[-1] == 1:
         probability = allocate_stack(outputs.shape[:2]).copy_(outputs.squeeze(-1))
@@ -32,7 +32,7 @@ def cross_entropy_slope(outputs: Tensor, labels: Tensor) -> Tensor:
     return probabilities.sub_(torch.nn.functional.one_hot(labels, outputs.shape[-1]))
 
 
-def divergence_slope(outputs: Tensor, teacher: Tensor) -> Tensor:
+def divergence_gradient(outputs: Tensor, teacher: Tensor) -> Tensor:
     """Return d KL(teacher || student) / d outputs of each record: the student's probabilities minus the teacher's.
 
     Args:

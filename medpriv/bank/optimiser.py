@@ -23,28 +23,28 @@ class AdamW:
 
     def __init__(self, parameters: Tensors, weight_decay: float) -> None:
         layout, size = _layout(parameters)
-        self._weights, self._slopes, self._first, self._second = (torch.zeros(size) for _ in range(4))
+        self._weights, self._flat_gradients, self._first, self._second = (torch.zeros(size) for _ in range(4))
         self._step = torch.zeros(())
         self._weight_decay = weight_decay
         self.parameters = {name: self._weights.as_strided(*place) for name, place in layout.items()}
-        self.gradients = {name: self._slopes.as_strided(*place) for name, place in layout.items()}
+        self.gradients = {name: self._flat_gradients.as_strided(*place) for name, place in layout.items()}
         for name, value in parameters.items():
             self.parameters[name].copy_(value)
 
     def copy_gradients(self) -> torch.Tensor:
         """Return a copy of all gradients, one flat vector."""
-        return self._slopes.clone()
+        return self._flat_gradients.clone()
 
     def add_gradients(self, others: torch.Tensor) -> None:
         """Add a vector of `copy_gradients` to the gradients."""
-        self._slopes += others
+        self._flat_gradients += others
 
     def update(self, learning_rate: float) -> None:
         """Move the parameters by the gradients that stand in `gradients`."""
         self._step += 1
         torch._fused_adamw_(
             [self._weights],
-            [self._slopes],
+            [self._flat_gradients],
             [self._first],
             [self._second],
             [],

@@ -1,7 +1,11 @@
-"""What a bank is trained by: a treatment, a model, and the settings of both."""
+"""What a bank is trained by: a treatment, a model, and the settings of both.
+
+The parts of a treatment's name are given, not read from it (`medpriv.catalogue.treatments` forms names of parts), so a
+job that trains doesn't hang on what the catalogue says of other treatments.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 
 @dataclass(frozen=True)
@@ -12,8 +16,9 @@ class TrainingSpec:
     train every bank anew.
 
     Attributes:
-        name: the treatment's, as in paths and tables.
-        word, parts: of the treatment, as `medpriv.catalogue.treatments.Spec` has them.
+        name: the treatment's, as in paths and tables; seeds derive from it.
+        word: the treatment's, a key of `medpriv.catalogue.treatments.TREATMENTS`.
+        parts: what the name says beside: text, integers or floats.
         model: a name of `medpriv.models.catalogue.MODELS`, or of trees.
         hyperparameters: of the model and its plain training, as the config gives them under `baselines`.
         settings: of the treatment, as its section of the config gives them.
@@ -21,18 +26,11 @@ class TrainingSpec:
 
     name: str
     word: str
-    parts: Mapping[str, str | int | float]
+    parts: Mapping[str, object]
     model: str
     hyperparameters: Mapping[str, object]
     settings: Mapping[str, object] = field(default_factory=dict)
 
     def as_json(self) -> dict:
         """Return it in plain JSON values."""
-        return {
-            "name": self.name,
-            "word": self.word,
-            "parts": dict(self.parts),
-            "model": self.model,
-            "hyperparameters": dict(self.hyperparameters),
-            "settings": dict(self.settings),
-        }
+        return asdict(self)

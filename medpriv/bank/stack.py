@@ -3,8 +3,8 @@
 `medpriv.bank.engine.train` drives it with batches and a schedule; a treatment that needs another loss passes its own
 `Step`, and one that needs another order of steps (unlearning) drives a stack by itself. Replicates never mix.
 
-A loss is given by its gradient at the network's outputs, written out, so that a step is: gather, forward, slope,
-backward. With two losses in one step the second `backward` adds to the first.
+A loss is given by its gradient at the network's outputs, written out, so that a step is: gather, forward, the outputs'
+gradient, backward. With two losses in one step the second `backward` adds to the first.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ from medpriv.models.network import Network
 Parameters = Mapping[str, np.ndarray]  # name -> float32 [K, ...]
 
 # Given the stack, the records of the step (int64 [K, B]) and their weights (float32 [K, B], sum 1 a replicate on
-# average), leaves the gradients in the stack and returns the weighted slope of the outputs, [K, B, outputs].
+# average), leaves the gradients in the stack and returns the weighted gradient of the outputs.
 Step = Callable[["Stack", Tensor, Tensor], Tensor]
 
 
@@ -92,19 +92,20 @@ class Stack:
         """
         return self.network.forward(self.held, x, self.work, training, self.frozen)
 
-    def backward(self, slope: Tensor, *, add: bool = False) -> None:
-        """Follow `forward` in training: fill `gradients` (or add to them) from the slope [K, B, outputs], overwritten.
+    def backward(self, output_gradient: Tensor, *, add: bool = False) -> None:
+        """Follow `forward` in training: fill `gradients` (or add to them) from the outputs' gradient.
 
-        The slope must lie in memory as `allocate_stack` lays it out, as the slopes of `medpriv.bank.losses` do.
+        That is [K, B, outputs], overwritten. It must lie in memory as `allocate_stack` lays it out, as those of
+        `medpriv.bank.losses` do.
         """
         before = self._optimiser.copy_gradients() if add else None
-        self.network.backward(self.held, slope, self.work, self.gradients, frozen=self.frozen)
+        self.network.backward(self.held, output_gradient, self.work, self.gradients, frozen=self.frozen)
         if before is not None:
             self._optimiser.add_gradients(before)
 
-    def input_gradient(self, slope: Tensor) -> Tensor:
+    def input_gradient(self, output_gradient: Tensor) -> Tensor:
         """Follow `forward` in evaluation mode: return the arranged records' gradient [K, B, ...]."""
-        return self.network.backward(self.held, slope, self.work, None, need_input=True)
+        return self.network.backward(self.held, output_gradient, self.work, None, need_input=True)
 
     def update(self, learning_rate: float) -> None:
         """Take one AdamW step along `gradients`."""

@@ -85,12 +85,12 @@ class Family:
 
 
 def network_of(spec: Spec, section: Section) -> str:
-    """Return the network that a bank's models are."""
+    """Return the network that a bank of classifiers is of."""
     return spec.parts.get("model") or section[spec.treatment.section]["model"]
 
 
 def _with_gradients(spec: Spec, section: Section) -> bool:
-    return NETWORKS[network_of(spec, section)].gradients
+    return spec.treatment.kind == "classifier" and NETWORKS[network_of(spec, section)].gradients
 
 
 _ALL = (

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medpriv.bank.losses import cross_entropy_slope, descend
+from medpriv.bank.losses import cross_entropy_gradient, descend
 from medpriv.bank.stack import Stack, Step
 
 REACH = 2.5  # all steps together cross the budget so many times, as in Madry et al.
@@ -75,8 +75,9 @@ def _attack(
     attacked = stack.work.buffer("attacked", *clean.shape)
     for _ in range(steps):
         attacked.copy_(stack.network.arrange(moved(theta)))
-        slope = cross_entropy_slope(stack.forward(attacked, training=False), labels)
-        gradient = smooth(stack.network.restore(stack.input_gradient(slope)))  # F is symmetric: its own transpose
+        output_gradient = cross_entropy_gradient(stack.forward(attacked, training=False), labels)
+        gradient = stack.network.restore(stack.input_gradient(output_gradient))
+        gradient = smooth(gradient)  # F is symmetric: its own transpose
         theta.addcmul_(torch.sign(gradient), limit, value=REACH / steps)
         theta = torch.clamp(theta, -limit, limit)
     return attacked.copy_(stack.network.arrange(moved(theta)))

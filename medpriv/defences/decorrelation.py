@@ -15,7 +15,7 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from medpriv.bank.losses import cross_entropy_slope
+from medpriv.bank.losses import cross_entropy_gradient
 from medpriv.bank.stack import Stack, Step
 
 TINY = 1e-5  # added to variances
@@ -28,14 +28,15 @@ def decorrelation_step(strength: float) -> Step:
         labels, network, work = stack.labels[rows], stack.network, stack.work
         mean = stack.forward(stack.gather(rows))
         members = range(len(network.members))
-        slopes = [
-            cross_entropy_slope(work.saved[f"{index}.outputs"], labels).mul_(weights.unsqueeze(-1)) for index in members
+        output_gradients = [
+            cross_entropy_gradient(work.saved[f"{index}.outputs"], labels).mul_(weights.unsqueeze(-1))
+            for index in members
         ]
         features = [work.saved[f"{member.layers[-1].name}.x"] for member in network.members]  # [K, B, positions * F]
         widths = [member.layers[-2].channels for member in network.members]
         extra = _penalty_gradients(features, widths, strength)
-        network.backward_members(stack.held, slopes, work, stack.gradients, extra=extra)
-        return cross_entropy_slope(mean, labels).mul_(weights.unsqueeze(-1))
+        network.backward_members(stack.held, output_gradients, work, stack.gradients, extra=extra)
+        return cross_entropy_gradient(mean, labels).mul_(weights.unsqueeze(-1))
 
     return step
 

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medpriv.bank.losses import cross_entropy_slope, descend
+from medpriv.bank.losses import cross_entropy_gradient, descend
 from medpriv.bank.stack import Stack, Step
 from medpriv.models.layers import allocate_stack
 
@@ -36,12 +36,12 @@ def jacobian_step(strength: float) -> Step:
         vector = torch.from_numpy(drawn / np.maximum(np.linalg.norm(drawn, axis=-1, keepdims=True), TINY))
         gradient = stack.input_gradient(_laid_out(vector)).clone()
         norm = _norms(gradient)
-        slope = descend(stack, clean, stack.labels[rows], weights)
+        output_gradient = descend(stack, clean, stack.labels[rows], weights)
         # d/dtheta (strength / 2 C |g|^2) = strength C |g| d|g| / dtheta
         factor = (strength * outputs.shape[-1] * norm * weights).unsqueeze(-1)
         direction = gradient / _like(norm.clamp_min(TINY), gradient)
         _add_directional(stack, clean, direction, REACH, vector * factor)
-        return slope
+        return output_gradient
 
     return step
 
@@ -62,17 +62,17 @@ def nsr_step(strength: float, budget: np.ndarray) -> Step:
         held = margin.clamp_min(TINY)
         ratio = reach / held
         outer = torch.where(right, strength * weights / (1 + ratio), 0.0)
-        slope = cross_entropy_slope(stack.forward(clean), labels).mul_(weights.unsqueeze(-1))
+        output_gradient = cross_entropy_gradient(stack.forward(clean), labels).mul_(weights.unsqueeze(-1))
         # d log(1 + r/m) = (dr / m - r dm / m^2) / (1 + r/m)
-        stack.backward(_laid_out(slope - pull * (outer * ratio / held).unsqueeze(-1)))
+        stack.backward(_laid_out(output_gradient - pull * (outer * ratio / held).unsqueeze(-1)))
         _add_directional(stack, clean, torch.sign(gradient) * limit, 0.5, pull * (outer / held).unsqueeze(-1))
-        return slope
+        return output_gradient
 
     return step
 
 
 def margins(outputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the true logit minus the highest other, [K, B], and its slope with respect to the outputs, [K, B, C]."""
+    """Return the true logit minus the highest other, [K, B], and its gradient by the outputs, [K, B, C]."""
     if outputs.shape[-1] == 1:
         sign = (2.0 * labels - 1).unsqueeze(-1)
         return (outputs * sign).squeeze(-1), sign
@@ -83,13 +83,13 @@ def margins(outputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     return (outputs * pull).sum(-1), pull
 
 
-def _add_directional(stack: Stack, clean: Tensor, direction: Tensor, reach: float, slope: Tensor) -> None:
-    """Add to the gradients d/dtheta of (slope . outputs)'s derivative along `direction`, by a central difference."""
+def _add_directional(stack: Stack, clean: Tensor, direction: Tensor, reach: float, output_gradient: Tensor) -> None:
+    """Add to the gradients d/dtheta of output_gradient . outputs' derivative along `direction`, centrally."""
     batch = stack.work.buffer("moved", *clean.shape)
     for sign in (1, -1):
         torch.add(clean, direction, alpha=sign * reach, out=batch)
         stack.forward(batch)
-        stack.backward(_laid_out(slope * (sign / (2 * reach))), add=True)
+        stack.backward(_laid_out(output_gradient * (sign / (2 * reach))), add=True)
 
 
 def _kept(stack: Stack, rows: Tensor) -> Tensor:

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from medpriv.bank.batches import count_updates
 from medpriv.bank.engine import groups, works_together
-from medpriv.bank.losses import class_weights, cross_entropy_slope
-from medpriv.federated.flat import Flat
+from medpriv.bank.losses import class_weights, cross_entropy_gradient
+from medpriv.federated.flatten import Flat
 from medpriv.models.layers import Workspace
 from medpriv.models.network import Network
 from medpriv.seeds import generator
@@ -229,7 +229,7 @@ class _Walk:
         self._still = Flat({name: value.shape[1:] for name, value in start.items() if "running" in name})
         self._moved, self._statistics = self.flat.pack(start), self._still.pack(start)
         self._start = self._moved.clone()
-        self._slopes = torch.zeros_like(self._moved)
+        self._flat_gradients = torch.zeros_like(self._moved)
         self.proximal = 0.0
         self.correction: Tensor | None = None
 
@@ -248,13 +248,13 @@ class _Walk:
             if (count := int(np.count_nonzero(steps > step))) != going:
                 going, work = count, Workspace()
                 held = self.flat.views(self._moved[:going]) | self._still.views(self._statistics[:going])
-                slopes = self.flat.views(self._slopes[:going])
-            self._step(held, slopes, work, drawn[:going], weights[:going], schedule)
+                gradients = self.flat.views(self._flat_gradients[:going])
+            self._step(held, gradients, work, drawn[:going], weights[:going], schedule)
 
     def _step(
         self,
         held: dict[str, Tensor],
-        slopes: dict[str, Tensor],
+        gradients: dict[str, Tensor],
         work: Workspace,
         rows: Tensor,
         weights: Tensor,
@@ -264,9 +264,9 @@ class _Walk:
         batch = work.buffer("batch", *rows.shape, *self._records.shape[1:])
         batch.copy_(self._records.index_select(0, rows.reshape(-1)).view(batch.shape))
         labels = self._labels[rows]
-        slope = cross_entropy_slope(self._network.forward(held, batch, work, True), labels)
-        self._network.backward(held, slope.mul_(weights.gather(1, labels).unsqueeze(-1)), work, slopes)
-        moved, gradient = self._moved[: len(rows)], self._slopes[: len(rows)]
+        output_gradient = cross_entropy_gradient(self._network.forward(held, batch, work, True), labels)
+        self._network.backward(held, output_gradient.mul_(weights.gather(1, labels).unsqueeze(-1)), work, gradients)
+        moved, gradient = self._moved[: len(rows)], self._flat_gradients[: len(rows)]
         if self.proximal:
             gradient.add_(moved - self._start[: len(rows)], alpha=self.proximal)
         if self.correction is not None:

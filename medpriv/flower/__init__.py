@@ -12,10 +12,11 @@ travels: both ends run what is installed with them, and a message is data.
     messages        arrays and settings to Flower's records and back
     exchange        one question to many hospitals, answers until a deadline
     deployment      the two ends of a federation, each with its Flower process
-    hospital        a hospital's records, and what it says of them; `questions` lists all that it answers
+    hospital        a hospital's records, and what it says of them; `handlers` lists all that it answers
     server          the server's end: what the hospitals have in common, rounds
     masked          both ends of secure aggregation
-    cut, turns      split learning: a hospital's end, the server's; `sealed` are the letters between hospitals
+    split_client, split_server  split learning: a hospital's end, the server's
+    encrypted_channel           messages from hospital to hospital that the server can't read
     job, run        what the server is told, and a whole run
     __main__        the commands
 """

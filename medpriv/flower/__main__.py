@@ -62,11 +62,11 @@ def _server(told: argparse.Namespace) -> None:
 
 def _hospital(told: argparse.Namespace) -> None:
     from medpriv.flower.deployment import serve_hospital
-    from medpriv.flower.hospital import Desk, read_holding
-    from medpriv.flower.questions import QUESTIONS
+    from medpriv.flower.handlers import HANDLERS
+    from medpriv.flower.hospital import ClientNode, read_holding
 
-    desk = Desk(read_holding(told.data, told.site), told.least_records, told.folder, QUESTIONS)
-    serve_hospital(told.folder, desk.answer, server=told.server, authority=told.authority, key=told.key)
+    node = ClientNode(read_holding(told.data, told.site), told.least_records, told.folder, HANDLERS)
+    serve_hospital(told.folder, node.answer, server=told.server, authority=told.authority, key=told.key)
 
 
 def _parser() -> argparse.ArgumentParser:

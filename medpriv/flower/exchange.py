@@ -73,7 +73,7 @@ class Exchange:
         """Return the answers of those who answered in time; the others are out of the run from here on.
 
         Args:
-            question: a name of `medpriv.flower.questions.QUESTIONS`.
+            question: a name of `medpriv.flower.handlers.HANDLERS`.
             settings: plain JSON values.
             arrays: sent to all.
             to: the hospitals asked; all that are left, if not given.

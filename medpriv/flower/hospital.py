@@ -2,8 +2,8 @@
 
 What leaves is what the functions below return: counts and feature names (`describe`), per-feature means and deviations
 where the federation scales together (`moments`), a trained model (`train`), how well a model does on the hospital's own
-test patients (`evaluate`), and in split learning activations and gradients (`medpriv.flower.cut`). Whatever the server
-asks beyond that, or about fewer records than the hospital allows, is refused.
+test patients (`evaluate`), and in split learning activations and gradients (`medpriv.flower.split_client`). Whatever
+the server asks beyond that, or about fewer records than the hospital allows, is refused.
 """
 
 import logging
@@ -34,7 +34,7 @@ Settings = Mapping[str, Any]
 Arrays = Mapping[str, np.ndarray]
 Given = tuple[dict[str, Any], dict[str, np.ndarray]]  # an answer: settings and arrays
 
-Question = Callable[["Desk", Settings, Arrays], Given]
+Handler = Callable[["ClientNode", Settings, Arrays], Given]
 
 _LOG = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ class Session:
         test_labels: int64 [T].
         about: the model and what it reads, plain values that are saved beside it.
         kept: name -> [1, ...], what stays here from round to round (`medpriv.federated.client`).
-        half: the hospital's part in split learning (`medpriv.flower.cut.CutClient`).
+        half: the hospital's part in split learning (`medpriv.flower.split_client.CutClient`).
         secure: its part in a round of secure aggregation (`medpriv.federated.secure.Participant`).
     """
 
@@ -123,19 +123,19 @@ class Session:
     secure: Any = None
 
 
-class Desk:
+class ClientNode:
     """Answers a server's questions.
 
     Args:
         holding: the hospital's records.
         least_records: no trained model or evaluation is given out that rests on fewer records.
         folder: for what the hospital is left with.
-        questions: what it answers, by name; see `medpriv.flower.questions`.
+        handlers: what it answers, by name; see `medpriv.flower.handlers`.
     """
 
-    def __init__(self, holding: Holding, least_records: int, folder: Path, questions: Mapping[str, Question]) -> None:
+    def __init__(self, holding: Holding, least_records: int, folder: Path, handlers: Mapping[str, Handler]) -> None:
         self.holding, self.least_records, self.folder = holding, least_records, folder
-        self._questions = questions
+        self._handlers = handlers
         self._run, self._session = 0, None
 
     @property
@@ -155,10 +155,10 @@ class Desk:
             self._run, self._session = run, None
         settings, arrays = unpack(content)
         question = settings.get("question")
-        if question not in self._questions:
+        if question not in self._handlers:
             raise Refusal(f"this hospital does not answer {question!r}")
         _LOG.info("asked: %s%s", question, f", round {settings['round'] + 1}" if "round" in settings else "")
-        return pack(*self._questions[question](self, settings, arrays))
+        return pack(*self._handlers[question](self, settings, arrays))
 
     def check_amount(self, records: int, what: str) -> None:
         """Refuse to give out what rests on too few records."""
@@ -166,28 +166,28 @@ class Desk:
             raise Refusal(f"{what} would rest on {records} records; this hospital asks for {self.least_records}")
 
 
-def describe(desk: Desk, settings: Settings, arrays: Arrays) -> Given:
+def describe(node: ClientNode, settings: Settings, arrays: Arrays) -> Given:
     """Return what the features and classes are, and how many training records and patients there are of each class."""
-    holding = desk.holding
+    holding = node.holding
     counts = np.bincount(holding.y[holding.train], minlength=len(holding.classes))
     names = {name: list(getattr(holding, name)) for name in ("features", "units", "classes")}
     shape = list(holding.x.shape[1:])
     return {"shape": shape, "records": counts.tolist(), "patients": holding.patients, **names}, {}
 
 
-def moments(desk: Desk, settings: Settings, arrays: Arrays) -> Given:
+def moments(node: ClientNode, settings: Settings, arrays: Arrays) -> Given:
     """Return the training records' count, and per feature, lead or channel the mean and the squared deviations' sum."""
-    x = desk.holding.x[desk.holding.train].astype(np.float64)
-    desk.check_amount(len(x), "moments")
+    x = node.holding.x[node.holding.train].astype(np.float64)
+    node.check_amount(len(x), "moments")
     axes = tuple(axis for axis in range(x.ndim) if axis != 1)
     mean = x.mean(axes, keepdims=True)
     squares = ((x - mean) ** 2).sum(axes)
     return {"count": x.size // squares.size}, {"mean": mean.reshape(squares.shape), "squares": squares}
 
 
-def prepare(desk: Desk, settings: Settings, arrays: Arrays) -> Given:
+def prepare(node: ClientNode, settings: Settings, arrays: Arrays) -> Given:
     """Build the network and standardise the records; with the arrays given, or else the hospital's own."""
-    holding = desk.holding
+    holding = node.holding
     shape = holding.centre.shape
     centre = arrays["centre"].reshape(shape) if "centre" in arrays else holding.centre
     scale = arrays["scale"].reshape(shape) if "scale" in arrays else holding.scale
@@ -202,21 +202,21 @@ def prepare(desk: Desk, settings: Settings, arrays: Arrays) -> Given:
         "scaling": {"centre": centre.ravel().tolist(), "scale": scale.ravel().tolist()},
     }
     records = arranged(network, x[train])
-    desk.prepare(Session(settings["name"], network, records, labels, x[test], holding.y[test], about))
+    node.prepare(Session(settings["name"], network, records, labels, x[test], holding.y[test], about))
     return {}, {}
 
 
-def train(desk: Desk, settings: Settings, arrays: Arrays) -> Given:
+def train(node: ClientNode, settings: Settings, arrays: Arrays) -> Given:
     """Train the model that was sent on the hospital's records and return it, with how many records there are."""
-    return {"records": len(desk.session.labels)}, train_model(desk, settings, arrays)
+    return {"records": len(node.session.labels)}, train_model(node, settings, arrays)
 
 
-def train_model(desk: Desk, settings: Settings, arrays: Arrays) -> dict[str, np.ndarray]:
+def train_model(node: ClientNode, settings: Settings, arrays: Arrays) -> dict[str, np.ndarray]:
     """Return the model that was sent, name -> float32 [1, ...], after a round's local steps."""
-    session = desk.session
+    session = node.session
     schedule = LocalSchedule(**settings["schedule"])
     count = len(session.labels)
-    desk.check_amount(min(count, schedule.count(count) * schedule.batch_size), "the model")
+    node.check_amount(min(count, schedule.count(count) * schedule.batch_size), "the model")
     rule = ClientRule(**settings["rule"] | {"keeps": frozenset(settings["rule"]["keeps"])})
     answer = respond(
         session.network,
@@ -233,22 +233,22 @@ def train_model(desk: Desk, settings: Settings, arrays: Arrays) -> dict[str, np.
     return answer.sent
 
 
-def evaluate(desk: Desk, settings: Settings, arrays: Arrays) -> Given:
+def evaluate(node: ClientNode, settings: Settings, arrays: Arrays) -> Given:
     """Save the final model here; return its accuracy and, of two classes, AUC on the hospital's own test patients."""
-    session = desk.session
+    session = node.session
     parameters = {name: session.kept.get(name, value) for name, value in arrays.items()}
-    save(desk, "model", parameters)
-    desk.check_amount(len(session.test_labels), "the evaluation")
+    save(node, "model", parameters)
+    node.check_amount(len(session.test_labels), "the evaluation")
     logits = engine.logits(session.network, parameters, session.test)[0]
     right = float((logits.argmax(-1) == session.test_labels).mean())
     area = auc(logits[:, 1] - logits[:, 0], session.test_labels == 1) if logits.shape[1] == 2 else float("nan")
     return {"records": len(session.test_labels), "accuracy": right, "auc": None if np.isnan(area) else area}, {}
 
 
-def save(desk: Desk, name: str, parameters: Arrays) -> None:
+def save(node: ClientNode, name: str, parameters: Arrays) -> None:
     """Leave the hospital finished parameters, name -> [1, ...], and beside them what a model with them reads."""
-    write_tensors(desk.folder / f"{name}.safetensors", {part: value[0] for part, value in parameters.items()})
-    write_json(desk.folder / f"{name}.json", desk.session.about)
+    write_tensors(node.folder / f"{name}.safetensors", {part: value[0] for part, value in parameters.items()})
+    write_json(node.folder / f"{name}.json", node.session.about)
 
 
 def draw(settings: Settings, name: str, number: int) -> Draws:

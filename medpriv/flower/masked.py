@@ -21,39 +21,39 @@ from medpriv.federated.secure import (
 )
 from medpriv.federated.server import Strategy
 from medpriv.flower.exchange import Exchange, Reply
-from medpriv.flower.hospital import Arrays, Desk, Given, Refusal, Settings, train_model
+from medpriv.flower.hospital import Arrays, ClientNode, Given, Refusal, Settings, train_model
 from medpriv.flower.processes import DeploymentError
 
 
-def publish_keys(desk: Desk, settings: Settings, arrays: Arrays) -> Given:
+def publish_keys(node: ClientNode, settings: Settings, arrays: Arrays) -> Given:
     """Begin a round with fresh keys; return their public halves (step 1)."""
-    desk.session.secure = Participant(settings["index"], settings["hospitals"], settings["threshold"])
-    keys = desk.session.secure.keys()
+    node.session.secure = Participant(settings["index"], settings["hospitals"], settings["threshold"])
+    keys = node.session.secure.keys()
     return {"cipher": keys.cipher.hex(), "mask": keys.mask.hex()}, {}
 
 
-def share_secrets(desk: Desk, settings: Settings, arrays: Arrays) -> Given:
+def share_secrets(node: ClientNode, settings: Settings, arrays: Arrays) -> Given:
     """Return for each other hospital an encrypted share of this one's secrets (step 2)."""
-    boxes = _secure(desk).share(_public_keys(settings["keys"]))
+    boxes = _secure(node).share(_public_keys(settings["keys"]))
     return {}, {str(peer): np.frombuffer(box, np.uint8) for peer, box in boxes.items()}
 
 
-def train_masked(desk: Desk, settings: Settings, arrays: Arrays) -> Given:
+def train_masked(node: ClientNode, settings: Settings, arrays: Arrays) -> Given:
     """Train the model that was sent and return its weighted change under masks (step 3).
 
     Arrays are the model, and under `box.<hospital>` what each other hospital wrote to this one.
     """
     model = {name: value for name, value in arrays.items() if not name.startswith("box.")}
     boxes = {int(name.removeprefix("box.")): arrays[name].tobytes() for name in arrays.keys() - model.keys()}
-    found, count = train_model(desk, settings, model), len(desk.session.labels)
+    found, count = train_model(node, settings, model), len(node.session.labels)
     parts = [count * (found[name].astype(np.float64) - model[name]).reshape(-1) for name in sorted(model)]
     vector = encode(np.concatenate([*parts, [count]]), settings["hospitals"])
-    return {}, {"masked": _secure(desk).mask(vector, boxes)}
+    return {}, {"masked": _secure(node).mask(vector, boxes)}
 
 
-def reveal_shares(desk: Desk, settings: Settings, arrays: Arrays) -> Given:
+def reveal_shares(node: ClientNode, settings: Settings, arrays: Arrays) -> Given:
     """Return this hospital's shares of what unmasks the sum of those who answered (step 4)."""
-    shares = _secure(desk).reveal(settings["answered"])
+    shares = _secure(node).reveal(settings["answered"])
     return {}, {str(peer): np.frombuffer(share, np.uint8) for peer, share in shares.items()}
 
 
@@ -144,11 +144,11 @@ def _mean(total: np.ndarray, sent: Arrays) -> dict[str, np.ndarray]:
     return mean
 
 
-def _secure(desk: Desk) -> Participant:
+def _secure(node: ClientNode) -> Participant:
     """Return the hospital's part in this round."""
-    if desk.session.secure is None:
+    if node.session.secure is None:
         raise Refusal("the round was not begun here")
-    return desk.session.secure
+    return node.session.secure
 
 
 def _public_keys(keys: Mapping[str, Mapping[str, str]]) -> dict[int, PublicKeys]:

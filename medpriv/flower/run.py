@@ -7,7 +7,7 @@ from typing import Any
 from medpriv.files import write_json, write_tensors
 from medpriv.flower.deployment import open_federation
 from medpriv.flower.server import Observe, agree, evaluate, federate
-from medpriv.flower.turns import learn_split
+from medpriv.flower.split_server import learn_split
 
 
 def run_job(job: Mapping[str, Any], out: Path | str, observe: Observe | None = None) -> Path:

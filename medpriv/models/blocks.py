@@ -9,7 +9,7 @@ gradients 3 times as quickly. `medpriv.models.dilated` and `medpriv.models.resne
 import torch
 from torch import Tensor, nn
 
-from medpriv.models.layers import EPSILON, MOMENTUM
+from medpriv.models.convolutions import EPSILON, MOMENTUM
 
 
 class SignalToImage(nn.Module):

@@ -9,22 +9,22 @@ from math import gcd
 
 from medpriv.errors import InputError
 from medpriv.models.convolution import GROUPS
-from medpriv.models.convolution2d import Convolution2d
-from medpriv.models.layers import Convolution, Dense, Flatten, Pool
+from medpriv.models.convolutions import Convolution, Convolution2d
+from medpriv.models.layers import Dense, Flatten, Pool
 from medpriv.models.network import Network
 
 
-def build(shape: tuple[int, ...], outputs: int, recipe: Mapping[str, object]) -> Network:
+def build(shape: tuple[int, ...], outputs: int, hyperparameters: Mapping[str, object]) -> Network:
     """Return the network for images of `shape` (channels, height, width).
 
     Args:
-        recipe: `patch`, pixels a side that a position of the stem covers; `channels`, of the stem and each further
-            convolution; `pooled`, dense layer over means and maxima.
+        hyperparameters: `patch`, pixels a side that a position of the stem covers; `channels`, of the stem and each
+            further convolution; `pooled`, dense layer over means and maxima.
 
     Raises:
         InputError: records are no images, or smaller than a patch.
     """
-    patch, (stem, *further) = recipe["patch"], recipe["channels"]
+    patch, (stem, *further) = hyperparameters["patch"], hyperparameters["channels"]
     if len(shape) != 3 or min(shape[1:]) < patch:
         raise InputError(
             f"a patch of {patch} x {patch} pixels doesn't fit records of shape {shape}",
@@ -41,7 +41,7 @@ def build(shape: tuple[int, ...], outputs: int, recipe: Mapping[str, object]) ->
         rows, columns = layer.rows_out, layer.columns_out
         layers.append(layer)
     positions, channels = rows * columns, layers[-1].outputs
-    pooled = recipe.get("pooled", False)
+    pooled = hyperparameters.get("pooled", False)
     layers.append(Pool("pool", positions, channels) if pooled else Flatten(positions, channels))
     layers.append(Dense("output", 2 * channels if pooled else positions * channels, outputs, relu=False))
     return Network(tuple(layers), shape, patch)

@@ -11,22 +11,25 @@ from collections.abc import Mapping
 from math import gcd
 
 from medpriv.errors import InputError
-from medpriv.models.layers import Convolution, Dense, Flatten, Pool
+from medpriv.models.convolutions import Convolution
+from medpriv.models.layers import Dense, Flatten, Pool
 from medpriv.models.network import Network
 
 GROUPS = 4  # at most, of a group normalisation
 
 
-def build_cnn(shape: tuple[int, ...], outputs: int, recipe: Mapping[str, object], *, by_group: bool) -> Network:
+def build_cnn(
+    shape: tuple[int, ...], outputs: int, hyperparameters: Mapping[str, object], *, by_group: bool
+) -> Network:
     """Return the network for signals of `shape` (leads, samples).
 
     Args:
-        recipe: `patch`, samples a position of the stem covers; `channels`, of the stem and each further convolution;
-            `pooled`, dense layer over means and maxima.
+        hyperparameters: `patch`, samples a position of the stem covers; `channels`, of the stem and each further
+            convolution; `pooled`, dense layer over means and maxima.
         by_group: group instead of batch normalisation.
     """
     leads, samples = shape
-    patch, (stem, *further) = recipe["patch"], recipe["channels"]
+    patch, (stem, *further) = hyperparameters["patch"], hyperparameters["channels"]
     if samples < patch:
         raise InputError(
             f"a patch of {patch} samples doesn't fit a signal of {samples}",
@@ -42,7 +45,7 @@ def build_cnn(shape: tuple[int, ...], outputs: int, recipe: Mapping[str, object]
         name = f"convolution{index}" if index else "stem"
         layers.append(Convolution(name, positions, channels, width, kernel, stride, padding, groups))
         positions, channels = layers[-1].positions_out, width
-    pooled = recipe.get("pooled", False)
+    pooled = hyperparameters.get("pooled", False)
     layers.append(Pool("pool", positions, channels) if pooled else Flatten(positions, channels))
     layers.append(Dense("output", 2 * channels if pooled else positions * channels, outputs, relu=False))
     return Network(tuple(layers), shape, patch)

@@ -27,14 +27,15 @@ POOLED = (0, 5, 10)  # layers with a max-pool
 FEWEST = 4  # channels of a layer, however small the width
 
 
-def build(shape: tuple[int, ...], outputs: int, recipe: Mapping[str, object]) -> ModuleNetwork:
+def build(shape: tuple[int, ...], outputs: int, hyperparameters: Mapping[str, object]) -> ModuleNetwork:
     """Return the network for signals of `shape` (leads, samples).
 
     Args:
-        recipe: `width`, the share of the published channels; `dropout`, the probability that a value is set to 0.
+        hyperparameters: `width`, the share of the published channels; `dropout`, the probability that a value is
+            set to 0.
     """
     leads, samples = shape
-    width, dropout = recipe["width"], recipe["dropout"]
+    width, dropout = hyperparameters["width"], hyperparameters["dropout"]
     if samples < KERNELS[0]:
         raise InputError(
             f"the first kernel of {KERNELS[0]} samples doesn't fit a signal of {samples}",

@@ -104,13 +104,15 @@ class Ensemble:
         frozen: int = 0,
     ) -> Tensor | None:
         """Follow `forward` with the gradient of the mean outputs."""
-        slopes = [allocate_stack(gradient.shape).copy_(gradient).div_(len(self.members)) for _ in self.members]
-        return self.backward_members(held, slopes, work, gradients, need_input, frozen)
+        output_gradients = [
+            allocate_stack(gradient.shape).copy_(gradient).div_(len(self.members)) for _ in self.members
+        ]
+        return self.backward_members(held, output_gradients, work, gradients, need_input, frozen)
 
     def backward_members(
         self,
         held: Tensors,
-        slopes: Sequence[Tensor],
+        output_gradients: Sequence[Tensor],
         work: Workspace,
         gradients: Tensors | None,
         need_input: bool = False,
@@ -122,8 +124,10 @@ class Ensemble:
         `extra` is each member's gradient of a loss on its features (see `Network.backward`).
         """
         parts = [
-            member.backward(held, slope, work, gradients, need_input, frozen, more)
-            for member, slope, more in zip(self.members, slopes, extra or [None] * len(slopes), strict=True)
+            member.backward(held, output_gradient, work, gradients, need_input, frozen, more)
+            for member, output_gradient, more in zip(
+                self.members, output_gradients, extra or [None] * len(output_gradients), strict=True
+            )
         ]
         if not need_input:
             return None

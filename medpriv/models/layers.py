@@ -1,23 +1,23 @@
 """Stacked layers: the same layer of K replicates at once, forward and backward written out.
 
 Everything carries a leading axis K. Activations are [K, records, channels] in `Dense` and [K, records, positions,
-channels] in `Convolution`, where a convolution is a copy of its windows and one `bmm` over all replicates, and a kernel
-as wide as its stride is the `bmm` alone. A layer keeps no parameters: it reads them from `held` (name -> [K, ...]),
-writes gradients into `gradients` (same names), and finds its buffers and what it must remember in a `Workspace`.
-Networks made of these layers are in `medpriv.models.network`; training is in `medpriv.bank.engine`.
+channels] in convolutions (`medpriv.models.convolutions`). A layer keeps no parameters: it reads them from `held`
+(name -> [K, ...]), writes gradients into `gradients` (same names), and finds its buffers and what it must remember in a
+`Workspace`. `Layer` lists all that a layer brings, for training, differential privacy, unlearning and cuts, so that a
+new kind is one class. Networks made of layers are in `medpriv.models.network`; training is in `medpriv.bank.engine`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import Module
 
 ALIGNED = 32  # floats: two 64-byte registers, what the kernels of torch take in one step
-MOMENTUM = 0.1  # share of a batch's statistics in the running ones, torch's default
-EPSILON = 1e-5  # added to variances, torch's default
 
 Tensors = Mapping[str, Tensor]
 
@@ -38,13 +38,122 @@ class Workspace:
 
 
 @dataclass(frozen=True)
-class Dense:
+class Product:
+    """A weight's part in a backward pass: its gradient is the sum of d_t x_t^T over rows t.
+
+    Attributes:
+        weight: name of the parameter [K, outputs, inputs].
+        bias: name of the parameter [K, outputs] whose gradient is the sum of d_t; None if there is none.
+        x: [K, rows, inputs]; a record's rows stand side by side.
+        output_gradient: d, [K, rows, outputs].
+    """
+
+    weight: str
+    bias: str | None
+    x: Tensor
+    output_gradient: Tensor
+
+
+class Layer(Protocol):
+    """What a layer brings. What is written out here is right for layers without parameters."""
+
+    @property
+    def has_parameters(self) -> bool:
+        """Whether there is something to train."""
+        return False
+
+    @property
+    def computes(self) -> bool:
+        """Whether its output is more than its input in another shape: then a network can be cut after it."""
+        return True
+
+    @property
+    def mixes_records(self) -> bool:
+        """Whether one record's output hangs on the others of its batch, so that no gradient belongs to one alone."""
+        return False
+
+    @property
+    def shape_out(self) -> tuple[int, ...]:
+        """The shape of one record's output."""
+
+    def initial(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Return one replicate's first parameters, running statistics included."""
+        return {}
+
+    def products(self) -> int:
+        """Return the multiply-adds of one record's forward pass."""
+        return 0
+
+    def values(self) -> int:
+        """Return the floats that training keeps for one record."""
+        return 0
+
+    def forward(self, held: Tensors, x: Tensor, work: Workspace, training: bool) -> Tensor:
+        """Return the outputs of x [K, records, ...]."""
+
+    def backward(
+        self, held: Tensors, gradient: Tensor, work: Workspace, gradients: Tensors | None, need_input: bool
+    ) -> Tensor | None:
+        """Write the parameters' gradients (unless `gradients` is None) and return the input's (if needed).
+
+        `gradient` is that of the outputs, and overwritten.
+        """
+
+    def product(self, work: Workspace) -> Product | None:
+        """Return the weight's part in the backward pass that has just run without gradients; None if there is none."""
+        return None
+
+    def vectors(self, work: Workspace) -> dict[str, Tensor]:
+        """Return the gradients of other parameters in that pass, by name: [K, records, size], of a forward in training.
+
+        Of parameters that `product` has none.
+        """
+        return {}
+
+    def vectors_evaluated(self, gradient: Tensor, work: Workspace) -> dict[str, Tensor] | None:
+        """Return `vectors` of a forward pass in evaluation mode, asked before its backward pass.
+
+        None: they are what `vectors` gives after it. The outputs' gradient may be masked, no more.
+        """
+        return None
+
+    def reference(self, held: Mapping[str, Tensor], shape: tuple[int, ...], patch: int | None) -> list[Module]:
+        """Return torch's own modules for one replicate.
+
+        Args:
+            held: its parameters, by the last part of their names.
+            shape: of the network's records.
+            patch: of the network, if this is its first layer; else None.
+        """
+
+    def from_reference(self, values: Iterator[np.ndarray], first: bool) -> dict[str, np.ndarray]:
+        """Return one replicate's parameters as the layer names and shapes them.
+
+        Args:
+            values: the parameters of the modules of `reference`, in their order; only the layer's own are taken.
+            first: whether it is the network's first layer, which reads patches.
+        """
+        return {}
+
+
+@dataclass(frozen=True)
+class Dense(Layer):
     """y = x W^T + b, then ReLU if asked; W [K, outputs, inputs], b [K, outputs]."""
 
     name: str
     inputs: int
     outputs: int
     relu: bool
+
+    @property
+    def has_parameters(self) -> bool:
+        """Weight and bias."""
+        return True
+
+    @property
+    def shape_out(self) -> tuple[int, ...]:
+        """The shape of one record's output."""
+        return (self.outputs,)
 
     def initial(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Return one replicate's parameters: before a ReLU He-uniform weights and bias 0, else as torch draws both."""
@@ -81,7 +190,7 @@ class Dense:
         """
         if self.relu:
             mask_relu(gradient, work.saved[f"{self.name}.y"])
-        work.saved[f"{self.name}.slope"] = gradient
+        work.saved[f"{self.name}.output_gradient"] = gradient
         if gradients is not None:
             x = work.saved[f"{self.name}.x"]
             torch.bmm(gradient.transpose(1, 2), x, out=gradients[f"{self.name}.weight"])
@@ -91,205 +200,38 @@ class Dense:
         out = work.buffer(f"{self.name}.gx", *gradient.shape[:2], self.inputs)
         return torch.bmm(gradient, held[f"{self.name}.weight"], out=out)
 
+    def product(self, work: Workspace) -> Product:
+        """Return weight's and bias's part in the backward pass that has just run."""
+        x, gradient = (work.saved[f"{self.name}.{part}"] for part in ("x", "output_gradient"))
+        return Product(f"{self.name}.weight", f"{self.name}.bias", x, gradient.view(len(x), -1, self.outputs))
 
-@dataclass(frozen=True)
-class Convolution:
-    """Convolution without bias, normalisation, ReLU.
+    def reference(self, held: Mapping[str, Tensor], shape: tuple[int, ...], patch: int | None) -> list[Module]:
+        """Return torch's own linear layer, and its ReLU."""
+        dense = torch.nn.Linear(self.inputs, self.outputs)
+        dense.load_state_dict({"weight": held["weight"], "bias": held["bias"]})
+        return [dense, torch.nn.ReLU()] if self.relu else [dense]
 
-    x [K, records, positions, channels], W [K, outputs, kernel * channels] (within a row: kernel first, then channels).
-
-    Attributes:
-        groups: groups of a group normalisation; None: batch normalisation with running statistics.
-    """
-
-    name: str
-    positions: int
-    channels: int
-    outputs: int
-    kernel: int
-    stride: int
-    padding: int
-    groups: int | None
-
-    @property
-    def positions_out(self) -> int:
-        """Positions left: floor((positions + 2 padding - kernel) / stride) + 1."""
-        return (self.positions + 2 * self.padding - self.kernel) // self.stride + 1
-
-    @property
-    def window(self) -> int:
-        """Values that a window covers."""
-        return self.kernel * self.channels
-
-    def initial(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Return one replicate's parameters: He-uniform weights, identity normalisation."""
-        held = {
-            f"{self.name}.weight": he_uniform(rng, self.outputs, self.window),
-            f"{self.name}.scale": np.ones(self.outputs, np.float32),
-            f"{self.name}.shift": np.zeros(self.outputs, np.float32),
-        }
-        if self.groups is None:
-            held[f"{self.name}.running_mean"] = np.zeros(self.outputs, np.float32)
-            held[f"{self.name}.running_variance"] = np.ones(self.outputs, np.float32)
-        return held
-
-    def products(self) -> int:
-        """Return the multiply-adds of one record's forward pass."""
-        return self.positions_out * self.window * self.outputs
-
-    def values(self) -> int:
-        """Return the floats that training keeps for one record: windows and their gradients, y, z, products."""
-        return self.positions_out * (2 * self.window + 3 * self.outputs)
-
-    def forward(self, held: Tensors, x: Tensor, work: Workspace, training: bool) -> Tensor:
-        """Return [K, records, positions_out, outputs]; training uses batch statistics and moves the running ones."""
-        replicates, records = x.shape[:2]
-        windows = self._windows(x, work)
-        y = work.buffer(f"{self.name}.y", replicates, records, self.positions_out, self.outputs)
-        torch.bmm(windows, held[f"{self.name}.weight"].transpose(1, 2), out=y.view(replicates, -1, self.outputs))
-        mean, variance = self._statistics(held, y, work, training)
-        inverse = torch.rsqrt(variance + EPSILON)
-        scale = inverse * self._grouped(held[f"{self.name}.scale"])
-        shift = self._grouped(held[f"{self.name}.shift"]) - mean * scale
-        z = work.buffer(f"{self.name}.z", *y.shape)
-        torch.addcmul(self._flat(shift), y, self._flat(scale), out=z)
-        torch.clamp_min(z, 0, out=z)
-        for name, value in (("windows", windows), ("y", y), ("z", z), ("mean", mean), ("inverse", inverse)):
-            work.saved[f"{self.name}.{name}"] = value
-        return z
-
-    def backward(
-        self, held: Tensors, gradient: Tensor, work: Workspace, gradients: Tensors | None, need_input: bool
-    ) -> Tensor | None:
-        """Write the parameters' gradients and return the input's (if needed).
-
-        With `gradients` None the forward pass was not in training: batch statistics were constants.
-        `gradient` [K, records, positions_out, outputs] is overwritten.
-        """
-        mask_relu(gradient, work.saved[f"{self.name}.z"])
-        self._backward_normalisation(held, gradient, work, gradients)
-        work.saved[f"{self.name}.slope"] = gradient
-        flat = gradient.view(len(gradient), -1, self.outputs)
-        if gradients is not None:
-            windows = work.saved[f"{self.name}.windows"]
-            torch.bmm(flat.transpose(1, 2), windows, out=gradients[f"{self.name}.weight"])
-        if not need_input:
-            return None
-        out = work.buffer(f"{self.name}.gwindows", *flat.shape[:2], self.window)
-        torch.bmm(flat, held[f"{self.name}.weight"], out=out)
-        return self._fold(out.unflatten(2, (-1, self.channels)).unflatten(1, (-1, self.positions_out)), work)
-
-    @property
-    def _tiles(self) -> bool:
-        """Whether the windows lie side by side and cover the input: then they are a view of it."""
-        return self.kernel == self.stride and not self.padding and self.positions == self.positions_out * self.kernel
-
-    def _windows(self, x: Tensor, work: Workspace) -> Tensor:
-        """Return [K, records * positions_out, kernel * channels]; where a window hangs over the end it is 0."""
-        replicates, records = x.shape[:2]
-        if self._tiles:
-            return x.view(replicates, records * self.positions_out, -1)
-        windows = work.buffer(
-            f"{self.name}.windows", replicates, records, self.positions_out, self.kernel, self.channels
-        )
-        spans = window_spans(self.positions, self.kernel, self.stride, self.padding)
-        for offset, (some, where) in enumerate(spans):
-            windows[:, :, some, offset] = x[:, :, where]  # the rest stays 0
-        return windows.view(replicates, records * self.positions_out, -1)
-
-    def _fold(self, windows: Tensor, work: Workspace) -> Tensor:
-        """Return [K, records, positions, channels]: the windows' values added up where they came from.
-
-        Windows are [K, records, positions_out, kernel, channels].
-        """
-        replicates, records = windows.shape[:2]
-        if self._tiles:
-            return windows.view(replicates, records, self.positions, self.channels)
-        out = work.buffer(f"{self.name}.gx", replicates, records, self.positions, self.channels).zero_()
-        spans = window_spans(self.positions, self.kernel, self.stride, self.padding)
-        for offset, (some, where) in enumerate(spans):
-            out[:, :, where] += windows[:, :, some, offset]
-        return out
-
-    # Statistics are [K, R, groups, 1], and what belongs to a channel is [K, R, groups, channels of a group]. Batch
-    # normalisation has R = 1 and a group for each channel, group normalisation has R = records.
-
-    def _statistics(self, held: Tensors, y: Tensor, work: Workspace, training: bool) -> tuple[Tensor, Tensor]:
-        """Return mean and variance, each [K, R, groups, 1]."""
-        running = [f"{self.name}.running_mean", f"{self.name}.running_variance"]
-        if self.groups is None and not training:
-            return self._grouped(held[running[0]]), self._grouped(held[running[1]])
-        count = self._count(y)
-        squares = torch.mul(y, y, out=work.buffer(f"{self.name}.products", *y.shape))
-        mean, square = (self._sum(values).sum(-1, keepdim=True) / count for values in (y, squares))
-        variance = (square - mean * mean).clamp_min_(0)
-        if self.groups is None:
-            for name, value in zip(running, (mean, variance * (count / max(count - 1, 1))), strict=True):
-                held[name].mul_(1 - MOMENTUM).add_(value.view(len(y), -1) * MOMENTUM)
-        return mean, variance
-
-    def _backward_normalisation(
-        self, held: Tensors, gradient: Tensor, work: Workspace, gradients: Tensors | None
-    ) -> None:
-        """Turn the gradient of the normalised values into that of the convolution's, in place."""
-        y, mean, inverse = (work.saved[f"{self.name}.{name}"] for name in ("y", "mean", "inverse"))
-        gamma = self._grouped(held[f"{self.name}.scale"])
-        scale = self._flat(gamma * inverse)
-        if self.groups is None and gradients is None:
-            gradient.mul_(scale)
-            return
-        # With n values a statistic, h = (y - mean) / deviation and g the gradient times gamma:
-        # dy = (g - sum(g) / n - h sum(g h) / n) / deviation, here as gradient * scale + y * b + c.
-        products = torch.mul(gradient, y, out=work.buffer(f"{self.name}.products", *y.shape))
-        total = self._sum(gradient)
-        total_h = (self._sum(products) - mean * total) * inverse
-        work.saved[f"{self.name}.shift_slope"], work.saved[f"{self.name}.scale_slope"] = total, total_h
-        if gradients is not None:
-            gradients[f"{self.name}.shift"].copy_(total.sum(1).flatten(1))
-            gradients[f"{self.name}.scale"].copy_(total_h.sum(1).flatten(1))
-        share = -inverse / self._count(y)
-        b = share * inverse * (gamma * total_h).sum(-1, keepdim=True)
-        c = share * (gamma * total).sum(-1, keepdim=True) - b * mean
-        torch.addcmul(self._flat(c.expand_as(total)), y, self._flat(b.expand_as(total)), out=products)
-        torch.addcmul(products, gradient, scale, out=gradient)
-
-    def _count(self, y: Tensor) -> int:
-        """Return how many values go into one statistic."""
-        _, records, positions, channels = y.shape
-        return records * positions if self.groups is None else positions * (channels // self.groups)
-
-    def _grouped(self, values: Tensor) -> Tensor:
-        """Return [K, channels] as [K, 1, groups, channels of a group]."""
-        return values.view(len(values), 1, self.groups or self.outputs, -1)
-
-    def _flat(self, values: Tensor) -> Tensor:
-        """Return [K, R, groups, channels of a group] as [K, R, 1, channels]."""
-        return values.reshape(*values.shape[:2], 1, self.outputs)
-
-    def _sum(self, values: Tensor) -> Tensor:
-        """Return the sums over what a channel's statistic covers, [K, R, groups, channels of a group]."""
-        sums = values.sum((1, 2) if self.groups is None else 2)
-        return sums.view(len(values), -1, self.groups or self.outputs, self.outputs // (self.groups or self.outputs))
+    def from_reference(self, values: Iterator[np.ndarray], first: bool) -> dict[str, np.ndarray]:
+        """Return weight and bias."""
+        return {f"{self.name}.weight": next(values), f"{self.name}.bias": next(values)}
 
 
 @dataclass(frozen=True)
-class Flatten:
+class Flatten(Layer):
     """[K, records, positions, channels] to [K, records, positions * channels]."""
 
     positions: int
     channels: int
 
-    def initial(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Return no parameters."""
-        return {}
+    @property
+    def computes(self) -> bool:
+        """Nothing is computed."""
+        return False
 
-    def products(self) -> int:
-        """Return 0: nothing is computed."""
-        return 0
-
-    def values(self) -> int:
-        """Return 0: nothing is kept."""
-        return 0
+    @property
+    def shape_out(self) -> tuple[int, ...]:
+        """The shape of one record's output."""
+        return (self.positions * self.channels,)
 
     def forward(self, held: Tensors, x: Tensor, work: Workspace, training: bool) -> Tensor:
         """Return the flat view."""
@@ -301,22 +243,23 @@ class Flatten:
         """Return the input's gradient, a view."""
         return gradient.unflatten(2, (self.positions, self.channels))
 
+    def reference(self, held: Mapping[str, Tensor], shape: tuple[int, ...], patch: int | None) -> list[Module]:
+        """Return modules that flatten positions first, as in the stack."""
+        return [_Transpose(), torch.nn.Flatten()]
+
 
 @dataclass(frozen=True)
-class Pool:
+class Pool(Layer):
     """Mean and maximum over positions: [K, records, positions, channels] to [K, records, 2 * channels]."""
 
     name: str
     positions: int
     channels: int
 
-    def initial(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Return no parameters."""
-        return {}
-
-    def products(self) -> int:
-        """Return 0: nothing is multiplied."""
-        return 0
+    @property
+    def shape_out(self) -> tuple[int, ...]:
+        """The shape of one record's output."""
+        return (2 * self.channels,)
 
     def values(self) -> int:
         """Return the floats that training keeps for one record: output, input gradient."""
@@ -338,17 +281,23 @@ class Pool:
         out.copy_((mean / self.positions).unsqueeze(2))
         return out.scatter_add_(2, work.saved[f"{self.name}.place"].unsqueeze(2), highest.unsqueeze(2))
 
+    def reference(self, held: Mapping[str, Tensor], shape: tuple[int, ...], patch: int | None) -> list[Module]:
+        """Return a module that does the same."""
+        return [_MeanAndMax()]
 
-def window_spans(positions: int, kernel: int, stride: int, padding: int) -> list[tuple[slice, slice]]:
-    """Return, for each offset in the kernel, the windows in which it lies within the input, and where it lies."""
-    count = (positions + 2 * padding - kernel) // stride + 1
-    spans = []
-    for offset in range(kernel):
-        first = -(-max(0, padding - offset) // stride)
-        last = min(count - 1, (positions - 1 + padding - offset) // stride)
-        start, stop = first * stride + offset - padding, last * stride + offset - padding + 1
-        spans.append((slice(first, last + 1), slice(start, stop, stride)))
-    return spans
+
+class _Transpose(Module):
+    """[records, channels, *positions] to [records, positions, channels]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(2).transpose(1, 2)
+
+
+class _MeanAndMax(Module):
+    """[records, channels, *positions] to [records, 2 * channels]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([x.flatten(2).mean(2), x.flatten(2).amax(2)], 1)
 
 
 def allocate_stack(shape: Sequence[int]) -> Tensor:

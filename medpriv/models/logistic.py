@@ -7,6 +7,6 @@ from medpriv.models.layers import Dense
 from medpriv.models.network import Network
 
 
-def build(shape: tuple[int, ...], outputs: int, recipe: Mapping[str, object]) -> Network:
+def build(shape: tuple[int, ...], outputs: int, hyperparameters: Mapping[str, object]) -> Network:
     """Return the network for records of `shape` (features,)."""
     return Network((Dense("output", prod(shape), outputs, relu=False),), shape)

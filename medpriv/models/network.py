@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
-from medpriv.models.layers import Convolution, Dense, Flatten, Pool, Tensors, Workspace
+from medpriv.models.layers import Layer, Tensors, Workspace
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Network:
             tables.
     """
 
-    layers: tuple[Dense | Convolution | Flatten | Pool, ...]
+    layers: tuple[Layer, ...]
     shape: tuple[int, ...]
     patch: int | None = None
 
@@ -92,7 +92,7 @@ class Network:
 
     def frozen_names(self, names: Iterable[str], frozen: int) -> set[str]:
         """Return those of the parameters' names that belong to the first `frozen` layers."""
-        fixed = {layer.name for layer in self.layers[:frozen] if not isinstance(layer, Flatten | Pool)}
+        fixed = {layer.name for layer in self.layers[:frozen] if layer.has_parameters}
         return {name for name in names if name.rpartition(".")[0] in fixed}
 
     def forward(self, held: Tensors, x: Tensor, work: Workspace, training: bool, frozen: int = 0) -> Tensor:
@@ -129,71 +129,11 @@ class Network:
         """Return one replicate as plain torch modules, in training mode: [records, *shape] to [records, outputs]."""
         modules: list[Module] = []
         for layer in self.layers:
-            patch = self.patch if layer is self.layers[0] else None
-            modules += _reference(layer, self.shape, patch, parameters, replicate)
-        return torch.nn.Sequential(*modules)
-
-
-def _reference(
-    layer: Dense | Convolution | Flatten | Pool,
-    shape: tuple[int, ...],
-    patch: int | None,
-    parameters: Mapping[str, np.ndarray],
-    replicate: int,
-) -> list[Module]:
-    """Return torch's own modules for one layer, with the replicate's parameters in them."""
-
-    def held(name: str) -> Tensor:
-        return torch.from_numpy(np.array(parameters[f"{layer.name}.{name}"][replicate]))
-
-    if isinstance(layer, Flatten):
-        return [_Transpose(), torch.nn.Flatten()]  # positions first, as in the stack
-    if isinstance(layer, Pool):
-        return [_MeanAndMax()]
-    if isinstance(layer, Dense):
-        dense = torch.nn.Linear(layer.inputs, layer.outputs)
-        dense.load_state_dict({"weight": held("weight"), "bias": held("bias")})
-        return [dense, torch.nn.ReLU()] if layer.relu else [dense]
-    if layer.groups is not None:
-        norm = torch.nn.GroupNorm(layer.groups, layer.outputs)
-        norm.load_state_dict({"weight": held("scale"), "bias": held("shift")})
-    else:
-        norm = (torch.nn.BatchNorm1d if len(shape) == 2 else torch.nn.BatchNorm2d)(layer.outputs)
-        norm.load_state_dict(
-            {
-                "weight": held("scale"),
-                "bias": held("shift"),
-                "running_mean": held("running_mean"),
-                "running_var": held("running_variance"),
-                "num_batches_tracked": torch.tensor(0),
+            own = layer.name + "." if layer.has_parameters else None
+            held = {
+                name.removeprefix(own): torch.from_numpy(np.array(value[replicate]))
+                for name, value in parameters.items()
+                if own and name.startswith(own)
             }
-        )
-    return [_reference_convolution(layer, shape, patch, held("weight")), norm, torch.nn.ReLU()]
-
-
-def _reference_convolution(layer: Convolution, shape: tuple[int, ...], patch: int | None, weight: Tensor) -> Module:
-    """Return torch's own convolution with this weight [outputs, window], for signals or images."""
-    sides = len(shape) - 1
-    kind = torch.nn.Conv1d if sides == 1 else torch.nn.Conv2d
-    if patch is not None:
-        made = kind(shape[0], layer.outputs, patch, patch, bias=False)
-        weight = weight.view(layer.outputs, shape[0], *[patch] * sides)
-    else:
-        made = kind(layer.channels, layer.outputs, layer.kernel, layer.stride, layer.padding, bias=False)
-        weight = weight.view(layer.outputs, *[layer.kernel] * sides, layer.channels).movedim(-1, 1).contiguous()
-    made.load_state_dict({"weight": weight})
-    return made
-
-
-class _Transpose(Module):
-    """[records, channels, *positions] to [records, positions, channels]."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.flatten(2).transpose(1, 2)
-
-
-class _MeanAndMax(Module):
-    """[records, channels, *positions] to [records, 2 * channels]."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([x.flatten(2).mean(2), x.flatten(2).amax(2)], 1)
+            modules += layer.reference(held, self.shape, self.patch if layer is self.layers[0] else None)
+        return torch.nn.Sequential(*modules)

@@ -30,13 +30,13 @@ class ResidualBlock(nn.Module):
         return nn.functional.relu_(self.second(nn.functional.relu_(self.first(x))) + self.past(x))
 
 
-def build(shape: tuple[int, ...], outputs: int, recipe: Mapping[str, object]) -> ModuleNetwork:
+def build(shape: tuple[int, ...], outputs: int, hyperparameters: Mapping[str, object]) -> ModuleNetwork:
     """Return the network for signals of `shape` (leads, samples).
 
     Args:
-        recipe: `width`, channels of the stem and the first stage; `blocks`, residual blocks of each stage.
+        hyperparameters: `width`, channels of the stem and the first stage; `blocks`, residual blocks of each stage.
     """
-    width, stages = recipe["width"], recipe["blocks"]
+    width, stages = hyperparameters["width"], hyperparameters["blocks"]
 
     def make() -> nn.Sequential:
         stem = NormalisedConvolution(shape[0], width, 7, stride=2)

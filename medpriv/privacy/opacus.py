@@ -15,7 +15,6 @@ from torch import nn
 from medpriv.bank.optimiser import cosine
 from medpriv.bank.stack import Parameters, initial_stack
 from medpriv.errors import InputError
-from medpriv.models.layers import Convolution, Dense
 from medpriv.models.network import Network
 from medpriv.privacy.batches import Pass, PoissonBatches
 from medpriv.privacy.noise import SecretGenerator
@@ -129,12 +128,5 @@ def _as_stacked(network: Network, module: nn.Module) -> dict[str, np.ndarray]:
     values = iter([value.detach().numpy() for value in module.parameters()])
     held = {}
     for layer in network.layers:
-        if isinstance(layer, Dense):
-            held |= {f"{layer.name}.weight": next(values), f"{layer.name}.bias": next(values)}
-        elif isinstance(layer, Convolution):
-            weight = next(values)
-            if layer is not network.layers[0]:
-                weight = np.moveaxis(weight, 1, -1)  # kernel first, then channels
-            held[f"{layer.name}.weight"] = weight.reshape(layer.outputs, -1)
-            held |= {f"{layer.name}.scale": next(values), f"{layer.name}.shift": next(values)}
+        held |= layer.from_reference(values, layer is network.layers[0])
     return held

@@ -28,11 +28,11 @@ import torch
 from torch import Tensor
 
 from medpriv.bank import engine
-from medpriv.bank.losses import cross_entropy_slope
+from medpriv.bank.losses import cross_entropy_gradient
 from medpriv.bank.optimiser import AdamW, cosine
 from medpriv.bank.stack import Parameters, arranged, initial_stack
 from medpriv.errors import InputError
-from medpriv.models.layers import Convolution, Dense, Flatten, Pool, Workspace, allocate_stack
+from medpriv.models.layers import Workspace, allocate_stack
 from medpriv.models.network import Network
 from medpriv.privacy.batches import Pass, PoissonBatches
 from medpriv.privacy.bookkeeping import add_clipped, unit_squares
@@ -155,9 +155,9 @@ class PrivateStack:
         else:
             batch.copy_(self._records[rows])
         outputs = self.network.forward(self.held, batch, self._work, training=True)
-        slope = cross_entropy_slope(outputs, self._labels[rows])
-        slope.mul_(torch.from_numpy(drawn.weights).unsqueeze(2))
-        self.network.backward(self.held, slope, self._work, None)
+        output_gradient = cross_entropy_gradient(outputs, self._labels[rows])
+        output_gradient.mul_(torch.from_numpy(drawn.weights).unsqueeze(2))
+        self.network.backward(self.held, output_gradient, self._work, None)
         squares = [unit_squares(layer, drawn.units, self._work) for layer in self.network.layers]
         norms = sum(value for value in squares if value is not None).sqrt_()
         factors = (self._clip / (norms + SMALL)).clamp_(max=1)
@@ -187,16 +187,14 @@ class PrivateStack:
 
 def check_network(network: object) -> None:
     """Refuse a network in which one record's gradient depends on another's, or that is not stacked."""
-    if not isinstance(network, Network) or not all(
-        isinstance(layer, Dense | Convolution | Flatten | Pool) for layer in network.layers
-    ):
+    if not isinstance(network, Network):
         raise InputError(
             "this network has no per-patient gradients here",
             file="config",
             place="private, models",
             remedy="take mlp, logistic, cnn_gn or cnn2d",
         )
-    if mixing := [layer.name for layer in network.layers if isinstance(layer, Convolution) and layer.groups is None]:
+    if mixing := [layer.name for layer in network.layers if layer.mixes_records]:
         raise InputError(
             f"batch normalisation ({', '.join(mixing)}) mixes the records of a batch, so that no gradient belongs to "
             "one patient",

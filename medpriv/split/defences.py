@@ -69,9 +69,9 @@ def clipped(activations: Tensor, clip: float) -> tuple[Tensor, Back]:
 
     def back(gradient: Tensor) -> Tensor:
         # Of z factor, factor = c / |z| where clipped: factor (g - u (u . g)); else g.
-        slope = gradient.flatten(2)
-        along = (slope * unit).sum(2, keepdim=True) * (factor < 1)
-        pulled = (slope - unit * along) * factor
+        flat = gradient.flatten(2)
+        along = (flat * unit).sum(2, keepdim=True) * (factor < 1)
+        pulled = (flat - unit * along) * factor
         return allocate_stack(activations.shape).copy_(pulled.view(activations.shape))
 
     return allocate_stack(activations.shape).copy_((flat * factor).view(activations.shape)), back

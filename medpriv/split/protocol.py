@@ -11,8 +11,8 @@ Here the labels go along with the activations. In the U-shaped form they stay: t
 two more messages are exchanged:
 
     features = server.forward(client.send(rows))                  what the last layer reads, server to client
-    slope = client.turn(features, labels, weights, rate)          d loss / d features, client to server
-    client.receive(server.backward(slope, rate), rate)
+    gradient = client.turn(features, labels, weights, rate)       d loss / d features, client to server
+    client.receive(server.backward(gradient, rate), rate)
 
 (Gupta and Raskar 2018; Vepakomma et al. 2018 for the U.) Messages are float32 arrays [K, B, ...]; under Flower the same
 steps run with K = 1 in processes of their own, between which `Half.state` carries what a half knows. Without a defence
@@ -27,11 +27,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medpriv.bank.losses import cross_entropy_slope
+from medpriv.bank.losses import cross_entropy_gradient
 from medpriv.bank.optimiser import AdamW
 from medpriv.bank.stack import Parameters
 from medpriv.errors import InputError
-from medpriv.models.layers import Convolution, Dense, Flatten, Pool, Workspace, allocate_stack
+from medpriv.models.layers import Workspace, allocate_stack
 from medpriv.models.network import Network
 from medpriv.split.defences import Back, Defence, plain
 
@@ -62,9 +62,9 @@ def possible_cuts(network: Network, keep_head: bool = False) -> tuple[int, ...]:
     parameters at least.
     """
     layers = network.layers
-    cuts = [n for n in range(1, len(layers) + 1) if not isinstance(layers[n - 1], Flatten)]
+    cuts = [n for n in range(1, len(layers) + 1) if layers[n - 1].computes]
     if keep_head:
-        cuts = [n for n in cuts if any(isinstance(layer, Dense | Convolution) for layer in layers[n:-1])]
+        cuts = [n for n in cuts if any(layer.has_parameters for layer in layers[n:-1])]
     return tuple(cuts)
 
 
@@ -90,18 +90,10 @@ def split_network(network: Network, cut: int, keep_head: bool = False) -> Parts:
             remedy=f"take one of {', '.join(map(str, cuts))}" if cuts else "take a network of more layers",
         )
     body = Network(network.layers[:cut], network.shape, network.patch)
-    width = _shape_after(body)
+    width = body.layers[-1].shape_out
     last = len(network.layers) - keep_head
     head = Network(network.layers[last:], (network.layers[-1].inputs,)) if keep_head else None
     return Parts(network, body, Network(network.layers[cut:last], width), head, width)
-
-
-def _shape_after(network: Network) -> tuple[int, ...]:
-    """Return the shape of what the network's last layer gives for one record."""
-    layer = network.layers[-1]
-    if isinstance(layer, Convolution):
-        return layer.positions_out, layer.outputs
-    return (2 * layer.channels,) if isinstance(layer, Pool) else (layer.outputs,)
 
 
 class _CarriedAdamW(AdamW):
@@ -144,12 +136,12 @@ class Half:
         """Return the part's outputs [K, B, ...]."""
         return self.network.forward(self.held, x, self.work, training)
 
-    def backward(self, slope: Tensor, *, need_input: bool) -> Tensor | None:
+    def backward(self, output_gradient: Tensor, *, need_input: bool) -> Tensor | None:
         """Follow `forward` in training: fill `gradients`; return the gradient of its input, if needed.
 
-        The slope [K, B, ...] is overwritten.
+        The outputs' gradient [K, B, ...] is overwritten.
         """
-        return self.network.backward(self.held, slope, self.work, self.gradients, need_input)
+        return self.network.backward(self.held, output_gradient, self.work, self.gradients, need_input)
 
     def update(self, rate: float) -> None:
         """Take one AdamW step along `gradients`."""
@@ -213,8 +205,8 @@ class Client:
 
     def turn(self, features: Tensor, labels: Tensor, weights: Tensor, rate: float) -> Tensor:
         """Return the gradient of the features [K, B, F], and let the last layer learn; labels and weights [K, B]."""
-        slope = cross_entropy_slope(self.head.forward(features), labels).mul_(weights.unsqueeze(-1))
-        gradient = self.head.backward(slope, need_input=True)
+        output_gradient = cross_entropy_gradient(self.head.forward(features), labels).mul_(weights.unsqueeze(-1))
+        gradient = self.head.backward(output_gradient, need_input=True)
         self.head.update(rate)
         return gradient
 
@@ -232,16 +224,16 @@ class Server:
 
     def step(self, sent: Tensor, labels: Tensor, weights: Tensor, rate: float) -> Tensor:
         """Return the gradient of the activations [K, B, ...] that a client sent, and learn; labels, weights [K, B]."""
-        slope = cross_entropy_slope(self.trunk.forward(sent), labels).mul_(weights.unsqueeze(-1))
-        return self.backward(slope, rate)
+        output_gradient = cross_entropy_gradient(self.trunk.forward(sent), labels).mul_(weights.unsqueeze(-1))
+        return self.backward(output_gradient, rate)
 
     def forward(self, sent: Tensor) -> Tensor:
         """Return the features [K, B, F] for a client that keeps the last layer."""
         return self.trunk.forward(sent)
 
-    def backward(self, slope: Tensor, rate: float) -> Tensor:
+    def backward(self, output_gradient: Tensor, rate: float) -> Tensor:
         """Follow `forward`: learn from the features' gradient and return the activations', [K, B, ...]."""
-        gradient = self.trunk.backward(slope, need_input=True)
+        gradient = self.trunk.backward(output_gradient, need_input=True)
         self.trunk.update(rate)
         return gradient
 

@@ -22,9 +22,9 @@ from medpriv.bank.losses import class_weights
 from medpriv.bank.optimiser import cosine
 from medpriv.bank.stack import Parameters
 from medpriv.models.layers import allocate_stack
+from medpriv.split.client_schedule import ClientBatches, client_turns
 from medpriv.split.defences import Defence, plain
 from medpriv.split.protocol import Client, Half, Parts, Server
-from medpriv.split.turns import ClientBatches, client_turns
 
 Generators = Sequence[np.random.Generator]
 

@@ -171,10 +171,10 @@ class PullToStart:
         self._start: dict[str, Tensor] = {}
 
     def __call__(self, stack: Stack, rows: Tensor, weights: Tensor) -> Tensor:
-        """Leave the gradients in the stack; return the slope of the cross-entropy."""
+        """Leave the gradients in the stack; return the outputs' gradient of the cross-entropy."""
         if stack is not self._stack:  # the engine's next group
             self._stack, self._start = stack, {name: stack.held[name].clone() for name in stack.gradients}
-        slope = cross_entropy(stack, rows, weights)
+        output_gradient = cross_entropy(stack, rows, weights)
         for name, gradient in stack.gradients.items():
             gradient.add_(stack.held[name] - self._start[name], alpha=self._pull)
-        return slope
+        return output_gradient

@@ -1,7 +1,6 @@
 """The unlearning methods by name, and the banks that they make."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from time import process_time
 
 import numpy as np
@@ -55,10 +54,7 @@ def unlearn(
         patients, replicates: see `population_request`.
     """
     request = population_request(dataset, bank, patients, replicates, f"unlearned-{method}", seed)
-    spec = TrainingSpec(
-        f"unlearned-{method}", "unlearned", {"method": method}, *_network(bank), {"request": "population", **settings}
-    )
-    return _answer(request, bank, spec, settings)
+    return _answer(request, bank, "unlearned", method, settings, {"request": "population"})
 
 
 def unlearn_personal(
@@ -78,29 +74,29 @@ def unlearn_personal(
         share: of the beats adapted to that is to be forgotten.
     """
     request = personal_request(dataset, bank, personalised, share, f"unlearned-{method}-personal", seed)
-    asked = {"request": "personal", "share": share, **settings}
-    spec = TrainingSpec(
-        f"unlearned-{method}-personal", "unlearned-personal", {"method": method}, *_network(bank), asked
-    )
-    return _answer(request, bank, spec, settings)
+    return _answer(request, bank, "unlearned-personal", method, settings, {"request": "personal", "share": share})
 
 
-def _network(bank: Bank) -> tuple[str, Mapping[str, object]]:
-    """Return model and hyperparameters of the replicates, which the answers share."""
-    return bank.model, bank.spec.hyperparameters
-
-
-def _answer(request: Request, bank: Bank, spec: TrainingSpec, settings: Mapping[str, object]) -> tuple[Bank, float]:
+def _answer(
+    request: Request,
+    bank: Bank,
+    word: str,
+    method: str,
+    settings: Mapping[str, object],
+    asked: Mapping[str, object],
+) -> tuple[Bank, float]:
     """Run the method on the request; return its bank, and the processor seconds taken, less what was prepared."""
     began = process_time()
     # A model alone gets a twin beside it, see `medpriv.bank.engine.twice`.
     lone = is_lone(request.network, request.start, request.schedule.batch_size)
-    outcome = METHODS[spec.parts["method"]](request.select(np.array([0, 0])) if lone else request, settings)
+    outcome = METHODS[method](request.select(np.array([0, 0])) if lone else request, settings)
     seconds = process_time() - began - outcome.prepared
     anew = float(request.anew_updates.mean()) * request.schedule.batch_size
+    hyperparameters = dict(bank.spec.hyperparameters)
     if outcome.members > 1:
-        ensemble = {"members": outcome.members, "bands": None}
-        spec = replace(spec, hyperparameters={**spec.hyperparameters, "ensemble": ensemble})
+        hyperparameters["ensemble"] = {"members": outcome.members, "bands": None}
+    used = {**asked, **settings}
+    spec = TrainingSpec(request.treatment, word, {"method": method}, bank.model, hyperparameters, used)
     costs = {
         "updates": outcome.updates,
         "passes": outcome.passes,

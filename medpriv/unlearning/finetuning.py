@@ -9,7 +9,6 @@ from medpriv.bank import engine
 from medpriv.bank.batches import count_updates
 from medpriv.bank.stack import Parameters, initial_stack
 from medpriv.errors import InputError
-from medpriv.models.layers import Flatten, Pool
 from medpriv.models.network import Network
 from medpriv.unlearning.loops import pass_cost
 from medpriv.unlearning.requests import Outcome, Request
@@ -56,7 +55,7 @@ def repair(request: Request, start: Parameters, settings: Mapping[str, object]) 
 
 def first_trained(network: Network, layers: int) -> int:
     """Return where the last `layers` layers begin (those without parameters aren't counted)."""
-    places = [index for index, layer in enumerate(network.layers) if not isinstance(layer, Flatten | Pool)]
+    places = [index for index, layer in enumerate(network.layers) if layer.has_parameters]
     if layers >= len(places):
         raise InputError(
             f"all {len(places)} layers of the network would be trained",

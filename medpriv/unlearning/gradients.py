@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from medpriv.bank.batches import count_updates
-from medpriv.bank.losses import cross_entropy_slope, divergence_slope
+from medpriv.bank.losses import cross_entropy_gradient, divergence_gradient
 from medpriv.bank.optimiser import cosine
 from medpriv.bank.stack import Stack, initial_stack
 from medpriv.unlearning.finetuning import repair
@@ -21,18 +21,18 @@ from medpriv.unlearning.requests import Outcome, Request
 
 EVALUATED = 128  # records a forward pass, where errors are counted
 
-# Given the stack, its outputs [K, B + F, outputs], the B retained rows and the F forgotten ones: each record's slope.
-Slope = Callable[[Stack, Tensor, Tensor, Tensor], Tensor]
+# Given the stack, its outputs [K, B + F, outputs], the B retained rows and the F forgotten: each record's gradient.
+OutputGradient = Callable[[Stack, Tensor, Tensor, Tensor], Tensor]
 
 
 def neggrad(request: Request, settings: Mapping[str, object]) -> Outcome:
     """NegGrad+ (Kurmanji et al. 2023): min alpha L(retain) - (1 - alpha) L(forget), L the mean cross-entropy."""
 
-    def slope(stack: Stack, outputs: Tensor, rows: Tensor, others: Tensor) -> Tensor:
-        return cross_entropy_slope(outputs, stack.labels[torch.cat([rows, others], 1)])
+    def output_gradient(stack: Stack, outputs: Tensor, rows: Tensor, others: Tensor) -> Tensor:
+        return cross_entropy_gradient(outputs, stack.labels[torch.cat([rows, others], 1)])
 
     alpha = settings["alpha"]
-    return _descend(request, settings, lambda some: slope, alpha, alpha - 1)
+    return _descend(request, settings, lambda some: output_gradient, alpha, alpha - 1)
 
 
 def relabel(request: Request, settings: Mapping[str, object]) -> Outcome:
@@ -44,15 +44,15 @@ def relabel(request: Request, settings: Mapping[str, object]) -> Outcome:
     shifts = [rng.integers(1, classes, len(request.y)) for rng in request.generators("labels")]
     wrong = torch.from_numpy((request.y + np.stack(shifts)) % classes)
 
-    def slope_of(some: slice) -> Slope:
+    def gradient_of(some: slice) -> OutputGradient:
         drawn = wrong[some]
 
-        def slope(stack: Stack, outputs: Tensor, rows: Tensor, others: Tensor) -> Tensor:
-            return cross_entropy_slope(outputs, torch.cat([stack.labels[rows], drawn.gather(1, others)], 1))
+        def output_gradient(stack: Stack, outputs: Tensor, rows: Tensor, others: Tensor) -> Tensor:
+            return cross_entropy_gradient(outputs, torch.cat([stack.labels[rows], drawn.gather(1, others)], 1))
 
-        return slope
+        return output_gradient
 
-    return _repaired(request, _descend(request, settings, slope_of, 1.0, 1.0), settings)
+    return _repaired(request, _descend(request, settings, gradient_of, 1.0, 1.0), settings)
 
 
 def badteacher(request: Request, settings: Mapping[str, object]) -> Outcome:
@@ -62,19 +62,19 @@ def badteacher(request: Request, settings: Mapping[str, object]) -> Outcome:
     """
     untrained = initial_stack(request.network, request.generators("initial"))
 
-    def slope_of(some: slice) -> Slope:
+    def gradient_of(some: slice) -> OutputGradient:
         competent, incompetent = (stack_of(request, held, some) for held in (request.start, untrained))
 
-        def slope(stack: Stack, outputs: Tensor, rows: Tensor, others: Tensor) -> Tensor:
+        def output_gradient(stack: Stack, outputs: Tensor, rows: Tensor, others: Tensor) -> Tensor:
             taught = [
                 teacher.forward(teacher.gather(some_rows), training=False)
                 for teacher, some_rows in ((competent, rows), (incompetent, others))
             ]
-            return divergence_slope(outputs, torch.cat(taught, 1))
+            return divergence_gradient(outputs, torch.cat(taught, 1))
 
-        return slope
+        return output_gradient
 
-    return _descend(request, settings, slope_of, 1.0, 1.0, cost=1 + FORWARD)
+    return _descend(request, settings, gradient_of, 1.0, 1.0, cost=1 + FORWARD)
 
 
 def scrub(request: Request, settings: Mapping[str, object]) -> Outcome:
@@ -109,13 +109,13 @@ def scrub(request: Request, settings: Mapping[str, object]) -> Outcome:
                 rows, weights = batches.next()
                 taught = teacher.forward(teacher.gather(rows), training=False)
                 outputs = stack.forward(stack.gather(rows))
-                slope = distillation_slope(outputs, taught, settings["temperature"])
+                output_gradient = distillation_gradient(outputs, taught, settings["temperature"])
                 if away:
-                    slope.neg_()
+                    output_gradient.neg_()
                 else:
-                    slope.mul_(settings["beta"])
-                    slope.add_(cross_entropy_slope(outputs, stack.labels[rows]), alpha=settings["gamma"])
-                stack.backward(slope.mul_(weights.unsqueeze(-1)))
+                    output_gradient.mul_(settings["beta"])
+                    output_gradient.add_(cross_entropy_gradient(outputs, stack.labels[rows]), alpha=settings["gamma"])
+                stack.backward(output_gradient.mul_(weights.unsqueeze(-1)))
                 stack.update(learning_rate * cosine(update, total))
                 update += 1
             kept.append(stack.parameters())
@@ -131,9 +131,9 @@ def scrub(request: Request, settings: Mapping[str, object]) -> Outcome:
     return Outcome(parameters, updates=float(total), passes=float(trained + looked_at))
 
 
-def distillation_slope(outputs: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+def distillation_gradient(outputs: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     """Return d T^2 KL(softmax(teacher / T) || softmax(outputs / T)) / d outputs of each record."""
-    return divergence_slope(outputs / temperature, teacher / temperature).mul_(temperature)
+    return divergence_gradient(outputs / temperature, teacher / temperature).mul_(temperature)
 
 
 def error_rates(stack: Stack, members: np.ndarray, like: np.ndarray) -> np.ndarray:
@@ -158,7 +158,7 @@ def error_rates(stack: Stack, members: np.ndarray, like: np.ndarray) -> np.ndarr
 def _descend(
     request: Request,
     settings: Mapping[str, object],
-    slope_of: Callable[[slice], Slope],
+    gradient_of: Callable[[slice], OutputGradient],
     retained: float,
     forgotten: float,
     cost: float = 1.0,
@@ -166,7 +166,7 @@ def _descend(
     """Train on batches of retained and forgotten records, for `epochs` over the retained ones.
 
     Args:
-        slope_of: given which models a stack holds, their loss's slope.
+        gradient_of: given which models a stack holds, their loss's gradient at the outputs.
         retained, forgotten: weights of the mean loss over either kind.
         cost: passes a record of a batch.
     """
@@ -176,14 +176,14 @@ def _descend(
     retain_order, forget_order = request.generators("retain"), request.generators("forget")
 
     def work(stack: Stack, some: slice) -> None:
-        slope = slope_of(some)
+        output_gradient = gradient_of(some)
         retain = WeightedBatches(request, request.retain[some], size, retain_order[some])
         forget = WeightedBatches(request, request.forget[some], others_size, forget_order[some])
         for update in range(updates):
             (rows, weights), (others, others_weights) = retain.next(), forget.next()
             outputs = stack.forward(stack.gather(torch.cat([rows, others], 1)))
             weights = torch.cat([weights * retained, others_weights * forgotten], 1)
-            stack.backward(slope(stack, outputs, rows, others).mul_(weights.unsqueeze(-1)))
+            stack.backward(output_gradient(stack, outputs, rows, others).mul_(weights.unsqueeze(-1)))
             stack.update(learning_rate * cosine(update, updates))
 
     parameters = work_on_stacks(request, request.start, size + others_size, work)

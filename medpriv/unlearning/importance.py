@@ -13,16 +13,16 @@ import torch
 from torch import Tensor
 
 from medpriv.bank.engine import groups, is_lone, twice
-from medpriv.bank.losses import cross_entropy_slope
+from medpriv.bank.losses import cross_entropy_gradient
 from medpriv.bank.stack import Parameters, Stack
-from medpriv.models.layers import Convolution, Dense, Tensors, Workspace, allocate_stack, mask_relu
+from medpriv.models.layers import Product, Tensors, allocate_stack
 from medpriv.unlearning.loops import each_record, stack_of
 from medpriv.unlearning.requests import Outcome, Request
 
 CHUNK = 32  # records a pass; a convolution keeps one gradient of its weights for each
 
 Size = Callable[[Tensor], Tensor]  # |.|^p
-Loss = Callable[[Tensor, Tensor], Tensor]  # outputs [K, B, outputs], labels [K, B] -> slope of each record's loss
+Loss = Callable[[Tensor, Tensor], Tensor]  # outputs [K, B, outputs], labels [K, B] -> of each record's loss
 
 
 def ssd(request: Request, settings: Mapping[str, object]) -> Outcome:
@@ -30,12 +30,12 @@ def ssd(request: Request, settings: Mapping[str, object]) -> Outcome:
 
     Where F_forget > a F_all, theta <- theta min(lambda F_all / F_forget, 1); nothing is trained.
     """
-    return _dampen(request, settings, cross_entropy_slope, torch.square)
+    return _dampen(request, settings, cross_entropy_gradient, torch.square)
 
 
 def ssd_labelfree(request: Request, settings: Mapping[str, object]) -> Outcome:
     """LF-SSD (Foster et al. 2024): as SSD, with importance mean |d ||outputs||^2 / d theta|, which needs no labels."""
-    return _dampen(request, settings, _norm_slope, torch.abs)
+    return _dampen(request, settings, _norm_gradient, torch.abs)
 
 
 def fisher(request: Request, settings: Mapping[str, object]) -> Outcome:
@@ -48,7 +48,7 @@ def fisher(request: Request, settings: Mapping[str, object]) -> Outcome:
       last layer and in normalisations.
     Running statistics stay.
     """
-    information = importance(request, request.start, request.retain, cross_entropy_slope, torch.square)
+    information = importance(request, request.start, request.retain, cross_entropy_gradient, torch.square)
     generators = request.generators("noise")
     parameters = {}
     for name, value in request.start.items():
@@ -115,37 +115,33 @@ def _importance_of_all(request: Request, loss: Loss, size: Size) -> tuple[dict[s
     return known, passes
 
 
-def _norm_slope(outputs: Tensor, labels: Tensor) -> Tensor:
+def _norm_gradient(outputs: Tensor, labels: Tensor) -> Tensor:
     """Return d ||outputs||^2 / d outputs."""
     return allocate_stack(outputs.shape).copy_(outputs).mul_(2)
 
 
-def _add_sizes(stack: Stack, slope: Tensor, sums: Tensors, size: Size) -> None:
-    """Follow a forward pass in evaluation mode: add each record's |gradient|^p to `sums`; `slope` is overwritten."""
+def _add_sizes(stack: Stack, gradient: Tensor, sums: Tensors, size: Size) -> None:
+    """Follow a forward pass in evaluation mode: add each record's |gradient|^p to `sums`; `gradient` is overwritten."""
     layers = stack.network.layers
     for layer in reversed(layers):
-        if isinstance(layer, Convolution):
-            _add_normalisation(layer, slope, stack.work, sums, size)
-        elif isinstance(layer, Dense) and layer.relu:
-            mask_relu(slope, stack.work.saved[f"{layer.name}.y"])
-        below = layer.backward(stack.held, slope, stack.work, None, layer is not layers[0])
-        if isinstance(layer, Convolution):  # `slope` is now that of the convolution's own values
-            records = slope.shape[0] * slope.shape[1]
-            windows = stack.work.saved[f"{layer.name}.windows"].reshape(records, layer.positions_out, -1)
-            each = torch.bmm(slope.reshape(records, layer.positions_out, -1).transpose(1, 2), windows)
-            sums[f"{layer.name}.weight"] += size(each).unflatten(0, slope.shape[:2]).sum(1)
-        elif isinstance(layer, Dense):
-            x = stack.work.saved[f"{layer.name}.x"]
-            sums[f"{layer.name}.weight"] += torch.bmm(size(slope).transpose(1, 2), size(x))
-            sums[f"{layer.name}.bias"] += size(slope).sum(1)
-        slope = below
+        records = gradient.shape[1]
+        vectors = layer.vectors_evaluated(gradient, stack.work)
+        gradient = layer.backward(stack.held, gradient, stack.work, None, layer is not layers[0])
+        for name, value in (layer.vectors(stack.work) if vectors is None else vectors).items():
+            sums[name] += size(value).sum(1)
+        if product := layer.product(stack.work):
+            _add_product(product, records, sums, size)
 
 
-def _add_normalisation(layer: Convolution, slope: Tensor, work: Workspace, sums: Tensors, size: Size) -> None:
-    """Add the sizes of a convolution's scale and shift: its values h scale + shift, h normalised, before the ReLU."""
-    mask_relu(slope, work.saved[f"{layer.name}.z"])
-    y, mean, inverse = (work.saved[f"{layer.name}.{name}"] for name in ("y", "mean", "inverse"))
-    per = layer.outputs // mean.shape[2]  # channels a statistic
-    mean, inverse = (value.expand(-1, -1, -1, per).flatten(2).unsqueeze(2) for value in (mean, inverse))
-    sums[f"{layer.name}.shift"] += size(slope.sum(2)).sum(1)
-    sums[f"{layer.name}.scale"] += size((slope * (y - mean) * inverse).sum(2)).sum(1)
+def _add_product(product: Product, records: int, sums: Tensors, size: Size) -> None:
+    """Add the sizes of a weight's gradients, and of its bias's: in one product where a record has one row."""
+    x, gradient = product.x, product.output_gradient
+    if x.shape[1] == records:
+        sums[product.weight] += torch.bmm(size(gradient).transpose(1, 2), size(x))
+    else:
+        gradient, x = (side.unflatten(1, (records, -1)) for side in (gradient, x))
+        each = torch.bmm(gradient.flatten(0, 1).transpose(1, 2), x.flatten(0, 1))
+        sums[product.weight] += size(each).unflatten(0, (-1, records)).sum(1)
+        gradient = gradient.sum(2)
+    if product.bias is not None:
+        sums[product.bias] += size(gradient).sum(1)

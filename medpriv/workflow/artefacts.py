@@ -130,9 +130,12 @@ class Artefacts:
         return bank_files(wildcards.dataset, wildcards.treatment)
 
     def reference_of_bank(self, wildcards: Wildcards) -> list[str]:
-        """Return the files of the baseline of the same network, with which a bank is compared; none for a baseline."""
+        """Return the files of the baseline of the same network, with which a bank of classifiers is compared.
+
+        There are none for a baseline, and for models of other kinds.
+        """
         spec = spec_of(wildcards.treatment)
-        if spec.word == "baseline":
+        if spec.word == "baseline" or spec.treatment.kind != "classifier":
             return []
         model = network_of(spec, self.config["datasets"][wildcards.dataset])
         return bank_files(wildcards.dataset, Spec("baseline", {"model": model}).name)

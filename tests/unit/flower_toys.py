@@ -17,9 +17,9 @@ from medpriv.federated.client import LocalSchedule
 from medpriv.federated.rounds import Names, Outcome, run
 from medpriv.federated.server import build_strategy
 from medpriv.flower.exchange import Exchange
-from medpriv.flower.hospital import Desk, read_holding
+from medpriv.flower.handlers import HANDLERS
+from medpriv.flower.hospital import ClientNode, read_holding
 from medpriv.flower.job import Job
-from medpriv.flower.questions import QUESTIONS
 from medpriv.flower.runtime import Refusal
 from medpriv.flower.server import chosen
 from medpriv.models.catalogue import build_network
@@ -43,7 +43,7 @@ class Grid:
         silent: nodes that never answer.
     """
 
-    def __init__(self, desks: dict[int, Desk]) -> None:
+    def __init__(self, desks: dict[int, ClientNode]) -> None:
         TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = 1, 1, 1
         self._desks, self._number, self._answers = desks, count(), {}
         self.silent: set[int] = set()
@@ -61,7 +61,7 @@ class Grid:
     def pull_messages(self, numbers: list[str]) -> list[Message]:
         return [self._answers.pop(number) for number in numbers if number in self._answers]
 
-    def _answer(self, desk: Desk, message: Message) -> Message:
+    def _answer(self, desk: ClientNode, message: Message) -> Message:
         try:
             return Message(desk.answer(1, message.content), reply_to=message)
         except Exception as error:  # what a hospital says of its failures, see `medpriv.flower.runtime.answer_next`
@@ -113,7 +113,7 @@ def made_up_federation(folder: Path, dataset: Dataset, least_records: int = 4, *
     """Return the exchange with three hospitals that answer at once, each out of its site of the dataset."""
     dataset.save(folder / "data")
     desks = {
-        node: Desk(read_holding(folder / "data", name), least_records, folder / name, QUESTIONS)
+        node: ClientNode(read_holding(folder / "data", name), least_records, folder / name, HANDLERS)
         for node, name in enumerate(SITES, 1)
     }
     nodes = {name: node for node, name in enumerate(SITES, 1)}

@@ -85,7 +85,12 @@ def unchanged(base, personal) -> Bank:
 
 def answered(bank: Bank, method: str, records: np.ndarray | None = None) -> Bank:
     """Return the models as a method's answer to a request to forget these records (their own unless given)."""
-    about = replace(bank.about, spec=replace(bank.spec, word="unlearned-personal", parts={"method": method}))
+    about = replace(
+        bank.about,
+        spec=replace(
+            bank.spec, name=f"unlearned-{method}-personal", word="unlearned-personal", parts={"method": method}
+        ),
+    )
     request = bank.derived_from if records is None else replace(bank.derived_from, records=records)
     return replace(bank, about=about, derived_from=request)
 

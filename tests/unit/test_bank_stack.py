@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from medpriv.bank.losses import cross_entropy_slope
+from medpriv.bank.losses import cross_entropy_gradient
 from medpriv.bank.stack import Stack, arranged
 from medpriv.models.catalogue import build_network
 from medpriv.seeds import generator
@@ -49,7 +49,7 @@ def test_a_second_backward_adds_to_the_first():
     rows = torch.tensor([[3, 1, 1], [0, 9, 4]])
     once = {}
     for add in (False, True):
-        slope = cross_entropy_slope(stack.forward(stack.gather(rows)), stack.labels[rows])
+        slope = cross_entropy_gradient(stack.forward(stack.gather(rows)), stack.labels[rows])
         stack.backward(slope, add=add)
         once[add] = {name: value.clone() for name, value in stack.gradients.items()}
     for name, value in once[True].items():
@@ -60,7 +60,7 @@ def test_frozen_layers_keep_parameters_and_running_statistics():
     stack, _ = make_stack(frozen=2)  # stem and convolution; Flatten and the dense layer are left
     before = stack.parameters()
     rows = torch.tensor([[3, 1, 1], [0, 9, 4]])
-    stack.backward(cross_entropy_slope(stack.forward(stack.gather(rows)), stack.labels[rows]))
+    stack.backward(cross_entropy_gradient(stack.forward(stack.gather(rows)), stack.labels[rows]))
     stack.update(0.1)
     changed = {name for name, value in stack.parameters().items() if not np.array_equal(value, before[name])}
     assert changed == {"output.weight", "output.bias"}

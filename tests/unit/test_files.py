@@ -6,12 +6,14 @@ import gzip
 
 import numpy as np
 import pytest
+from safetensors.numpy import save
 
 from medpriv.errors import InputError
 from medpriv.files import (
     format_value,
     open_text,
     read_csv,
+    read_layout,
     read_lines,
     read_rows,
     read_tensors,
@@ -21,6 +23,7 @@ from medpriv.files import (
     write_csv,
     write_json,
     write_tensors,
+    write_tensors_in_parts,
 )
 
 
@@ -67,6 +70,40 @@ def test_tensors_come_back_equal_and_do_not_depend_on_order(tmp_path):
     back = read_tensors(tmp_path / "1")
     np.testing.assert_array_equal(back["a"], a)
     np.testing.assert_array_equal(back["b"], b)
+
+
+TYPES = (
+    "bool",
+    "uint8",
+    "int8",
+    "int16",
+    "uint16",
+    "float16",
+    "int32",
+    "uint32",
+    "float32",
+    "float64",
+    "int64",
+    "uint64",
+)
+
+
+def test_tensors_written_in_parts_are_the_formats_own_bytes(tmp_path):
+    rng = np.random.default_rng(0)
+    shapes = [(4, 3), (2,), (5, 0), (3, 2, 2)]
+    tensors = {f'{dtype[:2]}."é{place}': 9 * rng.normal(size=shapes[place % 4]) for place, dtype in enumerate(TYPES)}
+    tensors = {name: value.astype(dtype) for dtype, (name, value) in zip(TYPES, tensors.items(), strict=True)}
+    layout = {name: (value.dtype, value.shape) for name, value in tensors.items()}
+    write_tensors_in_parts(tmp_path / "file", layout, lambda name: (tensors[name][k : k + 1] for k in range(5)))
+    assert (tmp_path / "file").read_bytes() == save(tensors)
+    assert read_layout(tmp_path / "file") == layout
+
+
+def test_pieces_that_do_not_add_up_leave_no_file(tmp_path):
+    value = np.zeros((3, 2), np.float32)
+    with pytest.raises(ValueError, match="the pieces of a are 16 bytes"):
+        write_tensors_in_parts(tmp_path / "file", {"a": (value.dtype, value.shape)}, lambda name: [value[:2]])
+    assert not list(tmp_path.iterdir())
 
 
 # --- text files of users -------------------------------------------------------------------------------------------

@@ -8,10 +8,10 @@ pytest.importorskip("flwr", reason="Flower is not installed")
 from flower_toys import SITES, assert_equal_weights, made_up_dataset, made_up_federation, split_in_process, split_job
 
 from medpriv.files import read_tensors
+from medpriv.flower.encrypted_channel import EncryptedChannel
 from medpriv.flower.processes import DeploymentError
-from medpriv.flower.sealed import Correspondent
 from medpriv.flower.server import agree
-from medpriv.flower.turns import learn_split
+from medpriv.flower.split_server import learn_split
 
 
 def learn(exchange, job) -> dict[str, np.ndarray]:
@@ -55,7 +55,7 @@ def test_labels_do_not_leave_in_the_u_shaped_form(tmp_path):
 
     exchange.ask = listen
     learn(exchange, split_job("ushaped"))
-    assert seen == {("step", "sent"), ("step", "letter"), ("turn", "slope")}
+    assert seen == {("step", "sent"), ("step", "encrypted"), ("turn", "slope")}
 
 
 @pytest.mark.parametrize("message", [1, 2, 3])
@@ -123,15 +123,15 @@ def test_a_hospital_that_is_lost_at_the_end_costs_nobody_the_model(tmp_path):
 def test_letters_are_read_by_the_one_they_are_for():
     from cryptography.exceptions import InvalidTag
 
-    writer, reader, server = (Correspondent() for _ in range(3))
+    writer, reader, server = (EncryptedChannel() for _ in range(3))
     arrays = {"weight": np.arange(6, dtype=np.float32).reshape(2, 3)}
-    letter = writer.seal(arrays, reader.public)
-    np.testing.assert_array_equal(reader.open(letter, writer.public)["weight"], arrays["weight"])
-    assert arrays["weight"].tobytes() not in letter.tobytes()
+    message = writer.encrypt(arrays, reader.public)
+    np.testing.assert_array_equal(reader.decrypt(message, writer.public)["weight"], arrays["weight"])
+    assert arrays["weight"].tobytes() not in message.tobytes()
     for other, key in ((server, writer.public), (reader, server.public)):
         with pytest.raises(InvalidTag):
-            other.open(letter, key)
-    changed = letter.copy()
+            other.decrypt(message, key)
+    changed = message.copy()
     changed[-1] ^= 1
     with pytest.raises(InvalidTag):
-        reader.open(changed, writer.public)
+        reader.decrypt(changed, writer.public)

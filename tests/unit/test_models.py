@@ -8,7 +8,8 @@ from scipy.stats import ks_2samp
 from medpriv.bank import engine
 from medpriv.errors import InputError
 from medpriv.models.catalogue import MODELS, build_network
-from medpriv.models.layers import Convolution, Workspace, allocate_stack
+from medpriv.models.convolutions import Convolution
+from medpriv.models.layers import Workspace, allocate_stack
 from medpriv.seeds import generator
 
 RECIPE = {"hidden": [4, 3], "patch": 4, "channels": [8, 12], "width": 1, "blocks": [1, 1], "dropout": 0.3}

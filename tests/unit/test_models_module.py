@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from medpriv.bank import engine
-from medpriv.bank.losses import cross_entropy_slope
+from medpriv.bank.losses import cross_entropy_gradient
 from medpriv.bank.reference import predict_one_by_one, record_losses, train_one_by_one
 from medpriv.bank.stack import Stack
 from medpriv.models import module
@@ -76,7 +76,7 @@ def test_first_gradients_equal_autograds(model, shape, classes, recipe):
     stack = Stack(network, parameters, x, y)
     rows = torch.stack([torch.arange(13), torch.arange(20, 33)])
     outputs = stack.forward(stack.gather(rows))
-    stack.backward(cross_entropy_slope(outputs, y[rows]))
+    stack.backward(cross_entropy_gradient(outputs, y[rows]))
     for k in range(2):
         reference = network.reference(parameters, k)
         record_losses(reference(x[rows[k]]), y[rows[k]]).sum().backward()

@@ -6,6 +6,7 @@ import torch
 from split_toys import toy_network, toy_order, toy_plan, toy_records, toy_start
 
 from medpriv.errors import InputError
+from medpriv.split.client_schedule import ClientBatches
 from medpriv.split.protocol import (
     Client,
     Half,
@@ -15,7 +16,6 @@ from medpriv.split.protocol import (
     split_network,
     to_message,
 )
-from medpriv.split.turns import ClientBatches
 
 
 def test_cuts_are_after_every_layer_but_a_flattening_and_leave_the_server_something_in_the_u():

@@ -31,7 +31,7 @@ def test_distillation_slope_equals_autograd(outputs, temperature):
 
     target = logarithms(teacher)
     (temperature**2 * (target.exp() * (target - logarithms(student))).sum()).backward()
-    slope = gradients.distillation_slope(student.detach(), teacher, temperature)
+    slope = gradients.distillation_gradient(student.detach(), teacher, temperature)
     torch.testing.assert_close(slope, student.grad, atol=1e-5, rtol=1e-4)
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from made_up_requests import SETTINGS, forget_beats, forget_patients
 
-from medpriv.bank.losses import cross_entropy_slope
+from medpriv.bank.losses import cross_entropy_gradient
 from medpriv.bank.reference import record_losses
 from medpriv.unlearning import importance
 from medpriv.unlearning.catalogue import METHODS
@@ -40,7 +40,7 @@ def stacked(request, r: int, held) -> list[np.ndarray]:
 @pytest.mark.parametrize("model", MODELS)
 def test_squared_gradients_equal_a_plain_loop_over_records(model):
     request = forget_patients(model=model)
-    got = importance.importance(request, request.start, request.forget, cross_entropy_slope, torch.square)
+    got = importance.importance(request, request.start, request.forget, cross_entropy_gradient, torch.square)
     for r in (0, 4):
         expected = one_by_one(request, r, request.forget[r], lambda z, y: record_losses(z, y).sum(), 2)
         for one, other in zip(stacked(request, r, got), expected, strict=True):
@@ -50,7 +50,7 @@ def test_squared_gradients_equal_a_plain_loop_over_records(model):
 @pytest.mark.parametrize("model", MODELS)
 def test_label_free_importance_equals_a_plain_loop_over_records(model):
     request = forget_patients(model=model)
-    got = importance.importance(request, request.start, request.forget, importance._norm_slope, torch.abs)
+    got = importance.importance(request, request.start, request.forget, importance._norm_gradient, torch.abs)
     expected = one_by_one(request, 1, request.forget[1], lambda z, y: (z * z).sum(), 1)
     for one, other in zip(stacked(request, 1, got), expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=2e-3, atol=1e-4 * max(1, other.max()))
@@ -60,7 +60,7 @@ def test_differently_many_records_do_not_mix():
     request = forget_patients()
     members = request.forget.copy()
     members[0, np.flatnonzero(members[0])[3:]] = False
-    got = importance.importance(request, request.start, members, cross_entropy_slope, torch.square)
+    got = importance.importance(request, request.start, members, cross_entropy_gradient, torch.square)
     expected = one_by_one(request, 0, members[0], lambda z, y: record_losses(z, y).sum(), 2)
     for one, other in zip(stacked(request, 0, got), expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=2e-3, atol=1e-7 * max(1, other.max()))
@@ -70,7 +70,7 @@ def test_differently_many_records_do_not_mix():
 def test_dampening_follows_its_rule_weight_by_weight(make, method):
     request = make(method)
     settings = SETTINGS[method] | {"selection": 1.5, "dampening": 0.7}
-    loss, size = (cross_entropy_slope, torch.square) if method == "ssd" else (importance._norm_slope, torch.abs)
+    loss, size = (cross_entropy_gradient, torch.square) if method == "ssd" else (importance._norm_gradient, torch.abs)
     parameters = METHODS[method](request, settings).parameters
     forgotten = importance.importance(request, request.start, request.forget, loss, size)
     every = importance.importance(request, request.start, request.forget | request.retain, loss, size)
@@ -104,7 +104,7 @@ def test_fisher_noise_has_the_variance_of_its_formula():
     request = forget_patients("fisher")
     settings = {"alpha": 1e-4, "most": 50.0}
     parameters = METHODS["fisher"](request, settings).parameters
-    information = importance.importance(request, request.start, request.retain, cross_entropy_slope, torch.square)
+    information = importance.importance(request, request.start, request.retain, cross_entropy_gradient, torch.square)
     scaled = np.concatenate(
         [
             ((parameters[name] - request.start[name]) / np.sqrt(1e-4 * np.minimum(1 / (held + 1e-8), 50))).ravel()

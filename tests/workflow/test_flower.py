@@ -32,7 +32,7 @@ from medpriv.flower.deployment import open_federation
 from medpriv.flower.job import Job
 from medpriv.flower.processes import Children, free_port
 from medpriv.flower.server import agree, chosen, federate
-from medpriv.flower.turns import learn_split
+from medpriv.flower.split_server import learn_split
 from medpriv.models.catalogue import build_network
 from medpriv.models.network import Network
 from medpriv.seeds import generator

@@ -11,7 +11,7 @@ import torch
 from medpriv.attacks.gradient import fgsm, pgd
 from medpriv.attacks.victim import in_units, standardise
 from medpriv.bank.engine import groups
-from medpriv.bank.losses import cross_entropy, cross_entropy_slope
+from medpriv.bank.losses import cross_entropy, cross_entropy_gradient
 from medpriv.bank.stack import Stack, arranged
 from medpriv.dataset import Dataset
 from medpriv.measures.predictions import record_losses
@@ -35,7 +35,7 @@ class OwnRecordsVictim:
     def input_gradients(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return logits [K, N, C] and the gradients [K, N, ...] of the cross-entropy."""
         outputs = self._forward(x)
-        back = self._stack.input_gradient(cross_entropy_slope(outputs, torch.from_numpy(y)))
+        back = self._stack.input_gradient(cross_entropy_gradient(outputs, torch.from_numpy(y)))
         return outputs.numpy().copy(), self._stack.network.restore(back).numpy().copy()
 
     def _forward(self, x: np.ndarray) -> torch.Tensor:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from medpriv.seeds import generator
-from medpriv.split.turns import ClientBatches, client_turns
+from medpriv.split.client_schedule import ClientBatches, client_turns
 
 
 def test_clients_get_their_share_of_updates_in_every_epoch_and_in_order():

@@ -2,8 +2,8 @@
 
 `begin_cut` sets the layers up; each `step` may open what another hospital hands over, learn from the gradient of the
 batch before, send the activations of the next batch, and hand the layers over; `turn` is the U-shaped form's second
-message. What is computed is `medpriv.split.protocol`; hand-overs pass through the server sealed, see
-`medpriv.flower.sealed`.
+message. What is computed is `medpriv.split.protocol`; hand-overs pass through the server encrypted, see
+`medpriv.flower.encrypted_channel`.
 """
 
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from medpriv.bank.batches import Batches
-from medpriv.flower.hospital import Arrays, Desk, Given, Settings, save
-from medpriv.flower.sealed import Correspondent
+from medpriv.flower.encrypted_channel import EncryptedChannel
+from medpriv.flower.hospital import Arrays, ClientNode, Given, Settings, save
 from medpriv.privacy.noise import Draws, SecretGenerator
 from medpriv.seeds import generator
 from medpriv.split.protocol import Client, Half, from_message, split_network, to_message
@@ -30,13 +30,13 @@ class CutClient:
         batches: endless.
         weights: float32 [classes], what a record of each class weighs.
         rows: int64 [1, B], the records of the batch that is under way.
-        letters: the key for hand-overs.
+        channel: the key for hand-overs.
     """
 
     client: Client
     batches: Batches
     weights: Tensor
-    letters: Correspondent
+    channel: EncryptedChannel
     rows: Tensor | None = None
 
     def state(self) -> dict[str, np.ndarray]:
@@ -62,10 +62,10 @@ class CutClient:
         return self.client.body.parameters() | (self.client.head.parameters() if self.client.head else {})
 
 
-def begin_cut(desk: Desk, settings: Settings, arrays: Arrays) -> Given:
+def begin_cut(node: ClientNode, settings: Settings, arrays: Arrays) -> Given:
     """Set up the hospital's layers from the parameters sent; return a fresh public key for hand-overs."""
-    session = desk.session
-    desk.check_amount(len(session.labels), "activations")
+    session = node.session
+    node.check_amount(len(session.labels), "activations")
     told = settings["split"]
     parts = split_network(session.network, told["cut"], told["variant"] == "ushaped")
     halves = [Half(part, arrays, told["weight_decay"]) if part else None for part in (parts.body, parts.head)]
@@ -83,22 +83,22 @@ def begin_cut(desk: Desk, settings: Settings, arrays: Arrays) -> Given:
         client,
         Batches(everybody, told["batch_size"], [draw("batches")]),
         torch.from_numpy(arrays["class_weights"].copy()),
-        Correspondent(),
+        EncryptedChannel(),
     )
-    return {"public": session.half.letters.public.hex()}, {}
+    return {"public": session.half.channel.public.hex()}, {}
 
 
-def step(desk: Desk, settings: Settings, arrays: Arrays) -> Given:
+def step(node: ClientNode, settings: Settings, arrays: Arrays) -> Given:
     """Take over, learn, send, hand over: whatever of it the message asks for, in this order.
 
-    Arrays are `letter` (layers handed over, by the holder of the key `writer`) and `gradient` (of the batch before, at
-    the learning rate `rate`). `send` asks for the next batch's activations, with its labels unless the form is
-    U-shaped; `reader` for the layers, sealed for the holder of that key; `save` to keep the finished layers on disk
+    Arrays are `encrypted` (layers handed over, by the holder of the key `writer`) and `gradient` (of the batch before,
+    at the learning rate `rate`). `send` asks for the next batch's activations, with its labels unless the form is
+    U-shaped; `reader` for the layers, encrypted for the holder of that key; `save` to keep the finished layers on disk
     here; `reveal` for the finished layers in the clear.
     """
-    own: CutClient = desk.session.half
-    if "letter" in arrays:
-        own.load(own.letters.open(arrays["letter"], bytes.fromhex(settings["writer"])))
+    own: CutClient = node.session.half
+    if "encrypted" in arrays:
+        own.load(own.channel.decrypt(arrays["encrypted"], bytes.fromhex(settings["writer"])))
     if "gradient" in arrays:
         own.client.receive(from_message(arrays["gradient"]), settings["rate"])
     given = {}
@@ -106,19 +106,19 @@ def step(desk: Desk, settings: Settings, arrays: Arrays) -> Given:
         own.rows = torch.from_numpy(own.batches.next().copy())
         given["sent"] = to_message(own.client.send(own.rows))
         if own.client.head is None:
-            given["labels"] = desk.session.labels[own.rows].numpy()
+            given["labels"] = node.session.labels[own.rows].numpy()
     if settings.get("reader"):
-        given["letter"] = own.letters.seal(own.state(), bytes.fromhex(settings["reader"]))
+        given["encrypted"] = own.channel.encrypt(own.state(), bytes.fromhex(settings["reader"]))
     if settings.get("save"):
-        save(desk, "layers", own.parameters())
+        save(node, "layers", own.parameters())
     if settings.get("reveal"):
         given |= own.parameters()
     return {}, given
 
 
-def turn(desk: Desk, settings: Settings, arrays: Arrays) -> Given:
+def turn(node: ClientNode, settings: Settings, arrays: Arrays) -> Given:
     """Return the gradient of the features that the server sent (U-shaped), and let the last layer learn."""
-    own: CutClient = desk.session.half
-    labels = desk.session.labels[own.rows]
-    slope = own.client.turn(from_message(arrays["features"]), labels, own.weights[labels], settings["rate"])
-    return {}, {"slope": to_message(slope)}
+    own: CutClient = node.session.half
+    labels = node.session.labels[own.rows]
+    output_gradient = own.client.turn(from_message(arrays["features"]), labels, own.weights[labels], settings["rate"])
+    return {}, {"slope": to_message(output_gradient)}

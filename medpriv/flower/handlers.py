@@ -1,10 +1,10 @@
 """What a hospital answers: one line a question. Everything that can leave a hospital is returned by one of these."""
 
-from medpriv.flower.cut import begin_cut, step, turn
-from medpriv.flower.hospital import Question, describe, evaluate, moments, prepare, train
+from medpriv.flower.hospital import Handler, describe, evaluate, moments, prepare, train
 from medpriv.flower.masked import publish_keys, reveal_shares, share_secrets, train_masked
+from medpriv.flower.split_client import begin_cut, step, turn
 
-QUESTIONS: dict[str, Question] = {
+HANDLERS: dict[str, Handler] = {
     "describe": describe,
     "moments": moments,
     "prepare": prepare,

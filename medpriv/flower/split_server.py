@@ -19,9 +19,9 @@ from medpriv.bank.losses import class_weights
 from medpriv.flower.exchange import Exchange, Reply
 from medpriv.flower.processes import DeploymentError
 from medpriv.flower.server import Common, first_parameters, treatment
+from medpriv.split.client_schedule import client_turns
 from medpriv.split.protocol import Half, Parts, Server, from_message, split_network, to_message
 from medpriv.split.topologies import Plan
-from medpriv.split.turns import client_turns
 
 _LOG = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class _Relay:
 
     Args:
         weights: float32 [1, classes], what a record of each class weighs.
-        keys: hospital -> the public key for letters to it, as hexadecimal digits.
+        keys: hospital -> the public key for messages to it, as hexadecimal digits.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class _Relay:
         before, left, rate = self._server.trunk.state(), self._left, self._rate
         try:
             if self._holder not in (None, name):
-                arrays, settings = self._letter(name), {"writer": self._keys[self._holder]}
+                arrays, settings = self._handed_over(name), {"writer": self._keys[self._holder]}
             else:
                 arrays, settings = left, {}
             for update in updates:
@@ -114,10 +114,10 @@ class _Relay:
         for name in self._exchange.hospitals:
             if name != self._holder:
                 told = {"rate": self._rate, "writer": self._keys[self._holder], "save": True}
-                self._exchange.ask("step", told, self._letter(name), to=[name], leave=False)
+                self._exchange.ask("step", told, self._handed_over(name), to=[name], leave=False)
         return found
 
-    def _letter(self, reader: str) -> dict[str, np.ndarray]:
+    def _handed_over(self, reader: str) -> dict[str, np.ndarray]:
         """Return the layers as their holder seals them for the reader."""
         found = self._step(self._holder, self._left, {"reader": self._keys[reader]}).arrays
         self._left = {}
@@ -135,11 +135,11 @@ class _Relay:
             return to_message(self._server.step(sent, labels, self._weights.gather(1, labels), rate))
         features = to_message(self._server.forward(sent))
         answer = self._ask(name, "turn", {"rate": rate}, {"features": features})
-        slope = self._checked(name, answer, "slope", (self._plan.batch_size, *self._parts.head.shape))
-        return to_message(self._server.backward(slope, rate))
+        output_gradient = self._checked(name, answer, "slope", (self._plan.batch_size, *self._parts.head.shape))
+        return to_message(self._server.backward(output_gradient, rate))
 
     def _step(self, name: str, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> Reply:
-        """Ask a hospital for a step; see `medpriv.flower.cut.step`."""
+        """Ask a hospital for a step; see `medpriv.flower.split_client.step`."""
         return self._ask(name, "step", {"rate": self._rate, **settings}, arrays)
 
     def _ask(self, name: str, question: str, settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Reply:

@@ -1,7 +1,7 @@
-"""Letters between hospitals that pass through the server: sealed for the one who is to read them.
+"""Messages between hospitals that pass through the server: encrypted for the one who is to read them.
 
 X25519 key agreement, HKDF, AES-GCM, keys fresh for every run. The server hands the public keys round, so this keeps
-letters from a server that reads what passes through it, not from one that hands round keys of its own.
+messages from a server that reads what passes through it, not from one that hands round keys of its own.
 """
 
 import os
@@ -15,7 +15,7 @@ from medpriv.federated.secure import agree
 _NONCE = 12  # bytes
 
 
-class Correspondent:
+class EncryptedChannel:
     """One hospital's key for a run."""
 
     def __init__(self) -> None:
@@ -24,18 +24,18 @@ class Correspondent:
         key = X25519PrivateKey.generate()
         self._secret, self.public = key.private_bytes_raw(), key.public_key().public_bytes_raw()
 
-    def seal(self, arrays: Mapping[str, np.ndarray], reader: bytes) -> np.ndarray:
+    def encrypt(self, arrays: Mapping[str, np.ndarray], reader: bytes) -> np.ndarray:
         """Return arrays as uint8, for the holder of the public key `reader` only."""
         nonce = os.urandom(_NONCE)
         return np.frombuffer(nonce + self._box(reader).encrypt(nonce, pack(arrays), None), np.uint8)
 
-    def open(self, letter: np.ndarray, writer: bytes) -> dict[str, np.ndarray]:
-        """Return the arrays of a letter that the holder of the public key `writer` sealed.
+    def decrypt(self, message: np.ndarray, writer: bytes) -> dict[str, np.ndarray]:
+        """Return the arrays of a message that the holder of the public key `writer` encrypted.
 
         Raises:
             cryptography.exceptions.InvalidTag: it was written by somebody else, for somebody else, or was changed.
         """
-        content = letter.tobytes()
+        content = message.tobytes()
         return unpack(self._box(writer).decrypt(content[:_NONCE], content[_NONCE:], None), "another hospital")
 
     def _box(self, other: bytes):
