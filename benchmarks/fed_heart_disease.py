@@ -33,7 +33,7 @@ from medpriv.federated.client import LocalSchedule
 from medpriv.federated.rounds import Names, run
 from medpriv.federated.server import build_strategy
 from medpriv.models.catalogue import build_network
-from medpriv.report.published import ACCURACY, CLIENT_RATES, LOCAL_STEPS, ROUNDS, SERVER
+from medpriv.report.sections.federated.published_results import ACCURACY, CLIENT_RATES, LOCAL_STEPS, ROUNDS, SERVER
 from medpriv.sources import heart
 from medpriv.sources.acquire import acquire_raw
 

@@ -4,7 +4,9 @@
 rule build_report:
     """Write the comparison as a page, tables and figures."""
     input:
-        code=code_deps("scripts/build_report.py", "medpriv/report/*.*"),
+        code=code_deps(
+            "scripts/build_report.py", "medpriv/report/**/*.html", "medpriv/report/page.js", "medpriv/report/style.css"
+        ),
         datasets=ARTEFACTS.per_dataset("results/preprocessed/{dataset}/dataset.safetensors"),
         abouts=ARTEFACTS.per_dataset("results/preprocessed/{dataset}/dataset.json"),
         banks=ARTEFACTS.per_bank("bank.json"),
@@ -29,14 +31,9 @@ rule build_report:
         mem_mb=2000,
         runtime=30,
     params:
-        datasets={dataset: f"results/preprocessed/{dataset}" for dataset in ARTEFACTS.datasets},
-        banks={key: folder_of(*key) for key in ARTEFACTS.banks()},
-        attacks=ARTEFACTS.attacks(),
-        derived={key: folder_of(*key) for key in ARTEFACTS.derived()},
-        audits=ARTEFACTS.audits(),
+        artefacts=ARTEFACTS.reported(),
         benchmarks=lambda wildcards: ARTEFACTS.benchmark_files(),
         timings={(d, t): f"logs/unlearned/{d}/{t}.json" for d, t in ARTEFACTS.derived(stage="unlearned")},
-        linkage=ARTEFACTS.linked(),
         config=setting(),
     script:
         "../scripts/build_report.py"

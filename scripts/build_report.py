@@ -3,9 +3,14 @@
 from pathlib import Path
 
 from medpriv.report.build import build_report
+from medpriv.report.results import Artefact
 from medpriv.workflow.job import job
 
 with job(snakemake) as params:
-    folders = ("datasets", "banks", "attacks", "derived", "audits", "benchmarks", "timings", "linkage")
-    paths = {name: {key: Path(path) for key, path in params[name].items()} for name in folders}
-    build_report(**paths, config=params.config, destination=Path(snakemake.output.page).parent)
+    build_report(
+        [Artefact(*names, Path(folder)) for *names, folder in params.artefacts],
+        {key: Path(path) for key, path in params.benchmarks.items()},
+        {key: Path(path) for key, path in params.timings.items()},
+        params.config,
+        Path(snakemake.output.page).parent,
+    )

@@ -18,7 +18,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from medpriv.report.words import attack_name, measure_name
+from medpriv.report.labels import attack_name, measure_name
 
 LEVELS = ("patient", "record")
 Model = dict[str, dict]

@@ -1,66 +1,44 @@
 """The report stage: read every stage's tables, write the comparison as a page, tables and figures.
 
-This module reads and writes files and decides nothing: `check` looks for figures that can't be right, `inputs` reads
-the folders, `comparison` chooses the headline figures, `answer` puts them into sentences, `figures` draws, `sections`
-answers one question each, `page` fills the templates. None of them imports torch.
+This module reads and writes files and decides nothing: `check` looks for figures that can't be right, `results` reads
+the folders, `comparison` chooses the headline figures, `summary` says which of them come first, `sections` answer one
+question each, `render` fills the templates. None of them imports torch.
 """
 
 import shutil
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from medpriv.files import write_text
 from medpriv.report.check import check_figures
-from medpriv.report.comparison import choose_headline
-from medpriv.report.contents import compose, figures_of
-from medpriv.report.costs import Cost, Timing, read_costs, read_timings, write_costs
-from medpriv.report.inputs import (
-    Audit,
-    Cohort,
-    Derived,
-    Linkage,
-    Result,
-    read_audit,
-    read_cohort,
-    read_derived,
-    read_linkage,
-    read_result,
-)
-from medpriv.report.page import render_page
+from medpriv.report.comparison import Headline, choose_headlines
+from medpriv.report.costs import write_costs
+from medpriv.report.render import figures_of, render_page
+from medpriv.report.results import Artefact, Results, read_results, tables_of_measures
+from medpriv.report.section import Filled, fill
+from medpriv.report.sections import SECTIONS
+from medpriv.report.summary import summarise
 from medpriv.report.tidy import write_comparison, write_metrics
-
-Record = TypeVar("Record", Result, Audit, Derived, Linkage, Cost, Timing)
 
 
 def build_report(
-    datasets: Mapping[str, Path],
-    banks: Mapping[tuple[str, str], Path],
-    attacks: Mapping[tuple[str, str, str], Path],
-    derived: Mapping[tuple[str, str], Path],
-    audits: Mapping[tuple[str, str, str], Path],
+    artefacts: Sequence[Artefact],
     benchmarks: Mapping[tuple[str, str, str], Path],
     timings: Mapping[tuple[str, str], Path],
-    linkage: Mapping[str, Path],
     config: dict,
     destination: Path,
 ) -> None:
     """Write `index.html`, `comparison.csv`, `costs.csv`, `metrics.json` and `figures/` into `destination`.
 
     Args:
-        datasets: dataset -> folder with `dataset.json` and `dataset.safetensors`.
-        banks: (dataset, treatment) -> folder with `bank.json`, `utility.csv` and `reliability.csv`; rows in this order.
-        attacks: (dataset, treatment, family) -> folder with `measures.csv` and what else the family writes
-            (`membership`: `roc.csv`, `exposure.csv`; `evasion`, `server`, `cut`: `examples.csv`). A model may lack a
-            family.
-        derived: (dataset, treatment) -> folder with the `bank.json` of personalised or unlearned models.
-        audits: (dataset, subject, family) -> folder with the `measures.csv` and `patients.csv` of an audit of derived
-            banks (`personal`, of `personalized-<variant>`; `forgetting`, of `unlearned` or `unlearned-personal`).
+        artefacts: folders of results; datasets, banks and attacks stand on the page in this order.
+            Of stage `preprocessed`: a dataset, with `dataset.json` and `dataset.safetensors`. Of stage `attacks`: what
+            a family found on a bank (`name`), on an audit's subject, or on a dataset (no name), with `measures.csv`
+            and what else it writes. Of other stages: a bank, with `bank.json`, and with `utility.csv` and
+            `reliability.csv` unless it is derived from another one. A model may lack a family.
         benchmarks: (stage, dataset, name) -> Snakemake benchmark file; the name is the treatment and, after "/", the
             part of the work (`baseline-cnn/0-of-2`, `baseline-cnn/membership`). Missing files are left out.
         timings: (dataset, treatment) -> JSON with the `seconds` that `models` unlearned models took; may be missing.
-        linkage: dataset -> folder with `measures.csv` and `criteria.csv` of its re-identification audit; tables alone.
         config: the whole checked config, printed on the page.
         destination: `results/report`.
 
@@ -72,42 +50,23 @@ def build_report(
             no page.
     """
     destination = Path(destination)
-    measured = (folder for held in (attacks, audits, linkage) for folder in held.values())
-    check_figures(
-        [Path(bank) / "utility.csv" for bank in banks.values()] + [Path(of) / "measures.csv" for of in measured]
-    )
-    stored = {name: read_cohort(name, Path(folder)) for name, folder in datasets.items()}
-    cohorts = {cohort.name: cohort for cohort in stored.values()}
-
-    def named(record: Record) -> Record:
-        return _named(record, stored)
-
-    headlines = [
-        choose_headline(stored[key[0]], named(read_result(*key, Path(folder), attacks)))
-        for key, folder in banks.items()
-    ]
-    found = [named(read_audit(*key, Path(folder))) for key, folder in audits.items()]
-    write_comparison(destination / "comparison.csv", headlines, found)
+    check_figures(tables_of_measures(artefacts))
+    results = read_results(artefacts, benchmarks, timings, config)
+    headlines = choose_headlines(results)
+    write_comparison(destination / "comparison.csv", headlines, results.audits)
     check_figures([destination / "comparison.csv"])
-    made = {
-        (bank.dataset, bank.treatment): bank
-        for bank in (named(read_derived(*key, Path(folder))) for key, folder in derived.items())
-    }
-    costs, clock = [named(item) for item in read_costs(benchmarks)], [named(item) for item in read_timings(timings)]
-    linked = [named(read_linkage(dataset, Path(folder))) for dataset, folder in linkage.items()]
-    timed = [(item.dataset, item.treatment) for item in clock]
-    parts = compose(cohorts, headlines, found, made, timed, linked, config)
+    sections = compose(results, headlines)
     shutil.rmtree(destination / "figures", ignore_errors=True)  # those of an earlier config
     (destination / "figures").mkdir(parents=True)  # also of a run with nothing to draw
-    for panel in (panel for figure in figures_of(parts) for panel in figure.panels):
+    for panel in (panel for figure in figures_of(sections) for panel in figure.panels):
         write_text(destination / "figures" / f"{panel.stem}.svg", panel.svg)
         write_text(destination / "figures" / f"{panel.stem}.csv", panel.table)
-    write_metrics(destination / "metrics.json", headlines, found)
-    write_costs(destination / "costs.csv", costs, clock)
-    page = render_page(list(cohorts.values()), headlines, parts, found, list(made.values()), costs, clock, config)
-    write_text(destination / "index.html", page)
+    write_metrics(destination / "metrics.json", headlines, results.audits)
+    write_costs(destination / "costs.csv", results.costs, results.timings)
+    write_text(destination / "index.html", render_page(results, summarise(headlines), sections))
 
 
-def _named(record: Record, cohorts: Mapping[str, Cohort]) -> Record:
-    """Return the record under the name that the report gives its dataset; jobs of no dataset stay as they are."""
-    return replace(record, dataset=cohorts[record.dataset].name) if record.dataset in cohorts else record
+def compose(results: Results, headlines: Sequence[Headline]) -> list[Filled]:
+    """Return the sections that this run has something to say in, in the page's order."""
+    filled = (fill(section, results, headlines) for section in SECTIONS)
+    return [section for section in filled if section is not None]

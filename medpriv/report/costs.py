@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from medpriv.files import read_json, write_csv
-from medpriv.report.words import simulated_cell, stored_name
+from medpriv.report.labels import simulated_cell, stored_name
 
 COLUMNS = ("stage", "dataset", "simulated", "name", "seconds", "cpu_seconds", "peak_mb")
 

@@ -11,7 +11,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from html import escape
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from medpriv.files import format_value
 from medpriv.measures.table import Measure
-from medpriv.report import words
+from medpriv.report.labels import SIMULATED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -109,12 +109,16 @@ class Panel:
 
 @dataclass(frozen=True)
 class Figure:
-    """A numbered figure: anchor, title, caption in plain words (text, not HTML), and its panels."""
+    """A numbered figure: anchor, title and panels; its caption stands in the section's template.
+
+    Attributes:
+        undrawn: the panels of which nothing is left to draw, all of it resting on too few patients.
+    """
 
     anchor: str
     title: str
-    caption: str
     panels: tuple[Panel, ...]
+    undrawn: tuple[str, ...] = ()
     kind: ClassVar[str] = "figure"
 
     @property
@@ -159,7 +163,7 @@ def render(axes: "Axes", stem: str, title: str, table: str, note: str) -> Panel:
     """Return the drawn axes as a panel; call it inside `drawing`."""
     import matplotlib
 
-    if words.SIMULATED in title:
+    if SIMULATED in title:
         _mark_simulated(axes)
     buffer = io.StringIO()
     matplotlib.rcParams["svg.hashsalt"] = stem
@@ -169,7 +173,7 @@ def render(axes: "Axes", stem: str, title: str, table: str, note: str) -> Panel:
 
 def _mark_simulated(axes: "Axes") -> None:
     """Say along the right edge that no real patient is behind the drawing, instead of in its head, which is short."""
-    axes.set_title(axes.get_title(loc="left").replace(words.SIMULATED, ""))
+    axes.set_title(axes.get_title(loc="left").replace(SIMULATED, ""))
     axes.figure.text(
         1 - 2 / WIDTH, 0.98, "simulated patients", color=COLOURS["muted"], rotation=270, ha="right", va="top"
     )
@@ -221,6 +225,19 @@ def whiskers(measures: Sequence[Measure]) -> list[list[float]]:
     """Return intervals as distances below and above the values, as error bars want them; 0 where there is none."""
     ends = [(item.value - item.lower, item.upper - item.value) for item in measures]
     return [[0.0 if math.isnan(end) else max(end, 0.0) for end in side] for side in zip(*ends, strict=True)]
+
+
+def draw_guessing(axes: "Axes", chances: Iterable[Measure | None]) -> None:
+    """Draw what is chance for leaks on the y axis: 0.5, and where the strongest of as many attacks falls by luck.
+
+    Args:
+        chances: of each model, where it was measured; their limits hardly differ, so one band holds them all.
+    """
+    known = [item for item in chances if item is not None and not math.isnan(item.value)]
+    if known:
+        low, high = min(item.lower for item in known), max(item.upper for item in known)
+        axes.axhspan(low, high, color=COLOURS["band"], linewidth=0, zorder=0)
+    axes.axhline(0.5, color=COLOURS["muted"], linestyle=(0, (4, 3)), linewidth=1)
 
 
 def figures_of(measure: Measure) -> dict[str, object]:

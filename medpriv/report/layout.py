@@ -1,15 +1,14 @@
-"""What a section of the page is made of: paragraphs, tables and figures, all plain text.
+"""What tables of the page are made of: columns, each with the function of its cells, by rows.
 
-The template `parts.html` prints them and escapes every word. Sections are composed in `medpriv.report.sections`.
+The template `parts.html` prints them and escapes every word. Tables are composed in `medpriv.report.sections`.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 from medpriv.measures.table import Measure
-from medpriv.report import words
-from medpriv.report.drawing import Figure
+from medpriv.report import formatting, labels
 
 
 @dataclass(frozen=True)
@@ -29,12 +28,27 @@ class Cell:
     tone: str = ""
     measured: tuple[str, str] | tuple[()] = ()
 
+    def below(self, *details: str) -> "Cell":
+        """Return the cell with more below it; empty text is left out."""
+        return replace(self, details=(*self.details, *filter(None, details)))
+
+
+NOTHING = Cell(formatting.MISSING)
+
 
 @dataclass(frozen=True)
 class Column:
-    """A column's head; `over` is what adjoining columns share."""
+    """A column: its head, and what its cell is in a row.
+
+    Attributes:
+        value: from what a row is of (`Row.of`) to the cell.
+        note: below the head, in small type.
+        over: the head that adjoining columns share.
+        form: of its cells.
+    """
 
     label: str
+    value: Callable[[Any], Cell]
     note: str = ""
     over: str = ""
     form: str = "number"
@@ -42,13 +56,15 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """A row: its head, what stands above and below it in small type, cells (none: the head of the rows below it).
+    """A row: its head, what stands above and below it in small type, and what its cells are made from.
 
-    `control` sets it apart.
+    Attributes:
+        of: what the columns' functions get; None: this is the head of the rows below it.
+        control: sets it apart.
     """
 
     head: str
-    cells: tuple[Cell, ...]
+    of: Any = None
     above: str = ""
     below: tuple[str, ...] = ()
     control: bool = False
@@ -56,41 +72,80 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; the first column is that of the rows' heads. `fold` is the text on the fold, empty if it stands open."""
+    """A table: columns by rows.
+
+    Attributes:
+        head: of the rows' heads.
+        fold: the text on the fold; empty if the table stands open.
+    """
 
     title: str
+    head: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
-    lede: str = ""
     fold: str = ""
     kind: ClassVar[str] = "table"
+
+    def cells(self, row: Row) -> list[Cell]:
+        """Return a row's cells; none of a head of rows."""
+        return [] if row.of is None else [column.value(row.of) for column in self.columns]
 
     @property
     def sortable(self) -> bool:
         """Return whether rows may change places: not below heads of their own."""
-        return all(row.cells for row in self.rows)
+        return all(row.of is not None for row in self.rows)
 
     @property
     def overs(self) -> list[tuple[str, int]]:
-        """Return the spanning heads of all columns but the first, each with the number of columns below it."""
-        spans: list[tuple[str, int]] = []
-        for column in self.columns[1:]:
-            if spans and spans[-1][0] == column.over:
-                spans[-1] = (column.over, spans[-1][1] + 1)
-            else:
-                spans.append((column.over, 1))
-        return spans if any(over for over, _ in spans) else []
+        """Return the spanning heads of the columns, each with the number of columns below it."""
+        return spans(self.columns)
 
 
 @dataclass(frozen=True)
-class Section:
-    """A section of the page: anchor, title, its name in the contents, paragraphs and parts in their order."""
+class Group:
+    """Rows of one dataset: a table's rows are sorted within these alone."""
 
-    anchor: str
-    title: str
-    short: str
-    paragraphs: tuple[str, ...]
-    parts: tuple[Table | Figure, ...]
+    name: str
+    rows: tuple[Row, ...]
+    facts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class GroupedTable:
+    """A table of the whole run, its rows in groups.
+
+    Attributes:
+        fold: the text on the fold; empty if the table stands open.
+    """
+
+    columns: tuple[Column, ...]
+    groups: tuple[Group, ...]
+    fold: str = ""
+
+    def cells(self, row: Row) -> list[Cell]:
+        """Return a row's cells."""
+        return [column.value(row.of) for column in self.columns]
+
+    @property
+    def overs(self) -> list[tuple[str, int]]:
+        """Return the spanning heads of the columns, each with the number of columns below it."""
+        return spans(self.columns)
+
+
+def spans(columns: Sequence[Column]) -> list[tuple[str, int]]:
+    """Return the heads that adjoining columns share, each with how many they are; none if there is none."""
+    found: list[tuple[str, int]] = []
+    for column in columns:
+        if found and found[-1][0] == column.over:
+            found[-1] = (column.over, found[-1][1] + 1)
+        else:
+            found.append((column.over, 1))
+    return found if any(over for over, _ in found) else []
+
+
+def folded(row_count: int, limit: int, what: str) -> str:
+    """Return the text on the fold of a table with more rows than `limit`; empty for a shorter one."""
+    return f"{what}, {row_count} rows" if row_count > limit else ""
 
 
 def value_cell(
@@ -98,15 +153,15 @@ def value_cell(
 ) -> Cell:
     """Return a measure as a cell: value, interval, and the attack behind it where that was a choice."""
     if measure is None:
-        return Cell(words.MISSING)
+        return NOTHING
     if measure.value != measure.value:
-        of = f" of {words.plural(measure.patients, 'patient')}" if measure.patients else ""
-        return Cell(words.UNRESOLVABLE, (f"n = {words.integer(measure.n)}{of}",))
-    text = words.percent(measure.value) if share else words.number(measure.value, places)
-    if signed and measure.value > 0 and not text.startswith(words.number(0, 1 if share else places)):
+        of = f" of {formatting.plural(measure.patients, 'patient')}" if measure.patients else ""
+        return Cell(formatting.UNRESOLVABLE, (f"n = {formatting.integer(measure.n)}{of}",))
+    text = formatting.percent(measure.value) if share else formatting.number(measure.value, places)
+    if signed and measure.value > 0 and not text.startswith(formatting.number(0, 1 if share else places)):
         text = f"+{text}"
-    details = (words.interval(measure, share=share, places=places), words.attack_name(measure.attack) if attack else "")
-    return Cell(text, tuple(text for text in details if text), f"{measure.value:.6g}")
+    bounds = formatting.interval(measure, share=share, places=places)
+    return Cell(text, order=f"{measure.value:.6g}").below(bounds, labels.attack_name(measure.attack) if attack else "")
 
 
 def prose(text: str, tone: str = "") -> Cell:
@@ -116,19 +171,34 @@ def prose(text: str, tone: str = "") -> Cell:
 
 def source_cell(path: str, *details: str) -> Cell:
     """Return the file that holds a figure, and which of its rows."""
-    return Cell(path, tuple(detail for detail in details if detail), path, "code")
+    return Cell(path, order=path, form="code").below(*details)
 
 
 def count_cell(count: int | None) -> Cell:
     """Return an n as a cell."""
-    return Cell(words.MISSING) if count is None else Cell(words.integer(count), order=str(count))
+    return NOTHING if count is None else Cell(formatting.integer(count), order=str(count))
+
+
+def n_of(measure: Measure | None) -> Cell:
+    """Return the n of a figure as a cell."""
+    return count_cell(measure.n if measure else None)
+
+
+def patients_of(measure: Measure | None) -> Cell:
+    """Return the patients behind a figure as a cell."""
+    return count_cell(measure.patients if measure else None)
 
 
 def bytes_cell(count: float | None) -> Cell:
     """Return a number of bytes as a cell."""
-    return Cell(words.MISSING) if count is None else Cell(words.size(count), order=str(count))
+    return NOTHING if count is None else Cell(formatting.size(count), order=str(count))
 
 
-def numbers(labels: Sequence[tuple[str, str]], over: str = "") -> tuple[Column, ...]:
-    """Return columns of figures from (label, note)."""
-    return tuple(Column(label, note, over) for label, note in labels)
+def share_cell(value: float) -> Cell:
+    """Return a share as a cell: a tenth of a percent is told where it is small."""
+    return Cell(formatting.percent(value, 1 if value < 0.1 else 0), order=f"{value:.6g}")
+
+
+def columns_over(over: str, *columns: Column) -> Sequence[Column]:
+    """Return columns below a common head."""
+    return tuple(replace(column, over=over) for column in columns)

@@ -10,33 +10,35 @@ from pathlib import Path
 
 from medpriv.files import write_csv, write_json
 from medpriv.measures.table import Measure
-from medpriv.report.comparison import Headline, find, request_of
-from medpriv.report.inputs import Audit
-from medpriv.report.words import simulated_cell, stored_name
+from medpriv.report.comparison import Headline
+from medpriv.report.labels import simulated_cell, stored_name
+from medpriv.report.results import Audit
 
 COLUMNS = (
     "dataset", "simulated", "leaking", "treatment", "model", "headline", "measure", "attack", "group", "value", "lower",
     "upper", "n", "patients",
 )  # fmt: skip
 
-PERSONAL = {
-    "gain_accuracy": ("accuracy_gain", "", {"records": "later"}),
-    "gain_macro_f1": ("macro_f1_gain", "", {"records": "later"}),
-    "strangers_auroc_change": ("auroc_gain", "", {"records": "strangers"}),
-    "beats_auc": ("auc", "personal-membership-lira-difference", {"level": "beat"}),
-    "patient_top_1": ("top_1", "personal-identification-difference", {"level": "patient", "records": "later"}),
-    "h1_fgsm": ("hypothesis_h1", "personal-fgsm", {"right": "both"}),
-    "h3": ("hypothesis_h3", "", {}),
-}
-FORGETTING = {
-    "ulira_auc": ("auc", "forgetting-ulira", {"level": "patient", "reference": "retrain"}),
-    "forgetting_score": ("score", "forgetting-quality", {}),
-    "test_gap": ("test_accuracy_gap", "forgetting-gap", {}),
-    "forgotten_gap": ("forgotten_accuracy_gap", "forgetting-gap", {}),
-    "retained_auc": ("auc", "forgetting-retained", {"level": "patient"}),
-    "passes_share": ("passes_share", "forgetting-cost", {}),
-    "forgotten": ("forgotten", "forgetting-verdict", {}),
-    "usable": ("usable", "forgetting-verdict", {}),
+OF_AUDITS = {  # family -> headline -> (measure, attack, group)
+    "personal": {
+        "gain_accuracy": ("accuracy_gain", "", {"records": "later"}),
+        "gain_macro_f1": ("macro_f1_gain", "", {"records": "later"}),
+        "strangers_auroc_change": ("auroc_gain", "", {"records": "strangers"}),
+        "beats_auc": ("auc", "personal-membership-lira-difference", {"level": "beat"}),
+        "patient_top_1": ("top_1", "personal-identification-difference", {"level": "patient", "records": "later"}),
+        "h1_fgsm": ("hypothesis_h1", "personal-fgsm", {"right": "both"}),
+        "h3": ("hypothesis_h3", "", {}),
+    },
+    "forgetting": {
+        "ulira_auc": ("auc", "forgetting-ulira", {"level": "patient", "reference": "retrain"}),
+        "forgetting_score": ("score", "forgetting-quality", {}),
+        "test_gap": ("test_accuracy_gap", "forgetting-gap", {}),
+        "forgotten_gap": ("forgotten_accuracy_gap", "forgetting-gap", {}),
+        "retained_auc": ("auc", "forgetting-retained", {"level": "patient"}),
+        "passes_share": ("passes_share", "forgetting-cost", {}),
+        "forgotten": ("forgotten", "forgetting-verdict", {}),
+        "usable": ("usable", "forgetting-verdict", {}),
+    },
 }
 
 
@@ -56,7 +58,7 @@ def write_comparison(path: Path, headlines: Sequence[Headline], audits: Sequence
 
     for headline in headlines:
         result = headline.result
-        for name, measure in headline.figures().items():
+        for name, measure in headline.figures.items():
             add(result.dataset, result.model, name, measure)
         costs = {"replicates": result.replicates, **result.costs}
         for name, value in sorted(costs.items()):
@@ -76,7 +78,7 @@ def write_metrics(path: Path, headlines: Sequence[Headline], audits: Sequence[Au
     content: dict[str, dict[str, dict[str, float]]] = {}
     for headline in headlines:
         own = content.setdefault(headline.result.dataset, {}).setdefault(headline.result.treatment, {})
-        own |= _resolved(headline.figures().items())
+        own |= _resolved(headline.figures.items())
     for audit in audits:
         for name, measure in audit_figures(audit):
             own = content.setdefault(audit.dataset, {}).setdefault(measure.treatment, {})
@@ -86,14 +88,13 @@ def write_metrics(path: Path, headlines: Sequence[Headline], audits: Sequence[Au
 
 def audit_figures(audit: Audit) -> list[tuple[str, Measure]]:
     """Return the headline figures of an audit's treatments, each with its name in both files."""
-    wanted, request = (PERSONAL, {}) if audit.family == "personal" else (FORGETTING, {"request": request_of(audit)})
-    found = []
-    for treatment in dict.fromkeys(item.treatment for item in audit.measures):
-        own = [item for item in audit.measures if item.treatment == treatment]
-        for name, (measure, attack, group) in wanted.items():
-            if item := find(own, measure, {**request, **group}, attack):
-                found.append((name, item))
-    return found
+    request = {"request": audit.request} if audit.family == "forgetting" else {}
+    return [
+        (name, item)
+        for own in audit.measures.by_treatment().values()
+        for name, (measure, attack, group) in OF_AUDITS[audit.family].items()
+        if (item := own.find(measure, {**request, **group}, attack))
+    ]
 
 
 def _resolved(figures: Iterable[tuple[str, Measure]]) -> dict[str, float]:

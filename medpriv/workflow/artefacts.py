@@ -98,6 +98,14 @@ class Artefacts:
         names = self.datasets if datasets is None else datasets
         return {name: f"results/attacks/{name}/linkage" for name in names if self.modality(name) == "table"}
 
+    def reported(self) -> list[tuple[str, str, str, str, str]]:
+        """Return (stage, dataset, name, family, folder) of everything that the report reads, in its order."""
+        found = [("preprocessed", dataset, "", "", f"results/preprocessed/{dataset}") for dataset in self.datasets]
+        banks = {**self.banks(), **self.derived()}
+        found += [(spec.treatment.stage, *key, "", folder_of(*key)) for key, spec in banks.items()]
+        found += [("attacks", *key, folder) for key, folder in {**self.attacks(), **self.audits()}.items()]
+        return found + [("attacks", dataset, "", "linkage", folder) for dataset, folder in self.linked().items()]
+
     # --- stages -------------------------------------------------------------------------------------------------------
 
     def outcome(self, stage: str, datasets: Iterable[str] | None = None) -> list[str]:

@@ -17,6 +17,7 @@ from medpriv.dataset import Dataset
 from medpriv.files import write_csv, write_json, write_text
 from medpriv.measures.table import NAN, Measure, write_measures
 from medpriv.measures.utility import RELIABILITY_COLUMNS
+from medpriv.report.results import Artefact
 
 ATTACKS = [f"membership-{name}" for name in membership.ATTACKS]
 BUDGETS = (0.005, 0.01, 0.02, 0.05, 0.1)
@@ -25,7 +26,7 @@ BUDGETS = (0.005, 0.01, 0.02, 0.05, 0.1)
 def write_results(
     root: Path, *, classes: tuple[str, ...] = ("N", "S", "V", "F"), credentialed: bool = False
 ) -> dict[str, object]:
-    """Write artefacts of two datasets with two treatments each; return the arguments of `build_report`."""
+    """Write artefacts of two datasets with two treatments each; return where they lie, by kind (see `as_artefacts`)."""
     rng = np.random.default_rng(7)
     datasets, banks, attacks, benchmarks = {}, {}, {}, {}
     plan = {
@@ -70,6 +71,16 @@ def write_results(
         "linkage": {},
         "config": {"seed": 1, "datasets": {name: {"format": name, "raw": _local(name)} for name in plan}},
     }
+
+
+def as_artefacts(folders: dict) -> dict[str, object]:
+    """Return the arguments of `build_report` that are about these folders."""
+    banks = {**folders["banks"], **folders["derived"]}
+    artefacts = [Artefact("preprocessed", name, "", "", folder) for name, folder in folders["datasets"].items()]
+    artefacts += [Artefact(folder.parts[-3], *key, "", folder) for key, folder in banks.items()]
+    artefacts += [Artefact("attacks", *key, at) for key, at in {**folders["attacks"], **folders["audits"]}.items()]
+    artefacts += [Artefact("attacks", name, "", "linkage", folder) for name, folder in folders["linkage"].items()]
+    return {"artefacts": artefacts, **{name: folders[name] for name in ("benchmarks", "timings", "config")}}
 
 
 def _local(name: str) -> dict[str, str]:

@@ -12,14 +12,14 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from made_up_results import write_results
+from made_up_results import as_artefacts, write_results
 from recomputed import check_report
 
 from medpriv.errors import InputError
 from medpriv.files import read_csv, read_json, write_csv, write_json, write_text
 from medpriv.measures.table import COLUMNS, read_measures
 from medpriv.report.build import build_report
-from medpriv.report.inputs import read_result
+from medpriv.report.results import read_result
 
 HOSTILE = "<script>alert('$x$ & \"y\"')</script>"
 MEASURED = re.compile(r"<!-- measured:begin -->.*<!-- measured:end -->", re.DOTALL)
@@ -45,7 +45,7 @@ def arguments(tmp_path_factory: pytest.TempPathFactory) -> dict:
 @pytest.fixture(scope="module")
 def report(arguments: dict, tmp_path_factory: pytest.TempPathFactory) -> Path:
     destination = tmp_path_factory.mktemp("report")
-    build_report(**arguments, destination=destination)
+    build_report(**as_artefacts(arguments), destination=destination)
     return destination
 
 
@@ -63,7 +63,9 @@ def test_report_has_page_tables_metrics_and_a_table_behind_every_figure(report: 
 def test_a_run_with_nothing_to_draw_ends_in_a_page_and_an_empty_folder(arguments: dict, tmp_path: Path) -> None:
     nothing = {name: {} for name in ("banks", "attacks", "derived", "audits", "benchmarks", "timings")}
     alone = dict(list(arguments["datasets"].items())[:1])
-    build_report(**(arguments | nothing | {"datasets": alone, "linkage": {}}), destination=tmp_path / "report")
+    build_report(
+        **as_artefacts(arguments | nothing | {"datasets": alone, "linkage": {}}), destination=tmp_path / "report"
+    )
     assert (tmp_path / "report" / "index.html").is_file()
     assert list((tmp_path / "report" / "figures").iterdir()) == []
 
@@ -76,8 +78,8 @@ def test_same_inputs_give_the_same_bytes_apart_from_what_was_measured(arguments:
     late = dict(arguments["timings"])
     late["beats", "unlearned-scrub"] = tmp_path / "scrub.json"
     write_json(late["beats", "unlearned-scrub"], {"seconds": 77.7, "models": 24})
-    build_report(**arguments, destination=tmp_path / "first")
-    build_report(**(arguments | {"benchmarks": slower, "timings": late}), destination=tmp_path / "second")
+    build_report(**as_artefacts(arguments), destination=tmp_path / "first")
+    build_report(**as_artefacts(arguments | {"benchmarks": slower, "timings": late}), destination=tmp_path / "second")
     for first in (path for path in (tmp_path / "first").rglob("*") if path.is_file()):
         second = tmp_path / "second" / first.relative_to(tmp_path / "first")
         if first.name == "costs.csv":
@@ -134,7 +136,7 @@ def test_page_tells_a_local_file_by_its_name_alone(report: Path) -> None:
 
 def test_text_of_the_data_comes_out_harmless(tmp_path: Path) -> None:
     arguments = write_results(tmp_path, classes=("N", "S", HOSTILE, "F"))
-    build_report(**arguments, destination=tmp_path / "report")
+    build_report(**as_artefacts(arguments), destination=tmp_path / "report")
     page = (tmp_path / "report" / "index.html").read_text()
     assert sum(tag == "script" for tag, _ in Elements(page).found) == 1
     assert "&lt;script&gt;alert" in page
@@ -145,7 +147,7 @@ def test_text_of_the_data_comes_out_harmless(tmp_path: Path) -> None:
 
 def test_credentialed_dataset_shows_no_single_patient(tmp_path: Path) -> None:
     arguments = write_results(tmp_path, credentialed=True)
-    build_report(**arguments, destination=tmp_path / "report")
+    build_report(**as_artefacts(arguments), destination=tmp_path / "report")
     files = [path for path in (tmp_path / "report").rglob("*") if path.is_file()]
     assert not any(path.name.startswith(("beat-", "gain-")) for path in files)
     assert not any(path.name.startswith("forgetting-") and "patients" in path.name for path in files)
@@ -204,7 +206,7 @@ def test_real_patients_are_not_called_simulated(arguments: dict, tmp_path: Path)
         shutil.copy(folder / "dataset.safetensors", tmp_path / folder.name)
         write_json(tmp_path / folder.name / "dataset.json", about | {"source": "local"})
     datasets = {name: tmp_path / name for name in arguments["datasets"]}
-    build_report(**(arguments | {"datasets": datasets}), destination=tmp_path / "report")
+    build_report(**as_artefacts(arguments | {"datasets": datasets}), destination=tmp_path / "report")
     files = list((tmp_path / "report").rglob("*.*"))
     assert not [path for path in files if "simulated" in path.name or "(simulated)" in path.read_text()]
     assert {row["simulated"] for row in read_csv(tmp_path / "report/comparison.csv")} == {"false"}
@@ -238,7 +240,7 @@ def test_table_that_gives_the_outcome_away_and_models_without_skill_are_set_apar
     utility = arguments["banks"]["beats", "baseline-cnn"] / "utility.csv"
     rows = [vars(item) for item in read_measures(utility)]
     write_csv(utility, COLUMNS, [row | {"lower": -0.01} if "majority" in row["measure"] else row for row in rows])
-    build_report(**arguments, destination=tmp_path / "report")
+    build_report(**as_artefacts(arguments), destination=tmp_path / "report")
     page = (tmp_path / "report/index.html").read_text()
     table = page[page.index('<section id="comparison">') : page.index("</section>")]
     assert "table (simulated)/" not in table
@@ -270,7 +272,8 @@ def test_settings_that_were_left_out_are_left_out(report: Path) -> None:
 
 def test_long_tables_are_read_when_they_are_drawn(arguments: dict) -> None:
     key = ("beats", "baseline-cnn")
-    result = read_result(*key, arguments["banks"][key], arguments["attacks"])
+    attacks = {family: folder for (*of, family), folder in arguments["attacks"].items() if tuple(of) == key}
+    result = read_result(*key, arguments["banks"][key], attacks)
     assert all(isinstance(held, Path) for held in result.tables.values())
     assert {row["patient"] for row in result.rows("exposure")}
     assert result.rows("server-examples") == ()
@@ -287,7 +290,7 @@ def test_costs_of_missing_benchmark_files_are_left_out(arguments: dict, report: 
 
 def test_report_without_attacks_still_builds(arguments: dict, tmp_path: Path) -> None:
     nothing = {name: {} for name in ("attacks", "audits", "derived", "benchmarks", "timings")}
-    build_report(**(arguments | nothing), destination=tmp_path)
+    build_report(**as_artefacts(arguments | nothing), destination=tmp_path)
     page = (tmp_path / "index.html").read_text()
     assert "No membership attack was run" in page
     assert not {"robustness", "smooth", "personal", "unlearning"} & {
@@ -344,7 +347,7 @@ def test_audit_of_another_dataset_is_refused(tmp_path: Path) -> None:
     path = arguments["audits"]["beats", "unlearned", "forgetting"] / "measures.csv"
     write_csv(path, COLUMNS, [vars(item) | {"dataset": "table"} for item in read_measures(path)])
     with pytest.raises(InputError, match="of table among those of beats"):
-        build_report(**arguments, destination=tmp_path / "report")
+        build_report(**as_artefacts(arguments), destination=tmp_path / "report")
 
 
 def test_figures_of_another_model_are_refused(tmp_path: Path) -> None:
@@ -352,7 +355,7 @@ def test_figures_of_another_model_are_refused(tmp_path: Path) -> None:
     path = arguments["banks"]["table", "baseline-mlp"] / "utility.csv"
     write_csv(path, COLUMNS, [vars(item) | {"treatment": "baseline-logistic"} for item in read_measures(path)])
     with pytest.raises(InputError, match="baseline-logistic among those of table/baseline-mlp"):
-        build_report(**arguments, destination=tmp_path / "report")
+        build_report(**as_artefacts(arguments), destination=tmp_path / "report")
     assert not (tmp_path / "report").exists()
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
-from made_up_results import write_results
+from made_up_results import as_artefacts, write_results
 
 from medpriv.errors import InputError
 from medpriv.files import write_csv
@@ -109,7 +109,7 @@ def test_no_page_is_written_over_a_wrong_figure_of_any_stage(table: str, tmp_pat
     rows = read_measures(paths[table])
     write_measures(paths[table], [*rows, replace(rows[0], group="level=x", n=0)])
     with pytest.raises(InputError, match=rf"{paths[table].name}, line {len(rows) + 2}: .*nothing counted"):
-        build_report(**arguments, destination=tmp_path / "report")
+        build_report(**as_artefacts(arguments), destination=tmp_path / "report")
     assert not (tmp_path / "report" / "index.html").exists()
 
 
@@ -119,5 +119,5 @@ def test_the_comparison_is_looked_at_too(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr("medpriv.report.build.write_comparison", write_wrongly)
     with pytest.raises(InputError, match=r"comparison\.csv, line 2: .*outside its limits"):
-        build_report(**write_results(tmp_path / "results"), destination=tmp_path / "report")
+        build_report(**as_artefacts(write_results(tmp_path / "results")), destination=tmp_path / "report")
     assert not (tmp_path / "report" / "index.html").exists()

@@ -3,29 +3,28 @@
 import math
 from dataclasses import replace
 
+import pytest
+
 from medpriv.measures.table import NAN, Measure
+from medpriv.report import differences
 from medpriv.report.comparison import (
-    against,
-    against_nothing,
     by_class,
     choose_headline,
     claimed_epsilon,
     failed_checks,
-    find,
     middle_budget,
-    parse_group,
     reference_budget,
-    select,
     shown,
     strongest,
     strongest_flip,
     worst_class,
 )
-from medpriv.report.inputs import Cohort, Result
+from medpriv.report.differences import against, against_nothing, as_useful, oriented
+from medpriv.report.results import Cohort, Measures, Result, parse_group
 
 
 def made_result(*attacks: Measure, utility: tuple[Measure, ...] = ()) -> Result:
-    return Result("d", "t", "mlp", 8, {}, {}, utility, attacks, {})
+    return Result("d", "t", "mlp", 8, {}, {}, Measures(utility), Measures(attacks), {})
 
 
 def made_cohort(*classes: str) -> Cohort:
@@ -58,7 +57,7 @@ def test_select_wants_exactly_the_group_and_no_single_replicate() -> None:
     whole = membership("loss", "auc", 0.6, "level=patient")
     part = membership("loss", "auc", 0.9, "level=patient,sex=F")
     one = Measure("d", "t", "membership-loss", "auc", 0.99, group="level=patient", replicate="3")
-    assert select([part, one, whole], "auc", {"level": "patient"}) == [whole]
+    assert Measures((part, one, whole)).select("auc", {"level": "patient"}) == [whole]
 
 
 def test_strongest_attack_is_chosen_for_each_level_and_measure() -> None:
@@ -70,10 +69,10 @@ def test_strongest_attack_is_chosen_for_each_level_and_measure() -> None:
         membership("rmia", "tpr_at_fpr_0.01", 0.02, "level=record"),
     )
     headline = choose_headline(made_cohort("a", "b"), result)
-    assert headline.auc["patient"].attack == "membership-rmia"
-    assert headline.auc["record"].value == 0.65
-    assert headline.tpr["record"].attack == "membership-loss"
-    assert headline.tpr["patient"] is None
+    assert headline.leak("patient").attack == "membership-rmia"
+    assert headline.leak("record").value == 0.65
+    assert headline.rate("record").attack == "membership-loss"
+    assert headline.rate("patient") is None
 
 
 def test_unresolvable_rate_keeps_its_n_and_names_no_attack() -> None:
@@ -201,10 +200,10 @@ def test_failed_checks_are_named_and_none_made_is_not_none_failed() -> None:
 
 
 def test_find_wants_the_very_attack_and_group() -> None:
-    rows = [flip("pgd", 0.4), flip("pgd-transfer", 0.1), flip("pgd", 0.6, "budget=0.01,class=S")]
-    assert find(rows, "flip_rate", {"budget": "0.01"}, "evasion-pgd") is rows[0]
-    assert find(rows, "flip_rate", {}, "evasion-pgd") is None
-    assert find(rows, "flip_rate", {"budget": "0.01"}) is None
+    rows = Measures((flip("pgd", 0.4), flip("pgd-transfer", 0.1), flip("pgd", 0.6, "budget=0.01,class=S")))
+    assert rows.find("flip_rate", {"budget": "0.01"}, "evasion-pgd") is rows[0]
+    assert rows.find("flip_rate", {}, "evasion-pgd") is None
+    assert rows.find("flip_rate", {"budget": "0.01"}) is None
 
 
 def test_less_and_more_are_said_only_where_intervals_are_apart() -> None:
@@ -220,3 +219,19 @@ def test_less_and_more_are_said_only_where_intervals_are_apart() -> None:
     assert against_nothing(rate(0.1, 0.2)) == "more"
     assert against_nothing(rate(0.1, 0.2, patients=9)) == "few"
     assert against_nothing(rate(NAN, NAN)) == ""
+
+
+def test_figures_are_found_by_the_pairs_that_their_group_holds_in_any_order() -> None:
+    rows = Measures(flip("pgd", value, group) for value, group in ((0.4, "class=S,budget=0.01"), (0.5, "class=V")))
+    assert rows.find("flip_rate", {"budget": "0.01", "class": "S"}, "evasion-pgd") is rows[0]
+    assert rows.holding("flip_rate", {"class": "V"}) == [rows[1]]
+    assert rows.holding("flip_rate", attack="evasion-") == list(rows)
+    assert rows.holding("flip_rate", attack="membership-") == []
+
+
+def test_where_lower_is_better_less_is_more_useful(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(differences.BETTER, "perplexity", "lower")
+    gap = Measure("d", "t", "", "perplexity_difference", -2.0, -3.0, -1.0, 40, patients=40)
+    assert (oriented(gap).value, oriented(gap).lower, oriented(gap).upper) == (2.0, 1.0, 3.0)
+    assert (as_useful(gap), against_nothing(gap)) == ("more", "less")
+    assert as_useful(replace(gap, measure="auroc_difference")) == "less"

@@ -7,25 +7,26 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from written_sections import write
 
 from medpriv.measures.table import NAN, Measure
 from medpriv.report.comparison import choose_headline
-from medpriv.report.drawing import PALETTE, drawing, inline, line_style, mark, render, slug, whiskers
-from medpriv.report.figures_leakage import (
-    MOST,
+from medpriv.report.drawing import PALETTE, Figure, drawing, inline, line_style, mark, render, slug, whiskers
+from medpriv.report.panels import MOST, legible
+from medpriv.report.results import Cohort, Measures, Result, Results, group_order
+from medpriv.report.sections.evasion.figures import draw_evasion
+from medpriv.report.sections.examples.figures import STRETCH, stretch
+from medpriv.report.sections.exposure.figures import (
     POOLED,
-    draw_exposure,
-    draw_tradeoff,
     exposed_by_chance,
     exposure_groups,
     exposure_note,
-    group_order,
     histogram,
-    legible,
 )
-from medpriv.report.figures_models import STRETCH, draw_evasion, stretch
-from medpriv.report.figures_roc import draw_roc
-from medpriv.report.inputs import Cohort, Result
+from medpriv.report.sections.exposure.figures import SECTION as EXPOSURE
+from medpriv.report.sections.roc.figures import SECTION as ROC
+from medpriv.report.sections.tradeoff.figures import SECTION as TRADEOFF
+from medpriv.report.sections.tradeoff.figures import collect
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -77,10 +78,17 @@ def test_exposed_are_those_above_the_band_of_redrawn_members_beside_chance() -> 
 
 
 def test_a_bank_of_too_few_models_is_named_where_it_has_no_exposure() -> None:
-    rows = [{"attack": "membership-bavaria", "groups": "", "exposure": ""}] * 20
-    bank = replace(result(), tables={"exposure": rows})
-    figure = draw_exposure({}, [bank], [])
-    assert figure.panels == () and figure.caption.endswith(f"Not resolvable with so few models: {bank.key}.")
+    rows = tuple({"attack": "membership-bavaria", "groups": "", "exposure": ""} for _ in range(20))
+    known = tuple(
+        row | {"exposure": "0.5", "null_lower": "0.3", "null_upper": "0.7", "patient": f"p{place}"}
+        for place, row in enumerate(rows)
+    )
+    items = [
+        choose_headline(COHORT, result(name, [], [leak(name, 20)], exposure=table))
+        for name, table in (("baseline-cnn", known), ("baseline-mlp", rows))
+    ]
+    text = write(EXPOSURE, items, {"d": COHORT}).text
+    assert "Not resolvable with so few models: d/baseline-mlp." in text
 
 
 def test_patient_counts_in_one_group_of_each_attribute_and_few_are_pooled_or_left_out() -> None:
@@ -159,7 +167,7 @@ COHORT = Cohort(
 
 
 def result(treatment: str = "baseline-cnn", utility=(), attacks=(), **tables) -> Result:
-    return Result("d", treatment, "cnn", 8, {}, {}, tuple(utility), tuple(attacks), tables)
+    return Result("d", treatment, "cnn", 8, {}, {}, Measures(utility), Measures(attacks), tables)
 
 
 def leak(treatment: str, patients: int, level: str = "patient", n: int = 400) -> Measure:
@@ -176,8 +184,12 @@ def test_rates_of_few_patients_are_not_drawn_and_it_is_said() -> None:
         about = ("d", "baseline-cnn", "evasion-pgd", "flip_rate", value, value - 0.1, value)
         return Measure(*about, 400, f"budget=0.01{label}", patients=patients)
 
+    def evasion(rates: list[Measure]) -> Figure:
+        item = choose_headline(COHORT, result(attacks=rates))
+        return draw_evasion(Results(banks=(item.result,)), [item])
+
     rates = [flip("", 0.5, 40), flip(",class=N", 0.4, 30), flip(",class=S", 0.9, 9), flip(",class=V", NAN, 0)]
-    figure = draw_evasion([choose_headline(COHORT, result(attacks=rates))], {"d/baseline-cnn"})
+    figure = evasion(rates)
     by_class = figure.panels[1]
     assert "class N" in by_class.svg
     assert "class S" not in by_class.svg
@@ -185,9 +197,9 @@ def test_rates_of_few_patients_are_not_drawn_and_it_is_said() -> None:
         "n = 400 records that were right before of 30 patients; 2 points on fewer than 10 patients are not drawn"
     )
     assert [row["patients"] for row in rows_of(by_class.table)] == ["30", "9", "0"]  # the table keeps them
-    nobody = draw_evasion([choose_headline(COHORT, result(attacks=[flip("", 0.5, 9)]))], {"d/baseline-cnn"})
+    nobody = evasion([flip("", 0.5, 9)])
     assert not nobody.panels
-    assert "fewer than 10 patients, of d, strongest attack" in nobody.caption
+    assert nobody.undrawn == ("d, strongest attack",)
 
 
 def test_models_judged_on_few_patients_have_no_mark() -> None:
@@ -195,13 +207,14 @@ def test_models_judged_on_few_patients_have_no_mark() -> None:
         useful = Measure("d", treatment, "", "auroc", 0.8, 0.7, 0.9, 500, patients=tested)
         return choose_headline(COHORT, result(treatment, [useful], [leak(treatment, unseen)]))
 
-    figure = draw_tradeoff([item("baseline-cnn", 20, 15), item("baseline-gn", 9, 15), item("baseline-mlp", 20, 9)])
+    figure = collect(Results(), [item("baseline-cnn", 20, 15), item("baseline-gn", 9, 15), item("baseline-mlp", 20, 9)])
     (panel,) = figure.panels
     assert {row["treatment"] for row in rows_of(panel.table)} == {"baseline-cnn"}
     assert panel.note.endswith("; 2 treatments on fewer than 10 patients are not drawn")
-    none = draw_tradeoff([item("baseline-cnn", 9, 9)])
-    assert not none.panels
-    assert none.caption.endswith("Nothing is drawn, all of it resting on fewer than 10 patients, of d.")
+    assert collect(Results(), [item("baseline-cnn", 9, 9)]) is None
+    few = replace(item("baseline-cnn", 9, 9), result=replace(result(), dataset="e"))
+    section = write(TRADEOFF, [item("baseline-cnn", 20, 15), few], {"d": COHORT})
+    assert "Nothing is drawn, all of it resting on fewer than 10 patients, of e." in section.text
 
 
 def test_roc_stops_at_what_the_patients_resolve_and_shows_chance_beside_the_rates() -> None:
@@ -217,7 +230,7 @@ def test_roc_stops_at_what_the_patients_resolve_and_shows_chance_beside_the_rate
         Measure(*about, "membership-rmia", "tpr_at_fpr_0.01", NAN, n=2250, group="level=record", patients=15),
     ]
     item = choose_headline(COHORT, result(attacks=[leak("baseline-cnn", 15, "record", 2250), *low], roc=rows))
-    (panel,) = draw_roc({"d": COHORT}, [item], {"d/baseline-cnn"}).panels
+    ((panel,),) = (figure.panels for figure in write(ROC, [item], {"d": COHORT}).figures)
     assert "0.1 %" not in panel.svg  # 15 patients resolve 1 in 15, however many records they have
     assert "n = 2\u202f250 non-member records of 15 patients a target" in panel.note
     assert (
@@ -225,4 +238,4 @@ def test_roc_stops_at_what_the_patients_resolve_and_shows_chance_beside_the_rate
         "12.0\u00a0%, by chance up to 25.0\u00a0%); at a false-positive rate of 1.0\u00a0%: not resolvable"
     ) in panel.note
     few = choose_headline(COHORT, result(attacks=[leak("baseline-cnn", 9, "record", 2250)], roc=rows))
-    assert not draw_roc({"d": COHORT}, [few], {"d/baseline-cnn"}).panels
+    assert write(ROC, [few], {"d": COHORT}) is None

@@ -5,15 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up_results import write_results
-from recomputed import check_report, counts, read_models, read_rows, sentences
+from made_up_results import as_artefacts, write_results
+from recomputed import check_report, counts, read_models, read_rows
+from recomputed import sentences as recomputed_sentences
+from written_sections import sentences
 
 from medpriv.measures.table import Measure
-from medpriv.report.answer import answer, defence_sentences
 from medpriv.report.build import build_report
 from medpriv.report.comparison import Headline
-from medpriv.report.inputs import Result
-from medpriv.report.tables import comparison_groups
+from medpriv.report.differences import by_dataset
+from medpriv.report.results import Measures, Result
+from medpriv.report.sections.comparison.figures import facts_of
 from medpriv.report.tidy import write_comparison
 
 TREATMENTS = ("baseline-cnn", "baseline-mlp", "robust-pgd", "robust-sap", "robust-nsr", "dp-sgd-mlp-eps1")
@@ -21,12 +23,12 @@ PEOPLE = (4, 15, 40, 300)
 
 
 def test_page_says_what_its_table_says(tmp_path: Path) -> None:
-    build_report(**write_results(tmp_path), destination=tmp_path / "report")
+    build_report(**as_artefacts(write_results(tmp_path)), destination=tmp_path / "report")
     check_report(tmp_path / "report")
 
 
 def test_a_figure_that_was_changed_is_found(tmp_path: Path) -> None:
-    build_report(**write_results(tmp_path), destination=tmp_path / "report")
+    build_report(**as_artefacts(write_results(tmp_path)), destination=tmp_path / "report")
     table = tmp_path / "report/comparison.csv"
     text = table.read_text()
     assert "membership_auc_patient,auc,membership-loss,level=patient,0.8," in text
@@ -42,13 +44,14 @@ def test_sentences_and_counts_of_any_figures_follow_from_the_table(seed: int, tm
     names = ("a", "b (simulated)", "c")
     headlines = [world(rng, name, treatment, leaks) for name in names for treatment in TREATMENTS]
     if rng.random() < 0.2:  # only records were attacked
-        headlines = [replace(item, auc=item.auc | {"patient": None}) for item in headlines]
+        headlines = [without(item, "membership_auc_patient") for item in headlines]
     leaking = rng.random() < 0.3
     headlines = [replace(item, leaking=leaking) if item.result.dataset == "c" else item for item in headlines]
     write_comparison(tmp_path / "comparison.csv", headlines, [])
     models = read_models(read_rows(tmp_path / "comparison.csv"))
-    assert [text for text in (*answer(headlines), *defence_sentences(headlines)) if text] == sentences(models)
-    facts = [fact for group in comparison_groups(headlines) for fact in group["facts"]]
+    assert sentences(headlines) == recomputed_sentences(models)
+    groups = by_dataset([item for item in headlines if not item.leaking])
+    facts = [fact for own in groups.values() for fact in facts_of(own)]
     assert [fact for fact in facts if fact.startswith("leaks per")] == counts(models)
 
 
@@ -75,23 +78,33 @@ def world(rng: np.random.Generator, dataset: str, treatment: str, leaks: float) 
     flip = drawn("evasion-pgd", "flip_rate", *rates, at) if rng.random() < 0.8 else None
     classes = {label: drawn("evasion-pgd", "flip_rate", 0.1, 0.9, f"{at},class={label}") for label in "NSV"}
     classes |= {"F": replace(classes["V"], n=7, patients=3, group=f"{at},class=F")}
-    auc = by_level("membership-lira-online-shared", "auc", 0.45, 0.48 + leaks * rng.random())
     chance = by_level("membership-best", "auc_chance", 0.5, 0.52, 0.03)
-    attacks = {
-        level: item and replace(item, measure="attacks", value=8.0, n=8, attack="") for level, item in chance.items()
+    failed = (None, (), ("masking", "masking_steps"))[rng.integers(3)] if flip else None
+    leveled = {
+        "membership_auc": by_level("membership-lira-online-shared", "auc", 0.45, 0.48 + leaks * rng.random()),
+        "membership_auc_chance": chance,
+        "membership_attacks": {
+            level: item and replace(item, measure="attacks", value=8.0, n=8, attack="")
+            for level, item in chance.items()
+        },
+        "membership_tpr_at_1pct_fpr": by_level("membership-loss", "tpr_at_fpr_0.01", 0, 0.2),
+        "membership_tpr_at_1pct_fpr_chance": by_level("membership-best", "tpr_at_fpr_0.01_chance", 0.01, 0.02, 0.02),
     }
-    return Headline(
-        result=Result(*about, "mlp" if "mlp" in treatment else "cnn", 8, {}, {}, (), (), {}),
-        utility=utility if rng.random() < 0.95 else None,
-        gap=None,
-        auc=auc,
-        tpr=by_level("membership-loss", "tpr_at_fpr_0.01", 0, 0.2),
-        flip=flip,
-        failed=(None, (), ("masking", "masking_steps"))[rng.integers(3)] if flip else None,
-        chance=chance,
-        tpr_chance=by_level("membership-best", "tpr_at_fpr_0.01_chance", 0.01, 0.02, 0.02),
-        auroc=drawn("", "auroc", 0.45, 0.9),
-        over_majority=drawn("", "accuracy_over_majority", -0.1, 0.1),
-        attacks=attacks,
-        class_flips=classes if flip else {},
-    )
+    figures = {
+        "utility": utility if rng.random() < 0.95 else None,
+        "auroc": drawn("", "auroc", 0.45, 0.9),
+        "accuracy_over_majority": drawn("", "accuracy_over_majority", -0.1, 0.1),
+        **{f"{name}_{level}": item for name, found in leveled.items() for level, item in found.items()},
+        "evasion_flip_rate": flip,
+        **{f"evasion_flip_rate_class_{label}": item for label, item in classes.items() if flip},
+        "masking_checks_failed": Measure(*about, "", "checks_failed", float("masking_steps" in failed), n=9)
+        if failed is not None
+        else None,
+    }
+    checks = Measures(Measure(*about, "evasion-pgd", name, 0.0) for name in failed or ())
+    result = Result(*about, "mlp" if "mlp" in treatment else "cnn", 8, {}, {}, Measures(), checks, {})
+    return Headline(result, {name: item for name, item in figures.items() if item is not None})
+
+
+def without(item: Headline, figure: str) -> Headline:
+    return replace(item, figures={name: held for name, held in item.figures.items() if name != figure})

@@ -4,33 +4,30 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from written_sections import Written, cells, write
 
 from medpriv.measures.table import NAN, Measure
 from medpriv.measures.verdicts import NOT_TESTABLE, TOO_FEW
 from medpriv.report.comparison import Headline, choose_headline
-from medpriv.report.inputs import Audit, Cohort, Derived, Result
-from medpriv.report.layout import Column, Row, Table
-from medpriv.report.sections.mix import in_own_mix
-from medpriv.report.sections.personal import personal_section
-from medpriv.report.sections.robustness import robustness_section
-from medpriv.report.sections.smooth import smooth_section
-from medpriv.report.sections.unlearning import unlearning_section
+from medpriv.report.costs import Timing
+from medpriv.report.layout import Cell, Column, Row, Table
+from medpriv.report.results import Audit, Cohort, Derived, Measures, Result
+from medpriv.report.sections.personal.figures import SECTION as PERSONAL
+from medpriv.report.sections.robustness.figures import SECTION as ROBUSTNESS
+from medpriv.report.sections.sap.figures import SECTION as SAP
+from medpriv.report.sections.sap.prevalence import reweight_to_prevalence
+from medpriv.report.sections.unlearning.figures import SECTION as UNLEARNING
 
 
 def cohort(name: str = "d", source: str = "local", credentialed: bool = False) -> Cohort:
-    about = {"classes": ("N", "S"), "source": source, "credentialed": credentialed, "sampling_rate": 300.0}
+    about = {
+        "classes": ("N", "S"),
+        "source": source,
+        "credentialed": credentialed,
+        "sampling_rate": 300.0,
+        "modality": "signal",
+    }
     return Cohort(name, {"train": 40, "test": 20}, {"train": 90, "test": 50}, {}, about)
-
-
-def cells(table: Table, row: str) -> dict[str, str]:
-    """Return a row's texts by column, with those below them."""
-    found = next(item for item in table.rows if item.head == row and item.cells)
-    labels = [f"{column.label} {column.note}".strip() for column in table.columns[1:]]
-    return {label: " ".join((cell.text, *cell.details)) for label, cell in zip(labels, found.cells, strict=True)}
-
-
-def tables(section: object) -> list[Table]:
-    return [part for part in section.parts if part.kind == "table"]
 
 
 # --- robustness and privacy ------------------------------------------------------------------------------------------
@@ -45,7 +42,7 @@ def defended(
         Measure(*about, "evasion-pgd", "mean_d1_uv", 8.0, group="budget=0.01"),
         Measure(*about, "membership-rmia", "auc", *leak, n=40, group="level=record"),
     )
-    return choose_headline(cohort(), Result(*about, "cnn", replicates, {}, {}, (), attacks, {}))
+    return choose_headline(cohort(), Result(*about, "cnn", replicates, {}, {}, Measures(), Measures(attacks), {}))
 
 
 def test_price_of_robustness_is_stated_only_where_intervals_are_apart() -> None:
@@ -53,7 +50,7 @@ def test_price_of_robustness_is_stated_only_where_intervals_are_apart() -> None:
     dear = defended("robust-pgd", (0.1, 0.05, 0.15), (0.7, 0.66, 0.74))
     free = defended("robust-sap", (0.2, 0.15, 0.25), (0.62, 0.59, 0.65))
     vain = defended("robust-nsr", (0.48, 0.43, 0.53), (0.7, 0.66, 0.74))
-    section = robustness_section([base, dear, free, vain])
+    section = write(ROBUSTNESS, [base, dear, free, vain])
     about = "n = 300 of 20 patients"
     assert section.paragraphs[-1] == (
         "On d, at 10\u00a0µV, 2 of 3 defences lower the flip rate beyond the intervals (robust-pgd 10.0\u00a0% (5.0 to "
@@ -61,31 +58,37 @@ def test_price_of_robustness_is_stated_only_where_intervals_are_apart() -> None:
         f"(45.0 to 55.0\u00a0%, {about})). Of these, by leakage per record: 1 leaks more (robust-pgd); 1 is not told "
         "apart (robust-sap)."
     )
-    table = tables(section)[0]
+    table = section.tables[0]
     assert cells(table, "robust-pgd")["Against no defence"] == "flips less"
     assert cells(table, "robust-pgd")["Against no defence per record"] == "leaks more"
     assert cells(table, "robust-nsr")["Against no defence"] == "not told apart"
     assert cells(table, "robust-nsr")["Patients who have them"] == "20"
-    assert "differ in K" not in table.lede
-    fewer = robustness_section([base, defended("robust-pgd", (0.1, 0.05, 0.15), (0.5, 0.4, 0.56), 4)])
-    assert "differ in K" in tables(fewer)[0].lede
+    assert "differ in K" not in section.text
+    fewer = write(ROBUSTNESS, [base, defended("robust-pgd", (0.1, 0.05, 0.15), (0.5, 0.4, 0.56), 4)])
+    assert "differ in K" in fewer.text
 
 
 def test_few_patients_and_models_without_skill_are_not_compared() -> None:
     base = defended("baseline-cnn", (0.5, 0.45, 0.55), (0.6, 0.57, 0.63))
     few = defended("robust-pgd", (0.1, 0.05, 0.15), (0.7, 0.66, 0.74), patients=9)
+    dull = defended("robust-sap", (0.1, 0.05, 0.15), (0.7, 0.66, 0.74))
     dull = replace(
-        defended("robust-sap", (0.1, 0.05, 0.15), (0.7, 0.66, 0.74)),
-        over_majority=Measure("d", "robust-sap", "", "accuracy_over_majority", -0.025, -0.2, 0.1, 500, patients=20),
+        dull,
+        figures={
+            **dull.figures,
+            "accuracy_over_majority": Measure(
+                "d", "robust-sap", "", "accuracy_over_majority", -0.025, -0.2, 0.1, 500, patients=20
+            ),
+        },
     )
-    section = robustness_section([base, few, dull])
+    section = write(ROBUSTNESS, [base, few, dull])
     assert section.paragraphs[-1] == (
         "On d, at 10\u00a0µV, none of 1 defence lowers the flip rate by more than the intervals allow for, so what "
         "robustness costs can't be said there; robust-sap beats neither chance nor the commonest class: nothing is "
         "concluded from it; 1 defence judged on too few patients to tell."
     )
-    assert cells(tables(section)[0], "robust-pgd")["Against no defence"] == "too few"
-    assert cells(tables(section)[0], "robust-sap")["Against no defence"] == "no skill"
+    assert cells(section.tables[0], "robust-pgd")["Against no defence"] == "too few"
+    assert cells(section.tables[0], "robust-sap")["Against no defence"] == "no skill"
 
 
 def test_worst_class_stands_beside_the_mean_and_a_class_of_few_patients_does_not() -> None:
@@ -96,16 +99,16 @@ def test_worst_class_stands_beside_the_mean_and_a_class_of_few_patients_does_not
             Measure(*about, value, value - 0.1, value, 60, f"budget=0.01,class={name}", patients=patients)
             for name, (value, patients) in classes.items()
         )
-        return choose_headline(cohort(), replace(item.result, attacks=(*item.result.attacks, *rows)))
+        return choose_headline(cohort(), replace(item.result, attacks=Measures((*item.result.attacks, *rows))))
 
     items = [
         rates("baseline-cnn", 0.4, {"N": (0.3, 20), "S": (0.9, 15), "V": (0.95, 3)}),
         rates("robust-pgd", 0.1, {"N": (0.05, 20), "S": (0.6, 12), "V": (1.0, 3)}),
     ]
-    section = robustness_section(items)
+    section = write(ROBUSTNESS, items)
     assert "class S 60.0\u00a0% (50.0 to 60.0\u00a0%, n = 60 of 12 patients)" in section.paragraphs[-1]
     assert "class S 90.0\u00a0%" in section.paragraphs[-1]
-    assert cells(tables(section)[0], "robust-pgd")["Worst class the same attack"].startswith("60.0")
+    assert cells(section.tables[0], "robust-pgd")["Worst class the same attack"].startswith("60.0")
 
 
 def test_section_and_headlines_speak_of_the_same_budget_and_attack() -> None:
@@ -114,14 +117,14 @@ def test_section_and_headlines_speak_of_the_same_budget_and_attack() -> None:
         Measure("d", "robust-pgd", attack, "flip_rate", rate, n=300, group=f"budget={budget}", patients=20)
         for attack, rate, budget in (("evasion-fgsm", 0.9, "0.01"), ("evasion-pgd", 0.99, "0.02"))
     )
-    item = choose_headline(cohort(), replace(item.result, attacks=(*item.result.attacks, *more)))
+    item = choose_headline(cohort(), replace(item.result, attacks=Measures((*item.result.attacks, *more))))
     base = defended("baseline-cnn", (0.5, 0.45, 0.55), (0.6, 0.57, 0.63))
-    row = cells(tables(robustness_section([base, item]))[0], "robust-pgd")
+    row = cells(write(ROBUSTNESS, [base, item]).tables[0], "robust-pgd")
     assert row["Flip rate strongest attack"].startswith(f"{100 * item.flip.value:.1f}")
 
 
 def test_without_a_defence_there_is_no_question() -> None:
-    assert robustness_section([defended("baseline-cnn", (0.5, 0.45, 0.55), (0.6, 0.57, 0.63))]) is None
+    assert write(ROBUSTNESS, [defended("baseline-cnn", (0.5, 0.45, 0.55), (0.6, 0.57, 0.63))]) is None
 
 
 # --- smooth attacks --------------------------------------------------------------------------------------------------
@@ -129,7 +132,7 @@ def test_without_a_defence_there_is_no_question() -> None:
 
 def smooth_table(
     flip: Sequence[float], source: str, form: str, patients: int = 30, over_majority: float = 0.2
-) -> tuple[object, Table]:
+) -> tuple[Written, Table]:
     about = ("d", "baseline-dilated")
     attacks = tuple(
         Measure(*about, attack, measure, *figures, n=500, group="budget=0.01", patients=patients)
@@ -149,10 +152,10 @@ def smooth_table(
     limits = (over_majority - 0.1, over_majority + 0.1)
     utility = (Measure(*about, "", "accuracy_over_majority", over_majority, *limits, 500, patients=20),)
     recipe = {"width": 0.125}
-    result = Result(*about, "dilated", 3, recipe, {"parameters": 90000.0}, utility, attacks, {})
+    result = Result(*about, "dilated", 3, recipe, {"parameters": 90000.0}, Measures(utility), Measures(attacks), {})
     found = replace(cohort(source=source), class_records={"N": 50, "S": 0})
-    section = smooth_section({"d": found}, [choose_headline(found, result)], {"d": form}, [])
-    return section, tables(section)[0]
+    section = write(SAP, [choose_headline(found, result)], {"d": found}, config={"datasets": {"d": {"format": form}}})
+    return section, section.tables[0]
 
 
 @pytest.mark.parametrize(
@@ -178,7 +181,7 @@ def test_claim_agrees_only_where_the_interval_holds_it(flip: tuple[float, float,
 )
 def test_nothing_is_read_from_few_patients_or_a_model_without_skill(more: dict, reading: str, said: str) -> None:
     section, table = smooth_table((1.0, 0.645, 1.0), "local", "cinc2017", **more)
-    rows = [cells(table, row.head) for row in table.rows if row.cells]
+    rows = [cells(table, row.head) for row in table.rows if row.of is not None]
     assert {row["Reading"] for row in rows} == {reading}
     assert said in section.paragraphs[1]
 
@@ -201,16 +204,16 @@ def test_own_mix_of_classes_equals_the_rate_over_all_records() -> None:
             ("0.01", "accuracy_under_attack", accuracy * (1 - flip) if accuracy else accuracy),
         )
     ]
-    result = Result("d", "t", "cnn", 8, {}, {}, (), tuple(rows), {})
+    result = Result("d", "t", "cnn", 8, {}, {}, Measures(), Measures(rows), {})
     counts = {name: count for name, (count, *_) in records.items()}
-    flip = in_own_mix(result, counts, "evasion-sap", "flip_rate", "0.01")
+    flip = reweight_to_prevalence(result, counts, "evasion-sap", "flip_rate", "0.01")
     assert flip.value == pytest.approx((720 * 0.2 + 50 * 0.8) / 770)
     reach = (720**2 + 50**2) ** 0.5 / 770
     assert (flip.lower, flip.upper) == pytest.approx((flip.value - 0.1 * reach, flip.value + 0.05 * reach))
     assert flip.n == 100
-    left = in_own_mix(result, counts, "evasion-sap", "accuracy_under_attack", "0.01")
+    left = reweight_to_prevalence(result, counts, "evasion-sap", "accuracy_under_attack", "0.01")
     assert left.value == pytest.approx((720 * 0.8 + 50 * 0.2) / 1000)
-    assert in_own_mix(result, {**counts, "Q": 5}, "evasion-sap", "flip_rate", "0.01") is None
+    assert reweight_to_prevalence(result, {**counts, "Q": 5}, "evasion-sap", "flip_rate", "0.01") is None
 
 
 # --- personalised models ---------------------------------------------------------------------------------------------
@@ -235,33 +238,33 @@ def personal_audit(verdicts: dict[str, float], gaining: float = 4, patients: int
         {"patient": f"p{index}", "measure": "accuracy", "gain": "0.1", "lower": "0.05", "upper": "0.2"}
         for index in range(patients)
     )
-    return Audit("d", "personalized-all", "personal", tuple(rows), people)
+    return Audit("d", "personalized-all", "personal", Measures(rows), people)
 
 
 def test_hypotheses_are_told_by_attack_and_an_empty_verdict_is_undecided() -> None:
-    section = personal_section({"d": cohort()}, [personal_audit({"fgsm": 1.0, "pgd": NAN, "sap": NAN})], {})
+    section = write(PERSONAL, cohorts={"d": cohort()}, audits=(personal_audit({"fgsm": 1.0, "pgd": NAN, "sap": NAN}),))
     assert section.paragraphs[-1].endswith("H1 is supported under FGSM, undecided under PGD and SAP.")
     assert "No number of this paper can be claimed as reproduced" in section.paragraphs[1]
 
 
 def test_h2_counts_methods_without_controls_and_says_what_was_not_testable() -> None:
     h2 = dict.fromkeys(("ssd", "scrub", "fake", "destroyed", "finetune"), NOT_TESTABLE)
-    section = personal_section({"d": cohort()}, [personal_audit({"fgsm": NAN}, h2=h2)], {})
+    section = write(PERSONAL, cohorts={"d": cohort()}, audits=(personal_audit({"fgsm": NAN}, h2=h2),))
     assert (
         "H2 is not testable here for each of 3 methods under FGSM (the copy’s success can’t" in section.paragraphs[-1]
     )
-    claims, by_method = tables(section)[0], tables(section)[-1]
-    tally = next(row for row in claims.rows if row.cells and row.cells[1].text == "3 methods")
-    assert [cell.text for cell in tally.cells[2:4]] == ["3 not testable here", "20"]
+    claims, by_method = section.tables[0], section.tables[-1]
+    tally = next(own for row in claims.rows if (own := claims.cells(row)) and own[1].text == "3 methods")
+    assert [cell.text for cell in tally[2:4]] == ["3 not testable here", "20"]
     assert (
         [row.head for row in by_method.rows if row.control]
         == ["Fake", "Destroyed"]
         == [row.head for row in by_method.rows[-2:]]
     )
-    assert {row.cells[3].text for row in by_method.rows} == {"not testable here"}
+    assert {by_method.cells(row)[3].text for row in by_method.rows} == {"not testable here"}
 
     h2 = {"ssd": 1.0, "scrub": NAN, "fake": 0.0, "destroyed": 0.0, "finetune": 0.0}
-    section = personal_section({"d": cohort()}, [personal_audit({"fgsm": NAN}, h2=h2)], {})
+    section = write(PERSONAL, cohorts={"d": cohort()}, audits=(personal_audit({"fgsm": NAN}, h2=h2),))
     assert section.paragraphs[-1].endswith(
         "H2 is supported for 1, contradicted for 1, undecided for 1 of 3 methods under FGSM."
     )
@@ -269,23 +272,24 @@ def test_h2_counts_methods_without_controls_and_says_what_was_not_testable() -> 
 
 def test_few_patients_judge_no_hypothesis_and_are_not_drawn() -> None:
     few = personal_audit({"fgsm": TOO_FEW, "pgd": TOO_FEW}, patients=4, h2={"ssd": TOO_FEW, "fake": TOO_FEW})
-    section = personal_section({"d": cohort()}, [few], {})
+    section = write(PERSONAL, cohorts={"d": cohort()}, audits=(few,))
     assert section.paragraphs[-1] == (
         "On d, all weights adapted, 4 patients: H1 is not judged on so few patients under FGSM and PGD; H2 is not "
         "judged on so few patients for each of 1 method under FGSM."
     )
-    verdicts = [row.cells[2] for row in tables(section)[0].rows if row.cells]
+    claims = section.tables[0]
+    verdicts = [claims.cells(row)[2] for row in claims.rows if row.of is not None]
     assert {cell.tone for cell in verdicts} == {"open"}
-    assert not any(part.kind == "figure" for part in section.parts)
+    assert not section.figures
 
 
 def test_credentialed_dataset_shows_no_patient_and_no_small_count_of_patients() -> None:
     audit = personal_audit({"fgsm": 1.0})
-    shown = personal_section({"d": cohort()}, [audit], {})
-    hidden = personal_section({"d": cohort(credentialed=True)}, [audit], {})
-    assert any(part.kind == "figure" and part.anchor == "gain" for part in shown.parts)
-    assert not any(part.kind == "figure" and part.anchor == "gain" for part in hidden.parts)
-    gains = [next(table for table in tables(section) if "gains" in table.title) for section in (shown, hidden)]
+    shown = write(PERSONAL, cohorts={"d": cohort()}, audits=(audit,))
+    hidden = write(PERSONAL, cohorts={"d": cohort(credentialed=True)}, audits=(audit,))
+    assert any(figure.anchor == "gain" for figure in shown.figures)
+    assert not any(figure.anchor == "gain" for figure in hidden.figures)
+    gains = [next(table for table in section.tables if "gains" in table.title) for section in (shown, hidden)]
     texts = [cells(table, "all weights")["Gain patients, accuracy"] for table in gains]
     assert texts == ["4 of 20", "fewer than 10"]
 
@@ -309,7 +313,7 @@ def forgetting_audit(treatments: dict[str, tuple[float, float]], patients: int =
             ("gap", "test_accuracy_gap", (gap_of(treatment), NAN, NAN), "request=population"),
         )
     ]
-    return Audit("d", "unlearned", "forgetting", tuple(rows), ())
+    return Audit("d", "unlearned", "forgetting", Measures(rows), ())
 
 
 def gap_of(treatment: str) -> float:
@@ -329,44 +333,47 @@ VERDICTS = {
 
 
 def test_controls_that_pass_are_called_out_and_stand_last() -> None:
-    section = unlearning_section({"d": cohort()}, [forgetting_audit(VERDICTS)], {}, [])
+    section = write(UNLEARNING, cohorts={"d": cohort()}, audits=(forgetting_audit(VERDICTS),))
     assert section.paragraphs[-1] == (
         "On d, models asked to forget one patient: 12 patients (24 models); the original is told from models that "
         "never saw the patient; the fake control is caught (told apart); the destroyed control is caught (unusable); "
         "1 of 4 methods forgets and stays usable (SCRUB); 1 is told apart (NegGrad+); 1 is unusable (SSD); of 1 it "
         "can’t be told (Fine-tuning)."
     )
-    table = tables(section)[0]
+    table = section.tables[0]
     assert [row.head for row in table.rows][-2:] == ["Fake", "Destroyed"]
     assert [row.head for row in table.rows if row.control] == ["Fake", "Destroyed"]
-    verdicts = {row.head: row.cells[0] for row in table.rows}
+    verdicts = {row.head: table.cells(row)[0] for row in table.rows}
     assert cells(table, "SSD")["Verdict"] == "forgotten unusable"
     assert cells(table, "Fine-tuning")["Verdict"] == "can’t be told usable"
     tones = {name: cell.tone for name, cell in verdicts.items()}
     assert [name for name, tone in tones.items() if tone == "good"] == ["SCRUB"]
     assert [name for name, tone in tones.items() if tone == "open"] == ["Fine-tuning"]
-    blind = unlearning_section(
-        {"d": cohort()}, [forgetting_audit(VERDICTS | {"baseline-cnn": (1, 1), "unlearned-fake": (1, 1)})], {}, []
+    blind = write(
+        UNLEARNING,
+        cohorts={"d": cohort()},
+        audits=(forgetting_audit(VERDICTS | {"baseline-cnn": (1, 1), "unlearned-fake": (1, 1)}),),
     )
     assert "this audit is too small to judge by; the fake control is not caught" in blind.paragraphs[-1]
 
 
 def test_few_patients_judge_no_method_however_many_models_forgot_them() -> None:
     few = forgetting_audit(dict.fromkeys(VERDICTS, (TOO_FEW, TOO_FEW)), patients=4)
-    section = unlearning_section({"d": cohort()}, [few], {}, [])
+    section = write(UNLEARNING, cohorts={"d": cohort()}, audits=(few,))
     assert section.paragraphs[-1] == (
         "On d, models asked to forget one patient: 4 patients (24 models), too few to tell of any of 4 methods whether "
         "it forgets (a verdict wants 10 patients)."
     )
-    shown = {row.head: row.cells[0] for row in tables(section)[0].rows}
+    (table, _) = section.tables
+    shown = {row.head: table.cells(row)[0] for row in table.rows}
     assert {cell.text for name, cell in shown.items() if name != "Retraining"} == {"too few to tell"}
     assert "good" not in {cell.tone for cell in shown.values()}
-    assert not any(part.kind == "figure" for part in section.parts)
+    assert not section.figures
 
 
 def test_a_control_far_off_is_written_at_the_edge_and_squeezes_nobody() -> None:
-    section = unlearning_section({"d": cohort()}, [forgetting_audit(VERDICTS)], {}, [])
-    figure = next(part for part in section.parts if part.kind == "figure")
+    section = write(UNLEARNING, cohorts={"d": cohort()}, audits=(forgetting_audit(VERDICTS),))
+    (figure,) = section.figures
     lost = next(panel for panel in figure.panels if "test-gap" in panel.stem)
     assert "◂ −0.80" in lost.svg
     assert "unlearned-destroyed" not in lost.table and "destroyed,test-gap,-0.8" in lost.table
@@ -376,19 +383,35 @@ def test_a_control_far_off_is_written_at_the_edge_and_squeezes_nobody() -> None:
 def test_costs_come_from_the_bank_and_seconds_are_left_to_the_measured_block() -> None:
     audit = forgetting_audit({"baseline-cnn": (0.0, 1.0), "unlearned-ssd": (1.0, 1.0)})
     bank = Derived("d", "unlearned-ssd", 24, {}, {"passes_share": 0.014})
-    section = unlearning_section({"d": cohort()}, [audit], {("d", "unlearned-ssd"): bank}, [("d", "unlearned-ssd")])
-    row = next(row for row in tables(section)[0].rows if row.head == "SSD")
-    assert [cell.text for cell in row.cells][-3:] == ["1.4\u00a0%", "see below", "12 patients"]
-    assert row.cells[-1].details == ("24 models",)
-    assert row.cells[-2].measured == ("share", "d/unlearned-ssd")
+    section = write(
+        UNLEARNING,
+        cohorts={"d": cohort()},
+        audits=(audit,),
+        derived={("d", "unlearned-ssd"): bank},
+        timings=(Timing("d", "unlearned-ssd", 3.0, 24),),
+    )
+    table = section.tables[0]
+    found = table.cells(next(row for row in table.rows if row.head == "SSD"))
+    assert [cell.text for cell in found][-3:] == ["1.4\u00a0%", "see below", "12 patients"]
+    assert found[-1].details == ("24 models",)
+    assert found[-2].measured == ("share", "d/unlearned-ssd")
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------
 
 
 def test_spanning_heads_cover_their_columns_and_rows_below_heads_are_not_sorted() -> None:
-    columns = (Column("a"), Column("b"), Column("c", over="x"), Column("d", over="x"))
-    table = Table("t", columns, (Row("r", ()),))
+    def nothing(row: object) -> Cell:
+        return Cell("")
+
+    columns = (Column("b", nothing), Column("c", nothing, over="x"), Column("d", nothing, over="x"))
+    table = Table("t", "a", columns, (Row("r"),))
     assert table.overs == [("", 1), ("x", 2)]
     assert not table.sortable
-    assert Table("t", columns[:2], ()).overs == []
+    assert Table("t", "a", columns[:1], ()).overs == []
+
+
+def test_a_row_has_the_cells_of_its_columns_functions() -> None:
+    columns = (Column("twice", lambda n: Cell(str(2 * n))), Column("square", lambda n: Cell(str(n * n))))
+    table = Table("t", "n", columns, (Row("head"), Row("three", 3)))
+    assert [[cell.text for cell in table.cells(row)] for row in table.rows] == [[], ["6", "9"]]

@@ -1,0 +1,467 @@
+"""What the report is made from: the folders of the earlier stages, read into plain frozen records.
+
+Only small things are read: JSON, CSV, and three index arrays of a dataset. No signal, no weight and no logit reaches
+the report, apart from the examples that an audit chose to write.
+
+A record's `dataset` is the name that the report gives it (`labels.display_name`): all text, tables and file names are
+made from it, so none can leave out that patients are simulated. Measures keep the name that was stored.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple, NoReturn, TypeVar
+
+from medpriv.catalogue.attacks import BANK, FAMILIES
+from medpriv.catalogue.treatments import TREATMENTS, stage_of
+from medpriv.dataset import TRAIN
+from medpriv.errors import InputError
+from medpriv.files import read_csv, read_json
+from medpriv.measures.table import Measure, read_measures
+from medpriv.report.costs import Cost, Timing, read_costs, read_timings
+from medpriv.report.labels import display_name, kind_of, stored_name
+
+Row = dict[str, str]
+Group = Mapping[str, str]
+WHOLE: Group = MappingProxyType({})  # the group of figures over everything
+SEEN_BY_SERVER = ("server", "cut")  # families that attack what a server sees
+DERIVED = tuple(dict.fromkeys(item.stage for item in TREATMENTS.values() if item.origin))  # of banks made from others
+
+
+class Artefact(NamedTuple):
+    """A folder of results: of a dataset, of a bank (`name`), or of a family of attacks on what `name` stands for."""
+
+    stage: str
+    dataset: str
+    name: str
+    family: str
+    folder: Path
+
+
+@cache
+def parse_group(group: str) -> Group:
+    """Return a group's `key=value` pairs. A run has few groups, and asks for each of them many thousand times."""
+    return MappingProxyType(dict(pair.partition("=")[::2] for pair in group.split(",") if pair))
+
+
+class Measures(tuple[Measure, ...]):
+    """Figures in the order of their file, indexed by attack, measure and group.
+
+    All look-ups are of figures over the whole bank, but for `by_replicate`.
+    """
+
+    @cached_property
+    def _exact(self) -> dict[tuple[str, str, frozenset], Measure]:
+        found: dict[tuple[str, str, frozenset], Measure] = {}
+        for item in self:
+            if not item.replicate:
+                found.setdefault((item.attack, item.measure, frozenset(parse_group(item.group).items())), item)
+        return found
+
+    @cached_property
+    def _named(self) -> dict[str, list[Measure]]:
+        found: dict[str, list[Measure]] = {}
+        for item in self:
+            if not item.replicate:
+                found.setdefault(item.measure, []).append(item)
+        return found
+
+    def find(self, measure: str, group: Group = WHOLE, attack: str = "") -> Measure | None:
+        """Return the figure of one measure, attack and group; None if there is none."""
+        return self._exact.get((attack, measure, frozenset(group.items())))
+
+    def select(self, measure: str, group: Group = WHOLE, attack: str = "") -> list[Measure]:
+        """Return the figures of a measure in exactly this group, of attacks whose name begins with `attack`."""
+        return [item for item in self.holding(measure, attack=attack) if parse_group(item.group) == group]
+
+    def holding(self, measure: str, pairs: Group = WHOLE, attack: str = "") -> list[Measure]:
+        """Return the figures of a measure whose group holds these pairs, of attacks whose name begins with `attack`."""
+        return [
+            item
+            for item in self._named.get(measure, ())
+            if item.attack.startswith(attack) and pairs.items() <= parse_group(item.group).items()
+        ]
+
+    def by_replicate(self, measure: str) -> dict[str, float]:
+        """Return the values of a measure by replicate."""
+        return {item.replicate: item.value for item in self if item.measure == measure and item.replicate}
+
+    def by_treatment(self) -> dict[str, "Measures"]:
+        """Return the figures of each treatment, in the order in which they come first."""
+        found: dict[str, list[Measure]] = {}
+        for item in self:
+            found.setdefault(item.treatment, []).append(item)
+        return {treatment: Measures(own) for treatment, own in found.items()}
+
+
+def group_order(value: str) -> tuple[str, str]:
+    """Return the key that sorts the values of an attribute, `<45` before `45-54`."""
+    return value.lstrip("<"), value
+
+
+def resolved(measure: Measure | None) -> bool:
+    """Tell a figure that has a value."""
+    return measure is not None and not math.isnan(measure.value)
+
+
+def highest(measures: Iterable[Measure]) -> Measure | None:
+    """Return the figure with the highest value; None if none has one."""
+    return max(filter(resolved, measures), key=lambda item: item.value, default=None)
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """One dataset, in the words that the page needs.
+
+    Attributes:
+        name: as the report shows it.
+        patients, records: how many, by split (`train`, `test`).
+        class_records: records of each class, both splits.
+        about: the rest of `dataset.json` (`source`, `licence`, `digest`, `notes`, `sampling_rate`, `classes`, ...).
+    """
+
+    name: str
+    patients: dict[str, int]
+    records: dict[str, int]
+    class_records: dict[str, int]
+    about: dict
+
+    @property
+    def credentialed(self) -> bool:
+        """True: the page shows no single patient's signal or row."""
+        return bool(self.about["credentialed"])
+
+    @property
+    def one_record_a_patient(self) -> bool:
+        """True: a record stands for a patient, so figures by record and by patient are the same."""
+        return self.patients == self.records
+
+    @property
+    def simulated(self) -> bool:
+        """True: no real patient is behind these figures."""
+        return self.about["source"] == "simulated"
+
+    @property
+    def leaking(self) -> bool:
+        """True: the config allowed columns that give the outcome away."""
+        return any(item["allowed"] for item in self.about.get("notes", {}).get("leakage", ()))
+
+
+@dataclass(frozen=True)
+class Result:
+    """One treatment of one dataset: how it was trained and every figure that was measured on it.
+
+    Attributes:
+        replicates: K.
+        recipe, costs: hyperparameters and costs, as `bank.json` has them.
+        utility, attacks: measures; the attacks of every family together.
+        tables: what else was written, by file stem (`reliability`, `roc`, `exposure`, `examples`; those of an attack on
+            what a server sees with the family before it, `server-examples`, `cut-examples`); missing: no rows. A path
+            is read when its rows are asked for: those of all banks' patients together would fill the memory.
+        facts: what the bank says of itself (`privacy`, `federation`, `split`).
+        settings: of the treatment.
+    """
+
+    dataset: str
+    treatment: str
+    model: str
+    replicates: int
+    recipe: dict
+    costs: dict
+    utility: Measures
+    attacks: Measures
+    tables: dict[str, tuple[Row, ...] | Path]
+    facts: dict = field(default_factory=dict)
+    settings: dict = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """`dataset/treatment`, the row's name throughout the page."""
+        return f"{self.dataset}/{self.treatment}"
+
+    def rows(self, table: str) -> tuple[Row, ...]:
+        """Return the rows of one table; none where the stage that writes it was not run."""
+        held = self.tables.get(table, ())
+        return _table(held) if isinstance(held, Path) else held
+
+    def artefact(self, family: str) -> str:
+        """Return the file that holds the figures of one family of attacks."""
+        return artefact(self.dataset, self.treatment, family)
+
+    @property
+    def usefulness(self) -> str:
+        """Return the file that holds the utility figures."""
+        return f"results/{stage_of(self.treatment)}/{stored_name(self.dataset)}/{self.treatment}/utility.csv"
+
+
+@dataclass(frozen=True)
+class Linkage:
+    """What the re-identification audit of one dataset found; no bank has a part in it.
+
+    Attributes:
+        measures: of treatment `data`.
+        criteria: rows of the table of legal criteria.
+    """
+
+    dataset: str
+    measures: Measures
+    criteria: tuple[Row, ...]
+
+    @property
+    def artefact(self) -> str:
+        """Return the file that holds its figures."""
+        return f"results/attacks/{stored_name(self.dataset)}/linkage/measures.csv"
+
+
+@dataclass(frozen=True)
+class Derived:
+    """What a bank of personalised or unlearned models says of itself.
+
+    Attributes:
+        models: R.
+        recipe, costs: hyperparameters and costs, as `bank.json` has them.
+    """
+
+    dataset: str
+    treatment: str
+    models: int
+    recipe: dict
+    costs: dict
+
+    @property
+    def key(self) -> str:
+        """`dataset/treatment`."""
+        return f"{self.dataset}/{self.treatment}"
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What one audit of derived banks found.
+
+    Attributes:
+        subject: `personalized-<variant>`, or `unlearned` or `unlearned-personal` for all methods of a request.
+        family: `personal` or `forgetting`.
+        measures: a treatment of its own each.
+        patients: its rows of single patients.
+    """
+
+    dataset: str
+    subject: str
+    family: str
+    measures: Measures
+    patients: tuple[Row, ...]
+
+    @property
+    def artefact(self) -> str:
+        """Return the file that holds its figures."""
+        return artefact(self.dataset, self.subject, self.family)
+
+    @property
+    def request(self) -> str:
+        """Return the request that an audit of unlearning is of."""
+        return "personal" if self.subject.endswith("-personal") else "population"
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything that the report is made from.
+
+    Attributes:
+        cohorts: by the name that the report gives them.
+        banks: in the order of the comparison.
+        derived: banks made from others, by (dataset, treatment).
+        audits: of derived banks.
+        linkage: re-identification audits of tables.
+        costs, timings: measured by the clock.
+        config: the whole checked config.
+    """
+
+    cohorts: dict[str, Cohort] = field(default_factory=dict)
+    banks: tuple[Result, ...] = ()
+    derived: dict[tuple[str, str], Derived] = field(default_factory=dict)
+    audits: tuple[Audit, ...] = ()
+    linkage: tuple[Linkage, ...] = ()
+    costs: tuple[Cost, ...] = ()
+    timings: tuple[Timing, ...] = ()
+    config: dict = field(default_factory=dict)
+
+    @cached_property
+    def families(self) -> frozenset[str]:
+        """The families of attacks that any figure comes from."""
+        tables = [bank.attacks for bank in self.banks] + [item.measures for item in (*self.audits, *self.linkage)]
+        attacks = {item.attack for table in tables for item in table}
+        return frozenset(name for name, family in FAMILIES.items() if attacks & family.attacks.keys())
+
+    @cached_property
+    def treatments(self) -> frozenset[str]:
+        """The words of the treatments of all banks of K replicates."""
+        return frozenset(kind_of(bank.treatment) for bank in self.banks)
+
+    def audits_of(self, family: str) -> list[Audit]:
+        """Return the audits of derived banks by one family of attacks."""
+        return [audit for audit in self.audits if audit.family == family]
+
+    @property
+    def timed(self) -> frozenset[tuple[str, str]]:
+        """Return (dataset, treatment) of the unlearned banks whose seconds were measured."""
+        return frozenset((item.dataset, item.treatment) for item in self.timings)
+
+    def format_of(self, dataset: str) -> str:
+        """Return the format that the config names for a dataset; empty if it names none."""
+        return self.config.get("datasets", {}).get(stored_name(dataset), {}).get("format", "")
+
+
+Record = TypeVar("Record", Result, Audit, Derived, Linkage, Cost, Timing)
+
+
+def artefact(dataset: str, subject: str, family: str) -> str:
+    """Return the file of one audit's figures, as `results/` is laid out."""
+    return f"results/attacks/{stored_name(dataset)}/{subject}/{family}/measures.csv"
+
+
+def tables_of_measures(artefacts: Iterable[Artefact]) -> list[Path]:
+    """Return the tables of measures among the artefacts: the banks' first, then those of attacks."""
+    banks = [item.folder / "utility.csv" for item in artefacts if _is_bank(item)]
+    return banks + [item.folder / "measures.csv" for item in artefacts if item.family]
+
+
+def read_results(
+    artefacts: Sequence[Artefact],
+    benchmarks: Mapping[tuple[str, str, str], Path],
+    timings: Mapping[tuple[str, str], Path],
+    config: dict,
+) -> Results:
+    """Read everything that the report is made from; arguments as those of `medpriv.report.build.build_report`."""
+    stored = {
+        item.dataset: read_cohort(item.dataset, item.folder) for item in artefacts if item.stage == "preprocessed"
+    }
+
+    def named(record: Record) -> Record:
+        """Return the record under the name that the report gives its dataset; jobs of no dataset stay as they are."""
+        return replace(record, dataset=stored[record.dataset].name) if record.dataset in stored else record
+
+    attacks: dict[tuple[str, str], dict[str, Path]] = {}
+    for item in artefacts:
+        if item.family:
+            attacks.setdefault((item.dataset, item.name), {})[item.family] = item.folder
+    banks, derived, audits, linkage = [], [], [], []
+    for stage, dataset, name, family, folder in artefacts:
+        if family == "linkage":
+            linkage.append(named(read_linkage(dataset, folder)))
+        elif family and FAMILIES[family].subject != BANK:
+            audits.append(named(read_audit(dataset, name, family, folder)))
+        elif not family and stage in DERIVED:
+            derived.append(named(read_derived(dataset, name, folder)))
+        elif not family and stage != "preprocessed":
+            banks.append(named(read_result(dataset, name, folder, attacks.get((dataset, name), {}))))
+    return Results(
+        cohorts={cohort.name: cohort for cohort in stored.values()},
+        banks=tuple(banks),
+        derived={(bank.dataset, bank.treatment): bank for bank in derived},
+        audits=tuple(audits),
+        linkage=tuple(linkage),
+        costs=tuple(map(named, read_costs(benchmarks))),
+        timings=tuple(map(named, read_timings(timings))),
+        config=config,
+    )
+
+
+def _is_bank(item: Artefact) -> bool:
+    """Tell banks of K replicates, the ones that the comparison is about."""
+    return not item.family and item.stage not in ("preprocessed", *DERIVED)
+
+
+def read_cohort(name: str, folder: Path) -> Cohort:
+    """Read what a dataset says of itself, and count its patients and records."""
+    from safetensors import safe_open
+
+    about = read_json(folder / "dataset.json")
+    with safe_open(folder / "dataset.safetensors", framework="numpy") as arrays:
+        y, patient, split = (arrays.get_tensor(array) for array in ("y", "patient", "split"))
+    train = int((split == TRAIN).sum())
+    train_records = int((split[patient] == TRAIN).sum())
+    classes = Counter(y.tolist())
+    return Cohort(
+        name=display_name(name, about["source"] == "simulated"),
+        patients={"train": train, "test": len(split) - train},
+        records={"train": train_records, "test": len(y) - train_records},
+        class_records={label: classes[index] for index, label in enumerate(about["classes"])},
+        about=about,
+    )
+
+
+def read_result(dataset: str, treatment: str, bank: Path, attacks: Mapping[str, Path]) -> Result:
+    """Read one treatment's bank description, its utility and all attacks on it.
+
+    Args:
+        attacks: family -> folder.
+    """
+    about = read_json(bank / "bank.json")
+    measures: list[Measure] = []
+    tables = {"reliability": bank / "reliability.csv"}
+    for family, folder in attacks.items():
+        measures += _own(folder / "measures.csv", dataset, treatment)
+        before = f"{family}-" if family in SEEN_BY_SERVER else ""
+        others = (path for path in sorted(folder.glob("*.csv")) if path.stem != "measures")
+        tables |= {before + path.stem: path for path in others}
+    return Result(
+        dataset=dataset,
+        treatment=treatment,
+        model=about["spec"]["model"],
+        replicates=len(about["replicates"]),
+        recipe=about["spec"]["hyperparameters"],
+        costs=about["costs"],
+        utility=Measures(_own(bank / "utility.csv", dataset, treatment)),
+        attacks=Measures(measures),
+        tables=tables,
+        facts=about["metadata"],
+        settings=about["spec"]["settings"],
+    )
+
+
+def read_derived(dataset: str, treatment: str, folder: Path) -> Derived:
+    """Read a derived bank's description."""
+    about = read_json(folder / "bank.json")
+    recipe = about["spec"]["parts"] | about["spec"]["settings"]
+    return Derived(dataset, treatment, len(about["replicates"]), recipe, about["costs"])
+
+
+def read_audit(dataset: str, subject: str, family: str, folder: Path) -> Audit:
+    """Read what one audit of derived banks found; figures of another dataset are refused."""
+    return Audit(dataset, subject, family, _of_dataset(folder, dataset), _table(folder / "patients.csv"))
+
+
+def read_linkage(dataset: str, folder: Path) -> Linkage:
+    """Read what the re-identification audit of a dataset found; figures of another one are refused."""
+    return Linkage(dataset, _of_dataset(folder, dataset), _table(folder / "criteria.csv"))
+
+
+def _of_dataset(folder: Path, dataset: str) -> Measures:
+    """Read a folder's measures and refuse those of another dataset."""
+    measures = read_measures(folder / "measures.csv")
+    if strange := {measure.dataset for measure in measures} - {dataset}:
+        _refuse(", ".join(sorted(strange)), dataset, folder / "measures.csv")
+    return Measures(measures)
+
+
+def _own(path: Path, dataset: str, treatment: str) -> list[Measure]:
+    """Read measures and refuse those of another model, so that no figure can stand in the wrong row."""
+    measures = read_measures(path)
+    for measure in measures:
+        if (measure.dataset, measure.treatment) != (dataset, treatment):
+            _refuse(f"{measure.dataset}/{measure.treatment}", f"{dataset}/{treatment}", path)
+    return measures
+
+
+def _refuse(other: str, own: str, path: Path) -> NoReturn:
+    raise InputError(
+        f"a figure of {other} among those of {own}", file=path, remedy="rerun the stage that wrote this file"
+    )
+
+
+def _table(path: Path) -> tuple[Row, ...]:
+    return tuple(read_csv(path)) if path.exists() else ()

@@ -1,0 +1,1 @@
+"""The section `attacks` of the page."""

@@ -1,0 +1,1 @@
+"""The section `attributes` of the page."""

@@ -1,0 +1,1 @@
+"""The section `conclusions` of the page."""

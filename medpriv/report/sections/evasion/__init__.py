@@ -1,0 +1,1 @@
+"""The section `evasion` of the page."""

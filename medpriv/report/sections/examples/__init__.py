@@ -1,0 +1,1 @@
+"""The section `examples` of the page."""

@@ -1,0 +1,1 @@
+"""The section `exposure` of the page."""

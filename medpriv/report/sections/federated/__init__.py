@@ -1,0 +1,1 @@
+"""The section `federated` of the page."""

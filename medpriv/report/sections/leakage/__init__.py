@@ -1,0 +1,1 @@
+"""The section `leakage` of the page."""

@@ -1,0 +1,1 @@
+"""The section `personal` of the page."""

@@ -1,0 +1,1 @@
+"""The section `reconstruction` of the page."""

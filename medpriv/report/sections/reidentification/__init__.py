@@ -1,0 +1,1 @@
+"""The section `reidentification` of the page."""

@@ -1,0 +1,1 @@
+"""The section `roc` of the page."""

@@ -1,0 +1,1 @@
+"""The section `sap` of the page."""

@@ -1,0 +1,1 @@
+"""The section `tradeoff` of the page."""

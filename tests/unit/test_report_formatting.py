@@ -1,0 +1,47 @@
+"""Numbers as the page prints them."""
+
+from medpriv.measures.table import NAN, Measure
+from medpriv.report.formatting import integer, interval, number, percent, scientific, span
+from medpriv.report.labels import attack_name, display_name, simulated_cell, stored_name, treatment_label
+from medpriv.report.sections.provenance.figures import explain_notes
+
+
+def test_numbers_have_fixed_decimals_a_true_minus_and_no_negative_zero() -> None:
+    assert number(0.5) == "0.500"
+    assert number(-0.0213) == "−0.021"
+    assert number(-0.0001) == "0.000"
+    assert (number(NAN), number(None)) == ("–", "–")
+    assert percent(0.0123) == "1.2\u00a0%"
+
+
+def test_interval_is_empty_where_none_was_computed() -> None:
+    assert interval(Measure("d", "t", "", "auc", 0.5, -0.1, 0.6)) == "−0.100 to 0.600"
+    assert interval(Measure("d", "t", "", "auc", 0.5, 0.1, 0.6), share=True) == "10.0 to 60.0"
+    assert interval(Measure("d", "t", "", "auc", 0.5)) == ""
+    assert interval(None) == ""
+
+
+def test_counts_and_operations_are_readable() -> None:
+    assert integer(12345) == "12\u202f345"
+    assert span([7, 3, 7]) == "3 to 7"
+    assert span([5]) == "5"
+    assert scientific(3.21e10) == "32.1 G"
+
+
+def test_datasets_of_simulated_patients_are_called_so_and_found_again() -> None:
+    assert display_name("heart", True) == "heart (simulated)"
+    assert display_name("heart", False) == "heart"
+    assert [stored_name(name) for name in ("heart (simulated)", "heart")] == ["heart", "heart"]
+    assert [simulated_cell(name) for name in ("heart (simulated)", "heart")] == ["true", "false"]
+
+
+def test_unknown_names_stand_as_they_are() -> None:
+    assert attack_name("membership-new") == "membership-new"
+    assert treatment_label("baseline-mlp") == "no defence"
+    assert treatment_label("mystery") == ""
+
+
+def test_notes_of_credentialed_data_are_counts_only() -> None:
+    notes = {"left_out": {"p1": "paced"}, "imputed": 3}
+    assert explain_notes(notes, names=True) == [("left out", "p1: paced"), ("imputed", "3")]
+    assert explain_notes(notes, names=False) == [("imputed", "3")]
