@@ -11,7 +11,7 @@ for family in bank_families():
             bank=files_of_bank,
         output:
             **{
-                table: f"results/attacks/{{dataset}}/{{treatment}}/{family.name}/{table}.csv"
+                table: table_path("{dataset}", "{treatment}", family.name, table)
                 for table in ("measures", *family.tables)
             },
         log:

@@ -5,7 +5,11 @@ rule build_report:
     """Write the comparison as a page, tables and figures."""
     input:
         code=code_deps(
-            "scripts/build_report.py", "medpriv/report/**/*.html", "medpriv/report/page.js", "medpriv/report/style.css"
+            "scripts/build_report.py",
+            "medpriv/report/sections/*/*.py",
+            "medpriv/report/**/*.html",
+            "medpriv/report/page.js",
+            "medpriv/report/style.css",
         ),
         datasets=ARTEFACTS.per_dataset("results/preprocessed/{dataset}/dataset.safetensors"),
         abouts=ARTEFACTS.per_dataset("results/preprocessed/{dataset}/dataset.json"),

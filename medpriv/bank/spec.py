@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 class TrainingSpec:
     """How one bank's models are made. `bank.json` carries it, so that nobody takes a bank's name apart.
 
-    It holds the parts of the treatment's name (`medpriv.catalogue.treatments` forms names of them), and doesn't read the
-    catalogue: an entry more there must not train every bank anew.
+    It holds the parts of the treatment's name (`medpriv.catalogue.treatments` forms names of them), and doesn't read
+    the catalogue: an entry more there must not train every bank anew.
 
     Attributes:
         name: the treatment's, as in paths and tables; seeds derive from it.

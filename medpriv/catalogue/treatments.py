@@ -103,6 +103,8 @@ class Kind:
         told: the names of their measures of use, between blanks.
         module: that measures their use, by a function `audit(dataset, bank, reference, settings, seed)`.
         tables: that it writes beside `utility.csv`.
+        rows_of_patients: the outputs may hold true values of single patients' records (a generator can copy them), so
+            they leave the machine for nobody.
     """
 
     outputs: str
@@ -110,6 +112,7 @@ class Kind:
     told: str
     module: str
     tables: tuple[str, ...] = ()
+    rows_of_patients: bool = False
 
     @property
     def file(self) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, NoReturn, TypeVar
 
-from medpriv.catalogue.attacks import BANK, FAMILIES
+from medpriv.catalogue.attacks import BANK, FAMILIES, ROWS
 from medpriv.catalogue.treatments import TREATMENTS, stage_of
 from medpriv.dataset import TRAIN
 from medpriv.errors import InputError
@@ -33,7 +33,10 @@ DERIVED = tuple(dict.fromkeys(item.stage for item in TREATMENTS.values() if item
 
 
 class Artefact(NamedTuple):
-    """A folder of results: of a dataset, of a bank (`name`), or of a family of attacks on what `name` stands for."""
+    """A folder of results: of a dataset, of a bank (`name`), or of a family of attacks on what `name` stands for.
+
+    The stage `examples` has a file in its place.
+    """
 
     stage: str
     dataset: str
@@ -326,7 +329,7 @@ def artefact(dataset: str, subject: str, family: str) -> str:
 def tables_of_measures(artefacts: Iterable[Artefact]) -> list[Path]:
     """Return the tables of measures among the artefacts: the banks' first, then those of attacks."""
     banks = [item.folder / "utility.csv" for item in artefacts if _is_bank(item)]
-    return banks + [item.folder / "measures.csv" for item in artefacts if item.family]
+    return banks + [item.folder / "measures.csv" for item in artefacts if item.family and item.stage != "examples"]
 
 
 def read_results(
@@ -345,11 +348,15 @@ def read_results(
         return replace(record, dataset=stored[record.dataset].name) if record.dataset in stored else record
 
     attacks: dict[tuple[str, str], dict[str, Path]] = {}
+    examples: dict[tuple[str, str], dict[str, Path]] = {}
     for item in artefacts:
         if item.family:
-            attacks.setdefault((item.dataset, item.name), {})[item.family] = item.folder
+            found = examples if item.stage == "examples" else attacks
+            found.setdefault((item.dataset, item.name), {})[item.family] = item.folder
     banks, derived, audits, linkage = [], [], [], []
     for stage, dataset, name, family, folder in artefacts:
+        if stage == "examples":
+            continue
         if family == "linkage":
             linkage.append(named(read_linkage(dataset, folder)))
         elif family and FAMILIES[family].subject != BANK:
@@ -357,7 +364,8 @@ def read_results(
         elif not family and stage in DERIVED:
             derived.append(named(read_derived(dataset, name, folder)))
         elif not family and stage != "preprocessed":
-            banks.append(named(read_result(dataset, name, folder, attacks.get((dataset, name), {}))))
+            of_bank = (found.get((dataset, name), {}) for found in (attacks, examples))
+            banks.append(named(read_result(dataset, name, folder, *of_bank)))
     return Results(
         cohorts={cohort.name: cohort for cohort in stored.values()},
         banks=tuple(banks),
@@ -394,20 +402,23 @@ def read_cohort(name: str, folder: Path) -> Cohort:
     )
 
 
-def read_result(dataset: str, treatment: str, bank: Path, attacks: Mapping[str, Path]) -> Result:
+def read_result(
+    dataset: str, treatment: str, bank: Path, attacks: Mapping[str, Path], examples: Mapping[str, Path] | None = None
+) -> Result:
     """Read one treatment's bank description, its utility and all attacks on it.
 
     Args:
         attacks: family -> folder.
+        examples: family -> the table of what the attack made of single records.
     """
     about = read_json(bank / "bank.json")
     measures: list[Measure] = []
     tables = {"reliability": bank / "reliability.csv"}
     for family, folder in attacks.items():
         measures += _own(folder / "measures.csv", dataset, treatment)
-        before = f"{family}-" if family in SEEN_BY_SERVER else ""
-        others = (path for path in sorted(folder.glob("*.csv")) if path.stem != "measures")
-        tables |= {before + path.stem: path for path in others}
+        tables |= {name: folder / f"{name}.csv" for name, holds in FAMILIES[family].tables.items() if holds != ROWS}
+    for family, path in (examples or {}).items():
+        tables[f"{family}-examples" if family in SEEN_BY_SERVER else "examples"] = path
     return Result(
         dataset=dataset,
         treatment=treatment,

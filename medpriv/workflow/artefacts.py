@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from medpriv.catalogue.attacks import BANK, FAMILIES, Family, families_of, network_of
+from medpriv.catalogue.attacks import BANK, FAMILIES, ROWS, Family, families_of, network_of
 from medpriv.catalogue.networks import networks
 from medpriv.catalogue.treatments import KINDS, STAGES, TREATMENTS, Kind, Spec, spec_of, specs_of, stage_of
 from medpriv.config.check import modality_of
 
 BANK_FILES = ("bank.safetensors", "bank.json")  # of every bank; one of K replicates has its outputs beside
+EXAMPLES = "examples"  # the folder of the tables of attacks that hold rows of patients
 NO_BANK = "none"  # what a wildcard is where nothing asks for one
 
 Key = tuple[str, str]  # dataset and treatment
@@ -88,10 +89,10 @@ class Artefacts:
 
     def tables_of_attacks(self, datasets: Iterable[str] | None = None) -> list[str]:
         """Return every table of every attack: on banks, on derived banks, and on the tables themselves."""
-        folders = [(family, folder) for (_, _, family), folder in self.attacks(datasets).items()]
-        folders += [(family, folder) for (_, _, family), folder in self.audits(datasets).items()]
-        folders += [("linkage", folder) for folder in self.linked(datasets).values()]
-        return [f"{folder}/{stem}.csv" for family, folder in folders for stem in ("measures", *FAMILIES[family].tables)]
+        keys = [*self.attacks(datasets), *self.audits(datasets)]
+        found = [table_path(*key, table) for key in keys for table in ("measures", *FAMILIES[key[2]].tables)]
+        tables = ("measures", *FAMILIES["linkage"].tables)
+        return found + [f"{folder}/{table}.csv" for folder in self.linked(datasets).values() for table in tables]
 
     def linked(self, datasets: Iterable[str] | None = None) -> dict[str, str]:
         """Return dataset -> folder of the audit of the table itself, for those that are tables."""
@@ -103,7 +104,14 @@ class Artefacts:
         found = [("preprocessed", dataset, "", "", f"results/preprocessed/{dataset}") for dataset in self.datasets]
         banks = {**self.banks(), **self.derived()}
         found += [(spec.treatment.stage, *key, "", folder_of(*key)) for key, spec in banks.items()]
-        found += [("attacks", *key, folder) for key, folder in {**self.attacks(), **self.audits()}.items()]
+        attacks = {**self.attacks(), **self.audits()}
+        found += [("attacks", *key, folder) for key, folder in attacks.items()]
+        found += [
+            (EXAMPLES, *key, table_path(*key, table))
+            for key in attacks
+            for table, holds in FAMILIES[key[2]].tables.items()
+            if holds == ROWS
+        ]
         return found + [("attacks", dataset, "", "linkage", folder) for dataset, folder in self.linked().items()]
 
     # --- stages -------------------------------------------------------------------------------------------------------
@@ -259,6 +267,13 @@ def bank_files(dataset: str, treatment: str) -> list[str]:
 def attack_folder(dataset: str, subject: str, family: str) -> str:
     """Return the folder of an attack family's measures."""
     return f"results/attacks/{dataset}/{subject}/{family}"
+
+
+def table_path(dataset: str, subject: str, family: str, table: str) -> str:
+    """Return the path of a table of an attack; those that hold rows of patients lie apart, and are never pushed."""
+    if FAMILIES[family].tables.get(table) == ROWS:
+        return f"results/{EXAMPLES}/{dataset}/{subject}/{family}.csv"
+    return f"{attack_folder(dataset, subject, family)}/{table}.csv"
 
 
 def replicates_of(section: Mapping[str, Any], spec: Spec) -> int:

@@ -24,9 +24,9 @@ from typing import Any
 
 import yaml
 
-from medpriv.catalogue.treatments import STAGES, TREATMENTS
+from medpriv.catalogue.treatments import KINDS, STAGES, TREATMENTS
 from medpriv.files import read_json, write_text
-from medpriv.workflow.artefacts import looped_rules
+from medpriv.workflow.artefacts import EXAMPLES, looped_rules
 from medpriv.workflow.environment import surroundings
 from medpriv.workflow.guard import UNVERSIONED
 from medpriv.workflow.plan import Job, dry_run, snakemake
@@ -35,11 +35,12 @@ ROOT = Path(__file__).resolve().parents[2]
 HEADER = "# Generated from the rules by `make generate`; do not edit by hand.\n"
 REPORT = "report"
 RECIPES = "datasets.{dataset}.baselines"  # where recipes stand that other treatments build on
-FOLDERS = {"raw", "preprocessed", *STAGES, "attacks", REPORT}
+FOLDERS = {"raw", "preprocessed", *STAGES, "attacks", EXAMPLES, REPORT}
 ASKING = ("setting", "of_dataset", "federation_of", "private_of", "raw_of", "if_simulated")  # rules' helpers with a key
-# Stages that hold patients' own rows and signals. Only made-up ones are pushed: a folder may be anybody's, and what a
+# Folders that hold patients' own rows and signals. Only made-up ones are pushed: a folder may be anybody's, and what a
 # publisher gave under its terms everybody is to get from the publisher.
-PATIENT_ROWS = ("raw", "preprocessed")
+PATIENT_ROWS = {"raw", "preprocessed", EXAMPLES}
+PATIENT_ROWS |= {treatment.stage for treatment in TREATMENTS.values() if KINDS[treatment.kind].rows_of_patients}
 # Tables that `dvc plots` draws, one plot a dataset: file name -> x, y, template.
 PLOTS = {
     "reliability.csv": ("confidence", "accuracy", "linear"),
@@ -52,7 +53,8 @@ def stage_of(path: str) -> str:
     parts = path.split("/")
     if parts[0] not in ("results", "shards") or len(parts) < 3:
         return ""
-    return REPORT if parts[1] == REPORT else f"{parts[1]}-{parts[2]}"
+    stage = "attacks" if parts[1] == EXAMPLES else parts[1]
+    return REPORT if stage == REPORT else f"{stage}-{parts[2]}"
 
 
 # --- reading Snakemake's plan and the rules ------------------------------------------------------------------------
@@ -132,9 +134,16 @@ def _stage(name: str, jobs: list[Job], keys: Mapping[str, list[str]], config: Ma
         outputs = sorted(path for job in jobs for path in job.outputs)
         stage["outs"] = [{path: {"persist": True, **_in_git(path)}} for path in outputs]
     else:
-        private = {} if made_up or name.partition("-")[0] not in PATIENT_ROWS else {"push": False}
-        stage["outs"] = [{f"results/{name.replace('-', '/', 1)}": {"persist": True, **private}}]
+        folders = sorted({path.split("/")[1] for job in jobs for path in job.outputs if path.startswith("results/")})
+        stage["outs"] = [
+            {f"results/{folder}/{dataset}": {"persist": True, **_kept_here(folder, made_up)}} for folder in folders
+        ]
     return stage
+
+
+def _kept_here(folder: str, made_up: bool) -> dict[str, bool]:
+    """Return the mark of what is never pushed: rows of patients who are not made up."""
+    return {"push": False} if folder in PATIENT_ROWS and not made_up else {}
 
 
 def _plots(outputs: list[str]) -> list[dict[str, Any]]:

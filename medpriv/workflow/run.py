@@ -120,8 +120,6 @@ def _locked(command: list[str], folder: Path, held: int) -> int:
         slurm.cancel()
     if code == 0:
         slurm.complete()
-    FAILED.unlink(missing_ok=True)
-    code = supervised(command, environment | {STARTER: identity(os.getpid())}, held)
     if code and (failed := failures()):
         print("\n".join(["", "The run stopped, since this failed:", *failed, AGAIN]), file=sys.stderr)
     return code

@@ -79,6 +79,11 @@ def as_artefacts(folders: dict) -> dict[str, object]:
     artefacts = [Artefact("preprocessed", name, "", "", folder) for name, folder in folders["datasets"].items()]
     artefacts += [Artefact(folder.parts[-3], *key, "", folder) for key, folder in banks.items()]
     artefacts += [Artefact("attacks", *key, at) for key, at in {**folders["attacks"], **folders["audits"]}.items()]
+    artefacts += [
+        Artefact("examples", *key, at / "examples.csv")
+        for key, at in folders["attacks"].items()
+        if (at / "examples.csv").exists()
+    ]
     artefacts += [Artefact("attacks", name, "", "linkage", folder) for name, folder in folders["linkage"].items()]
     return {"artefacts": artefacts, **{name: folders[name] for name in ("benchmarks", "timings", "config")}}
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from os.path import commonprefix
+from difflib import SequenceMatcher
 
 import pytest
 from made_up_results import as_artefacts, write_results
@@ -69,7 +69,7 @@ def set_to(results: Results, family: str, attack: str, place: int) -> Results:
 
     def changed(rows: Measures) -> Measures:
         names = [item.attack for item in rows if item.attack in FAMILIES[family].attacks]
-        source = max(names, key=lambda name: len(commonprefix([name, attack])), default="")
+        source = max(names, key=lambda name: SequenceMatcher(None, name, attack).ratio(), default="")
         copies = (replace(item, attack=attack) for item in rows if item.attack == source)
         others = (item for item in rows if item.attack != attack)
         return Measures((*others, *valued(copies, place)))

@@ -163,8 +163,8 @@ def test_membership_is_shown_only_above_what_the_best_of_as_many_attacks_reaches
 
     assert told(0.54).startswith(
         "Membership is shown above guessing on table in 0 of 1 bank with a guarantee (highest AUC 0.535, 95\u00a0% "
-        "interval 0.505 to 0.565, dp-sgd-mlp-eps1, n = 130; 1 bank can’t be judged, for want of patients or of chance) and in "
-        "1 of 1 bank without one"
+        "interval 0.505 to 0.565, dp-sgd-mlp-eps1, n = 130; 1 bank can’t be judged, for want of patients or of chance) "
+        "and in 1 of 1 bank without one"
     )
     assert "the strongest of as many attacks stays below 0.530 to 0.540 in 97.5\u00a0% of cases" in told(0.54)
     assert "in 1 of 1 bank with a guarantee" in told(0.53)
@@ -692,7 +692,8 @@ def test_examples_of_evasion_and_of_the_cut_do_not_mix(tmp_path: Path) -> None:
     write_csv(tmp_path / "evasion" / "examples.csv", ("example",), [{"example": "N"}])
     for order in (attacks, dict(reversed(attacks.items()))):
         own = {family: folder for (*of, family), folder in order.items() if tuple(of) == key}
-        result = read_result(*key, arguments["banks"][key], own)
+        examples = {family: folder / "examples.csv" for family, folder in own.items() if family in ("evasion", "cut")}
+        result = read_result(*key, arguments["banks"][key], own, examples)
         assert [row["example"] for row in result.rows("examples")] == ["N"]
         assert [row["true"] for row in result.rows("cut-examples")] == [SECRET]
 

@@ -8,6 +8,7 @@ import yaml
 from medpriv.attacks.scored import ROC_COLUMNS
 from medpriv.files import write_json, write_text
 from medpriv.measures.utility import RELIABILITY_COLUMNS
+from medpriv.workflow.artefacts import table_path
 from medpriv.workflow.dvc import PLOTS, mirror, remove_stale, stage_of
 from medpriv.workflow.plan import Job
 
@@ -68,6 +69,18 @@ def test_patients_rows_are_pushed_of_simulated_data_alone(stages: dict) -> None:
     assert mirror(JOBS, KEYS, remote, ORDER).count("push: false") == 1
     simulated = {**CONFIG, "datasets": {"heart": {"raw": {"source": "simulated"}}}}
     assert "push" not in mirror(JOBS, KEYS, simulated, ORDER)
+
+
+def test_an_attacks_table_of_patients_rows_stays_here_and_its_figures_are_pushed() -> None:
+    tables = ("results/attacks/heart/mlp/server/measures.csv", "results/examples/heart/mlp/server.csv")
+    jobs = [*JOBS, Job("attack_server", ("results/baselines/heart/mlp/utility.csv",), tables)]
+    made = yaml.safe_load(mirror(jobs, KEYS | {"attack_server": []}, CONFIG, [*ORDER, "attacks"]))["stages"]
+    assert made["attacks-heart"]["outs"] == [
+        {"results/attacks/heart": {"persist": True}},
+        {"results/examples/heart": {"persist": True, "push": False}},
+    ]
+    assert table_path("heart", "mlp", "server", "examples") == tables[1]
+    assert stage_of(tables[1]) == "attacks-heart"
 
 
 def test_plots_name_columns_that_the_tables_have() -> None:

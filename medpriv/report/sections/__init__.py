@@ -1,7 +1,11 @@
-"""The sections of the page, in its order; each is a folder here.
+"""The sections of the page, in its order; each is a folder here, with `figures.py` and `section.html`.
 
-A new one is a folder with `figures.py` and `section.html`, and a line here.
+A folder that isn't listed below is found, and stands before the lists of all attacks and of what was run.
 """
+
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
 
 from medpriv.report.section import Section
 from medpriv.report.sections.attacks import figures as attacks
@@ -27,30 +31,33 @@ from medpriv.report.sections.subgroups import figures as subgroups
 from medpriv.report.sections.tradeoff import figures as tradeoff
 from medpriv.report.sections.unlearning import figures as unlearning
 
-SECTIONS: tuple[Section, ...] = tuple(
-    module.SECTION
-    for module in (
-        comparison,
-        tradeoff,
-        roc,
-        exposure,
-        calibration,
-        evasion,
-        examples,
-        leakage,
-        private,
-        federated,
-        reconstruction,
-        attributes,
-        reidentification,
-        robustness,
-        sap,
-        personal,
-        unlearning,
-        subgroups,
-        attacks,
-        conclusions,
-        provenance,
-        costs,
-    )
+_FIRST = (
+    comparison,
+    tradeoff,
+    roc,
+    exposure,
+    calibration,
+    evasion,
+    examples,
+    leakage,
+    private,
+    federated,
+    reconstruction,
+    attributes,
+    reidentification,
+    robustness,
+    sap,
+    personal,
+    unlearning,
 )
+_LAST = (subgroups, attacks, conclusions, provenance, costs)
+
+
+def _found() -> list[ModuleType]:
+    """Return the sections that aren't listed, by their folders' names."""
+    listed = {module.__name__.split(".")[-2] for module in (*_FIRST, *_LAST)}
+    folders = sorted(file.parent.name for file in Path(__file__).parent.glob("*/figures.py"))
+    return [import_module(f"{__name__}.{folder}.figures") for folder in folders if folder not in listed]
+
+
+SECTIONS: tuple[Section, ...] = tuple(module.SECTION for module in (*_FIRST, *_found(), *_LAST))
