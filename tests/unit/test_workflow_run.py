@@ -185,6 +185,7 @@ def test_an_interrupt_ends_the_head_at_once_and_in_silence(tmp_path: Path, stop:
     )
     file = tmp_path / "head"
     while not (file.exists() and file.read_text()):
+        assert starter.poll() is None, starter.communicate()
         time.sleep(0.02)
     head = int(file.read_text())
     os.killpg(starter.pid, signal.SIGINT)  # as Ctrl-C does
