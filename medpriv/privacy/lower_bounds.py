@@ -22,8 +22,7 @@ before the scores were seen:
 from collections.abc import Callable
 
 import numpy as np
-from scipy.special import betaincinv, log_ndtr, ndtr, ndtri
-from scipy.stats import binom
+from scipy.special import bdtrc, betaincinv, gammaln, log_ndtr, ndtr, ndtri
 
 HIGHEST = 64.0  # no bound is sought above: it would take e^64 canaries
 _HALVINGS = 50
@@ -36,8 +35,12 @@ def one_run_p_value(canaries: int, guesses: int, correct: int, epsilon: float, d
     if not 0 <= correct <= guesses <= canaries:
         raise ValueError(f"{correct} right of {guesses} guesses about {canaries} canaries can't be")
     q = 1 / (1 + np.exp(-epsilon))
-    tail = binom.sf(correct - 1, guesses, q)
-    below = np.cumsum(binom.pmf(np.arange(correct - 1, -1, -1), guesses, q))  # P[v > Bin >= v - i], i = 1, 2, ...
+    tail = bdtrc(correct - 1, guesses, q)
+    fewer = np.arange(correct - 1, -1, -1)
+    ways = gammaln(guesses + 1) - gammaln(fewer + 1) - gammaln(guesses - fewer + 1)
+    # log(1 - q) = -log(1 + e^epsilon), also where q rounds to 1.
+    log_p = ways + fewer * np.log(q) - (guesses - fewer) * np.logaddexp(0, epsilon)
+    below = np.cumsum(np.exp(log_p))  # P[v > Bin >= v - i], i = 1, 2, ...
     steepest = (below / np.arange(1, correct + 1)).max(initial=0.0)
     return float(min(1.0, tail + 2 * canaries * delta * steepest))
 
