@@ -1,8 +1,4 @@
-"""What a bank is trained by: a treatment, a model, and the settings of both.
-
-The parts of a treatment's name are given, not read from it (`medpriv.catalogue.treatments` forms names of parts), so a
-job that trains doesn't hang on what the catalogue says of other treatments.
-"""
+"""What a bank is trained by: a treatment, a model, and the settings of both."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -12,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 class TrainingSpec:
     """How one bank's models are made. `bank.json` carries it, so that nobody takes a bank's name apart.
 
-    It holds what the catalogue says of the treatment, and doesn't read the catalogue: an entry more there must not
-    train every bank anew.
+    It holds the parts of the treatment's name (`medpriv.catalogue.treatments` forms names of them), and never reads
+    the catalogue: an entry more there must not train every bank anew.
 
     Attributes:
         name: the treatment's, as in paths and tables; seeds derive from it.
