@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 class TrainingSpec:
     """How one bank's models are made. `bank.json` carries it, so that nobody takes a bank's name apart.
 
-    It holds the parts of the treatment's name (`medpriv.catalogue.treatments` forms names of them), and doesn't read
+    It holds the parts of the treatment's name (`medpriv.catalogue.treatments` forms names of them), and never reads
     the catalogue: an entry more there must not train every bank anew.
 
     Attributes:
