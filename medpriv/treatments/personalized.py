@@ -148,7 +148,7 @@ def adapt(
     place = {number: index for index, number in enumerate(bank.replicates.tolist())}
     start = np.array([place[number] for number in origin.tolist()])
     used = np.flatnonzero(records.any(axis=0))
-    x, y, members = dataset.standardised()[used], dataset.y[used], records[:, used]
+    x, y, members = dataset.standardised(used), dataset.y[used], records[:, used]
     updates = np.array([count_updates(count, recipe["epochs"], size) for count in members.sum(axis=1)])
     names = [(number, dataset.patients[index]) for number, index in zip(origin.tolist(), patient.tolist(), strict=True)]
     parameters = {
