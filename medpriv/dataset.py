@@ -13,7 +13,7 @@ import numpy as np
 
 from medpriv.errors import InputError
 from medpriv.files import read_json, read_tensors, write_json, write_tensors
-from medpriv.records.cohort import TEST, TRAIN, Cohort, Fault, Faults, plain_name
+from medpriv.records.cohort import TEST, TRAIN, Cohort, Fault, Faults, Rows, plain_name
 from medpriv.records.images import Images
 from medpriv.records.labels import Labels
 from medpriv.records.signals import Signals
@@ -186,10 +186,13 @@ class Dataset:
         """Return bool [N]: the records of the patients in `split` (`TRAIN` or `TEST`)."""
         return self.cohort.rows(split)
 
-    def standardised(self) -> np.ndarray:
-        """Return (x - centre) / scale, float32, the shape of x."""
+    def standardised(self, rows: Rows = slice(None)) -> np.ndarray:
+        """Return (x - centre) / scale of some records, float32, the shape of x[rows].
+
+        Of images ask for a batch at a time where there are many: they take four times the memory.
+        """
         self._refuse_texts()
-        return self.records.standardised()
+        return self.records.standardised(rows)
 
     def save(self, folder: Path | str) -> None:
         """Write `dataset.safetensors`, then `dataset.json`, into the folder."""

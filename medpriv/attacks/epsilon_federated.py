@@ -97,7 +97,7 @@ def _trial(
     replicates = bank.replicates[: len(inside)]
     return Trial(
         network=federation.network,
-        x=dataset.standardised()[own],
+        x=dataset.standardised(own),
         y=dataset.y[own],
         unit=unit,
         members=bank.members[: len(inside), patients],

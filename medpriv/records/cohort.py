@@ -19,6 +19,7 @@ class Fault(NamedTuple):
 
 
 Faults = Iterator[Fault]
+Rows = np.ndarray | slice  # of some records: indices, bool [N], or a slice
 
 
 def plain_name(text: str) -> str:

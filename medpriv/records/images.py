@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from medpriv.records.cohort import Fault, Faults, name_faults, scaling_faults
+from medpriv.records.cohort import Fault, Faults, Rows, name_faults, scaling_faults
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Images:
         """The unit of each channel."""
         return (self.unit,) * len(self.channels)
 
-    def standardised(self, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+    def standardised(self, rows: Rows = slice(None)) -> np.ndarray:
         """Return (x - centre) / scale of some images, float32 [rows, C, H, W]: four times the memory of the images."""
         return (self.x[rows] - self.centre) / self.scale
 

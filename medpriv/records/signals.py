@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from medpriv.records.cohort import Fault, Faults, length_faults, scaling_faults
+from medpriv.records.cohort import Fault, Faults, Rows, length_faults, scaling_faults
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ class Signals:
         """The unit of each lead."""
         return (self.unit,) * len(self.leads)
 
-    def standardised(self) -> np.ndarray:
-        """Return (x - centre) / scale, float32 [N, leads, samples]."""
-        return ((self.x - self.centre) / self.scale).astype(np.float32)
+    def standardised(self, rows: Rows = slice(None)) -> np.ndarray:
+        """Return (x - centre) / scale of some records, float32 [rows, leads, samples]."""
+        return ((self.x[rows] - self.centre) / self.scale).astype(np.float32)
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Return the arrays by name."""

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from medpriv.records.cohort import Fault, Faults, length_faults, name_faults, scaling_faults
+from medpriv.records.cohort import Fault, Faults, Rows, length_faults, name_faults, scaling_faults
 
 COARSE = 10  # quantile bins of a number of which only the rough size is known
 
@@ -219,9 +219,9 @@ class Table:
             return np.searchsorted(cuts, held[:, 0], side="right").astype(np.int64)
         return np.unique(held, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
-    def standardised(self) -> np.ndarray:
-        """Return (x - centre) / scale, float32 [N, F]."""
-        return ((self.x - self.centre) / self.scale).astype(np.float32)
+    def standardised(self, rows: Rows = slice(None)) -> np.ndarray:
+        """Return (x - centre) / scale of some rows, float32 [rows, F]."""
+        return ((self.x[rows] - self.centre) / self.scale).astype(np.float32)
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Return the arrays by name."""

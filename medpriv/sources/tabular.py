@@ -159,6 +159,8 @@ def _onehot_column(
     name: str, features: tuple[str, ...], cells: np.ndarray, reference: str | None
 ) -> tuple[Column, np.ndarray]:
     """Return a one-hot variable of 0s and 1s [N, levels] as a column; a level's name is what its feature adds."""
+    if not np.isin(cells, (0, 1)).all() or (cells.sum(axis=1) > 1).any():
+        raise ValueError(f"the features of {name} are not one 1 at most, among zeros")
     levels = tuple(feature.removeprefix(name)[1:] or feature for feature in features)
     held = np.where(cells.any(axis=1), cells.argmax(axis=1), -1)
     if reference is None:

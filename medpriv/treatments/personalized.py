@@ -139,7 +139,7 @@ def adapt(
     chosen, size = settings[variant], settings["batch_size"]
     network, start = network_of(dataset, bank.spec), rows_of(bank, origin)
     used = np.flatnonzero(records.any(axis=0))
-    x, y, members = dataset.standardised()[used], dataset.y[used], records[:, used]
+    x, y, members = dataset.standardised(used), dataset.y[used], records[:, used]
     updates = np.array([count_updates(count, chosen["epochs"], size) for count in members.sum(axis=1)])
     names = [(number, dataset.patients[index]) for number, index in zip(origin.tolist(), patient.tolist(), strict=True)]
     parameters = {name: np.empty((len(origin), *value.shape[1:]), value.dtype) for name, value in bank.weights.items()}

@@ -48,13 +48,7 @@ PRIVACY = {"privacy": {"epsilon": 1.0, "delta": 0.0003, "unit": "patient", "tuni
 
 
 def cohort(name: str = "table", *, credentialed: bool = False, notes: dict | None = None) -> Cohort:
-    about = {
-        "classes": ("no", "yes"),
-        "source": "local",
-        "credentialed": credentialed,
-        "sampling_rate": None,
-        "modality": "table",
-    }
+    about = {"classes": ("no", "yes"), "source": "local", "credentialed": credentialed, "modality": "table"}
     return Cohort(name, {"train": 40, "test": 20}, {"train": 40, "test": 20}, {}, about | {"notes": notes or {}})
 
 
@@ -329,7 +323,7 @@ def test_clients_by_an_attribute_have_its_columns() -> None:
 
 def fed_heart(source: str = "local", train: int = 486) -> Cohort:
     notes = {"protocol": "flamby"}
-    about = {"classes": ("no", "yes"), "source": source, "credentialed": False, "sampling_rate": None, "notes": notes}
+    about = {"classes": ("no", "yes"), "source": source, "credentialed": False, "modality": "table", "notes": notes}
     counts = {"train": train, "test": 254}
     return Cohort("table", counts, counts, {}, about)
 

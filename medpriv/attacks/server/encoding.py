@@ -43,7 +43,7 @@ class Encoding:
     def of(cls, dataset: Dataset) -> "Encoding":
         """Return the variables of a dataset of tables, as the test patients' records show them."""
         dataset.require("table", reason="recovered variables")
-        public, free = dataset.standardised()[dataset.rows(TEST)], dataset.records.numbers
+        public, free = dataset.standardised(dataset.rows(TEST)), dataset.records.numbers
         categories = []
         for name, columns in dataset.records.variables.items():
             if name in free:
