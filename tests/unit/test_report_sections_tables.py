@@ -163,8 +163,8 @@ def test_membership_is_shown_only_above_what_the_best_of_as_many_attacks_reaches
 
     assert told(0.54).startswith(
         "Membership is shown above guessing on table in 0 of 1 bank with a guarantee (highest AUC 0.535, 95\u00a0% "
-        "interval 0.505 to 0.565, dp-sgd-mlp-eps1, n = 130; 1 bank can’t be judged, for want of patients or of chance) and in "
-        "1 of 1 bank without one"
+        "interval 0.505 to 0.565, dp-sgd-mlp-eps1, n = 130; 1 bank can’t be judged, for want of patients or of chance) "
+        "and in 1 of 1 bank without one"
     )
     assert "the strongest of as many attacks stays below 0.530 to 0.540 in 97.5\u00a0% of cases" in told(0.54)
     assert "in 1 of 1 bank with a guarantee" in told(0.53)
