@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from difflib import SequenceMatcher
 
 import pytest
 from made_up_results import as_artefacts, write_results
@@ -64,12 +63,12 @@ def told(anchor: str, results: Results) -> str:
 def set_to(results: Results, family: str, attack: str, place: int) -> Results:
     """Return the results with all figures of one attack set to a low or a high value.
 
-    One that isn't among the made-up figures gets those of the one that is named most like it.
+    One that isn't among the made-up figures gets those of one of its kind.
     """
 
     def changed(rows: Measures) -> Measures:
         names = [item.attack for item in rows if item.attack in FAMILIES[family].attacks]
-        source = max(names, key=lambda name: SequenceMatcher(None, name, attack).ratio(), default="")
+        source = max(names, key=lambda name: (name == attack, name.split("-")[:2] == attack.split("-")[:2]), default="")
         copies = (replace(item, attack=attack) for item in rows if item.attack == source)
         others = (item for item in rows if item.attack != attack)
         return Measures((*others, *valued(copies, place)))
