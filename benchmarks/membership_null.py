@@ -14,18 +14,20 @@ Needs a finished run (`make report`). Part 3 needs nothing.
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from scipy.stats import norm
 
-from medpriv.attacks.chance import redraw_members
-from medpriv.attacks.membership import ATTACKS, EXPOSURE_ATTACKS, score_attacks
-from medpriv.attacks.scored import Scored, measure_attack
-from medpriv.attacks.signals import Signals, patient_signals, record_signals
-from medpriv.attacks.view import calibration_shadows, score_targets
+from medpriv.attacks.membership.audit import ATTACKS, EXPOSURE_ATTACKS
+from medpriv.attacks.membership.chance import redraw_members
+from medpriv.attacks.membership.from_outputs import record_scores
+from medpriv.attacks.membership.scored import Scored, measure_attack, score_attacks
+from medpriv.attacks.membership.scores import Scores, scores_of_patients
+from medpriv.attacks.membership.view import calibration_shadows, score_targets
 from medpriv.bank.bank import Bank
-from medpriv.dataset import TEST, Dataset
+from medpriv.dataset import Dataset
 from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.exposure import exposure_limits, null_quantiles, pair_exposure
 from medpriv.measures.intervals import percentile_interval
@@ -43,18 +45,18 @@ BOOTSTRAPS = 100
 ABOUT = ("null", "", "")
 
 
-def levels_of(results: Path, name: str, replicates: int) -> Iterator[tuple[str, Signals]]:
-    """Yield a bank's levels with its signals, of some replicates; one level where a patient is one record."""
+def levels_of(results: Path, name: str, replicates: int) -> Iterator[tuple[str, Scores]]:
+    """Yield a bank's levels with its scores, of some replicates; one level where a patient is one record."""
     dataset_name, treatment = name.split("/")
     dataset = Dataset.load(results / "preprocessed" / dataset_name)
     bank = Bank.load(results / "baselines" / dataset_name / treatment)
-    records = record_signals(dataset, bank)
-    every = {"record": records, "patient": patient_signals(records, dataset.patient[dataset.rows(TEST)])}
+    records = record_scores(dataset, bank)
+    every = {"record": records, "patient": scores_of_patients(records)}
     if len(records.patient) == len(records.patients):
         del every["record"]
-    for level, signals in every.items():
-        parts = {part: getattr(signals, part)[:replicates] for part in ("phi", "log_p", "members", "population")}
-        yield level, Signals(**parts, patient=signals.patient, patients=signals.patients)
+    for level, scores in every.items():
+        parts = ("value", "members", "log_likelihood", "population")
+        yield level, replace(scores, **{part: getattr(scores, part)[:replicates] for part in parts})
 
 
 def usual_tpr(scored: Scored, rate: float, draws: PatientBootstrap) -> tuple[float, float, float]:
@@ -70,13 +72,13 @@ def usual_tpr(scored: Scored, rate: float, draws: PatientBootstrap) -> tuple[flo
     return float(mean[0]), *percentile_interval(mean[1:])
 
 
-def shuffle_bank(name: str, level: str, signals: Signals, shuffles: int, usual: int) -> list[str]:
+def shuffle_bank(name: str, level: str, scores: Scores, shuffles: int, usual: int) -> list[str]:
     """Return a line for each figure of the bank: how often its interval excludes chance where nothing leaks."""
     rng = generator(1, "benchmark", name, level)
     tally: dict[tuple[str, str], list[tuple[float, bool, bool]]] = {}
     for shuffle in range(shuffles):
-        told = redraw_members(signals, rng)
-        draws = PatientBootstrap.draw(rng, len(told.patients), BOOTSTRAPS, len(told.phi))
+        told = redraw_members(scores, rng)
+        draws = PatientBootstrap.draw(rng, len(told.patients), BOOTSTRAPS, len(told.value))
         for scored in score_attacks(ATTACKS, level, told):
             for row in measure_attack(scored, RATES, draws, ABOUT)[0]:
                 chance = 0.5 if row.measure in ("auc", "balanced_accuracy") else float(row.measure.rpartition("_")[2])
@@ -88,7 +90,7 @@ def shuffle_bank(name: str, level: str, signals: Signals, shuffles: int, usual: 
                         value, lower, upper = usual_tpr(scored, rate, draws)
                         key = (scored.attack, f"usual tpr_at_fpr_{rate:g}")
                         tally.setdefault(key, []).append((value, lower > rate, upper < rate))
-    about = f"{name}, {level}: {len(signals.phi)} replicates, {len(signals.patients)} patients"
+    about = f"{name}, {level}: {len(scores.value)} replicates, {len(scores.patients)} patients"
     return [about, *(_line(key, np.array(rows, float)) for key, rows in tally.items())]
 
 
@@ -103,18 +105,18 @@ def _line(key: tuple[str, str], rows: np.ndarray) -> str:
     )
 
 
-def expose_bank(signals: Signals, shuffles: int) -> list[str]:
+def expose_bank(scores: Scores, shuffles: int) -> list[str]:
     """Return a line for each attack: how many patients are called exposed or protected where nothing leaks."""
     rng, lines = generator(1, "benchmark", "exposure"), []
     for name in EXPOSURE_ATTACKS:
 
         def exposure_of(members: np.ndarray, attack: str = name) -> np.ndarray:
-            told = Signals(**{**vars(signals), "members": members})
+            told = replace(scores, members=members)
             return pair_exposure(lambda *pair: score_targets(ATTACKS[attack], told, *pair), members)
 
         counts = []
         for _ in range(shuffles):
-            members = rng.permuted(signals.members, axis=1)
+            members = rng.permuted(scores.members, axis=1)
             null = null_quantiles(exposure_of, members, rng)
             exposure = exposure_of(members)
             inside = members.sum(axis=0)
@@ -169,10 +171,10 @@ def main() -> None:
     parser.add_argument("--replicates", type=int, default=32, help="most replicates of a bank")
     asked = parser.parse_args()
     for name in asked.banks:
-        for level, signals in levels_of(asked.results, name, asked.replicates):
-            print("\n".join(shuffle_bank(name, level, signals, asked.shuffles, asked.usual)), flush=True)
+        for level, scores in levels_of(asked.results, name, asked.replicates):
+            print("\n".join(shuffle_bank(name, level, scores, asked.shuffles, asked.usual)), flush=True)
             if level == "patient" and asked.exposures:
-                print("\n".join(expose_bank(signals, asked.exposures)), flush=True)
+                print("\n".join(expose_bank(scores, asked.exposures)), flush=True)
     print("A known leak")
     for patients, records, shift in ((40, 1, 1.0), (40, 10, 1.0), (210, 1, 0.0), (210, 1, 0.7), (1200, 1, 0.7)):
         if asked.runs:

@@ -25,13 +25,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from medpriv.attacks.regression import fit_logistic
-from medpriv.attacks.signals import log_probability, true_class_logit
 from medpriv.bank.bank import QUERY, Bank
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
 from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.findings import Findings
 from medpriv.measures.intervals import rate_interval, stretched_interval
+from medpriv.measures.logits import log_probability, true_class_logit
 from medpriv.measures.table import NAN, Measure
 from medpriv.seeds import generator
 

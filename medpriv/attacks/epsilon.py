@@ -37,7 +37,7 @@ from functools import partial
 
 import numpy as np
 
-from medpriv.attacks import epsilon_canaries, epsilon_convex, epsilon_federated, lira
+from medpriv.attacks import epsilon_canaries, epsilon_convex, epsilon_federated
 from medpriv.attacks.epsilon_verdict import (
     Claim,
     Verdict,
@@ -47,10 +47,12 @@ from medpriv.attacks.epsilon_verdict import (
     judge_guesses,
     judge_members,
 )
-from medpriv.attacks.signals import patient_signals, record_signals
-from medpriv.attacks.view import score_targets
+from medpriv.attacks.membership import lira
+from medpriv.attacks.membership.from_outputs import record_scores
+from medpriv.attacks.membership.scores import scores_of_patients
+from medpriv.attacks.membership.view import score_targets
 from medpriv.bank.bank import Bank
-from medpriv.dataset import TEST, Dataset
+from medpriv.dataset import Dataset
 from medpriv.errors import InputError
 from medpriv.measures.findings import Findings
 from medpriv.measures.intervals import clopper_pearson
@@ -142,16 +144,16 @@ def decide_members(
     Scores are LiRA's with a shared variance. A target's threshold is the one that promises the largest bound on the
     next few replicates, each attacked with the others, the target left out.
     """
-    signals = patient_signals(record_signals(dataset, bank), dataset.patient[dataset.rows(TEST)])
-    replicates = len(signals.phi)
-    scores = score_targets(lira.score_online_shared, signals, np.arange(replicates))
+    told = scores_of_patients(record_scores(dataset, bank))
+    replicates = len(told.value)
+    scores = score_targets(lira.score_online_shared, told, np.arange(replicates))
     steps = np.arange(1, min(shadows, replicates - 1) + 1)
     thresholds = []
     for target in range(replicates):
         others = (target + steps) % replicates
-        held = score_targets(lira.score_online_shared, signals, others, np.full(len(others), target))
-        thresholds.append(choose_threshold(held.ravel(), signals.members[others].ravel(), claim, alpha))
-    return scores > np.array(thresholds)[:, None], signals.members
+        held = score_targets(lira.score_online_shared, told, others, np.full(len(others), target))
+        thresholds.append(choose_threshold(held.ravel(), told.members[others].ravel(), claim, alpha))
+    return scores > np.array(thresholds)[:, None], told.members
 
 
 def _noisy_trial(dataset: Dataset, bank: Bank, inside: np.ndarray, names: tuple[object, ...]) -> epsilon_canaries.Trial:

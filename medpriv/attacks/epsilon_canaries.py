@@ -21,10 +21,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medpriv.attacks.signals import true_class_logit
 from medpriv.bank import engine
 from medpriv.bank.optimiser import cosine
 from medpriv.bank.stack import initial_stack
+from medpriv.measures.logits import true_class_logit
 from medpriv.models.layers import Dense, Tensors, Workspace
 from medpriv.models.network import Network
 from medpriv.privacy.training import PrivateSchedule, train_private

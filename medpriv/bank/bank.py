@@ -186,7 +186,7 @@ class Bank:
         """Refuse a dataset other than the one that the models were made from."""
         counts = [self.outputs.records] if self.outputs is not None else []
         counts += [self.derived_from.records.shape[1]] if self.derived_from is not None else []
-        if self.patients != dataset.patients or any(count not in (None, len(dataset.y)) for count in counts):
+        if self.patients != dataset.patients or any(count not in (None, len(dataset.cohort)) for count in counts):
             raise InputError(
                 f"the bank {self.treatment} was trained on another version of {dataset.name}",
                 file=self.about.file,

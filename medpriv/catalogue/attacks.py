@@ -110,6 +110,7 @@ _ALL = (
             "membership-best": Attack("Best of all, by chance", CONTROL),
         },
         keys=("attacks.membership",),
+        place="membership.audit",
         tables={
             "roc": FIGURES,
             "exposure": FIGURES,

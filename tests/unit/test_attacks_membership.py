@@ -10,15 +10,25 @@ from made_up_banks import bank_of
 from made_up_datasets import put_together, with_changes
 from scipy import stats
 
-from medpriv.attacks import bavaria, chance, informia, lira, membership, rmia
-from medpriv.attacks.scored import Scored, _areas, measure_attack
-from medpriv.attacks.signals import Signals, log_probability, patient_signals, record_signals, true_class_logit
-from medpriv.attacks.view import Moments, View, calibration_shadows, score_paired, score_shadows, score_targets
+from medpriv.attacks.membership import audit as membership
+from medpriv.attacks.membership import bavaria, chance, informia, lira, rmia
+from medpriv.attacks.membership.from_outputs import record_scores
+from medpriv.attacks.membership.scored import Scored, _areas, measure_attack, score_attacks
+from medpriv.attacks.membership.scores import Scores, scores_of_patients
+from medpriv.attacks.membership.view import (
+    Moments,
+    View,
+    calibration_shadows,
+    score_paired,
+    score_shadows,
+    score_targets,
+)
 from medpriv.bank.bank import Bank
 from medpriv.bank.draw import Draw
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.findings import Findings
+from medpriv.measures.logits import log_probability, true_class_logit
 
 SETTINGS = {"false_positive_rates": [0.1, 0.001], "bootstraps": 100}
 
@@ -59,9 +69,9 @@ def make_bank(dataset: Dataset, replicates: int = 16, effect: float = 0.0, level
 
 
 @pytest.fixture(scope="module")
-def signals() -> Signals:
+def observed() -> Scores:
     dataset = make_dataset()
-    return record_signals(dataset, make_bank(dataset, effect=1.0))
+    return record_scores(dataset, make_bank(dataset, effect=1.0))
 
 
 @cache
@@ -78,15 +88,15 @@ def shuffled_audit() -> Findings:
     return membership.audit(dataset, replace(bank, members=Draw(range(16), 16, 7).members(dataset)), SETTINGS, seed=1)
 
 
-def scores_of(attack, signals: Signals) -> np.ndarray:
-    return score_targets(attack, signals, np.arange(len(signals.phi)))
+def scores_of(attack, observed: Scores) -> np.ndarray:
+    return score_targets(attack, observed, np.arange(len(observed.value)))
 
 
-def split_shadows(values: np.ndarray, signals: Signals, target: int, unit: int) -> tuple[np.ndarray, np.ndarray]:
+def split_shadows(values: np.ndarray, observed: Scores, target: int, unit: int) -> tuple[np.ndarray, np.ndarray]:
     """Return one unit's values over the shadows in and out of one target, by loops."""
     shadows = [k for k in range(len(values)) if k != target]
-    inside = [values[k, unit] for k in shadows if signals.members[k, unit]]
-    outside = [values[k, unit] for k in shadows if not signals.members[k, unit]]
+    inside = [values[k, unit] for k in shadows if observed.members[k, unit]]
+    outside = [values[k, unit] for k in shadows if not observed.members[k, unit]]
     return np.array(inside), np.array(outside)
 
 
@@ -98,7 +108,7 @@ def figure(audit: Findings, attack: str, measure: str, group: str):
     )
 
 
-# --- signals -------------------------------------------------------------------------------------------------------
+# --- scores --------------------------------------------------------------------------------------------------------
 
 
 def test_true_class_logit_is_log_odds_of_the_true_class():
@@ -117,28 +127,27 @@ def test_true_class_logit_keeps_its_digits_where_the_probability_saturates():
     np.testing.assert_allclose(log_probability(phi), [[-np.exp(-300.0), -300.0]])
 
 
-def test_patient_signals_are_means_over_the_patients_records(signals):
-    test_patient = np.repeat(np.arange(10), 4)
-    patients = patient_signals(signals, test_patient)
-    for unit in range(len(signals.patients)):
-        mine = signals.patient == unit
-        np.testing.assert_allclose(patients.phi[:, unit], signals.phi[:, mine].mean(axis=1))
-        assert (patients.members[:, [unit]] == signals.members[:, mine]).all()
-    np.testing.assert_allclose(patients.population[:, 3], signals.population[:, 12:16].mean(axis=1))
+def test_patient_scores_are_means_over_the_patients_records(observed):
+    patients = scores_of_patients(observed)
+    for unit in range(len(observed.patients)):
+        mine = observed.patient == unit
+        np.testing.assert_allclose(patients.value[:, unit], observed.value[:, mine].mean(axis=1))
+        assert (patients.members[:, [unit]] == observed.members[:, mine]).all()
+    np.testing.assert_allclose(patients.population[:, 3], observed.population[:, 12:16].mean(axis=1))
 
 
 # --- attacks against slow references -------------------------------------------------------------------------------
 
 
-def test_lira_equals_slow_reference(signals):
-    online, offline = scores_of(lira.score_online, signals), scores_of(lira.score_offline, signals)
+def test_lira_equals_slow_reference(observed):
+    online, offline = scores_of(lira.score_online, observed), scores_of(lira.score_offline, observed)
     checked = 0
-    for target in range(0, len(signals.phi), 5):
-        for unit in range(signals.phi.shape[1]):
-            inside, outside = split_shadows(signals.phi, signals, target, unit)
+    for target in range(0, len(observed.value), 5):
+        for unit in range(observed.value.shape[1]):
+            inside, outside = split_shadows(observed.value, observed, target, unit)
             if min(len(inside), len(outside)) < 2:
                 continue
-            phi = signals.phi[target, unit]
+            phi = observed.value[target, unit]
             expected = stats.norm.logpdf(phi, inside.mean(), inside.std())
             expected -= stats.norm.logpdf(phi, outside.mean(), outside.std())
             assert online[target, unit] == pytest.approx(expected, rel=1e-8, abs=1e-8)
@@ -148,16 +157,16 @@ def test_lira_equals_slow_reference(signals):
     assert checked > 300
 
 
-def test_shared_variance_lira_equals_slow_reference(signals):
-    online, offline = scores_of(lira.score_online_shared, signals), scores_of(lira.score_offline_shared, signals)
+def test_shared_variance_lira_equals_slow_reference(observed):
+    online, offline = scores_of(lira.score_online_shared, observed), scores_of(lira.score_offline_shared, observed)
     for target in (0, 7):
-        sides = [split_shadows(signals.phi, signals, target, unit) for unit in range(signals.phi.shape[1])]
+        sides = [split_shadows(observed.value, observed, target, unit) for unit in range(observed.value.shape[1])]
         spread = [
             np.sqrt(sum(((s - s.mean()) ** 2).sum() for s in side if len(s)) / sum(len(s) - 1 for s in side if len(s)))
             for side in zip(*sides, strict=True)
         ]
         for unit, (inside, outside) in enumerate(sides):
-            phi = signals.phi[target, unit]
+            phi = observed.value[target, unit]
             expected = stats.norm.logpdf(phi, inside.mean(), spread[0]) - stats.norm.logpdf(
                 phi, outside.mean(), spread[1]
             )
@@ -166,7 +175,7 @@ def test_shared_variance_lira_equals_slow_reference(signals):
 
 
 @pytest.mark.parametrize("fix_variance", [False, True])
-def test_lira_equals_sacro_ml_on_the_same_scores(signals, fix_variance, tmp_path):
+def test_lira_equals_sacro_ml_on_the_same_scores(observed, fix_variance, tmp_path):
     module = pytest.importorskip("sacroml.attacks.likelihood_attack", reason="sacroml is not installed")
     attack = module.LIRAAttack(
         output_dir=str(tmp_path), write_report=False, mode="online-carlini", fix_variance=fix_variance
@@ -174,34 +183,34 @@ def test_lira_equals_sacro_ml_on_the_same_scores(signals, fix_variance, tmp_path
     target = 3
     units = [
         unit
-        for unit in range(signals.phi.shape[1])
-        if min(len(side) for side in split_shadows(signals.phi, signals, target, unit)) >= 2
+        for unit in range(observed.value.shape[1])
+        if min(len(side) for side in split_shadows(observed.value, observed, target, unit)) >= 2
     ]
-    sides = [split_shadows(signals.phi, signals, target, unit) for unit in units]
+    sides = [split_shadows(observed.value, observed, target, unit) for unit in units]
     inside = {index: list(side[0]) for index, side in enumerate(sides)}
     outside = {index: list(side[1]) for index, side in enumerate(sides)}
-    p = np.exp(signals.log_p[target, units])
+    p = np.exp(observed.log_likelihood[target, units])
     theirs, _ = attack._compute_scores(np.zeros(len(units), int), np.stack([p, 1 - p], axis=1), outside, inside)
     # Their first column is log out - log in (a sign kept from Carlini's code), the second its negative: our score.
     if fix_variance:
         # They share the deviation over all confidences, differences between records included; we within records.
         spread = [np.concatenate(list(side.values())).var() for side in (inside, outside)]
         means = [np.array([np.mean(values) for values in side.values()]) for side in (inside, outside)]
-        ours = lira.gaussian_log_ratio(signals.phi[target, units], means[0], spread[0], means[1], spread[1])
+        ours = lira.gaussian_log_ratio(observed.value[target, units], means[0], spread[0], means[1], spread[1])
     else:
-        ours = scores_of(lira.score_online, signals)[target, units]
+        ours = scores_of(lira.score_online, observed)[target, units]
     np.testing.assert_allclose(np.array(theirs)[:, 1], ours, rtol=1e-6, atol=1e-6)
 
 
-def test_rmia_equals_slow_reference(signals):
-    scores = scores_of(rmia.score, signals)
+def test_rmia_equals_slow_reference(observed):
+    scores = scores_of(rmia.score, observed)
     for target in (0, 9):
-        shadows = [k for k in range(len(signals.phi)) if k != target]
-        mean_z = np.exp(signals.population[shadows]).mean(axis=0)
-        ratio_z = np.exp(signals.population[target]) / ((1.3 * mean_z + 0.7) / 2)
-        for unit in range(signals.phi.shape[1]):
-            inside, outside = split_shadows(np.exp(signals.log_p), signals, target, unit)
-            ratio_x = np.exp(signals.log_p[target, unit]) / ((inside.mean() + outside.mean()) / 2)
+        shadows = [k for k in range(len(observed.value)) if k != target]
+        mean_z = np.exp(observed.population[shadows]).mean(axis=0)
+        ratio_z = np.exp(observed.population[target]) / ((1.3 * mean_z + 0.7) / 2)
+        for unit in range(observed.value.shape[1]):
+            inside, outside = split_shadows(np.exp(observed.log_likelihood), observed, target, unit)
+            ratio_x = np.exp(observed.log_likelihood[target, unit]) / ((inside.mean() + outside.mean()) / 2)
             share = (ratio_x / ratio_z >= 1).mean()
             steps = len(ratio_z)
             assert share * steps / (steps + 1) <= scores[target, unit] < (share * steps + 1) / (steps + 1)
@@ -252,41 +261,43 @@ def test_inverse_trigamma_undoes_trigamma():
 
 
 @pytest.mark.parametrize("name", membership.ATTACKS)
-def test_a_targets_own_members_change_none_of_its_scores(signals, name):
+def test_a_targets_own_members_change_none_of_its_scores(observed, name):
     attack, target = membership.ATTACKS[name], 4
-    before = score_targets(attack, signals, np.array([target]))
-    members = signals.members.copy()
+    before = score_targets(attack, observed, np.array([target]))
+    members = observed.members.copy()
     members[target] = np.random.default_rng(1).permutation(members[target])
-    after = score_targets(attack, replace(signals, members=members), np.array([target]))
+    after = score_targets(attack, replace(observed, members=members), np.array([target]))
     np.testing.assert_array_equal(before, after)
-    shadows = calibration_shadows(len(signals.phi))
+    shadows = calibration_shadows(len(observed.value))
     for score in (score_shadows, score_paired):
-        ours, theirs = (score({"": attack}, told, shadows)[""] for told in (signals, replace(signals, members=members)))
+        ours, theirs = (
+            score({"": attack}, told, shadows)[""] for told in (observed, replace(observed, members=members))
+        )
         np.testing.assert_array_equal(ours[target], theirs[target])
 
 
 @pytest.mark.parametrize("name", membership.ATTACKS)
-def test_a_withheld_replicate_changes_no_score(signals, name):
+def test_a_withheld_replicate_changes_no_score(observed, name):
     attack, withheld = membership.ATTACKS[name], 6
     arguments = (np.array([2]), np.array([withheld]))
-    phi, members = signals.phi.copy(), signals.members.copy()
-    phi[withheld] = phi[withheld][::-1]
+    value, members = observed.value.copy(), observed.members.copy()
+    value[withheld] = value[withheld][::-1]
     members[withheld] = ~members[withheld]
-    other = replace(signals, phi=phi, members=members)
+    other = replace(observed, value=value, members=members)
     np.testing.assert_allclose(
-        score_targets(attack, signals, *arguments), score_targets(attack, other, *arguments), rtol=1e-9, atol=1e-12
+        score_targets(attack, observed, *arguments), score_targets(attack, other, *arguments), rtol=1e-9, atol=1e-12
     )
 
 
 @pytest.mark.parametrize("name", membership.ATTACKS)
-def test_scores_do_not_depend_on_how_many_targets_go_at_once(signals, name, monkeypatch):
-    whole = scores_of(membership.ATTACKS[name], signals)
-    monkeypatch.setattr("medpriv.attacks.view._ELEMENTS", 1)
-    np.testing.assert_allclose(scores_of(membership.ATTACKS[name], signals), whole, rtol=1e-9, atol=1e-9)
+def test_scores_do_not_depend_on_how_many_targets_go_at_once(observed, name, monkeypatch):
+    whole = scores_of(membership.ATTACKS[name], observed)
+    monkeypatch.setattr("medpriv.attacks.membership.view._ELEMENTS", 1)
+    np.testing.assert_allclose(scores_of(membership.ATTACKS[name], observed), whole, rtol=1e-9, atol=1e-9)
 
 
-def test_a_view_holds_no_members_of_its_targets(signals):
-    assert not any("member" in name for name in vars(View(signals, np.array([0]))))
+def test_a_view_holds_no_members_of_its_targets(observed):
+    assert not any("member" in name for name in vars(View(observed, np.array([0]))))
 
 
 # --- figures -------------------------------------------------------------------------------------------------------
@@ -309,9 +320,9 @@ def test_intervals_cover_half_for_about_19_in_20_shuffles(name):
     draws = PatientBootstrap.draw(np.random.default_rng(0), 45, 100, 16)
     covered = 0
     for seed in range(20):
-        records = record_signals(dataset, replace(bank, members=Draw(range(16), 16, 100 + seed).members(dataset)))
-        signals = patient_signals(records, dataset.patient[dataset.rows(TEST)])
-        [scored] = membership.score_attacks({name: membership.ATTACKS[name]}, "patient", signals)
+        records = record_scores(dataset, replace(bank, members=Draw(range(16), 16, 100 + seed).members(dataset)))
+        observed = scores_of_patients(records)
+        [scored] = score_attacks({name: membership.ATTACKS[name]}, "patient", observed)
         row = measure_attack(scored, [], draws, ("toy", "t", name))[0][0]
         covered += row.lower <= 0.5 <= row.upper
     assert covered >= 17
@@ -430,36 +441,36 @@ def test_the_best_of_several_attacks_has_a_chance_level_of_its_own():
 def test_thresholds_of_few_shadows_keep_their_rate(name):
     """Scores by three shadows scatter more than by four: target and shadow are scored with as many."""
     rng, dataset, reached = np.random.default_rng(0), make_dataset(patients=400, records=1), []
-    signals = record_signals(dataset, make_bank(dataset, replicates=5))
+    observed = record_scores(dataset, make_bank(dataset, replicates=5))
     for _ in range(12):
-        told = chance.redraw_members(signals, rng)
-        [scored] = membership.score_attacks({name: membership.ATTACKS[name]}, "patient", told)
+        told = chance.redraw_members(observed, rng)
+        [scored] = score_attacks({name: membership.ATTACKS[name]}, "patient", told)
         rows = measure_attack(scored, [0.05], PatientBootstrap.draw(rng, 300, 2, 5), ("toy", "t", name))[0]
         reached.append(next(row.value for row in rows if row.measure == "fpr_reached_0.05"))
     assert np.mean(reached) == pytest.approx(0.05, abs=0.005)
 
 
-def test_chance_knows_nothing_of_the_true_members(signals):
+def test_chance_knows_nothing_of_the_true_members(observed):
     arguments = (membership.ATTACKS, calibration_shadows(16), "record", [0.1])
     found = []
     for effect in (0.0, 50.0):
         dataset = make_dataset()
-        told = record_signals(dataset, make_bank(dataset, effect=effect))
+        told = record_scores(dataset, make_bank(dataset, effect=effect))
         rows = chance.measure_chance(arguments[0], told, *arguments[1:], np.random.default_rng(0), ("toy", "t"))
         found.append(next(row.value for row in rows if (row.attack, row.measure) == ("membership-loss", "auc_chance")))
     assert found == pytest.approx([0.5, 0.5], abs=0.05)
 
 
-def test_informia_ranks_as_rmia_does_and_lies_on_one_scale_for_all_targets(signals):
-    ours, theirs = scores_of(informia.score, signals), scores_of(rmia.score, signals)
+def test_informia_ranks_as_rmia_does_and_lies_on_one_scale_for_all_targets(observed):
+    ours, theirs = scores_of(informia.score, observed), scores_of(rmia.score, observed)
     for one, other in zip(ours, theirs, strict=True):
         np.testing.assert_array_equal(np.argsort(one), np.argsort(other))
     target, unit = 3, 7
-    inside, outside = split_shadows(np.exp(signals.log_p), signals, target, unit)
-    shadows = [k for k in range(len(signals.phi)) if k != target]
-    mean_z = np.exp(signals.population[shadows]).mean(axis=0)
-    bits_z = np.log2(np.exp(signals.population[target]) / ((1.3 * mean_z + 0.7) / 2))
-    bits_x = np.log2(np.exp(signals.log_p[target, unit]) / ((inside.mean() + outside.mean()) / 2))
+    inside, outside = split_shadows(np.exp(observed.log_likelihood), observed, target, unit)
+    shadows = [k for k in range(len(observed.value)) if k != target]
+    mean_z = np.exp(observed.population[shadows]).mean(axis=0)
+    bits_z = np.log2(np.exp(observed.population[target]) / ((1.3 * mean_z + 0.7) / 2))
+    bits_x = np.log2(np.exp(observed.log_likelihood[target, unit]) / ((inside.mean() + outside.mean()) / 2))
     assert ours[target, unit] == pytest.approx(bits_x - bits_z.mean(), rel=1e-9)
 
 

@@ -9,7 +9,7 @@ from made_up_banks import federated_settings, training_spec
 from made_up_datasets import put_together
 from pydantic import ValidationError
 
-from medpriv.attacks import evasion, membership, smoothing
+from medpriv.attacks import evasion, smoothing
 from medpriv.attacks.attribute import audit as attribute
 from medpriv.attacks.blackbox import square
 from medpriv.attacks.cut.audit import audit as cut
@@ -17,6 +17,7 @@ from medpriv.attacks.epsilon import audit as epsilon
 from medpriv.attacks.forgetting.audit import audit as forgetting
 from medpriv.attacks.gradient import pgd
 from medpriv.attacks.linkage.audit import audit as linkage
+from medpriv.attacks.membership import audit as membership
 from medpriv.attacks.server.audit import audit as server
 from medpriv.attacks.victim import bank_victims, in_units
 from medpriv.bank.bank import Bank

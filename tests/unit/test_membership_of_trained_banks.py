@@ -7,7 +7,7 @@ import pytest
 from made_up_banks import training_spec
 from made_up_datasets import put_together
 
-from medpriv.attacks import membership
+from medpriv.attacks.membership import audit as membership
 from medpriv.bank.draw import Draw
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.treatments import baseline

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from medpriv.attacks.scored import ROC_COLUMNS
+from medpriv.attacks.membership.scored import ROC_COLUMNS
 from medpriv.files import write_json, write_text
 from medpriv.measures.utility import RELIABILITY_COLUMNS
 from medpriv.workflow.artefacts import table_path

@@ -31,7 +31,7 @@ def test_nothing_is_planned_after_a_run(scratch: Project) -> None:
 
 
 def test_touched_files_replan_nothing(scratch: Project) -> None:
-    for file in ("medpriv/attacks/membership.py", "medpriv/dataset.py"):
+    for file in ("medpriv/attacks/membership/audit.py", "medpriv/dataset.py"):
         (scratch.folder / file).touch()
     assert scratch.plan() == []
     assert dvc_finds_changed(scratch) == set()
@@ -40,7 +40,7 @@ def test_touched_files_replan_nothing(scratch: Project) -> None:
 @pytest.mark.parametrize(
     ("module", "rules", "stages"),
     [
-        ("medpriv/attacks/membership.py", {"attack_membership", "attack_cut"}, ATTACKS),
+        ("medpriv/attacks/membership/audit.py", {"attack_membership"}, ATTACKS),
         ("medpriv/attacks/evasion.py", {"attack_evasion"}, {"attacks-mitdb"}),
         ("medpriv/attacks/forgetting/ulira.py", OF_DERIVED - {"attack_personalized"}, {"attacks-mitdb"}),
         ("medpriv/unlearning/gradients.py", {"unlearn", "unlearn_personal", *OF_DERIVED}, {"unlearned-mitdb"}),
@@ -145,9 +145,9 @@ def test_why_says_it_in_words(scratch: Project) -> None:
     scratch.set("datasets.heart.baselines.mlp.epochs", 4)
     said = scratch.python("-m", "medpriv.workflow.why")
     assert "the setting epochs changed from 3 to 4" in said
-    scratch.append("medpriv/attacks/membership.py", "\n")
+    scratch.append("medpriv/attacks/membership/audit.py", "\n")
     said = scratch.python("-m", "medpriv.workflow.why")
-    assert "medpriv/attacks/membership.py changed" in said
+    assert "medpriv/attacks/membership/audit.py changed" in said
 
 
 def test_a_rerun_with_the_same_bytes_leaves_both_tools_clean(scratch: Project) -> None:

@@ -12,16 +12,14 @@ A server with labels and all layers after the cut has the logits too: that attac
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
-from medpriv.attacks import lira
-from medpriv.attacks.membership import score_attacks
-from medpriv.attacks.scored import measure_attack
-from medpriv.attacks.signals import Signals, patient_signals, record_signals
+from medpriv.attacks.membership import lira
+from medpriv.attacks.membership.scored import measure_attack, score_attacks
+from medpriv.attacks.membership.scores import scores_of_patients, scores_of_records
 from medpriv.bank.bank import Bank
-from medpriv.dataset import TEST, TRAIN, Dataset
+from medpriv.dataset import TRAIN, Dataset
 from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.table import Measure
 from medpriv.seeds import generator
@@ -43,24 +41,17 @@ def infer_members(
         public: int [P], records of test patients.
         settings: `false_positive_rates`, `bootstraps`.
     """
-    records = record_signals(dataset, bank)
+    people = len(np.unique(dataset.patient[dataset.rows(TRAIN)]))
     rng = generator(seed, dataset.name, "cut", "membership")
-    draws = PatientBootstrap.draw(rng, len(records.patients), settings["bootstraps"], len(bank.replicates))
+    draws = PatientBootstrap.draw(rng, people, settings["bootstraps"], len(bank.replicates))
     measures = []
     for name, values in _figures_of_bank(dataset, bank, split, public, seed).items():
-        signals = _patients_of(dataset, records, values)
+        patients = scores_of_patients(scores_of_records(dataset, bank, values))
         attack = f"cut-membership-{name}"
-        [scored] = score_attacks({attack: lira.score_online_shared}, "patient", signals)
+        [scored] = score_attacks({attack: lira.score_online_shared}, "patient", patients)
         about = (dataset.name, bank.treatment, attack)
         measures += measure_attack(scored, settings["false_positive_rates"], draws, about)[0]
     return measures
-
-
-def _patients_of(dataset: Dataset, records: Signals, values: np.ndarray) -> Signals:
-    """Return the patients' signals of a figure [K, N]."""
-    seen, unseen = values[:, dataset.rows(TRAIN)], values[:, dataset.rows(TEST)]
-    signals = replace(records, phi=seen, log_p=seen, population=unseen)
-    return patient_signals(signals, dataset.patient[dataset.rows(TEST)])
 
 
 def _figures_of_bank(

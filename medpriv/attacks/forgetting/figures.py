@@ -10,11 +10,11 @@ import numpy as np
 
 from medpriv.attacks.forgetting.inquiry import Answers, Inquiry
 from medpriv.attacks.forgetting.ulira import Cells, count_wins, score_cells
-from medpriv.attacks.signals import true_class_logit
 from medpriv.dataset import TEST, TRAIN
 from medpriv.measures.bootstrap import PatientBootstrap, quotient
 from medpriv.measures.forgetting import divergence, pair_auc
 from medpriv.measures.intervals import auc_interval, rate_interval, stretched_interval
+from medpriv.measures.logits import true_class_logit
 from medpriv.measures.predictions import macro_f1
 from medpriv.measures.roc import bootstrap_roc, resolvable, tpr_at
 from medpriv.measures.table import NAN

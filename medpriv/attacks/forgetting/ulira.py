@@ -19,8 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medpriv.attacks.lira import VARIANCE_FLOOR, gaussian_log_ratio, shared_variance
-from medpriv.attacks.view import Moments
+from medpriv.attacks.membership.lira import VARIANCE_FLOOR, gaussian_log_ratio, shared_variance
+from medpriv.attacks.membership.view import Moments
 
 _ELEMENTS = 1_000_000  # of one [T, U] array; bounds the memory of a pass to some hundred megabytes
 

@@ -5,7 +5,7 @@ beats of those minutes, so members and non-members come from one patient and one
 - `loss` holds the personalised model: log p_y;
 - `difference` holds the pair: phi of the personalised model minus phi of its replicate;
 - `lira` and `lira-difference` add shadow models to either, the same patient's models from the other replicates, each
-  adapted to its own half (online, shared variances; `medpriv.attacks.lira`).
+  adapted to its own half (online, shared variances; `medpriv.attacks.membership.lira`).
 AUC and TPR are taken within each model and averaged, so patients who are easy as a whole don't count. Beats of a block
 are scored alike and are members together. So a rate is resolved by a model's non-member blocks, not by their beats; and
 chance alone reaches a TPR above the false-positive rate: beside each TPR stands its chance level, the same attack's on
@@ -26,13 +26,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from medpriv.attacks import lira
+from medpriv.attacks.membership import lira
+from medpriv.attacks.membership.scores import Scores
+from medpriv.attacks.membership.view import score_targets
 from medpriv.attacks.personal.pairs import Outputs, Pairs
-from medpriv.attacks.signals import Signals, log_probability, true_class_logit
-from medpriv.attacks.view import score_targets
 from medpriv.dataset import Dataset
 from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.intervals import auc_interval, rate_interval
+from medpriv.measures.logits import log_probability, true_class_logit
 from medpriv.measures.roc import auc, resolvable, tpr_at
 from medpriv.measures.table import Measure
 from medpriv.seeds import generator
@@ -61,15 +62,8 @@ def beat_scores(base: np.ndarray, personal: np.ndarray, members: np.ndarray) -> 
 
 def _lira(statistic: np.ndarray, members: np.ndarray) -> np.ndarray:
     count = statistic.shape[1]
-    signals = Signals(
-        phi=statistic,
-        log_p=log_probability(statistic),
-        members=members,
-        population=np.empty((len(statistic), 0)),
-        patient=np.zeros(count, int),
-        patients=np.zeros(1, int),
-    )
-    return score_targets(lira.score_online_shared, signals, np.arange(len(statistic)))
+    scores = Scores(statistic, members, np.zeros(count, int), np.zeros(1, int))
+    return score_targets(lira.score_online_shared, scores, np.arange(len(statistic)))
 
 
 def audit_beats(

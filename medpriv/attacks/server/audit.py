@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from medpriv.attacks.scored import measure_attack
+from medpriv.attacks.membership.scored import measure_attack
 from medpriv.attacks.server.encoding import Encoding
 from medpriv.attacks.server.reconstruction import EXAMPLE_COLUMNS, Scene, reconstruct, settings_of
 from medpriv.attacks.server.updates import drops, guess_sites, score_membership

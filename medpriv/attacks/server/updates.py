@@ -15,9 +15,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from medpriv.attacks.membership.scored import Scored
+from medpriv.attacks.membership.view import calibration_shadows
 from medpriv.attacks.regression import fit_logistic
-from medpriv.attacks.scored import Scored
-from medpriv.attacks.view import calibration_shadows
 from medpriv.bank import engine
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.federated.rounds import RoundView

@@ -1,4 +1,4 @@
-"""What a membership attacker sees: a target's outputs, and the outputs and members of shadow models, nothing else.
+"""What a membership attacker sees: a target's scores, and the scores and members of shadow models, nothing else.
 
 Every replicate is a target in turn. For T targets at once, `seen` [T, K] holds a 1 where replicate k is a shadow of
 target t; a target is never its own shadow, so its own row of `members` is multiplied by zero wherever it could enter.
@@ -14,7 +14,7 @@ from functools import wraps
 
 import numpy as np
 
-from medpriv.attacks.signals import Signals
+from medpriv.attacks.membership.scores import Scores
 
 Attack = Callable[["View"], np.ndarray]  # scores [T, U]; higher speaks for membership
 
@@ -25,7 +25,7 @@ _ELEMENTS = 2_000_000  # of one [T, U] array; bounds the memory of a pass to som
 
 @dataclass(frozen=True)
 class Moments:
-    """Per target and unit, [T, U]: how many shadows, the mean and the variance (divided by count) of their phi."""
+    """Per target and unit, [T, U]: how many shadows, the mean and the variance (divided by count) of their values."""
 
     count: np.ndarray
     mean: np.ndarray
@@ -46,23 +46,24 @@ def _once(method: Callable) -> Callable:
 
 
 class View:
-    """The attacker's view of T targets, from the signals of a bank.
+    """The attacker's view of T targets, from the scores of a bank.
 
     Attributes:
-        phi, log_p: float64 [T, U], the targets' outputs on the candidate units.
-        population: float64 [T, Z], the targets' log p_y on units that nobody trained on.
+        value: float64 [T, U], the targets' values of the candidate units.
+        log_likelihood: float64 [T, U], of them; None where models give none.
+        population: float64 [T, Z], the log-likelihood of units that nobody trained on; None likewise.
     """
 
-    def __init__(self, signals: Signals, targets: np.ndarray, withheld: np.ndarray | None = None) -> None:
+    def __init__(self, scores: Scores, targets: np.ndarray, withheld: np.ndarray | None = None) -> None:
         """Look at the replicates `targets` [T]; a replicate `withheld` [T] is no shadow either."""
-        self.phi = signals.phi[targets]
-        self.log_p = signals.log_p[targets]
-        self.population = signals.population[targets]
-        self._seen = np.ones((len(targets), len(signals.phi)))
+        self.value = scores.value[targets]
+        self.log_likelihood = None if scores.log_likelihood is None else scores.log_likelihood[targets]
+        self.population = None if scores.population is None else scores.population[targets]
+        self._seen = np.ones((len(targets), len(scores.value)))
         self._seen[np.arange(len(targets)), targets] = 0
         if withheld is not None:
             self._seen[np.arange(len(targets)), withheld] = 0
-        self._signals = signals
+        self._scores = scores
         self._sums: dict[tuple, object] = {}
 
     @property
@@ -72,30 +73,30 @@ class View:
 
     @_once
     def moments(self, inside: bool) -> Moments:
-        """Return count, mean and variance of phi over the shadows that did (`inside`) or did not see each unit."""
-        centre = self._signals.phi.mean(axis=0)  # keeps the difference of squares below free of cancellation
-        phi, chosen = self._signals.phi - centre, self._chosen(inside)
+        """Return count, mean and variance of the values over shadows that did (`inside`) or did not see each unit."""
+        centre = self._scores.value.mean(axis=0)  # keeps the difference of squares below free of cancellation
+        value, chosen = self._scores.value - centre, self._chosen(inside)
         count = self._seen @ chosen
         safe = np.maximum(count, 1)
-        mean = self._seen @ (chosen * phi) / safe
-        variance = np.maximum(self._seen @ (chosen * phi**2) / safe - mean**2, 0)
+        mean = self._seen @ (chosen * value) / safe
+        variance = np.maximum(self._seen @ (chosen * value**2) / safe - mean**2, 0)
         return Moments(count=count, mean=mean + centre, variance=variance)
 
     @_once
-    def mean_probability(self, inside: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Return count and mean of p_y over the shadows that did (`inside`) or did not see each unit, [T, U] each."""
+    def mean_likelihood(self, inside: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Return count and mean likelihood, [T, U] each, over shadows that did (`inside`) or did not see each unit."""
         chosen = self._chosen(inside)
         count = self._seen @ chosen
-        return count, self._seen @ (chosen * np.exp(self._signals.log_p)) / np.maximum(count, 1)
+        return count, self._seen @ (chosen * np.exp(self._scores.log_likelihood)) / np.maximum(count, 1)
 
     @_once
-    def population_probability(self) -> np.ndarray:
-        """Return the mean of p_y over all shadows on the population, [T, Z]."""
+    def population_likelihood(self) -> np.ndarray:
+        """Return the mean likelihood over all shadows on the population, [T, Z]."""
         shadows = np.maximum(self._seen.sum(axis=1, keepdims=True), 1)
-        return self._seen @ np.exp(self._signals.population) / shadows
+        return self._seen @ np.exp(self._scores.population) / shadows
 
     def _chosen(self, inside: bool) -> np.ndarray:
-        members = self._signals.members
+        members = self._scores.members
         return (members if inside else ~members).astype(np.float64)
 
 
@@ -116,22 +117,22 @@ def needs(shadows: int) -> Callable[[Attack], Attack]:
 
 
 def score_targets(
-    attack: Attack, signals: Signals, targets: np.ndarray, withheld: np.ndarray | None = None
+    attack: Attack, scores: Scores, targets: np.ndarray, withheld: np.ndarray | None = None
 ) -> np.ndarray:
     """Return the attack's scores [T, U] of the given targets, some targets at a time."""
-    return score_each({"": attack}, signals, targets, withheld)[""]
+    return score_each({"": attack}, scores, targets, withheld)[""]
 
 
 def score_each(
-    attacks: Mapping[str, Attack], signals: Signals, targets: np.ndarray, withheld: np.ndarray | None = None
+    attacks: Mapping[str, Attack], scores: Scores, targets: np.ndarray, withheld: np.ndarray | None = None
 ) -> dict[str, np.ndarray]:
     """Return the scores [T, U] of several attacks, which look at the same views."""
     parts: dict[str, list[np.ndarray]] = {name: [] for name in attacks}
-    for part in _parts(len(targets), signals.phi.shape[1]):
-        view = View(signals, targets[part], None if withheld is None else withheld[part])
+    for part in _parts(len(targets), scores.value.shape[1]):
+        view = View(scores, targets[part], None if withheld is None else withheld[part])
         for name, attack in attacks.items():
             parts[name].append(attack(view))
-    return {name: np.concatenate(scores) for name, scores in parts.items()}
+    return {name: np.concatenate(found) for name, found in parts.items()}
 
 
 def calibration_shadows(replicates: int) -> np.ndarray:
@@ -140,20 +141,20 @@ def calibration_shadows(replicates: int) -> np.ndarray:
     return (np.arange(replicates)[:, None] + steps) % replicates
 
 
-def score_shadows(attacks: Mapping[str, Attack], signals: Signals, shadows: np.ndarray) -> dict[str, np.ndarray]:
+def score_shadows(attacks: Mapping[str, Attack], scores: Scores, shadows: np.ndarray) -> dict[str, np.ndarray]:
     """Return each attack's scores [K, S, U] of each target's shadows [K, S], made without the target."""
     targets = np.repeat(np.arange(len(shadows)), shadows.shape[1])
-    return _by_target(score_each(attacks, signals, shadows.ravel(), targets), shadows)
+    return _by_target(score_each(attacks, scores, shadows.ravel(), targets), shadows)
 
 
-def score_paired(attacks: Mapping[str, Attack], signals: Signals, shadows: np.ndarray) -> dict[str, np.ndarray]:
+def score_paired(attacks: Mapping[str, Attack], scores: Scores, shadows: np.ndarray) -> dict[str, np.ndarray]:
     """Return each attack's scores [K, S, U] of each target, made without each of its shadows [K, S] in turn."""
     targets = np.repeat(np.arange(len(shadows)), shadows.shape[1])
-    return _by_target(score_each(attacks, signals, targets, shadows.ravel()), shadows)
+    return _by_target(score_each(attacks, scores, targets, shadows.ravel()), shadows)
 
 
-def _by_target(scores: Mapping[str, np.ndarray], shadows: np.ndarray) -> dict[str, np.ndarray]:
-    return {name: each.reshape(*shadows.shape, -1) for name, each in scores.items()}
+def _by_target(found: Mapping[str, np.ndarray], shadows: np.ndarray) -> dict[str, np.ndarray]:
+    return {name: each.reshape(*shadows.shape, -1) for name, each in found.items()}
 
 
 def _parts(targets: int, units: int) -> Iterator[slice]:

@@ -1,8 +1,8 @@
 """BaVarIA: LiRA with a conjugate prior on the variance, made for few shadow models.
 
 Our reading of arXiv 2603.11799 (its Student-t form), from its abstract and introduction; the choice of the prior's
-parameters is ours. Per unit and side (shadows in, shadows out), with n shadows of mean m and variance v (divided
-by n - 1):
+parameters is ours. phi is a target's value of a unit. Per unit and side (shadows in, shadows
+out), with n shadows of mean m and variance v (divided by n - 1):
     sigma^2 ~ scaled inverse chi^2(nu0, s0^2), flat prior on the mean;
     posterior: nu = nu0 + n - 1,  s^2 = (nu0 s0^2 + (n - 1) v) / nu;
     predictive: phi ~ Student t with nu degrees of freedom, location m, squared scale s^2 (1 + 1/n).
@@ -20,8 +20,8 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import digamma, gammaln, polygamma
 
-from medpriv.attacks.lira import BOTH_SIDES, VARIANCE_FLOOR
-from medpriv.attacks.view import Moments, View, needs
+from medpriv.attacks.membership.lira import BOTH_SIDES, VARIANCE_FLOOR
+from medpriv.attacks.membership.view import Moments, View, needs
 
 LARGEST_FREEDOM = 1e6  # stands for infinity: the units' variances differ no more than chance makes them
 
@@ -30,8 +30,8 @@ LARGEST_FREEDOM = 1e6  # stands for infinity: the units' variances differ no mor
 def score(view: View) -> np.ndarray:
     """Return the scores [T, U]; 0 where a side has no shadow."""
     inside, outside = view.moments(inside=True), view.moments(inside=False)
-    ratio = log_predictive(view.phi, inside, *fit_prior(inside))
-    ratio -= log_predictive(view.phi, outside, *fit_prior(outside))
+    ratio = log_predictive(view.value, inside, *fit_prior(inside))
+    ratio -= log_predictive(view.value, outside, *fit_prior(outside))
     return np.where((inside.count > 0) & (outside.count > 0), ratio, 0.0)
 
 

@@ -2,9 +2,10 @@
 
 Every replicate of a bank is the target in turn; the others are its shadow models, trained the same way on halves drawn
 independently of the target's. Candidates are the training patients: half of them are the target's members, the others
-its non-members. Every attack runs on records and on whole patients. Attacks read a `View` only; this module hands their
-scores and the truth to `medpriv.attacks.scored`, which says how figures, thresholds and intervals are made, and to
-`medpriv.attacks.chance`, which says what the same attacks reach where nothing leaks.
+its non-members. Every attack runs on records and on whole patients, and works on `Scores`, whatever the models say. An
+attack that needs what they don't say has one row without a value, whose group names what is lacking. Attacks read a
+`View` only; this module hands their scores and the truth to `scored`, which says how figures, thresholds and intervals
+are made, and to `chance`, which says what the same attacks reach where nothing leaks.
 
 An AUC within a subgroup compares members and non-members of that subgroup. The attacker sets its thresholds on some of
 the shadows, each attacked with the remaining shadows, the target left out.
@@ -15,25 +16,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from medpriv.attacks import bavaria, informia, lira, rmia
-from medpriv.attacks.chance import measure_chance
-from medpriv.attacks.scored import ROC_COLUMNS, Scored, measure_attack, measure_subgroup
-from medpriv.attacks.signals import Signals, patient_signals, record_signals
-from medpriv.attacks.view import (
-    Attack,
-    View,
-    calibration_shadows,
-    score_each,
-    score_paired,
-    score_shadows,
-    score_targets,
-)
+from medpriv.attacks.membership import bavaria, informia, lira, rmia
+from medpriv.attacks.membership.chance import measure_chance
+from medpriv.attacks.membership.from_outputs import record_scores
+from medpriv.attacks.membership.scored import ROC_COLUMNS, Scored, measure_attack, measure_subgroup, score_attacks
+from medpriv.attacks.membership.scores import Scores, scores_of_patients
+from medpriv.attacks.membership.view import Attack, View, score_targets
 from medpriv.bank.bank import Bank
-from medpriv.dataset import TEST, TRAIN, Dataset
+from medpriv.dataset import Dataset
 from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.exposure import exposure_limits, null_quantiles, pair_exposure
 from medpriv.measures.findings import Findings, Rows
-from medpriv.measures.table import Measure
+from medpriv.measures.table import NAN, Measure
 from medpriv.seeds import generator
 
 EXPOSURE_COLUMNS = (
@@ -42,8 +36,8 @@ EXPOSURE_COLUMNS = (
 
 
 def score_loss(view: View) -> np.ndarray:
-    """Return log p_y [T, U]: the lower the loss, the likelier a member (Yeom et al. 2018); needs no shadows."""
-    return view.log_p
+    """Return the log-likelihood [T, U]: the lower the loss, the likelier a member (Yeom et al. 2018); no shadows."""
+    return view.log_likelihood
 
 
 ATTACKS: dict[str, Attack] = {
@@ -56,6 +50,7 @@ ATTACKS: dict[str, Attack] = {
     "informia": informia.score,
     "bavaria": bavaria.score,
 }
+NEED_LIKELIHOOD = ("loss", "rmia", "informia")
 EXPOSURE_ATTACKS = ("lira-online-shared", "bavaria")  # the online attacks that stand few shadows, on patients
 
 
@@ -64,40 +59,50 @@ def audit(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> Findings:
 
     Args:
         dataset: what the bank was trained on.
-        bank: K >= 2 replicates with logits on all records.
+        bank: K >= 2 replicates with outputs: predictions or token scores of all records, or samples.
         settings: `false_positive_rates`, `bootstraps`.
         seed: the root seed; draws depend on it and the dataset's name alone, so treatments are compared on the same.
 
     Returns:
         Measures, and the tables `roc` and `exposure`.
     """
-    records = record_signals(dataset, bank)
-    patients = patient_signals(records, dataset.patient[dataset.rows(TEST)])
+    records = record_scores(dataset, bank)
+    patients, attacks = scores_of_patients(records), attacks_on(records)
     rng = generator(seed, dataset.name, "membership", "bootstrap")
     draws = PatientBootstrap.draw(rng, len(records.patients), settings["bootstraps"], len(bank.replicates))
     about, rates = (dataset.name, bank.treatment), settings["false_positive_rates"]
-    scored = score_attacks(ATTACKS, "record", records)
-    measures, roc = _whole_level(scored, records, draws, rates, about, seed)
+    scored = score_attacks(attacks, "record", records)
+    measures, roc = _whole_level(attacks, scored, records, draws, rates, about, seed)
     if len(records.patient) == len(records.patients):  # a patient is one record: what holds for one holds for both
         of_patients = [replace(one, level="patient") for one in scored]
         measures += [replace(one, group="level=patient") for one in measures]
         roc += [row | {"level": "patient"} for row in roc]
     else:
-        of_patients = score_attacks(ATTACKS, "patient", patients)
-        found, curves = _whole_level(of_patients, patients, draws, rates, about, seed)
+        of_patients = score_attacks(attacks, "patient", patients)
+        found, curves = _whole_level(attacks, of_patients, patients, draws, rates, about, seed)
         measures, roc = measures + found, roc + curves
-    for level, groups in _subgroups(dataset, records).items():
-        for one in scored if level == "record" else of_patients:
+    for level, every, units in (("record", scored, records), ("patient", of_patients, patients)):
+        groups = list(_subgroups(units, level))
+        for one in every:
             for group, inside in groups:
                 name = f"level={level},{group}"
                 measures.append(measure_subgroup(one, inside, name, draws, (*about, f"membership-{one.attack}")))
+    left_out = [name for name in ATTACKS if name not in attacks]
+    measures += [Measure(*about, f"membership-{name}", "auc", NAN, group="lacks=likelihood") for name in left_out]
     exposure = _exposure_rows(dataset, records, patients, seed)
     return Findings(measures, {"roc": Rows(ROC_COLUMNS, roc), "exposure": Rows(EXPOSURE_COLUMNS, exposure)})
 
 
+def attacks_on(scores: Scores) -> dict[str, Attack]:
+    """Return the attacks that these scores suffice for."""
+    told = scores.log_likelihood is not None
+    return {name: attack for name, attack in ATTACKS.items() if told or name not in NEED_LIKELIHOOD}
+
+
 def _whole_level(
+    attacks: Mapping[str, Attack],
     scored: list[Scored],
-    signals: Signals,
+    scores: Scores,
     draws: PatientBootstrap,
     rates: list[float],
     about: tuple[str, str],
@@ -110,50 +115,22 @@ def _whole_level(
         found, curve = measure_attack(one, rates, draws, (*about, f"membership-{one.attack}"))
         measures, roc = measures + found, roc + curve
     rng = generator(seed, about[0], "membership", "chance")
-    return measures + measure_chance(ATTACKS, signals, scored[0].shadows, scored[0].level, rates, rng, about), roc
+    return measures + measure_chance(attacks, scores, scored[0].shadows, scored[0].level, rates, rng, about), roc
 
 
-def score_attacks(attacks: Mapping[str, Attack], level: str, signals: Signals) -> list[Scored]:
-    """Return the scores of every replicate as target, and of the shadows on which its attacker sets thresholds."""
-    shadows = calibration_shadows(len(signals.phi))
-    scores = score_each(attacks, signals, np.arange(len(signals.phi)))
-    others, paired = score_shadows(attacks, signals, shadows), score_paired(attacks, signals, shadows)
-    truth = (signals.members, signals.patient)
-    return [Scored(name, level, scores[name], shadows, others[name], paired[name], *truth) for name in attacks]
+def _subgroups(scores: Scores, level: str) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the subgroups of a level, `key=value` and bool [U]: by class in the dataset's order, others by name."""
+    for stratum in scores.strata:
+        if stratum.level != level:
+            continue
+        present = [stratum.names[code] for code in np.unique(stratum.code)]
+        for name in present if level == "record" else sorted(present):
+            yield f"{stratum.key}={name}", stratum.code == stratum.names.index(name)
 
 
-def _subgroups(dataset: Dataset, records: Signals) -> dict[str, list[tuple[str, np.ndarray]]]:
-    """Return per level the subgroups, `key=value` and bool [U]: classes for records, attributes for patients."""
-    y = dataset.y[dataset.rows(TRAIN)]
-    classes = [(f"class={name}", y == index) for index, name in enumerate(dataset.classes)]
-    attributes = [
-        (f"{key}={value}", values == value)
-        for key, values in _attributes(dataset, records)
-        for value in sorted(set(values))
-    ]
-    return {"record": classes, "patient": attributes}
-
-
-def _attributes(dataset: Dataset, records: Signals) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield name and values, text [P], of each attribute of the training patients: site, then the dataset's groups."""
-    if len(dataset.sites) > 1:
-        site = dataset.site[dataset.rows(TRAIN)]
-        yield "site", np.array(dataset.sites)[_most_frequent(site, records.patient, len(dataset.sites))]
-    for key in sorted(dataset.groups):
-        yield key, np.array(dataset.groups[key])[records.patients]
-
-
-def _most_frequent(values: np.ndarray, patient: np.ndarray, size: int) -> np.ndarray:
-    """Return each patient's most frequent value 0..size-1, the lowest of equals."""
-    counts = np.bincount(patient * size + values, minlength=(patient.max() + 1) * size)
-    return counts.reshape(-1, size).argmax(axis=1)
-
-
-def _exposure_rows(dataset: Dataset, records: Signals, patients: Signals, seed: int) -> list[dict]:
+def _exposure_rows(dataset: Dataset, records: Scores, patients: Scores, seed: int) -> list[dict]:
     """Return one row a training patient and attack of `EXPOSURE_ATTACKS`."""
-    y = dataset.y[dataset.rows(TRAIN)]
-    majority = np.array(dataset.classes)[_most_frequent(y, records.patient, len(dataset.classes))]
-    attributes = [("class", majority), *_attributes(dataset, records)]
+    groups = [[f"{one.key}={one.names[code]}" for code in one.code] for one in patients.strata]
     inside = patients.members.sum(axis=0)
     count = np.bincount(records.patient)
     rows = []
@@ -171,7 +148,7 @@ def _exposure_rows(dataset: Dataset, records: Signals, patients: Signals, seed: 
             rows.append(
                 {
                     "patient": dataset.patients[records.patients[index]],
-                    "groups": ",".join(f"{key}={values[index]}" for key, values in attributes),
+                    "groups": ",".join(group[index] for group in groups),
                     "attack": f"membership-{name}",
                     "exposure": exposure,
                     "lower": lower,

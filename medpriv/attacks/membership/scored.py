@@ -14,10 +14,13 @@ rounded down; `patients` counts the people among them. A rate is resolvable only
 don't tell 1 % from 0.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from medpriv.attacks.membership.scores import Scores
+from medpriv.attacks.membership.view import Attack, calibration_shadows, score_each, score_paired, score_shadows
 from medpriv.measures import intervals
 from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.roc import auc, best_threshold, bootstrap_auc, calibrated_rates, placements, resolvable
@@ -74,6 +77,15 @@ class Scored:
         thresholds = np.array([best_threshold(scores.ravel(), own.ravel()) for scores, own in pairs])
         taken = self.paired_scores > thresholds[:, None, None]
         return np.where(np.isnan(self.paired_scores), np.nan, taken).mean(axis=1)
+
+
+def score_attacks(attacks: Mapping[str, Attack], level: str, scores: Scores) -> list[Scored]:
+    """Return the scores of every replicate as target, and of the shadows on which its attacker sets thresholds."""
+    shadows = calibration_shadows(len(scores.value))
+    own = score_each(attacks, scores, np.arange(len(scores.value)))
+    others, paired = score_shadows(attacks, scores, shadows), score_paired(attacks, scores, shadows)
+    truth = (scores.members, scores.patient)
+    return [Scored(name, level, own[name], shadows, others[name], paired[name], *truth) for name in attacks]
 
 
 def measure_attack(

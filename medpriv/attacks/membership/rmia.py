@@ -9,12 +9,12 @@ gamma = 1, as the authors' current code has it (the paper: 2), and a = 0.3, its 
 of ratio_x within one target, so gamma, a and the population set where thresholds lie, not how one target's candidates
 rank; ties within one step of the share are broken by ratio_x itself, which the attacker knows as well.
 
-For a patient, p is the geometric mean of p_y over the patient's records, candidates and population alike.
+For a patient, p is the geometric mean over the patient's records, candidates and population alike.
 """
 
 import numpy as np
 
-from medpriv.attacks.view import View, needs
+from medpriv.attacks.membership.view import View, needs
 
 GAMMA = 1.0
 OFFLINE_A = 0.3
@@ -37,21 +37,21 @@ def score(view: View) -> np.ndarray:
 
 def log_ratio(view: View) -> np.ndarray:
     """Return log ratio_x of the candidates, [T, U]."""
-    return view.log_p - np.log(_reference(view))
+    return view.log_likelihood - np.log(_reference(view))
 
 
 def log_population_ratio(view: View) -> np.ndarray:
     """Return log ratio_z of the population, [T, Z]."""
-    return view.population - np.log(_offline(view.population_probability()))
+    return view.population - np.log(_offline(view.population_likelihood()))
 
 
 def _reference(view: View) -> np.ndarray:
     """Return p(x), [T, U]."""
-    count_in, mean_in = view.mean_probability(inside=True)
-    count_out, mean_out = view.mean_probability(inside=False)
+    count_in, mean_in = view.mean_likelihood(inside=True)
+    count_out, mean_out = view.mean_likelihood(inside=False)
     online = np.where(count_out > 0, (mean_in + mean_out) / 2, mean_in)
     # Without any shadow p(x) is the target's own p: a ratio of 1, no evidence.
-    alone = np.where(count_out > 0, _offline(mean_out), np.exp(view.log_p))
+    alone = np.where(count_out > 0, _offline(mean_out), np.exp(view.log_likelihood))
     return np.maximum(np.where(count_in > 0, online, alone), np.finfo(np.float64).tiny)
 
 

@@ -1,5 +1,6 @@
-"""LiRA, the likelihood-ratio attack (Carlini et al. 2022): Gaussians of phi over shadows in and out.
+"""LiRA, the likelihood-ratio attack (Carlini et al. 2022): Gaussians of the values over shadows in and out.
 
+phi is a target's value of a unit.
 Online score: log N(phi; mu_in, s_in) - log N(phi; mu_out, s_out).
 Offline score: (phi - mu_out) / s_out, which ranks as the paper's 1 - Pr[Z > phi] does but never saturates at 1.
 
@@ -7,12 +8,12 @@ Offline score: (phi - mu_out) / s_out, which ranks as the paper's 1 - Pr[Z > phi
 units within their own means: sum of squares over sum of (count - 1). Means are means, where the paper's code takes
 medians. A unit's own variance from fewer than two shadows is no variance: the shared one stands in. A unit without
 shadows on a side that the score needs is scored 0: no evidence. A target without shadows enough for any unit is not
-scored (`medpriv.attacks.view.needs`).
+scored (`medpriv.attacks.membership.view.needs`).
 """
 
 import numpy as np
 
-from medpriv.attacks.view import Moments, View, needs
+from medpriv.attacks.membership.view import Moments, View, needs
 
 VARIANCE_FLOOR = 1e-12
 BOTH_SIDES = 2  # shadows, before any unit has one in and one out
@@ -22,7 +23,8 @@ BOTH_SIDES = 2  # shadows, before any unit has one in and one out
 def score_online(view: View) -> np.ndarray:
     """Return the online scores [T, U] with each unit's own variances."""
     inside, outside = view.moments(inside=True), view.moments(inside=False)
-    ratio = gaussian_log_ratio(view.phi, inside.mean, example_variance(inside), outside.mean, example_variance(outside))
+    sides = (inside.mean, example_variance(inside), outside.mean, example_variance(outside))
+    ratio = gaussian_log_ratio(view.value, *sides)
     return np.where((inside.count > 0) & (outside.count > 0), ratio, 0.0)
 
 
@@ -30,7 +32,8 @@ def score_online(view: View) -> np.ndarray:
 def score_online_shared(view: View) -> np.ndarray:
     """Return the online scores [T, U] with one variance a target and side."""
     inside, outside = view.moments(inside=True), view.moments(inside=False)
-    ratio = gaussian_log_ratio(view.phi, inside.mean, shared_variance(inside), outside.mean, shared_variance(outside))
+    sides = (inside.mean, shared_variance(inside), outside.mean, shared_variance(outside))
+    ratio = gaussian_log_ratio(view.value, *sides)
     return np.where((inside.count > 0) & (outside.count > 0), ratio, 0.0)
 
 
@@ -38,14 +41,14 @@ def score_online_shared(view: View) -> np.ndarray:
 def score_offline(view: View) -> np.ndarray:
     """Return the offline scores [T, U] with each unit's own variance."""
     outside = view.moments(inside=False)
-    return np.where(outside.count > 0, (view.phi - outside.mean) / np.sqrt(example_variance(outside)), 0.0)
+    return np.where(outside.count > 0, (view.value - outside.mean) / np.sqrt(example_variance(outside)), 0.0)
 
 
 @needs(1)
 def score_offline_shared(view: View) -> np.ndarray:
     """Return the offline scores [T, U] with one variance a target."""
     outside = view.moments(inside=False)
-    return np.where(outside.count > 0, (view.phi - outside.mean) / np.sqrt(shared_variance(outside)), 0.0)
+    return np.where(outside.count > 0, (view.value - outside.mean) / np.sqrt(shared_variance(outside)), 0.0)
 
 
 def gaussian_log_ratio(

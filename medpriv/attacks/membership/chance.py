@@ -17,9 +17,9 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import stdtrit
 
-from medpriv.attacks.scored import CARRIED, mean_auc
-from medpriv.attacks.signals import Signals
-from medpriv.attacks.view import Attack, score_each, score_paired, score_shadows
+from medpriv.attacks.membership.scored import CARRIED, mean_auc
+from medpriv.attacks.membership.scores import Scores
+from medpriv.attacks.membership.view import Attack, score_each, score_paired, score_shadows
 from medpriv.measures.intervals import LEVEL
 from medpriv.measures.roc import resolvable, tpr_above
 from medpriv.measures.table import NAN, Measure
@@ -30,7 +30,7 @@ REDRAWS = 20
 
 def measure_chance(
     attacks: Mapping[str, Attack],
-    signals: Signals,
+    scores: Scores,
     shadows: np.ndarray,
     level: str,
     rates: list[float],
@@ -43,9 +43,9 @@ def measure_chance(
         shadows: int [K, S], the replicates on which each target's attacker sets thresholds.
         about: dataset and treatment.
     """
-    people = float((~_of_patients(signals)).sum(axis=1).mean())
+    people = float((~_of_patients(scores)).sum(axis=1).mean())
     known = [rate for rate in rates if resolvable(people, rate)]
-    drawn = np.stack([_figures(attacks, redraw_members(signals, rng), shadows, known) for _ in range(REDRAWS)])
+    drawn = np.stack([_figures(attacks, redraw_members(scores, rng), shadows, known) for _ in range(REDRAWS)])
     lost = drawn.mean(axis=0) > CARRIED * np.array(
         [1.0, *known]
     )  # thresholds of one replicate say nothing of another's
@@ -55,7 +55,7 @@ def measure_chance(
     )  # [redraws, attacks + 1, figures]
     value = drawn.mean(axis=0)
     reach = stdtrit(REDRAWS - 1, (1 + LEVEL) / 2) * drawn.std(axis=0, ddof=1) * np.sqrt(1 + 1 / REDRAWS)
-    counts = {"n": int((~signals.members).sum(axis=1).mean()), "patients": int(people), "group": f"level={level}"}
+    counts = {"n": int((~scores.members).sum(axis=1).mean()), "patients": int(people), "group": f"level={level}"}
     measures = []
     for index, name in enumerate((*(f"membership-{name}" for name in attacks), BEST)):
         found = dict(zip(("auc", *known), zip(value[index], reach[index], strict=True), strict=True))
@@ -67,29 +67,29 @@ def measure_chance(
     return measures
 
 
-def redraw_members(signals: Signals, rng: np.random.Generator) -> Signals:
-    """Return the signals with each replicate's members drawn anew among the patients, as many as before."""
-    return replace(signals, members=rng.permuted(_of_patients(signals), axis=1)[:, signals.patient])
+def redraw_members(scores: Scores, rng: np.random.Generator) -> Scores:
+    """Return the scores with each replicate's members drawn anew among the patients, as many as before."""
+    return replace(scores, members=rng.permuted(_of_patients(scores), axis=1)[:, scores.patient])
 
 
-def _of_patients(signals: Signals) -> np.ndarray:
+def _of_patients(scores: Scores) -> np.ndarray:
     """Return the members [K, P] of all units' patients."""
-    _, first = np.unique(signals.patient, return_index=True)
-    return signals.members[:, first]
+    _, first = np.unique(scores.patient, return_index=True)
+    return scores.members[:, first]
 
 
-def _figures(attacks: Mapping[str, Attack], signals: Signals, shadows: np.ndarray, rates: list[float]) -> np.ndarray:
+def _figures(attacks: Mapping[str, Attack], scores: Scores, shadows: np.ndarray, rates: list[float]) -> np.ndarray:
     """Return each attack's mean over targets of AUC and TPR at each rate, [attacks, 1 + F]."""
-    targets, spared = np.arange(len(signals.phi)), ~signals.members[shadows]
-    scores = score_each(attacks, signals, targets)
-    figures = np.array([[mean_auc(scores[name], signals.members)] for name in attacks])
+    targets, spared = np.arange(len(scores.value)), ~scores.members[shadows]
+    found = score_each(attacks, scores, targets)
+    figures = np.array([[mean_auc(found[name], scores.members)] for name in attacks])
     if not rates:
         return figures
-    others, paired = score_shadows(attacks, signals, shadows), score_paired(attacks, signals, shadows)
+    others, paired = score_shadows(attacks, scores, shadows), score_paired(attacks, scores, shadows)
     tprs = [
         [
             tpr_above(own[:, members].ravel(), shadow[left], rates)
-            for own, members, shadow, left in zip(paired[name], signals.members, others[name], spared, strict=True)
+            for own, members, shadow, left in zip(paired[name], scores.members, others[name], spared, strict=True)
         ]
         for name in attacks
     ]

@@ -1,0 +1,19 @@
+"""What a classifier's logits say about the true class of each record."""
+
+import numpy as np
+from scipy.special import logsumexp
+
+
+def true_class_logit(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return phi = z_y - logsumexp of the other z, float64 [K, N], from logits [K, N, C] and classes y [N].
+
+    The same number as log p_y - log(1 - p_y), without the loss of digits where p_y is near 0 or 1.
+    """
+    true = np.take_along_axis(logits, y[None, :, None], axis=2)[..., 0].astype(np.float64)
+    others = np.where(np.arange(logits.shape[2]) == y[:, None], -np.inf, logits.astype(np.float64))
+    return true - logsumexp(others, axis=2)
+
+
+def log_probability(phi: np.ndarray) -> np.ndarray:
+    """Return log p_y = -log(1 + exp(-phi))."""
+    return -np.logaddexp(0.0, -phi)
