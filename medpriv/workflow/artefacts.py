@@ -52,6 +52,14 @@ class Artefacts:
         """Return a file of every bank of K replicates."""
         return [f"{folder_of(*key)}/{file}" for key in self.banks(datasets, stage)]
 
+    def tables_of_use(self) -> list[str]:
+        """Return the tables of every bank's usefulness."""
+        return [
+            f"{folder_of(*key)}/{table}.csv"
+            for key, spec in self.banks().items()
+            for table in ("utility", *KINDS[spec.treatment.kind].tables)
+        ]
+
     def per_derived(self, file: str, datasets: Iterable[str] | None = None, stage: str | None = None) -> list[str]:
         """Return a file of every derived bank."""
         return [f"{folder_of(*key)}/{file}" for key in self.derived(datasets, stage)]

@@ -5,12 +5,11 @@ unchanged, and find what was put in.
 """
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
-from project import Project
+from project import Project, fresh_copy
 
 from medpriv.measures.table import Measure, read_measures
 
@@ -44,27 +43,19 @@ FIELDS = """
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory, fresh_in: Callable[[Path], Project]) -> Project:
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A small run of one table with both toys."""
-    found = fresh_in(tmp_path_factory.mktemp("toys") / "project")
+    found = fresh_copy(tmp_path_factory.mktemp("toys") / "project")
     shutil.copytree(OWN, found.folder, dirs_exist_ok=True)
     found.edit("medpriv/catalogue/treatments.py", "\nTREATMENTS = {", TREATMENTS)
     found.edit("medpriv/catalogue/attacks.py", "\nFAMILIES = {", FAMILIES)
     found.edit("medpriv/config/dataset.py", "\n    @model_validator", FIELDS)
-    found.edit(
-        "medpriv/config/dataset.py",
-        "\nfrom medpriv.config.trees",
-        "\nfrom medpriv.config.toys import ReciteSettings, ReleaseSettings\nfrom medpriv.config.trees",
-    )
-    found.edit(
-        "Snakefile",
-        'include: "rules/attacks.smk"',
-        'include: "rules/synthetic.smk"\ninclude: "rules/language.smk"\ninclude: "rules/attacks.smk"',
-    )
+    imports = "\nfrom medpriv.config.toys import ReciteSettings, ReleaseSettings\nfrom medpriv.config.trees"
+    found.edit("medpriv/config/dataset.py", "\nfrom medpriv.config.trees", imports)
+    rules = [f'include: "rules/{name}.smk"' for name in ("synthetic", "language", "attacks")]
+    found.edit("Snakefile", rules[-1], "\n".join(rules))
     config = yaml.safe_load((found.folder / "config.yaml").read_text(encoding="utf-8"))
-    heart = {
-        name: part for name, part in config["datasets"]["heart"].items() if name in ("format", "raw", "preprocess")
-    }
+    heart = {name: config["datasets"]["heart"][name] for name in ("format", "raw", "preprocess")}
     heart |= {"bank": {"replicates": 16}, "baselines": {"logistic": {"epochs": 2}}, "release": {}, "recite": {}}
     small = {"seed": 1, "datasets": {"heart": heart}, "attacks": {"membership": {"bootstraps": 20}}}
     (found.folder / "config.yaml").write_text(yaml.safe_dump(small), encoding="utf-8")
@@ -108,11 +99,6 @@ def test_rows_of_patients_of_a_generator_lie_apart_and_its_samples_are_never_pus
         project.set(key, value)
     project.python("-m", "medpriv.workflow.dvc", "generate")
     stages = yaml.safe_load((project.folder / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    kept = {
-        path
-        for stage in stages.values()
-        for out in stage["outs"]
-        for path, how in out.items()
-        if not how.get("push", True)
-    }
+    outs = {path: how for stage in stages.values() for out in stage["outs"] for path, how in out.items()}
+    kept = {path for path, how in outs.items() if not how.get("push", True)}
     assert kept == {f"results/{folder}/heart" for folder in ("raw", "preprocessed", "synthetic", "examples")}
