@@ -145,7 +145,7 @@ def test_price_of_privacy_is_paired_and_stated_beyond_the_interval_alone() -> No
     assert row["From the bank guesses taken for independent"].startswith("0.07 n = 4\u202f000")
     assert row["Against no guarantee"] == "less useful"
     assert cells(table, "dp-sgd-mlp-eps8")["Against no guarantee"] == "not told apart"
-    assert row["Artefact"] == "results/attacks/table/dp-sgd-mlp-eps1/epsilon/measures.csv"
+    assert row["Artefact"] == "results/attacks/table/private/epsilon/measures.csv"
 
 
 def test_membership_is_shown_only_above_what_the_best_of_as_many_attacks_reaches_by_chance() -> None:
