@@ -52,8 +52,8 @@ class Family:
         tables: that it writes beside `measures.csv`, by file stem; `ROWS` marks those that hold true values of single
             patients' records, and so leave the machine for nobody.
         place: of its `audit`, in `medpriv.attacks`, where that is not the family's name.
-        joint: a job attacks all banks of a dataset's stage, since one takes less than to import what it needs; the family
-            has no table but its measures.
+        joint: a job attacks all banks of a dataset's stage, since one takes less than importing what it needs; the
+            family has no table but its measures.
     """
 
     name: str

@@ -149,7 +149,7 @@ class Artefacts:
         return bank_files(wildcards.dataset, wildcards.treatment)
 
     def attacked(self, family: Family) -> Callable[[Wildcards], list[str]]:
-        """Return an input function: the files of the bank that a family attacks, or of all that it attacks of a stage."""
+        """Return an input function: the files of the bank that a family attacks, or of all banks of a stage."""
 
         def files(wildcards: Wildcards) -> list[str]:
             banks = self.banks([wildcards.dataset], wildcards.stage)
