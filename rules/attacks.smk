@@ -2,7 +2,7 @@
 # them; of a joint family one job for all banks of a stage.
 
 for family in bank_families():
-    where = "{dataset}/{stage}" if family.joint else "{dataset}/{treatment}"
+    where = "{stage}" if family.joint else "{treatment}"
 
     rule:
         name:
@@ -12,11 +12,11 @@ for family in bank_families():
             dataset=multiext("results/preprocessed/{dataset}/dataset", ".safetensors", ".json"),
             bank=ARTEFACTS.attacked(family),
         output:
-            **{table: table_path(*where.split("/"), family.name, table) for table in ("measures", *family.tables)},
+            **tables_of(family),
         log:
-            f"logs/attacks/{where}/{family.name}.log",
+            f"logs/attacks/{{dataset}}/{where}/{family.name}.log",
         benchmark:
-            f"logs/benchmarks/attacks/{where}/{family.name}.tsv"
+            f"logs/benchmarks/attacks/{{dataset}}/{where}/{family.name}.tsv"
         conda:
             "../envs/environment.yaml"
         threads: 1

@@ -302,6 +302,12 @@ def table_path(dataset: str, subject: str, family: str, table: str) -> str:
     return f"{attack_folder(dataset, subject, family)}/{table}.csv"
 
 
+def tables_of(family: Family) -> dict[str, str]:
+    """Return the tables that a job of a family on banks writes, with the wildcards of its rule."""
+    subject = "{stage}" if family.joint else "{treatment}"
+    return {table: table_path("{dataset}", subject, family.name, table) for table in ("measures", *family.tables)}
+
+
 def replicates_of(section: Mapping[str, Any], spec: Spec) -> int:
     """Return how many replicates a bank has: the dataset's K, or fewer where the treatment asks for fewer."""
     own = section["bank"] if spec.word == "baseline" else section[spec.treatment.section]
