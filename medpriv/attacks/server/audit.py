@@ -16,6 +16,7 @@ from medpriv.attacks.membership.scored import measure_attack
 from medpriv.attacks.server.encoding import Encoding
 from medpriv.attacks.server.reconstruction import EXAMPLE_COLUMNS, Scene, reconstruct, settings_of
 from medpriv.attacks.server.updates import drops, guess_sites, score_membership
+from medpriv.attacks.server.victims import NOTHING, Protection
 from medpriv.bank.bank import Bank
 from medpriv.dataset import TRAIN, Dataset
 from medpriv.federated.rounds import RoundView
@@ -123,12 +124,13 @@ def _inversion(
         seed=seed,
     )
     defence = {"sample_dp": "dp", "secure": "secure"}.get(strategy.name, "none")
-    noise, clip = _noise(bank, federation, settings)
+    whole, round_ = strategy.name == "avg", _round(federation, scene) if local else {}
+    protections = {"none": NOTHING, "secure": Protection(clients=len(federation.clients.clients))}
+    if whole or defence == "dp":  # else nobody asks for the noise, which takes seconds to work out
+        protections["dp"] = _private(bank, federation, settings)
     measures: list[Measure] = []
     examples: list[dict] = []
-    chosen, clients = {**settings, "clip": clip}, len(federation.clients.clients)
-    whole, round_ = strategy.name == "avg", _round(federation, scene) if local else {}
-    for setting in settings_of(chosen, defence, whole, noise, clients, round_):
+    for setting in settings_of(settings, defence, whole, protections, round_):
         found, shown = reconstruct(scene, setting)
         measures += found
         examples += shown
@@ -143,13 +145,15 @@ def _round(federation: Federation, scene: Scene) -> dict[str, int]:
     return {"batch": records, "steps": local.count(records), "part": min(local.batch_size, records)}
 
 
-def _noise(bank: Bank, federation: Federation, settings: Mapping) -> tuple[float, float]:
-    """Return DP-SGD's noise multiplier and clip norm: the federation's own, or what the settings' epsilon asks for."""
+def _private(bank: Bank, federation: Federation, settings: Mapping) -> Protection:
+    """Return what DP-SGD puts between: the federation's own, or what the settings' epsilon asks for."""
     if federation.strategy.name == "sample_dp":
-        return federation.privacy["noise_multiplier"], federation.privacy["clip"]
+        noise, clip = federation.privacy["noise_multiplier"], federation.privacy["clip"]
+        return Protection(clip, noise * clip)
     plan = bank.spec.settings
     patients = max(int(bank.members[0].sum()) // len(federation.clients.clients), 1)
     sizes, local = sorted(settings["batches"]), plan["local"]
     rate = min(sizes[min(1, len(sizes) - 1)] / patients, 1.0)
     steps = plan["rounds"] * (local["updates"] or local["epochs"])
-    return noise_for(settings["epsilon"], default_delta(patients), rate, steps), settings["clip"]
+    noise = noise_for(settings["epsilon"], default_delta(patients), rate, steps)
+    return Protection(settings["clip"], noise * settings["clip"])

@@ -83,23 +83,17 @@ class Scene:
 
 
 def settings_of(
-    chosen: Mapping, defence: str, whole: bool, noise: float, clients: int, round_: Mapping[str, int]
+    chosen: Mapping, defence: str, whole: bool, protections: Mapping[str, Protection], round_: Mapping[str, int]
 ) -> list[Setting]:
     """Return the settings that a federation is tried in.
 
     Args:
-        chosen: `batches`, `local_steps`, `clip`.
+        chosen: `batches`, `local_steps`.
         defence: the federation's own: `none`, `dp` or `secure`.
         whole: try every batch size and number of steps, and the other defences too; else the two extreme sizes.
-        noise: DP-SGD's noise multiplier.
-        clients: how many there are.
+        protections: by name: the federation's own, and all three if `whole`.
         round_: `batch`, `steps`, `part` of the smallest client's round; looked at under `none` and `secure` alone.
     """
-    protections = {
-        "none": NOTHING,
-        "dp": Protection(chosen["clip"], noise * chosen["clip"]),
-        "secure": Protection(clients=clients),
-    }
     sizes = sorted(chosen["batches"])
     usual = sizes[min(1, len(sizes) - 1)]
     if not whole:
