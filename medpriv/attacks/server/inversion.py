@@ -16,7 +16,7 @@ needs. The labels that dlg does not search for are known to idlg only through it
 the start, as those papers assume.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,7 +74,8 @@ def gradients_of(network: Network, held: dict[str, Tensor], x: Tensor, labels: T
             slope = slope * active.pop()
         found[f"{layer.name}.weight"] = torch.bmm(slope.transpose(1, 2), inputs.pop())
         found[f"{layer.name}.bias"] = slope.sum(1)
-        slope = torch.bmm(slope, held[f"{layer.name}.weight"])
+        if inputs:
+            slope = torch.bmm(slope, held[f"{layer.name}.weight"])
     return found
 
 
@@ -148,7 +149,10 @@ def search(
     if method == "dlg":
         label = torch.zeros_like(target).requires_grad_(True)
         variables.append(label)
-    loss = _descend(variables, steps, learning_rate, lambda: _distance(method, wide, relaxed, target, label), relaxed)
+    distance = _distance_to(method, wide)
+    loss = _descend(
+        variables, steps, learning_rate, lambda: distance(relaxed.records(), _labels(target, label)), relaxed
+    )
     return _pooled(method, relaxed, loss, problems, restarts)
 
 
@@ -160,19 +164,34 @@ def soft_labels(labels: np.ndarray, classes: int) -> Tensor:
     return torch.nn.functional.one_hot(given, classes).float()
 
 
-def _distance(method: str, update: Update, relaxed: "_Relaxed", target: Tensor, label: Tensor | None) -> Tensor:
-    """Return each problem's distance of gradients, [R]."""
-    if label is not None:
-        target = torch.sigmoid(label) if label.shape[-1] == 1 else torch.softmax(label, -1)
+def _labels(known: Tensor, sought: Tensor | None) -> Tensor:
+    """Return the labels as probabilities: those known, or those that are searched for by their logits."""
+    if sought is None:
+        return known
+    return torch.sigmoid(sought) if sought.shape[-1] == 1 else torch.softmax(sought, -1)
+
+
+def _distance_to(method: str, update: Update) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return the function of records and labels that gives each problem's distance of gradients, [R]."""
     held = {name: torch.from_numpy(value) for name, value in update.held.items()}
-    made = gradients_of(update.network, held, relaxed.records(), target)
-    pairs = [(value.flatten(1), torch.from_numpy(update.gradients[name]).flatten(1)) for name, value in made.items()]
-    if method in ("dlg", "idlg"):
-        scale = sum((true**2).sum(1) for _, true in pairs) + SMALL
-        return sum(((own - true) ** 2).sum(1) for own, true in pairs) / scale
-    along = sum((own * true).sum(1) for own, true in pairs)
-    lengths = [sum((part**2).sum(1) for part in side) for side in zip(*pairs, strict=True)]
-    return 1 - along / torch.sqrt(lengths[0] * lengths[1] + SMALL**2)
+    names = [f"{layer.name}.{part}" for layer in reversed(update.network.layers) for part in ("weight", "bias")]
+    true = [torch.from_numpy(update.gradients[name]).flatten(1) for name in names]
+    length = _squares(true)
+
+    def distance(records: Tensor, labels: Tensor) -> Tensor:
+        made = gradients_of(update.network, held, records, labels)
+        own = [made[name].flatten(1) for name in names]
+        pairs = zip(own, true, strict=True)
+        if method in ("dlg", "idlg"):
+            return _squares(one - other for one, other in pairs) / (length + SMALL)
+        return 1 - sum((one * other).sum(1) for one, other in pairs) / torch.sqrt(_squares(own) * length + SMALL**2)
+
+    return distance
+
+
+def _squares(parts: Iterable[Tensor]) -> Tensor:
+    """Return each problem's sum of squares over all parts [R, ...], [R]."""
+    return sum((part**2).sum(1) for part in parts)
 
 
 def _descend(variables: Sequence[Tensor], steps: int, learning_rate: float, distance, relaxed: "_Relaxed") -> Tensor:
