@@ -9,7 +9,7 @@ mislead.
 
 import numpy as np
 
-from medpriv.attacks.victim import Victim, margins, standardise, within_limits
+from medpriv.attacks.target_models import TargetModels, margins, standardise, within_limits
 from medpriv.dataset import Dataset
 
 FIRST_SHARE = 0.8  # of the samples or pixels, in the first window
@@ -24,7 +24,7 @@ def window_length(query: int, queries: int, sides: tuple[int, ...]) -> int:
 
 
 def square(
-    victim: Victim,
+    models: TargetModels,
     dataset: Dataset,
     x: np.ndarray,
     y: np.ndarray,
@@ -35,7 +35,7 @@ def square(
 ) -> np.ndarray:
     """Return attacked records [K, N, leads, ...] from x [N, leads, ...], after so many queries each."""
     size = np.float32(epsilon) if inside is None else np.float32(epsilon) * inside
-    reached = margins(victim.logits(standardise(dataset, x)), y)
+    reached = margins(models.logits(standardise(dataset, x)), y)
     best = np.broadcast_to(x, (*reached.shape, *x.shape[1:])).copy()
     leads, *sides = x.shape[1:]
     for query in range(queries):
@@ -46,7 +46,7 @@ def square(
         else:
             tried = x + size * rng.choice(np.array([-1, 1], np.float32), best.shape)
         tried = within_limits(dataset, tried)
-        margin = margins(victim.logits(standardise(dataset, tried)), y)
+        margin = margins(models.logits(standardise(dataset, tried)), y)
         better = margin > reached
         best[better], reached[better] = tried[better], margin[better]
     return best

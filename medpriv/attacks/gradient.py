@@ -12,23 +12,23 @@ No step leaves the box, so no perturbation exceeds its budget (to float32 roundi
 
 import numpy as np
 
-from medpriv.attacks.victim import Victim, margins, standardise, within_limits
+from medpriv.attacks.target_models import TargetModels, margins, standardise, within_limits
 from medpriv.dataset import Dataset
 
 
-def uphill(
-    victim: Victim, dataset: Dataset, x: np.ndarray, y: np.ndarray, target: np.ndarray | None = None
+def loss_gradient(
+    models: TargetModels, dataset: Dataset, x: np.ndarray, y: np.ndarray, target: np.ndarray | None = None
 ) -> np.ndarray:
     """Return the gradient [K, N, ...] that leads away from class y, or towards the target class; x in its unit.
 
     It is that in the standardised space. Scales are positive, so its sign is that of the gradient per unit.
     """
-    gradient = victim.input_gradients(standardise(dataset, x), y if target is None else target)[1]
+    gradient = models.input_gradients(standardise(dataset, x), y if target is None else target)[1]
     return gradient if target is None else -gradient
 
 
-def climb(
-    victim: Victim,
+def projected_sign_ascent(
+    models: TargetModels,
     dataset: Dataset,
     x: np.ndarray,
     y: np.ndarray,
@@ -50,7 +50,7 @@ def climb(
     limit = np.float32(epsilon)
     attacked = start
     for _ in range(steps):
-        move = np.sign(uphill(victim, dataset, attacked, y, target))
+        move = np.sign(loss_gradient(models, dataset, attacked, y, target))
         move *= np.float32(step)
         if inside is not None:
             move *= inside
@@ -63,14 +63,19 @@ def climb(
 
 
 def fgsm(
-    victim: Victim, dataset: Dataset, x: np.ndarray, y: np.ndarray, epsilon: float, inside: np.ndarray | None = None
+    models: TargetModels,
+    dataset: Dataset,
+    x: np.ndarray,
+    y: np.ndarray,
+    epsilon: float,
+    inside: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return x + epsilon sign(gradient), [K, N, ...] (Goodfellow et al. 2015)."""
-    return climb(victim, dataset, x, y, x, epsilon, epsilon, 1, inside=inside)
+    return projected_sign_ascent(models, dataset, x, y, x, epsilon, epsilon, 1, inside=inside)
 
 
 def pgd(
-    victim: Victim,
+    models: TargetModels,
     dataset: Dataset,
     x: np.ndarray,
     y: np.ndarray,
@@ -93,14 +98,14 @@ def pgd(
         y, target: int64 [N]; with a target, the loss of that class is descended.
         inside: bool, broadcast over x: False where nothing may change.
         rng: of the restarts.
-        first: the first run's last point, where `climb` has made it already.
+        first: the first run's last point, where `projected_sign_ascent` has made it already.
     """
 
     def run(start: np.ndarray) -> np.ndarray:
-        return climb(victim, dataset, x, y, start, epsilon, step, steps, target, inside)
+        return projected_sign_ascent(models, dataset, x, y, start, epsilon, step, steps, target, inside)
 
     def reach(attacked: np.ndarray) -> np.ndarray:
-        return margins(victim.logits(standardise(dataset, attacked)), y, target)
+        return margins(models.logits(standardise(dataset, attacked)), y, target)
 
     best = run(x) if first is None else first.copy()
     if restarts:

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medpriv.attacks.smooth import HALF_LENGTHS, WIDTHS, gaussian_kernels, smooth, smoothing_filter
-from medpriv.attacks.victim import Victim, standardise
+from medpriv.attacks.target_models import TargetModels, standardise
 from medpriv.dataset import Dataset
+from medpriv.defences.sap_filter import HALF_LENGTHS, WIDTHS, gaussian_kernels, smooth, smoothing_filter
 from medpriv.measures.intervals import clopper_pearson
 from medpriv.measures.table import NAN, Measure
 
@@ -87,7 +87,7 @@ def concatenations(kept: np.ndarray, form: str, inside: np.ndarray | None = None
 
 
 def recombine(
-    victim: Victim,
+    models: TargetModels,
     dataset: Dataset,
     x: np.ndarray,
     attacked: np.ndarray,
@@ -110,7 +110,7 @@ def recombine(
     form_taps = {"released": np.mean(kernels[: len(WIDTHS)], axis=0), "intended": taps}
 
     def classes(deltas: np.ndarray) -> np.ndarray:
-        return victim.logits(standardise(dataset, x + deltas))[0].argmax(axis=1)
+        return models.logits(standardise(dataset, x + deltas))[0].argmax(axis=1)
 
     def reset(deltas: np.ndarray) -> np.ndarray:
         return deltas if inside is None else deltas * inside
@@ -135,7 +135,7 @@ def recombine(
 
 
 def recombination_measures(
-    victim: Victim,
+    models: TargetModels,
     dataset: Dataset,
     treatment: str,
     x: np.ndarray,
@@ -157,7 +157,7 @@ def recombination_measures(
     rows = range(len(x))
     results = [
         recombine(
-            victim, dataset, x[i], attacked[i], y[i], epsilon, settings["noise_trials"], rng,
+            models, dataset, x[i], attacked[i], y[i], epsilon, settings["noise_trials"], rng,
             None if inside is None else inside[i],
         )
         for i in rows

@@ -155,6 +155,7 @@ _ALL = (
         {"smoothing": Attack("Certified by smoothing", CHECK)},
         applies=lambda spec, modality, section: spec.parts.get("defence") == "noise",
         keys=("attacks.smoothing", "datasets.{dataset}.evasion.epsilons"),
+        place="randomized_smoothing",
     ),
     Family(
         "epsilon",

@@ -74,7 +74,7 @@ def make_dataset(patients: int = 12, records: int = 10, units: str = "mV", **cha
     return put_together(**{**held, **changed})
 
 
-def make_victim(replicates: int = 3) -> Linear:
+def make_models(replicates: int = 3) -> Linear:
     """Return linear networks that see the class in the mean; the second lead weighs more, so that scales matter."""
     weight = np.random.default_rng(1).normal(0, 0.03, (replicates, 2, LEADS, SAMPLES))
     weight[:, 1] += 0.1

@@ -28,7 +28,7 @@ from medpriv.attacks.forgetting.figures import (
 from medpriv.attacks.forgetting.inquiry import Inquiry, ask, build, make_inquiry, unforgotten
 from medpriv.attacks.forgetting.probes import attack_own_records, own_logits, relearn
 from medpriv.attacks.gradient import fgsm
-from medpriv.attacks.victim import BankVictim, predict, standardise
+from medpriv.attacks.target_models import BankModels, predict, standardise
 from medpriv.bank import engine
 from medpriv.bank.bank import Bank
 from medpriv.bank.draw import Draw
@@ -449,11 +449,11 @@ def test_attacks_on_own_records_equal_those_on_shared_ones():
     epsilon = 0.5
     found = attack_own_records(dataset, network, parameters, rows, {"epsilon": {"signal": epsilon}, "pgd_steps": 3})
     for index in range(3):
-        victim = BankVictim(network, {name: value[[index]] for name, value in parameters.items()})
+        models = BankModels(network, {name: value[[index]] for name, value in parameters.items()})
         x, y = dataset.x[rows[index]], dataset.y[rows[index]]
-        np.testing.assert_array_equal(found["clean"][index], predict(victim, dataset, x)[0] == y)
-        attacked = fgsm(victim, dataset, x, y, epsilon)
-        np.testing.assert_array_equal(found["fgsm"][index], predict(victim, dataset, attacked)[0] == y)
+        np.testing.assert_array_equal(found["clean"][index], predict(models, dataset, x)[0] == y)
+        attacked = fgsm(models, dataset, x, y, epsilon)
+        np.testing.assert_array_equal(found["fgsm"][index], predict(models, dataset, attacked)[0] == y)
     assert found["pgd"].sum() < found["clean"].sum()
 
 

@@ -13,8 +13,8 @@ from medpriv.attacks.gradient import fgsm, pgd
 from medpriv.attacks.personal import evasion, gain, membership
 from medpriv.attacks.personal.audit import audit, audit_h2
 from medpriv.attacks.personal.pairs import Outputs, Pairs, draw_panel, pair_up, predict_pairs
-from medpriv.attacks.smooth import sap
-from medpriv.attacks.victim import BankVictim, predict
+from medpriv.attacks.sap import sap
+from medpriv.attacks.target_models import BankModels, predict
 from medpriv.bank.bank import Bank
 from medpriv.bank.draw import Draw
 from medpriv.dataset import TEST, Dataset
@@ -367,8 +367,8 @@ def test_n_of_an_attack_is_of_different_beats_of_all_patients(dataset, base, per
     kinds = [[pairs.base] * 4, [pairs.of_patient(index) for index in range(4)]]
     done = evasion.attack_pairs(dataset, pairs, kinds, *zip(*drawn, strict=True), ATTACK, ["fgsm"])
     for index, (rows, groups) in enumerate(drawn):
-        victims = [BankVictim(pairs.network, kind[index]) for kind in kinds]
-        right = np.stack([predict(victim, dataset, dataset.x[rows]) == dataset.y[rows] for victim in victims])
+        stacks = [BankModels(pairs.network, kind[index]) for kind in kinds]
+        right = np.stack([predict(models, dataset, dataset.x[rows]) == dataset.y[rows] for models in stacks])
         for g in range(len(evasion.GROUPS)):
             for v in range(2):
                 beats = {
@@ -384,22 +384,22 @@ def test_n_of_an_attack_is_of_different_beats_of_all_patients(dataset, base, per
 
 def test_attacking_all_budgets_in_one_stack_equals_one_after_the_other(dataset, base):
     network = build_network("cnn", dataset.x.shape[1:], 3, base.spec.hyperparameters)
-    victim = BankVictim(network, base.weights)
+    models = BankModels(network, base.weights)
     rows = np.arange(0, 60, 3)
-    right, still = evasion.attack_beats(victim, dataset, rows, ATTACK)
+    right, still = evasion.attack_beats(models, dataset, rows, ATTACK)
     x, y = dataset.x[rows], dataset.y[rows]
-    np.testing.assert_array_equal(right, predict(victim, dataset, x) == y)
+    np.testing.assert_array_equal(right, predict(models, dataset, x) == y)
     assert still.shape == (3, 2, 4, 20)
     for e, epsilon in enumerate((0.1, 0.3)):
         step = 2.5 * epsilon / 3
         attacked = (
-            fgsm(victim, dataset, x, y, epsilon),
-            pgd(victim, dataset, x, y, epsilon, step, 3),
-            sap(victim, dataset, x, y, epsilon, step, 3, 3),
+            fgsm(models, dataset, x, y, epsilon),
+            pgd(models, dataset, x, y, epsilon, step, 3),
+            sap(models, dataset, x, y, epsilon, step, 3, 3),
         )
         for a, changed in enumerate(attacked):
             assert np.abs(changed - x).max() <= epsilon * (1 + 1e-5)
-            np.testing.assert_array_equal(still[a, e], predict(victim, dataset, changed) == y)
+            np.testing.assert_array_equal(still[a, e], predict(models, dataset, changed) == y)
 
 
 def test_beats_fall_into_their_groups_and_no_later_one_ever_adapted_a_model(dataset, base, personal):

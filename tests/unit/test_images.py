@@ -9,7 +9,7 @@ from made_up_banks import federated_settings, training_spec
 from made_up_datasets import put_together
 from pydantic import ValidationError
 
-from medpriv.attacks import evasion, smoothing
+from medpriv.attacks import evasion, randomized_smoothing
 from medpriv.attacks.attribute import audit as attribute
 from medpriv.attacks.blackbox import square
 from medpriv.attacks.cut.audit import audit as cut
@@ -19,7 +19,7 @@ from medpriv.attacks.gradient import pgd
 from medpriv.attacks.linkage.audit import audit as linkage
 from medpriv.attacks.membership import audit as membership
 from medpriv.attacks.server.audit import audit as server
-from medpriv.attacks.victim import bank_victims, in_units
+from medpriv.attacks.target_models import in_units, target_models_of
 from medpriv.bank.bank import Bank
 from medpriv.bank.draw import Draw
 from medpriv.config.attacks import AttackSettings
@@ -104,13 +104,13 @@ def found(measures, attack: str, measure: str, group: str = ""):
 
 
 def test_attacked_images_stay_within_budget_and_grey_levels():
-    dataset, [victim] = images(), bank_victims(images(), bank(), 2)
+    dataset, [models] = images(), target_models_of(images(), bank(), 2)
     rows = np.flatnonzero(dataset.rows(TEST))[:8]
     x, y = in_units(dataset, rows), dataset.y[rows]
     assert x.dtype == np.float32
     for attacked in (
-        pgd(victim, dataset, x, y, 60.0, 15.0, 8, restarts=1, rng=generator(1)),
-        square(victim, dataset, x, y, 60.0, 30, generator(2)),
+        pgd(models, dataset, x, y, 60.0, 15.0, 8, restarts=1, rng=generator(1)),
+        square(models, dataset, x, y, 60.0, 30, generator(2)),
     ):
         assert attacked.shape == (2, *x.shape)
         assert attacked.min() >= 0 and attacked.max() <= 255
@@ -119,9 +119,9 @@ def test_attacked_images_stay_within_budget_and_grey_levels():
 
 
 def test_a_square_is_one_window_of_both_sides():
-    dataset, [victim] = images(), bank_victims(images(), bank(), 1)
+    dataset, [models] = images(), target_models_of(images(), bank(), 1)
     x, y = in_units(dataset, np.arange(40)), dataset.y[:40]
-    first, second = (square(victim, dataset, x, y, 1.0, count, generator(2)) for count in (1, 2))
+    first, second = (square(models, dataset, x, y, 1.0, count, generator(2)) for count in (1, 2))
     moved = (first != second)[0, :, 0]
     assert moved.any()
     for image in moved[moved.any(axis=(1, 2))]:
@@ -151,7 +151,7 @@ def test_defences_train_in_grey_levels(defence):
     assert accuracy(defended) > 0.7
     if defence == "noise":
         few = ATTACKS["smoothing"] | {"guesses": 10, "draws": 100, "records_per_class": 4, "bootstraps": 20}
-        measures = smoothing.audit(images(), defended, few | {"epsilons": [1.0]}, seed=1).measures
+        measures = randomized_smoothing.audit(images(), defended, few | {"epsilons": [1.0]}, seed=1).measures
         assert 0 < found(measures, "smoothing", "certified_radius").value < 16 * 3
 
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from medpriv.attacks.victim import standardise
+from medpriv.attacks.target_models import standardise
 from medpriv.bank.bank import Bank, derive, rows_of
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from medpriv.attacks.gradient import fgsm, pgd
-from medpriv.attacks.victim import in_units, standardise
+from medpriv.attacks.target_models import in_units, standardise
 from medpriv.bank.engine import groups
 from medpriv.bank.losses import cross_entropy, cross_entropy_gradient
 from medpriv.bank.stack import Stack, arranged
@@ -20,7 +20,7 @@ RELEARN_BATCH = 16
 PGD_REACH = 2.5  # budgets that all steps together could cover, as in Madry et al. 2018
 
 
-class OwnRecordsVictim:
+class OwnRecordsModels:
     """A stack of K networks, each attacked on its own records x [K, N, ...] with its own classes y [K, N]."""
 
     def __init__(self, network: object, parameters: Mapping[str, np.ndarray]) -> None:
@@ -57,15 +57,15 @@ def attack_own_records(
     epsilon, steps = settings["epsilon"][dataset.modality], settings["pgd_steps"]
     found: dict[str, list[np.ndarray]] = {"clean": [], "fgsm": [], "pgd": []}
     for some in groups(network, parameters, rows.shape[1]):
-        victim = OwnRecordsVictim(network, {name: value[some] for name, value in parameters.items()})
+        models = OwnRecordsModels(network, {name: value[some] for name, value in parameters.items()})
         x, y = in_units(dataset, rows[some]), dataset.y[rows[some]]
         attacked = {
             "clean": x,
-            "fgsm": fgsm(victim, dataset, x, y, epsilon),
-            "pgd": pgd(victim, dataset, x, y, epsilon, PGD_REACH * epsilon / steps, steps),
+            "fgsm": fgsm(models, dataset, x, y, epsilon),
+            "pgd": pgd(models, dataset, x, y, epsilon, PGD_REACH * epsilon / steps, steps),
         }
         for name, signals in attacked.items():
-            found[name].append(victim.logits(standardise(dataset, signals)).argmax(axis=2) == y)
+            found[name].append(models.logits(standardise(dataset, signals)).argmax(axis=2) == y)
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
@@ -73,8 +73,8 @@ def own_logits(dataset: Dataset, network: object, parameters: Mapping[str, np.nd
     """Return logits float32 [K, N, C] of each model on its own records, int [K, N]."""
     found = []
     for some in groups(network, parameters, rows.shape[1]):
-        victim = OwnRecordsVictim(network, {name: value[some] for name, value in parameters.items()})
-        found.append(victim.logits(standardise(dataset, dataset.x[rows[some]])))
+        models = OwnRecordsModels(network, {name: value[some] for name, value in parameters.items()})
+        found.append(models.logits(standardise(dataset, dataset.x[rows[some]])))
     return np.concatenate(found)
 
 

@@ -6,7 +6,7 @@ every lead within epsilon:
   patient's most frequent class; `early`: beats of the same minutes that the model was not adapted to; `later`: beats
   after those minutes; `strangers`: later beats of other patients.
 - FGSM; PGD from the clean signal, step 2.5 epsilon / steps; SAP, which goes on from PGD's end through its smoothing
-  filter (`medpriv.attacks.smooth`).
+  filter (`medpriv.attacks.sap`).
 
 An attack's success is the share of what was classified rightly before that no longer is. With `right=own` each model
 is judged on what it had right itself; a personalised model has hard beats right that its replicate has wrong, and they
@@ -29,10 +29,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from medpriv.attacks.gradient import climb
+from medpriv.attacks.gradient import projected_sign_ascent
 from medpriv.attacks.personal.pairs import Pairs
-from medpriv.attacks.smooth import sap
-from medpriv.attacks.victim import BankVictim, Victim, predict, signal_mask
+from medpriv.attacks.sap import sap
+from medpriv.attacks.target_models import BankModels, TargetModels, predict, signal_mask
 from medpriv.bank.stack import Parameters
 from medpriv.dataset import Dataset
 from medpriv.measures.bootstrap import PatientBootstrap, difference_interval
@@ -73,14 +73,14 @@ class Successes:
 
 
 def attack_beats(
-    victim: Victim, dataset: Dataset, rows: np.ndarray, settings: Mapping, attacks: Sequence[str] = ATTACKS
+    models: TargetModels, dataset: Dataset, rows: np.ndarray, settings: Mapping, attacks: Sequence[str] = ATTACKS
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return what each network had right before, bool [V, n], and still has after each attack, [A, E, V, n].
 
     All budgets are attacked in one stack of records: n x E of them.
     """
     x, y = dataset.x[rows], dataset.y[rows]
-    right = predict(victim, dataset, x) == y
+    right = predict(models, dataset, x) == y
     budgets = len(settings["epsilons"])
     tiled, labels = np.tile(x, (budgets, 1, 1)), np.tile(y, budgets)
     epsilon = np.repeat(np.array(sorted(settings["epsilons"]), np.float32), len(rows))[:, None, None]
@@ -89,7 +89,7 @@ def attack_beats(
     steps, smooth_steps = settings["pgd_steps"], settings["sap_steps"]
 
     def walk(steps: int, step: np.ndarray) -> np.ndarray:
-        return climb(victim, dataset, tiled, labels, tiled, epsilon, step, steps, inside=inside)
+        return projected_sign_ascent(models, dataset, tiled, labels, tiled, epsilon, step, steps, inside=inside)
 
     attacked = {}
     if "fgsm" in attacks:
@@ -99,9 +99,9 @@ def attack_beats(
     if "sap" in attacks:
         step = LENGTH / smooth_steps * epsilon
         attacked["sap"] = sap(
-            victim, dataset, tiled, labels, epsilon, step, steps, smooth_steps, inside=inside, first=attacked["pgd"]
+            models, dataset, tiled, labels, epsilon, step, steps, smooth_steps, inside=inside, first=attacked["pgd"]
         )
-    still = [predict(victim, dataset, attacked[name]) == labels for name in attacks]
+    still = [predict(models, dataset, attacked[name]) == labels for name in attacks]
     return right, np.stack(still).reshape(len(attacks), len(right), budgets, -1).swapaxes(1, 2)
 
 
@@ -126,7 +126,7 @@ def attack_pairs(
     for index, (rows, inside) in enumerate(zip(beats, groups, strict=True)):
         held = [kind[index] for kind in kinds]
         stack = {name: np.concatenate([each[name] for each in held]) for name in held[0]}
-        right, still = attack_beats(BankVictim(pairs.network, stack), dataset, rows, settings, attacks)
+        right, still = attack_beats(BankModels(pairs.network, stack), dataset, rows, settings, attacks)
         right = right.reshape(len(kinds), -1, len(rows))  # [V, K, n]
         lost = right & ~still.reshape(*still.shape[:2], *right.shape)  # [A, E, V, K, n]
         both = right[0] & right[1]

@@ -9,7 +9,7 @@ from made_up_datasets import with_changes
 from scipy.stats import norm
 from test_treatments_baseline import toy_dataset
 
-from medpriv.attacks.smoothing import _measures, certify, count_classes
+from medpriv.attacks.randomized_smoothing import _measures, certify, count_classes
 
 BINARY = np.arange(200) % 2
 
@@ -27,10 +27,10 @@ class Linear:
 def test_certified_radius_never_exceeds_the_distance_to_a_linear_boundary_and_nears_it():
     dataset = with_changes(toy_dataset("cnn"), scale=np.array([[0.5], [2.0]], np.float32), classes=("a", "b"), y=BINARY)
     weight = np.random.default_rng(3).normal(size=(2, 32))
-    victim = Linear(weight)
+    models = Linear(weight)
     x, sigma = dataset.x[:40] / 8, 0.4
     guesses, draws = (
-        count_classes(victim, dataset, x, sigma, number, np.random.default_rng(seed))
+        count_classes(models, dataset, x, sigma, number, np.random.default_rng(seed))
         for number, seed in ((50, 1), (4000, 2))
     )
     answer, radius = certify(guesses, draws, sigma, alpha=0.001)

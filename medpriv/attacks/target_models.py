@@ -1,7 +1,7 @@
 """What an evasion attacker can do to a stack of K networks, and when an attack has reached its goal.
 
 Attacks work on records in their unit (signals in millivolts, images in grey levels), networks on standardised ones; the
-change of units is made here and nowhere else. The attacks themselves: `medpriv.attacks.gradient` (FGSM, PGD), `smooth`
+change of units is made here and nowhere else. The attacks themselves: `medpriv.attacks.gradient` (FGSM, PGD), `sap`
 (SAP), `blackbox` (square attack).
 """
 
@@ -17,7 +17,7 @@ from medpriv.dataset import Dataset
 STACK = 8  # replicates attacked together; bounds the memory of the attacked copies
 
 
-class Victim(Protocol):
+class TargetModels(Protocol):
     """A stack of K networks; x is standardised: [N, ...] (shared) or [K, N, ...] (each network its own)."""
 
     def logits(self, x: np.ndarray) -> np.ndarray:
@@ -28,7 +28,7 @@ class Victim(Protocol):
 
 
 @dataclass(frozen=True)
-class BankVictim:
+class BankModels:
     """Some replicates of a bank, run by the bank engine."""
 
     network: object
@@ -47,7 +47,7 @@ class BankVictim:
         return engine.input_gradients(self.network, self.parameters, x, y)
 
 
-def bank_victims(dataset: Dataset, bank: Bank, replicates: int) -> Sequence[Victim]:
+def target_models_of(dataset: Dataset, bank: Bank, replicates: int) -> Sequence[TargetModels]:
     """Return the bank's first replicates in stacks as even as can be, none above `STACK`."""
     from medpriv.models.catalogue import network_of
 
@@ -55,7 +55,7 @@ def bank_victims(dataset: Dataset, bank: Bank, replicates: int) -> Sequence[Vict
     held = np.arange(len(bank.members))[:replicates]
     parts = np.array_split(held, -(-len(held) // STACK))
     return [
-        BankVictim(network, {name: value[part[0] : part[-1] + 1] for name, value in bank.weights.items()})
+        BankModels(network, {name: value[part[0] : part[-1] + 1] for name, value in bank.weights.items()})
         for part in parts
     ]
 
@@ -78,9 +78,9 @@ def standardise(dataset: Dataset, x: np.ndarray) -> np.ndarray:
     return centred.astype(np.float32, copy=False)
 
 
-def predict(victim: Victim, dataset: Dataset, x: np.ndarray) -> np.ndarray:
+def predict(models: TargetModels, dataset: Dataset, x: np.ndarray) -> np.ndarray:
     """Return predicted classes [K, N] for x [N, ...] or [K, N, ...] in its unit."""
-    return victim.logits(standardise(dataset, x)).argmax(axis=2)
+    return models.logits(standardise(dataset, x)).argmax(axis=2)
 
 
 def margins(logits: np.ndarray, y: np.ndarray, target: np.ndarray | None = None) -> np.ndarray:

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medpriv.attacks.gradient import climb, pgd
-from medpriv.attacks.smooth import matched_noise, sap
-from medpriv.attacks.victim import Victim, in_units, signal_mask
+from medpriv.attacks.gradient import pgd, projected_sign_ascent
+from medpriv.attacks.sap import matched_noise, sap
+from medpriv.attacks.target_models import TargetModels, in_units, signal_mask
 from medpriv.dataset import TEST, Dataset
 from medpriv.seeds import generator
 
 
 @dataclass(frozen=True)
-class Task:
+class AttackedRecords:
     """Records to attack.
 
     Attributes:
@@ -31,8 +31,8 @@ class Task:
     inside: np.ndarray | None
 
     @classmethod
-    def of(cls, dataset: Dataset, rows: np.ndarray) -> "Task":
-        """Return the task of these records."""
+    def of(cls, dataset: Dataset, rows: np.ndarray) -> "AttackedRecords":
+        """Return those in these rows of the dataset."""
         x, y = in_units(dataset, rows), dataset.y[rows]
         return cls(dataset, rows, x, y, (y + 1) % len(dataset.classes), signal_mask(dataset, rows))
 
@@ -56,31 +56,35 @@ def draw_records(dataset: Dataset, per_class: int, seed: int, split: int = TEST)
 
 
 def make_examples(
-    victim: Victim, task: Task, epsilon: float, settings: Mapping, rng: np.random.Generator
+    models: TargetModels, records: AttackedRecords, epsilon: float, settings: Mapping, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
     """Return records attacked without a target, [K, n, ...] in their unit, by attack.
 
     SAP, and the noise beside it, are for signals. Its first stage is PGD without restarts. Where records are padded,
     PGD keeps padding at zero in every step, while the released code resets it at the end: there both forms are made.
     """
-    about = (victim, task.dataset, task.x, task.y, epsilon, settings["step_share"] * epsilon)
-    steps, padded = settings["steps"], task.inside is not None
-    stage = climb(victim, task.dataset, task.x, task.y, task.x, *about[4:], steps)
+    about = (models, records.dataset, records.x, records.y, epsilon, settings["step_share"] * epsilon)
+    steps, padded = settings["steps"], records.inside is not None
+    stage = projected_sign_ascent(models, records.dataset, records.x, records.y, records.x, *about[4:], steps)
     first = None if padded else stage
-    made = {"pgd": pgd(*about, steps, settings["restarts"], inside=task.inside, rng=rng, first=first)}
-    if task.dataset.modality == "signal":
-        smooth = sap(*about, steps, settings["smooth_steps"], inside=task.inside, first=stage)
-        noise = matched_noise(task.dataset, smooth - task.x, epsilon, rng, task.inside)
-        made |= {"sap": smooth, "noise": task.x + noise}
-    return made | {"pgd-released": np.where(task.inside, stage, task.x)} if padded else made
+    made = {"pgd": pgd(*about, steps, settings["restarts"], inside=records.inside, rng=rng, first=first)}
+    if records.dataset.modality == "signal":
+        smooth = sap(*about, steps, settings["smooth_steps"], inside=records.inside, first=stage)
+        noise = matched_noise(records.dataset, smooth - records.x, epsilon, rng, records.inside)
+        made |= {"sap": smooth, "noise": records.x + noise}
+    return made | {"pgd-released": np.where(records.inside, stage, records.x)} if padded else made
 
 
-def make_targeted(victim: Victim, task: Task, epsilon: float, settings: Mapping) -> dict[str, np.ndarray]:
+def make_targeted(
+    models: TargetModels, records: AttackedRecords, epsilon: float, settings: Mapping
+) -> dict[str, np.ndarray]:
     """Return records attacked towards the target classes, [K, n, ...] in their unit, by attack."""
-    about = (victim, task.dataset, task.x, task.y, epsilon, settings["step_share"] * epsilon)
-    steps, padded = settings["steps"], task.inside is not None
-    stage = climb(victim, task.dataset, task.x, task.y, task.x, *about[4:], steps, task.target)
-    made = {"pgd-targeted": pgd(*about, steps, 0, task.target, task.inside, first=None if padded else stage)}
-    if task.dataset.modality == "signal":
-        made["sap-targeted"] = sap(*about, steps, settings["smooth_steps"], task.target, task.inside, stage)
+    about = (models, records.dataset, records.x, records.y, epsilon, settings["step_share"] * epsilon)
+    steps, padded = settings["steps"], records.inside is not None
+    stage = projected_sign_ascent(
+        models, records.dataset, records.x, records.y, records.x, *about[4:], steps, records.target
+    )
+    made = {"pgd-targeted": pgd(*about, steps, 0, records.target, records.inside, first=None if padded else stage)}
+    if records.dataset.modality == "signal":
+        made["sap-targeted"] = sap(*about, steps, settings["smooth_steps"], records.target, records.inside, stage)
     return made

@@ -4,8 +4,9 @@ import attacked_toys as toys
 import numpy as np
 import pytest
 
-from medpriv.attacks.smooth import gaussian_kernels, matched_noise, sap, smooth, smoothing_filter
-from medpriv.attacks.victim import margins, signal_mask, standardise
+from medpriv.attacks.sap import matched_noise, sap
+from medpriv.attacks.target_models import margins, signal_mask, standardise
+from medpriv.defences.sap_filter import gaussian_kernels, smooth, smoothing_filter
 
 
 def smooth_by_kernels(theta: np.ndarray, rate: float) -> np.ndarray:
@@ -47,28 +48,28 @@ def test_the_filter_is_its_own_transpose():
 
 
 def test_sap_reaches_the_best_smooth_perturbation_of_a_linear_network():
-    dataset, victim = toys.make_dataset(), toys.make_victim()
+    dataset, models = toys.make_dataset(), toys.make_models()
     x, y = dataset.x[:4], np.ones(4, int)
-    attacked = sap(victim, dataset, x, y, 0.01, 0.001, 20, 40)
+    attacked = sap(models, dataset, x, y, 0.01, 0.001, 20, 40)
     taps = smoothing_filter(300)
-    weight = (victim.weight[:, 1] - victim.weight[:, 0]) / dataset.scale
+    weight = (models.weight[:, 1] - models.weight[:, 0]) / dataset.scale
     best = 0.01 * np.abs(smooth(weight, taps)).sum(axis=(1, 2))[:, None]  # max of w . F theta over the box: |F w|_1
-    moved = margins(victim.logits(standardise(dataset, attacked)), y) - margins(
-        victim.logits(standardise(dataset, x)), y
+    moved = margins(models.logits(standardise(dataset, attacked)), y) - margins(
+        models.logits(standardise(dataset, x)), y
     )
     np.testing.assert_allclose(moved, np.broadcast_to(best, moved.shape), rtol=1e-3)
-    np.testing.assert_allclose(sap(victim, dataset, x, y, 0.01, 0.001, 20, 40, target=1 - y), attacked, atol=1e-7)
+    np.testing.assert_allclose(sap(models, dataset, x, y, 0.01, 0.001, 20, 40, target=1 - y), attacked, atol=1e-7)
 
 
 def test_sap_keeps_its_budget_and_leaves_padding_alone():
     valid = np.tile(np.array([[20, 64]], np.int32), (120, 1))
-    dataset, victim = toys.make_dataset(valid=valid), toys.make_victim()
+    dataset, models = toys.make_dataset(valid=valid), toys.make_models()
     x, y = dataset.x[:4], dataset.y[:4]
     inside = signal_mask(dataset, np.arange(4))
-    delta = sap(victim, dataset, x, y, 0.01, 0.001, 20, 40, inside=inside) - x
+    delta = sap(models, dataset, x, y, 0.01, 0.001, 20, 40, inside=inside) - x
     assert 0.005 < np.abs(delta).max() <= 0.01 + 1e-6
     assert not delta[..., :20].any() and delta[..., 20:].any()
-    whole = sap(victim, dataset, x, y, 0.01, 0.001, 20, 40) - x
+    whole = sap(models, dataset, x, y, 0.01, 0.001, 20, 40) - x
     np.testing.assert_array_equal(delta[..., 20:], whole[..., 20:])  # as released: reset at the end, not on the way
     noise = matched_noise(dataset, delta, 0.01, np.random.default_rng(0), inside)
     assert not noise[..., :20].any() and noise[..., 20:].any()

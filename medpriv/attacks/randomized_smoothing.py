@@ -22,8 +22,8 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.special import betaincinv, ndtri
 
-from medpriv.attacks.task import draw_records
-from medpriv.attacks.victim import Victim, bank_victims, in_units, predict
+from medpriv.attacks.attacked_records import draw_records
+from medpriv.attacks.target_models import TargetModels, in_units, predict, target_models_of
 from medpriv.bank.bank import Bank
 from medpriv.dataset import Dataset
 from medpriv.measures.bootstrap import PatientBootstrap
@@ -50,9 +50,9 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping, seed: int) -> Finding
     x, y = in_units(dataset, rows), dataset.y[rows]
     names = (seed, dataset.name, bank.treatment, "smoothing")
     answers, radii = [], []
-    for number, victim in enumerate(bank_victims(dataset, bank, settings["replicates"])):
+    for number, models in enumerate(target_models_of(dataset, bank, settings["replicates"])):
         counted = [
-            count_classes(victim, dataset, x, sigma, settings[role], generator(*names, number, role))
+            count_classes(models, dataset, x, sigma, settings[role], generator(*names, number, role))
             for role in ("guesses", "draws")
         ]
         answer, radius = certify(*counted, sigma, settings["alpha"])
@@ -63,14 +63,14 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping, seed: int) -> Finding
 
 
 def count_classes(
-    victim: Victim, dataset: Dataset, x: np.ndarray, sigma: float, draws: int, rng: np.random.Generator
+    models: TargetModels, dataset: Dataset, x: np.ndarray, sigma: float, draws: int, rng: np.random.Generator
 ) -> np.ndarray:
     """Return int64 [K, N, C]: how often each class is the answer to x [N, ...] plus noise."""
     classes = np.arange(len(dataset.classes))
     counts = 0
     for _ in range(draws):
         noisy = x + np.float32(sigma) * rng.standard_normal(x.shape, np.float32)
-        counts = counts + (predict(victim, dataset, noisy)[..., None] == classes)
+        counts = counts + (predict(models, dataset, noisy)[..., None] == classes)
     return counts
 
 
