@@ -216,7 +216,7 @@ _ALL = (
         },
         applies=lambda spec, modality, section: spec.word == "split",
         keys=("attacks.cut",),
-        place="cut.audit",
+        place="split_server.audit",
         tables={
             "examples": ROWS,
         },

@@ -25,7 +25,7 @@ from made_up_tables import (
 )
 from written_sections import Written, cells, write
 
-from medpriv.attacks.cut.audit import RECONSTRUCTIONS
+from medpriv.attacks.split_server.audit import RECONSTRUCTIONS
 from medpriv.errors import InputError
 from medpriv.files import read_csv, read_json, write_csv
 from medpriv.measures.table import NAN, Measure, write_measures

@@ -1,4 +1,4 @@
-"""The stage of all attacks at the cut: a few replicates of a split bank, whose training records are to be found.
+"""What all attacks at the cut share: a few replicates of a split bank, whose training records are to be found.
 
 Victims are records that the replicate was trained on. Public are records of test patients: people of the same
 hospitals whom no replicate saw, the best that an attacker could hope for.
@@ -21,15 +21,15 @@ from medpriv.treatments.split import Split, deployed_activations, draws, records
 
 
 @dataclass(frozen=True)
-class Scene:
+class SplitAttackContext:
     """R replicates under attack.
 
     Attributes:
         dataset, split, seed: the dataset; how the bank was split; the root seed.
         replicates: int [R], their numbers.
         parameters: of the whole networks, [R, ...] each.
-        clip, blur: the largest root mean square of an activation and the standard deviation of its noise, where the
-            clients clip and blur (the attacker knows); else None and 0.
+        clip, noise_deviation: the largest root mean square of an activation and the standard deviation of its noise,
+            where the clients clip and add noise (the attacker knows); else None and 0.
         members: bool [R, N], the records each was trained on.
         sent: float32 [R, N, ...], what the clients send for every record, once trained.
         victims: int [R, n], records of each replicate's members.
@@ -42,7 +42,7 @@ class Scene:
     replicates: np.ndarray
     parameters: dict[str, np.ndarray]
     clip: float | None
-    blur: float
+    noise_deviation: float
     members: np.ndarray
     sent: np.ndarray
     victims: np.ndarray
@@ -71,39 +71,39 @@ class Scene:
         return self.flat[self.victims]
 
     @property
-    def seen(self) -> np.ndarray:
+    def victim_activations(self) -> np.ndarray:
         """What was sent for the victims, float32 [R, n, W], flat."""
         own = np.arange(len(self.replicates))[:, None]
         return self.sent[own, self.victims].reshape(*self.victims.shape, -1)
 
     @property
-    def shown(self) -> np.ndarray:
+    def public_activations(self) -> np.ndarray:
         """What was sent for the public records, float32 [R, P, W], flat."""
         return self.sent[:, self.public].reshape(len(self.replicates), len(self.public), -1)
 
-    def repeated(self, looks: int) -> "Scene":
-        """Return the scene for a server that got every record's activation so many times and takes the mean.
+    def averaged(self, repeats: int) -> "SplitAttackContext":
+        """Return the context of a server that got every record's activation so many times and takes the mean.
 
         Noise is drawn anew at every sending, and in the last epochs of a training the layers hardly move any more.
         """
         sent = np.zeros_like(self.sent)
-        for look in range(looks):
-            noise = draws(self.dataset, self.split, self.replicates, self.seed, "look", look)
-            sent += sent_activations(self.split.parts, self.parameters, self.x, self.split.defence, noise) / looks
-        return replace(self, sent=sent, blur=self.blur / looks**0.5)
+        for repeat in range(repeats):
+            noise = draws(self.dataset, self.split, self.replicates, self.seed, "look", repeat)
+            sent += sent_activations(self.split.parts, self.parameters, self.x, self.split.defence, noise) / repeats
+        return replace(self, sent=sent, noise_deviation=self.noise_deviation / repeats**0.5)
 
-    def treated(self, activations: Tensor, draws: list[np.random.Generator]) -> tuple[Tensor, Back]:
-        """Return activations [R, B, ...] clipped and blurred as the clients do it, and the gradient's way back."""
+    def defended(self, activations: Tensor, draws: list[np.random.Generator]) -> tuple[Tensor, Back]:
+        """Return activations [R, B, ...] clipped and noised as the clients do it, and the gradient's way back."""
         if self.clip is None:
             return activations, lambda gradient: gradient
-        return noisy(self.clip, self.blur / self.clip)(activations, activations, draws)
+        return noisy(self.clip, self.noise_deviation / self.clip)(activations, activations, draws)
 
     def draws(self, *purpose: object) -> list[np.random.Generator]:
         """Return one generator a replicate for an attacker's own draws, by name; the same for all treatments."""
         return [generator(self.seed, self.dataset.name, "cut", *purpose, replicate) for replicate in self.replicates]
 
 
-def set_scene(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: int) -> Scene:
+def build_context(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: int) -> SplitAttackContext:
     """Return the first replicates of a bank with their victims.
 
     Victims and public records are drawn by name, so treatments are compared on the same ones.
@@ -122,14 +122,14 @@ def set_scene(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed
         for number, row in zip(numbers, members, strict=True)
     ]
     public = generator(seed, dataset.name, "cut", "public").permutation(np.flatnonzero(dataset.rows(TEST)))
-    return Scene(
+    return SplitAttackContext(
         dataset=dataset,
         split=split,
         seed=seed,
         replicates=numbers,
         parameters=parameters,
         clip=clip,
-        blur=0.0 if clip is None else clip * about["deviation"],
+        noise_deviation=0.0 if clip is None else clip * about["deviation"],
         members=members,
         sent=deployed_activations(dataset, split, parameters, numbers, seed),
         victims=np.stack(victims),

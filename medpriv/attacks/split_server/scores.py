@@ -16,47 +16,47 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medpriv.attacks.cut.scene import Scene
 from medpriv.attacks.server.encoding import Encoding
+from medpriv.attacks.split_server.context import SplitAttackContext
 from medpriv.measures.bootstrap import PatientBootstrap, difference_interval
 from medpriv.measures.intervals import rate_interval
 from medpriv.measures.table import Measure
 
 
 @dataclass(frozen=True)
-class Jury:
+class ReconstructionScorer:
     """What turns values of victims into measures.
 
     Attributes:
-        scene: whose victims.
+        context: whose victims.
         treatment: the bank's.
         crossed: draws of replicates and of all patients of the dataset.
     """
 
-    scene: Scene
+    context: SplitAttackContext
     treatment: str
     crossed: PatientBootstrap
 
     def measure(self, attack: str, name: str, drawn: np.ndarray, group: str = "") -> Measure:
         """Return the measure of a figure's draws [1 + B], of the victims."""
-        return self._measure(attack, name, difference_interval(drawn), group, self.scene.victims)
+        return self._measure(attack, name, difference_interval(drawn), group, self.context.victims)
 
     def rate(self, attack: str, name: str, drawn: np.ndarray, group: str, rows: np.ndarray | None = None) -> Measure:
         """Return the measure of a rate's draws [1 + B], of records int [n], some twice (else the victims)."""
-        rows = self.scene.victims if rows is None else rows
-        value, patients = float(drawn[0]), len(np.unique(self.scene.dataset.patient[rows]))
+        rows = self.context.victims if rows is None else rows
+        value, patients = float(drawn[0]), len(np.unique(self.context.dataset.patient[rows]))
         return self._measure(attack, name, (value, *rate_interval(value, drawn[1:], patients)), group, rows)
 
     def _measure(
         self, attack: str, name: str, figures: tuple[float, float, float], group: str, rows: np.ndarray
     ) -> Measure:
-        about = (self.scene.dataset.name, self.treatment, f"cut-{attack}", name)
-        counted = {"n": len(np.unique(rows)), "patients": len(np.unique(self.scene.dataset.patient[rows]))}
+        about = (self.context.dataset.name, self.treatment, f"cut-{attack}", name)
+        counted = {"n": len(np.unique(rows)), "patients": len(np.unique(self.context.dataset.patient[rows]))}
         return Measure(*about, *figures, group=group, **counted)
 
     def totals(self, values: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
         """Return the sums in each draw, [1 + B, M], of values [R, n, M] of records int [R, n] (else the victims)."""
-        patient = self.scene.dataset.patient[self.scene.victims if rows is None else rows]
+        patient = self.context.dataset.patient[self.context.victims if rows is None else rows]
         return (self.crossed.sums(values, patient) * self.crossed.replicates[:, :, None]).sum(1)
 
     def means(self, values: np.ndarray) -> np.ndarray:
@@ -66,37 +66,39 @@ class Jury:
             return self.totals(values) / counts
 
 
-def measure_records(jury: Jury, attack: str, found: np.ndarray, *, by_feature: bool = False) -> list[Measure]:
+def measure_records(
+    scorer: ReconstructionScorer, attack: str, found: np.ndarray, *, by_feature: bool = False
+) -> list[Measure]:
     """Return the measures of records found, float32 [R, n, F], standardised."""
-    scene = jury.scene
-    public = scene.flat[scene.public]
-    error, blind = ((np.square(guess - scene.true)).mean(-1, keepdims=True) for guess in (found, public.mean(0)))
-    error, blind = jury.means(error)[:, 0], jury.means(blind)[:, 0]
+    context = scorer.context
+    public = context.flat[context.public]
+    error, blind = ((np.square(guess - context.true)).mean(-1, keepdims=True) for guess in (found, public.mean(0)))
+    error, blind = scorer.means(error)[:, 0], scorer.means(blind)[:, 0]
     measures = [
-        jury.measure(attack, "explained", 1 - error / np.where(blind > 0, blind, np.nan)),
-        jury.measure(attack, "rmse", np.sqrt(error)),
-        jury.measure(attack, "rmse_mean", np.sqrt(blind)),
+        scorer.measure(attack, "explained", 1 - error / np.where(blind > 0, blind, np.nan)),
+        scorer.measure(attack, "rmse", np.sqrt(error)),
+        scorer.measure(attack, "rmse_mean", np.sqrt(blind)),
     ]
-    table = scene.dataset.modality == "table"
+    table = context.dataset.modality == "table"
     if table:
-        encoding = Encoding.of(scene.dataset)
+        encoding = Encoding.of(context.dataset)
         for name, guess in (("recovered", found), ("recovered_mode", encoding.typical)):
-            for kind, hits in encoding.matches(guess, scene.true).items():
-                drawn = jury.means(hits.mean(-1, keepdims=True))[:, 0]
-                measures.append(jury.rate(attack, name, drawn, f"kind={kind}"))
+            for kind, hits in encoding.matches(guess, context.true).items():
+                drawn = scorer.means(hits.mean(-1, keepdims=True))[:, 0]
+                measures.append(scorer.rate(attack, name, drawn, f"kind={kind}"))
     if by_feature:
         for name, guess in (("mae", found), ("mae_median", np.median(public, axis=0))):
-            drawn = jury.means(np.abs(guess - scene.true))
-            measures += [jury.measure(attack, name, *column) for column in _columns(scene, drawn)]
+            drawn = scorer.means(np.abs(guess - context.true))
+            measures += [scorer.measure(attack, name, *column) for column in _columns(context, drawn)]
     return measures
 
 
-def _columns(scene: Scene, drawn: np.ndarray) -> Iterator[tuple[np.ndarray, str]]:
+def _columns(context: SplitAttackContext, drawn: np.ndarray) -> Iterator[tuple[np.ndarray, str]]:
     """Yield the draws [1 + B], in the unit, and the group of each feature of a table, or lead of a signal."""
-    scale = scene.dataset.scale.reshape(-1)
-    if scene.dataset.modality == "table":
-        for column, feature in enumerate(scene.dataset.features):
+    scale = context.dataset.scale.reshape(-1)
+    if context.dataset.modality == "table":
+        for column, feature in enumerate(context.dataset.features):
             yield drawn[:, column] * scale[column], f"feature={feature}"
         return
-    for lead, feature in enumerate(scene.dataset.features):
-        yield drawn[:, scene.lead == lead].mean(1) * scale[lead], f"feature={feature}"
+    for lead, feature in enumerate(context.dataset.features):
+        yield drawn[:, context.lead == lead].mean(1) * scale[lead], f"feature={feature}"

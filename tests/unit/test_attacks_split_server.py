@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from cut_toys import CUT, toy_bank
 from made_up_banks import training_spec
 from made_up_datasets import with_changes
+from split_server_toys import CUT, toy_bank
 from test_treatments_baseline import RECIPES, toy_dataset
 from test_treatments_split import SETTINGS
 
-from medpriv.attacks.cut.audit import EXAMPLE_COLUMNS, RECONSTRUCTIONS, audit
+from medpriv.attacks.split_server.audit import EXAMPLE_COLUMNS, RECONSTRUCTIONS, audit
 from medpriv.bank.draw import Draw
 from medpriv.treatments.split import VARIANTS, train
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from cut_toys import CUT, toy_bank, toy_jury, toy_scene
+from split_server_toys import CUT, toy_bank, toy_context, toy_scorer
 
-from medpriv.attacks.cut import labels
-from medpriv.attacks.cut.labels import infer_labels, name_heaps, sort_heaps
-from medpriv.attacks.cut.scene import set_scene
+from medpriv.attacks.split_server import labels
+from medpriv.attacks.split_server.context import build_context
+from medpriv.attacks.split_server.labels import infer_labels, name_heaps, sort_heaps
 from medpriv.treatments.split import train_replicates
 
 
@@ -25,7 +25,7 @@ def test_heaps_are_named_by_their_known_records_or_by_all_known():
 
 
 def test_the_direction_of_the_returned_gradient_gives_every_label_of_a_binary_task_away():
-    measures = infer_labels(toy_jury(toy_scene("ushaped")), known=3)
+    measures = infer_labels(toy_scorer(toy_context("ushaped")), known=3)
     found = {(m.attack, m.measure, m.group): m for m in measures}
     for moment in ("first", "last"):
         direction = found["cut-labels-direction", "accuracy", f"moment={moment}"]
@@ -36,20 +36,20 @@ def test_the_direction_of_the_returned_gradient_gives_every_label_of_a_binary_ta
 
 
 def test_a_known_record_is_not_scored_when_it_comes_again(monkeypatch):
-    jury = toy_jury(toy_scene("ushaped"))
-    y = jury.scene.dataset.y
+    scorer = toy_scorer(toy_context("ushaped"))
+    y = scorer.context.dataset.y
     [well, sick], others = [np.flatnonzero(y == cls)[:2] for cls in (0, 1)], np.flatnonzero(y == 1)[2:5]
     rows = np.concatenate([well, sick, well, well, others])[None].repeat(2, 0)
     slopes = np.random.default_rng(0).normal(size=(*rows.shape, 3)).astype(np.float32)
-    monkeypatch.setattr(labels, "_watch_epochs", lambda scene: {"first": (rows, slopes)})
-    assert {m.n for m in infer_labels(jury, known=1)} == {5}  # well[1], sick[1] and the others, each once
+    monkeypatch.setattr(labels, "_watch_epochs", lambda context: {"first": (rows, slopes)})
+    assert {m.n for m in infer_labels(scorer, known=1)} == {5}  # well[1], sick[1] and the others, each once
 
 
 def test_a_class_that_is_not_scored_does_not_count_as_wrong():
-    jury = toy_jury(toy_scene("ushaped"))
-    rows = jury.scene.victims
-    truth = jury.scene.dataset.y[rows]
-    found = {m.measure: m for m in labels._figures(jury, "x", rows, truth, truth == 0, "")}
+    scorer = toy_scorer(toy_context("ushaped"))
+    rows = scorer.context.victims
+    truth = scorer.context.dataset.y[rows]
+    found = {m.measure: m for m in labels._figures(scorer, "x", rows, truth, truth == 0, "")}
     assert found["balanced_accuracy"].value == found["balanced_accuracy"].upper == 1
     assert found["accuracy"].n == len(np.unique(rows[truth == 0]))
 
@@ -57,8 +57,8 @@ def test_a_class_that_is_not_scored_does_not_count_as_wrong():
 def test_what_is_watched_is_the_banks_own_training():
     """The replay ends with the bank's parameters, so what it showed is what the server saw."""
     dataset, bank = toy_bank("ushaped")
-    scene = set_scene(dataset, bank, CUT, seed=1)
-    again = train_replicates(dataset, scene.split, scene.members, scene.replicates, seed=1)
+    context = build_context(dataset, bank, CUT, seed=1)
+    again = train_replicates(dataset, context.split, context.members, context.replicates, seed=1)
     for name, value in again.items():
         np.testing.assert_array_equal(value, bank.weights[name][:2])
 

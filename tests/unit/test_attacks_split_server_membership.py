@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
-from cut_toys import CUT, toy_bank
+from split_server_toys import CUT, toy_bank
 
-from medpriv.attacks.cut import membership
-from medpriv.attacks.cut.membership import figures_of, infer_members
+from medpriv.attacks.split_server import membership
+from medpriv.attacks.split_server.membership import figures_of, infer_members
 from medpriv.dataset import TEST
 from medpriv.treatments.split import set_up
 

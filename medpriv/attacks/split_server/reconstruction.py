@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medpriv.attacks.cut.nets import Perceptrons, Picks, descend, taken
-from medpriv.attacks.cut.scene import Scene
+from medpriv.attacks.split_server.context import SplitAttackContext
+from medpriv.attacks.split_server.nets import Perceptrons, Picks, descend, taken
 from medpriv.bank.optimiser import AdamW, cosine
 from medpriv.bank.stack import initial_stack
 from medpriv.models.layers import Tensors, allocate_stack
@@ -41,7 +41,7 @@ RIDGE = 0.05  # added to the public records' variances, standardised units
 SMALL = 1e-3  # least standard deviation that a unit is divided by
 
 
-def decode(scene: Scene, settings: Mapping[str, int]) -> np.ndarray:
+def decode(context: SplitAttackContext, settings: Mapping[str, int]) -> np.ndarray:
     """Return the victims' records as a decoder gives them, float32 [R, n, F].
 
     A fifth of the public records is kept aside: the decoder is taken where it does best on them, and each feature drawn
@@ -50,14 +50,16 @@ def decode(scene: Scene, settings: Mapping[str, int]) -> np.ndarray:
     Args:
         settings: `decoder_units`, `decoder_steps`.
     """
-    given, wanted = torch.from_numpy(scene.shown), torch.from_numpy(scene.flat[scene.public])
+    given, wanted = torch.from_numpy(context.public_activations), torch.from_numpy(context.flat[context.public])
     centre, scale = given.mean(1, keepdim=True), given.std(1, keepdim=True).clamp_min(SMALL)
-    given, sent = (given - centre) / scale, (torch.from_numpy(scene.seen) - centre) / scale
+    given, sent = (given - centre) / scale, (torch.from_numpy(context.victim_activations) - centre) / scale
     kept = -(-len(wanted) // 5)
     net = Perceptrons(
-        (given.shape[-1], settings["decoder_units"], wanted.shape[-1]), scene.draws("decoder", "initial"), DECODER_DECAY
+        (given.shape[-1], settings["decoder_units"], wanted.shape[-1]),
+        context.draws("decoder", "initial"),
+        DECODER_DECAY,
     )
-    picks = Picks(len(wanted) - kept, BATCH, scene.draws("decoder", "batches"))
+    picks = Picks(len(wanted) - kept, BATCH, context.draws("decoder", "batches"))
     both = torch.cat([given[:, :kept], sent], 1)
     told, least = torch.zeros(*both.shape[:2], wanted.shape[-1]), torch.full((len(sent),), float("inf"))
     for step in range(settings["decoder_steps"]):
@@ -87,7 +89,7 @@ def _decoding_error(net: Perceptrons, told: Tensor, true: Tensor, held: Tensors)
     return (net(told, held) - true).square().mean((1, 2)).sum()
 
 
-def invert(scene: Scene, settings: Mapping[str, float], *, public: bool) -> np.ndarray:
+def invert(context: SplitAttackContext, settings: Mapping[str, float], *, public: bool) -> np.ndarray:
     """Return the victims' records by inversion of the known layers, float32 [R, n, F].
 
     With noise of variance s^2 on what is sent it is the most probable record: |f(x) - sent|^2 / s^2 plus what the prior
@@ -97,22 +99,24 @@ def invert(scene: Scene, settings: Mapping[str, float], *, public: bool) -> np.n
         settings: `inversion_steps`, `inversion_prior` (what the prior weighs without noise, see `_Search`).
         public: the prior is the Gaussian of the public records; else N(0, 1) for every feature.
     """
-    body = Half(scene.split.parts.body, scene.parameters)
-    search = _Search(scene, scene.seen, settings["inversion_prior"], _gaussian(scene) if public else None)
+    body = Half(context.split.parts.body, context.parameters)
+    search = _Search(
+        context, context.victim_activations, settings["inversion_prior"], _gaussian(context) if public else None
+    )
     for step in range(settings["inversion_steps"]):
         search.step(body, INVERSION_RATE * cosine(step, settings["inversion_steps"]))
     return search.found()
 
 
-def _gaussian(scene: Scene) -> tuple[Tensor, Tensor]:
+def _gaussian(context: SplitAttackContext) -> tuple[Tensor, Tensor]:
     """Return the public records' mean [F] and the root S [F, F] of their covariance: x = mean + u S, u standard."""
-    public = scene.flat[scene.public].astype(np.float64)
+    public = context.flat[context.public].astype(np.float64)
     covariance = np.cov(public.T) + RIDGE * np.eye(public.shape[1])
     root = np.linalg.cholesky(covariance).T
     return torch.from_numpy(public.mean(0).astype(np.float32)), torch.from_numpy(root.astype(np.float32))
 
 
-def unsplit(scene: Scene, settings: Mapping[str, float], *, handed_out: bool) -> np.ndarray:
+def unsplit(context: SplitAttackContext, settings: Mapping[str, float], *, handed_out: bool) -> np.ndarray:
     """Return the victims' records by UnSplit, float32 [R, n, F].
 
     Args:
@@ -120,11 +124,11 @@ def unsplit(scene: Scene, settings: Mapping[str, float], *, handed_out: bool) ->
         handed_out: the clone begins at the layers that the training began from, as a server that handed them out may.
     """
     if handed_out:
-        start = first_parameters(scene.dataset, scene.split, scene.replicates, scene.seed)
+        start = first_parameters(context.dataset, context.split, context.replicates, context.seed)
     else:
-        start = initial_stack(scene.split.parts.whole, scene.draws("unsplit"))
-    clone = Half(scene.split.parts.body, start)
-    search = _Search(scene, scene.seen, settings["inversion_prior"])
+        start = initial_stack(context.split.parts.whole, context.draws("unsplit"))
+    clone = Half(context.split.parts.body, start)
+    search = _Search(context, context.victim_activations, settings["inversion_prior"])
     for _ in range(settings["unsplit_rounds"]):
         for _ in range(settings["unsplit_steps"]):
             search.step(clone, UNSPLIT_RATE)
@@ -142,20 +146,20 @@ class _Search:
     """
 
     def __init__(
-        self, scene: Scene, sent: np.ndarray, prior: float, gaussian: tuple[Tensor, Tensor] | None = None
+        self, context: SplitAttackContext, sent: np.ndarray, prior: float, gaussian: tuple[Tensor, Tensor] | None = None
     ) -> None:
         replicates, count, units = sent.shape
         self._gaussian = gaussian
-        self._shape = (replicates, count, *scene.x.shape[1:])
-        features = scene.flat.shape[1]
-        drawn = np.stack([rng.standard_normal((count, features), np.float32) for rng in scene.draws("search")])
+        self._shape = (replicates, count, *context.x.shape[1:])
+        features = context.flat.shape[1]
+        drawn = np.stack([rng.standard_normal((count, features), np.float32) for rng in context.draws("search")])
         self._position = AdamW({"u": START * torch.from_numpy(drawn)}, 0.0)
-        self._sent = torch.from_numpy(sent).view(replicates, count, *scene.split.parts.width)
+        self._sent = torch.from_numpy(sent).view(replicates, count, *context.split.parts.width)
         variance = self._sent.flatten(1).var(1).clamp_min(SMALL**2)  # [R]
         self._scale = self._of_replicate(2 / (units * variance), self._sent)
-        pull = 2 * prior / features + 2 * scene.blur**2 / (units * variance)
+        pull = 2 * prior / features + 2 * context.noise_deviation**2 / (units * variance)
         self._pull = pull.view(-1, 1, 1)
-        self._clip = scene.clip
+        self._clip = context.clip
 
     @staticmethod
     def _of_replicate(values: Tensor, like: Tensor) -> Tensor:

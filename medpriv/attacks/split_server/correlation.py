@@ -7,7 +7,7 @@ there is nothing; `distance_correlation_shuffled` is the same for records and ac
 import numpy as np
 import torch
 
-from medpriv.attacks.cut.scene import Scene
+from medpriv.attacks.split_server.context import SplitAttackContext
 from medpriv.measures.intervals import student_interval
 from medpriv.measures.table import Measure
 from medpriv.split.defences import distance_correlation
@@ -15,20 +15,20 @@ from medpriv.split.defences import distance_correlation
 MOST = 500  # members of a replicate that are looked at, drawn from all: neighbours in a table may be one patient's
 
 
-def correlate(scene: Scene, treatment: str) -> list[Measure]:
+def correlate(context: SplitAttackContext, treatment: str) -> list[Measure]:
     """Return the mean over replicates, with the interval of a mean of so many normal values.
 
     n is their number, `patients` counts the people looked at by any of them.
     """
-    count = min(MOST, scene.members.sum(axis=1).min())
-    drawn = zip(scene.draws("correlation"), scene.members, strict=True)
+    count = min(MOST, context.members.sum(axis=1).min())
+    drawn = zip(context.draws("correlation"), context.members, strict=True)
     rows = np.stack([rng.permutation(np.flatnonzero(row))[:count] for rng, row in drawn])
-    x = torch.from_numpy(scene.flat[rows])
-    sent = torch.from_numpy(scene.sent[np.arange(len(rows))[:, None], rows])
-    measures, patients = [], len(np.unique(scene.dataset.patient[rows]))
+    x = torch.from_numpy(context.flat[rows])
+    sent = torch.from_numpy(context.sent[np.arange(len(rows))[:, None], rows])
+    measures, patients = [], len(np.unique(context.dataset.patient[rows]))
     for name, other in (("distance_correlation", sent), ("distance_correlation_shuffled", sent.roll(1, 1))):
         values = distance_correlation(x, other).numpy()
         value, (lower, upper) = float(values.mean()), map(float, student_interval(values))
-        about = (scene.dataset.name, treatment, "cut-correlation", name)
+        about = (context.dataset.name, treatment, "cut-correlation", name)
         measures.append(Measure(*about, value, max(lower, 0.0), min(upper, 1.0), n=len(values), patients=patients))
     return measures

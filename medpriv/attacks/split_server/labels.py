@@ -9,8 +9,8 @@ these are not scored.
 
 import numpy as np
 
-from medpriv.attacks.cut.scene import Scene
-from medpriv.attacks.cut.scores import Jury
+from medpriv.attacks.split_server.context import SplitAttackContext
+from medpriv.attacks.split_server.scores import ReconstructionScorer
 from medpriv.measures.table import Measure
 from medpriv.split.topologies import Watch
 from medpriv.treatments.split import train_replicates
@@ -19,21 +19,21 @@ ROUNDS = 50  # of sorting, at most
 TINY = 1e-12
 
 
-def infer_labels(jury: Jury, known: int) -> list[Measure]:
+def infer_labels(scorer: ReconstructionScorer, known: int) -> list[Measure]:
     """Train the replicates again, look at the first and the last epoch, and return how many labels come out.
 
     Args:
         known: records of each class and replicate whose labels the server has.
     """
     measures = []
-    for moment, (rows, slopes) in _watch_epochs(jury.scene).items():
-        truth, classes = jury.scene.dataset.y[rows], len(jury.scene.dataset.classes)
+    for moment, (rows, slopes) in _watch_epochs(scorer.context).items():
+        truth, classes = scorer.context.dataset.y[rows], len(scorer.context.dataset.classes)
         public = np.stack([_first_of_each(labels, classes, known) for labels in truth])
         scored = np.stack([~np.isin(own, own[shown]) for own, shown in zip(rows, public, strict=True)])
         for name, features in (("direction", _directions(slopes)), ("norm", _norms(slopes))):
             heaps = [sort_heaps(own, classes) for own in features]
             told = np.stack([name_heaps(*some) for some in zip(heaps, truth, public, strict=True)])
-            measures += _figures(jury, f"labels-{name}", rows, told, scored, f"moment={moment}")
+            measures += _figures(scorer, f"labels-{name}", rows, told, scored, f"moment={moment}")
     return measures
 
 
@@ -45,9 +45,9 @@ def _first_of_each(labels: np.ndarray, classes: int, count: int) -> np.ndarray:
     return chosen
 
 
-def _watch_epochs(scene: Scene) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _watch_epochs(context: SplitAttackContext) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Return the records int [R, n] of the first and the last epoch and the gradients returned for them [R, n, F]."""
-    plan, seen = scene.split.plan, {"first": ([], []), "last": ([], [])}
+    plan, seen = context.split.plan, {"first": ([], []), "last": ([], [])}
     last = (plan.epochs - 1) * plan.updates
 
     def watch(view: Watch) -> None:
@@ -57,8 +57,10 @@ def _watch_epochs(scene: Scene) -> dict[str, tuple[np.ndarray, np.ndarray]]:
                 seen[moment][1].append(view.returned.numpy().copy())
 
     found = {moment: [] for moment in seen}
-    for index, number in enumerate(scene.replicates):
-        train_replicates(scene.dataset, scene.split, scene.members[index : index + 1], [number], scene.seed, watch)
+    for index, number in enumerate(context.replicates):
+        train_replicates(
+            context.dataset, context.split, context.members[index : index + 1], [number], context.seed, watch
+        )
         for moment, (rows, slopes) in seen.items():
             found[moment].append((np.concatenate(rows, 1)[0], np.concatenate(slopes, 1)[0]))
             rows.clear()
@@ -107,17 +109,17 @@ def name_heaps(heap: np.ndarray, labels: np.ndarray, known: np.ndarray) -> np.nd
 
 
 def _figures(
-    jury: Jury, attack: str, rows: np.ndarray, told: np.ndarray, scored: np.ndarray, group: str
+    scorer: ReconstructionScorer, attack: str, rows: np.ndarray, told: np.ndarray, scored: np.ndarray, group: str
 ) -> list[Measure]:
     """Return accuracy, that of naming the most frequent class, and the mean accuracy of the classes that are scored."""
-    truth, classes = jury.scene.dataset.y[rows], len(jury.scene.dataset.classes)
+    truth, classes = scorer.context.dataset.y[rows], len(scorer.context.dataset.classes)
     of_class = (truth[..., None] == np.arange(classes)) & scored[..., None]  # [R, n, C]
     right = of_class & (told == truth)[..., None]
-    whole, part = jury.totals(of_class, rows), jury.totals(right, rows)
+    whole, part = scorer.totals(of_class, rows), scorer.totals(right, rows)
     with np.errstate(invalid="ignore"):  # a draw without any record that is scored has no value
         figures = {
             "accuracy": part.sum(1) / whole.sum(1),
             "accuracy_majority": whole[:, whole[0].argmax()] / whole.sum(1),
             "balanced_accuracy": (part / np.maximum(whole, 1)).sum(1) / (whole > 0).sum(1),
         }
-    return [jury.rate(attack, name, drawn, group, rows[scored]) for name, drawn in figures.items()]
+    return [scorer.rate(attack, name, drawn, group, rows[scored]) for name, drawn in figures.items()]

@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medpriv.attacks.cut.nets import Perceptrons, Picks, descend
-from medpriv.attacks.cut.scene import Scene
+from medpriv.attacks.split_server.context import SplitAttackContext
+from medpriv.attacks.split_server.nets import Perceptrons, Picks, descend
 from medpriv.bank.optimiser import cosine
 from medpriv.bank.stack import Parameters, initial_stack
 from medpriv.models.layers import Tensors, allocate_stack
@@ -44,61 +44,63 @@ class Pilot:
     critic: Perceptrons
 
 
-def hijack(scene: Scene, settings: Mapping[str, float], *, handed_out: bool) -> np.ndarray:
+def hijack(context: SplitAttackContext, settings: Mapping[str, float], *, handed_out: bool) -> np.ndarray:
     """Return the victims' records as they decode after a training under the attack, float32 [R, n, F].
 
     Args:
         settings: `fsha_updates`, `fsha_units`, `fsha_penalty`, `fsha_pilot_steps` (of encoder and decoder, beforehand).
         handed_out: the encoder is the layers that the training begins from.
     """
-    split, start = scene.split, first_parameters(scene.dataset, scene.split, scene.replicates, scene.seed)
+    split, start = context.split, first_parameters(context.dataset, context.split, context.replicates, context.seed)
     updates = settings["fsha_updates"]
     plan = replace(split.plan, epochs=-(-updates // split.plan.updates))
     clients = clients_side(
         split.parts,
         start,
-        records_of(scene.dataset, split),
-        scene.members,
+        records_of(context.dataset, split),
+        context.members,
         plan,
-        batch_order(scene.dataset, split, scene.replicates, scene.seed),
+        batch_order(context.dataset, split, context.replicates, context.seed),
         split.defence,
-        _noise(scene, "noise"),
+        _noise(context, "noise"),
     )
-    pilot = _train_pilot(scene, start if handed_out else None, settings)
-    picks = Picks(len(scene.public), BATCH, scene.draws("fsha", "public"))
-    mix, blur = scene.draws("fsha", "mix"), scene.draws("fsha", "blur")
+    pilot = _train_pilot(context, start if handed_out else None, settings)
+    picks = Picks(len(context.public), BATCH, context.draws("fsha", "public"))
+    mix, noise_draws = context.draws("fsha", "mix"), context.draws("fsha", "blur")
     for update in range(updates):
         sent, _ = clients.send(update)
-        codes, _ = scene.treated(pilot.encoder.forward(scene.x[torch.from_numpy(scene.public)[picks.next()]]), blur)
+        codes, _ = context.defended(
+            pilot.encoder.forward(context.x[torch.from_numpy(context.public)[picks.next()]]), noise_draws
+        )
         _train_critic(pilot.critic, codes.flatten(2), sent.flatten(2), settings["fsha_penalty"], mix)
         clients.receive(_drag(pilot.critic, sent), plan.rate(update))
-    noise = _noise(scene, "deployed")
-    sent = sent_activations(split.parts, start | clients.parameters(), scene.x, split.defence, noise)
-    own = np.arange(len(scene.replicates))[:, None]
-    return pilot.decoder(torch.from_numpy(sent[own, scene.victims]).flatten(2)).numpy()
+    noise = _noise(context, "deployed")
+    sent = sent_activations(split.parts, start | clients.parameters(), context.x, split.defence, noise)
+    own = np.arange(len(context.replicates))[:, None]
+    return pilot.decoder(torch.from_numpy(sent[own, context.victims]).flatten(2)).numpy()
 
 
-def _noise(scene: Scene, purpose: str) -> list[np.random.Generator]:
+def _noise(context: SplitAttackContext, purpose: str) -> list[np.random.Generator]:
     """Return the clients' own generators."""
-    return draws(scene.dataset, scene.split, scene.replicates, scene.seed, purpose)
+    return draws(context.dataset, context.split, context.replicates, context.seed, purpose)
 
 
-def _train_pilot(scene: Scene, start: Parameters | None, settings: Mapping[str, float]) -> Pilot:
+def _train_pilot(context: SplitAttackContext, start: Parameters | None, settings: Mapping[str, float]) -> Pilot:
     """Return the server's networks, the decoder trained on public records; the encoder too, unless it is given."""
-    width, features, units = scene.seen.shape[-1], scene.flat.shape[1], settings["fsha_units"]
+    width, features, units = context.victim_activations.shape[-1], context.flat.shape[1], settings["fsha_units"]
     trained = start is None
     if trained:
-        start = initial_stack(scene.split.parts.whole, scene.draws("fsha", "encoder"))
+        start = initial_stack(context.split.parts.whole, context.draws("fsha", "encoder"))
     pilot = Pilot(
-        encoder=Half(scene.split.parts.body, start),
-        decoder=Perceptrons((width, units, features), scene.draws("fsha", "decoder")),
-        critic=Perceptrons((width, units, units, 1), scene.draws("fsha", "critic")),
+        encoder=Half(context.split.parts.body, start),
+        decoder=Perceptrons((width, units, features), context.draws("fsha", "decoder")),
+        critic=Perceptrons((width, units, units, 1), context.draws("fsha", "critic")),
     )
-    picks, steps = Picks(len(scene.public), BATCH, scene.draws("fsha", "pilot")), settings["fsha_pilot_steps"]
-    blur = scene.draws("fsha", "pilot blur")
+    picks, steps = Picks(len(context.public), BATCH, context.draws("fsha", "pilot")), settings["fsha_pilot_steps"]
+    noise_draws = context.draws("fsha", "pilot blur")
     for step in range(steps):
-        x = scene.x[torch.from_numpy(scene.public)[picks.next()]]
-        codes, back = scene.treated(pilot.encoder.forward(x), blur)
+        x = context.x[torch.from_numpy(context.public)[picks.next()]]
+        codes, back = context.defended(pilot.encoder.forward(x), noise_draws)
         leaf = codes.detach().clone().requires_grad_()
         rate = PILOT_RATE * cosine(step, steps)
         leaves = pilot.decoder.leaves()

@@ -6,8 +6,8 @@ from made_up_banks import training_spec
 from test_treatments_baseline import RECIPES, toy_dataset
 from test_treatments_split import SETTINGS
 
-from medpriv.attacks.cut.scene import Scene, set_scene
-from medpriv.attacks.cut.scores import Jury
+from medpriv.attacks.split_server.context import SplitAttackContext, build_context
+from medpriv.attacks.split_server.scores import ReconstructionScorer
 from medpriv.bank.bank import Bank
 from medpriv.bank.draw import Draw
 from medpriv.config.cut import CutSettings
@@ -32,12 +32,12 @@ def toy_bank(variant: str = "vanilla", cut: int = 1, patients: int = 40, **chang
     )
 
 
-def toy_scene(variant: str = "vanilla", cut: int = 1, **changes) -> Scene:
+def toy_context(variant: str = "vanilla", cut: int = 1, **changes) -> SplitAttackContext:
     """Return the stage of a toy bank."""
-    return set_scene(*toy_bank(variant, cut, **changes), CUT, seed=1)
+    return build_context(*toy_bank(variant, cut, **changes), CUT, seed=1)
 
 
-def toy_jury(scene: Scene) -> Jury:
+def toy_scorer(context: SplitAttackContext) -> ReconstructionScorer:
     """Return what makes measures of it."""
-    draws = PatientBootstrap.draw(generator(0), len(scene.dataset.patients), 50, len(scene.replicates))
-    return Jury(scene, scene.split.treatment, draws)
+    draws = PatientBootstrap.draw(generator(0), len(context.dataset.patients), 50, len(context.replicates))
+    return ReconstructionScorer(context, context.split.treatment, draws)

@@ -19,29 +19,29 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from medpriv.attacks.cut.correlation import correlate
-from medpriv.attacks.cut.hijacking import hijack
-from medpriv.attacks.cut.labels import infer_labels
-from medpriv.attacks.cut.membership import infer_members
-from medpriv.attacks.cut.reconstruction import decode, invert, unsplit
-from medpriv.attacks.cut.scene import Scene, set_scene
-from medpriv.attacks.cut.scores import Jury, measure_records
+from medpriv.attacks.split_server.context import SplitAttackContext, build_context
+from medpriv.attacks.split_server.correlation import correlate
+from medpriv.attacks.split_server.hijacking import hijack
+from medpriv.attacks.split_server.labels import infer_labels
+from medpriv.attacks.split_server.membership import infer_members
+from medpriv.attacks.split_server.reconstruction import decode, invert, unsplit
+from medpriv.attacks.split_server.scores import ReconstructionScorer, measure_records
 from medpriv.bank.bank import Bank
 from medpriv.dataset import Dataset
 from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.findings import Findings, Rows
 from medpriv.seeds import generator
 
-# From a scene and the settings to the victims' records as found, float32 [R, n, F], standardised.
-RECONSTRUCTIONS: dict[str, Callable[[Scene, Mapping], np.ndarray]] = {
+# From the context and the settings to the victims' records as found, float32 [R, n, F], standardised.
+RECONSTRUCTIONS: dict[str, Callable[[SplitAttackContext, Mapping], np.ndarray]] = {
     "decoder": decode,
-    "inversion": lambda scene, settings: invert(scene, settings, public=False),
-    "inversion-public": lambda scene, settings: invert(scene, settings, public=True),
-    "inversion-repeated": lambda scene, settings: invert(scene.repeated(settings["looks"]), settings, public=True),
-    "unsplit": lambda scene, settings: unsplit(scene, settings, handed_out=False),
-    "unsplit-start": lambda scene, settings: unsplit(scene, settings, handed_out=True),
-    "fsha": lambda scene, settings: hijack(scene, settings, handed_out=False),
-    "fsha-start": lambda scene, settings: hijack(scene, settings, handed_out=True),
+    "inversion": lambda context, settings: invert(context, settings, public=False),
+    "inversion-public": lambda context, settings: invert(context, settings, public=True),
+    "inversion-repeated": lambda context, settings: invert(context.averaged(settings["looks"]), settings, public=True),
+    "unsplit": lambda context, settings: unsplit(context, settings, handed_out=False),
+    "unsplit-start": lambda context, settings: unsplit(context, settings, handed_out=True),
+    "fsha": lambda context, settings: hijack(context, settings, handed_out=False),
+    "fsha-start": lambda context, settings: hijack(context, settings, handed_out=True),
 }
 BY_FEATURE = ("decoder", "inversion-public")
 EXAMPLE_COLUMNS = ("attack", "record", "feature", "unit", "true", "found")
@@ -58,31 +58,31 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: in
         Measures, and the table `examples`: what the server sees of the first replicate's first victim; empty unless
         the dataset is an open table.
     """
-    scene = set_scene(dataset, bank, settings, seed)
+    context = build_context(dataset, bank, settings, seed)
     rng = generator(seed, dataset.name, "cut", "bootstrap")
-    crossed = PatientBootstrap.draw(rng, len(dataset.patients), settings["bootstraps"], len(scene.replicates))
-    jury = Jury(scene, bank.treatment, crossed)
-    measures, examples = correlate(scene, bank.treatment), []
-    for name in reconstructions(scene):
-        found = RECONSTRUCTIONS[name](scene, settings)
-        measures += measure_records(jury, name, found, by_feature=name in BY_FEATURE)
+    crossed = PatientBootstrap.draw(rng, len(dataset.patients), settings["bootstraps"], len(context.replicates))
+    scorer = ReconstructionScorer(context, bank.treatment, crossed)
+    measures, examples = correlate(context, bank.treatment), []
+    for name in reconstructions(context):
+        found = RECONSTRUCTIONS[name](context, settings)
+        measures += measure_records(scorer, name, found, by_feature=name in BY_FEATURE)
         if dataset.modality == "table" and not dataset.credentialed:
-            examples += _example(scene, name, found[0, 0])
-    if scene.split.parts.head is not None:
-        measures += infer_labels(jury, settings["known_labels"])
-    measures += infer_members(dataset, bank, scene.split, scene.public, settings, seed)
+            examples += _example(context, name, found[0, 0])
+    if context.split.parts.head is not None:
+        measures += infer_labels(scorer, settings["known_labels"])
+    measures += infer_members(dataset, bank, context.split, context.public, settings, seed)
     return Findings(measures, {"examples": Rows(EXAMPLE_COLUMNS, examples)})
 
 
-def reconstructions(scene: Scene) -> tuple[str, ...]:
+def reconstructions(context: SplitAttackContext) -> tuple[str, ...]:
     """Return the reconstructions that make sense: looking again tells something new where there is noise alone."""
-    return tuple(name for name in RECONSTRUCTIONS if scene.blur or name != "inversion-repeated")
+    return tuple(name for name in RECONSTRUCTIONS if context.noise_deviation or name != "inversion-repeated")
 
 
-def _example(scene: Scene, name: str, found: np.ndarray) -> list[dict]:
+def _example(context: SplitAttackContext, name: str, found: np.ndarray) -> list[dict]:
     """Return the rows of the first replicate's first victim, in units; `found`: float32 [F], standardised."""
-    dataset = scene.dataset
-    true, found = dataset.x[scene.victims[0, 0]], found * dataset.scale + dataset.centre
+    dataset = context.dataset
+    true, found = dataset.x[context.victims[0, 0]], found * dataset.scale + dataset.centre
     return [
         {
             "attack": f"cut-{name}",
@@ -90,7 +90,7 @@ def _example(scene: Scene, name: str, found: np.ndarray) -> list[dict]:
             "feature": feature,
             "unit": unit,
             "true": float(is_),
-            "found": float(seen),
+            "found": float(guess),
         }
-        for feature, unit, is_, seen in zip(dataset.features, dataset.units, true, found, strict=True)
+        for feature, unit, is_, guess in zip(dataset.features, dataset.units, true, found, strict=True)
     ]
