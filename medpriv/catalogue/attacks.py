@@ -186,7 +186,7 @@ _ALL = (
         },
         applies=lambda spec, modality, section: spec.word == "fed" and not STRATEGIES[spec.parts["strategy"]].silent,
         keys=("attacks.server",),
-        place="server.audit",
+        place="federated_server.audit",
         tables={
             "examples": ROWS,
         },

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from medpriv.attacks.federated_server import inversion
+from medpriv.attacks.federated_server.reconstruction import EXAMPLE_COLUMNS as SERVER_COLUMNS
 from medpriv.attacks.linkage.criteria import CRITERIA_COLUMNS
-from medpriv.attacks.server import inversion
-from medpriv.attacks.server.reconstruction import EXAMPLE_COLUMNS as SERVER_COLUMNS
 from medpriv.attacks.split_server.audit import EXAMPLE_COLUMNS as CUT_COLUMNS
 from medpriv.attacks.split_server.audit import RECONSTRUCTIONS
 from medpriv.files import read_json, write_csv, write_json

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medpriv.attacks.server.encoding import Encoding
+from medpriv.attacks.federated_server.encoding import Encoding
 from medpriv.attacks.split_server.context import SplitAttackContext
 from medpriv.measures.bootstrap import PatientBootstrap, difference_interval
 from medpriv.measures.intervals import rate_interval

@@ -1,4 +1,4 @@
-"""The updates that gradient inversion is tried on: some records of training patients, one client's turn each.
+"""The updates that gradient inversion is tried on: some records of training patients, one client's update each.
 
 A client takes some steps of gradient descent, full ones on its batch or, in a whole round, each on a part of its
 records; the server divides the change by learning rate and steps and takes the quotient for a gradient of all records,
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from medpriv.attacks.server.inversion import Update, gradients_of, soft_labels
+from medpriv.attacks.federated_server.inversion import ObservedGradients, gradients_of, soft_labels
 from medpriv.dataset import Dataset
 from medpriv.models.network import Network
 
@@ -35,8 +35,8 @@ NOTHING = Protection()
 
 
 @dataclass(frozen=True)
-class Turn:
-    """R turns: the update, and what is behind it.
+class ClientUpdate:
+    """R updates: what the server gets of them, and what is behind it.
 
     Attributes:
         x: float32 [R, B, F], standardised, of the one client that is asked for.
@@ -44,27 +44,27 @@ class Turn:
         rows: int [R, B], the client's records in the dataset.
     """
 
-    update: Update
+    observed: ObservedGradients
     x: np.ndarray
     labels: np.ndarray
     rows: np.ndarray
 
 
-def take_turns(
+def simulate_updates(
     dataset: Dataset,
     network: Network,
-    held: dict[str, np.ndarray],
+    parameters: dict[str, np.ndarray],
     rows: np.ndarray,
     steps: int,
     part: int,
     learning_rate: float,
     protection: Protection,
     rng: np.random.Generator,
-) -> Turn:
+) -> ClientUpdate:
     """Return what the server gets of R clients, each with its own copy of the network.
 
     Args:
-        held: parameter name -> float32 [R, ...], what the server sent out.
+        parameters: parameter name -> float32 [R, ...], what the server sent out.
         rows: int [R, clients, B], the records of each client behind an update.
         steps, learning_rate: of each client's gradient descent.
         part: records a step, taken one part after another; B: every step is on all of them.
@@ -72,25 +72,27 @@ def take_turns(
     """
     problems, clients, batch = rows.shape
     x, classes = dataset.standardised(), len(dataset.classes)
-    total = {name: torch.zeros(value.shape) for name, value in held.items()}
+    total = {name: torch.zeros(value.shape) for name, value in parameters.items()}
     for client in range(clients):
         records = torch.from_numpy(x[rows[:, client]])
         labels = soft_labels(dataset.y[rows[:, client]], classes)
-        now = {name: torch.from_numpy(value) for name, value in held.items()}
+        now = {name: torch.from_numpy(value) for name, value in parameters.items()}
         for step in range(steps):
             chosen = torch.arange(step * part, (step + 1) * part) % batch
             slopes = _protected(network, now, records[:, chosen], labels[:, chosen], protection, rng)
             now = {name: value - learning_rate * slopes[name] for name, value in now.items()}
-        for name, value in held.items():
+        for name, value in parameters.items():
             total[name] += (torch.from_numpy(value) - now[name]) / (learning_rate * steps * clients)
     gradients = {name: value.numpy() for name, value in total.items()}
     behind = dataset.y[rows].reshape(problems, clients * batch)
-    return Turn(Update(network, held, gradients, clients * batch), x[rows[:, 0]], behind, rows[:, 0])
+    return ClientUpdate(
+        ObservedGradients(network, parameters, gradients, clients * batch), x[rows[:, 0]], behind, rows[:, 0]
+    )
 
 
 def _protected(
     network: Network,
-    held: dict[str, torch.Tensor],
+    parameters: dict[str, torch.Tensor],
     x: torch.Tensor,
     labels: torch.Tensor,
     protection: Protection,
@@ -98,9 +100,9 @@ def _protected(
 ) -> dict[str, torch.Tensor]:
     """Return the mean gradient [R, ...] of each client's records, clipped one by one and noised where asked."""
     if protection.clip == float("inf"):
-        return gradients_of(network, held, x, labels)
+        return gradients_of(network, parameters, x, labels)
     problems, batch = x.shape[:2]
-    single = {name: value.repeat_interleave(batch, 0) for name, value in held.items()}
+    single = {name: value.repeat_interleave(batch, 0) for name, value in parameters.items()}
     each = gradients_of(network, single, x.flatten(0, 1).unsqueeze(1), labels.flatten(0, 1).unsqueeze(1))
     norm = torch.sqrt(sum((value.flatten(1) ** 2).sum(1) for value in each.values()))
     share = torch.clamp(protection.clip / norm.clamp_min(1e-12), max=1)

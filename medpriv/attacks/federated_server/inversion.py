@@ -25,7 +25,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
-from medpriv.attacks.server.encoding import Encoding
+from medpriv.attacks.federated_server.encoding import Encoding
 from medpriv.bank.optimiser import cosine
 from medpriv.models.network import Network
 
@@ -34,35 +34,37 @@ SEARCHES = ("dlg", "idlg", "cosine", "tableak")
 
 
 @dataclass(frozen=True)
-class Update:
+class ObservedGradients:
     """What R clients sent, as gradients: one step's, or the mean of several.
 
     Attributes:
         network: dense layers only.
-        held, gradients: parameter name -> float32 [R, ...].
+        parameters, gradients: parameter name -> float32 [R, ...].
         batch: B, the records behind each, which the server knows.
     """
 
     network: Network
-    held: dict[str, np.ndarray]
+    parameters: dict[str, np.ndarray]
     gradients: dict[str, np.ndarray]
     batch: int
 
 
-def gradients_of(network: Network, held: dict[str, Tensor], x: Tensor, labels: Tensor) -> dict[str, Tensor]:
+def gradients_of(network: Network, parameters: dict[str, Tensor], x: Tensor, labels: Tensor) -> dict[str, Tensor]:
     """Return the gradients [R, ...] of the mean cross-entropy of each problem's records.
 
     They can be differentiated by x and by the labels.
 
     Args:
-        held: parameter name -> [R, ...].
+        parameters: parameter name -> [R, ...].
         x: [R, B, F].
         labels: probabilities, [R, B, 1] of the second class of a binary model, or [R, B, C].
     """
     inputs, active = [], []
     for layer in network.layers:
         inputs.append(x)
-        x = torch.baddbmm(held[f"{layer.name}.bias"].unsqueeze(1), x, held[f"{layer.name}.weight"].transpose(1, 2))
+        x = torch.baddbmm(
+            parameters[f"{layer.name}.bias"].unsqueeze(1), x, parameters[f"{layer.name}.weight"].transpose(1, 2)
+        )
         if layer.relu:
             active.append((x > 0).to(x.dtype))
             x = x * active[-1]
@@ -74,14 +76,14 @@ def gradients_of(network: Network, held: dict[str, Tensor], x: Tensor, labels: T
             slope = slope * active.pop()
         found[f"{layer.name}.weight"] = torch.bmm(slope.transpose(1, 2), inputs.pop())
         found[f"{layer.name}.bias"] = slope.sum(1)
-        slope = torch.bmm(slope, held[f"{layer.name}.weight"])
+        slope = torch.bmm(slope, parameters[f"{layer.name}.weight"])
     return found
 
 
-def invert_analytic(update: Update) -> np.ndarray:
+def invert_analytic(observed: ObservedGradients) -> np.ndarray:
     """Return float32 [R, 1, F]: the first layer's weight gradient over its bias gradient, at the largest of these."""
-    first = update.network.layers[0].name
-    weight, bias = update.gradients[f"{first}.weight"], update.gradients[f"{first}.bias"]
+    first = observed.network.layers[0].name
+    weight, bias = observed.gradients[f"{first}.weight"], observed.gradients[f"{first}.bias"]
     unit = np.abs(bias).argmax(axis=1)
     problem = np.arange(len(unit))
     scale = bias[problem, unit][:, None]
@@ -89,21 +91,21 @@ def invert_analytic(update: Update) -> np.ndarray:
     return np.nan_to_num(quotient)[:, None]
 
 
-def infer_labels(update: Update, classes: int) -> np.ndarray:
+def infer_labels(observed: ObservedGradients, classes: int) -> np.ndarray:
     """Return int64 [R, B]: labels from the gradient of the output's bias, which is the mean of probability minus label.
 
     With one record the sign tells it exactly; with more, the untrained network's even probabilities are assumed.
     """
-    bias = update.gradients[f"{update.network.layers[-1].name}.bias"]
+    bias = observed.gradients[f"{observed.network.layers[-1].name}.bias"]
     if bias.shape[1] == 1:
-        share = np.clip(0.5 - bias[:, 0], 0, 1) if update.batch > 1 else (bias[:, 0] < 0).astype(float)
-        ones = np.rint(share * update.batch).astype(int)
-        return (np.arange(update.batch) < ones[:, None]).astype(np.int64)
-    if update.batch == 1:
+        share = np.clip(0.5 - bias[:, 0], 0, 1) if observed.batch > 1 else (bias[:, 0] < 0).astype(float)
+        ones = np.rint(share * observed.batch).astype(int)
+        return (np.arange(observed.batch) < ones[:, None]).astype(np.int64)
+    if observed.batch == 1:
         return bias.argmin(axis=1)[:, None]
     expected = np.clip(1 / classes - bias, 0, None)
-    expected *= update.batch / expected.sum(axis=1, keepdims=True)
-    counts = [_rounded(row, update.batch) for row in expected]
+    expected *= observed.batch / expected.sum(axis=1, keepdims=True)
+    counts = [_rounded(row, observed.batch) for row in expected]
     return np.stack([np.repeat(np.arange(classes), row) for row in counts])
 
 
@@ -116,7 +118,7 @@ def _rounded(expected: np.ndarray, total: int) -> np.ndarray:
 
 def search(
     method: str,
-    update: Update,
+    observed: ObservedGradients,
     encoding: Encoding,
     labels: np.ndarray,
     classes: int,
@@ -133,16 +135,16 @@ def search(
         restarts: starts of each problem; the best by its own loss is returned, or their pool (tableak).
     """
     problems = len(labels)
-    wide = Update(
-        update.network,
-        {name: np.repeat(value, restarts, axis=0) for name, value in update.held.items()},
-        {name: np.repeat(value, restarts, axis=0) for name, value in update.gradients.items()},
-        update.batch,
+    wide = ObservedGradients(
+        observed.network,
+        {name: np.repeat(value, restarts, axis=0) for name, value in observed.parameters.items()},
+        {name: np.repeat(value, restarts, axis=0) for name, value in observed.gradients.items()},
+        observed.batch,
     )
-    known = labels if method in ("cosine", "tableak") else infer_labels(update, classes)
+    known = labels if method in ("cosine", "tableak") else infer_labels(observed, classes)
     target = soft_labels(np.repeat(known, restarts, axis=0), classes)
     bounded, softmax = method in ("cosine", "tableak"), method == "tableak"
-    relaxed = _Relaxed(encoding, problems * restarts, update.batch, rng, bounded, softmax)
+    relaxed = _Relaxed(encoding, problems * restarts, observed.batch, rng, bounded, softmax)
     variables = [*relaxed.variables]
     label = None
     if method == "dlg":
@@ -160,13 +162,15 @@ def soft_labels(labels: np.ndarray, classes: int) -> Tensor:
     return torch.nn.functional.one_hot(given, classes).float()
 
 
-def _distance(method: str, update: Update, relaxed: "_Relaxed", target: Tensor, label: Tensor | None) -> Tensor:
+def _distance(
+    method: str, observed: ObservedGradients, relaxed: "_Relaxed", target: Tensor, label: Tensor | None
+) -> Tensor:
     """Return each problem's distance of gradients, [R]."""
     if label is not None:
         target = torch.sigmoid(label) if label.shape[-1] == 1 else torch.softmax(label, -1)
-    held = {name: torch.from_numpy(value) for name, value in update.held.items()}
-    made = gradients_of(update.network, held, relaxed.records(), target)
-    pairs = [(value.flatten(1), torch.from_numpy(update.gradients[name]).flatten(1)) for name, value in made.items()]
+    parameters = {name: torch.from_numpy(value) for name, value in observed.parameters.items()}
+    made = gradients_of(observed.network, parameters, relaxed.records(), target)
+    pairs = [(value.flatten(1), torch.from_numpy(observed.gradients[name]).flatten(1)) for name, value in made.items()]
     if method in ("dlg", "idlg"):
         scale = sum((true**2).sum(1) for _, true in pairs) + SMALL
         return sum(((own - true) ** 2).sum(1) for own, true in pairs) / scale

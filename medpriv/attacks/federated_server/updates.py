@@ -27,7 +27,9 @@ from medpriv.models.network import Network
 MOST_MODELS = 64  # run at once; bounds the memory of their logits
 
 
-def drops(network: Network, x: np.ndarray, y: np.ndarray, views: Sequence[RoundView], sequential: bool) -> np.ndarray:
+def loss_decrease(
+    network: Network, x: np.ndarray, y: np.ndarray, views: Sequence[RoundView], sequential: bool
+) -> np.ndarray:
     """Return float32 [rounds, K, C, N]: by how much each answer lowers each record's cross-entropy.
 
     Args:
@@ -56,16 +58,16 @@ def _losses(network: Network, models: dict[str, np.ndarray], x: np.ndarray, y: n
     return np.concatenate(losses).reshape(*shape, len(y))
 
 
-def score_membership(dataset: Dataset, members: np.ndarray, holder: np.ndarray, lowered: np.ndarray) -> Scored:
+def score_membership(dataset: Dataset, members: np.ndarray, holder: np.ndarray, decrease: np.ndarray) -> Scored:
     """Return the scores of every training patient, each by the updates of the client that holds the patient.
 
     Args:
         members: bool [K, P], the truth.
         holder: int [P], the client that holds each patient, which the server is told.
-        lowered: [rounds, K, C, N] of `drops`, on all records of the dataset; C is 1 under secure aggregation.
+        decrease: [rounds, K, C, N] of `loss_decrease`, on all records of the dataset; C is 1 under secure aggregation.
     """
-    replicates, clients = lowered.shape[1:3]
-    mean = lowered.mean(axis=0)  # [K, C, N]
+    replicates, clients = decrease.shape[1:3]
+    mean = decrease.mean(axis=0)  # [K, C, N]
     if clients > 1:
         mean = (mean - mean.mean(axis=1, keepdims=True)) * clients / (clients - 1)  # against the others' mean
     own = holder[dataset.patient] if clients > 1 else np.zeros(len(dataset.y), int)
@@ -80,17 +82,17 @@ def score_membership(dataset: Dataset, members: np.ndarray, holder: np.ndarray, 
     return Scored(*about, members[:, patients], np.arange(len(patients)))
 
 
-def guess_sites(dataset: Dataset, holder: np.ndarray, lowered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def guess_sites(dataset: Dataset, holder: np.ndarray, decrease: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return int [rounds, K, C]: the sender guessed of each answer, and the true one.
 
     Args:
         holder: int [P], the client that would hold each patient, test patients included.
-        lowered: as in `score_membership`, with C > 1.
+        decrease: as in `score_membership`, with C > 1.
     """
-    rounds, replicates, clients, _ = lowered.shape
+    rounds, replicates, clients, _ = decrease.shape
     public, at = dataset.rows(TEST), holder[dataset.patient]
     there = [client for client in range(clients) if np.any(public & (at == client))]
-    seen = np.stack([lowered[..., public & (at == client)].mean(axis=-1) for client in there], axis=-1)  # [r, K, C, S]
+    seen = np.stack([decrease[..., public & (at == client)].mean(axis=-1) for client in there], axis=-1)  # [r, K, C, S]
     seen = seen - seen.mean(axis=-1, keepdims=True)
     seen /= seen.std(axis=-1, keepdims=True) + 1e-12
     true = np.broadcast_to(np.arange(clients), (rounds, replicates, clients))

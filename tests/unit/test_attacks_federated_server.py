@@ -6,11 +6,12 @@ import torch
 from made_up_banks import federated_settings, training_spec
 from made_up_datasets import put_together, with_changes
 
-from medpriv.attacks.server.audit import audit
-from medpriv.attacks.server.encoding import Encoding
-from medpriv.attacks.server.inversion import (
+from medpriv.attacks.federated_server.audit import audit
+from medpriv.attacks.federated_server.client_updates import NOTHING, Protection, simulate_updates
+from medpriv.attacks.federated_server.encoding import Encoding
+from medpriv.attacks.federated_server.inversion import (
     SEARCHES,
-    Update,
+    ObservedGradients,
     gradients_of,
     infer_labels,
     invert_analytic,
@@ -18,8 +19,7 @@ from medpriv.attacks.server.inversion import (
     search,
     soft_labels,
 )
-from medpriv.attacks.server.updates import guess_sites, score_membership
-from medpriv.attacks.server.victims import NOTHING, Protection, take_turns
+from medpriv.attacks.federated_server.updates import guess_sites, score_membership
 from medpriv.bank.draw import Draw
 from medpriv.config.federated import FederatedSettings
 from medpriv.config.models import MlpRecipe
@@ -70,13 +70,13 @@ def drawn_network(dataset: Dataset, models: int, hidden: tuple[int, ...] = (24, 
     return network, {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
 
 
-def turns(dataset: Dataset, batch: int, protection: Protection = NOTHING, models: int = 4, steps: int = 1):
+def updates_of(dataset: Dataset, batch: int, protection: Protection = NOTHING, models: int = 4, steps: int = 1):
     """Return what the server gets of some clients with records of the training patients."""
     network, held = drawn_network(dataset, models)
     rng = np.random.default_rng(1)
     train_rows = np.flatnonzero(dataset.rows(TRAIN))
     rows = np.stack([rng.choice(train_rows, (protection.clients, batch), replace=False) for _ in range(models)])
-    return take_turns(dataset, network, held, rows, steps, batch, 0.05, protection, rng)
+    return simulate_updates(dataset, network, held, rows, steps, batch, 0.05, protection, rng)
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -100,18 +100,18 @@ def test_gradients_equal_autograd(classes):
 
 
 def test_one_record_is_recovered_exactly_by_the_quotient_of_the_first_layers_gradients():
-    turn = turns(make_dataset(), batch=1)
-    np.testing.assert_allclose(invert_analytic(turn.update)[:, 0], turn.x[:, 0], atol=1e-4)
+    update = updates_of(make_dataset(), batch=1)
+    np.testing.assert_allclose(invert_analytic(update.observed)[:, 0], update.x[:, 0], atol=1e-4)
 
 
 def test_the_quotient_of_several_records_is_not_one_of_them():
-    turn = turns(make_dataset(), batch=8)
-    assert np.abs(invert_analytic(turn.update) - turn.x).max(axis=2).min() > 0.05
+    update = updates_of(make_dataset(), batch=8)
+    assert np.abs(invert_analytic(update.observed) - update.x).max(axis=2).min() > 0.05
 
 
 def test_the_label_of_one_record_is_read_off():
-    turn = turns(make_dataset(), batch=1)
-    np.testing.assert_array_equal(infer_labels(turn.update, 2), turn.labels)
+    update = updates_of(make_dataset(), batch=1)
+    np.testing.assert_array_equal(infer_labels(update.observed, 2), update.labels)
 
 
 def test_the_number_of_each_label_is_read_off_an_untrained_network_of_three_classes():
@@ -122,41 +122,41 @@ def test_the_number_of_each_label_is_read_off_an_untrained_network_of_three_clas
     tensors = {name: torch.from_numpy(value) for name, value in held.items()}
     x = torch.from_numpy(dataset.standardised()[:6])[None]
     gradients = {name: value.numpy() for name, value in gradients_of(network, tensors, x, soft_labels(y, 3)).items()}
-    np.testing.assert_array_equal(infer_labels(Update(network, held, gradients, 6), 3), [[0, 1, 2, 2, 2, 2]])
+    np.testing.assert_array_equal(infer_labels(ObservedGradients(network, held, gradients, 6), 3), [[0, 1, 2, 2, 2, 2]])
 
 
 @pytest.mark.parametrize("method", SEARCHES)
 def test_every_search_finds_a_single_record(method):
     dataset = make_dataset()
-    turn, encoding = turns(dataset, batch=1), Encoding.of(dataset)
-    found = search(method, turn.update, encoding, turn.labels, 2, np.random.default_rng(0), 200, 3)
-    matched = encoding.matches(found, turn.x)
+    update, encoding = updates_of(dataset, batch=1), Encoding.of(dataset)
+    found = search(method, update.observed, encoding, update.labels, 2, np.random.default_rng(0), 200, 3)
+    matched = encoding.matches(found, update.x)
     share = np.concatenate([*matched.values()], axis=-1).mean()
-    typical = np.broadcast_to(encoding.typical, turn.x.shape)
-    assert share > np.concatenate([*encoding.matches(typical, turn.x).values()], axis=-1).mean() + 0.15
+    typical = np.broadcast_to(encoding.typical, update.x.shape)
+    assert share > np.concatenate([*encoding.matches(typical, update.x).values()], axis=-1).mean() + 0.15
     if method != "dlg":  # which must find the label, too
         assert share > 0.9
 
 
 def test_noise_for_a_small_epsilon_leaves_nothing_to_find():
     dataset = make_dataset()
-    turn, encoding = (
-        turns(dataset, batch=1, protection=Protection(clip=1.0, deviation=5.0), models=12),
+    update, encoding = (
+        updates_of(dataset, batch=1, protection=Protection(clip=1.0, deviation=5.0), models=12),
         Encoding.of(dataset),
     )
-    found = search("cosine", turn.update, encoding, turn.labels, 2, np.random.default_rng(0), 200, 2)
-    share = np.concatenate([*encoding.matches(found, turn.x).values()], axis=-1).mean()
-    typical = np.broadcast_to(encoding.typical, turn.x.shape)
-    assert share < np.concatenate([*encoding.matches(typical, turn.x).values()], axis=-1).mean() + 0.1
+    found = search("cosine", update.observed, encoding, update.labels, 2, np.random.default_rng(0), 200, 2)
+    share = np.concatenate([*encoding.matches(found, update.x).values()], axis=-1).mean()
+    typical = np.broadcast_to(encoding.typical, update.x.shape)
+    assert share < np.concatenate([*encoding.matches(typical, update.x).values()], axis=-1).mean() + 0.1
 
 
 def test_clipped_gradients_have_bounded_norm_and_unclipped_ones_are_the_mean():
     dataset = make_dataset()
-    plain, wide = turns(dataset, batch=4), turns(dataset, batch=4, protection=Protection(clip=1e6))
-    tight = turns(dataset, batch=4, protection=Protection(clip=0.01))
-    for name, value in plain.update.gradients.items():
-        np.testing.assert_allclose(wide.update.gradients[name], value, atol=2e-5)
-    norm = sum(np.square(value).reshape(len(value), -1).sum(1) for value in tight.update.gradients.values()) ** 0.5
+    plain, wide = updates_of(dataset, batch=4), updates_of(dataset, batch=4, protection=Protection(clip=1e6))
+    tight = updates_of(dataset, batch=4, protection=Protection(clip=0.01))
+    for name, value in plain.observed.gradients.items():
+        np.testing.assert_allclose(wide.observed.gradients[name], value, atol=2e-5)
+    norm = sum(np.square(value).reshape(len(value), -1).sum(1) for value in tight.observed.gradients.values()) ** 0.5
     assert (norm <= 0.0101).all() and (norm > 0.001).all()
 
 
@@ -164,9 +164,9 @@ def test_under_secure_aggregation_the_update_is_the_mean_of_the_clients():
     dataset = make_dataset()
     network, held = drawn_network(dataset, 1)
     rows, rng = np.array([[[0, 1], [2, 4]]]), np.random.default_rng(0)
-    both = take_turns(dataset, network, held, rows, 1, 2, 0.05, Protection(clients=2), rng).update
+    both = simulate_updates(dataset, network, held, rows, 1, 2, 0.05, Protection(clients=2), rng).observed
     one, other = (
-        take_turns(dataset, network, held, rows[:, c : c + 1], 1, 2, 0.05, NOTHING, rng).update for c in (0, 1)
+        simulate_updates(dataset, network, held, rows[:, c : c + 1], 1, 2, 0.05, NOTHING, rng).observed for c in (0, 1)
     )
     assert both.batch == 4
     for name, value in both.gradients.items():
@@ -177,14 +177,14 @@ def test_the_steps_of_a_whole_round_take_one_part_of_the_records_after_another()
     dataset = make_dataset()
     network, held = drawn_network(dataset, 1)
     rows, rate = np.array([[[0, 1, 2, 4, 5]]]), 0.05
-    update = take_turns(dataset, network, held, rows, 3, 2, rate, NOTHING, np.random.default_rng(0)).update
+    observed = simulate_updates(dataset, network, held, rows, 3, 2, rate, NOTHING, np.random.default_rng(0)).observed
     now = {name: torch.from_numpy(value) for name, value in held.items()}
     for part in ([0, 1], [2, 4], [5, 0]):
         x, labels = torch.from_numpy(dataset.standardised()[part])[None], soft_labels(dataset.y[part][None], 2)
         slopes = gradients_of(network, now, x, labels)
         now = {name: value - rate * slopes[name] for name, value in now.items()}
-    assert update.batch == 5
-    for name, value in update.gradients.items():
+    assert observed.batch == 5
+    for name, value in observed.gradients.items():
         np.testing.assert_allclose(value, (held[name] - now[name].numpy()) / (3 * rate), atol=1e-5)
 
 
@@ -217,10 +217,10 @@ def test_updates_that_lower_the_loss_of_members_give_them_away():
     rng = np.random.default_rng(0)
     members = rng.random((4, 120)) < 0.5
     holder = dataset.site.astype(int)
-    lowered = rng.normal(0, 0.1, (3, 4, 3, 120))
+    decrease = rng.normal(0, 0.1, (3, 4, 3, 120))
     own = np.arange(3)[:, None] == holder
-    lowered += 0.2 * (members[None, :, None] & own)  # a client's answer helps its own members
-    scored = score_membership(dataset, members, holder, lowered)
+    decrease += 0.2 * (members[None, :, None] & own)  # a client's answer helps its own members
+    scored = score_membership(dataset, members, holder, decrease)
     inside = scored.members
     assert scored.scores[inside].mean() > scored.scores[~inside].mean() + 0.1
     np.testing.assert_array_equal(scored.members, members[:, dataset.split == TRAIN])
@@ -232,8 +232,8 @@ def test_a_sender_whose_answers_help_its_own_kind_is_recognised():
     dataset = make_dataset()
     rng = np.random.default_rng(0)
     holder = dataset.site.astype(int)
-    lowered = rng.normal(0, 0.1, (5, 4, 3, 120)) + 0.3 * (np.arange(3)[:, None] == holder)
-    guessed, true = guess_sites(dataset, holder, lowered)
+    decrease = rng.normal(0, 0.1, (5, 4, 3, 120)) + 0.3 * (np.arange(3)[:, None] == holder)
+    guessed, true = guess_sites(dataset, holder, decrease)
     assert (guessed == true).mean() > 0.9
     guessed, true = guess_sites(dataset, holder, rng.normal(0, 0.1, (5, 4, 3, 120)))
     assert (guessed == true).mean() < 0.6

@@ -4,7 +4,7 @@
 - `property-site`: the share of answers whose sender is guessed (`accuracy`), beside chance (`chance`); n counts
   answers, `patients` the people whom some replicate trained on; the interval draws replicates. There is none where the
   server sees only the clients' sum.
-- `inversion-*`: see `medpriv.attacks.server.reconstruction`; for networks of dense layers alone. FedAvg is tried in
+- `inversion-*`: see `reconstruction` beside this module; for networks of dense layers alone. FedAvg is tried in
   every setting, other strategies under their own protection.
 """
 
@@ -12,10 +12,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from medpriv.attacks.federated_server.encoding import Encoding
+from medpriv.attacks.federated_server.reconstruction import EXAMPLE_COLUMNS, InversionTask, reconstruct, settings_of
+from medpriv.attacks.federated_server.updates import guess_sites, loss_decrease, score_membership
 from medpriv.attacks.membership.scored import measure_attack
-from medpriv.attacks.server.encoding import Encoding
-from medpriv.attacks.server.reconstruction import EXAMPLE_COLUMNS, Scene, reconstruct, settings_of
-from medpriv.attacks.server.updates import drops, guess_sites, score_membership
 from medpriv.bank.bank import Bank
 from medpriv.dataset import TRAIN, Dataset
 from medpriv.federated.rounds import RoundView
@@ -51,11 +51,11 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping, seed: int) -> Finding
     replicates = min(settings["replicates"], len(bank.members))
     holder = federation.clients.holder
     x = dataset.standardised()
-    lowered = drops(federation.network, x, dataset.y, views, federation.strategy.sequential)
-    measures = _membership(dataset, bank, bank.members[:replicates], holder, lowered, settings, seed)
-    if lowered.shape[2] > 1:
+    decrease = loss_decrease(federation.network, x, dataset.y, views, federation.strategy.sequential)
+    measures = _membership(dataset, bank, bank.members[:replicates], holder, decrease, settings, seed)
+    if decrease.shape[2] > 1:
         measures += _site(
-            dataset, bank, int(bank.members[:replicates].any(axis=0).sum()), holder, lowered, settings, seed
+            dataset, bank, int(bank.members[:replicates].any(axis=0).sum()), holder, decrease, settings, seed
         )
     examples: list[dict] = []
     if all(isinstance(layer, Dense) for layer in federation.network.layers):
@@ -69,11 +69,11 @@ def _membership(
     bank: Bank,
     members: np.ndarray,
     holder: np.ndarray,
-    lowered: np.ndarray,
+    decrease: np.ndarray,
     settings: Mapping,
     seed: int,
 ) -> list[Measure]:
-    scored = score_membership(dataset, members, holder, lowered)
+    scored = score_membership(dataset, members, holder, decrease)
     rng = generator(seed, dataset.name, "server", "membership", "bootstrap")
     draws = PatientBootstrap.draw(rng, scored.scores.shape[1], settings["bootstraps"], len(scored.scores))
     return measure_attack(scored, RATES, draws, (dataset.name, bank.treatment, "membership-updates"))[0]
@@ -84,11 +84,11 @@ def _site(
     bank: Bank,
     patients: int,
     holder: np.ndarray,
-    lowered: np.ndarray,
+    decrease: np.ndarray,
     settings: Mapping,
     seed: int,
 ) -> list[Measure]:
-    guessed, true = guess_sites(dataset, holder, lowered)
+    guessed, true = guess_sites(dataset, holder, decrease)
     hits = (guessed == true).mean(axis=(0, 2))  # by replicate
     rng = generator(seed, dataset.name, "server", "site", "bootstrap")
     draws = draw_patients(rng, len(hits), settings["bootstraps"]) @ hits / len(hits)
@@ -107,7 +107,7 @@ def _inversion(
     strategy, local = federation.strategy, federation.local
     rows = np.flatnonzero(dataset.rows(TRAIN))
     names = [name for name in first if name in bank.weights]
-    scene = Scene(
+    task = InversionTask(
         dataset=dataset,
         treatment=bank.treatment,
         network=federation.network,
@@ -127,17 +127,17 @@ def _inversion(
     measures: list[Measure] = []
     examples: list[dict] = []
     chosen, clients = {**settings, "clip": clip}, len(federation.clients.clients)
-    whole, round_ = strategy.name == "avg", _round(federation, scene) if local else {}
+    whole, round_ = strategy.name == "avg", _round(federation, task) if local else {}
     for setting in settings_of(chosen, defence, whole, noise, clients, round_):
-        found, shown = reconstruct(scene, setting)
+        found, shown = reconstruct(task, setting)
         measures += found
         examples += shown
     return measures, examples
 
 
-def _round(federation: Federation, scene: Scene) -> dict[str, int]:
+def _round(federation: Federation, task: InversionTask) -> dict[str, int]:
     """Return the records, steps and records a step of a round of the client that has the fewest records."""
-    held = np.bincount(scene.holder[scene.rows], minlength=len(federation.clients.clients))
+    held = np.bincount(task.holder[task.rows], minlength=len(federation.clients.clients))
     records = max(int(held.min()) // 2, 1)  # a replicate has half of them
     local = federation.local
     return {"batch": records, "steps": local.count(records), "part": min(local.batch_size, records)}

@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from medpriv.attacks.server.encoding import Encoding
-from medpriv.attacks.server.inversion import SEARCHES, invert_analytic, pair_records, search
-from medpriv.attacks.server.victims import NOTHING, Protection, Turn, take_turns
+from medpriv.attacks.federated_server.client_updates import NOTHING, ClientUpdate, Protection, simulate_updates
+from medpriv.attacks.federated_server.encoding import Encoding
+from medpriv.attacks.federated_server.inversion import SEARCHES, invert_analytic, pair_records, search
 from medpriv.dataset import Dataset
 from medpriv.measures.intervals import draw_patients, holding, percentile_interval, rate_interval
 from medpriv.measures.table import Measure
@@ -30,7 +30,7 @@ BASELINES = ("mode", "random")
 
 
 @dataclass(frozen=True)
-class Setting:
+class InversionSetting:
     """One way in which clients answer.
 
     Attributes:
@@ -57,7 +57,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Scene:
+class InversionTask:
     """What all settings share.
 
     Attributes:
@@ -77,14 +77,14 @@ class Scene:
     settings: Mapping
     seed: int
 
-    def generator(self, setting: Setting, *purpose: object) -> np.random.Generator:
+    def generator(self, setting: InversionSetting, *purpose: object) -> np.random.Generator:
         """Return the generator of one purpose; the records of a batch are the same under every protection."""
         return generator(self.seed, self.dataset.name, "inversion", setting.model, setting.batch, *purpose)
 
 
 def settings_of(
     chosen: Mapping, defence: str, whole: bool, noise: float, clients: int, round_: Mapping[str, int]
-) -> list[Setting]:
+) -> list[InversionSetting]:
     """Return the settings that a federation is tried in.
 
     Args:
@@ -104,74 +104,82 @@ def settings_of(
     usual = sizes[min(1, len(sizes) - 1)]
     if not whole:
         ends = sorted({sizes[0], sizes[-1]})
-        own = [Setting(model, size, 1, protections[defence], defence) for model in ("start", "end") for size in ends]
+        own = [
+            InversionSetting(model, size, 1, protections[defence], defence)
+            for model in ("start", "end")
+            for size in ends
+        ]
         rounds = [replace(one, **round_) for one in own if one.batch == ends[0] and defence == "secure"]
         return own + rounds
     found = []
     for model in ("start", "end"):
-        found += [Setting(model, batch) for batch in sizes]
-        found += [Setting(model, usual, steps) for steps in chosen["local_steps"] if steps > 1]
-        found += [Setting(model, batch, 1, protections["dp"], "dp") for batch in {sizes[0], usual}]
-        found += [Setting(model, batch, 1, protections["secure"], "secure") for batch in {sizes[0], usual, sizes[-1]}]
-        found += [Setting(model, protection=protections[name], name=name, **round_) for name in ("none", "secure")]
+        found += [InversionSetting(model, batch) for batch in sizes]
+        found += [InversionSetting(model, usual, steps) for steps in chosen["local_steps"] if steps > 1]
+        found += [InversionSetting(model, batch, 1, protections["dp"], "dp") for batch in {sizes[0], usual}]
+        found += [
+            InversionSetting(model, batch, 1, protections["secure"], "secure") for batch in {sizes[0], usual, sizes[-1]}
+        ]
+        found += [
+            InversionSetting(model, protection=protections[name], name=name, **round_) for name in ("none", "secure")
+        ]
     return sorted(set(found), key=lambda setting: (setting.model, setting.name, setting.batch, setting.steps))
 
 
-def reconstruct(scene: Scene, setting: Setting) -> tuple[list[Measure], list[dict]]:
+def reconstruct(task: InversionTask, setting: InversionSetting) -> tuple[list[Measure], list[dict]]:
     """Return measures of every attack in one setting, and the rows of an example (columns `EXAMPLE_COLUMNS`)."""
-    turn = _turn(scene, setting)
+    update = _simulate(task, setting)
     shares, measures, examples = {}, [], []
-    for attack, found in _attempts(scene, setting, turn):
-        paired = np.stack([records[pair_records(records, true)] for records, true in zip(found, turn.x, strict=True)])
-        matched = scene.encoding.matches(paired, turn.x)
+    for attack, found in _attempts(task, setting, update):
+        paired = np.stack([records[pair_records(records, true)] for records, true in zip(found, update.x, strict=True)])
+        matched = task.encoding.matches(paired, update.x)
         shares[attack] = _by_update(matched)
-        measures += _measures(scene, setting, attack, matched, turn.rows)
+        measures += _measures(task, setting, attack, matched, update.rows)
         if attack not in BASELINES:
-            examples += _example(scene, setting, attack, turn.x[0, 0], paired[0, 0])
+            examples += _example(task, setting, attack, update.x[0, 0], paired[0, 0])
     best = max((shares[name] for name in BASELINES), key=np.mean)
     for attack, own in shares.items():
         if attack not in BASELINES:
-            measures.append(_measure(scene, setting, attack, "gain", own - best, turn.rows))
+            measures.append(_measure(task, setting, attack, "gain", own - best, update.rows))
     return measures, examples
 
 
-def _turn(scene: Scene, setting: Setting) -> Turn:
+def _simulate(task: InversionTask, setting: InversionSetting) -> ClientUpdate:
     """Return the updates, each of another client (or group of clients) and other records."""
-    rng, targets = scene.generator(setting, "records"), scene.settings["targets"]
-    clients = np.unique(scene.holder[scene.rows])
+    rng, targets = task.generator(setting, "records"), task.settings["targets"]
+    clients = np.unique(task.holder[task.rows])
     rows = np.empty((targets, setting.protection.clients, setting.batch), int)
     for target in range(targets):
         asked = np.roll(clients, -target)[: setting.protection.clients]
         for place, client in enumerate(np.resize(asked, setting.protection.clients)):
-            own = scene.rows[scene.holder[scene.rows] == client]
+            own = task.rows[task.holder[task.rows] == client]
             rows[target, place] = rng.choice(own, setting.batch, replace=len(own) < setting.batch)
-    held = {name: value[np.arange(targets) % len(value)] for name, value in scene.models[setting.model].items()}
-    noise = scene.generator(setting, "noise", setting.name)
-    return take_turns(
-        scene.dataset,
-        scene.network,
+    held = {name: value[np.arange(targets) % len(value)] for name, value in task.models[setting.model].items()}
+    noise = task.generator(setting, "noise", setting.name)
+    return simulate_updates(
+        task.dataset,
+        task.network,
         held,
         rows,
         setting.steps,
         setting.part or setting.batch,
-        scene.learning_rate,
+        task.learning_rate,
         setting.protection,
         noise,
     )
 
 
-def _attempts(scene: Scene, setting: Setting, turn: Turn) -> Iterator[tuple[str, np.ndarray]]:
+def _attempts(task: InversionTask, setting: InversionSetting, update: ClientUpdate) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the name of each attack and baseline and its records, [R, at least B, F], standardised."""
-    targets, records = turn.labels.shape
-    found = invert_analytic(turn.update)
+    targets, records = update.labels.shape
+    found = invert_analytic(update.observed)
     yield "analytic", np.repeat(found, setting.batch, axis=1)
-    restarts = scene.settings["restarts"] if setting.part is None else 1  # over a round's many records starts are alike
+    restarts = task.settings["restarts"] if setting.part is None else 1  # over a round's many records starts are alike
     for method in SEARCHES:
-        rng = scene.generator(setting, setting.name, setting.steps, method)
-        about = (len(scene.dataset.classes), rng, scene.settings["steps"], restarts)
-        yield method, search(method, turn.update, scene.encoding, turn.labels, *about)
-    yield "mode", np.tile(scene.encoding.typical, (targets, setting.batch, 1))
-    drawn = scene.encoding.drawn(targets * records, scene.generator(setting, "random"))
+        rng = task.generator(setting, setting.name, setting.steps, method)
+        about = (len(task.dataset.classes), rng, task.settings["steps"], restarts)
+        yield method, search(method, update.observed, task.encoding, update.labels, *about)
+    yield "mode", np.tile(task.encoding.typical, (targets, setting.batch, 1))
+    drawn = task.encoding.drawn(targets * records, task.generator(setting, "random"))
     yield "random", drawn.reshape(targets, records, -1)
 
 
@@ -181,20 +189,26 @@ def _by_update(matched: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def _measures(
-    scene: Scene, setting: Setting, attack: str, matched: Mapping[str, np.ndarray], rows: np.ndarray
+    task: InversionTask, setting: InversionSetting, attack: str, matched: Mapping[str, np.ndarray], rows: np.ndarray
 ) -> list[Measure]:
     whole = np.concatenate([*matched.values()], axis=-1)
     found = [
-        _measure(scene, setting, attack, "match", _by_update(matched), rows),
-        _measure(scene, setting, attack, "rows", whole.all(axis=-1).mean(axis=1), rows),
+        _measure(task, setting, attack, "match", _by_update(matched), rows),
+        _measure(task, setting, attack, "rows", whole.all(axis=-1).mean(axis=1), rows),
     ]
     for kind, part in matched.items():
-        found.append(_measure(scene, setting, attack, "match", part.mean(axis=(1, 2)), rows, f",kind={kind}"))
+        found.append(_measure(task, setting, attack, "match", part.mean(axis=(1, 2)), rows, f",kind={kind}"))
     return found
 
 
 def _measure(
-    scene: Scene, setting: Setting, attack: str, measure: str, values: np.ndarray, rows: np.ndarray, more: str = ""
+    task: InversionTask,
+    setting: InversionSetting,
+    attack: str,
+    measure: str,
+    values: np.ndarray,
+    rows: np.ndarray,
+    more: str = "",
 ) -> Measure:
     """Return the mean over updates with its bootstrap interval, widened as `medpriv.measures.intervals` says.
 
@@ -202,19 +216,21 @@ def _measure(
         values: float64 [R].
         rows: int [R, B], the records asked for.
     """
-    rng = generator(scene.seed, scene.dataset.name, "inversion", "bootstrap")
+    rng = generator(task.seed, task.dataset.name, "inversion", "bootstrap")
     value, updates = float(values.mean()), len(values)
-    draws = draw_patients(rng, updates, scene.settings["bootstraps"]) @ values / updates
+    draws = draw_patients(rng, updates, task.settings["bootstraps"]) @ values / updates
     gained = measure == "gain"
     limits = holding(value, percentile_interval(draws)) if gained else rate_interval(value, draws, updates)
-    about = (scene.dataset.name, scene.treatment, f"inversion-{attack}", measure)
-    counted = {"n": len(np.unique(rows)), "patients": len(np.unique(scene.dataset.patient[rows]))}
+    about = (task.dataset.name, task.treatment, f"inversion-{attack}", measure)
+    counted = {"n": len(np.unique(rows)), "patients": len(np.unique(task.dataset.patient[rows]))}
     return Measure(*about, value, *limits, group=setting.group + more, **counted)
 
 
-def _example(scene: Scene, setting: Setting, attack: str, true: np.ndarray, found: np.ndarray) -> list[dict]:
+def _example(
+    task: InversionTask, setting: InversionSetting, attack: str, true: np.ndarray, found: np.ndarray
+) -> list[dict]:
     """Return one true record and what was made of it, in the dataset's units."""
-    dataset = scene.dataset
+    dataset = task.dataset
     pairs = zip(true * dataset.scale + dataset.centre, found * dataset.scale + dataset.centre, strict=True)
     return [
         {"attack": f"inversion-{attack}", "setting": setting.group, "feature": feature, "unit": unit}
