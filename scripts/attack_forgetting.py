@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from medpriv.attacks.forgetting.audit import audit
+from medpriv.attacks.unlearning.audit import audit
 from medpriv.bank.bank import Bank
 from medpriv.dataset import Dataset
 from medpriv.workflow.job import job

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from medpriv.attacks.personal.audit import audit
+from medpriv.attacks.personalization.audit import audit
 from medpriv.bank.bank import Bank
 from medpriv.dataset import Dataset
 from medpriv.workflow.job import job

@@ -9,10 +9,10 @@ from made_up_banks import training_spec
 from made_up_datasets import put_together
 
 from medpriv.attacks import evasion
-from medpriv.attacks.forgetting import audit as forgetting
 from medpriv.attacks.membership import audit as membership
 from medpriv.attacks.membership import scored
-from medpriv.attacks.personal import audit as personal
+from medpriv.attacks.personalization import audit as personal
+from medpriv.attacks.unlearning import audit as forgetting
 from medpriv.bank.bank import About, Bank
 from medpriv.bank.outputs import Predictions
 from medpriv.dataset import Dataset

@@ -14,12 +14,12 @@ from medpriv.attacks.attribute import audit as attribute
 from medpriv.attacks.blackbox import square
 from medpriv.attacks.epsilon import audit as epsilon
 from medpriv.attacks.federated_server.audit import audit as server
-from medpriv.attacks.forgetting.audit import audit as forgetting
 from medpriv.attacks.gradient import pgd
 from medpriv.attacks.linkage.audit import audit as linkage
 from medpriv.attacks.membership import audit as membership
 from medpriv.attacks.split_server.audit import audit as cut
 from medpriv.attacks.target_models import in_units, target_models_of
+from medpriv.attacks.unlearning.audit import audit as forgetting
 from medpriv.bank.bank import Bank
 from medpriv.bank.draw import Draw
 from medpriv.config.attacks import AttackSettings

@@ -42,7 +42,7 @@ def test_touched_files_replan_nothing(scratch: Project) -> None:
     [
         ("medpriv/attacks/membership/audit.py", {"attack_membership"}, ATTACKS),
         ("medpriv/attacks/evasion.py", {"attack_evasion"}, {"attacks-mitdb"}),
-        ("medpriv/attacks/forgetting/ulira.py", OF_DERIVED - {"attack_personalized"}, {"attacks-mitdb"}),
+        ("medpriv/attacks/unlearning/ulira.py", OF_DERIVED - {"attack_personalized"}, {"attacks-mitdb"}),
         ("medpriv/unlearning/gradients.py", {"unlearn", "unlearn_personal", *OF_DERIVED}, {"unlearned-mitdb"}),
         ("medpriv/measures/predictions.py", {"measure_utility", *OF_DERIVED}, {*UTILITIES, "attacks-mitdb"}),
         ("medpriv/report/page.html", set(), {"report"}),

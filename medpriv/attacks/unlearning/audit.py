@@ -1,9 +1,9 @@
 """Was it forgotten? One audit of all unlearning methods of a request, against retraining.
 
-Each method's models are compared with models that never saw the patient (`medpriv.attacks.forgetting.inquiry` says
+Each method's models are compared with models that never saw the patient (`medpriv.attacks.unlearning.evaluation` says
 which those are) and with the original and the retrained models on the same records. Attack names:
 
-- `forgetting-ulira`: AUC and TPR of U-LiRA (`medpriv.attacks.forgetting.ulira`) by patient and by record.
+- `forgetting-ulira`: AUC and TPR of U-LiRA (`medpriv.attacks.unlearning.ulira`) by patient and by record.
   `reference=retrain`: the never-seen models are retrained ones, the question of the literature. `reference=own`: they
   were made by the same method, of replicates that never saw the patient. If the first AUC is far from 0.5 and the
   second isn't, the method changes models in a way that shows, but not by what it remembers of the patient.
@@ -37,10 +37,19 @@ from itertools import chain
 
 import numpy as np
 
-from medpriv.attacks.forgetting import figures
-from medpriv.attacks.forgetting.figures import Draws, Figure, Key, difference, over_models
-from medpriv.attacks.forgetting.inquiry import Answers, Inquiry, align, ask, build, make_inquiry, select, unforgotten
-from medpriv.attacks.forgetting.ulira import Cells, count_wins
+from medpriv.attacks.unlearning import figures
+from medpriv.attacks.unlearning.evaluation import (
+    EvaluationLogits,
+    EvaluationPlan,
+    align,
+    build,
+    evaluate,
+    make_plan,
+    original_models,
+    select,
+)
+from medpriv.attacks.unlearning.figures import Draws, Estimate, Key, difference, over_models
+from medpriv.attacks.unlearning.ulira import Cells, count_wins
 from medpriv.bank.bank import Bank
 from medpriv.dataset import Dataset
 from medpriv.measures.findings import Findings, Rows
@@ -64,10 +73,10 @@ class Probes:
 
 
 @dataclass(frozen=True)
-class Judged:
+class MethodEvaluation:
     """One bank's figures, and its per-patient rows."""
 
-    figures: dict[Key, Figure]
+    figures: dict[Key, Estimate]
     patients: list[dict]
     same_network: bool
 
@@ -98,35 +107,39 @@ def audit(
     Raises:
         InputError: banks of other data or requests.
     """
-    inquiry = make_inquiry(dataset, base, personalised, retrain, settings, seed)
-    draws = figures.make_draws(inquiry, settings["bootstraps"], seed)
-    original = unforgotten(base, retrain) if personalised is None else align(personalised, retrain, dataset)
-    probes = draw_probes(inquiry, settings, seed)
-    reference = ask(inquiry, retrain)
-    losses = _losses(inquiry, original, probes)
-    judged = {}
+    plan = make_plan(dataset, base, personalised, retrain, settings, seed)
+    draws = figures.make_draws(plan, settings["bootstraps"], seed)
+    original = original_models(base, retrain) if personalised is None else align(personalised, retrain, dataset)
+    probes = draw_probes(plan, settings, seed)
+    reference = evaluate(plan, retrain)
+    losses = _losses(plan, original, probes)
+    evaluations = {}
     for bank in chain([original, retrain], (align(method, retrain, dataset) for method in methods)):
-        _LOG.info("%s: %d models, request %s", bank.treatment, len(bank), inquiry.request)
-        answers = reference if bank is retrain else ask(inquiry, bank)
-        judged[bank.treatment] = _judge(inquiry, bank, answers, retrain, reference, probes, losses, draws, settings)
+        _LOG.info("%s: %d models, request %s", bank.treatment, len(bank), plan.request)
+        evaluated = reference if bank is retrain else evaluate(plan, bank)
+        evaluations[bank.treatment] = _evaluate_method(
+            plan, bank, evaluated, retrain, reference, probes, losses, draws, settings
+        )
     measures = []
-    for treatment, found in judged.items():
-        table = compare(found.figures, judged[retrain.treatment].figures, judged[original.treatment].figures)
+    for treatment, found in evaluations.items():
+        table = compare(found.figures, evaluations[retrain.treatment].figures, evaluations[original.treatment].figures)
         table |= verdicts(table, found.same_network, settings["margin"])
-        measures += [_row(inquiry, treatment, key, figure) for key, figure in table.items()]
-    patients = [row for found in judged.values() for row in found.patients]
+        measures += [_row(plan, treatment, key, estimate) for key, estimate in table.items()]
+    patients = [row for found in evaluations.values() for row in found.patients]
     return Findings(measures, {"patients": Rows(PATIENT_COLUMNS, patients)})
 
 
-def compare(own: dict[Key, Figure], retrained: dict[Key, Figure], original: dict[Key, Figure]) -> dict[Key, Figure]:
+def compare(
+    own: dict[Key, Estimate], retrained: dict[Key, Estimate], original: dict[Key, Estimate]
+) -> dict[Key, Estimate]:
     """Return the figures with their differences to retraining (`_gap`) and to the original (`_change`)."""
     found = dict(own)
-    for key, figure in own.items():
+    for key, estimate in own.items():
         attack, measure, group = key
         if attack in ("forgetting-gap", "forgetting-robustness") and key in retrained and measure not in _ABSOLUTE:
-            found[attack, f"{measure}_gap", group] = difference(figure, retrained[key])
+            found[attack, f"{measure}_gap", group] = difference(estimate, retrained[key])
         if attack in ("forgetting-retained", "forgetting-robustness"):
-            found[attack, f"{measure}_change", group] = difference(figure, original[key])
+            found[attack, f"{measure}_change", group] = difference(estimate, original[key])
     passes = ("forgetting-relearn", "passes", "")
     found["forgetting-relearn", "passes_share", ""] = _ratio(own[passes], retrained[passes])
     found["forgetting-quality", "score", ""] = _score(own, retrained)
@@ -136,44 +149,44 @@ def compare(own: dict[Key, Figure], retrained: dict[Key, Figure], original: dict
 _ABSOLUTE = ("kl", "kl_floor", "parameter_distance")  # already distances to retraining
 
 
-def verdicts(table: Mapping[Key, Figure], same_network: bool, margin: float) -> dict[Key, Figure]:
+def verdicts(table: Mapping[Key, Estimate], same_network: bool, margin: float) -> dict[Key, Estimate]:
     """Return `forgotten` and `usable` as the numbers of `medpriv.measures.verdicts`."""
     seen = table["forgetting-ulira", "auc", f"level=patient,reference={'retrain' if same_network else 'own'}"]
     gap = table["forgetting-gap", "test_accuracy_gap", ""]
-    answers = {
+    conclusions = {
         "forgotten": (guessing(seen.limits, seen.patients), seen),
         "usable": (not_below(gap.limits, margin, gap.patients), gap),
     }
     return {
         ("forgetting-verdict", name, ""): figures.fixed(value, behind.n, behind.patients)
-        for name, (value, behind) in answers.items()
+        for name, (value, behind) in conclusions.items()
     }
 
 
-def draw_probes(inquiry: Inquiry, settings: Mapping, seed: int) -> Probes:
+def draw_probes(plan: EvaluationPlan, settings: Mapping, seed: int) -> Probes:
     """Draw by name the records that each model of the first round is attacked on and relearns."""
-    dataset, models = inquiry.dataset, inquiry.rounds[0]
-    groups = figures.sample_groups(inquiry, models)
+    dataset, models = plan.dataset, plan.rounds[0]
+    groups = figures.sample_groups(plan, models)
 
     def drawn(role: str, candidates: list[np.ndarray], size: int) -> np.ndarray:
         rows = []
         for model, rest in zip(models, candidates, strict=True):
             names = (
-                int(inquiry.origins[inquiry.origin[model]]),
-                dataset.patients[inquiry.patients[inquiry.patient[model]]],
+                int(plan.origins[plan.origin[model]]),
+                dataset.patients[plan.patients[plan.patient[model]]],
             )
-            rng = generator(seed, dataset.name, "forgetting", inquiry.request, role, *names)
+            rng = generator(seed, dataset.name, "forgetting", plan.request, role, *names)
             rows.append(rng.choice(rest, size, replace=len(rest) < size))
         return np.stack(rows)
 
     forgotten = []
     for model in models:
-        pool = inquiry.pools[inquiry.patient[model]]
-        forgotten.append(pool[inquiry.forgotten[model][pool]])
+        pool = plan.pools[plan.patient[model]]
+        forgotten.append(pool[plan.forgotten[model][pool]])
     candidates = {
         "forgotten": forgotten,
-        "retained": [inquiry.sample[row] for row in groups["retained"]],
-        "test": [inquiry.sample[row] for row in groups["test"]],
+        "retained": [plan.sample[row] for row in groups["retained"]],
+        "test": [plan.sample[row] for row in groups["test"]],
     }
     attackable = dataset.modality in ("signal", "image")
     return Probes(
@@ -184,15 +197,15 @@ def draw_probes(inquiry: Inquiry, settings: Mapping, seed: int) -> Probes:
     )
 
 
-def _judge(
-    inquiry: Inquiry, bank: Bank, answers: Answers, retrain: Bank, reference: Answers,
+def _evaluate_method(
+    plan: EvaluationPlan, bank: Bank, evaluated: EvaluationLogits, retrain: Bank, reference: EvaluationLogits,
     probes: Probes, losses: np.ndarray, draws: Draws, settings: Mapping,
-) -> Judged:  # fmt: skip
+) -> MethodEvaluation:  # fmt: skip
     """Return everything that is said of one bank."""
-    records = figures.record_cells(inquiry, answers, reference)
-    patients = figures.patient_cells(inquiry, records)
-    own = figures.patient_cells(inquiry, figures.record_cells(inquiry, answers, None))
-    found: dict[Key, Figure] = {}
+    records = figures.record_cells(plan, evaluated, reference)
+    patients = figures.patient_cells(plan, records)
+    own = figures.patient_cells(plan, figures.record_cells(plan, evaluated, None))
+    found: dict[Key, Estimate] = {}
     rates = settings["false_positive_rates"]
     for cells, group in (
         (patients, "level=patient,reference=retrain"),
@@ -201,14 +214,14 @@ def _judge(
     ):
         found |= figures.ulira_figures(cells, group, rates, draws)
     found |= dict(quality_figures(patients, settings["delta"], draws))
-    found |= dict(figures.accuracy_figures(inquiry, answers, draws))
+    found |= dict(figures.accuracy_figures(plan, evaluated, draws))
     same_network = _network(bank) == _network(retrain)
-    found |= dict(_distances(inquiry, bank, answers, retrain, reference, same_network, draws))
-    found["forgetting-retained", "auc", "level=patient"] = figures.retained_figure(inquiry, answers, draws)
-    found |= dict(_probe(inquiry, bank, probes, losses, draws, settings))
-    size = len(inquiry.origin), len(inquiry.patients)
+    found |= dict(_distances(plan, bank, evaluated, retrain, reference, same_network, draws))
+    found["forgetting-retained", "auc", "level=patient"] = figures.retained_figure(plan, evaluated, draws)
+    found |= dict(_probe(plan, bank, probes, losses, draws, settings))
+    size = len(plan.origin), len(plan.patients)
     found |= {("forgetting-cost", name, ""): figures.fixed(cost, *size) for name, cost in bank.costs.items()}
-    return Judged(found, _patient_rows(inquiry, bank.treatment, patients), same_network)
+    return MethodEvaluation(found, _patient_rows(plan, bank.treatment, patients), same_network)
 
 
 def _network(bank: Bank) -> tuple[str, Mapping[str, object]]:
@@ -216,7 +229,7 @@ def _network(bank: Bank) -> tuple[str, Mapping[str, object]]:
     return bank.model, bank.spec.hyperparameters
 
 
-def quality_figures(cells: Cells, delta: float, draws: Draws) -> Iterator[tuple[Key, Figure]]:
+def quality_figures(cells: Cells, delta: float, draws: Draws) -> Iterator[tuple[Key, Estimate]]:
     """Yield the mean epsilon and its ceiling, and F, means over the patients with enough models on either side."""
     sides = [[side[~np.isnan(side)] for side in values.T] for values in (cells.inside, cells.outside)]
     epsilon = np.array([forgetting_epsilon(*pair, delta) for pair in zip(*sides, strict=True)])
@@ -224,33 +237,33 @@ def quality_figures(cells: Cells, delta: float, draws: Draws) -> Iterator[tuple[
     models = sum(len(side) for side, value in zip(sides[0], epsilon, strict=True) if not np.isnan(value))
     named = {"forgetting": forgetting_points(epsilon), "epsilon": epsilon, "epsilon_ceiling": ceiling}
     for name, values in named.items():
-        figure = over_models(values, None, cells.patient, draws.forgotten.patients)
-        yield ("forgetting-quality", name, ""), replace(figure, n=models)
+        estimate = over_models(values, None, cells.patient, draws.forgotten.patients)
+        yield ("forgetting-quality", name, ""), replace(estimate, n=models)
 
 
 def _distances(
-    inquiry: Inquiry, bank: Bank, answers: Answers, retrain: Bank, reference: Answers,
+    plan: EvaluationPlan, bank: Bank, evaluated: EvaluationLogits, retrain: Bank, reference: EvaluationLogits,
     same_network: bool, draws: Draws,
-) -> Iterator[tuple[Key, Figure]]:  # fmt: skip
-    values = {"kl": figures.divergence_values(inquiry, reference, answers)}
+) -> Iterator[tuple[Key, Estimate]]:  # fmt: skip
+    values = {"kl": figures.divergence_values(plan, reference, evaluated)}
     if bank is retrain:
-        values = {"kl_floor": figures.divergence_floor(inquiry, reference)}
+        values = {"kl_floor": figures.divergence_floor(plan, reference)}
     elif same_network:
         values["parameter_distance"] = figures.parameter_distance(retrain.weights, bank.weights)
-    weights = draws.of_models(inquiry, np.arange(len(inquiry.origin)))
+    weights = draws.of_models(plan, np.arange(len(plan.origin)))
     for name, each in values.items():
-        yield ("forgetting-gap", name, ""), over_models(each, None, inquiry.patient, weights)
+        yield ("forgetting-gap", name, ""), over_models(each, None, plan.patient, weights)
 
 
 def _probe(
-    inquiry: Inquiry, bank: Bank, probes: Probes, losses: np.ndarray, draws: Draws, settings: Mapping
-) -> Iterator[tuple[Key, Figure]]:
+    plan: EvaluationPlan, bank: Bank, probes: Probes, losses: np.ndarray, draws: Draws, settings: Mapping
+) -> Iterator[tuple[Key, Estimate]]:
     """Yield flip rates (of signals and images) and the passes of relearning."""
-    from medpriv.attacks.forgetting.probes import attack_own_records, relearn
+    from medpriv.attacks.unlearning.probes import attack_own_records, relearn
 
-    dataset, models = inquiry.dataset, inquiry.rounds[0]
-    network, parameters, patient = build(dataset, bank), select(bank, models), inquiry.patient[models]
-    weights = draws.of_models(inquiry, models)
+    dataset, models = plan.dataset, plan.rounds[0]
+    network, parameters, patient = build(dataset, bank), select(bank, models), plan.patient[models]
+    weights = draws.of_models(plan, models)
     if probes.attacked:
         rows = np.concatenate(list(probes.attacked.values()), axis=1)
         right = attack_own_records(dataset, network, parameters, rows, settings)
@@ -260,24 +273,24 @@ def _probe(
             for attack in ("fgsm", "pgd"):
                 flips = (before & ~right[attack][:, part]).sum(axis=1).astype(float)
                 group = f"attack={attack},budget={settings['epsilon'][dataset.modality]:g},records={name}"
-                figure = over_models(flips, before.sum(axis=1), patient, weights, rate=True)
-                yield ("forgetting-robustness", "flip_rate", group), figure
+                estimate = over_models(flips, before.sum(axis=1), patient, weights, rate=True)
+                yield ("forgetting-robustness", "flip_rate", group), estimate
     passes = relearn(dataset, network, parameters, probes.relearnt, losses, settings)
     yield ("forgetting-relearn", "passes", ""), over_models(passes.astype(float), None, patient, weights)
 
 
-def _losses(inquiry: Inquiry, original: Bank, probes: Probes) -> np.ndarray:
+def _losses(plan: EvaluationPlan, original: Bank, probes: Probes) -> np.ndarray:
     """Return the original models' losses on the records that the others relearn."""
-    from medpriv.attacks.forgetting.probes import mean_losses
+    from medpriv.attacks.unlearning.probes import mean_losses
 
-    network = build(inquiry.dataset, original)
-    return mean_losses(inquiry.dataset, network, select(original, inquiry.rounds[0]), probes.relearnt)
+    network = build(plan.dataset, original)
+    return mean_losses(plan.dataset, network, select(original, plan.rounds[0]), probes.relearnt)
 
 
-def _patient_rows(inquiry: Inquiry, treatment: str, cells: Cells) -> list[dict]:
+def _patient_rows(plan: EvaluationPlan, treatment: str, cells: Cells) -> list[dict]:
     """Return one row a forgotten patient; limits are Newcombe's on the numbers of models."""
     wins, rows = count_wins(cells), []
-    for place, patient in enumerate(inquiry.patients):
+    for place, patient in enumerate(plan.patients):
         inside, outside = (side[~np.isnan(side[:, place]), place] for side in (cells.inside, cells.outside))
         pairs = wins.pairs[place].sum()
         auc = wins.won[place].sum() / pairs if pairs else NAN
@@ -285,8 +298,8 @@ def _patient_rows(inquiry: Inquiry, treatment: str, cells: Cells) -> list[dict]:
         rows.append(
             {
                 "treatment": treatment,
-                "request": inquiry.request,
-                "patient": inquiry.dataset.patients[patient],
+                "request": plan.request,
+                "patient": plan.dataset.patients[patient],
                 "auc": auc,
                 "lower": float(lower),
                 "upper": float(upper),
@@ -298,7 +311,7 @@ def _patient_rows(inquiry: Inquiry, treatment: str, cells: Cells) -> list[dict]:
     return rows
 
 
-def _score(own: Mapping[Key, Figure], retrained: Mapping[Key, Figure]) -> Figure:
+def _score(own: Mapping[Key, Estimate], retrained: Mapping[Key, Estimate]) -> Estimate:
     """Return F x (RA_u / RA_r) x (TA_u / TA_r)."""
     score = own["forgetting-quality", "forgetting", ""]
     for name in ("retained_accuracy", "test_accuracy"):
@@ -307,7 +320,7 @@ def _score(own: Mapping[Key, Figure], retrained: Mapping[Key, Figure]) -> Figure
     return replace(score, limits=figures.spread(score.value, score.draws, score.patients))
 
 
-def _ratio(one: Figure, other: Figure) -> Figure:
+def _ratio(one: Estimate, other: Estimate) -> Estimate:
     """Return one / other with paired draws; NaN where the other is 0."""
     with np.errstate(invalid="ignore", divide="ignore"):
         draws = np.where(other.draws > 0, one.draws / other.draws, np.nan)
@@ -315,8 +328,8 @@ def _ratio(one: Figure, other: Figure) -> Figure:
     return replace(one, value=value, draws=draws, limits=figures.spread(value, draws, one.patients))
 
 
-def _row(inquiry: Inquiry, treatment: str, key: Key, figure: Figure) -> Measure:
+def _row(plan: EvaluationPlan, treatment: str, key: Key, estimate: Estimate) -> Measure:
     attack, measure, group = key
-    group = f"request={inquiry.request}" + (f",{group}" if group else "")
-    about = (inquiry.dataset.name, treatment, attack, measure)
-    return Measure(*about, figure.value, *figure.limits, n=figure.n, group=group, patients=figure.patients)
+    group = f"request={plan.request}" + (f",{group}" if group else "")
+    about = (plan.dataset.name, treatment, attack, measure)
+    return Measure(*about, estimate.value, *estimate.limits, n=estimate.n, group=group, patients=estimate.patients)

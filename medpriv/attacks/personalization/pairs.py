@@ -48,7 +48,7 @@ class Pairs:
 
 
 @dataclass(frozen=True)
-class Outputs:
+class PairLogits:
     """Logits of both sides.
 
     Attributes:
@@ -106,7 +106,7 @@ def pair_up(dataset: Dataset, base: Bank, derived: Bank, minutes: float) -> Pair
     )
 
 
-def predict_pairs(dataset: Dataset, base: Bank, pairs: Pairs, panel_records: int, seed: int) -> Outputs:
+def predict_pairs(dataset: Dataset, base: Bank, pairs: Pairs, panel_records: int, seed: int) -> PairLogits:
     """Return what both sides say: on the patients' own records all, on others' a panel.
 
     Args:
@@ -118,7 +118,7 @@ def predict_pairs(dataset: Dataset, base: Bank, pairs: Pairs, panel_records: int
     panel = draw_panel(dataset, pairs, panel_records, seed)
     stacked = {name: value.reshape(-1, *value.shape[2:]) for name, value in pairs.personal.items()}
     everyone = engine.logits(pairs.network, stacked, x[panel])
-    return Outputs(
+    return PairLogits(
         rows=rows,
         base=[logits[:, own] for own in rows],
         personal=[engine.logits(pairs.network, pairs.of_patient(index), x[own]) for index, own in enumerate(rows)],

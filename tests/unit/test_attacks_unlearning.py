@@ -8,10 +8,13 @@ import pytest
 from made_up_banks import training_spec
 from made_up_requests import PERSONALIZATION, odd_dataset
 
-from medpriv.attacks.forgetting.audit import PATIENT_COLUMNS, audit, verdicts
-from medpriv.attacks.forgetting.figures import (
+from medpriv.attacks.gradient import fgsm
+from medpriv.attacks.target_models import BankModels, predict, standardise
+from medpriv.attacks.unlearning.audit import PATIENT_COLUMNS, audit, verdicts
+from medpriv.attacks.unlearning.evaluation import EvaluationPlan, build, evaluate, make_plan, original_models
+from medpriv.attacks.unlearning.figures import (
     Draws,
-    Figure,
+    Estimate,
     accuracy_figures,
     divergence_floor,
     divergence_values,
@@ -25,10 +28,7 @@ from medpriv.attacks.forgetting.figures import (
     sample_groups,
     sampled_patients,
 )
-from medpriv.attacks.forgetting.inquiry import Inquiry, ask, build, make_inquiry, unforgotten
-from medpriv.attacks.forgetting.probes import attack_own_records, own_logits, relearn
-from medpriv.attacks.gradient import fgsm
-from medpriv.attacks.target_models import BankModels, predict, standardise
+from medpriv.attacks.unlearning.probes import attack_own_records, own_logits, relearn
 from medpriv.bank import engine
 from medpriv.bank.bank import Bank
 from medpriv.bank.draw import Draw
@@ -91,8 +91,8 @@ def personal(share: float) -> Findings:
 
 
 @cache
-def inquiry() -> Inquiry:
-    return make_inquiry(odd_dataset(), bank(), None, forgotten("retrain"), SETTINGS, seed=1)
+def population_plan() -> EvaluationPlan:
+    return make_plan(odd_dataset(), bank(), None, forgotten("retrain"), SETTINGS, seed=1)
 
 
 def figure(found: Findings, treatment: str, attack: str, measure: str, group: str = "request=population"):
@@ -140,9 +140,9 @@ def test_verdicts_are_of_equivalence_and_of_no_loss_beyond_the_margin(auc, gap, 
     for network in ("retrain", "own"):
         other = {"retrain": "own", "own": "retrain"}[network]
         table = {
-            ("forgetting-ulira", "auc", f"level=patient,reference={network}"): Figure(0.5, np.empty(0), auc, 99, 40),
-            ("forgetting-ulira", "auc", f"level=patient,reference={other}"): Figure(1, np.empty(0), (0.9, 1), 99, 40),
-            ("forgetting-gap", "test_accuracy_gap", ""): Figure(0.0, np.empty(0), gap, 99, 40),
+            ("forgetting-ulira", "auc", f"level=patient,reference={network}"): Estimate(0.5, np.empty(0), auc, 99, 40),
+            ("forgetting-ulira", "auc", f"level=patient,reference={other}"): Estimate(1, np.empty(0), (0.9, 1), 99, 40),
+            ("forgetting-gap", "test_accuracy_gap", ""): Estimate(0.0, np.empty(0), gap, 99, 40),
         }
         found = verdicts(table, network == "retrain", margin=0.02)
         assert tuple(verdict_name(item.value) for item in found.values()) == expected
@@ -257,34 +257,34 @@ def test_every_forgotten_patient_has_a_row_for_every_treatment():
 
 
 def test_a_never_seen_model_was_not_trained_on_the_patient_but_on_as_many_patients():
-    asked = inquiry()
+    plan = population_plan()
     retrain, count = forgotten("retrain"), 0
-    for place, patient in enumerate(asked.patients):
-        for k, model in enumerate(asked.never[:, place]):
+    for place, patient in enumerate(plan.patients):
+        for k, model in enumerate(plan.holdout_index[:, place]):
             assert (model >= 0) == (not bank().members[k, patient])
             if model >= 0:
-                assert retrain.derived_from.origin[model] == asked.origins[k]
+                assert retrain.derived_from.origin[model] == plan.origins[k]
                 assert retrain.derived_from.patient[model] != patient
                 count += 1
     assert count == REPLICATES * 6
 
 
 def test_rounds_hold_different_models_of_every_origin():
-    rounds = inquiry().rounds
+    rounds = population_plan().rounds
     assert rounds.shape == (4, REPLICATES)
     assert len(np.unique(rounds)) == rounds.size
-    np.testing.assert_array_equal(inquiry().origin[rounds], np.tile(np.arange(REPLICATES), (4, 1)))
+    np.testing.assert_array_equal(population_plan().origin[rounds], np.tile(np.arange(REPLICATES), (4, 1)))
 
 
 def test_groups_of_records_are_disjoint_and_leave_out_the_forgotten_patient():
-    asked, dataset = inquiry(), odd_dataset()
-    models = np.arange(len(asked.origin))
-    groups = sample_groups(asked, models)
-    patient = dataset.patient[asked.sample]
+    plan, dataset = population_plan(), odd_dataset()
+    models = np.arange(len(plan.origin))
+    groups = sample_groups(plan, models)
+    patient = dataset.patient[plan.sample]
     total = sum(group.astype(int) for group in groups.values())
-    np.testing.assert_array_equal(total == 1, patient != asked.patients[asked.patient][:, None])
+    np.testing.assert_array_equal(total == 1, patient != plan.patients[plan.patient][:, None])
     for model in (0, 17, 50):
-        members = bank().members[asked.origin[model]]
+        members = bank().members[plan.origin[model]]
         assert members[patient[groups["retained"][model]]].all()
         assert not members[patient[groups["unseen"][model]]].any()
         assert (dataset.split[patient[groups["unseen"][model]]] == TRAIN).all()
@@ -292,38 +292,38 @@ def test_groups_of_records_are_disjoint_and_leave_out_the_forgotten_patient():
 
 
 def test_answers_are_the_engines_logits_of_each_model_on_its_own_records():
-    asked, retrain, dataset = inquiry(), forgotten("retrain"), odd_dataset()
-    answers, network = ask(asked, retrain), build(dataset, retrain)
+    plan, retrain, dataset = population_plan(), forgotten("retrain"), odd_dataset()
+    evaluated, network = evaluate(plan, retrain), build(dataset, retrain)
     whole = engine.logits(network, retrain.weights, dataset.standardised())
     for place in (0, 7):
-        pool, models = asked.pools[place], asked.of_patient(place)
-        np.testing.assert_allclose(answers.pools[place], whole[models][:, pool], atol=1e-4)
-        others = asked.never[:, place][asked.never[:, place] >= 0]
-        np.testing.assert_allclose(answers.never[place], whole[others][:, pool], atol=1e-4)
-    np.testing.assert_allclose(answers.sample, whole[asked.rounds][:, :, asked.sample], atol=1e-4)
+        pool, models = plan.pools[place], plan.of_patient(place)
+        np.testing.assert_allclose(evaluated.pools[place], whole[models][:, pool], atol=1e-4)
+        others = plan.holdout_index[:, place][plan.holdout_index[:, place] >= 0]
+        np.testing.assert_allclose(evaluated.holdout[place], whole[others][:, pool], atol=1e-4)
+    np.testing.assert_allclose(evaluated.sample, whole[plan.rounds][:, :, plan.sample], atol=1e-4)
 
 
 def test_a_patients_phi_is_the_mean_over_the_forgotten_records():
-    asked = inquiry()
-    answers = ask(asked, forgotten("retrain"))
-    records = record_cells(asked, answers, answers)
-    patients = patient_cells(asked, records)
-    for place in range(len(asked.patients)):
+    plan = population_plan()
+    evaluated = evaluate(plan, forgotten("retrain"))
+    records = record_cells(plan, evaluated, evaluated)
+    patients = patient_cells(plan, records)
+    for place in range(len(plan.patients)):
         mine = records.patient == place
         np.testing.assert_allclose(patients.inside[:, place], records.inside[:, mine].mean(axis=1))
         np.testing.assert_allclose(patients.outside[:, place], records.outside[:, mine].mean(axis=1))
 
 
 def test_the_floor_of_divergence_is_a_mean_over_independent_models():
-    asked, answers = inquiry(), ask(inquiry(), forgotten("retrain"))
-    assert np.abs(divergence_values(asked, answers, answers)).max() < 1e-9
-    floor = divergence_floor(asked, answers)
+    plan, evaluated = population_plan(), evaluate(population_plan(), forgotten("retrain"))
+    assert np.abs(divergence_values(plan, evaluated, evaluated)).max() < 1e-9
+    floor = divergence_floor(plan, evaluated)
 
     def log_p(logits):
         return logits - np.log(np.exp(logits.astype(float)).sum(axis=-1, keepdims=True))
 
-    model = asked.of_patient(2)[1]
-    mine, others = log_p(answers.pools[2][1]), log_p(answers.never[2])
+    model = plan.of_patient(2)[1]
+    mine, others = log_p(evaluated.pools[2][1]), log_p(evaluated.holdout[2])
     expected = np.mean([(np.exp(mine) * (mine - other)).sum(axis=1).mean() for other in others])
     assert floor[model] == pytest.approx(expected, rel=1e-5)
 
@@ -337,9 +337,9 @@ def test_distance_of_parameters_is_relative_and_leaves_out_running_statistics():
 def test_figures_over_models_are_drawn_with_each_models_patient_and_origin():
     times = PatientBootstrap(np.array([[1, 1], [2, 0], [0, 2], [1, 1]]), np.array([[1, 1], [1, 1], [1, 1], [2, 0]]))
     draws = Draws(times, {})
-    asked = replace(inquiry(), patient=np.array([0, 0, 1, 1]), origin=np.array([0, 1, 0, 1]))
-    weights = draws.of_models(asked, np.arange(4))
-    found = over_models(np.array([1.0, 3.0, 5.0, np.nan]), None, asked.patient, weights)
+    plan = replace(population_plan(), patient=np.array([0, 0, 1, 1]), origin=np.array([0, 1, 0, 1]))
+    weights = draws.of_models(plan, np.arange(4))
+    found = over_models(np.array([1.0, 3.0, 5.0, np.nan]), None, plan.patient, weights)
     assert (found.value, found.n, found.patients) == (3.0, 3, 2)
     np.testing.assert_allclose(found.draws, [2, 5, 3])
 
@@ -356,12 +356,12 @@ def test_an_accuracy_is_drawn_with_the_patients_who_judge_it():
 
 
 def test_macro_f1_of_a_draw_is_that_of_the_records_drawn():
-    asked, draws = inquiry(), make_draws(inquiry(), 5, seed=3)
-    answers = ask(asked, forgotten("retrain"))
-    found = dict(accuracy_figures(asked, answers, draws))["forgetting-gap", "test_macro_f1", ""]
-    models, testers = asked.rounds.ravel(), sampled_patients(asked, TEST)
-    owner, y = (values[asked.sample] for values in (odd_dataset().patient, odd_dataset().y))
-    guess = answers.sample.argmax(axis=-1).reshape(len(models), -1)
+    plan, draws = population_plan(), make_draws(population_plan(), 5, seed=3)
+    evaluated = evaluate(plan, forgotten("retrain"))
+    found = dict(accuracy_figures(plan, evaluated, draws))["forgetting-gap", "test_macro_f1", ""]
+    models, testers = plan.rounds.ravel(), sampled_patients(plan, TEST)
+    owner, y = (values[plan.sample] for values in (odd_dataset().patient, odd_dataset().y))
+    guess = evaluated.sample.argmax(axis=-1).reshape(len(models), -1)
     for b in range(5):
         times = np.zeros(len(y), int)
         for patient, count in zip(testers, draws.sampled[TEST][1 + b].astype(int), strict=True):
@@ -373,7 +373,7 @@ def test_macro_f1_of_a_draw_is_that_of_the_records_drawn():
                 2 * ((truth == c) & (said == c)).sum() / ((truth == c).sum() + (said == c).sum()) for c in (0, 1, 2)
             ]
             scores.append(np.mean(hits))
-        weights = draws.of_models(asked, models)[1 + b]
+        weights = draws.of_models(plan, models)[1 + b]
         assert found.draws[b] == pytest.approx((weights * scores).sum() / weights.sum(), rel=1e-6)
 
 
@@ -393,15 +393,15 @@ def test_beats_not_forgotten_are_found_and_retraining_is_chance_by_construction(
 
 def test_own_records_are_told_apart_by_whether_they_were_forgotten_kept_or_never_adapted_to():
     dataset, retrain = odd_dataset(), forgotten_beats("retrain", 0.5)
-    asked = make_inquiry(dataset, bank(), personalised(), retrain, SETTINGS, seed=1)
+    plan = make_plan(dataset, bank(), personalised(), retrain, SETTINGS, seed=1)
     adapted = personalised().derived_from.records
-    for place in range(len(asked.patients)):
-        groups, pool = pool_groups(asked, place), asked.pools[place]
+    for place in range(len(plan.patients)):
+        groups, pool = pool_groups(plan, place), plan.pools[place]
         assert (sum(group.astype(int) for group in groups.values()) <= 1).all()
-        for index, model in enumerate(asked.of_patient(place)):
+        for index, model in enumerate(plan.of_patient(place)):
             assert adapted[model, pool[groups["forgotten"][index] | groups["kept"][index]]].all()
             assert not adapted[:, pool[groups["later"][index]]].any()
-            assert not members_saw(asked, model)
+            assert not members_saw(plan, model)
     request = "request=personal"
     accuracy = {
         name: figure(personal(0.5), "unlearned-fake-personal", "gap", f"{name}_accuracy", request).value
@@ -410,27 +410,27 @@ def test_own_records_are_told_apart_by_whether_they_were_forgotten_kept_or_never
     assert accuracy["forgotten"] > accuracy["later"] - 0.05
 
 
-def members_saw(asked: Inquiry, model: int) -> bool:
-    return bool(asked.members[model, asked.patients[asked.patient[model]]])
+def members_saw(plan: EvaluationPlan, model: int) -> bool:
+    return bool(plan.members[model, plan.patients[plan.patient[model]]])
 
 
 def test_a_beats_never_seen_models_had_to_forget_the_same_beat():
     dataset, retrain = odd_dataset(), forgotten_beats("retrain", 0.5)
-    asked = make_inquiry(dataset, bank(), personalised(), retrain, SETTINGS, seed=1)
-    answers = ask(asked, retrain)
-    cells = record_cells(asked, answers, answers)
+    plan = make_plan(dataset, bank(), personalised(), retrain, SETTINGS, seed=1)
+    evaluated = evaluate(plan, retrain)
+    cells = record_cells(plan, evaluated, evaluated)
     np.testing.assert_array_equal(cells.inside, cells.outside)
     assert (~np.isnan(cells.inside)).sum() == retrain.derived_from.records.sum()
 
 
 def test_a_methods_own_never_seen_models_had_not_adapted_to_the_beat():
     dataset, retrain = odd_dataset(), forgotten_beats("retrain", 0.5)
-    asked = make_inquiry(dataset, bank(), personalised(), retrain, SETTINGS, seed=1)
-    cells = record_cells(asked, ask(asked, retrain), None)
-    records = np.concatenate([pool[retrain.derived_from.records[:, pool].any(axis=0)] for pool in asked.pools])
-    for k in range(len(asked.origins)):
-        for place in range(len(asked.patients)):
-            mine, model = cells.patient == place, asked.asked[k, place]
+    plan = make_plan(dataset, bank(), personalised(), retrain, SETTINGS, seed=1)
+    cells = record_cells(plan, evaluate(plan, retrain), None)
+    records = np.concatenate([pool[retrain.derived_from.records[:, pool].any(axis=0)] for pool in plan.pools])
+    for k in range(len(plan.origins)):
+        for place in range(len(plan.patients)):
+            mine, model = cells.patient == place, plan.unlearned_index[k, place]
             adapted = personalised().derived_from.records[model, records[mine]]
             np.testing.assert_array_equal(np.isnan(cells.outside[k, mine]), adapted)
             np.testing.assert_array_equal(
@@ -525,12 +525,12 @@ def test_a_method_that_was_asked_otherwise_is_refused_and_another_order_changes_
 
 def test_a_personal_request_is_refused_as_a_population_one_and_the_other_way_round():
     with pytest.raises(InputError, match="members"):
-        make_inquiry(odd_dataset(), bank(), None, forgotten_beats("retrain", 0.5), SETTINGS, seed=1)
+        make_plan(odd_dataset(), bank(), None, forgotten_beats("retrain", 0.5), SETTINGS, seed=1)
     with pytest.raises(InputError, match="members"):
-        make_inquiry(odd_dataset(), bank(), personalised(), forgotten("retrain"), SETTINGS, seed=1)
+        make_plan(odd_dataset(), bank(), personalised(), forgotten("retrain"), SETTINGS, seed=1)
 
 
 def test_replicates_that_were_asked_and_did_nothing_are_the_fake_method():
-    idle = unforgotten(bank(), forgotten("retrain"))
+    idle = original_models(bank(), forgotten("retrain"))
     for name, value in forgotten("fake").weights.items():
         np.testing.assert_array_equal(idle.weights[name], value)

@@ -10,9 +10,9 @@ from made_up_datasets import with_changes
 from test_treatments_personalized import RECIPE, SETTINGS, toy_dataset
 
 from medpriv.attacks.gradient import fgsm, pgd
-from medpriv.attacks.personal import evasion, gain, membership
-from medpriv.attacks.personal.audit import audit, audit_h2
-from medpriv.attacks.personal.pairs import Outputs, Pairs, draw_panel, pair_up, predict_pairs
+from medpriv.attacks.personalization import evasion, gain, membership
+from medpriv.attacks.personalization.audit import audit, audit_h2
+from medpriv.attacks.personalization.pairs import PairLogits, Pairs, draw_panel, pair_up, predict_pairs
 from medpriv.attacks.sap import sap
 from medpriv.attacks.target_models import BankModels, predict
 from medpriv.bank.bank import Bank
@@ -191,7 +191,7 @@ def test_the_chance_level_of_a_tpr_is_that_of_blocks_scored_alike(dataset):
     logits = np.repeat(rng.normal(size=(2, size, count // 20, 1)), 20, axis=2) * np.array([1.0, 0, 0])
     everything = np.ones(count, bool)
     pairs = Pairs(None, {}, {}, np.arange(size), np.arange(size), np.array([0]), members[:, None], everything)
-    outputs = Outputs([np.arange(count)], [logits[0]], [logits[1]], np.arange(count), logits[0], logits[1][:, None])
+    outputs = PairLogits([np.arange(count)], [logits[0]], [logits[1]], np.arange(count), logits[0], logits[1][:, None])
     crossed = PatientBootstrap.draw(np.random.default_rng(0), 1, 20, size)
     for rate in (0.1, 0.01):
         settings = ATTACK | {"false_positive_rate": rate}
@@ -255,7 +255,7 @@ def test_models_that_carry_nothing_of_their_patient_are_named_by_chance_whatever
     assert abs((margins > 0).mean() - 0.5) < 0.02
 
 
-def panel_outputs(size: int, shift: float) -> tuple[Dataset, Pairs, Outputs]:
+def panel_outputs(size: int, shift: float) -> tuple[Dataset, Pairs, PairLogits]:
     """Return models of 12 patients that raise the true class's logit of their own patient's records by `shift`."""
     dataset = toy_dataset(36)
     patients = np.arange(2, 36, 3)
@@ -267,7 +267,7 @@ def panel_outputs(size: int, shift: float) -> tuple[Dataset, Pairs, Outputs]:
     model = base[:, None] + rng.normal(0, 1, (size, 12, len(panel), 3)) + own
     nothing = np.zeros((size, 12, len(dataset.y)), bool)
     pairs = Pairs(None, {}, {}, np.arange(size), np.arange(size), patients, nothing, early)
-    return dataset, pairs, Outputs([], [], [], panel, base, model)
+    return dataset, pairs, PairLogits([], [], [], panel, base, model)
 
 
 def test_identification_names_the_right_patient_when_shifted_and_nobody_when_not():
@@ -298,7 +298,7 @@ def test_gains_are_exact_on_a_case_by_hand():
     always = [np.broadcast_to(10 * np.eye(3)[np.zeros(len(own), int)], (2, len(own), 3)) for own in rows]
     panel = np.concatenate(rows)
     both = np.broadcast_to(np.concatenate(truth, axis=1)[:, None], (2, 2, len(panel), 3))
-    outputs = Outputs(rows, [always[0], truth[1]], truth, panel, both[:, 0], both)
+    outputs = PairLogits(rows, [always[0], truth[1]], truth, panel, both[:, 0], both)
     pairs = Pairs(None, {}, {}, np.arange(2), np.arange(2), patients, np.zeros((2, 2, len(early)), bool), early)
     measures, gains = gain.audit_gain(
         dataset, pairs, outputs, PatientBootstrap.draw(np.random.default_rng(0), 2, 20, 2), "t"

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from medpriv.attacks.forgetting.figures import Draws, ulira_figures
-from medpriv.attacks.forgetting.ulira import Cells, Scorer, count_wins, score_cells
+from medpriv.attacks.unlearning.figures import Draws, ulira_figures
+from medpriv.attacks.unlearning.ulira import Cells, Scorer, count_wins, score_cells
 from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.forgetting import pair_auc
 from medpriv.measures.intervals import auc_interval, draw_patients
@@ -120,7 +120,7 @@ def test_wins_equal_a_loop_over_pairs():
 
 def test_wins_do_not_depend_on_how_many_pairs_go_at_once(monkeypatch):
     whole = count_wins(made_up(effect=1.0, records=3))
-    monkeypatch.setattr("medpriv.attacks.forgetting.ulira._ELEMENTS", 1)
+    monkeypatch.setattr("medpriv.attacks.unlearning.ulira._ELEMENTS", 1)
     np.testing.assert_array_equal(count_wins(made_up(effect=1.0, records=3)).won, whole.won)
 
 
@@ -193,8 +193,8 @@ def verdicts_of(effect: float, patients: int, origins: int = 32, count: int = 30
         rng = np.random.default_rng(seed)
         draws = Draws(PatientBootstrap.draw(rng, patients, 200, origins), {})
         cells = made_up(seed, effect=effect, origins=origins, patients=patients)
-        figure = dict(ulira_figures(cells, "", [], draws))["forgetting-ulira", "auc", ""]
-        found.append(verdict_name(guessing(figure.limits, figure.patients)))
+        estimate = dict(ulira_figures(cells, "", [], draws))["forgetting-ulira", "auc", ""]
+        found.append(verdict_name(guessing(estimate.limits, estimate.patients)))
     return found
 
 

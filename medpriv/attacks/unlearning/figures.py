@@ -1,6 +1,6 @@
 """The figures of one bank in an audit of unlearning, each with its bootstrap draws, so that differences can be paired.
 
-`medpriv.attacks.forgetting.audit` says what each figure means and makes the table. Keys are (attack, measure, group).
+`medpriv.attacks.unlearning.audit` says what each figure means and makes the table. Keys are (attack, measure, group).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from medpriv.attacks.forgetting.inquiry import Answers, Inquiry
-from medpriv.attacks.forgetting.ulira import Cells, count_wins, score_cells
+from medpriv.attacks.unlearning.evaluation import EvaluationLogits, EvaluationPlan
+from medpriv.attacks.unlearning.ulira import Cells, count_wins, score_cells
 from medpriv.dataset import TEST, TRAIN
 from medpriv.measures.bootstrap import PatientBootstrap, quotient
 from medpriv.measures.forgetting import divergence, pair_auc
@@ -24,7 +24,7 @@ Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
-class Figure:
+class Estimate:
     """A value with its draws [B], its limits, and the numbers of models and of different patients behind it."""
 
     value: float
@@ -41,34 +41,34 @@ class Draws:
     forgotten: PatientBootstrap
     sampled: Mapping[int, np.ndarray]
 
-    def of_models(self, inquiry: Inquiry, models: np.ndarray) -> np.ndarray:
+    def of_models(self, plan: EvaluationPlan, models: np.ndarray) -> np.ndarray:
         """Return how often each of some models is drawn, [1 + B, M]: with its patient, and with its origin."""
-        return self.forgotten.of_pairs(inquiry.origin[models], inquiry.patient[models])
+        return self.forgotten.of_pairs(plan.origin[models], plan.patient[models])
 
 
-def make_draws(inquiry: Inquiry, draws: int, seed: int) -> Draws:
+def make_draws(plan: EvaluationPlan, draws: int, seed: int) -> Draws:
     """Return draws that depend on the names of dataset and request alone: all methods share them."""
 
     def drawn(role: str, patients: int, replicates: int = 1) -> PatientBootstrap:
-        rng = generator(seed, inquiry.dataset.name, "forgetting", inquiry.request, role)
+        rng = generator(seed, plan.dataset.name, "forgetting", plan.request, role)
         return PatientBootstrap.draw(rng, patients, draws, replicates)
 
     roles = {TRAIN: "trained", TEST: "tested"}
     return Draws(
-        forgotten=drawn("patients", len(inquiry.patients), len(inquiry.origins)),
-        sampled={split: drawn(role, len(sampled_patients(inquiry, split))).patients for split, role in roles.items()},
+        forgotten=drawn("patients", len(plan.patients), len(plan.origins)),
+        sampled={split: drawn(role, len(sampled_patients(plan, split))).patients for split, role in roles.items()},
     )
 
 
-def sampled_patients(inquiry: Inquiry, split: int) -> np.ndarray:
+def sampled_patients(plan: EvaluationPlan, split: int) -> np.ndarray:
     """Return the patients of a split whose records are in the sample."""
-    patients = np.unique(inquiry.dataset.patient[inquiry.sample])
-    return patients[inquiry.dataset.split[patients] == split]
+    patients = np.unique(plan.dataset.patient[plan.sample])
+    return patients[plan.dataset.split[patients] == split]
 
 
 def over_models(
     values: np.ndarray, of: np.ndarray | None, patient: np.ndarray, weights: np.ndarray, rate: bool = False
-) -> Figure:
+) -> Estimate:
     """Return sum(values) / sum(of) over models [M], `of` one each unless given.
 
     A model without a value (NaN) or with `of` 0 doesn't count.
@@ -86,7 +86,7 @@ def over_models(
 
 def over_records(
     values: np.ndarray, of: np.ndarray, patient: np.ndarray, weights: np.ndarray, people: np.ndarray, rate: bool = True
-) -> Figure:
+) -> Estimate:
     """Return sum(values) / sum(of) over models and the patients whose records judge them, [M, T].
 
     Args:
@@ -102,10 +102,10 @@ def over_records(
     if people.shape[1] > 1:
         patients = min(patients, int((of.sum(axis=0) > 0).sum()))
     limits = (rate_interval if rate else spread)(value, draws, patients)
-    return Figure(value, draws, limits, int(models.sum()), patients)
+    return Estimate(value, draws, limits, int(models.sum()), patients)
 
 
-def difference(one: Figure, other: Figure) -> Figure:
+def difference(one: Estimate, other: Estimate) -> Estimate:
     """Return one - other with paired draws."""
     draws = one.draws - other.draws
     value, patients = one.value - other.value, min(one.patients, other.patients)
@@ -117,56 +117,56 @@ def spread(value: float, draws: np.ndarray, patients: int) -> tuple[float, float
     return stretched_interval(value, draws, patients, bounds=(0.0, np.inf)) if patients > 1 else (NAN, NAN)
 
 
-def fixed(value: float, n: int, patients: int) -> Figure:
+def fixed(value: float, n: int, patients: int) -> Estimate:
     """Return a figure without draws and limits: a count, a cost, a verdict."""
-    return Figure(float(value), np.empty(0), (NAN, NAN), n, patients)
+    return Estimate(float(value), np.empty(0), (NAN, NAN), n, patients)
 
 
 # --- what models still know ------------------------------------------------------------------------------------------
 
 
-def record_cells(inquiry: Inquiry, answers: Answers, reference: Answers | None) -> Cells:
+def record_cells(plan: EvaluationPlan, evaluated: EvaluationLogits, reference: EvaluationLogits | None) -> Cells:
     """Return phi of the models that forgot each record, and of models that never saw it.
 
-    The latter are the reference's (retraining's answers), or the method's own if there is none:
-    `medpriv.attacks.forgetting.inquiry` says which.
+    The latter are the reference's (retraining's logits), or the method's own if there is none:
+    `medpriv.attacks.unlearning.evaluation` says which.
     """
-    origins = len(inquiry.origins)
+    origins = len(plan.origins)
     inside, outside, patient = [], [], []
-    for place, pool in enumerate(inquiry.pools):
-        models, others = inquiry.of_patient(place), inquiry.never[:, place]
+    for place, pool in enumerate(plan.pools):
+        models, others = plan.of_patient(place), plan.holdout_index[:, place]
         others = others[others >= 0]
-        asked, spared = inquiry.forgotten[models][:, pool], np.ones((len(others), len(pool)), bool)
-        if inquiry.request == "personal":
-            spared = inquiry.forgotten[others][:, pool]
+        asked, spared = plan.forgotten[models][:, pool], np.ones((len(others), len(pool)), bool)
+        if plan.request == "personal":
+            spared = plan.forgotten[others][:, pool]
             if reference is None:
-                spared = ~(spared | inquiry.kept[others][:, pool])
-        used, y = asked.any(axis=0), inquiry.dataset.y[pool]
+                spared = ~(spared | plan.kept[others][:, pool])
+        used, y = asked.any(axis=0), plan.dataset.y[pool]
         left, right = (np.full((origins, len(pool)), np.nan) for _ in range(2))
-        left[inquiry.origin[models]] = np.where(asked, true_class_logit(answers.pools[place], y), np.nan)
-        logits = (reference or answers).never[place]
-        right[inquiry.never[:, place] >= 0] = np.where(spared, true_class_logit(logits, y), np.nan)
+        left[plan.origin[models]] = np.where(asked, true_class_logit(evaluated.pools[place], y), np.nan)
+        logits = (reference or evaluated).holdout[place]
+        right[plan.holdout_index[:, place] >= 0] = np.where(spared, true_class_logit(logits, y), np.nan)
         inside.append(left[:, used])
         outside.append(right[:, used])
         patient.append(np.full(int(used.sum()), place))
     return Cells(np.concatenate(inside, axis=1), np.concatenate(outside, axis=1), np.concatenate(patient))
 
 
-def patient_cells(inquiry: Inquiry, records: Cells) -> Cells:
+def patient_cells(plan: EvaluationPlan, records: Cells) -> Cells:
     """Return the means of phi over the records that each model had to forget.
 
     Personalised models forget different records of a patient, so there each record's phi counts from its mean over the
     never-seen models of other origins.
     """
     sides = [records.inside, records.outside]
-    if inquiry.request == "personal":
+    if plan.request == "personal":
         known = ~np.isnan(records.outside)
         filled = np.where(known, records.outside, 0)
         others = known.sum(axis=0) - known
         with np.errstate(invalid="ignore"):
             centre = np.where(others > 0, (filled.sum(axis=0) - filled) / others, np.nan)
         sides = [side - centre for side in sides]
-    size = len(inquiry.patients)
+    size = len(plan.patients)
     whose = np.eye(size)[records.patient]
     means = []
     for side in sides:
@@ -176,7 +176,7 @@ def patient_cells(inquiry: Inquiry, records: Cells) -> Cells:
     return Cells(means[0], means[1], np.arange(size))
 
 
-def ulira_figures(cells: Cells, level: str, rates: list[float], draws: Draws) -> Iterator[tuple[Key, Figure]]:
+def ulira_figures(cells: Cells, level: str, rates: list[float], draws: Draws) -> Iterator[tuple[Key, Estimate]]:
     """Yield AUC and TPR of telling the models that forgot from those that never saw.
 
     Models of one origin share most of their training and a patient's records are asked of many models, so a rate is
@@ -189,7 +189,7 @@ def ulira_figures(cells: Cells, level: str, rates: list[float], draws: Draws) ->
     value, drawn, limits = _auc(
         wins.won, wins.pairs, draws.forgotten, draws.forgotten.patients, np.minimum(origins, people)
     )
-    yield ("forgetting-ulira", "auc", level), Figure(value, drawn, limits, n[0], people)
+    yield ("forgetting-ulira", "auc", level), Estimate(value, drawn, limits, n[0], people)
     yield ("forgetting-ulira", "models_never", level), fixed(n[1], n[0], people)
     scores = score_cells(cells)
     known = [~np.isnan(side) for side in scores]
@@ -203,24 +203,24 @@ def ulira_figures(cells: Cells, level: str, rates: list[float], draws: Draws) ->
         if resolvable(units, rate):
             value = tpr_at(flat, positive, rate)
             limits = rate_interval(value, curve.tpr[1:, index], people)
-        figure = Figure(value, curve.tpr[1:, index], limits, n[0], people)
-        yield ("forgetting-ulira", f"tpr_at_fpr_{rate:g}", level), figure
+        estimate = Estimate(value, curve.tpr[1:, index], limits, n[0], people)
+        yield ("forgetting-ulira", f"tpr_at_fpr_{rate:g}", level), estimate
 
 
-def retained_figure(inquiry: Inquiry, answers: Answers, draws: Draws) -> Figure:
+def retained_figure(plan: EvaluationPlan, evaluated: EvaluationLogits, draws: Draws) -> Estimate:
     """Return the AUC of LiRA on the patients who stay: a model's members without the forgotten patient against others.
 
     In each round one model of every origin is the target in turn, the others are its shadows.
     """
-    dataset, patients = inquiry.dataset, sampled_patients(inquiry, TRAIN)
-    rows = np.isin(dataset.patient[inquiry.sample], patients)
-    records, whose = inquiry.sample[rows], np.searchsorted(patients, dataset.patient[inquiry.sample[rows]])
+    dataset, patients = plan.dataset, sampled_patients(plan, TRAIN)
+    rows = np.isin(dataset.patient[plan.sample], patients)
+    records, whose = plan.sample[rows], np.searchsorted(patients, dataset.patient[plan.sample[rows]])
     mean = np.eye(len(patients))[whose] / np.bincount(whose)
     won = pairs = 0
-    for models, logits in zip(inquiry.rounds, answers.sample, strict=True):
+    for models, logits in zip(plan.rounds, evaluated.sample, strict=True):
         phi = true_class_logit(logits[:, rows], dataset.y[records]) @ mean
-        members = inquiry.members[models][:, patients]
-        gone = patients == inquiry.patients[inquiry.patient[models]][:, None]
+        members = plan.members[models][:, patients]
+        gone = patients == plan.patients[plan.patient[models]][:, None]
         wins = count_wins(
             Cells(
                 np.where(members & ~gone, phi, np.nan),
@@ -229,39 +229,39 @@ def retained_figure(inquiry: Inquiry, answers: Answers, draws: Draws) -> Figure:
             )
         )
         won, pairs = won + wins.won, pairs + wins.pairs
-    count = [float(inquiry.members[inquiry.rounds[0]][:, patients].sum(axis=1).mean())]
+    count = [float(plan.members[plan.rounds[0]][:, patients].sum(axis=1).mean())]
     count.append(len(patients) - count[0])
-    figure = _auc(won, pairs, draws.forgotten, draws.sampled[TRAIN], count)
-    return Figure(*figure, inquiry.rounds.size, len(patients))
+    estimate = _auc(won, pairs, draws.forgotten, draws.sampled[TRAIN], count)
+    return Estimate(*estimate, plan.rounds.size, len(patients))
 
 
 # --- what models got right and what they say -------------------------------------------------------------------------
 
 
-def accuracy_figures(inquiry: Inquiry, answers: Answers, draws: Draws) -> Iterator[tuple[Key, Figure]]:
+def accuracy_figures(plan: EvaluationPlan, evaluated: EvaluationLogits, draws: Draws) -> Iterator[tuple[Key, Estimate]]:
     """Yield the accuracy on each group of records, and the macro-F1 on test patients, means over models."""
-    every = draws.of_models(inquiry, np.arange(len(inquiry.origin)))
-    for name, hits, of in _pool_hits(inquiry, answers):
+    every = draws.of_models(plan, np.arange(len(plan.origin)))
+    for name, hits, of in _pool_hits(plan, evaluated):
         if of.any():
-            yield ("forgetting-gap", f"{name}_accuracy", ""), over_models(hits, of, inquiry.patient, every, rate=True)
-    models = inquiry.rounds.ravel()
-    guess = answers.sample.argmax(axis=-1).reshape(len(models), -1)
-    owner, y = inquiry.dataset.patient[inquiry.sample], inquiry.dataset.y[inquiry.sample]
-    patient, weights = inquiry.patient[models], draws.of_models(inquiry, models)
-    groups = sample_groups(inquiry, models)
+            yield ("forgetting-gap", f"{name}_accuracy", ""), over_models(hits, of, plan.patient, every, rate=True)
+    models = plan.rounds.ravel()
+    guess = evaluated.sample.argmax(axis=-1).reshape(len(models), -1)
+    owner, y = plan.dataset.patient[plan.sample], plan.dataset.y[plan.sample]
+    patient, weights = plan.patient[models], draws.of_models(plan, models)
+    groups = sample_groups(plan, models)
     for name, inside in groups.items():
         split = TEST if name == "test" else TRAIN
-        whose = (owner[:, None] == sampled_patients(inquiry, split)).astype(float)  # [S, T]
+        whose = (owner[:, None] == sampled_patients(plan, split)).astype(float)  # [S, T]
         hits, of = ((guess == y) & inside) @ whose, inside @ whose
-        figure = over_records(hits, of, patient, weights, draws.sampled[split])
-        yield ("forgetting-gap", f"{name}_accuracy", ""), figure
-    classes = len(inquiry.dataset.classes)
+        estimate = over_records(hits, of, patient, weights, draws.sampled[split])
+        yield ("forgetting-gap", f"{name}_accuracy", ""), estimate
+    classes = len(plan.dataset.classes)
     cells = np.eye(classes**2)[guess + classes * y] * groups["test"][..., None]  # [M, S, C * C]; whose is of the test
     counts = np.einsum("msc,st->mtc", cells, whose, optimize=True)
     yield ("forgetting-gap", "test_macro_f1", ""), _macro_f1(counts, patient, weights, draws.sampled[TEST])
 
 
-def _macro_f1(counts: np.ndarray, patient: np.ndarray, weights: np.ndarray, people: np.ndarray) -> Figure:
+def _macro_f1(counts: np.ndarray, patient: np.ndarray, weights: np.ndarray, people: np.ndarray) -> Estimate:
     """Return the mean macro-F1 over models from their confusion counts by patient, [M, T, C * C]."""
     classes = int(np.sqrt(counts.shape[2]))
     drawn = np.einsum("bt,mtc->bmc", people, counts, optimize=True)
@@ -273,50 +273,50 @@ def _macro_f1(counts: np.ndarray, patient: np.ndarray, weights: np.ndarray, peop
     return replace(own, draws=draws, limits=rate_interval(own.value, draws, patients), patients=patients)
 
 
-def sample_groups(inquiry: Inquiry, models: np.ndarray) -> dict[str, np.ndarray]:
+def sample_groups(plan: EvaluationPlan, models: np.ndarray) -> dict[str, np.ndarray]:
     """Return which records of the sample, bool [M, S], are a model's retained ones, never seen ones, and test ones.
 
     None of them are of the patient who was forgotten.
     """
-    patient = inquiry.dataset.patient[inquiry.sample]
-    other = patient != inquiry.patients[inquiry.patient[models]][:, None]
-    train, members = inquiry.dataset.split[patient] == TRAIN, inquiry.members[models][:, patient]
+    patient = plan.dataset.patient[plan.sample]
+    other = patient != plan.patients[plan.patient[models]][:, None]
+    train, members = plan.dataset.split[patient] == TRAIN, plan.members[models][:, patient]
     return {
         "retained": other & members,
         "unseen": other & train & ~members,
-        "test": other & (inquiry.dataset.split[patient] == TEST),
+        "test": other & (plan.dataset.split[patient] == TEST),
     }
 
 
-def pool_groups(inquiry: Inquiry, place: int) -> dict[str, np.ndarray]:
+def pool_groups(plan: EvaluationPlan, place: int) -> dict[str, np.ndarray]:
     """Return which records of a patient's pool, bool [its models, n], were forgotten, kept, or never adapted to."""
-    models, pool = inquiry.of_patient(place), inquiry.pools[place]
-    forgotten, kept = inquiry.forgotten[models][:, pool], inquiry.kept[models][:, pool]
+    models, pool = plan.of_patient(place), plan.pools[place]
+    forgotten, kept = plan.forgotten[models][:, pool], plan.kept[models][:, pool]
     return {"forgotten": forgotten, "kept": kept, "later": np.broadcast_to(~(forgotten | kept).any(0), kept.shape)}
 
 
-def divergence_values(inquiry: Inquiry, reference: Answers, answers: Answers) -> np.ndarray:
+def divergence_values(plan: EvaluationPlan, reference: EvaluationLogits, evaluated: EvaluationLogits) -> np.ndarray:
     """Return KL(retrained || unlearned) [R] on the forgotten records, both of one replicate."""
-    found = np.full(len(inquiry.origin), np.nan)
-    for place in range(len(inquiry.patients)):
-        asked = pool_groups(inquiry, place)["forgotten"]
-        for index, model in enumerate(inquiry.of_patient(place)):
-            pair = (side.pools[place][[index]][:, asked[index]] for side in (reference, answers))
+    found = np.full(len(plan.origin), np.nan)
+    for place in range(len(plan.patients)):
+        asked = pool_groups(plan, place)["forgotten"]
+        for index, model in enumerate(plan.of_patient(place)):
+            pair = (side.pools[place][[index]][:, asked[index]] for side in (reference, evaluated))
             found[model] = divergence(*pair)[0, 0]
     return found
 
 
-def divergence_floor(inquiry: Inquiry, reference: Answers) -> np.ndarray:
+def divergence_floor(plan: EvaluationPlan, reference: EvaluationLogits) -> np.ndarray:
     """Return the mean KL [R] from each retrained model to those of other replicates that never saw the records."""
-    found = np.full(len(inquiry.origin), np.nan)
-    for place, pool in enumerate(inquiry.pools):
-        others = inquiry.never[:, place][inquiry.never[:, place] >= 0]
-        asked, theirs = pool_groups(inquiry, place)["forgotten"], inquiry.forgotten[others][:, pool]
-        for index, model in enumerate(inquiry.of_patient(place)):
+    found = np.full(len(plan.origin), np.nan)
+    for place, pool in enumerate(plan.pools):
+        others = plan.holdout_index[:, place][plan.holdout_index[:, place] >= 0]
+        asked, theirs = pool_groups(plan, place)["forgotten"], plan.forgotten[others][:, pool]
+        for index, model in enumerate(plan.of_patient(place)):
             values = []
-            for other, known, logits in zip(others, theirs, reference.never[place], strict=True):
-                rows = asked[index] if inquiry.request == "population" else asked[index] & known
-                if inquiry.origin[other] != inquiry.origin[model] and rows.any():
+            for other, known, logits in zip(others, theirs, reference.holdout[place], strict=True):
+                rows = asked[index] if plan.request == "population" else asked[index] & known
+                if plan.origin[other] != plan.origin[model] and rows.any():
                     values.append(divergence(reference.pools[place][[index]][:, rows], logits[None, rows])[0, 0])
             found[model] = np.mean(values) if values else np.nan
     return found
@@ -336,13 +336,13 @@ def parameter_distance(reference: Mapping[str, np.ndarray], other: Mapping[str, 
 # --- parts -----------------------------------------------------------------------------------------------------------
 
 
-def _pool_hits(inquiry: Inquiry, answers: Answers) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+def _pool_hits(plan: EvaluationPlan, evaluated: EvaluationLogits) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Yield each group of the patients' own records with its right predictions and its size, [R] each."""
-    for name in ("forgotten", "kept", "later") if inquiry.request == "personal" else ("forgotten",):
-        hits, of = np.zeros(len(inquiry.origin)), np.zeros(len(inquiry.origin))
-        for place, pool in enumerate(inquiry.pools):
-            models, inside = inquiry.of_patient(place), pool_groups(inquiry, place)[name]
-            right = answers.pools[place].argmax(axis=2) == inquiry.dataset.y[pool]
+    for name in ("forgotten", "kept", "later") if plan.request == "personal" else ("forgotten",):
+        hits, of = np.zeros(len(plan.origin)), np.zeros(len(plan.origin))
+        for place, pool in enumerate(plan.pools):
+            models, inside = plan.of_patient(place), pool_groups(plan, place)[name]
+            right = evaluated.pools[place].argmax(axis=2) == plan.dataset.y[pool]
             hits[models], of[models] = (right & inside).sum(axis=1), inside.sum(axis=1)
         yield name, hits, of
 

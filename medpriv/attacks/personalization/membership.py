@@ -29,7 +29,7 @@ import numpy as np
 from medpriv.attacks.membership import lira
 from medpriv.attacks.membership.scores import Scores
 from medpriv.attacks.membership.view import score_targets
-from medpriv.attacks.personal.pairs import Outputs, Pairs
+from medpriv.attacks.personalization.pairs import PairLogits, Pairs
 from medpriv.dataset import Dataset
 from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.intervals import auc_interval, rate_interval
@@ -69,7 +69,7 @@ def _lira(statistic: np.ndarray, members: np.ndarray) -> np.ndarray:
 def audit_beats(
     dataset: Dataset,
     pairs: Pairs,
-    outputs: Outputs,
+    outputs: PairLogits,
     crossed: PatientBootstrap,
     block_s: float,
     settings: Mapping,
@@ -169,7 +169,7 @@ def calibrated_margins(statistic: np.ndarray, *, same_base: bool) -> np.ndarray:
 
 
 def audit_patients(
-    dataset: Dataset, pairs: Pairs, outputs: Outputs, crossed: PatientBootstrap, treatment: str
+    dataset: Dataset, pairs: Pairs, outputs: PairLogits, crossed: PatientBootstrap, treatment: str
 ) -> tuple[list[Measure], dict[tuple[str, str], np.ndarray]]:
     """Return the measures of each attacker on patients, and the rank [K, P] of the true patient by records, attacker.
 

@@ -1,7 +1,7 @@
 """Who forgot whom, which models never saw them, and on which records all of them are looked at.
 
-An `Inquiry` is made once from the retrained bank and serves every method, so that all are compared on the same models
-and records. Two requests, told apart by whether the replicates' members hold the patient:
+An `EvaluationPlan` is made once from the retrained bank and serves every method, so that all are compared on the same
+models and records. Two requests, told apart by whether the replicates' members hold the patient:
 
 - `population`: model (k, p) is replicate k, which was trained on p, after forgetting p. Never seen: a model retrained
   from replicate k', which was not trained on p, without some other patient q: it was trained on as many patients as the
@@ -31,7 +31,7 @@ from medpriv.seeds import generator
 
 
 @dataclass(frozen=True)
-class Inquiry:
+class EvaluationPlan:
     """R models of K origins that forgot records of P patients.
 
     Attributes:
@@ -43,8 +43,8 @@ class Inquiry:
         forgotten: bool [R, N], the records to forget.
         kept: bool [R, N], records of the patient that a personalised model was adapted to and keeps.
         pools: for each patient the records looked at, rising.
-        asked: int [K, P], the model that forgot the patient, -1 where there is none.
-        never: int [K, P], the model that stands for never having seen the patient, -1 where there is none.
+        unlearned_index: int [K, P], the model that forgot the patient, -1 where there is none.
+        holdout_index: int [K, P], the model that stands for never having seen the patient, -1 where there is none.
         rounds: int [J, K], models, each round one of every origin.
         sample: int [S], records of training and test patients, rising.
     """
@@ -59,8 +59,8 @@ class Inquiry:
     forgotten: np.ndarray
     kept: np.ndarray
     pools: tuple[np.ndarray, ...]
-    asked: np.ndarray
-    never: np.ndarray
+    unlearned_index: np.ndarray
+    holdout_index: np.ndarray
     rounds: np.ndarray
     sample: np.ndarray
 
@@ -70,24 +70,24 @@ class Inquiry:
 
 
 @dataclass(frozen=True)
-class Answers:
-    """One bank's logits where an inquiry looks.
+class EvaluationLogits:
+    """One bank's logits where a plan looks.
 
     Attributes:
         pools: for each patient [models of the patient, records of the pool, C].
-        never: for each patient [models of `Inquiry.never`, records of the pool, C].
+        holdout: for each patient [models of `EvaluationPlan.holdout_index`, records of the pool, C].
         sample: [J, K, S, C].
     """
 
     pools: list[np.ndarray]
-    never: list[np.ndarray]
+    holdout: list[np.ndarray]
     sample: np.ndarray
 
 
-def make_inquiry(
+def make_plan(
     dataset: Dataset, base: Bank, personalised: Bank | None, retrain: Bank, settings: Mapping, seed: int
-) -> Inquiry:
-    """Return the inquiry about one request.
+) -> EvaluationPlan:
+    """Return the plan of one request.
 
     Args:
         base: the bank of the replicates.
@@ -110,13 +110,16 @@ def make_inquiry(
     saw = members[np.arange(len(patient)), source.patient]
     if saw.any() if personalised is not None else not saw.all():
         _refuse(dataset, retrain, "its requests fit the replicates' members only in part", "rerun the workflow")
-    asked = np.full((len(origins), len(patients)), -1)
-    asked[origin, patient] = np.arange(len(origin))
+    unlearned_index = np.full((len(origins), len(patients)), -1)
+    unlearned_index[origin, patient] = np.arange(len(origin))
+    holdout_index = unlearned_index
+    if personalised is None:
+        holdout_index = _draw_holdouts(dataset, members, origins, origin, patients, seed)
     kept = np.zeros_like(source.records)
     if personalised is not None:
         kept = align(personalised, retrain, dataset).derived_from.records & ~source.records
     rng = generator(seed, dataset.name, "forgetting", "rounds")
-    return Inquiry(
+    return EvaluationPlan(
         dataset=dataset,
         request="population" if personalised is None else "personal",
         origins=origins,
@@ -130,8 +133,8 @@ def make_inquiry(
             _pool(dataset, whom, (source.records | kept)[patient == place].any(axis=0), settings["forgotten_records"])
             for place, whom in enumerate(patients)
         ),
-        asked=asked,
-        never=_never_seen(dataset, members, origins, origin, patients, seed) if personalised is None else asked,
+        unlearned_index=unlearned_index,
+        holdout_index=holdout_index,
         rounds=_rounds(origin, settings["models_per_origin"], rng),
         sample=_draw_sample(dataset, {TRAIN: settings["train_records"], TEST: settings["test_records"]}, seed),
     )
@@ -161,7 +164,7 @@ def _pairs(bank: Bank) -> list[tuple[int, int]]:
     return list(zip(bank.derived_from.origin.tolist(), bank.derived_from.patient.tolist(), strict=True))
 
 
-def unforgotten(base: Bank, retrain: Bank) -> Bank:
+def original_models(base: Bank, retrain: Bank) -> Bank:
     """Return the replicates as models that were asked and did nothing, in the order of the retrained models."""
     rows = rows_of(base, retrain.derived_from.origin)
     return derive(
@@ -181,48 +184,48 @@ def select(bank: Bank, models: np.ndarray) -> dict[str, np.ndarray]:
     return {name: value[models] for name, value in bank.weights.items()}
 
 
-def ask(inquiry: Inquiry, bank: Bank) -> Answers:
-    """Return the bank's logits where the inquiry looks."""
-    from medpriv.attacks.forgetting.probes import own_logits
+def evaluate(plan: EvaluationPlan, bank: Bank) -> EvaluationLogits:
+    """Return the bank's logits where the plan looks."""
+    from medpriv.attacks.unlearning.probes import own_logits
     from medpriv.bank import engine
 
-    dataset, network = inquiry.dataset, build(inquiry.dataset, bank)
-    size = max(len(pool) for pool in inquiry.pools)
-    padded = np.stack([np.resize(pool, size) for pool in inquiry.pools])  # one shape for all models
+    dataset, network = plan.dataset, build(plan.dataset, bank)
+    size = max(len(pool) for pool in plan.pools)
+    padded = np.stack([np.resize(pool, size) for pool in plan.pools])  # one shape for all models
 
     def on_pools(models: np.ndarray, places: np.ndarray) -> list[np.ndarray]:
         held = own_logits(dataset, network, select(bank, models), padded[places])
-        return [held[places == place, : len(pool)] for place, pool in enumerate(inquiry.pools)]
+        return [held[places == place, : len(pool)] for place, pool in enumerate(plan.pools)]
 
-    pools = on_pools(np.arange(len(inquiry.origin)), inquiry.patient)
-    if inquiry.request == "population":
-        places, origins = np.nonzero(inquiry.never.T >= 0)
-        never = on_pools(inquiry.never[origins, places], places)
+    pools = on_pools(np.arange(len(plan.origin)), plan.patient)
+    if plan.request == "population":
+        places, origins = np.nonzero(plan.holdout_index.T >= 0)
+        holdout = on_pools(plan.holdout_index[origins, places], places)
     else:
-        never = [
-            held[np.searchsorted(inquiry.of_patient(place), column[column >= 0])]
-            for place, (held, column) in enumerate(zip(pools, inquiry.never.T, strict=True))
+        holdout = [
+            held[np.searchsorted(plan.of_patient(place), column[column >= 0])]
+            for place, (held, column) in enumerate(zip(pools, plan.holdout_index.T, strict=True))
         ]
-    x = standardise(dataset, dataset.x[inquiry.sample])
-    sample = engine.logits(network, select(bank, inquiry.rounds.ravel()), x)
-    return Answers(pools, never, sample.reshape(*inquiry.rounds.shape, *sample.shape[1:]))
+    x = standardise(dataset, dataset.x[plan.sample])
+    sample = engine.logits(network, select(bank, plan.rounds.ravel()), x)
+    return EvaluationLogits(pools, holdout, sample.reshape(*plan.rounds.shape, *sample.shape[1:]))
 
 
 # --- draws -----------------------------------------------------------------------------------------------------------
 
 
-def _never_seen(
+def _draw_holdouts(
     dataset: Dataset, members: np.ndarray, origins: np.ndarray, origin: np.ndarray, patients: np.ndarray, seed: int
 ) -> np.ndarray:
     """Return int [K, P]: one model of each origin that was not trained on the patient, drawn by name."""
-    never = np.full((len(origins), len(patients)), -1)
+    index = np.full((len(origins), len(patients)), -1)
     for k, number in enumerate(origins):
         models = np.flatnonzero(origin == k)
         for place, patient in enumerate(patients):
             if not members[models[0], patient]:
                 rng = generator(seed, dataset.name, "forgetting", "never", int(number), dataset.patients[patient])
-                never[k, place] = rng.choice(models)
-    return never
+                index[k, place] = rng.choice(models)
+    return index
 
 
 def _rounds(origin: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:

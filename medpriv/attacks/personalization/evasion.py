@@ -30,7 +30,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from medpriv.attacks.gradient import projected_sign_ascent
-from medpriv.attacks.personal.pairs import Pairs
+from medpriv.attacks.personalization.pairs import Pairs
 from medpriv.attacks.sap import sap
 from medpriv.attacks.target_models import BankModels, TargetModels, predict, signal_mask
 from medpriv.bank.stack import Parameters

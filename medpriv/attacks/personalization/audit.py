@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from medpriv.attacks.personal import evasion, gain, membership
-from medpriv.attacks.personal.pairs import Outputs, Pairs, pair_up, predict_pairs
+from medpriv.attacks.personalization import evasion, gain, membership
+from medpriv.attacks.personalization.pairs import PairLogits, Pairs, pair_up, predict_pairs
 from medpriv.bank.bank import Bank
 from medpriv.dataset import Dataset
 from medpriv.errors import InputError
@@ -105,7 +105,7 @@ def _same_request(pairs: Pairs, first: Pairs, second: Pairs) -> bool:
     )
 
 
-def _patient_rows(dataset: Dataset, pairs: Pairs, outputs: Outputs, gains: Mapping[str, gain.Gain]) -> list[dict]:
+def _patient_rows(dataset: Dataset, pairs: Pairs, outputs: PairLogits, gains: Mapping[str, gain.Gain]) -> list[dict]:
     """Return one row a patient and figure: means over replicates, limits of the gain over them."""
     rows = []
     for name, held in gains.items():

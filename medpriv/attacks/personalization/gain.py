@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import softmax
 
-from medpriv.attacks.personal.pairs import Outputs, Pairs
+from medpriv.attacks.personalization.pairs import PairLogits, Pairs
 from medpriv.dataset import Dataset
 from medpriv.measures.bootstrap import PatientBootstrap, difference_interval
 from medpriv.measures.intervals import rate_interval, student_interval
@@ -66,7 +66,7 @@ FIGURES = {"accuracy": accuracy, "macro_f1": macro_f1}
 
 
 def audit_gain(
-    dataset: Dataset, pairs: Pairs, outputs: Outputs, crossed: PatientBootstrap, treatment: str
+    dataset: Dataset, pairs: Pairs, outputs: PairLogits, crossed: PatientBootstrap, treatment: str
 ) -> tuple[list[Measure], dict[str, Gain]]:
     """Return the measures, and the gain by figure."""
     about = (dataset.name, treatment, "")
@@ -85,7 +85,7 @@ def audit_gain(
     return measures, gains
 
 
-def own_counts(dataset: Dataset, pairs: Pairs, outputs: Outputs) -> tuple[np.ndarray, np.ndarray]:
+def own_counts(dataset: Dataset, pairs: Pairs, outputs: PairLogits) -> tuple[np.ndarray, np.ndarray]:
     """Return the confusion counts [K, P, C, C] on the patients' own later records, of both sides."""
     found = []
     for side in (outputs.base, outputs.personal):
@@ -137,7 +137,7 @@ def _by_class(
 
 
 def _strangers(
-    dataset: Dataset, pairs: Pairs, outputs: Outputs, crossed: PatientBootstrap, about: tuple[str, str, str]
+    dataset: Dataset, pairs: Pairs, outputs: PairLogits, crossed: PatientBootstrap, about: tuple[str, str, str]
 ) -> list[Measure]:
     """Return what both sides are worth on strangers, what changes, and H3."""
     size = len(pairs.patients)
