@@ -1,6 +1,8 @@
-# attacks: what each bank gives away, and how little flips it. One job a bank and family, as the catalogue has them.
+# attacks: what each bank gives away, and how little flips it. One job a bank and family, as the catalogue has
+# them; of a joint family one job for all banks of a stage.
 
 for family in bank_families():
+    where = "{stage}" if family.joint else "{treatment}"
 
     rule:
         name:
@@ -8,16 +10,13 @@ for family in bank_families():
         input:
             code=code_deps("scripts/attack_bank.py", family.file),
             dataset=multiext("results/preprocessed/{dataset}/dataset", ".safetensors", ".json"),
-            bank=files_of_bank,
+            bank=ARTEFACTS.attacked(family),
         output:
-            **{
-                table: table_path("{dataset}", "{treatment}", family.name, table)
-                for table in ("measures", *family.tables)
-            },
+            **tables_of(family),
         log:
-            f"logs/attacks/{{dataset}}/{{treatment}}/{family.name}.log",
+            f"logs/attacks/{{dataset}}/{where}/{family.name}.log",
         benchmark:
-            f"logs/benchmarks/attacks/{{dataset}}/{{treatment}}/{family.name}.tsv"
+            f"logs/benchmarks/attacks/{{dataset}}/{where}/{family.name}.tsv"
         conda:
             "../envs/environment.yaml"
         threads: 1

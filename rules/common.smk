@@ -7,7 +7,7 @@ from pathlib import Path
 
 from medpriv.errors import InputError
 from medpriv.workflow import settings
-from medpriv.workflow.artefacts import Artefacts, bank_families, bank_kinds, folder_of, table_path
+from medpriv.workflow.artefacts import Artefacts, bank_families, bank_kinds, folder_of, tables_of
 from medpriv.workflow.code import code_files
 from medpriv.workflow.environment import fix_environment
 from medpriv.workflow.finish import finish_run

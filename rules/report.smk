@@ -14,8 +14,7 @@ rule build_report:
         datasets=ARTEFACTS.per_dataset("results/preprocessed/{dataset}/dataset.safetensors"),
         abouts=ARTEFACTS.per_dataset("results/preprocessed/{dataset}/dataset.json"),
         banks=ARTEFACTS.per_bank("bank.json"),
-        utility=ARTEFACTS.per_bank("utility.csv"),
-        reliability=ARTEFACTS.per_bank("reliability.csv"),
+        use=ARTEFACTS.tables_of_use(),
         attacks=ARTEFACTS.tables_of_attacks(),
         derived=ARTEFACTS.per_derived("bank.json"),
     output:

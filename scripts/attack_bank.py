@@ -1,14 +1,16 @@
-"""Attack a bank of K replicates by one family of attacks."""
+"""Attack a bank of K replicates, or all of a stage in turn, by one family of attacks."""
 
 from importlib import import_module
 from pathlib import Path
 
 from medpriv.bank.bank import Bank
 from medpriv.dataset import Dataset
+from medpriv.measures.findings import Findings
 from medpriv.workflow.job import job
 
 with job(snakemake) as params:
     family = import_module(params.module)
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
-    bank = Bank.load(Path(snakemake.input.bank[0]).parent)
-    family.audit(dataset, bank, params.settings, params.seed).save(dict(snakemake.output.items()))
+    folders = dict.fromkeys(Path(file).parent for file in snakemake.input.bank)
+    found = [family.audit(dataset, Bank.load(folder), params.settings, params.seed) for folder in folders]
+    (found[0] if len(found) == 1 else Findings.joined(found)).save(dict(snakemake.output.items()))

@@ -52,6 +52,8 @@ class Family:
         tables: that it writes beside `measures.csv`, by file stem; `ROWS` marks those that hold true values of single
             patients' records, and so leave the machine for nobody.
         place: of its `audit`, in `medpriv.attacks`, where that is not the family's name.
+        joint: a job attacks all banks of a dataset's stage, since one takes less than importing what it needs; the
+            family has no table but its measures.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Family:
     by_dataset: tuple[str, ...] = ()
     tables: Mapping[str, str] = field(default_factory=dict)
     place: str = ""
+    joint: bool = False
 
     @property
     def measures(self) -> tuple[str, ...]:
@@ -168,6 +171,7 @@ _ALL = (
         },
         applies=lambda spec, modality, section: spec.guaranteed,
         keys=("attacks.epsilon",),
+        joint=True,
     ),
     Family(
         "server",
@@ -233,6 +237,7 @@ _ALL = (
         },
         applies=lambda spec, modality, section: modality == "table" and _with_gradients(spec, section),
         keys=("attacks.attribute",),
+        joint=True,
         by_dataset=("features",),
     ),
     Family(

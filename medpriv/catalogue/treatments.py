@@ -87,10 +87,12 @@ class Figure:
     Attributes:
         measure: its name in the tables.
         better: `higher` or `lower`.
+        two_classes: it stands for models of two classes alone.
     """
 
     measure: str
     better: str = "higher"
+    two_classes: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ class Kind:
 KINDS = {
     "classifier": Kind(
         "predictions.safetensors",
-        (Figure("auroc"), Figure("macro_f1")),
+        (Figure("auroc", two_classes=True), Figure("macro_f1"), Figure("accuracy")),
         "accuracy accuracy_difference accuracy_over_majority auprc auprc_difference auroc auroc_difference "
         "balanced_accuracy brier ece generalisation_gap macro_f1 macro_f1_difference ppv sensitivity train_accuracy",
         "medpriv.measures.utility",

@@ -33,6 +33,11 @@ class Findings:
     measures: list[Measure]
     tables: Mapping[str, Rows] = field(default_factory=dict)
 
+    @classmethod
+    def joined(cls, parts: Sequence["Findings"]) -> "Findings":
+        """Return the measures of several banks as one; they have no tables."""
+        return cls([measure for part in parts for measure in part.measures])
+
     def save(self, paths: Mapping[str, Path | str]) -> None:
         """Write one CSV file for the measures (under `measures` in `paths`) and one for each table, under its name."""
         write_measures(paths["measures"], self.measures)

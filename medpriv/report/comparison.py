@@ -10,6 +10,7 @@ may be set beside which stands in `medpriv.report.differences`; the files that h
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from medpriv.catalogue.treatments import KINDS, spec_of
 from medpriv.measures.table import NAN, Measure
 from medpriv.report.enough import NO_SKILL, TOO_FEW, enough
 from medpriv.report.results import Cohort, Result, Results, highest, parse_group, resolved
@@ -147,10 +148,13 @@ Chosen = dict[str, Measure | None]
 
 
 def _usefulness(cohort: Cohort, result: Result) -> Chosen:
-    """Return utility (AUROC of two classes, macro-F1 of more), the gap to training patients, and two tests of skill."""
-    name = "auroc" if len(cohort.about["classes"]) == 2 else "macro_f1"
+    """Return utility (the first figure of the kind's that was measured), the gap to training patients, two of skill."""
+    two = len(cohort.about["classes"]) == 2
+    names = [
+        one.measure for one in KINDS[spec_of(result.treatment).treatment.kind].figures if two or not one.two_classes
+    ]
     return {
-        "utility": result.utility.find(name) or result.utility.find("accuracy"),
+        "utility": next(filter(None, map(result.utility.find, names)), None),
         "generalisation_gap": result.utility.find("generalisation_gap"),
         "auroc": result.utility.find("auroc"),
         "accuracy_over_majority": result.utility.find("accuracy_over_majority"),

@@ -193,7 +193,8 @@ class Result:
 
     def artefact(self, family: str) -> str:
         """Return the file that holds the figures of one family of attacks."""
-        return artefact(self.dataset, self.treatment, family)
+        place = stage_of(self.treatment) if FAMILIES[family].joint else self.treatment
+        return artefact(self.dataset, place, family)
 
     @property
     def usefulness(self) -> str:
@@ -329,7 +330,8 @@ def artefact(dataset: str, subject: str, family: str) -> str:
 def tables_of_measures(artefacts: Iterable[Artefact]) -> list[Path]:
     """Return the tables of measures among the artefacts: the banks' first, then those of attacks."""
     banks = [item.folder / "utility.csv" for item in artefacts if _is_bank(item)]
-    return banks + [item.folder / "measures.csv" for item in artefacts if item.family and item.stage != "examples"]
+    attacks = [item.folder / "measures.csv" for item in artefacts if item.family and item.stage != "examples"]
+    return banks + list(dict.fromkeys(attacks))
 
 
 def read_results(
@@ -415,7 +417,8 @@ def read_result(
     measures: list[Measure] = []
     tables = {"reliability": bank / "reliability.csv"}
     for family, folder in attacks.items():
-        measures += _own(folder / "measures.csv", dataset, treatment)
+        found = _own(folder / "measures.csv", dataset, "" if FAMILIES[family].joint else treatment)
+        measures += [item for item in found if item.treatment == treatment]
         tables |= {name: folder / f"{name}.csv" for name, holds in FAMILIES[family].tables.items() if holds != ROWS}
     for family, path in (examples or {}).items():
         tables[f"{family}-examples" if family in SEEN_BY_SERVER else "examples"] = path
@@ -460,10 +463,14 @@ def _of_dataset(folder: Path, dataset: str) -> Measures:
 
 
 def _own(path: Path, dataset: str, treatment: str) -> list[Measure]:
-    """Read measures and refuse those of another model, so that no figure can stand in the wrong row."""
+    """Read measures and refuse those of another model, so that no figure can stand in the wrong row.
+
+    Args:
+        treatment: empty where models of the dataset share a table.
+    """
     measures = read_measures(path)
     for measure in measures:
-        if (measure.dataset, measure.treatment) != (dataset, treatment):
+        if measure.dataset != dataset or treatment not in ("", measure.treatment):
             _refuse(f"{measure.dataset}/{measure.treatment}", f"{dataset}/{treatment}", path)
     return measures
 

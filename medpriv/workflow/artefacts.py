@@ -52,6 +52,14 @@ class Artefacts:
         """Return a file of every bank of K replicates."""
         return [f"{folder_of(*key)}/{file}" for key in self.banks(datasets, stage)]
 
+    def tables_of_use(self) -> list[str]:
+        """Return the tables of every bank's usefulness."""
+        return [
+            f"{folder_of(*key)}/{table}.csv"
+            for key, spec in self.banks().items()
+            for table in ("utility", *KINDS[spec.treatment.kind].tables)
+        ]
+
     def per_derived(self, file: str, datasets: Iterable[str] | None = None, stage: str | None = None) -> list[str]:
         """Return a file of every derived bank."""
         return [f"{folder_of(*key)}/{file}" for key in self.derived(datasets, stage)]
@@ -69,7 +77,7 @@ class Artefacts:
     def attacks(self, datasets: Iterable[str] | None = None) -> dict[tuple[str, str, str], str]:
         """Return (dataset, treatment, family) -> folder of every attack on a bank of K replicates."""
         return {
-            (dataset, treatment, family.name): attack_folder(dataset, treatment, family.name)
+            (dataset, treatment, family.name): attack_folder(dataset, place_of(spec, family), family.name)
             for (dataset, treatment), spec in self.banks(datasets).items()
             for family in self.families(dataset, spec)
         }
@@ -89,10 +97,13 @@ class Artefacts:
 
     def tables_of_attacks(self, datasets: Iterable[str] | None = None) -> list[str]:
         """Return every table of every attack: on banks, on derived banks, and on the tables themselves."""
-        keys = [*self.attacks(datasets), *self.audits(datasets)]
-        found = [table_path(*key, table) for key in keys for table in ("measures", *FAMILIES[key[2]].tables)]
+        found = []
+        for (dataset, subject, family), folder in {**self.attacks(datasets), **self.audits(datasets)}.items():
+            found.append(f"{folder}/measures.csv")
+            found += [table_path(dataset, subject, family, table) for table in FAMILIES[family].tables]
         tables = ("measures", *FAMILIES["linkage"].tables)
-        return found + [f"{folder}/{table}.csv" for folder in self.linked(datasets).values() for table in tables]
+        found += [f"{folder}/{table}.csv" for folder in self.linked(datasets).values() for table in tables]
+        return list(dict.fromkeys(found))
 
     def linked(self, datasets: Iterable[str] | None = None) -> dict[str, str]:
         """Return dataset -> folder of the audit of the table itself, for those that are tables."""
@@ -136,6 +147,16 @@ class Artefacts:
     def files_of_bank(self, wildcards: Wildcards) -> list[str]:
         """Return the files of the bank of K replicates that is attacked or measured."""
         return bank_files(wildcards.dataset, wildcards.treatment)
+
+    def attacked(self, family: Family) -> Callable[[Wildcards], list[str]]:
+        """Return an input function: the files of the bank that a family attacks, or of all banks of a stage."""
+
+        def files(wildcards: Wildcards) -> list[str]:
+            banks = self.banks([wildcards.dataset], wildcards.stage)
+            faced = [key for key, spec in banks.items() if family in self.families(wildcards.dataset, spec)]
+            return [file for key in faced for file in bank_files(*key)]
+
+        return files if family.joint else self.files_of_bank
 
     def reference_of_bank(self, wildcards: Wildcards) -> list[str]:
         """Return the files of the baseline of the same network, with which a bank of classifiers is compared.
@@ -241,8 +262,8 @@ class Artefacts:
                 names |= {(stage, f"{treatment}/{shard}-of-{shards}") for shard in range(shards)}
                 names |= {(stage, f"{treatment}/{work}") for work in ("gather", "utility")}
             names |= {(spec.treatment.stage, treatment) for (_, treatment), spec in self.derived([dataset]).items()}
-            attacked = [*self.attacks([dataset]), *self.audits([dataset])]
-            names |= {("attacks", f"{subject}/{family}") for _, subject, family in attacked}
+            folders = {*self.attacks([dataset]).values(), *self.audits([dataset]).values()}
+            names |= {("attacks", folder.split("/", 3)[3]) for folder in folders}
             names |= {("attacks", "linkage")} if self.linked([dataset]) else set()
             for stage, name in sorted(names):
                 files[stage, dataset, name] = f"logs/benchmarks/{stage}/{dataset}{'/' * bool(name)}{name}.tsv"
@@ -269,11 +290,22 @@ def attack_folder(dataset: str, subject: str, family: str) -> str:
     return f"results/attacks/{dataset}/{subject}/{family}"
 
 
+def place_of(spec: Spec, family: Family) -> str:
+    """Return the folder, below a dataset's attacks, of a family's measures of a bank: its own, or its stage's."""
+    return spec.treatment.stage if family.joint else spec.name
+
+
 def table_path(dataset: str, subject: str, family: str, table: str) -> str:
     """Return the path of a table of an attack; those that hold rows of patients lie apart, and are never pushed."""
     if FAMILIES[family].tables.get(table) == ROWS:
         return f"results/{EXAMPLES}/{dataset}/{subject}/{family}.csv"
     return f"{attack_folder(dataset, subject, family)}/{table}.csv"
+
+
+def tables_of(family: Family) -> dict[str, str]:
+    """Return the tables that a job of a family on banks writes, with the wildcards of its rule."""
+    subject = "{stage}" if family.joint else "{treatment}"
+    return {table: table_path("{dataset}", subject, family.name, table) for table in ("measures", *family.tables)}
 
 
 def replicates_of(section: Mapping[str, Any], spec: Spec) -> int:

@@ -24,7 +24,7 @@ from medpriv.report.results import Cohort, Measures, Result, parse_group
 
 
 def made_result(*attacks: Measure, utility: tuple[Measure, ...] = ()) -> Result:
-    return Result("d", "t", "mlp", 8, {}, {}, Measures(utility), Measures(attacks), {})
+    return Result("d", "baseline-mlp", "mlp", 8, {}, {}, Measures(utility), Measures(attacks), {})
 
 
 def made_cohort(*classes: str) -> Cohort:
@@ -34,7 +34,7 @@ def made_cohort(*classes: str) -> Cohort:
 
 def membership(attack: str, measure: str, value: float, group: str, n: int = 50) -> Measure:
     limits = (value - 0.1, value + 0.1)
-    return Measure("d", "t", f"membership-{attack}", measure, value, *limits, n, group, patients=n)
+    return Measure("d", "baseline-mlp", f"membership-{attack}", measure, value, *limits, n, group, patients=n)
 
 
 def test_a_claim_that_nobody_audited_counts_patients_or_the_clients_that_are_its_unit() -> None:
@@ -56,7 +56,7 @@ def test_group_is_read_as_pairs() -> None:
 def test_select_wants_exactly_the_group_and_no_single_replicate() -> None:
     whole = membership("loss", "auc", 0.6, "level=patient")
     part = membership("loss", "auc", 0.9, "level=patient,sex=F")
-    one = Measure("d", "t", "membership-loss", "auc", 0.99, group="level=patient", replicate="3")
+    one = Measure("d", "baseline-mlp", "membership-loss", "auc", 0.99, group="level=patient", replicate="3")
     assert Measures((part, one, whole)).select("auc", {"level": "patient"}) == [whole]
 
 
@@ -76,7 +76,9 @@ def test_strongest_attack_is_chosen_for_each_level_and_measure() -> None:
 
 
 def test_unresolvable_rate_keeps_its_n_and_names_no_attack() -> None:
-    rates = [Measure("d", "t", f"membership-{name}", "tpr_at_fpr_0.01", NAN, n=16) for name in ("loss", "rmia")]
+    rates = [
+        Measure("d", "baseline-mlp", f"membership-{name}", "tpr_at_fpr_0.01", NAN, n=16) for name in ("loss", "rmia")
+    ]
     chosen = strongest(rates)
     assert math.isnan(chosen.value)
     assert (chosen.n, chosen.attack) == (16, "")
@@ -84,7 +86,7 @@ def test_unresolvable_rate_keeps_its_n_and_names_no_attack() -> None:
 
 
 def test_utility_is_auroc_for_two_classes_and_macro_f1_for_more() -> None:
-    utility = tuple(Measure("d", "t", "", name, 0.5) for name in ("accuracy", "auroc", "macro_f1"))
+    utility = tuple(Measure("d", "baseline-mlp", "", name, 0.5) for name in ("accuracy", "auroc", "macro_f1"))
     result = made_result(utility=utility)
     assert choose_headline(made_cohort("a", "b"), result).utility.measure == "auroc"
     assert choose_headline(made_cohort("a", "b", "c"), result).utility.measure == "macro_f1"
@@ -92,12 +94,12 @@ def test_utility_is_auroc_for_two_classes_and_macro_f1_for_more() -> None:
 
 def test_flip_rate_is_stated_at_the_reference_budget_or_the_middle_one_in_numeric_order() -> None:
     flips = [
-        Measure("d", "t", "evasion-fgsm", "flip_rate", value, group=f"budget={budget}")
+        Measure("d", "baseline-mlp", "evasion-fgsm", "flip_rate", value, group=f"budget={budget}")
         for budget, value in (("0.1", 0.9), ("0.005", 0.1), ("0.02", 0.4))
     ]
     result = made_result(*flips)
     assert middle_budget(result) == "0.02"
-    looked = Measure("d", "t", "evasion-sap", "mean_d1_uv", 3.0, group="budget=0.005")
+    looked = Measure("d", "baseline-mlp", "evasion-sap", "mean_d1_uv", 3.0, group="budget=0.005")
     assert choose_headline(made_cohort("a", "b"), made_result(*flips, looked)).flip.value == 0.1
     assert choose_headline(made_cohort("a", "b"), result).flip.value == 0.4
     assert middle_budget(made_result()) == ""
@@ -108,7 +110,11 @@ def test_a_leak_is_shown_only_beyond_the_best_of_as_many_attacks_by_chance() -> 
 
     def bank(value: float, chance: float | None, patients: int = 50) -> bool:
         rows = [membership("rmia", "auc", value, group, patients)]
-        rows += [Measure("d", "t", "membership-best", "auc_chance", 0.52, 0.5, chance, 50, group)] if chance else []
+        rows += (
+            [Measure("d", "baseline-mlp", "membership-best", "auc_chance", 0.52, 0.5, chance, 50, group)]
+            if chance
+            else []
+        )
         return shown(choose_headline(made_cohort("a", "b"), made_result(*rows)), "patient")
 
     assert bank(0.65, 0.6)
@@ -122,8 +128,8 @@ def test_a_model_has_skill_if_it_beats_chance_or_the_commonest_class() -> None:
     def bank(auroc: float, over: float, patients: int = 20) -> bool:
         about = {"n": patients, "patients": patients}
         utility = (
-            Measure("d", "t", "", "auroc", auroc + 0.05, auroc, auroc + 0.1, **about),
-            Measure("d", "t", "", "accuracy_over_majority", over + 0.05, over, over + 0.1, **about),
+            Measure("d", "baseline-mlp", "", "auroc", auroc + 0.05, auroc, auroc + 0.1, **about),
+            Measure("d", "baseline-mlp", "", "accuracy_over_majority", over + 0.05, over, over + 0.1, **about),
         )
         return choose_headline(made_cohort("a", "b", "c"), made_result(utility=utility)).skilled
 
@@ -140,7 +146,7 @@ def test_allowed_columns_that_leak_take_a_dataset_out_of_the_comparison() -> Non
 
 
 def flip(attack: str, value: float, group: str = "budget=0.01", patients: int = 20) -> Measure:
-    return Measure("d", "t", f"evasion-{attack}", "flip_rate", value, group=group, patients=patients)
+    return Measure("d", "baseline-mlp", f"evasion-{attack}", "flip_rate", value, group=group, patients=patients)
 
 
 def test_strongest_flip_is_of_an_attack_on_the_model_itself_over_all_classes() -> None:
@@ -181,7 +187,7 @@ def test_worst_class_is_of_the_same_attack_and_budget_and_of_people_enough() -> 
 
 
 def test_reference_budget_is_that_of_the_plausibility_figures() -> None:
-    looked = Measure("d", "t", "evasion-sap", "mean_d1_uv", 3.0, group="budget=0.005")
+    looked = Measure("d", "baseline-mlp", "evasion-sap", "mean_d1_uv", 3.0, group="budget=0.005")
     flips = [flip("pgd", 0.1, f"budget={budget}") for budget in ("0.005", "0.01", "0.02")]
     assert reference_budget(made_result(*flips, looked)) == "0.005"
     assert reference_budget(made_result(*flips)) == "0.01"
@@ -189,9 +195,9 @@ def test_reference_budget_is_that_of_the_plausibility_figures() -> None:
 
 def test_failed_checks_are_named_and_none_made_is_not_none_failed() -> None:
     def check(name: str, value: float) -> Measure:
-        return Measure("d", "t", "evasion-pgd", name, value)
+        return Measure("d", "baseline-mlp", "evasion-pgd", name, value)
 
-    figure = Measure("d", "t", "evasion-pgd", "masking_steps_figure", 0.0, group="budget=0.01,steps=20")
+    figure = Measure("d", "baseline-mlp", "evasion-pgd", "masking_steps_figure", 0.0, group="budget=0.01,steps=20")
     assert failed_checks(made_result(check("masking_steps", 1.0), check("masking_unbounded", 0.0), figure)) == (
         "masking_unbounded",
     )
@@ -208,7 +214,7 @@ def test_find_wants_the_very_attack_and_group() -> None:
 
 def test_less_and_more_are_said_only_where_intervals_are_apart() -> None:
     def rate(low: float, high: float, patients: int = 10) -> Measure:
-        return Measure("d", "t", "", "auc", (low + high) / 2, low, high, 300, patients=patients)
+        return Measure("d", "baseline-mlp", "", "auc", (low + high) / 2, low, high, 300, patients=patients)
 
     assert against(rate(0.1, 0.2), rate(0.3, 0.4)) == "less"
     assert against(rate(0.3, 0.4), rate(0.1, 0.2)) == "more"
@@ -231,7 +237,7 @@ def test_figures_are_found_by_the_pairs_that_their_group_holds_in_any_order() ->
 
 def test_where_lower_is_better_less_is_more_useful(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(differences.BETTER, "perplexity", "lower")
-    gap = Measure("d", "t", "", "perplexity_difference", -2.0, -3.0, -1.0, 40, patients=40)
+    gap = Measure("d", "baseline-mlp", "", "perplexity_difference", -2.0, -3.0, -1.0, 40, patients=40)
     assert (oriented(gap).value, oriented(gap).lower, oriented(gap).upper) == (2.0, 1.0, 3.0)
     assert (as_useful(gap), against_nothing(gap)) == ("more", "less")
     assert as_useful(replace(gap, measure="auroc_difference")) == "less"

@@ -51,6 +51,9 @@ def test_price_of_robustness_is_stated_only_where_intervals_are_apart() -> None:
     free = defended("robust-sap", (0.2, 0.15, 0.25), (0.62, 0.59, 0.65))
     vain = defended("robust-nsr", (0.48, 0.43, 0.53), (0.7, 0.66, 0.74))
     section = write(ROBUSTNESS, [base, dear, free, vain])
+    (found,) = section.found.datasets
+    assert (found.judged, [item.result.treatment for item, _ in found.firmer]) == (3, ["robust-pgd", "robust-sap"])
+    assert (found.leaking("more"), found.leaking("open"), found.leaking("less")) == (["robust-pgd"], ["robust-sap"], [])
     about = "n = 300 of 20 patients"
     assert section.paragraphs[-1] == (
         "On d, at 10\u00a0µV, 2 of 3 defences lower the flip rate beyond the intervals (robust-pgd 10.0\u00a0% (5.0 to "
@@ -334,6 +337,10 @@ VERDICTS = {
 
 def test_controls_that_pass_are_called_out_and_stand_last() -> None:
     section = write(UNLEARNING, cohorts={"d": cohort()}, audits=(forgetting_audit(VERDICTS),))
+    (request,) = section.found.requests
+    assert (request.original, request.controls) == ("contradicted", {"fake": True, "destroyed": True})
+    assert (request.good, request.told) == (["SCRUB"], ["NegGrad+"])
+    assert (request.useless, request.undecided) == (["SSD"], ["Fine-tuning"])
     assert section.paragraphs[-1] == (
         "On d, models asked to forget one patient: 12 patients (24 models); the original is told from models that "
         "never saw the patient; the fake control is caught (told apart); the destroyed control is caught (unusable); "

@@ -124,6 +124,11 @@ def test_what_a_server_sees_is_not_the_leak_of_the_model() -> None:
 def test_price_of_privacy_is_paired_and_stated_beyond_the_interval_alone() -> None:
     base = headline("baseline-mlp", 0.8, membership("baseline-mlp", 0.7))
     section = write(PRICE, [base, private(1.0, 0.7, 0.3), private(8.0, 0.8, 2.0)])
+    (priced,) = section.found.datasets
+    assert [bank.item.result.treatment for bank in priced.usefulness.ways("less")] == ["dp-sgd-mlp-eps1"]
+    assert priced.usefulness.largest.loss == pytest.approx(0.1)
+    assert [(leak.guaranteed, leak.shown, leak.judged) for leak in priced.leaks] == [(True, 0, 2), (False, 1, 1)]
+    assert priced.audited.over == []
     spoken = " ".join(section.paragraphs)
     assert "1 of 2 banks with a guarantee is less useful" in spoken
     assert "by up to 0.100 of AUROC (dp-sgd-mlp-eps1: n = 8 replicates" in spoken
@@ -140,7 +145,7 @@ def test_price_of_privacy_is_paired_and_stated_beyond_the_interval_alone() -> No
     assert row["From the bank guesses taken for independent"].startswith("0.07 n = 4\u202f000")
     assert row["Against no guarantee"] == "less useful"
     assert cells(table, "dp-sgd-mlp-eps8")["Against no guarantee"] == "not told apart"
-    assert row["Artefact"] == "results/attacks/table/dp-sgd-mlp-eps1/epsilon/measures.csv"
+    assert row["Artefact"] == "results/attacks/table/private/epsilon/measures.csv"
 
 
 def test_membership_is_shown_only_above_what_the_best_of_as_many_attacks_reaches_by_chance() -> None:
@@ -378,6 +383,13 @@ def test_cut_states_the_best_reconstruction_and_what_defences_take_from_it() -> 
     section = write(FEDERATED, items, {"table": cohort()})
     best = attack_name("cut-inversion-public")  # 1.02 of what the inversion without them explains
     assert f"most is reconstructed from split-vanilla-cut1: {best} explains 91.8" in section.paragraphs[1]
+    (found,) = section.found.datasets
+    assert [(item.defence, item.malicious, item.way) for item in found.split.defences] == [
+        ("NoPeek", False, "less"),
+        ("NoPeek", True, "less"),
+        ("clipping and noise", False, "open"),
+        ("clipping and noise", True, "open"),
+    ]
     told = section.paragraphs[2].split("; ")
     assert f"with NoPeek at cut 1 a curious server explains 61.2\u00a0% (56.1 to 66.3\u00a0%, {best})" in told[0]
     assert "not told apart" not in told[0]

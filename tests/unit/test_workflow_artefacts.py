@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
+from medpriv.catalogue.attacks import FAMILIES
 from medpriv.catalogue.treatments import spec_of
 from medpriv.config.check import check_config
 from medpriv.workflow.artefacts import Artefacts, bank_files, folder_of, replicates_of
@@ -115,6 +116,20 @@ def test_every_attack_that_makes_sense_is_asked_for_and_no_other(artefacts: Arte
         ("beats", "unlearned-personal", "forgetting"),
     ]
     assert list(artefacts.linked()) == ["hearts"]
+
+
+def test_a_joint_family_attacks_all_banks_of_a_stage_in_one_job(artefacts: Artefacts) -> None:
+    folders = artefacts.attacks(["hearts"])
+    assert folders["hearts", "fed-sample_dp", "epsilon"] == "results/attacks/hearts/federated/epsilon"
+    assert folders["hearts", "fed-avg", "attribute"] == folders["hearts", "fed-local", "attribute"]
+    files = artefacts.attacked(FAMILIES["attribute"])(wildcards(dataset="hearts", stage="baselines"))
+    assert [file.split("/")[3] for file in files[::3]] == [
+        "baseline-logistic",
+        "baseline-mlp",
+    ]  # trees have no gradients
+    assert all(not family.tables for family in FAMILIES.values() if family.joint)
+    tables = artefacts.outcome("attacks", ["hearts"])
+    assert len(set(tables)) == len(tables)
 
 
 def test_wildcards_take_the_values_of_the_config_and_no_others(artefacts: Artefacts) -> None:

@@ -26,6 +26,10 @@ class Written:
         return render_section(self.filled, places_of([self.filled]))
 
     @property
+    def found(self) -> object:
+        return self.filled.found
+
+    @property
     def paragraphs(self) -> list[str]:
         return [plain(text) for text in re.findall(r"<p>(.*?)</p>", self.html, re.DOTALL)]
 

@@ -1,4 +1,4 @@
-"""Membership scores of language models, from the log-probabilities of a text's tokens.
+"""Membership scores of language models, from the log-probabilities of the tokens of a text, or of a record as text.
 
 Value and log-likelihood are one: the mean log-probability of the text's tokens, minus the log of its perplexity. A sum
 would tell long texts from short ones.
@@ -19,9 +19,8 @@ def record_scores(dataset: Dataset, bank: Bank) -> Scores:
         InputError: the token scores are of other texts than the dataset's.
     """
     bank.check(dataset)
-    dataset.require("text", reason="token scores")
     offsets = bank.outputs.offsets
-    if not np.array_equal(offsets, dataset.records.offsets):
+    if dataset.modality == "text" and not np.array_equal(offsets, dataset.records.offsets):
         raise InputError(
             "its token scores are of texts of other lengths than the dataset's",
             file=bank.about.file,

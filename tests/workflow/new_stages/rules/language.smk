@@ -1,0 +1,30 @@
+# language: banks of a toy language model, in shards along K.
+
+
+rule train_recited_shard:
+    """Train some of a toy language model's replicates."""
+    input:
+        code=code_deps("scripts/train_recited_shard.py"),
+        dataset=multiext("results/preprocessed/{dataset}/dataset", ".safetensors", ".json"),
+    output:
+        bank=temp("shards/language/{dataset}/language-{size}/{shard}-of-{shards}/bank.safetensors"),
+        about=temp("shards/language/{dataset}/language-{size}/{shard}-of-{shards}/bank.json"),
+        scores=temp("shards/language/{dataset}/language-{size}/{shard}-of-{shards}/token_scores.safetensors"),
+    log:
+        "logs/language/{dataset}/language-{size}/{shard}-of-{shards}.log",
+    benchmark:
+        "logs/benchmarks/language/{dataset}/language-{size}/{shard}-of-{shards}.tsv"
+    conda:
+        "../envs/environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        settings=setting("datasets.{dataset}.recite"),
+        treatment="language-{size}",
+        replicates=replicates_of_shard("language-{size}"),
+        total=replicates_of_bank("language-{size}"),
+        seed=setting("seed"),
+    script:
+        "../scripts/train_recited_shard.py"

@@ -1,0 +1,16 @@
+"""Train some of a toy language model's replicates."""
+
+from pathlib import Path
+
+from medpriv.treatments.recited import train
+
+from medpriv.bank.draw import Draw
+from medpriv.bank.spec import TrainingSpec
+from medpriv.dataset import Dataset
+from medpriv.workflow.job import job
+
+with job(snakemake) as params:
+    dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
+    spec = TrainingSpec(params.treatment, "language", {"size": "small"}, "small", {}, params.settings)
+    bank = train(dataset, spec, Draw(params.replicates, params.total, params.seed))
+    bank.save(Path(snakemake.output.bank).parent)
