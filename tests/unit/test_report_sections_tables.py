@@ -519,7 +519,7 @@ def test_long_record_is_folded_but_for_its_first_features() -> None:
             for place in range(features)
         )
         item = headline(
-            "fed-avg", attacks=server("fed-avg", {START: (0.5, 0.4, 0.6)}), tables={"server-examples": rows}
+            "fed-avg", attacks=server("fed-avg", {START: (0.5, 0.4, 0.6)}), tables={"federated_server-examples": rows}
         )
         section = write(RECONSTRUCTION, [item], {"table": cohort()})
         return section, [table for table in section.tables if "One" in table.title]
@@ -698,10 +698,12 @@ def test_examples_of_evasion_and_of_the_cut_do_not_mix(tmp_path: Path) -> None:
     write_csv(tmp_path / "evasion" / "examples.csv", ("example",), [{"example": "N"}])
     for order in (attacks, dict(reversed(attacks.items()))):
         own = {family: folder for (*of, family), folder in order.items() if tuple(of) == key}
-        examples = {family: folder / "examples.csv" for family, folder in own.items() if family in ("evasion", "cut")}
+        examples = {
+            family: folder / "examples.csv" for family, folder in own.items() if family in ("evasion", "split_server")
+        }
         result = read_result(*key, arguments["banks"][key], own, examples)
         assert [row["example"] for row in result.rows("examples")] == ["N"]
-        assert [row["true"] for row in result.rows("cut-examples")] == [SECRET]
+        assert [row["true"] for row in result.rows("split_server-examples")] == [SECRET]
 
 
 def test_unresolvable_audits_draw_no_mark() -> None:
