@@ -76,12 +76,12 @@ EXAMPLE_COLUMNS = (
     "example", "class", "attack", "attacked_as", "budget", "lead", "seconds", "clean_mv", "attacked_mv",
 )  # fmt: skip
 
-DRAWN = ("pgd", "sap")  # attacks with examples, transfer and survival
-JUDGED = ("pgd", "sap", "noise")  # attacks whose plausibility is measured
+WITH_EXAMPLES = ("pgd", "sap")  # attacks with examples, transfer and survival
+PLAUSIBILITY_OF = ("pgd", "sap", "noise")  # attacks whose plausibility is measured
 
 
 @dataclass
-class Outcome:
+class AttackedPredictions:
     """Predicted classes, a list entry a stack: `before` [K, n] and `after` [E, K, n]."""
 
     before: list[np.ndarray] = field(default_factory=list)
@@ -134,7 +134,7 @@ def _attack_in_one_step(
     dataset: Dataset, treatment: str, stacks: Sequence[TargetModels], settings: dict, seed: int
 ) -> list[Measure]:
     records = AttackedRecords.of(dataset, draw_records(dataset, settings["records_per_class"], seed))
-    outcome = Outcome()
+    outcome = AttackedPredictions()
     for models in stacks:
         outcome.before.append(predict(models, dataset, records.x))
         signs = np.sign(loss_gradient(models, dataset, records.x, records.y))
@@ -153,9 +153,9 @@ def _attack_in_many_steps(
     epsilons, reference = settings["epsilons"], settings["reference_epsilon"]
     records = AttackedRecords.of(dataset, draw_records(dataset, settings["iterated_records_per_class"], seed))
     estimator = _estimator(records, treatment, settings, seed)
-    ways = WAYS[dataset.modality]
-    shown = DRAWN if dataset.modality == "signal" else DRAWN[:1]
-    outcomes: dict[str, Outcome] = {}
+    ways = POSTPROCESSING[dataset.modality]
+    shown = WITH_EXAMPLES if dataset.modality == "signal" else WITH_EXAMPLES[:1]
+    outcomes: dict[str, AttackedPredictions] = {}
     extras, measures, examples = [], [], []
     for number, models in enumerate(stacks):
         drawn: dict[str, list[np.ndarray]] = {}  # the first replicate's examples at each budget
@@ -184,12 +184,12 @@ def _attack_in_many_steps(
         clean = {"": predict(models, dataset, records.x)}
         clean |= {way: predict(models, dataset, treat(records, records.x)) for way, treat in ways}
         for name, classes in after.items():
-            outcome = outcomes.setdefault(name, Outcome())
+            outcome = outcomes.setdefault(name, AttackedPredictions())
             outcome.before.append(clean[name.partition("_")[2]])
             outcome.after.append(np.stack(classes))
         extras.append(attack_for_checks(models, dataset, records.x, records.y, epsilons, settings, records.inside))
         if not number and dataset.modality == "signal":
-            own = {name: np.stack(after[name])[:, 0] for name in DRAWN}
+            own = {name: np.stack(after[name])[:, 0] for name in WITH_EXAMPLES}
             examples = _examples(records, epsilons, drawn, clean[""][0], own)
     found = _flips(estimator, outcomes, records.target, settings)
     extra = {name: np.concatenate([one[name] for one in extras], axis=-2) for name in extras[0]}
@@ -211,14 +211,14 @@ def _in_whole_levels(records: AttackedRecords, x: np.ndarray) -> np.ndarray:
 
 
 # What an attack has to survive: a monitor's filter and its converter, an image's file.
-WAYS = {
+POSTPROCESSING = {
     "signal": (("filtered", _filtered), ("requantised", _requantised)),
     "image": (("requantised", _in_whole_levels),),
 }
 
 
 def _flips(
-    estimator: RateEstimator, outcomes: Mapping[str, Outcome], target: np.ndarray, settings: Mapping
+    estimator: RateEstimator, outcomes: Mapping[str, AttackedPredictions], target: np.ndarray, settings: Mapping
 ) -> list[Measure]:
     """Return the rates of every attack; of what survives a treatment only the flip rate over all records."""
     found = []
@@ -253,7 +253,7 @@ def _plausibility(
     ]
     learnt = AttackedRecords.of(dataset, draw_records(dataset, settings["iterated_records_per_class"], seed, TRAIN))
     lessons = make_examples(models, learnt, epsilon, settings, _generator(dataset, seed, "detector"))
-    for name in JUDGED:
+    for name in PLAUSIBILITY_OF:
         delta = made[name] - records.x
         figures = perturbation_figures(records.x, delta, rate, records.inside)
         figures |= signal_figures(made[name], rate, records.inside)
@@ -300,14 +300,14 @@ def _examples(
 ) -> list[dict]:
     """Return the example rows, from the first replicate's examples [n, ...] and predictions [n], [E, n]."""
     dataset, found = records.dataset, []
-    overturned = (before == records.y) & np.all([after[name] != records.y for name in DRAWN], axis=0)  # [E, n]
+    overturned = (before == records.y) & np.all([after[name] != records.y for name in WITH_EXAMPLES], axis=0)  # [E, n]
     for index, label in enumerate(dataset.classes):
         candidates = np.argwhere(overturned & (records.y == index))
         if not len(candidates):
             continue
         budget, place = candidates[0]
         clean = records.x[place, 0]
-        for name in DRAWN:
+        for name in WITH_EXAMPLES:
             about = {
                 "example": label,
                 "class": label,
