@@ -193,7 +193,7 @@ def add_tables(root: Path, arguments: dict, *, leaks: bool = True) -> dict[str, 
             "private", name, auroc, {"privacy": privacy}, families | {"attribute": attribute(name, (0.01, -0.01, 0.03))}
         )
     for name, auroc in (("fed-local", 0.7), ("fed-avg", 0.79)):
-        federation = {"partition": "site", "clients": dict.fromkeys(SITES, 60), "server_sees": "each client's model"}
+        federation = {"partition": "site", "clients": dict.fromkeys(SITES, 60)}
         families = {"membership": membership(name, 0.6)}
         if name == "fed-avg":
             gains = {START: (0.5, 0.4, 0.6), END: (0.2, 0.1, 0.3), PRIVATE: (-0.05, -0.1, 0.01)}

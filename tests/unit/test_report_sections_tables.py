@@ -250,7 +250,7 @@ def test_without_private_federated_or_split_banks_there_is_no_question() -> None
 
 # --- sites -----------------------------------------------------------------------------------------------------------
 
-FEDERATION = {"federation": {"partition": "site", "clients": {"cleveland": 60}, "server_sees": "sums"}}
+FEDERATION = {"federation": {"partition": "site", "clients": {"cleveland": 60}}}
 COSTS = {"bytes_up": 12484, "bytes_down": 980, "rounds": 10}
 
 
@@ -269,7 +269,7 @@ def test_sites_stand_beside_pooled_and_local_training() -> None:
     assert row["cleveland n = 90"] == "0.799 0.699 to 0.899 accuracy 0.700"
     assert row["switzerland n = 72"] == "not resolvable accuracy 0.720"
     assert (row["Up"], row["Down"], row["Rounds"]) == ("12.5 kB", "980\u00a0B", "10")
-    assert row["Server sees"] == "sums"
+    assert row["Server sees"] == "each client's model"
     assert row["Artefact"] == "results/federated/table/fed-avg/utility.csv"
     assert cells(section.tables[0], "baseline-mlp")["Up"] == "–"
 
