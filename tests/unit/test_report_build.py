@@ -328,7 +328,7 @@ def test_artefacts_named_in_claims_are_those_the_figures_came_from(report: Path)
     page = (report / "index.html").read_text()
     paths = set(re.findall(r"<code>results/attacks/([^<]*)</code>", page))
     assert "beats/baseline-cnn/evasion/measures.csv" in paths
-    assert "beats/personalized-all/personal/measures.csv" in paths
+    assert "beats/personalized-all/personalization/measures.csv" in paths
     assert not [path for path in paths if path.split("/")[0] != "beats"]
 
 
