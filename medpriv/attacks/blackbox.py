@@ -9,8 +9,8 @@ mislead.
 
 import numpy as np
 
+from medpriv.attacks.attacked_records import AttackedRecords
 from medpriv.attacks.target_models import TargetModels, margins, standardise, within_limits
-from medpriv.dataset import Dataset
 
 FIRST_SHARE = 0.8  # of the samples or pixels, in the first window
 HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)  # of 10,000 queries: when the share is halved
@@ -24,16 +24,10 @@ def window_length(query: int, queries: int, sides: tuple[int, ...]) -> int:
 
 
 def square(
-    models: TargetModels,
-    dataset: Dataset,
-    x: np.ndarray,
-    y: np.ndarray,
-    epsilon: float,
-    queries: int,
-    rng: np.random.Generator,
-    inside: np.ndarray | None = None,
+    models: TargetModels, records: AttackedRecords, epsilon: float, queries: int, rng: np.random.Generator
 ) -> np.ndarray:
     """Return attacked records [K, N, leads, ...] from x [N, leads, ...], after so many queries each."""
+    dataset, x, y, inside = records.dataset, records.x, records.y, records.inside
     size = np.float32(epsilon) if inside is None else np.float32(epsilon) * inside
     reached = margins(models.logits(standardise(dataset, x)), y)
     best = np.broadcast_to(x, (*reached.shape, *x.shape[1:])).copy()

@@ -56,9 +56,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from medpriv.attacks.attacked_records import AttackedRecords, draw_records, make_examples, make_targeted
+from medpriv.attacks.attacked_records import AttackedRecords, draw_records
 from medpriv.attacks.blackbox import square
 from medpriv.attacks.detector import detector_measure
+from medpriv.attacks.examples import make_examples, make_targeted
 from medpriv.attacks.gradient import loss_gradient
 from medpriv.attacks.masking import attack_for_checks, masking_measures
 from medpriv.attacks.recombination import recombination_measures
@@ -137,7 +138,7 @@ def _attack_in_one_step(
     outcome = AttackedPredictions()
     for models in stacks:
         outcome.before.append(predict(models, dataset, records.x))
-        signs = np.sign(loss_gradient(models, dataset, records.x, records.y))
+        signs = np.sign(loss_gradient(models, records, records.x))
         if records.inside is not None:
             signs *= records.inside
         attacked = (within_limits(dataset, records.x + np.float32(size) * signs) for size in settings["epsilons"])
@@ -152,7 +153,7 @@ def _attack_in_many_steps(
 ) -> tuple[list[Measure], list[dict]]:
     epsilons, reference = settings["epsilons"], settings["reference_epsilon"]
     records = AttackedRecords.of(dataset, draw_records(dataset, settings["iterated_records_per_class"], seed))
-    estimator = _estimator(records, treatment, settings, seed)
+    aimed, estimator = records.targeted(), _estimator(records, treatment, settings, seed)
     ways = POSTPROCESSING[dataset.modality]
     shown = WITH_EXAMPLES if dataset.modality == "signal" else WITH_EXAMPLES[:1]
     outcomes: dict[str, AttackedPredictions] = {}
@@ -163,9 +164,7 @@ def _attack_in_many_steps(
         for epsilon in epsilons:
             rng = _generator(dataset, seed, f"{epsilon:g}", number)
             made = make_examples(models, records, epsilon, settings, rng)
-            made["square"] = square(
-                models, dataset, records.x, records.y, epsilon, settings["queries"], rng, records.inside
-            )
+            made["square"] = square(models, records, epsilon, settings["queries"], rng)
             predicted = {name: predict(models, dataset, x) for name, x in made.items()}
             for name in shown:
                 if len(made[name]) > 1:
@@ -174,7 +173,7 @@ def _attack_in_many_steps(
                     f"{name}_{way}": predict(models, dataset, treat(records, made[name])) for way, treat in ways
                 }
                 drawn.setdefault(name, []).append(made[name][0])
-            for name, x in make_targeted(models, records, epsilon, settings).items():
+            for name, x in make_targeted(models, aimed, epsilon, settings).items():
                 predicted[name] = predict(models, dataset, x)
             for name, classes in predicted.items():
                 after.setdefault(name, []).append(classes)
@@ -187,11 +186,11 @@ def _attack_in_many_steps(
             outcome = outcomes.setdefault(name, AttackedPredictions())
             outcome.before.append(clean[name.partition("_")[2]])
             outcome.after.append(np.stack(classes))
-        extras.append(attack_for_checks(models, dataset, records.x, records.y, epsilons, settings, records.inside))
+        extras.append(attack_for_checks(models, records, epsilons, settings))
         if not number and dataset.modality == "signal":
             own = {name: np.stack(after[name])[:, 0] for name in WITH_EXAMPLES}
             examples = _examples(records, epsilons, drawn, clean[""][0], own)
-    found = _flips(estimator, outcomes, records.target, settings)
+    found = _flips(estimator, outcomes, aimed.target, settings)
     extra = {name: np.concatenate([one[name] for one in extras], axis=-2) for name in extras[0]}
     (before, pgd_after), (_, square_after) = outcomes["pgd"].joined(), outcomes["square"].joined()
     checks = masking_measures(estimator, epsilons, settings, before, pgd_after, square_after, extra)
@@ -277,18 +276,8 @@ def _recombination(
     )
     count = min(settings["recombined_records"], len(overturned))
     sources = overturned[np.linspace(0, len(overturned) - 1, count).round().astype(int)]
-    return recombination_measures(
-        models,
-        records.dataset,
-        treatment,
-        records.x[sources],
-        attacked[sources],
-        records.y[sources],
-        records.dataset.patient[records.rows[sources]],
-        settings,
-        _generator(records.dataset, seed, "recombination"),
-        None if records.inside is None else records.inside[sources],
-    )
+    rng = _generator(records.dataset, seed, "recombination")
+    return recombination_measures(models, records.take(sources), treatment, attacked[sources], settings, rng)
 
 
 def _examples(

@@ -16,9 +16,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from medpriv.attacks.attacked_records import AttackedRecords, SignSteps
 from medpriv.attacks.gradient import fgsm, pgd
 from medpriv.attacks.target_models import TargetModels, predict
-from medpriv.dataset import Dataset
 from medpriv.measures.flips import RateEstimator
 from medpriv.measures.table import Measure
 
@@ -36,13 +36,7 @@ def not_weaker(strong: np.ndarray, weak: np.ndarray) -> bool:
 
 
 def attack_for_checks(
-    models: TargetModels,
-    dataset: Dataset,
-    x: np.ndarray,
-    y: np.ndarray,
-    epsilons: Sequence[float],
-    settings: Mapping,
-    inside: np.ndarray | None,
+    models: TargetModels, records: AttackedRecords, epsilons: Sequence[float], settings: Mapping
 ) -> dict[str, np.ndarray]:
     """Return the predictions that only the checks need.
 
@@ -53,12 +47,12 @@ def attack_for_checks(
     """
 
     def after(epsilon: float, steps: int) -> np.ndarray:
-        step = settings["step_share"] * epsilon
-        return predict(models, dataset, pgd(models, dataset, x, y, epsilon, step, steps, inside=inside))
+        walk = SignSteps(epsilon, settings["step_share"] * epsilon, steps)
+        return predict(models, records.dataset, pgd(models, records, walk))
 
     return {
         "steps": np.stack([after(settings["reference_epsilon"], more * settings["steps"]) for more in MORE]),
-        "single_step": np.stack([predict(models, dataset, fgsm(models, dataset, x, y, e, inside)) for e in epsilons]),
+        "single_step": np.stack([predict(models, records.dataset, fgsm(models, records, e)) for e in epsilons]),
         "unbounded": after(UNBOUNDED * max(epsilons), settings["steps"]),
     }
 

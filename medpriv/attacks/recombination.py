@@ -21,8 +21,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from medpriv.attacks.attacked_records import AttackedRecords
 from medpriv.attacks.target_models import TargetModels, standardise
-from medpriv.dataset import Dataset
 from medpriv.defences.sap_filter import HALF_LENGTHS, WIDTHS, gaussian_kernels, smooth, smoothing_filter
 from medpriv.measures.intervals import clopper_pearson
 from medpriv.measures.table import NAN, Measure
@@ -88,22 +88,19 @@ def concatenations(kept: np.ndarray, form: str, inside: np.ndarray | None = None
 
 def recombine(
     models: TargetModels,
-    dataset: Dataset,
-    x: np.ndarray,
+    source: AttackedRecords,
     attacked: np.ndarray,
-    y: int,
     epsilon: float,
     trials: int,
     rng: np.random.Generator,
-    inside: np.ndarray | None = None,
 ) -> tuple[float, dict[tuple[str, str], Recombined]]:
     """Return the kept share, and by (method, form) what one source record yields, against the stack's first network.
 
     Args:
-        x, attacked: [leads, samples] in mV.
-        y: the true class, which the first network no longer sees in `attacked`.
-        inside: bool [1, samples], False on padding.
+        source: one record, x [leads, samples] in mV.
+        attacked: [leads, samples] in mV; the first network no longer sees the true class in it.
     """
+    dataset, x, inside = source.dataset, source.x, source.inside
     taps = smoothing_filter(dataset.sampling_rate)
     kernels = gaussian_kernels(dataset.sampling_rate)
     assert len(kernels) == len(HALF_LENGTHS) * len(WIDTHS)
@@ -128,7 +125,7 @@ def recombine(
         joins = np.array([delta for delta, _ in joined], np.float32).reshape(-1, *x.shape)
         unchanged = {"band": [False] * len(band), "concatenation": [same for _, same in joined]}
         for method, new in (("band", band), ("concatenation", joins)):
-            hits = classes(new) != y if len(new) else np.empty(0, bool)
+            hits = classes(new) != source.y if len(new) else np.empty(0, bool)
             shares = [float(np.mean(part)) if len(new) else NAN for part in (hits, unchanged[method])]
             found[method, form] = Recombined(*shares, len(new))
     return float(same_class.mean()), found
@@ -136,32 +133,24 @@ def recombine(
 
 def recombination_measures(
     models: TargetModels,
-    dataset: Dataset,
+    records: AttackedRecords,
     treatment: str,
-    x: np.ndarray,
     attacked: np.ndarray,
-    y: np.ndarray,
-    patient: np.ndarray,
     settings: Mapping,
     rng: np.random.Generator,
-    inside: np.ndarray | None = None,
 ) -> list[Measure]:
     """Return the measures over source records that `attacked` overturns for the first network.
 
     Args:
-        x, attacked: [s, leads, samples] in mV.
-        y, patient: int [s]: the true class, and whose record it is.
-        inside: bool [s, 1, samples], False on padding.
+        records: x [s, leads, samples] in mV.
+        attacked: [s, leads, samples] in mV.
     """
-    epsilon = settings["reference_epsilon"]
-    rows = range(len(x))
+    epsilon, dataset = settings["reference_epsilon"], records.dataset
+    patient = dataset.patient[records.rows]
     results = [
-        recombine(
-            models, dataset, x[i], attacked[i], y[i], epsilon, settings["noise_trials"], rng,
-            None if inside is None else inside[i],
-        )
-        for i in rows
-    ]  # fmt: skip
+        recombine(models, records.take(i), attacked[i], epsilon, settings["noise_trials"], rng)
+        for i in range(len(attacked))
+    ]
     found = []
 
     def add(method: str, measure: str, values: Sequence[float], form: str) -> None:

@@ -8,8 +8,11 @@ to 1, so |delta| <= epsilon too.
 The authors count in raw units of 1 microvolt: epsilon 10, step 1, 20 and 40 steps, at 300 Hz.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
+from medpriv.attacks.attacked_records import AttackedRecords, SignSteps
 from medpriv.attacks.gradient import loss_gradient, projected_sign_ascent
 from medpriv.attacks.target_models import TargetModels
 from medpriv.dataset import Dataset
@@ -18,38 +21,30 @@ from medpriv.defences.sap_filter import smooth, smoothing_filter
 
 def sap(
     models: TargetModels,
-    dataset: Dataset,
-    x: np.ndarray,
-    y: np.ndarray,
-    epsilon: float,
-    step: float,
-    steps: int,
+    records: AttackedRecords,
+    steps: SignSteps,
     smooth_steps: int,
-    target: np.ndarray | None = None,
-    inside: np.ndarray | None = None,
     first: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return smoothly attacked signals [K, N, ...] in mV.
 
     Args:
-        x: float32 [N, ...] or [K, N, ...] in mV.
-        y, target: int64 [N]; with a target, the loss of that class is descended.
-        steps, smooth_steps: of the two stages.
-        inside: bool, broadcast over x: False on padding.
+        records: signals; with a target, the loss of that class is descended. Padding is reset at the very end.
+        steps: of stage 1; stage 2 takes `smooth_steps` of the same size.
         first: the signals after stage 1, where `projected_sign_ascent` has made them already.
     """
-    taps, limit = smoothing_filter(dataset.sampling_rate), np.float32(epsilon)
+    taps, limit, x = smoothing_filter(records.dataset.sampling_rate), np.float32(steps.epsilon), records.x
     if first is None:
-        first = projected_sign_ascent(models, dataset, x, y, x, epsilon, step, steps, target)
+        first = projected_sign_ascent(models, replace(records, inside=None), steps)
     theta = first - x
     for _ in range(smooth_steps):
         # Leads of one record may have other scales: F acts along time alone, so it commutes with them.
-        move = np.sign(smooth(loss_gradient(models, dataset, x + smooth(theta, taps), y, target), taps))
-        move *= np.float32(step)
+        move = np.sign(smooth(loss_gradient(models, records, x + smooth(theta, taps)), taps))
+        move *= np.float32(steps.step)
         move += theta
         theta = np.clip(move, -limit, limit, out=move)
     delta = smooth(theta, taps)
-    return x + (delta if inside is None else delta * inside)
+    return x + (delta if records.inside is None else delta * records.inside)
 
 
 def matched_noise(

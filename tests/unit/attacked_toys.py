@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from made_up_datasets import put_together
 
+from medpriv.attacks.attacked_records import AttackedRecords
 from medpriv.dataset import TEST, TRAIN, Dataset
 
 LEADS, SAMPLES, RATE = 2, 64, 300.0
@@ -80,3 +81,8 @@ def make_models(replicates: int = 3) -> Linear:
     weight[:, 1] += 0.1
     weight[:, 1, 1] *= 4  # scaled by 2, where the first lead is scaled by 0.5
     return Linear(weight, np.zeros((replicates, 2)))
+
+
+def records_of(dataset: Dataset, x: np.ndarray, y: np.ndarray, **more: np.ndarray | None) -> AttackedRecords:
+    """Return records to attack that need not be the dataset's own."""
+    return AttackedRecords(dataset, np.arange(len(y)), x, y, **more)

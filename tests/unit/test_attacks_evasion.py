@@ -7,7 +7,8 @@ from made_up_banks import bank_of
 from made_up_datasets import with_changes
 
 from medpriv.attacks import evasion
-from medpriv.attacks.attacked_records import AttackedRecords, draw_records, make_examples
+from medpriv.attacks.attacked_records import AttackedRecords, SignSteps, draw_records
+from medpriv.attacks.examples import make_examples
 from medpriv.attacks.gradient import fgsm, pgd
 from medpriv.attacks.target_models import STACK, predict, target_models_of
 from medpriv.config.evasion import SignalEvasionSettings
@@ -143,8 +144,9 @@ def test_flip_rate_equals_a_loop_over_replicates(audit, name):
     for k in range(3):
         one = toys.Linear(models.weight[[k]], models.bias[[k]])
         before = predict(one, dataset, x)[0] == y
-        about = (one, dataset, x, y, 0.1)
-        after = predict(one, dataset, fgsm(*about) if name == "fgsm" else pgd(*about, 0.01, 20))[0] == y
+        about = (one, toys.records_of(dataset, x, y))
+        attacked = fgsm(*about, 0.1) if name == "fgsm" else pgd(*about, SignSteps(0.1, 0.01, 20))
+        after = predict(one, dataset, attacked)[0] == y
         rates.append((before & ~after).sum() / before.sum())
     row = pick(audit, f"evasion-{name}", "flip_rate", "budget=0.1")
     assert row.value == pytest.approx(np.mean(rates))
@@ -155,7 +157,7 @@ def test_transfer_attacks_each_replicate_by_the_next_ones_examples(audit):
     dataset, models = toys.make_dataset(), toys.make_models()
     rows = draw_records(dataset, 15, seed=1)
     x, y = dataset.x[rows], dataset.y[rows]
-    made = pgd(models, dataset, x, y, 0.1, 0.01, 20)
+    made = pgd(models, toys.records_of(dataset, x, y), SignSteps(0.1, 0.01, 20))
     right = predict(models, dataset, x) == y
     flipped = right & (predict(models, dataset, made[[1, 2, 0]]) != y)
     expected = (flipped.sum(axis=1) / right.sum(axis=1)).mean()

@@ -6,6 +6,7 @@ import attacked_toys as toys
 import numpy as np
 import pytest
 
+from medpriv.attacks.attacked_records import SignSteps
 from medpriv.attacks.blackbox import square
 from medpriv.attacks.gradient import pgd
 from medpriv.attacks.masking import attack_for_checks, masking_measures, not_weaker
@@ -35,11 +36,12 @@ def check(models) -> dict[str, float]:
     dataset = toys.make_dataset()
     rows = np.flatnonzero(dataset.rows(1))
     x, y = dataset.x[rows], dataset.y[rows]
+    records = toys.records_of(dataset, x, y)
     estimator = RateEstimator.of(dataset, "t", rows, 20, np.random.default_rng(0))
-    white = [predict(models, dataset, pgd(models, dataset, x, y, e, e / 10, 20)) for e in EPSILONS]
+    white = [predict(models, dataset, pgd(models, records, SignSteps(e, e / 10, 20))) for e in EPSILONS]
     rng = np.random.default_rng(1)
-    black = [predict(models, dataset, square(models, dataset, x, y, e, 100, rng)) for e in EPSILONS]
-    extra = attack_for_checks(models, dataset, x, y, EPSILONS, SETTINGS, None)
+    black = [predict(models, dataset, square(models, records, e, 100, rng)) for e in EPSILONS]
+    extra = attack_for_checks(models, records, EPSILONS, SETTINGS)
     before = predict(models, dataset, x)
     found = masking_measures(estimator, EPSILONS, SETTINGS, before, np.stack(white), np.stack(black), extra)
     assert len({(row.measure, row.group) for row in found}) == len(found)

@@ -9,6 +9,7 @@ from made_up_banks import training_spec, with_hyperparameters
 from made_up_datasets import with_changes
 from test_treatments_personalized import RECIPE, SETTINGS, toy_dataset
 
+from medpriv.attacks.attacked_records import AttackedRecords, SignSteps
 from medpriv.attacks.gradient import fgsm, pgd
 from medpriv.attacks.personalization import evasion, gain, membership
 from medpriv.attacks.personalization.audit import audit, audit_h2
@@ -390,12 +391,13 @@ def test_attacking_all_budgets_in_one_stack_equals_one_after_the_other(dataset, 
     x, y = dataset.x[rows], dataset.y[rows]
     np.testing.assert_array_equal(right, predict(models, dataset, x) == y)
     assert still.shape == (3, 2, 4, 20)
+    records = AttackedRecords.of(dataset, rows)
     for e, epsilon in enumerate((0.1, 0.3)):
         step = 2.5 * epsilon / 3
         attacked = (
-            fgsm(models, dataset, x, y, epsilon),
-            pgd(models, dataset, x, y, epsilon, step, 3),
-            sap(models, dataset, x, y, epsilon, step, 3, 3),
+            fgsm(models, records, epsilon),
+            pgd(models, records, SignSteps(epsilon, step, 3)),
+            sap(models, records, SignSteps(epsilon, step, 3), 3),
         )
         for a, changed in enumerate(attacked):
             assert np.abs(changed - x).max() <= epsilon * (1 + 1e-5)

@@ -4,6 +4,7 @@ import attacked_toys as toys
 import numpy as np
 import pytest
 
+from medpriv.attacks.attacked_records import SignSteps
 from medpriv.attacks.sap import matched_noise, sap
 from medpriv.attacks.target_models import margins, signal_mask, standardise
 from medpriv.defences.sap_filter import gaussian_kernels, smooth, smoothing_filter
@@ -50,7 +51,7 @@ def test_the_filter_is_its_own_transpose():
 def test_sap_reaches_the_best_smooth_perturbation_of_a_linear_network():
     dataset, models = toys.make_dataset(), toys.make_models()
     x, y = dataset.x[:4], np.ones(4, int)
-    attacked = sap(models, dataset, x, y, 0.01, 0.001, 20, 40)
+    attacked = sap(models, toys.records_of(dataset, x, y), SignSteps(0.01, 0.001, 20), 40)
     taps = smoothing_filter(300)
     weight = (models.weight[:, 1] - models.weight[:, 0]) / dataset.scale
     best = 0.01 * np.abs(smooth(weight, taps)).sum(axis=(1, 2))[:, None]  # max of w . F theta over the box: |F w|_1
@@ -58,7 +59,9 @@ def test_sap_reaches_the_best_smooth_perturbation_of_a_linear_network():
         models.logits(standardise(dataset, x)), y
     )
     np.testing.assert_allclose(moved, np.broadcast_to(best, moved.shape), rtol=1e-3)
-    np.testing.assert_allclose(sap(models, dataset, x, y, 0.01, 0.001, 20, 40, target=1 - y), attacked, atol=1e-7)
+    np.testing.assert_allclose(
+        sap(models, toys.records_of(dataset, x, y, target=1 - y), SignSteps(0.01, 0.001, 20), 40), attacked, atol=1e-7
+    )
 
 
 def test_sap_keeps_its_budget_and_leaves_padding_alone():
@@ -66,10 +69,10 @@ def test_sap_keeps_its_budget_and_leaves_padding_alone():
     dataset, models = toys.make_dataset(valid=valid), toys.make_models()
     x, y = dataset.x[:4], dataset.y[:4]
     inside = signal_mask(dataset, np.arange(4))
-    delta = sap(models, dataset, x, y, 0.01, 0.001, 20, 40, inside=inside) - x
+    delta = sap(models, toys.records_of(dataset, x, y, inside=inside), SignSteps(0.01, 0.001, 20), 40) - x
     assert 0.005 < np.abs(delta).max() <= 0.01 + 1e-6
     assert not delta[..., :20].any() and delta[..., 20:].any()
-    whole = sap(models, dataset, x, y, 0.01, 0.001, 20, 40) - x
+    whole = sap(models, toys.records_of(dataset, x, y), SignSteps(0.01, 0.001, 20), 40) - x
     np.testing.assert_array_equal(delta[..., 20:], whole[..., 20:])  # as released: reset at the end, not on the way
     noise = matched_noise(dataset, delta, 0.01, np.random.default_rng(0), inside)
     assert not noise[..., :20].any() and noise[..., 20:].any()

@@ -8,6 +8,7 @@ import pytest
 from made_up_banks import training_spec
 from made_up_requests import PERSONALIZATION, odd_dataset
 
+from medpriv.attacks.attacked_records import AttackedRecords
 from medpriv.attacks.gradient import fgsm
 from medpriv.attacks.target_models import BankModels, predict, standardise
 from medpriv.attacks.unlearning.audit import PATIENT_COLUMNS, audit, verdicts
@@ -452,7 +453,7 @@ def test_attacks_on_own_records_equal_those_on_shared_ones():
         models = BankModels(network, {name: value[[index]] for name, value in parameters.items()})
         x, y = dataset.x[rows[index]], dataset.y[rows[index]]
         np.testing.assert_array_equal(found["clean"][index], predict(models, dataset, x)[0] == y)
-        attacked = fgsm(models, dataset, x, y, epsilon)
+        attacked = fgsm(models, AttackedRecords.of(dataset, rows[index]), epsilon)
         np.testing.assert_array_equal(found["fgsm"][index], predict(models, dataset, attacked)[0] == y)
     assert found["pgd"].sum() < found["clean"].sum()
 

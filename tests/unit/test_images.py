@@ -10,6 +10,7 @@ from made_up_datasets import put_together
 from pydantic import ValidationError
 
 from medpriv.attacks import evasion, randomized_smoothing
+from medpriv.attacks.attacked_records import AttackedRecords, SignSteps
 from medpriv.attacks.attribute import audit as attribute
 from medpriv.attacks.blackbox import square
 from medpriv.attacks.epsilon import audit as epsilon
@@ -18,7 +19,7 @@ from medpriv.attacks.gradient import pgd
 from medpriv.attacks.linkage.audit import audit as linkage
 from medpriv.attacks.membership import audit as membership
 from medpriv.attacks.split_server.audit import audit as cut
-from medpriv.attacks.target_models import in_units, target_models_of
+from medpriv.attacks.target_models import target_models_of
 from medpriv.attacks.unlearning.audit import audit as forgetting
 from medpriv.bank.bank import Bank
 from medpriv.bank.draw import Draw
@@ -106,11 +107,12 @@ def found(measures, attack: str, measure: str, group: str = ""):
 def test_attacked_images_stay_within_budget_and_grey_levels():
     dataset, [models] = images(), target_models_of(images(), bank(), 2)
     rows = np.flatnonzero(dataset.rows(TEST))[:8]
-    x, y = in_units(dataset, rows), dataset.y[rows]
+    records = AttackedRecords.of(dataset, rows)
+    x = records.x
     assert x.dtype == np.float32
     for attacked in (
-        pgd(models, dataset, x, y, 60.0, 15.0, 8, restarts=1, rng=generator(1)),
-        square(models, dataset, x, y, 60.0, 30, generator(2)),
+        pgd(models, records, SignSteps(60.0, 15.0, 8), restarts=1, rng=generator(1)),
+        square(models, records, 60.0, 30, generator(2)),
     ):
         assert attacked.shape == (2, *x.shape)
         assert attacked.min() >= 0 and attacked.max() <= 255
@@ -120,8 +122,8 @@ def test_attacked_images_stay_within_budget_and_grey_levels():
 
 def test_a_square_is_one_window_of_both_sides():
     dataset, [models] = images(), target_models_of(images(), bank(), 1)
-    x, y = in_units(dataset, np.arange(40)), dataset.y[:40]
-    first, second = (square(models, dataset, x, y, 1.0, count, generator(2)) for count in (1, 2))
+    records = AttackedRecords.of(dataset, np.arange(40))
+    first, second = (square(models, records, 1.0, count, generator(2)) for count in (1, 2))
     moved = (first != second)[0, :, 0]
     assert moved.any()
     for image in moved[moved.any(axis=(1, 2))]:

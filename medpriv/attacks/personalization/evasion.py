@@ -29,10 +29,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from medpriv.attacks.gradient import projected_sign_ascent
+from medpriv.attacks.attacked_records import AttackedRecords, SignSteps
+from medpriv.attacks.gradient import fgsm, pgd
 from medpriv.attacks.personalization.pairs import Pairs
 from medpriv.attacks.sap import sap
-from medpriv.attacks.target_models import BankModels, TargetModels, predict, signal_mask
+from medpriv.attacks.target_models import BankModels, TargetModels, predict
 from medpriv.bank.stack import Parameters
 from medpriv.dataset import Dataset
 from medpriv.measures.bootstrap import PatientBootstrap, difference_interval
@@ -79,29 +80,21 @@ def attack_beats(
 
     All budgets are attacked in one stack of records: n x E of them.
     """
-    x, y = dataset.x[rows], dataset.y[rows]
-    right = predict(models, dataset, x) == y
+    right = predict(models, dataset, dataset.x[rows]) == dataset.y[rows]
     budgets = len(settings["epsilons"])
-    tiled, labels = np.tile(x, (budgets, 1, 1)), np.tile(y, budgets)
+    records = AttackedRecords.of(dataset, np.tile(rows, budgets))
     epsilon = np.repeat(np.array(sorted(settings["epsilons"]), np.float32), len(rows))[:, None, None]
-    mask = signal_mask(dataset, rows)
-    inside = None if mask is None else np.tile(mask, (budgets, 1, 1))
     steps, smooth_steps = settings["pgd_steps"], settings["sap_steps"]
-
-    def walk(steps: int, step: np.ndarray) -> np.ndarray:
-        return projected_sign_ascent(models, dataset, tiled, labels, tiled, epsilon, step, steps, inside=inside)
 
     attacked = {}
     if "fgsm" in attacks:
-        attacked["fgsm"] = walk(1, epsilon)
+        attacked["fgsm"] = fgsm(models, records, epsilon)
     if "pgd" in attacks or "sap" in attacks:
-        attacked["pgd"] = walk(steps, LENGTH / steps * epsilon)
+        attacked["pgd"] = pgd(models, records, SignSteps(epsilon, LENGTH / steps * epsilon, steps))
     if "sap" in attacks:
-        step = LENGTH / smooth_steps * epsilon
-        attacked["sap"] = sap(
-            models, dataset, tiled, labels, epsilon, step, steps, smooth_steps, inside=inside, first=attacked["pgd"]
-        )
-    still = [predict(models, dataset, attacked[name]) == labels for name in attacks]
+        walk = SignSteps(epsilon, LENGTH / smooth_steps * epsilon, steps)
+        attacked["sap"] = sap(models, records, walk, smooth_steps, attacked["pgd"])
+    still = [predict(models, dataset, attacked[name]) == records.y for name in attacks]
     return right, np.stack(still).reshape(len(attacks), len(right), budgets, -1).swapaxes(1, 2)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from medpriv.attacks.attacked_records import AttackedRecords, SignSteps
 from medpriv.attacks.gradient import fgsm, pgd
 from medpriv.attacks.target_models import in_units, standardise
 from medpriv.bank.engine import groups
@@ -58,14 +59,14 @@ def attack_own_records(
     found: dict[str, list[np.ndarray]] = {"clean": [], "fgsm": [], "pgd": []}
     for some in groups(network, parameters, rows.shape[1]):
         models = OwnRecordsModels(network, {name: value[some] for name, value in parameters.items()})
-        x, y = in_units(dataset, rows[some]), dataset.y[rows[some]]
+        own = AttackedRecords(dataset, rows[some], in_units(dataset, rows[some]), dataset.y[rows[some]])
         attacked = {
-            "clean": x,
-            "fgsm": fgsm(models, dataset, x, y, epsilon),
-            "pgd": pgd(models, dataset, x, y, epsilon, PGD_REACH * epsilon / steps, steps),
+            "clean": own.x,
+            "fgsm": fgsm(models, own, epsilon),
+            "pgd": pgd(models, own, SignSteps(epsilon, PGD_REACH * epsilon / steps, steps)),
         }
         for name, signals in attacked.items():
-            found[name].append(models.logits(standardise(dataset, signals)).argmax(axis=2) == y)
+            found[name].append(models.logits(standardise(dataset, signals)).argmax(axis=2) == own.y)
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
