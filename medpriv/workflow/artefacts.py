@@ -91,7 +91,7 @@ class Artefacts:
         for dataset in self.datasets if datasets is None else datasets:
             for name, spec in ((name, spec) for (_, name), spec in self.derived([dataset]).items()):
                 subject = name if spec.word == "personalized" else spec.word
-                family = "personal" if spec.word == "personalized" else "forgetting"
+                family = "personalization" if spec.word == "personalized" else "unlearning"
                 found[dataset, subject, family] = attack_folder(dataset, subject, family)
         return found
 

@@ -10,13 +10,13 @@ from medpriv.attacks.split_server.context import SplitAttackContext, build_conte
 from medpriv.attacks.split_server.scores import ReconstructionScorer
 from medpriv.bank.bank import Bank
 from medpriv.bank.draw import Draw
-from medpriv.config.cut import CutSettings
+from medpriv.config.split_server import SplitServerSettings
 from medpriv.dataset import Dataset
 from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.seeds import generator
 from medpriv.treatments.split import train
 
-CUT = CutSettings(replicates=2, records=40, bootstraps=50, fsha_updates=150, fsha_pilot_steps=300).model_dump()
+CUT = SplitServerSettings(replicates=2, records=40, bootstraps=50, fsha_updates=150, fsha_pilot_steps=300).model_dump()
 REPLICATES = 6
 
 

@@ -22,8 +22,8 @@ from medpriv.attacks.federated_server.inversion import (
 from medpriv.attacks.federated_server.updates import guess_sites, score_membership
 from medpriv.bank.draw import Draw
 from medpriv.config.federated import FederatedSettings
+from medpriv.config.federated_server import FederatedServerSettings
 from medpriv.config.models import MlpRecipe
-from medpriv.config.server import ServerSettings
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.models.catalogue import build_network
 from medpriv.treatments.federated import train
@@ -248,7 +248,9 @@ def test_the_audit_of_a_small_federation(strategy):
         training_spec(f"fed-{strategy}", "mlp", MlpRecipe(hidden=[8]).model_dump(), federated_settings(plan, strategy)),
         Draw([0, 1, 2], 3, 1),
     )
-    chosen = ServerSettings(replicates=2, rounds=2, targets=3, batches=[1, 2], steps=20, restarts=2, bootstraps=20)
+    chosen = FederatedServerSettings(
+        replicates=2, rounds=2, targets=3, batches=[1, 2], steps=20, restarts=2, bootstraps=20
+    )
     found = audit(dataset, bank, chosen.model_dump(), seed=1)
     measures, examples = found.measures, found.tables["examples"].rows
     exact = [

@@ -141,7 +141,7 @@ def test_a_targets_own_membership_never_enters_its_scores():
 
 def test_memorised_labels_of_trained_models_are_found_and_shuffled_membership_is_not(dataset, base, personal, found):
     for attacker in ("loss", "difference"):
-        assert pick(found.measures, "auc", "level=beat", f"personal-membership-{attacker}").value > 0.8
+        assert pick(found.measures, "auc", "level=beat", f"personalization-membership-{attacker}").value > 0.8
     pairs = pair_up(dataset, base, personal, MINUTES)
     records = pairs.records.copy()
     for k in range(records.shape[0]):
@@ -154,7 +154,7 @@ def test_memorised_labels_of_trained_models_are_found_and_shuffled_membership_is
         dataset, replace(pairs, records=records), outputs, crossed, 6.0, ATTACK, 1, "t"
     )
     for attacker in ("loss", "difference"):
-        assert abs(pick(measures, "auc", "level=beat", f"personal-membership-{attacker}").value - 0.5) < 0.15
+        assert abs(pick(measures, "auc", "level=beat", f"personalization-membership-{attacker}").value - 0.5) < 0.15
 
 
 def test_membership_drawn_anew_keeps_blocks_whole_and_their_number():
@@ -197,7 +197,7 @@ def test_the_chance_level_of_a_tpr_is_that_of_blocks_scored_alike(dataset):
     for rate in (0.1, 0.01):
         settings = ATTACK | {"false_positive_rate": rate}
         measures, _ = membership.audit_beats(made, pairs, outputs, crossed, 20.0, settings, 1, "t")
-        about = ("level=beat", "personal-membership-loss")
+        about = ("level=beat", "personalization-membership-loss")
         value, chance = (pick(measures, f"tpr_at_fpr_{rate:g}{ending}", *about) for ending in ("", "_chance"))
         if rate == 0.1:
             assert value.value > 0.1
@@ -277,7 +277,7 @@ def test_identification_names_the_right_patient_when_shifted_and_nobody_when_not
         measures, ranks = membership.audit_patients(*panel_outputs(6, shift), crossed, "t")
         for records in ("early", "later"):
             for attacker in ("difference", "difference-calibrated", "calibrated"):
-                about = (f"level=patient,records={records}", f"personal-identification-{attacker}")
+                about = (f"level=patient,records={records}", f"personalization-identification-{attacker}")
                 assert low <= pick(measures, "auc", *about).value <= high
                 assert pick(measures, "top_1_chance", *about).value == pytest.approx(1 / 12)
                 top = pick(measures, "top_1", *about).value
@@ -451,11 +451,11 @@ def made_up_pairs(patients: int) -> tuple[Dataset, Pairs]:
 def test_h1_is_judged_by_the_side_that_the_interval_lies_on(monkeypatch, patients, base_share, personal_share, verdict):
     monkeypatch.setattr(evasion, "attack_pairs", lambda *_: made_up_successes((base_share, personal_share), patients))
     measures = evasion.audit_robustness(*made_up_pairs(patients), ATTACK, 1, "t")
-    row = pick(measures, "hypothesis_h1", "right=both", "personal-pgd")
+    row = pick(measures, "hypothesis_h1", "right=both", "personalization-pgd")
     assert row.value == pytest.approx(personal_share - base_share, abs=0.01)
     assert row.lower <= row.value <= row.upper
     assert (row.n, row.patients) == (patients, patients)
-    assert verdict_name(pick(measures, "verdict_h1", "right=both", "personal-pgd").value) == verdict
+    assert verdict_name(pick(measures, "verdict_h1", "right=both", "personalization-pgd").value) == verdict
 
 
 @pytest.mark.parametrize("patients", [12, 9])
@@ -469,13 +469,13 @@ def test_h2_praises_who_came_to_retrainings_level_and_not_who_changed_nothing(mo
 
     def verdicts(measures):
         return {
-            name: verdict_name(pick(measures, "verdict_h2", f"method={name}", "personal-fgsm").value)
+            name: verdict_name(pick(measures, "verdict_h2", f"method={name}", "personalization-fgsm").value)
             for name in ("fake", "good", "worse")
         }
 
     measures = judged((0.6, 0.4, 0.6, 0.4, 0.8))  # personalised, retrained, then fake, good, worse
-    assert pick(measures, "hypothesis_h2", "method=fake", "personal-fgsm").value == pytest.approx(0, abs=0.02)
-    over = pick(measures, "success_over_retrain", "records=forgotten,method=personalized", "personal-fgsm")
+    assert pick(measures, "hypothesis_h2", "method=fake", "personalization-fgsm").value == pytest.approx(0, abs=0.02)
+    over = pick(measures, "success_over_retrain", "records=forgotten,method=personalized", "personalization-fgsm")
     assert over.value == pytest.approx(0.2, abs=0.02)
     assert (over.n, over.patients) == (100 * patients, patients)
     nothing_to_undo = judged((0.4, 0.4, 0.4, 0.4, 0.8))
@@ -490,11 +490,11 @@ def test_h2_of_real_models_attacks_the_forgotten_beats(dataset, base, personal, 
     asked = [answered(unchanged, "retrain"), answered(personal, "fake")]
     measures = audit_h2(dataset, base, personal, asked, ATTACK, seed=1)
     fake, own = (
-        pick(measures, "success", f"records=forgotten,method={name}", "personal-fgsm")
+        pick(measures, "success", f"records=forgotten,method={name}", "personalization-fgsm")
         for name in ("fake", "personalized")
     )
     assert (fake.value, fake.n) == (own.value, own.n)
-    hypothesis = pick(measures, "hypothesis_h2", "method=fake", "personal-fgsm")
+    hypothesis = pick(measures, "hypothesis_h2", "method=fake", "personalization-fgsm")
     assert (hypothesis.value, hypothesis.lower, hypothesis.upper) == (0, 0, 0)
 
 
@@ -527,9 +527,9 @@ def test_every_patient_has_a_row_a_figure_and_an_exposure_an_attacker(dataset, b
         (name, attack, measure)
         for name in names
         for attack, measure in [
-            *((f"personal-membership-{a}", "auc") for a in ("loss", "difference", "lira", "lira-difference")),
+            *((f"personalization-membership-{a}", "auc") for a in ("loss", "difference", "lira", "lira-difference")),
             *(
-                (f"personal-identification-{a}", f"top_1_{records}")
+                (f"personalization-identification-{a}", f"top_1_{records}")
                 for a in ("difference", "difference-calibrated", "calibrated")
                 for records in ("early", "later")
             ),
@@ -551,7 +551,7 @@ def test_one_replicate_and_one_patient_give_figures_where_there_are_any(dataset,
     found = audit(alone, base, derived, ATTACK, seed=1)
     assert 0 <= pick(found.measures, "accuracy", "records=later,model=personalized").value <= 1
     assert np.isnan(pick(found.measures, "accuracy", "records=strangers,model=personalized").value)
-    about = ("level=patient,records=later", "personal-identification-difference")
+    about = ("level=patient,records=later", "personalization-identification-difference")
     assert np.isnan(pick(found.measures, "auc", *about).value)
     assert pick(found.measures, "verdict_h3").value == TOO_FEW
 

@@ -33,8 +33,8 @@ from medpriv.attacks.unlearning.probes import attack_own_records, own_logits, re
 from medpriv.bank import engine
 from medpriv.bank.bank import Bank
 from medpriv.bank.draw import Draw
-from medpriv.config.forgetting import ForgettingSettings
 from medpriv.config.models import CnnRecipe, MlpRecipe
+from medpriv.config.unlearning_audit import UnlearningAuditSettings
 from medpriv.dataset import TEST, TRAIN
 from medpriv.errors import InputError
 from medpriv.measures.bootstrap import PatientBootstrap
@@ -45,7 +45,7 @@ from medpriv.treatments.personalized import personalize
 from medpriv.unlearning.catalogue import unlearn, unlearn_personal
 
 REPLICATES = 12
-SETTINGS = ForgettingSettings(
+SETTINGS = UnlearningAuditSettings(
     train_records=120, test_records=60, attacked_records=6, relearn_records=10, bootstraps=200
 ).model_dump()
 PATIENT = "request=population,level=patient,reference=retrain"
@@ -100,7 +100,7 @@ def figure(found: Findings, treatment: str, attack: str, measure: str, group: st
     rows = [
         row
         for row in found.measures
-        if (row.treatment, row.attack, row.measure, row.group) == (treatment, f"forgetting-{attack}", measure, group)
+        if (row.treatment, row.attack, row.measure, row.group) == (treatment, f"unlearning-{attack}", measure, group)
     ]
     assert len(rows) == 1
     return rows[0]
@@ -141,9 +141,9 @@ def test_verdicts_are_of_equivalence_and_of_no_loss_beyond_the_margin(auc, gap, 
     for network in ("retrain", "own"):
         other = {"retrain": "own", "own": "retrain"}[network]
         table = {
-            ("forgetting-ulira", "auc", f"level=patient,reference={network}"): Estimate(0.5, np.empty(0), auc, 99, 40),
-            ("forgetting-ulira", "auc", f"level=patient,reference={other}"): Estimate(1, np.empty(0), (0.9, 1), 99, 40),
-            ("forgetting-gap", "test_accuracy_gap", ""): Estimate(0.0, np.empty(0), gap, 99, 40),
+            ("unlearning-ulira", "auc", f"level=patient,reference={network}"): Estimate(0.5, np.empty(0), auc, 99, 40),
+            ("unlearning-ulira", "auc", f"level=patient,reference={other}"): Estimate(1, np.empty(0), (0.9, 1), 99, 40),
+            ("unlearning-gap", "test_accuracy_gap", ""): Estimate(0.0, np.empty(0), gap, 99, 40),
         }
         found = verdicts(table, network == "retrain", margin=0.02)
         assert tuple(verdict_name(item.value) for item in found.values()) == expected
@@ -154,7 +154,7 @@ def test_four_patients_judge_nobody_however_many_models_forgot_them():
     methods = [unlearn(odd_dataset(), bank(), name, {}, seed=5, patients=4)[0] for name in ("fake", "destroyed")]
     retrain = unlearn(odd_dataset(), bank(), "retrain", {}, seed=5, patients=4)[0]
     found = audit(odd_dataset(), bank(), None, retrain, methods, SETTINGS, seed=1)
-    rows = [row for row in found.measures if row.attack == "forgetting-verdict"]
+    rows = [row for row in found.measures if row.attack == "unlearning-verdict"]
     assert len(rows) == 8
     assert {row.value for row in rows} == {TOO_FEW}
     assert {row.patients for row in rows} == {4}
@@ -163,7 +163,7 @@ def test_four_patients_judge_nobody_however_many_models_forgot_them():
 
 def test_every_figure_says_on_how_many_models_and_patients_it_rests():
     for row in (*population().measures, *personal(0.5).measures):
-        most = 24 if row.attack == "forgetting-retained" else 12  # who stays; who was forgotten
+        most = 24 if row.attack == "unlearning-retained" else 12  # who stays; who was forgotten
         assert row.patients <= most, row
         assert (row.n > 0 and row.patients > 0) or np.isnan(row.value), row
     assert figure(population(), "unlearned-fake", "ulira", "auc", PATIENT).patients == 12
@@ -188,7 +188,7 @@ def test_the_destroying_method_shows_by_what_it_broke_but_not_by_what_it_remembe
 
 def test_the_fake_method_has_all_figures_of_the_original():
     def figures(treatment: str) -> dict:
-        rows = [row for row in population().measures if row.treatment == treatment and row.attack != "forgetting-cost"]
+        rows = [row for row in population().measures if row.treatment == treatment and row.attack != "unlearning-cost"]
         return {(row.attack, row.measure, row.group): (row.value, row.lower, row.upper, row.n) for row in rows}
 
     assert repr(figures("unlearned-fake")) == repr(figures("baseline-cnn"))
@@ -359,7 +359,7 @@ def test_an_accuracy_is_drawn_with_the_patients_who_judge_it():
 def test_macro_f1_of_a_draw_is_that_of_the_records_drawn():
     plan, draws = population_plan(), make_draws(population_plan(), 5, seed=3)
     evaluated = evaluate(plan, forgotten("retrain"))
-    found = dict(accuracy_figures(plan, evaluated, draws))["forgetting-gap", "test_macro_f1", ""]
+    found = dict(accuracy_figures(plan, evaluated, draws))["unlearning-gap", "test_macro_f1", ""]
     models, testers = plan.rounds.ravel(), sampled_patients(plan, TEST)
     owner, y = (values[plan.sample] for values in (odd_dataset().patient, odd_dataset().y))
     guess = evaluated.sample.argmax(axis=-1).reshape(len(models), -1)
@@ -487,7 +487,7 @@ def test_tables_are_not_attacked():
     dataset, tables = odd_dataset("mlp"), bank("mlp", 6)
     retrain = unlearn(dataset, tables, "retrain", {}, seed=5, patients=2)[0]
     found = audit(dataset, tables, None, retrain, [], SETTINGS, seed=1)
-    assert not [row for row in found.measures if row.attack == "forgetting-robustness"]
+    assert not [row for row in found.measures if row.attack == "unlearning-robustness"]
     assert np.isfinite(figure(found, "baseline-mlp", "ulira", "auc", PATIENT).value)
     assert np.isnan(figure(found, "baseline-mlp", "quality", "forgetting").value)  # too few models a patient
 

@@ -193,7 +193,7 @@ def verdicts_of(effect: float, patients: int, origins: int = 32, count: int = 30
         rng = np.random.default_rng(seed)
         draws = Draws(PatientBootstrap.draw(rng, patients, 200, origins), {})
         cells = made_up(seed, effect=effect, origins=origins, patients=patients)
-        estimate = dict(ulira_figures(cells, "", [], draws))["forgetting-ulira", "auc", ""]
+        estimate = dict(ulira_figures(cells, "", [], draws))["unlearning-ulira", "auc", ""]
         found.append(verdict_name(guessing(estimate.limits, estimate.patients)))
     return found
 

@@ -170,7 +170,7 @@ def test_a_server_of_a_federation_sees_who_took_part():
         training_spec("fed-avg", "cnn2d", RECIPE, federated_settings(FEDERATED, "avg")),
         Draw(range(K), K, 1),
     )
-    seen = server(images(), made, ATTACKS["server"] | {"bootstraps": 20}, seed=1)
+    seen = server(images(), made, ATTACKS["federated_server"] | {"bootstraps": 20}, seed=1)
     assert not seen.tables["examples"].rows
     assert np.isfinite(found(seen.measures, "membership-updates", "auc", "level=patient").value)
 
@@ -178,7 +178,7 @@ def test_a_server_of_a_federation_sees_who_took_part():
 def test_a_server_of_split_learning_gives_images_back():
     variants = SplitSettings(variants={"vanilla": {}}).model_dump()["variants"]["vanilla"] | {"least_patients": 2}
     made = split.train(images(), training_spec("split-vanilla-cut1", "cnn2d", RECIPE, variants), Draw(range(2), K, 1))
-    few = ATTACKS["cut"] | {
+    few = ATTACKS["split_server"] | {
         "replicates": 2,
         "records": 8,
         "bootstraps": 20,
@@ -192,11 +192,11 @@ def test_a_server_of_split_learning_gives_images_back():
 
 
 def test_a_patients_images_are_forgotten_and_the_answer_is_probed():
-    settings = ATTACKS["forgetting"] | {"attacked_records": 2, "bootstraps": 20, "relearn_records": 2}
+    settings = ATTACKS["unlearning"] | {"attacked_records": 2, "bootstraps": 20, "relearn_records": 2}
     retrain, _ = unlearn(images(), bank(), "retrain", {}, seed=1, patients=4)
     fake, _ = unlearn(images(), bank(), "fake", {}, seed=1, patients=4)
     measures = forgetting(images(), bank(), None, retrain, [fake], settings, seed=1).measures
-    flips = [row for row in measures if row.attack == "forgetting-robustness"]
+    flips = [row for row in measures if row.attack == "unlearning-robustness"]
     assert flips and all(",budget=4," in row.group for row in flips)
 
 

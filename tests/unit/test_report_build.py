@@ -150,7 +150,7 @@ def test_credentialed_dataset_shows_no_single_patient(tmp_path: Path) -> None:
     build_report(**as_artefacts(arguments), destination=tmp_path / "report")
     files = [path for path in (tmp_path / "report").rglob("*") if path.is_file()]
     assert not any(path.name.startswith(("beat-", "gain-")) for path in files)
-    assert not any(path.name.startswith("forgetting-") and "patients" in path.name for path in files)
+    assert not any(path.name.startswith("unlearning-") and "patients" in path.name for path in files)
     for path in files:
         assert "secret" not in path.read_text(), path
     page = (tmp_path / "report" / "index.html").read_text()
@@ -276,7 +276,7 @@ def test_long_tables_are_read_when_they_are_drawn(arguments: dict) -> None:
     result = read_result(*key, arguments["banks"][key], attacks)
     assert all(isinstance(held, Path) for held in result.tables.values())
     assert {row["patient"] for row in result.rows("exposure")}
-    assert result.rows("server-examples") == ()
+    assert result.rows("federated_server-examples") == ()
 
 
 def test_costs_of_missing_benchmark_files_are_left_out(arguments: dict, report: Path) -> None:
@@ -293,7 +293,7 @@ def test_report_without_attacks_still_builds(arguments: dict, tmp_path: Path) ->
     build_report(**as_artefacts(arguments | nothing), destination=tmp_path)
     page = (tmp_path / "index.html").read_text()
     assert "No membership attack was run" in page
-    assert not {"robustness", "smooth", "personal", "unlearning"} & {
+    assert not {"robustness", "smooth", "personalization", "unlearning"} & {
         attributes.get("id") for tag, attributes in Elements(page).found if tag == "section"
     } - {"robustness"}
 
@@ -301,7 +301,7 @@ def test_report_without_attacks_still_builds(arguments: dict, tmp_path: Path) ->
 def test_page_has_a_section_on_each_question(report: Path) -> None:
     found = Elements((report / "index.html").read_text()).found
     sections = [attributes["id"] for tag, attributes in found if tag == "section"]
-    questions = ["robustness", "smooth", "personal", "unlearning"]
+    questions = ["robustness", "smooth", "personalization", "unlearning"]
     assert [name for name in sections if name in questions] == questions
     links = {attributes.get("href") for tag, attributes in found if tag == "a"}
     assert {f"#{name}" for name in questions} <= links
@@ -328,7 +328,7 @@ def test_artefacts_named_in_claims_are_those_the_figures_came_from(report: Path)
     page = (report / "index.html").read_text()
     paths = set(re.findall(r"<code>results/attacks/([^<]*)</code>", page))
     assert "beats/baseline-cnn/evasion/measures.csv" in paths
-    assert "beats/personalized-all/personal/measures.csv" in paths
+    assert "beats/personalized-all/personalization/measures.csv" in paths
     assert not [path for path in paths if path.split("/")[0] != "beats"]
 
 
@@ -344,7 +344,7 @@ def test_seconds_of_unlearning_stand_in_the_measured_block_alone(report: Path) -
 
 def test_audit_of_another_dataset_is_refused(tmp_path: Path) -> None:
     arguments = write_results(tmp_path)
-    path = arguments["audits"]["beats", "unlearned", "forgetting"] / "measures.csv"
+    path = arguments["audits"]["beats", "unlearned", "unlearning"] / "measures.csv"
     write_csv(path, COLUMNS, [vars(item) | {"dataset": "table"} for item in read_measures(path)])
     with pytest.raises(InputError, match="of table among those of beats"):
         build_report(**as_artefacts(arguments), destination=tmp_path / "report")

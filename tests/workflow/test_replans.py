@@ -10,10 +10,16 @@ from medpriv.workflow.reruns import rerun_by
 
 SEED_OF_ALL = {"fetch_raw", "preprocess_dataset", "train_baseline_shard", "gather_bank", "measure_utility"}
 SEED_OF_ALL |= {"train_robust_shard", "personalize", "unlearn", "unlearn_personal", "build_report"}
-OF_DERIVED = {"attack_personalized", "attack_forgetting", "attack_forgetting_personal"}
+OF_DERIVED = {"attack_personalization", "attack_unlearning", "attack_unlearning_personal"}
 SEED_OF_ALL |= {"attack_membership", "attack_evasion", "attack_smoothing", *OF_DERIVED}
 SEED_OF_ALL |= {"train_tree_shard", "train_private_shard", "train_federated_shard", "train_split_shard"}
-SEED_OF_ALL |= {"attack_attribute", "attack_epsilon", "attack_server", "attack_cut", "attack_linkage"}
+SEED_OF_ALL |= {
+    "attack_attribute",
+    "attack_epsilon",
+    "attack_federated_server",
+    "attack_split_server",
+    "attack_linkage",
+}
 
 UTILITIES = {"baselines-admissions", "baselines-heart", "baselines-mitdb", "robust-mitdb"}
 UTILITIES |= {"private-heart", "federated-heart", "split-heart"}
@@ -42,7 +48,7 @@ def test_touched_files_replan_nothing(scratch: Project) -> None:
     [
         ("medpriv/attacks/membership/audit.py", {"attack_membership"}, ATTACKS),
         ("medpriv/attacks/evasion.py", {"attack_evasion"}, {"attacks-mitdb"}),
-        ("medpriv/attacks/unlearning/ulira.py", OF_DERIVED - {"attack_personalized"}, {"attacks-mitdb"}),
+        ("medpriv/attacks/unlearning/ulira.py", OF_DERIVED - {"attack_personalization"}, {"attacks-mitdb"}),
         ("medpriv/unlearning/gradients.py", {"unlearn", "unlearn_personal", *OF_DERIVED}, {"unlearned-mitdb"}),
         ("medpriv/measures/predictions.py", {"measure_utility", *OF_DERIVED}, {*UTILITIES, "attacks-mitdb"}),
         ("medpriv/report/page.html", set(), {"report"}),
@@ -65,7 +71,7 @@ def test_an_edited_module_replans_its_own_jobs_and_the_report(
         (
             "datasets.mitdb.personalization.share",
             0.4,
-            {"personalize", "unlearn_personal", *OF_DERIVED} - {"attack_forgetting"},
+            {"personalize", "unlearn_personal", *OF_DERIVED} - {"attack_unlearning"},
             {"personalized-mitdb"},
         ),
         ("seed", 7, SEED_OF_ALL, None),

@@ -132,9 +132,9 @@ def _exposure_rows(
     dataset: Dataset, pairs: Pairs, aucs: Mapping[str, np.ndarray], ranks: Mapping[tuple[str, str], np.ndarray]
 ) -> list[dict]:
     """Return one row a patient and attacker: means over replicates, t limits; `n` is the number of replicates."""
-    figures = [(f"personal-membership-{name}", "auc", values) for name, values in aucs.items()]
+    figures = [(f"personalization-membership-{name}", "auc", values) for name, values in aucs.items()]
     figures += [
-        (f"personal-identification-{attacker}", f"top_1_{records}", (held <= 1).astype(float))
+        (f"personalization-identification-{attacker}", f"top_1_{records}", (held <= 1).astype(float))
         for (records, attacker), held in ranks.items()
     ]
     rows = []

@@ -182,7 +182,7 @@ def audit_robustness(dataset: Dataset, pairs: Pairs, settings: Mapping, seed: in
     measures = []
     for whose, (overturned, right, beats) in done.parts().items():
         for a, attack in enumerate(ATTACKS):
-            about = (dataset.name, treatment, f"personal-{attack}")
+            about = (dataset.name, treatment, f"personalization-{attack}")
             gains, people = {}, {}
             for g, group in enumerate(GROUPS):
                 held = beats[:, g] > 0  # [2, P]
@@ -243,7 +243,7 @@ def audit_unlearning(
     crossed = draws_of_attacks(dataset, pairs, settings, seed)
     measures = []
     for a, attack in enumerate(attacks):
-        about = (dataset.name, treatment, f"personal-{attack}")
+        about = (dataset.name, treatment, f"personalization-{attack}")
         success = [
             np.mean([crossed.ratio(part[v, 0], done.right[v, 0]) for part in done.overturned[a]], axis=0)
             for v in range(len(order))

@@ -106,7 +106,7 @@ def audit_beats(
                     figures[name][1:, k, index] = tpr_at(scores[k], members[k], rate), np.mean(by_chance)
     measures = []
     for name, held in figures.items():
-        about = (dataset.name, treatment, f"personal-membership-{name}")
+        about = (dataset.name, treatment, f"personalization-membership-{name}")
         people = [int((~np.isnan(values)).any(axis=0).sum()) for values in held]
         drawn = [crossed.mean(values) for values in held]
         limits = [auc_interval(drawn[0][0], drawn[0][1:], people[0], people[0])]
@@ -192,7 +192,7 @@ def audit_patients(
             others = ~np.eye(size, dtype=bool)
             lost = (np.where(margin == 0, 0.5, margin < 0) * others).sum(axis=2)  # [K, P]
             ranks[name, attacker] = 1 + lost
-            about = (dataset.name, treatment, f"personal-identification-{attacker}")
+            about = (dataset.name, treatment, f"personalization-identification-{attacker}")
             group = f"level=patient,records={name}"
             drawn = crossed.mean(1 - lost / (size - 1) if size > 1 else np.full_like(lost, np.nan))
             limits = auc_interval(drawn[0], drawn[1:], size, size)

@@ -3,29 +3,29 @@
 Each method's models are compared with models that never saw the patient (`medpriv.attacks.unlearning.evaluation` says
 which those are) and with the original and the retrained models on the same records. Attack names:
 
-- `forgetting-ulira`: AUC and TPR of U-LiRA (`medpriv.attacks.unlearning.ulira`) by patient and by record.
+- `unlearning-ulira`: AUC and TPR of U-LiRA (`medpriv.attacks.unlearning.ulira`) by patient and by record.
   `reference=retrain`: the never-seen models are retrained ones, the question of the literature. `reference=own`: they
   were made by the same method, of replicates that never saw the patient. If the first AUC is far from 0.5 and the
   second isn't, the method changes models in a way that shows, but not by what it remembers of the patient.
-- `forgetting-quality`: the NeurIPS 2023 score (`medpriv.measures.forgetting`); the ceiling is the epsilon that so many
+- `unlearning-quality`: the NeurIPS 2023 score (`medpriv.measures.forgetting`); the ceiling is the epsilon that so many
   models can show at most. Retraining's own F is what perfect forgetting gets from so few models: compare with it.
-- `forgetting-gap`: accuracies and their signed gap to retraining; KL divergence of predictions from the retrained
+- `unlearning-gap`: accuracies and their signed gap to retraining; KL divergence of predictions from the retrained
   model of the same replicate (`kl_floor`: from retrained models of other replicates that never saw the patient either);
   distance of parameters.
-- `forgetting-retained`: membership risk of the patients who stay, by LiRA whose shadows are made by the same method.
-- `forgetting-robustness`: share of right predictions that FGSM and PGD flip.
-- `forgetting-relearn`: passes over forgotten records until their loss is where the original had it.
-- `forgetting-cost`: what the bank says of its costs, `passes_share` of retraining's among them, and of its certificate.
-- `forgetting-verdict`: `forgotten`, by the AUC of patients (own reference where the network differs from the retrained
+- `unlearning-retained`: membership risk of the patients who stay, by LiRA whose shadows are made by the same method.
+- `unlearning-robustness`: share of right predictions that FGSM and PGD flip.
+- `unlearning-relearn`: passes over forgotten records until their loss is where the original had it.
+- `unlearning-cost`: what the bank says of its costs, `passes_share` of retraining's among them, and of its certificate.
+- `unlearning-verdict`: `forgotten`, by the AUC of patients (own reference where the network differs from the retrained
   one's): supported where the whole interval lies within 0.5 +- a margin, contradicted where it lies above 0.5 and
   reaches beyond that, so that the model is told apart (`guessing` of `medpriv.measures.verdicts`). `usable`: supported
   where the gap in test accuracy lies above -`margin`, interval and all, contradicted where it lies below. On fewer
   patients than a verdict wants nobody is judged, controls included.
 
 `*_gap` is the difference to retraining, `*_change` that to the original, both paired. Intervals draw forgotten patients
-and replicates together (`forgetting-quality`: patients alone), and the patients whose records judge the models where
+and replicates together (`unlearning-quality`: patients alone), and the patients whose records judge the models where
 those are others (accuracies on retained, unseen and test records). `n` is the number of unlearned models behind a
-figure, `patients` that of the patients whom they forgot or who judge them, whichever are fewer (`forgetting-retained`:
+figure, `patients` that of the patients whom they forgot or who judge them, whichever are fewer (`unlearning-retained`:
 of those who stay); the row `models_never` has the number of models on the other side. Settings must not be chosen by
 these figures.
 """
@@ -98,7 +98,7 @@ def audit(
         personalised: of a personal request, the models that had to forget; None: the replicates had to.
         retrain: the reference, models trained without what was to be forgotten.
         methods: the models that each method made forget, all asked the same as `retrain`; held one at a time.
-        settings: of `medpriv.config.forgetting.ForgettingSettings`.
+        settings: of `medpriv.config.unlearning_audit.UnlearningAuditSettings`.
         seed: the root seed; all draws depend on it and on names alone.
 
     Returns:
@@ -136,13 +136,13 @@ def compare(
     found = dict(own)
     for key, estimate in own.items():
         attack, measure, group = key
-        if attack in ("forgetting-gap", "forgetting-robustness") and key in retrained and measure not in _ABSOLUTE:
+        if attack in ("unlearning-gap", "unlearning-robustness") and key in retrained and measure not in _ABSOLUTE:
             found[attack, f"{measure}_gap", group] = difference(estimate, retrained[key])
-        if attack in ("forgetting-retained", "forgetting-robustness"):
+        if attack in ("unlearning-retained", "unlearning-robustness"):
             found[attack, f"{measure}_change", group] = difference(estimate, original[key])
-    passes = ("forgetting-relearn", "passes", "")
-    found["forgetting-relearn", "passes_share", ""] = _ratio(own[passes], retrained[passes])
-    found["forgetting-quality", "score", ""] = _score(own, retrained)
+    passes = ("unlearning-relearn", "passes", "")
+    found["unlearning-relearn", "passes_share", ""] = _ratio(own[passes], retrained[passes])
+    found["unlearning-quality", "score", ""] = _score(own, retrained)
     return found
 
 
@@ -151,14 +151,14 @@ _ABSOLUTE = ("kl", "kl_floor", "parameter_distance")  # already distances to ret
 
 def verdicts(table: Mapping[Key, Estimate], same_network: bool, margin: float) -> dict[Key, Estimate]:
     """Return `forgotten` and `usable` as the numbers of `medpriv.measures.verdicts`."""
-    seen = table["forgetting-ulira", "auc", f"level=patient,reference={'retrain' if same_network else 'own'}"]
-    gap = table["forgetting-gap", "test_accuracy_gap", ""]
+    seen = table["unlearning-ulira", "auc", f"level=patient,reference={'retrain' if same_network else 'own'}"]
+    gap = table["unlearning-gap", "test_accuracy_gap", ""]
     conclusions = {
         "forgotten": (guessing(seen.limits, seen.patients), seen),
         "usable": (not_below(gap.limits, margin, gap.patients), gap),
     }
     return {
-        ("forgetting-verdict", name, ""): figures.fixed(value, behind.n, behind.patients)
+        ("unlearning-verdict", name, ""): figures.fixed(value, behind.n, behind.patients)
         for name, (value, behind) in conclusions.items()
     }
 
@@ -217,10 +217,10 @@ def _evaluate_method(
     found |= dict(figures.accuracy_figures(plan, evaluated, draws))
     same_network = _network(bank) == _network(retrain)
     found |= dict(_distances(plan, bank, evaluated, retrain, reference, same_network, draws))
-    found["forgetting-retained", "auc", "level=patient"] = figures.retained_figure(plan, evaluated, draws)
+    found["unlearning-retained", "auc", "level=patient"] = figures.retained_figure(plan, evaluated, draws)
     found |= dict(_probe(plan, bank, probes, losses, draws, settings))
     size = len(plan.origin), len(plan.patients)
-    found |= {("forgetting-cost", name, ""): figures.fixed(cost, *size) for name, cost in bank.costs.items()}
+    found |= {("unlearning-cost", name, ""): figures.fixed(cost, *size) for name, cost in bank.costs.items()}
     return MethodEvaluation(found, _patient_rows(plan, bank.treatment, patients), same_network)
 
 
@@ -238,7 +238,7 @@ def quality_figures(cells: Cells, delta: float, draws: Draws) -> Iterator[tuple[
     named = {"forgetting": forgetting_points(epsilon), "epsilon": epsilon, "epsilon_ceiling": ceiling}
     for name, values in named.items():
         estimate = over_models(values, None, cells.patient, draws.forgotten.patients)
-        yield ("forgetting-quality", name, ""), replace(estimate, n=models)
+        yield ("unlearning-quality", name, ""), replace(estimate, n=models)
 
 
 def _distances(
@@ -252,7 +252,7 @@ def _distances(
         values["parameter_distance"] = figures.parameter_distance(retrain.weights, bank.weights)
     weights = draws.of_models(plan, np.arange(len(plan.origin)))
     for name, each in values.items():
-        yield ("forgetting-gap", name, ""), over_models(each, None, plan.patient, weights)
+        yield ("unlearning-gap", name, ""), over_models(each, None, plan.patient, weights)
 
 
 def _probe(
@@ -274,9 +274,9 @@ def _probe(
                 flips = (before & ~right[attack][:, part]).sum(axis=1).astype(float)
                 group = f"attack={attack},budget={settings['epsilon'][dataset.modality]:g},records={name}"
                 estimate = over_models(flips, before.sum(axis=1), patient, weights, rate=True)
-                yield ("forgetting-robustness", "flip_rate", group), estimate
+                yield ("unlearning-robustness", "flip_rate", group), estimate
     passes = relearn(dataset, network, parameters, probes.relearnt, losses, settings)
-    yield ("forgetting-relearn", "passes", ""), over_models(passes.astype(float), None, patient, weights)
+    yield ("unlearning-relearn", "passes", ""), over_models(passes.astype(float), None, patient, weights)
 
 
 def _losses(plan: EvaluationPlan, original: Bank, probes: Probes) -> np.ndarray:
@@ -313,9 +313,9 @@ def _patient_rows(plan: EvaluationPlan, treatment: str, cells: Cells) -> list[di
 
 def _score(own: Mapping[Key, Estimate], retrained: Mapping[Key, Estimate]) -> Estimate:
     """Return F x (RA_u / RA_r) x (TA_u / TA_r)."""
-    score = own["forgetting-quality", "forgetting", ""]
+    score = own["unlearning-quality", "forgetting", ""]
     for name in ("retained_accuracy", "test_accuracy"):
-        share = _ratio(own["forgetting-gap", name, ""], retrained["forgetting-gap", name, ""])
+        share = _ratio(own["unlearning-gap", name, ""], retrained["unlearning-gap", name, ""])
         score = replace(score, value=score.value * share.value, draws=score.draws * share.draws)
     return replace(score, limits=figures.spread(score.value, score.draws, score.patients))
 

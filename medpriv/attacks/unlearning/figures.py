@@ -189,8 +189,8 @@ def ulira_figures(cells: Cells, level: str, rates: list[float], draws: Draws) ->
     value, drawn, limits = _auc(
         wins.won, wins.pairs, draws.forgotten, draws.forgotten.patients, np.minimum(origins, people)
     )
-    yield ("forgetting-ulira", "auc", level), Estimate(value, drawn, limits, n[0], people)
-    yield ("forgetting-ulira", "models_never", level), fixed(n[1], n[0], people)
+    yield ("unlearning-ulira", "auc", level), Estimate(value, drawn, limits, n[0], people)
+    yield ("unlearning-ulira", "models_never", level), fixed(n[1], n[0], people)
     scores = score_cells(cells)
     known = [~np.isnan(side) for side in scores]
     flat = np.concatenate([side[held] for side, held in zip(scores, known, strict=True)])
@@ -204,7 +204,7 @@ def ulira_figures(cells: Cells, level: str, rates: list[float], draws: Draws) ->
             value = tpr_at(flat, positive, rate)
             limits = rate_interval(value, curve.tpr[1:, index], people)
         estimate = Estimate(value, curve.tpr[1:, index], limits, n[0], people)
-        yield ("forgetting-ulira", f"tpr_at_fpr_{rate:g}", level), estimate
+        yield ("unlearning-ulira", f"tpr_at_fpr_{rate:g}", level), estimate
 
 
 def retained_figure(plan: EvaluationPlan, evaluated: EvaluationLogits, draws: Draws) -> Estimate:
@@ -243,7 +243,7 @@ def accuracy_figures(plan: EvaluationPlan, evaluated: EvaluationLogits, draws: D
     every = draws.of_models(plan, np.arange(len(plan.origin)))
     for name, hits, of in _pool_hits(plan, evaluated):
         if of.any():
-            yield ("forgetting-gap", f"{name}_accuracy", ""), over_models(hits, of, plan.patient, every, rate=True)
+            yield ("unlearning-gap", f"{name}_accuracy", ""), over_models(hits, of, plan.patient, every, rate=True)
     models = plan.rounds.ravel()
     guess = evaluated.sample.argmax(axis=-1).reshape(len(models), -1)
     owner, y = plan.dataset.patient[plan.sample], plan.dataset.y[plan.sample]
@@ -254,11 +254,11 @@ def accuracy_figures(plan: EvaluationPlan, evaluated: EvaluationLogits, draws: D
         whose = (owner[:, None] == sampled_patients(plan, split)).astype(float)  # [S, T]
         hits, of = ((guess == y) & inside) @ whose, inside @ whose
         estimate = over_records(hits, of, patient, weights, draws.sampled[split])
-        yield ("forgetting-gap", f"{name}_accuracy", ""), estimate
+        yield ("unlearning-gap", f"{name}_accuracy", ""), estimate
     classes = len(plan.dataset.classes)
     cells = np.eye(classes**2)[guess + classes * y] * groups["test"][..., None]  # [M, S, C * C]; whose is of the test
     counts = np.einsum("msc,st->mtc", cells, whose, optimize=True)
-    yield ("forgetting-gap", "test_macro_f1", ""), _macro_f1(counts, patient, weights, draws.sampled[TEST])
+    yield ("unlearning-gap", "test_macro_f1", ""), _macro_f1(counts, patient, weights, draws.sampled[TEST])
 
 
 def _macro_f1(counts: np.ndarray, patient: np.ndarray, weights: np.ndarray, people: np.ndarray) -> Estimate:

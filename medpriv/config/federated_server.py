@@ -7,7 +7,7 @@ from pydantic import Field
 from medpriv.config.section import Count, Epsilon, Positive, Section
 
 
-class ServerSettings(Section):
+class FederatedServerSettings(Section):
     """What the server can get out of the clients' updates."""
 
     replicates: Annotated[int, Field(ge=2)] = Field(4, description="replicates whose federation is replayed")

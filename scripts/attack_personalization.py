@@ -11,5 +11,5 @@ with job(snakemake) as params:
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
     base = Bank.load(Path(snakemake.input.bank[0]).parent)
     derived = [Bank.load(Path(file).parent) for file in snakemake.input.derived[::2]]
-    found = audit(dataset, base, derived[0], params.personal, params.seed, derived[1:])
+    found = audit(dataset, base, derived[0], params.personalization, params.seed, derived[1:])
     found.save(dict(snakemake.output.items()))

@@ -14,7 +14,7 @@ class Budgets(Section):
     image: Positive = Field(4, description="grey levels")
 
 
-class ForgettingSettings(Section):
+class UnlearningAuditSettings(Section):
     """What an unlearned model still knows, what it lost, and what it cost."""
 
     false_positive_rates: list[Fraction] = Field([0.05, 0.01], description="rates at which U-LiRA's TPR is stated")

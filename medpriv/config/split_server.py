@@ -7,7 +7,7 @@ from pydantic import Field
 from medpriv.config.section import Count, Fraction, Positive, Section
 
 
-class CutSettings(Section):
+class SplitServerSettings(Section):
     """Attacks at the cut of a split bank."""
 
     replicates: Annotated[int, Field(ge=2)] = Field(4, description="replicates whose training records are sought")

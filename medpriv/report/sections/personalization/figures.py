@@ -16,12 +16,12 @@ from medpriv.report.labels import attack_name, variant_name
 from medpriv.report.layout import NOTHING, Cell, Column, Row, Table, count_cell, value_cell
 from medpriv.report.results import Audit, Group, Results, parse_group, resolved
 from medpriv.report.section import Section
-from medpriv.report.sections.personal.claims import Hypotheses, claims_table, forgetting_table, hypotheses, whose
-from medpriv.report.sections.personal.drawings import draw_class_gains, draw_gains
+from medpriv.report.sections.personalization.claims import Hypotheses, claims_table, forgetting_table, hypotheses, whose
+from medpriv.report.sections.personalization.drawings import draw_class_gains, draw_gains
 from medpriv.report.withholding import SMALL_COUNT
 
-ATTACKS = ("personal-fgsm", "personal-pgd", "personal-sap")
-MEMBERSHIP, IDENTIFICATION = "personal-membership-", "personal-identification-"
+ATTACKS = ("personalization-fgsm", "personalization-pgd", "personalization-sap")
+MEMBERSHIP, IDENTIFICATION = "personalization-membership-", "personalization-identification-"
 LATER: Group = {"records": "later"}
 STRANGERS: Group = {"records": "strangers"}
 RECORDS = {
@@ -54,7 +54,7 @@ class Personal:
 
 def collect(results: Results, headlines: Sequence[Headline]) -> Personal | None:
     """Return what personalisation gains and gives away; None where nothing was personalised."""
-    audits = results.audits_of("personal")
+    audits = results.audits_of("personalization")
     if not audits:
         return None
     datasets: dict[str, list[Audit]] = defaultdict(list)
@@ -214,11 +214,11 @@ def _added(records: str) -> Callable[[Gains], Cell]:
 
 
 SECTION = Section(
-    "personal",
-    "personal",
+    "personalization",
+    "personalization",
     "Personalised ECG (Chatterjee et al. 2024)",
     "Personalised models",
     collect,
-    families=("personal",),
+    families=("personalization",),
     figures=lambda found: [figure for figure in (found.gain, found.class_gain) if figure.panels],
 )
