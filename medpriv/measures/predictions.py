@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.special import log_softmax
 
 from medpriv.measures.bootstrap import PatientBootstrap, quotient
 from medpriv.measures.intervals import effective_patients
@@ -73,12 +72,6 @@ class Base:
     records: np.ndarray
     patients: np.ndarray
     effective: np.ndarray
-
-
-def record_losses(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the cross-entropy -log p_y, float64 [K, N], of logits [K, N, C] with classes [N] or [K, N]."""
-    picked = np.broadcast_to(y, logits.shape[:2])[..., None]
-    return -np.take_along_axis(log_softmax(logits.astype(np.float64), axis=2), picked, axis=2)[..., 0]
 
 
 def confusion(predictions: LabelledPredictions) -> Iterator[np.ndarray]:

@@ -21,7 +21,7 @@ from medpriv.attacks.regression import fit_logistic
 from medpriv.bank import engine
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.federated.rounds import RoundView
-from medpriv.measures.predictions import record_losses
+from medpriv.measures.logits import record_losses
 from medpriv.models.network import Network
 
 MOST_MODELS = 64  # run at once; bounds the memory of their logits

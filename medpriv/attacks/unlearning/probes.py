@@ -15,7 +15,7 @@ from medpriv.bank.engine import groups
 from medpriv.bank.losses import cross_entropy, cross_entropy_gradient
 from medpriv.bank.stack import Stack, arranged
 from medpriv.dataset import Dataset
-from medpriv.measures.predictions import record_losses
+from medpriv.measures.logits import record_losses
 
 RELEARN_BATCH = 16
 PGD_REACH = 2.5  # budgets that all steps together could cover, as in Madry et al. 2018
