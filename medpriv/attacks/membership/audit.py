@@ -51,7 +51,7 @@ ATTACKS: dict[str, Attack] = {
     "bavaria": bavaria.score,
 }
 NEED_LIKELIHOOD = ("loss", "rmia", "informia")
-MOST = 20_000  # training patients who are attacked, drawn by chance; more would fill the memory for little
+MOST = 10_000  # training patients who are attacked, drawn by chance; more would fill the memory for little
 EXPOSURE_ATTACKS = ("lira-online-shared", "bavaria")  # the online attacks that stand few shadows, on patients
 
 
