@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from project import Project
@@ -47,10 +48,13 @@ def test_an_unknown_target_is_refused_with_those_near_it(scratch: Project) -> No
     assert "Exception" not in output
 
 
-def test_a_plan_that_is_refused_says_why_and_nothing_else(scratch: Project) -> None:
+def test_a_plan_that_is_refused_says_why_and_nothing_else(scratch: Project, tmp_path: Path) -> None:
     (scratch.folder / "config/bad.yaml").write_text("sead: 1")
     said = scratch.python("-m", "medpriv.workflow.why", "--overlay", "config/bad.yaml", check=False)
     assert said.startswith("config/bad.yaml over config.yaml: 1 fault.") and len(said.splitlines()) == 2
+    (tmp_path / "far.yaml").write_text("sead: 1")
+    said = scratch.python("-m", "medpriv.workflow.why", "--overlay", str(tmp_path / "far.yaml"), check=False)
+    assert (scratch.folder / said.partition(" over ")[0]).resolve() == (tmp_path / "far.yaml").resolve()
     assert not (scratch.folder / "runs").exists()
 
 
