@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from project import Project, fresh_copy
@@ -53,10 +54,13 @@ def test_an_unknown_target_is_refused_with_those_near_it(unrun: Project) -> None
     assert "Exception" not in output
 
 
-def test_a_plan_that_is_refused_says_why_and_nothing_else(unrun: Project) -> None:
+def test_a_plan_that_is_refused_says_why_and_nothing_else(unrun: Project, tmp_path: Path) -> None:
     (unrun.folder / "config/bad.yaml").write_text("sead: 1")
     said = unrun.python("-m", "medpriv.workflow.why", "--overlay", "config/bad.yaml", check=False)
     assert said.startswith("config/bad.yaml over config.yaml: 1 fault.") and len(said.splitlines()) == 2
+    (tmp_path / "far.yaml").write_text("sead: 1")
+    said = unrun.python("-m", "medpriv.workflow.why", "--overlay", str(tmp_path / "far.yaml"), check=False)
+    assert (unrun.folder / said.partition(" over ")[0]).resolve() == (tmp_path / "far.yaml").resolve()
     assert not (unrun.folder / "runs").exists()
 
 
