@@ -154,7 +154,7 @@ _ALL = (
     Family(
         "smoothing",
         BANK,
-        "certified_accuracy certified_against_budget certified_linf_uv certified_radius_mv smoothed_accuracy",
+        "certified_accuracy certified_against_budget certified_linf certified_radius smoothed_accuracy",
         {"smoothing": Attack("Certified by smoothing", CHECK)},
         applies=lambda spec, modality, section: spec.parts.get("defence") == "noise",
         keys=("attacks.smoothing", "datasets.{dataset}.evasion.epsilons"),

@@ -29,7 +29,8 @@ def note():
     # From the package's own place, not from this process's: a clone may lie anywhere and be named anything.
     root = os.path.dirname(os.path.dirname(found["medpriv"])) if files else ""
     ours = sorted(os.path.relpath(file, root) for file in files)
-    name = os.path.basename(sys.argv[0]) if sys.argv else ""
+    rule = getattr(getattr(sys.modules["__main__"], "snakemake", None), "rule", "")  # of a job
+    name = f"job.{rule}.py" if rule else os.path.basename(sys.argv[0]) if sys.argv else ""
     with open(os.path.join(os.path.dirname(__file__), f"{os.getpid()}.{name}.txt"), "w") as stream:
         stream.write("\\n".join(ours))
 atexit.register(note)

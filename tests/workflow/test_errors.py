@@ -34,7 +34,7 @@ def run(project: Project, *arguments: str) -> tuple[int, str]:
         ("seed: -1\nmeasures: {bins: 3}", ["2 faults", "seed:", "measures.bins"]),
         ("datasets: {heart: {raw: {source: local}}}", ["datasets.heart.raw", "`path`"]),
         ("datasets: {haert: null}", ["datasets.haert", "did you mean `heart`?"]),
-        ("datasets: {heart: {baselines: {cnn: {}}}}", ["baselines.cnn is for signals", "these are a table"]),
+        ("datasets: {heart: {baselines: {cnn: {}}}}", ["baselines.cnn is for signals", "these are tables"]),
         ("seed: 1\nseed: 2", ["line 2", "stands twice, in lines 1 and 2"]),
         ("datasets:\n\theart: null", ["line 2", "a tab"]),
     ],
