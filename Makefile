@@ -4,6 +4,11 @@ ifeq ($(wildcard envs/requirements.lock),)
 $(error This is not the project's folder, $(CURDIR). Remedy: `make -C <the project's folder> ...` instead of `make -f`)
 endif
 
+SMALL := $(strip $(foreach name,config table target cores args venv,$(if $(filter command,$(origin $(name))),$(name))))
+ifneq ($(SMALL),)
+$(error $(SMALL)=...: no variable of this project. Remedy: write it in capital letters)
+endif
+
 VENV ?= .venv
 ifneq ($(words $(VENV)),1)
 $(error VENV=$(VENV): make can't handle blanks in it. Remedy: name a folder without blanks, or leave VENV out)
