@@ -4,6 +4,11 @@ ifeq ($(wildcard envs/requirements.lock),)
 $(error This is not the project's folder, $(CURDIR). Remedy: `make -C <the project's folder> ...` instead of `make -f`)
 endif
 
+SMALL := $(strip $(foreach name,config table target cores args venv,$(if $(filter command,$(origin $(name))),$(name))))
+ifneq ($(SMALL),)
+$(error $(SMALL)=...: no variable of this project. Remedy: write it in capital letters)
+endif
+
 VENV ?= .venv
 ifneq ($(words $(VENV)),1)
 $(error VENV=$(VENV): make can't handle blanks in it. Remedy: name a folder without blanks, or leave VENV out)
@@ -36,7 +41,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' Makefile
 	@echo
 	@echo "  CONFIG=config/open.yaml  another config, laid over config.yaml; its run gets a folder under runs/"
-	@echo "  CORES=8                  jobs side by side (default: 2)"
+	@echo "  CORES=8                  jobs, or tests, side by side (default: 2)"
 	@echo "  TARGET=attacks-mitdb     a part of the run: a rule, a file, or <stage>-<dataset>"
 	@echo '  ARGS="exp show"          for make dvc: what to call it with; for make report: more for Snakemake'
 
@@ -51,8 +56,8 @@ config: $(STAMP) ## a starter config from the columns of your own table, TABLE=/
 why: $(STAMP) ## what would run now, and for which reason
 	@"$(PYTHON)" -m medpriv.workflow.why $(WHAT)
 
-test: $(STAMP) ## every test
-	@"$(PYTHON)" -m pytest
+test: $(STAMP) ## every test; two processes share the files out
+	@"$(PYTHON)" -m pytest --numprocesses $(or $(CORES),2) --dist loadfile --no-loadscope-reorder --durations 10
 
 lint: $(STAMP) ## ruff, snakefmt, Snakemake's linter, generated files
 	@ruff format --check .

@@ -29,7 +29,6 @@ include: "rules/private.smk"
 include: "rules/federated.smk"
 include: "rules/split.smk"
 include: "rules/attacks.smk"
-include: "rules/forgetting.smk"
 include: "rules/report.smk"
 include: "rules/targets.smk"
 

@@ -26,12 +26,13 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
+from medpriv.attacks.attacked_records import AttackedRecords, SignSteps
 from medpriv.attacks.gradient import pgd
-from medpriv.attacks.smooth import gaussian_kernels, smooth, smoothing_filter
-from medpriv.attacks.victim import BankVictim
+from medpriv.attacks.target_models import BankModels
 from medpriv.bank import engine
 from medpriv.bank.bank import Bank
 from medpriv.dataset import TEST, Dataset
+from medpriv.defences.sap_filter import gaussian_kernels, smooth, smoothing_filter
 from medpriv.models.catalogue import build_network, network_of
 from medpriv.seeds import generator
 
@@ -90,8 +91,9 @@ def load_target(results: Path) -> Target:
 def attack_ours(target: Target) -> np.ndarray:
     """Return [K, N, ...] by `medpriv.attacks.gradient.pgd`."""
     leads = np.ones((target.x.shape[1], 1), np.float32)
-    plain = SimpleNamespace(centre=0 * leads, scale=leads)
-    return pgd(BankVictim(target.network, target.parameters), plain, target.x, target.y, EPSILON, STEP, STEPS)
+    plain = SimpleNamespace(centre=0 * leads, scale=leads, records=SimpleNamespace(limits=None))
+    records = AttackedRecords(plain, np.arange(len(target.y)), target.x, target.y)
+    return pgd(BankModels(target.network, target.parameters), records, SignSteps(EPSILON, STEP, STEPS))
 
 
 def attack_art(target: Target) -> np.ndarray:

@@ -1,5 +1,7 @@
 """The one error that a user's input can raise: it names the file, the place in it, and the remedy."""
 
+from pathlib import Path
+
 
 class InputError(ValueError):
     """Bad input from outside: a file, a config value, a network answer.
@@ -15,3 +17,18 @@ class InputError(ValueError):
         self.problem, self.file, self.place, self.remedy = problem, str(file), place, remedy
         where = f"{file}, {place}" if place else str(file)
         super().__init__(f"{where}: {problem}. Remedy: {remedy}")
+
+
+def as_given(error: InputError, folder: Path, given: str) -> InputError:
+    """Return the error of a raw file with the user's own, of which it is a copy, named before it.
+
+    Args:
+        folder: the raw folder; errors of files elsewhere are returned as they are.
+        given: the user's folder or file, as the config has it.
+    """
+    copy = Path(error.file)
+    if not copy.is_relative_to(folder):
+        return error
+    inside = copy.relative_to(folder)
+    file = Path(given) if Path(given).name == str(inside) else Path(given) / inside
+    return InputError(error.problem, file=f"{file} (copied to {copy})", place=error.place, remedy=error.remedy)

@@ -109,6 +109,10 @@ def _lines(path: Path, stream: Iterator[str]) -> Iterator[str]:
         line, problem = _undecodable(path)
         raise InputError(problem, file=path, place=f"line {line}", remedy=SAVE_AS_UTF_8) from None
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        if not number and isinstance(error, gzip.BadGzipFile):
+            raise InputError(
+                "not a gzip file, though its name ends in .gz", file=path, remedy="take .gz off its name"
+            ) from None
         raise InputError(
             f"not a whole gzip file ({error})",
             file=path,
@@ -125,8 +129,8 @@ def _undecodable(path: Path) -> tuple[int, str]:
     before = 0
     with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as stream:
         for raw in stream:
-            if before == 0 and raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-                return 1, "UTF-16, not UTF-8"
+            if before == 0 and raw.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                return 1, f"UTF-{32 if raw.startswith(codecs.BOM_UTF32_LE) else 16}, not UTF-8"
             try:
                 raw.decode("utf-8")
             except UnicodeDecodeError as error:

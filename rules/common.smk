@@ -27,6 +27,9 @@ try:
         ROOT,
         unknown_nulls([read_config(Path(file)) for file in reversed(workflow.configfiles)]),
     )
+except InputError as error:
+    sys.exit(str(error))
+try:
     LOCAL_FILES = settings.local_files(CONFIG)
 except InputError as error:  # an overlay's run lies below the project's folder, from which the user knows the file
     sys.exit(str(error).removeprefix(f"{os.path.relpath(ROOT)}/"))

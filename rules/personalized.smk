@@ -28,31 +28,3 @@ rule personalize:
         seed=setting("seed"),
     script:
         "../scripts/personalize.py"
-
-
-rule attack_personalized:
-    """Find what personalised models gain, give away and stand, and what stands once they have forgotten."""
-    input:
-        code=code_deps("scripts/attack_personalized.py"),
-        dataset=multiext("results/preprocessed/{dataset}/dataset", ".safetensors", ".json"),
-        bank=base_of("personalization"),
-        derived=personal_banks,
-    output:
-        measures="results/attacks/{dataset}/personalized-{variant}/personal/measures.csv",
-        patients="results/attacks/{dataset}/personalized-{variant}/personal/patients.csv",
-        exposure="results/attacks/{dataset}/personalized-{variant}/personal/exposure.csv",
-    log:
-        "logs/attacks/{dataset}/personalized-{variant}/personal.log",
-    benchmark:
-        "logs/benchmarks/attacks/{dataset}/personalized-{variant}/personal.tsv"
-    conda:
-        "../envs/environment.yaml"
-    threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=120,
-    params:
-        personal=setting("attacks.personal"),
-        seed=setting("seed"),
-    script:
-        "../scripts/attack_personalized.py"

@@ -3,6 +3,10 @@
 # The stamp says which Python was set up where: a folder that was moved, or whose Python is gone or old, is made anew.
 set -eu
 venv=$1 stamp=$2
+if [ -L "$venv" ]; then
+    echo "$venv is a link: what it points to is not this project's. Remedy: remove the link" >&2
+    exit 1
+fi
 echo "Setting up $venv from envs/*.lock"
 
 fit='import sys; sys.exit(sys.version_info < (3, 11))'

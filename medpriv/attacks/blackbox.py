@@ -9,8 +9,8 @@ mislead.
 
 import numpy as np
 
-from medpriv.attacks.victim import Victim, margins, standardise, within_limits
-from medpriv.dataset import Dataset
+from medpriv.attacks.attacked_records import AttackedRecords
+from medpriv.attacks.target_models import TargetModels, margins, standardise, within_limits
 
 FIRST_SHARE = 0.8  # of the samples or pixels, in the first window
 HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)  # of 10,000 queries: when the share is halved
@@ -24,18 +24,12 @@ def window_length(query: int, queries: int, sides: tuple[int, ...]) -> int:
 
 
 def square(
-    victim: Victim,
-    dataset: Dataset,
-    x: np.ndarray,
-    y: np.ndarray,
-    epsilon: float,
-    queries: int,
-    rng: np.random.Generator,
-    inside: np.ndarray | None = None,
+    models: TargetModels, records: AttackedRecords, epsilon: float, queries: int, rng: np.random.Generator
 ) -> np.ndarray:
     """Return attacked records [K, N, leads, ...] from x [N, leads, ...], after so many queries each."""
+    dataset, x, y, inside = records.dataset, records.x, records.y, records.inside
     size = np.float32(epsilon) if inside is None else np.float32(epsilon) * inside
-    reached = margins(victim.logits(standardise(dataset, x)), y)
+    reached = margins(models.logits(standardise(dataset, x)), y)
     best = np.broadcast_to(x, (*reached.shape, *x.shape[1:])).copy()
     leads, *sides = x.shape[1:]
     for query in range(queries):
@@ -46,7 +40,7 @@ def square(
         else:
             tried = x + size * rng.choice(np.array([-1, 1], np.float32), best.shape)
         tried = within_limits(dataset, tried)
-        margin = margins(victim.logits(standardise(dataset, tried)), y)
+        margin = margins(models.logits(standardise(dataset, tried)), y)
         better = margin > reached
         best[better], reached[better] = tried[better], margin[better]
     return best

@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from medpriv.attacks.regression import fit_logistic
-from medpriv.measures.flips import Records
+from medpriv.measures.flips import RateEstimator
 from medpriv.measures.intervals import auc_interval
 from medpriv.measures.roc import bootstrap_auc
 from medpriv.measures.table import Measure
@@ -31,7 +31,7 @@ def detector_features(x: np.ndarray) -> np.ndarray:
 
 
 def detector_measure(
-    records: Records,
+    estimator: RateEstimator,
     attack: str,
     group: str,
     train: tuple[np.ndarray, np.ndarray],
@@ -40,7 +40,7 @@ def detector_measure(
     """Return `detector_auc`.
 
     Args:
-        records: of the test signals.
+        estimator: of the test signals.
         train, test: clean [n, leads, samples] and attacked [K, n, leads, samples] signals; all networks' together.
     """
     clean, attacked = (detector_features(part) for part in train)
@@ -52,10 +52,10 @@ def detector_measure(
     clean, attacked = (model.logits((detector_features(part) - centre) / scale)[:, 1] for part in test)
     scores = np.concatenate([clean, attacked])
     positive = np.arange(len(scores)) >= len(clean)
-    patient = np.tile(records.patient, len(scores) // len(records.patient))
-    drawn = bootstrap_auc(scores, positive, patient, records.bootstrap.patients)
-    value, patients = float(drawn[0]), records.bootstrap.patients.shape[1]
+    patient = np.tile(estimator.patient, len(scores) // len(estimator.patient))
+    drawn = bootstrap_auc(scores, positive, patient, estimator.bootstrap.patients)
+    value, patients = float(drawn[0]), estimator.bootstrap.patients.shape[1]
     limits = auc_interval(value, drawn[1:], patients, patients)
-    n = len(records.y)
-    about = (records.dataset, records.treatment, attack, "detector_auc")
+    n = len(estimator.y)
+    about = (estimator.dataset, estimator.treatment, attack, "detector_auc")
     return Measure(*about, value, *limits, n=n, group=group, patients=patients)

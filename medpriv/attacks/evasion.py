@@ -56,17 +56,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from medpriv.attacks.attacked_records import AttackedRecords, draw_records
 from medpriv.attacks.blackbox import square
 from medpriv.attacks.detector import detector_measure
-from medpriv.attacks.gradient import uphill
+from medpriv.attacks.examples import make_examples, make_targeted
+from medpriv.attacks.gradient import loss_gradient
 from medpriv.attacks.masking import attack_for_checks, masking_measures
 from medpriv.attacks.recombination import recombination_measures
-from medpriv.attacks.task import Task, draw_records, make_examples, make_targeted
-from medpriv.attacks.victim import Victim, bank_victims, predict, within_limits
+from medpriv.attacks.target_models import TargetModels, predict, target_models_of, within_limits
 from medpriv.bank.bank import Bank
 from medpriv.dataset import TRAIN, Dataset
 from medpriv.measures.findings import Findings, Rows
-from medpriv.measures.flips import Records, flip_measures
+from medpriv.measures.flips import RateEstimator, flip_measures
 from medpriv.measures.landmarks import landmark_figures
 from medpriv.measures.plausibility import monitor_filter, perturbation_figures, requantise, signal_figures
 from medpriv.measures.table import Measure
@@ -76,12 +77,12 @@ EXAMPLE_COLUMNS = (
     "example", "class", "attack", "attacked_as", "budget", "lead", "seconds", "clean_mv", "attacked_mv",
 )  # fmt: skip
 
-DRAWN = ("pgd", "sap")  # attacks with examples, transfer and survival
-JUDGED = ("pgd", "sap", "noise")  # attacks whose plausibility is measured
+WITH_EXAMPLES = ("pgd", "sap")  # attacks with examples, transfer and survival
+PLAUSIBILITY_OF = ("pgd", "sap", "noise")  # attacks whose plausibility is measured
 
 
 @dataclass
-class Outcome:
+class AttackedPredictions:
     """Predicted classes, a list entry a stack: `before` [K, n] and `after` [E, K, n]."""
 
     before: list[np.ndarray] = field(default_factory=list)
@@ -109,14 +110,19 @@ def audit(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> Findings:
     """
     bank.record_members(dataset)
     dataset.require("signal", "image", reason="evasion")
-    everyone = bank_victims(dataset, bank, len(bank.members))
-    return attack_victims(
-        dataset, bank.treatment, everyone, bank_victims(dataset, bank, settings["replicates"]), settings, seed
+    everyone = target_models_of(dataset, bank, len(bank.members))
+    return attack_models(
+        dataset, bank.treatment, everyone, target_models_of(dataset, bank, settings["replicates"]), settings, seed
     )
 
 
-def attack_victims(
-    dataset: Dataset, treatment: str, everyone: Sequence[Victim], some: Sequence[Victim], settings: dict, seed: int
+def attack_models(
+    dataset: Dataset,
+    treatment: str,
+    everyone: Sequence[TargetModels],
+    some: Sequence[TargetModels],
+    settings: dict,
+    seed: int,
 ) -> Findings:
     """Attack stacks of networks: `everyone` by FGSM, `some` by all else."""
     settings = settings | {"epsilons": sorted({*settings["epsilons"], settings["reference_epsilon"]})}
@@ -126,171 +132,171 @@ def attack_victims(
 
 
 def _attack_in_one_step(
-    dataset: Dataset, treatment: str, victims: Sequence[Victim], settings: dict, seed: int
+    dataset: Dataset, treatment: str, stacks: Sequence[TargetModels], settings: dict, seed: int
 ) -> list[Measure]:
-    task = Task.of(dataset, draw_records(dataset, settings["records_per_class"], seed))
-    outcome = Outcome()
-    for victim in victims:
-        outcome.before.append(predict(victim, dataset, task.x))
-        signs = np.sign(uphill(victim, dataset, task.x, task.y))
-        if task.inside is not None:
-            signs *= task.inside
-        attacked = (within_limits(dataset, task.x + np.float32(size) * signs) for size in settings["epsilons"])
-        after = [predict(victim, dataset, x) for x in attacked]
+    records = AttackedRecords.of(dataset, draw_records(dataset, settings["records_per_class"], seed))
+    outcome = AttackedPredictions()
+    for models in stacks:
+        outcome.before.append(predict(models, dataset, records.x))
+        signs = np.sign(loss_gradient(models, records, records.x))
+        if records.inside is not None:
+            signs *= records.inside
+        attacked = (within_limits(dataset, records.x + np.float32(size) * signs) for size in settings["epsilons"])
+        after = [predict(models, dataset, x) for x in attacked]
         outcome.after.append(np.stack(after))
-    records = _records(task, treatment, settings, seed)
-    return flip_measures(records, "evasion-fgsm", settings["epsilons"], *outcome.joined())
+    estimator = _estimator(records, treatment, settings, seed)
+    return flip_measures(estimator, "evasion-fgsm", settings["epsilons"], *outcome.joined())
 
 
 def _attack_in_many_steps(
-    dataset: Dataset, treatment: str, victims: Sequence[Victim], settings: dict, seed: int
+    dataset: Dataset, treatment: str, stacks: Sequence[TargetModels], settings: dict, seed: int
 ) -> tuple[list[Measure], list[dict]]:
     epsilons, reference = settings["epsilons"], settings["reference_epsilon"]
-    task = Task.of(dataset, draw_records(dataset, settings["iterated_records_per_class"], seed))
-    records = _records(task, treatment, settings, seed)
-    ways = WAYS[dataset.modality]
-    shown = DRAWN if dataset.modality == "signal" else DRAWN[:1]
-    outcomes: dict[str, Outcome] = {}
+    records = AttackedRecords.of(dataset, draw_records(dataset, settings["iterated_records_per_class"], seed))
+    aimed, estimator = records.targeted(), _estimator(records, treatment, settings, seed)
+    ways = POSTPROCESSING[dataset.modality]
+    shown = WITH_EXAMPLES if dataset.modality == "signal" else WITH_EXAMPLES[:1]
+    outcomes: dict[str, AttackedPredictions] = {}
     extras, measures, examples = [], [], []
-    for number, victim in enumerate(victims):
+    for number, models in enumerate(stacks):
         drawn: dict[str, list[np.ndarray]] = {}  # the first replicate's examples at each budget
         after: dict[str, list[np.ndarray]] = {}
         for epsilon in epsilons:
             rng = _generator(dataset, seed, f"{epsilon:g}", number)
-            made = make_examples(victim, task, epsilon, settings, rng)
-            made["square"] = square(victim, dataset, task.x, task.y, epsilon, settings["queries"], rng, task.inside)
-            predicted = {name: predict(victim, dataset, x) for name, x in made.items()}
+            made = make_examples(models, records, epsilon, settings, rng)
+            made["square"] = square(models, records, epsilon, settings["queries"], rng)
+            predicted = {name: predict(models, dataset, x) for name, x in made.items()}
             for name in shown:
                 if len(made[name]) > 1:
-                    predicted[f"{name}-transfer"] = predict(victim, dataset, np.roll(made[name], -1, axis=0))
-                predicted |= {f"{name}_{way}": predict(victim, dataset, treat(task, made[name])) for way, treat in ways}
+                    predicted[f"{name}-transfer"] = predict(models, dataset, np.roll(made[name], -1, axis=0))
+                predicted |= {
+                    f"{name}_{way}": predict(models, dataset, treat(records, made[name])) for way, treat in ways
+                }
                 drawn.setdefault(name, []).append(made[name][0])
-            for name, x in make_targeted(victim, task, epsilon, settings).items():
-                predicted[name] = predict(victim, dataset, x)
+            for name, x in make_targeted(models, aimed, epsilon, settings).items():
+                predicted[name] = predict(models, dataset, x)
             for name, classes in predicted.items():
                 after.setdefault(name, []).append(classes)
             if epsilon == reference and not number and dataset.modality == "signal":
-                measures += _plausibility(victim, task, records, made, settings, seed)
-                measures += _recombination(victim, task, treatment, made["sap"][0], settings, seed)
-        clean = {"": predict(victim, dataset, task.x)}
-        clean |= {way: predict(victim, dataset, treat(task, task.x)) for way, treat in ways}
+                measures += _plausibility(models, records, estimator, made, settings, seed)
+                measures += _recombination(models, records, treatment, made["sap"][0], settings, seed)
+        clean = {"": predict(models, dataset, records.x)}
+        clean |= {way: predict(models, dataset, treat(records, records.x)) for way, treat in ways}
         for name, classes in after.items():
-            outcome = outcomes.setdefault(name, Outcome())
+            outcome = outcomes.setdefault(name, AttackedPredictions())
             outcome.before.append(clean[name.partition("_")[2]])
             outcome.after.append(np.stack(classes))
-        extras.append(attack_for_checks(victim, dataset, task.x, task.y, epsilons, settings, task.inside))
+        extras.append(attack_for_checks(models, records, epsilons, settings))
         if not number and dataset.modality == "signal":
-            own = {name: np.stack(after[name])[:, 0] for name in DRAWN}
-            examples = _examples(task, epsilons, drawn, clean[""][0], own)
-    found = _flips(records, outcomes, task.target, settings)
+            own = {name: np.stack(after[name])[:, 0] for name in WITH_EXAMPLES}
+            examples = _examples(records, epsilons, drawn, clean[""][0], own)
+    found = _flips(estimator, outcomes, aimed.target, settings)
     extra = {name: np.concatenate([one[name] for one in extras], axis=-2) for name in extras[0]}
     (before, pgd_after), (_, square_after) = outcomes["pgd"].joined(), outcomes["square"].joined()
-    checks = masking_measures(records, epsilons, settings, before, pgd_after, square_after, extra)
+    checks = masking_measures(estimator, epsilons, settings, before, pgd_after, square_after, extra)
     return found + checks + measures, examples
 
 
-def _filtered(task: Task, x: np.ndarray) -> np.ndarray:
-    return monitor_filter(x, task.dataset.sampling_rate, task.inside)
+def _filtered(records: AttackedRecords, x: np.ndarray) -> np.ndarray:
+    return monitor_filter(x, records.dataset.sampling_rate, records.inside)
 
 
-def _requantised(task: Task, x: np.ndarray) -> np.ndarray:
+def _requantised(records: AttackedRecords, x: np.ndarray) -> np.ndarray:
     return requantise(x)
 
 
-def _in_whole_levels(task: Task, x: np.ndarray) -> np.ndarray:
+def _in_whole_levels(records: AttackedRecords, x: np.ndarray) -> np.ndarray:
     return np.rint(x)
 
 
 # What an attack has to survive: a monitor's filter and its converter, an image's file.
-WAYS = {
+POSTPROCESSING = {
     "signal": (("filtered", _filtered), ("requantised", _requantised)),
     "image": (("requantised", _in_whole_levels),),
 }
 
 
-def _flips(records: Records, outcomes: Mapping[str, Outcome], target: np.ndarray, settings: Mapping) -> list[Measure]:
+def _flips(
+    estimator: RateEstimator, outcomes: Mapping[str, AttackedPredictions], target: np.ndarray, settings: Mapping
+) -> list[Measure]:
     """Return the rates of every attack; of what survives a treatment only the flip rate over all records."""
     found = []
     for name, outcome in sorted(outcomes.items()):
         before, after = outcome.joined()
         attack, _, way = name.partition("_")
         if way:
-            right = before == records.y
+            right = before == estimator.y
             for epsilon, predicted in zip(settings["epsilons"], after, strict=True):
-                hits, group = right & (predicted != records.y), f"budget={epsilon:g}"
-                found.append(records.rate(f"evasion-{attack}", f"flip_rate_{way}", hits, right, group))
+                hits, group = right & (predicted != estimator.y), f"budget={epsilon:g}"
+                found.append(estimator.rate(f"evasion-{attack}", f"flip_rate_{way}", hits, right, group))
         else:
             aim = target if attack.endswith("targeted") else None
-            found += flip_measures(records, f"evasion-{attack}", settings["epsilons"], before, after, aim)
+            found += flip_measures(estimator, f"evasion-{attack}", settings["epsilons"], before, after, aim)
     return found
 
 
 def _plausibility(
-    victim: Victim, task: Task, records: Records, made: Mapping[str, np.ndarray], settings: Mapping, seed: int
+    models: TargetModels,
+    records: AttackedRecords,
+    estimator: RateEstimator,
+    made: Mapping[str, np.ndarray],
+    settings: Mapping,
+    seed: int,
 ) -> list[Measure]:
     """Return what attacked signals of the first stack look like at the reference budget."""
-    dataset, epsilon = task.dataset, settings["reference_epsilon"]
+    dataset, epsilon = records.dataset, settings["reference_epsilon"]
     rate, group = dataset.sampling_rate, f"budget={epsilon:g}"
     found = [
-        records.mean("evasion-none", name, values, "")
-        for name, values in signal_figures(task.x[None], rate, task.inside).items()
+        estimator.mean("evasion-none", name, values, "")
+        for name, values in signal_figures(records.x[None], rate, records.inside).items()
     ]
-    learnt = Task.of(dataset, draw_records(dataset, settings["iterated_records_per_class"], seed, TRAIN))
-    lessons = make_examples(victim, learnt, epsilon, settings, _generator(dataset, seed, "detector"))
-    for name in JUDGED:
-        delta = made[name] - task.x
-        figures = perturbation_figures(task.x, delta, rate, task.inside)
-        figures |= signal_figures(made[name], rate, task.inside)
-        first = landmark_figures(task.x[:, 0], made[name][0][:, 0], rate)
+    learnt = AttackedRecords.of(dataset, draw_records(dataset, settings["iterated_records_per_class"], seed, TRAIN))
+    lessons = make_examples(models, learnt, epsilon, settings, _generator(dataset, seed, "detector"))
+    for name in PLAUSIBILITY_OF:
+        delta = made[name] - records.x
+        figures = perturbation_figures(records.x, delta, rate, records.inside)
+        figures |= signal_figures(made[name], rate, records.inside)
+        first = landmark_figures(records.x[:, 0], made[name][0][:, 0], rate)
         figures |= {measure: values[None] for measure, values in first.items()}
-        found += [records.mean(f"evasion-{name}", measure, values, group) for measure, values in figures.items()]
+        found += [estimator.mean(f"evasion-{name}", measure, values, group) for measure, values in figures.items()]
         still = ~delta.any(axis=(-2, -1))
-        found.append(records.rate(f"evasion-{name}", "unmoved_share", still, np.ones_like(still), group))
-        train, test = (learnt.x, lessons[name]), (task.x, made[name])
-        found.append(detector_measure(records, f"evasion-{name}", group, train, test))
+        found.append(estimator.rate(f"evasion-{name}", "unmoved_share", still, np.ones_like(still), group))
+        train, test = (learnt.x, lessons[name]), (records.x, made[name])
+        found.append(detector_measure(estimator, f"evasion-{name}", group, train, test))
     return found
 
 
 def _recombination(
-    victim: Victim, task: Task, treatment: str, attacked: np.ndarray, settings: Mapping, seed: int
+    models: TargetModels, records: AttackedRecords, treatment: str, attacked: np.ndarray, settings: Mapping, seed: int
 ) -> list[Measure]:
     """Return measures of examples made from some that SAP overturns for the first replicate."""
     overturned = np.flatnonzero(
-        (predict(victim, task.dataset, task.x)[0] == task.y) & (predict(victim, task.dataset, attacked)[0] != task.y)
+        (predict(models, records.dataset, records.x)[0] == records.y)
+        & (predict(models, records.dataset, attacked)[0] != records.y)
     )
     count = min(settings["recombined_records"], len(overturned))
     sources = overturned[np.linspace(0, len(overturned) - 1, count).round().astype(int)]
-    return recombination_measures(
-        victim,
-        task.dataset,
-        treatment,
-        task.x[sources],
-        attacked[sources],
-        task.y[sources],
-        task.dataset.patient[task.rows[sources]],
-        settings,
-        _generator(task.dataset, seed, "recombination"),
-        None if task.inside is None else task.inside[sources],
-    )
+    rng = _generator(records.dataset, seed, "recombination")
+    return recombination_measures(models, records.take(sources), treatment, attacked[sources], settings, rng)
 
 
 def _examples(
-    task: Task,
+    records: AttackedRecords,
     epsilons: Sequence[float],
     drawn: Mapping[str, Sequence[np.ndarray]],
     before: np.ndarray,
     after: Mapping[str, np.ndarray],
 ) -> list[dict]:
     """Return the example rows, from the first replicate's examples [n, ...] and predictions [n], [E, n]."""
-    dataset, found = task.dataset, []
-    overturned = (before == task.y) & np.all([after[name] != task.y for name in DRAWN], axis=0)  # [E, n]
+    dataset, found = records.dataset, []
+    overturned = (before == records.y) & np.all([after[name] != records.y for name in WITH_EXAMPLES], axis=0)  # [E, n]
     for index, label in enumerate(dataset.classes):
-        candidates = np.argwhere(overturned & (task.y == index))
+        candidates = np.argwhere(overturned & (records.y == index))
         if not len(candidates):
             continue
         budget, place = candidates[0]
-        clean = task.x[place, 0]
-        for name in DRAWN:
+        clean = records.x[place, 0]
+        for name in WITH_EXAMPLES:
             about = {
                 "example": label,
                 "class": label,
@@ -306,9 +312,9 @@ def _examples(
     return found
 
 
-def _records(task: Task, treatment: str, settings: Mapping, seed: int) -> Records:
-    rng = generator(seed, task.dataset.name, "evasion", "bootstrap")
-    return Records.of(task.dataset, treatment, task.rows, settings["bootstraps"], rng)
+def _estimator(records: AttackedRecords, treatment: str, settings: Mapping, seed: int) -> RateEstimator:
+    rng = generator(seed, records.dataset.name, "evasion", "bootstrap")
+    return RateEstimator.of(records.dataset, treatment, records.rows, settings["bootstraps"], rng)
 
 
 def _generator(dataset: Dataset, seed: int, *names: object) -> np.random.Generator:

@@ -12,74 +12,54 @@ No step leaves the box, so no perturbation exceeds its budget (to float32 roundi
 
 import numpy as np
 
-from medpriv.attacks.victim import Victim, margins, standardise, within_limits
-from medpriv.dataset import Dataset
+from medpriv.attacks.attacked_records import AttackedRecords, SignSteps
+from medpriv.attacks.target_models import TargetModels, margins, standardise, within_limits
 
 
-def uphill(
-    victim: Victim, dataset: Dataset, x: np.ndarray, y: np.ndarray, target: np.ndarray | None = None
-) -> np.ndarray:
-    """Return the gradient [K, N, ...] that leads away from class y, or towards the target class; x in its unit.
+def loss_gradient(models: TargetModels, records: AttackedRecords, x: np.ndarray) -> np.ndarray:
+    """Return the gradient [K, N, ...] at x, in its unit, that leads away from class y, or towards the target class.
 
     It is that in the standardised space. Scales are positive, so its sign is that of the gradient per unit.
     """
-    gradient = victim.input_gradients(standardise(dataset, x), y if target is None else target)[1]
-    return gradient if target is None else -gradient
+    aim = records.y if records.target is None else records.target
+    gradient = models.input_gradients(standardise(records.dataset, x), aim)[1]
+    return gradient if records.target is None else -gradient
 
 
-def climb(
-    victim: Victim,
-    dataset: Dataset,
-    x: np.ndarray,
-    y: np.ndarray,
-    start: np.ndarray,
-    epsilon: float,
-    step: float,
-    steps: int,
-    target: np.ndarray | None = None,
-    inside: np.ndarray | None = None,
+def projected_sign_ascent(
+    models: TargetModels, records: AttackedRecords, steps: SignSteps, start: np.ndarray | None = None
 ) -> np.ndarray:
-    """Return z [K, N, ...] after so many sign steps: z <- x + clip(z + step sign(g(z)) - x, +-epsilon).
+    """Return z [K, N, ...] after the sign steps: z <- x + clip(z + step sign(g(z)) - x, +-epsilon).
 
     Args:
-        x: float32 [N, ...] or [K, N, ...] in the records' unit.
-        start: the first z, of any shape that fits x.
-        epsilon, step: numbers, or float32 that fit x.
-        inside: bool, broadcast over x: False where nothing may change.
+        records: x is float32 [N, ...] or [K, N, ...].
+        start: the first z, of any shape that fits x; x itself unless given.
     """
-    limit = np.float32(epsilon)
-    attacked = start
-    for _ in range(steps):
-        move = np.sign(uphill(victim, dataset, attacked, y, target))
-        move *= np.float32(step)
-        if inside is not None:
-            move *= inside
+    limit, x = np.float32(steps.epsilon), records.x
+    attacked = x if start is None else start
+    for _ in range(steps.count):
+        move = np.sign(loss_gradient(models, records, attacked))
+        move *= np.float32(steps.step)
+        if records.inside is not None:
+            move *= records.inside
         move += attacked
         move -= x
         attacked = np.clip(move, -limit, limit, out=move)
         attacked += x
-        attacked = within_limits(dataset, attacked)
+        attacked = within_limits(records.dataset, attacked)
     return attacked
 
 
-def fgsm(
-    victim: Victim, dataset: Dataset, x: np.ndarray, y: np.ndarray, epsilon: float, inside: np.ndarray | None = None
-) -> np.ndarray:
+def fgsm(models: TargetModels, records: AttackedRecords, epsilon: float | np.ndarray) -> np.ndarray:
     """Return x + epsilon sign(gradient), [K, N, ...] (Goodfellow et al. 2015)."""
-    return climb(victim, dataset, x, y, x, epsilon, epsilon, 1, inside=inside)
+    return projected_sign_ascent(models, records, SignSteps(epsilon, epsilon, 1))
 
 
 def pgd(
-    victim: Victim,
-    dataset: Dataset,
-    x: np.ndarray,
-    y: np.ndarray,
-    epsilon: float,
-    step: float,
-    steps: int,
+    models: TargetModels,
+    records: AttackedRecords,
+    steps: SignSteps,
     restarts: int = 0,
-    target: np.ndarray | None = None,
-    inside: np.ndarray | None = None,
     rng: np.random.Generator | None = None,
     first: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -89,25 +69,21 @@ def pgd(
     the one with the largest margin (`margins`) is kept, for each network and record.
 
     Args:
-        x: float32 [N, ...] or [K, N, ...] in the records' unit.
-        y, target: int64 [N]; with a target, the loss of that class is descended.
-        inside: bool, broadcast over x: False where nothing may change.
+        records: with a target, the loss of that class is descended.
         rng: of the restarts.
-        first: the first run's last point, where `climb` has made it already.
+        first: the first run's last point, where `projected_sign_ascent` has made it already.
     """
 
-    def run(start: np.ndarray) -> np.ndarray:
-        return climb(victim, dataset, x, y, start, epsilon, step, steps, target, inside)
-
     def reach(attacked: np.ndarray) -> np.ndarray:
-        return margins(victim.logits(standardise(dataset, attacked)), y, target)
+        return margins(models.logits(standardise(records.dataset, attacked)), records.y, records.target)
 
-    best = run(x) if first is None else first.copy()
+    best = projected_sign_ascent(models, records, steps) if first is None else first.copy()
     if restarts:
         reached = reach(best)
     for _ in range(restarts):
-        drawn = rng.uniform(-epsilon, epsilon, best.shape).astype(np.float32)
-        other = run(x + (drawn if inside is None else drawn * inside))
+        drawn = rng.uniform(-steps.epsilon, steps.epsilon, best.shape).astype(np.float32)
+        start = records.x + (drawn if records.inside is None else drawn * records.inside)
+        other = projected_sign_ascent(models, records, steps, start)
         margin = reach(other)
         better = margin > reached
         best[better], reached[better] = other[better], margin[better]

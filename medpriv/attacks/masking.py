@@ -16,10 +16,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from medpriv.attacks.attacked_records import AttackedRecords, SignSteps
 from medpriv.attacks.gradient import fgsm, pgd
-from medpriv.attacks.victim import Victim, predict
-from medpriv.dataset import Dataset
-from medpriv.measures.flips import Records
+from medpriv.attacks.target_models import TargetModels, predict
+from medpriv.measures.flips import RateEstimator
 from medpriv.measures.table import Measure
 
 ATTACK = "evasion-pgd"
@@ -36,13 +36,7 @@ def not_weaker(strong: np.ndarray, weak: np.ndarray) -> bool:
 
 
 def attack_for_checks(
-    victim: Victim,
-    dataset: Dataset,
-    x: np.ndarray,
-    y: np.ndarray,
-    epsilons: Sequence[float],
-    settings: Mapping,
-    inside: np.ndarray | None,
+    models: TargetModels, records: AttackedRecords, epsilons: Sequence[float], settings: Mapping
 ) -> dict[str, np.ndarray]:
     """Return the predictions that only the checks need.
 
@@ -53,18 +47,18 @@ def attack_for_checks(
     """
 
     def after(epsilon: float, steps: int) -> np.ndarray:
-        step = settings["step_share"] * epsilon
-        return predict(victim, dataset, pgd(victim, dataset, x, y, epsilon, step, steps, inside=inside))
+        walk = SignSteps(epsilon, settings["step_share"] * epsilon, steps)
+        return predict(models, records.dataset, pgd(models, records, walk))
 
     return {
         "steps": np.stack([after(settings["reference_epsilon"], more * settings["steps"]) for more in MORE]),
-        "single_step": np.stack([predict(victim, dataset, fgsm(victim, dataset, x, y, e, inside)) for e in epsilons]),
+        "single_step": np.stack([predict(models, records.dataset, fgsm(models, records, e)) for e in epsilons]),
         "unbounded": after(UNBOUNDED * max(epsilons), settings["steps"]),
     }
 
 
 def masking_measures(
-    records: Records,
+    estimator: RateEstimator,
     epsilons: Sequence[float],
     settings: Mapping,
     before: np.ndarray,
@@ -79,14 +73,14 @@ def masking_measures(
         pgd_after, square_after: predictions under PGD and the square attack, [E, K, n].
         extra: of `attack_for_checks`.
     """
-    right = before == records.y
+    right = before == estimator.y
     found = []
 
     def flipped(predicted: np.ndarray) -> np.ndarray:
-        return right & (predicted != records.y)
+        return right & (predicted != estimator.y)
 
     def figure(check: str, predicted: np.ndarray, group: str) -> None:
-        found.append(records.rate(ATTACK, f"{check}_figure", flipped(predicted), right, group))
+        found.append(estimator.rate(ATTACK, f"{check}_figure", flipped(predicted), right, group))
 
     at = f"budget={settings['reference_epsilon']:g}"
     for more, predicted in zip(MORE, extra["steps"], strict=True):
@@ -99,9 +93,9 @@ def masking_measures(
         ):
             figure(check, other[index], f"{group},attack={name}")
             figure(check, pgd_after[index], f"{group},attack=pgd")
-    still = extra["unbounded"] == records.y
+    still = extra["unbounded"] == estimator.y
     group = f"budget={UNBOUNDED * max(epsilons):g}"
-    found.append(records.rate(ATTACK, "masking_unbounded_figure", still, np.ones_like(still), group))
+    found.append(estimator.rate(ATTACK, "masking_unbounded_figure", still, np.ones_like(still), group))
 
     fewer, twice, most = (flipped(predicted) for predicted in extra["steps"])
     pairs = range(len(epsilons))
@@ -111,7 +105,7 @@ def masking_measures(
         "masking_single_step": all(not_weaker(flipped(pgd_after[i]), flipped(extra["single_step"][i])) for i in pairs),
         "masking_unbounded": bool(still.mean() <= LEFT),
     }
-    counted = records.counted(np.ones_like(right))
+    counted = estimator.counted(np.ones_like(right))
     for check, passed in {"masking": all(passes.values()), **passes}.items():
-        found.append(Measure(records.dataset, records.treatment, ATTACK, check, float(passed), **counted))
+        found.append(Measure(estimator.dataset, estimator.treatment, ATTACK, check, float(passed), **counted))
     return found

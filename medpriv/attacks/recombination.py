@@ -21,9 +21,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medpriv.attacks.smooth import HALF_LENGTHS, WIDTHS, gaussian_kernels, smooth, smoothing_filter
-from medpriv.attacks.victim import Victim, standardise
-from medpriv.dataset import Dataset
+from medpriv.attacks.attacked_records import AttackedRecords
+from medpriv.attacks.target_models import TargetModels, standardise
+from medpriv.defences.sap_filter import HALF_LENGTHS, WIDTHS, gaussian_kernels, smooth, smoothing_filter
 from medpriv.measures.intervals import clopper_pearson
 from medpriv.measures.table import NAN, Measure
 
@@ -87,30 +87,27 @@ def concatenations(kept: np.ndarray, form: str, inside: np.ndarray | None = None
 
 
 def recombine(
-    victim: Victim,
-    dataset: Dataset,
-    x: np.ndarray,
+    models: TargetModels,
+    source: AttackedRecords,
     attacked: np.ndarray,
-    y: int,
     epsilon: float,
     trials: int,
     rng: np.random.Generator,
-    inside: np.ndarray | None = None,
 ) -> tuple[float, dict[tuple[str, str], Recombined]]:
     """Return the kept share, and by (method, form) what one source record yields, against the stack's first network.
 
     Args:
-        x, attacked: [leads, samples] in mV.
-        y: the true class, which the first network no longer sees in `attacked`.
-        inside: bool [1, samples], False on padding.
+        source: one record, x [leads, samples] in mV.
+        attacked: [leads, samples] in mV; the first network no longer sees the true class in it.
     """
+    dataset, x, inside = source.dataset, source.x, source.inside
     taps = smoothing_filter(dataset.sampling_rate)
     kernels = gaussian_kernels(dataset.sampling_rate)
     assert len(kernels) == len(HALF_LENGTHS) * len(WIDTHS)
     form_taps = {"released": np.mean(kernels[: len(WIDTHS)], axis=0), "intended": taps}
 
     def classes(deltas: np.ndarray) -> np.ndarray:
-        return victim.logits(standardise(dataset, x + deltas))[0].argmax(axis=1)
+        return models.logits(standardise(dataset, x + deltas))[0].argmax(axis=1)
 
     def reset(deltas: np.ndarray) -> np.ndarray:
         return deltas if inside is None else deltas * inside
@@ -128,40 +125,32 @@ def recombine(
         joins = np.array([delta for delta, _ in joined], np.float32).reshape(-1, *x.shape)
         unchanged = {"band": [False] * len(band), "concatenation": [same for _, same in joined]}
         for method, new in (("band", band), ("concatenation", joins)):
-            hits = classes(new) != y if len(new) else np.empty(0, bool)
+            hits = classes(new) != source.y if len(new) else np.empty(0, bool)
             shares = [float(np.mean(part)) if len(new) else NAN for part in (hits, unchanged[method])]
             found[method, form] = Recombined(*shares, len(new))
     return float(same_class.mean()), found
 
 
 def recombination_measures(
-    victim: Victim,
-    dataset: Dataset,
+    models: TargetModels,
+    records: AttackedRecords,
     treatment: str,
-    x: np.ndarray,
     attacked: np.ndarray,
-    y: np.ndarray,
-    patient: np.ndarray,
     settings: Mapping,
     rng: np.random.Generator,
-    inside: np.ndarray | None = None,
 ) -> list[Measure]:
     """Return the measures over source records that `attacked` overturns for the first network.
 
     Args:
-        x, attacked: [s, leads, samples] in mV.
-        y, patient: int [s]: the true class, and whose record it is.
-        inside: bool [s, 1, samples], False on padding.
+        records: x [s, leads, samples] in mV.
+        attacked: [s, leads, samples] in mV.
     """
-    epsilon = settings["reference_epsilon"]
-    rows = range(len(x))
+    epsilon, dataset = settings["reference_epsilon"], records.dataset
+    patient = dataset.patient[records.rows]
     results = [
-        recombine(
-            victim, dataset, x[i], attacked[i], y[i], epsilon, settings["noise_trials"], rng,
-            None if inside is None else inside[i],
-        )
-        for i in rows
-    ]  # fmt: skip
+        recombine(models, records.take(i), attacked[i], epsilon, settings["noise_trials"], rng)
+        for i in range(len(attacked))
+    ]
     found = []
 
     def add(method: str, measure: str, values: Sequence[float], form: str) -> None:

@@ -154,10 +154,11 @@ _ALL = (
     Family(
         "smoothing",
         BANK,
-        "certified_accuracy certified_against_budget certified_linf_uv certified_radius_mv smoothed_accuracy",
+        "certified_accuracy certified_against_budget certified_linf certified_radius smoothed_accuracy",
         {"smoothing": Attack("Certified by smoothing", CHECK)},
         applies=lambda spec, modality, section: spec.parts.get("defence") == "noise",
         keys=("attacks.smoothing", "datasets.{dataset}.evasion.epsilons"),
+        place="randomized_smoothing",
     ),
     Family(
         "epsilon",
@@ -173,7 +174,7 @@ _ALL = (
         joint=True,
     ),
     Family(
-        "server",
+        "federated_server",
         BANK,
         "accuracy auc balanced_accuracy chance fpr_reached_@ gain match rows tpr_at_fpr_@",
         {
@@ -188,14 +189,14 @@ _ALL = (
             "inversion-random": Attack("Random", CONTROL),
         },
         applies=lambda spec, modality, section: spec.word == "fed" and not STRATEGIES[spec.parts["strategy"]].silent,
-        keys=("attacks.server",),
-        place="server.audit",
+        keys=("attacks.federated_server",),
+        place="federated_server.audit",
         tables={
             "examples": ROWS,
         },
     ),
     Family(
-        "cut",
+        "split_server",
         BANK,
         (
             "auc balanced_accuracy distance_correlation distance_correlation_shuffled explained fpr_reached_@ mae "
@@ -218,8 +219,8 @@ _ALL = (
             "cut-membership-nearest": Attack("LiRA on the nearest", CURIOUS),
         },
         applies=lambda spec, modality, section: spec.word == "split",
-        keys=("attacks.cut",),
-        place="cut.audit",
+        keys=("attacks.split_server",),
+        place="split_server.audit",
         tables={
             "examples": ROWS,
         },
@@ -240,7 +241,7 @@ _ALL = (
         by_dataset=("features",),
     ),
     Family(
-        "personal",
+        "personalization",
         PERSONALIZED,
         (
             "accuracy accuracy_gain auc auroc auroc_gain hypothesis_h1 hypothesis_h2 hypothesis_h3 macro_f1 "
@@ -249,25 +250,25 @@ _ALL = (
             "verdict_h2 verdict_h3"
         ),
         {
-            "personal-fgsm": Attack("FGSM"),
-            "personal-pgd": Attack("PGD"),
-            "personal-sap": Attack("SAP"),
-            "personal-membership-loss": Attack("Loss, one model"),
-            "personal-membership-difference": Attack("Difference of the pair"),
-            "personal-membership-lira": Attack("LiRA, one model"),
-            "personal-membership-lira-difference": Attack("LiRA on the pair"),
-            "personal-identification-difference": Attack("Difference of the pair"),
-            "personal-identification-difference-calibrated": Attack("Difference, calibrated by shadows"),
-            "personal-identification-calibrated": Attack("One model, calibrated by shadows"),
+            "personalization-fgsm": Attack("FGSM"),
+            "personalization-pgd": Attack("PGD"),
+            "personalization-sap": Attack("SAP"),
+            "personalization-membership-loss": Attack("Loss, one model"),
+            "personalization-membership-difference": Attack("Difference of the pair"),
+            "personalization-membership-lira": Attack("LiRA, one model"),
+            "personalization-membership-lira-difference": Attack("LiRA on the pair"),
+            "personalization-identification-difference": Attack("Difference of the pair"),
+            "personalization-identification-difference-calibrated": Attack("Difference, calibrated by shadows"),
+            "personalization-identification-calibrated": Attack("One model, calibrated by shadows"),
         },
-        keys=("attacks.personal",),
+        keys=("attacks.personalization",),
         tables={
             "patients": FIGURES,
             "exposure": FIGURES,
         },
     ),
     Family(
-        "forgetting",
+        "unlearning",
         UNLEARNED,
         (
             "auc auc_change epsilon epsilon_ceiling flip_rate flip_rate_change flip_rate_gap forgetting forgotten "
@@ -277,16 +278,16 @@ _ALL = (
             "unseen_accuracy unseen_accuracy_gap updates usable"
         ),
         {
-            "forgetting-ulira": Attack("U-LiRA"),
-            "forgetting-gap": Attack("Gap to retraining", CHECK),
-            "forgetting-quality": Attack("Forgetting quality", CHECK),
-            "forgetting-relearn": Attack("Relearning", CHECK),
-            "forgetting-retained": Attack("What the retained give away"),
-            "forgetting-robustness": Attack("Robustness", CHECK),
-            "forgetting-cost": Attack("Cost", CHECK),
-            "forgetting-verdict": Attack("Verdict", CHECK),
+            "unlearning-ulira": Attack("U-LiRA"),
+            "unlearning-gap": Attack("Gap to retraining", CHECK),
+            "unlearning-quality": Attack("Forgetting quality", CHECK),
+            "unlearning-relearn": Attack("Relearning", CHECK),
+            "unlearning-retained": Attack("What the retained give away"),
+            "unlearning-robustness": Attack("Robustness", CHECK),
+            "unlearning-cost": Attack("Cost", CHECK),
+            "unlearning-verdict": Attack("Verdict", CHECK),
         },
-        keys=("attacks.forgetting",),
+        keys=("attacks.unlearning",),
         tables={
             "patients": FIGURES,
         },

@@ -143,28 +143,30 @@ class Strategy:
         silent: the server sees no update, or none of a whole model.
         guaranteed: it has an epsilon of its own.
         deals: it deals the patients out itself, and needs no sites.
+        deployed: it runs between hospitals, too (`medpriv.flower`).
     """
 
     sees: str = "each client's model"
     silent: bool = False
     guaranteed: bool = False
     deals: bool = False
+    deployed: bool = False
 
 
 STRATEGIES = {
-    "avg": Strategy(),
-    "prox": Strategy(),
-    "scaffold": Strategy(),
-    "adam": Strategy(),
-    "yogi": Strategy(),
-    "bn": Strategy(silent=True),
+    "avg": Strategy(deployed=True),
+    "prox": Strategy(deployed=True),
+    "scaffold": Strategy(deployed=True),
+    "adam": Strategy(deployed=True),
+    "yogi": Strategy(deployed=True),
+    "bn": Strategy(silent=True, deployed=True),
     "local": Strategy("nothing", silent=True),
-    "cyclic": Strategy("the model after each client, in turn"),
+    "cyclic": Strategy("the model after each client, in turn", deployed=True),
     "iid": Strategy(deals=True),
     "dirichlet": Strategy(deals=True),
     "client_dp": Strategy("each client's clipped change, before the noise", guaranteed=True),
     "sample_dp": Strategy("each client's model, trained with differential privacy", guaranteed=True),
-    "secure": Strategy("the weighted mean of the clients' changes"),
+    "secure": Strategy("the weighted mean of the clients' changes", deployed=True),
 }
 
 

@@ -3,13 +3,13 @@
 from pydantic import Field
 
 from medpriv.config.attribute import AttributeSettings
-from medpriv.config.cut import CutSettings
 from medpriv.config.epsilon import EpsilonSettings
-from medpriv.config.forgetting import ForgettingSettings
+from medpriv.config.federated_server import FederatedServerSettings
 from medpriv.config.linkage import LinkageSettings
 from medpriv.config.personalized import PersonalAttackSettings
 from medpriv.config.section import Count, Fraction, Section
-from medpriv.config.server import ServerSettings
+from medpriv.config.split_server import SplitServerSettings
+from medpriv.config.unlearning_audit import UnlearningAuditSettings
 
 
 class MembershipSettings(Section):
@@ -39,11 +39,11 @@ class AttackSettings(Section):
     smoothing: SmoothingSettings = Field(
         default_factory=SmoothingSettings, description="what no change can flip, for the bank trained on noise"
     )
-    personal: PersonalAttackSettings = Field(
+    personalization: PersonalAttackSettings = Field(
         default_factory=PersonalAttackSettings, description="what personalised models gain, leak and stand"
     )
-    forgetting: ForgettingSettings = Field(
-        default_factory=ForgettingSettings, description="whether unlearned models forgot, and at what price"
+    unlearning: UnlearningAuditSettings = Field(
+        default_factory=UnlearningAuditSettings, description="whether unlearned models forgot, and at what price"
     )
     attribute: AttributeSettings = Field(
         default_factory=AttributeSettings, description="what a table's model tells of a feature that is hidden"
@@ -51,11 +51,12 @@ class AttackSettings(Section):
     epsilon: EpsilonSettings = Field(
         default_factory=EpsilonSettings, description="lower bounds on what private models give away"
     )
-    server: ServerSettings = Field(
-        default_factory=ServerSettings, description="what the server of a federation learns from updates"
+    federated_server: FederatedServerSettings = Field(
+        default_factory=FederatedServerSettings, description="what the server of a federation learns from updates"
     )
-    cut: CutSettings = Field(
-        default_factory=CutSettings, description="what the server of split learning learns from what crosses the cut"
+    split_server: SplitServerSettings = Field(
+        default_factory=SplitServerSettings,
+        description="what the server of split learning learns from what crosses the cut",
     )
     linkage: LinkageSettings = Field(
         default_factory=LinkageSettings, description="who can be found in a table by what others know"

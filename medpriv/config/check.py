@@ -6,7 +6,7 @@ and the JSON schema from these models. Scripts never see these models: each rule
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -77,7 +77,8 @@ def check_config(
         content = {**content, "datasets": kept}
         faults += _unknown_datasets(content, list(datasets))
     try:
-        checked = Config.model_validate(content)
+        checked = Config.model_validate(content).model_dump(mode="json")
+        faults += _truths_for_numbers(content, checked)
     except ValidationError as error:
         known = [name for name, one in _mapping(datasets).items() if "format" in _mapping(one)]
         faults = [line for fault in error.errors() for line in _explain(fault, known)] + faults
@@ -87,7 +88,19 @@ def check_config(
             file=file,
             remedy="correct each (docs/config.md lists every key):\n" + "\n".join(f"  - {fault}" for fault in faults),
         )
-    return checked.model_dump(mode="json")
+    return checked
+
+
+def _truths_for_numbers(given: object, taken: object, key: str = "") -> Iterator[str]:
+    """Yield one line for each `yes` or `no` that pydantic took for 1 or 0."""
+    if isinstance(given, bool) and not isinstance(taken, bool):
+        yield f"{key}: found {given}, as YAML reads yes, no, on and off; write a number"
+    elif isinstance(given, Mapping) and isinstance(taken, Mapping):
+        for name in [name for name in given if name in taken]:
+            yield from _truths_for_numbers(given[name], taken[name], f"{key}.{name}".removeprefix("."))
+    elif isinstance(given, list) and isinstance(taken, list):
+        for place, (one, other) in enumerate(zip(given, taken, strict=False)):
+            yield from _truths_for_numbers(one, other, f"{key}.{place}")
 
 
 def _unknown_datasets(content: Mapping[str, Any], datasets: list[str]) -> list[str]:
@@ -114,6 +127,7 @@ _REMEDIES = {
     "greater_than_equal": "use {ge} or more",
     "less_than": "use a number below {lt}",
     "less_than_equal": "use {le} or less",
+    "string_type": "put it in quotes, for YAML reads it as something else than text",
     "list_type": "write a list, such as [a, b]",
     "too_short": "name at least {min_length}",
     "dict_type": "write keys below it, as config/tiny.yaml does",

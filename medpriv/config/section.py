@@ -37,6 +37,10 @@ RENAMED = {
     "epsilon_mv": "epsilon",
     "reference_epsilon_mv": "reference_epsilon",
     "deviation_mv": "deviation",
+    "personal": "personalization",
+    "forgetting": "unlearning",
+    "server": "federated_server",
+    "cut": "split_server",
 }
 
 

@@ -2,7 +2,7 @@
 
 The inner attack begins at a random point of the budget and takes sign steps, all replicates and records at once, with
 batch normalisation in evaluation mode. The smooth form attacks as SAP does (Han et al. 2020,
-`medpriv.attacks.smooth`): it steps on theta, and the record moves by F theta.
+`medpriv.defences.sap_filter`): it steps on theta, and the record moves by F theta.
 """
 
 from collections.abc import Callable

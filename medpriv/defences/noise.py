@@ -1,5 +1,5 @@
 """Gaussian-noise training: every record is learnt with fresh white noise on it, which randomised smoothing builds on
-(Cohen et al. 2019; the certificate is in `medpriv.attacks.smoothing`)."""
+(Cohen et al. 2019; the certificate is in `medpriv.attacks.randomized_smoothing`)."""
 
 import numpy as np
 import torch

@@ -5,13 +5,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
+from medpriv.catalogue.treatments import STRATEGIES
 from medpriv.config.federated import LocalSteps, Plain, Strategies
 from medpriv.config.models import LAYERS, CnnRecipe, LogisticRecipe, MlpRecipe
 from medpriv.config.section import Count, Positive, Section
 from medpriv.errors import InputError
 from medpriv.federated.secure import check_threshold
 
-FEDERATED = ("avg", "prox", "scaffold", "adam", "yogi", "bn", "cyclic", "secure")  # what runs between hospitals
+FEDERATED = tuple(name for name, strategy in STRATEGIES.items() if strategy.deployed)
 
 RECIPES = {"logistic": LogisticRecipe, "mlp": MlpRecipe, "cnn": CnnRecipe, "cnn_gn": CnnRecipe}
 

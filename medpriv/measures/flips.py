@@ -20,8 +20,8 @@ from medpriv.measures.table import Measure
 
 
 @dataclass(frozen=True)
-class Records:
-    """The n attacked records of one dataset and treatment.
+class RateEstimator:
+    """What makes rates and means of the n attacked records of one dataset and treatment.
 
     Attributes:
         y: int64 [n].
@@ -39,8 +39,8 @@ class Records:
     @classmethod
     def of(
         cls, dataset: Dataset, treatment: str, rows: np.ndarray, bootstraps: int, rng: np.random.Generator
-    ) -> "Records":
-        """Return the records in these rows of the dataset."""
+    ) -> "RateEstimator":
+        """Return that of the records in these rows of the dataset."""
         patients, patient = np.unique(dataset.patient[rows], return_inverse=True)
         bootstrap = PatientBootstrap.draw(rng, len(patients), bootstraps)
         return cls(dataset.name, treatment, dataset.classes, dataset.y[rows], patient, bootstrap)
@@ -74,7 +74,7 @@ class Records:
 
 
 def flip_measures(
-    records: Records,
+    estimator: RateEstimator,
     attack: str,
     epsilons: Sequence[float],
     before: np.ndarray,
@@ -87,16 +87,16 @@ def flip_measures(
         before, after: predicted classes, [K, n] and [E, K, n].
         target: int64 [n], the attack's target classes if it has some.
     """
-    right = before == records.y
+    right = before == estimator.y
     everything = np.ones_like(right)
     found = []
-    for label in ("", *records.classes):
-        found.append(records.rate(attack, "accuracy_under_attack", right, everything, "budget=0", label))
+    for label in ("", *estimator.classes):
+        found.append(estimator.rate(attack, "accuracy_under_attack", right, everything, "budget=0", label))
         for epsilon, predicted in zip(epsilons, after, strict=True):
-            still, group = predicted == records.y, f"budget={epsilon:g}"
-            found.append(records.rate(attack, "accuracy_under_attack", still, everything, group, label))
-            found.append(records.rate(attack, "flip_rate", right & ~still, right, group, label))
+            still, group = predicted == estimator.y, f"budget={epsilon:g}"
+            found.append(estimator.rate(attack, "accuracy_under_attack", still, everything, group, label))
+            found.append(estimator.rate(attack, "flip_rate", right & ~still, right, group, label))
             if target is not None:
                 reached = right & (predicted == target)
-                found.append(records.rate(attack, "targeted_success", reached, right, group, label))
+                found.append(estimator.rate(attack, "targeted_success", reached, right, group, label))
     return found

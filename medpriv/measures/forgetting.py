@@ -1,6 +1,6 @@
 """How well something was forgotten: AUC of pairs, the forgetting score of NeurIPS 2023, divergence of predictions.
 
-Arrays in, arrays out. Models and pairs come from `medpriv.attacks.forgetting`.
+Arrays in, arrays out. Models and pairs come from `medpriv.attacks.unlearning`.
 """
 
 import numpy as np

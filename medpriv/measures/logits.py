@@ -1,7 +1,7 @@
 """What a classifier's logits say about the true class of each record."""
 
 import numpy as np
-from scipy.special import logsumexp
+from scipy.special import log_softmax, logsumexp
 
 
 def true_class_logit(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -17,3 +17,9 @@ def true_class_logit(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
 def log_probability(phi: np.ndarray) -> np.ndarray:
     """Return log p_y = -log(1 + exp(-phi))."""
     return -np.logaddexp(0.0, -phi)
+
+
+def record_losses(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the cross-entropy -log p_y, float64 [K, N], of logits [K, N, C] with classes [N] or [K, N]."""
+    picked = np.broadcast_to(y, logits.shape[:2])[..., None]
+    return -np.take_along_axis(log_softmax(logits.astype(np.float64), axis=2), picked, axis=2)[..., 0]

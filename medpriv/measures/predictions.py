@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.special import log_softmax
 
 from medpriv.measures.bootstrap import PatientBootstrap, quotient
 from medpriv.measures.intervals import effective_patients
@@ -19,8 +18,8 @@ _ELEMENTS = 2**22  # of one array over draws and records
 
 
 @dataclass(frozen=True)
-class Predictions:
-    """Predictions of K replicates on the records of P patients.
+class LabelledPredictions:
+    """Predictions of K replicates on the records of P patients, with the truth.
 
     Attributes:
         probability: float64 [K, N, C].
@@ -34,9 +33,9 @@ class Predictions:
     patient: np.ndarray
     bootstrap: PatientBootstrap
 
-    def among(self, records: np.ndarray) -> "Predictions":
+    def among(self, records: np.ndarray) -> "LabelledPredictions":
         """Return the predictions on some records, bool [N]."""
-        return Predictions(self.probability[:, records], self.y[records], self.patient[records], self.bootstrap)
+        return LabelledPredictions(self.probability[:, records], self.y[records], self.patient[records], self.bootstrap)
 
     def sums(self, values: Iterable[np.ndarray]) -> np.ndarray:
         """Return values summed over records: [1 + B, K, ...], the sample itself, then each draw.
@@ -75,13 +74,7 @@ class Base:
     effective: np.ndarray
 
 
-def record_losses(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the cross-entropy -log p_y, float64 [K, N], of logits [K, N, C] with classes [N] or [K, N]."""
-    picked = np.broadcast_to(y, logits.shape[:2])[..., None]
-    return -np.take_along_axis(log_softmax(logits.astype(np.float64), axis=2), picked, axis=2)[..., 0]
-
-
-def confusion(predictions: Predictions) -> Iterator[np.ndarray]:
+def confusion(predictions: LabelledPredictions) -> Iterator[np.ndarray]:
     """Yield for each replicate every record's cell of the confusion matrix, [N, C, C] (true, predicted), one 1 each."""
     classes = predictions.probability.shape[2]
     cells = np.eye(classes**2, dtype=np.float32).reshape(-1, classes, classes)
@@ -121,7 +114,7 @@ def mean_over_classes(values: np.ndarray) -> np.ndarray:
     return values[..., held].mean(axis=-1) if held.any() else np.full(values.shape[:-1], np.nan)
 
 
-def auroc(predictions: Predictions) -> np.ndarray:
+def auroc(predictions: LabelledPredictions) -> np.ndarray:
     """Return the area under the ROC curve [1 + B, K, C] of each class against the rest; of class 1 alone, of two.
 
     NaN for a class that all records of the sample have, or none.
@@ -136,7 +129,7 @@ def ranked_classes(classes: int) -> range:
     return range(1 if classes == 2 else 0, classes)
 
 
-def _one_against_rest(predictions: Predictions, index: int) -> np.ndarray:
+def _one_against_rest(predictions: LabelledPredictions, index: int) -> np.ndarray:
     positive = predictions.y == index
     columns = []
     for scores in predictions.probability[:, :, index]:
@@ -144,7 +137,7 @@ def _one_against_rest(predictions: Predictions, index: int) -> np.ndarray:
     return np.stack(columns, axis=1)
 
 
-def auprc(predictions: Predictions) -> np.ndarray:
+def auprc(predictions: LabelledPredictions) -> np.ndarray:
     """Return the average precision for class 1 of two, [1 + B, K]: the area under the precision-recall curve by steps.
 
     Records with one score count together. NaN in draws without a record of the class.
@@ -166,14 +159,14 @@ def auprc(predictions: Predictions) -> np.ndarray:
     return values
 
 
-def brier(predictions: Predictions) -> np.ndarray:
+def brier(predictions: LabelledPredictions) -> np.ndarray:
     """Return each record's Brier score [K, N]: sum over classes of (p_c - [y = c])^2, halved for two classes."""
     classes = predictions.probability.shape[2]
     squares = ((predictions.probability - np.eye(classes)[predictions.y]) ** 2).sum(axis=2)
     return squares / 2 if classes == 2 else squares
 
 
-def calibration(predictions: Predictions, bins: int) -> Iterator[np.ndarray]:
+def calibration(predictions: LabelledPredictions, bins: int) -> Iterator[np.ndarray]:
     """Yield for each replicate every record's count, right prediction and confidence in its bin, [N, bins, 3].
 
     Confidence is the probability of the predicted class; the bins cut [1 / C, 1] into equal widths.

@@ -39,7 +39,7 @@ from medpriv.measures.intervals import (
 )
 from medpriv.measures.predictions import (
     Base,
-    Predictions,
+    LabelledPredictions,
     accuracy,
     auprc,
     auroc,
@@ -210,51 +210,51 @@ def _difference(one: _Figure, other: _Figure) -> _Figure:
     return _Figure(one.values - other.values, other.base, sizes, stretched_interval)
 
 
-def _accuracy(part: Predictions) -> _Figure:
+def _accuracy(part: LabelledPredictions) -> _Figure:
     return _single(accuracy(part.counts), part.base(_all(part)), rate_interval)
 
 
-def _constant(part: Predictions, answer: int) -> _Figure:
+def _constant(part: LabelledPredictions, answer: int) -> _Figure:
     """Return the accuracy of one answer to everything."""
     counts = part.counts.sum(axis=-1)  # [1 + B, K, C]
     return _single(quotient(counts[..., answer], counts.sum(axis=-1)), part.base(_all(part)), rate_interval)
 
 
-def _macro_f1(part: Predictions) -> _Figure:
+def _macro_f1(part: LabelledPredictions) -> _Figure:
     return _over_classes(part, f1(part.counts))
 
 
-def _balanced_accuracy(part: Predictions) -> _Figure:
+def _balanced_accuracy(part: LabelledPredictions) -> _Figure:
     return _over_classes(part, recall(part.counts))
 
 
-def _over_classes(part: Predictions, values: np.ndarray) -> _Figure:
+def _over_classes(part: LabelledPredictions, values: np.ndarray) -> _Figure:
     """Return the mean of values [1 + B, K, C] over classes, each of which rests on the patients who hold it."""
     sizes = tuple((part.base(part.y == index).effective,) for index in range(values.shape[-1]))
     return _Figure(values, part.base(_all(part)), sizes, rate_interval)
 
 
-def _auroc(part: Predictions) -> _Figure:
+def _auroc(part: LabelledPredictions) -> _Figure:
     held = [part.y == index for index in ranked_classes(part.probability.shape[2])]
     sizes = tuple((part.base(true).effective, part.base(~true).effective) for true in held)
     return _Figure(auroc(part), part.base(_all(part)), sizes, auc_interval)
 
 
-def _auprc(part: Predictions) -> _Figure:
+def _auprc(part: LabelledPredictions) -> _Figure:
     """Return the average precision, taken for a rate among those who hold the class (Boyd, Eng and Page 2013)."""
     return _single(auprc(part), part.base(_all(part)), rate_interval, (part.base(part.y == 1),))
 
 
-def _sensitivity(part: Predictions, index: int) -> _Figure:
+def _sensitivity(part: LabelledPredictions, index: int) -> _Figure:
     return _single(recall(part.counts)[..., index], part.base(part.y == index), rate_interval)
 
 
-def _ppv(part: Predictions, index: int) -> _Figure:
+def _ppv(part: LabelledPredictions, index: int) -> _Figure:
     named = part.base(part.probability.argmax(axis=2) == index)
     return _single(precision(part.counts)[..., index], named, rate_interval)
 
 
-def _brier(part: Predictions) -> _Figure:
+def _brier(part: LabelledPredictions) -> _Figure:
     values = part.sums(brier(part)) / part.sums(np.ones(part.probability.shape[:2]))
     limits = rate_interval if part.probability.shape[2] == 2 else _doubled_interval
     return _single(values, part.base(_all(part)), limits)
@@ -266,13 +266,13 @@ def _doubled_interval(value: float, draws: np.ndarray, patients: float) -> tuple
     return 2 * lower, 2 * upper
 
 
-def _train_accuracy(part: Predictions, own: np.ndarray) -> _Figure:
+def _train_accuracy(part: LabelledPredictions, own: np.ndarray) -> _Figure:
     """Return the accuracy on each replicate's own members, bool [K, N]."""
     right = (part.probability.argmax(axis=2) == part.y) & own
     return _single(quotient(part.sums(right), part.sums(own)), part.base(own), rate_interval)
 
 
-def _reliability_rows(part: Predictions, sums: np.ndarray) -> list[dict]:
+def _reliability_rows(part: LabelledPredictions, sums: np.ndarray) -> list[dict]:
     """Return one row a bin, all replicates' predictions together; the interval is that of the accuracy.
 
     Args:
@@ -298,16 +298,16 @@ def _reliability_rows(part: Predictions, sums: np.ndarray) -> list[dict]:
 # --- parts ---------------------------------------------------------------------------------------------------------
 
 
-def _predictions(dataset: Dataset, bank: Bank, split: int, draws: int, seed: int) -> Predictions:
+def _predictions(dataset: Dataset, bank: Bank, split: int, draws: int, seed: int) -> LabelledPredictions:
     rows = np.flatnonzero(dataset.rows(split))
     logits = np.take(bank.logits, rows, axis=1).astype(np.float64)
     patients, patient = np.unique(dataset.patient[rows], return_inverse=True)
     rng = generator(seed, dataset.name, "utility", "patients", split)
     bootstrap = PatientBootstrap.draw(rng, len(patients), draws, len(logits))
-    return Predictions(softmax(logits, axis=2), dataset.y[rows], patient, bootstrap)
+    return LabelledPredictions(softmax(logits, axis=2), dataset.y[rows], patient, bootstrap)
 
 
-def _all(part: Predictions) -> np.ndarray:
+def _all(part: LabelledPredictions) -> np.ndarray:
     return np.ones(len(part.y), dtype=bool)
 
 

@@ -28,7 +28,7 @@ from medpriv.report.labels import display_name, kind_of, stored_name
 Row = dict[str, str]
 Group = Mapping[str, str]
 WHOLE: Group = MappingProxyType({})  # the group of figures over everything
-SEEN_BY_SERVER = ("server", "cut")  # families that attack what a server sees
+SEEN_BY_SERVER = ("federated_server", "split_server")  # families that attack what a server sees
 DERIVED = tuple(dict.fromkeys(item.stage for item in TREATMENTS.values() if item.origin))  # of banks made from others
 
 
@@ -163,8 +163,8 @@ class Result:
         recipe, costs: hyperparameters and costs, as `bank.json` has them.
         utility, attacks: measures; the attacks of every family together.
         tables: what else was written, by file stem (`reliability`, `roc`, `exposure`, `examples`; those of an attack on
-            what a server sees with the family before it, `server-examples`, `cut-examples`); missing: no rows. A path
-            is read when its rows are asked for: those of all banks' patients together would fill the memory.
+            what a server sees with the family before it, `split_server-examples`); missing: none. A path is read when
+            its rows are asked for: those of all banks' patients together would fill the memory.
         facts: what the bank says of itself (`privacy`, `federation`, `split`).
         settings: of the treatment.
     """
@@ -248,7 +248,7 @@ class Audit:
 
     Attributes:
         subject: `personalized-<variant>`, or `unlearned` or `unlearned-personal` for all methods of a request.
-        family: `personal` or `forgetting`.
+        family: `personalization` or `unlearning`.
         measures: a treatment of its own each.
         patients: its rows of single patients.
     """

@@ -20,24 +20,28 @@ COLUMNS = (
 )  # fmt: skip
 
 OF_AUDITS = {  # family -> headline -> (measure, attack, group)
-    "personal": {
+    "personalization": {
         "gain_accuracy": ("accuracy_gain", "", {"records": "later"}),
         "gain_macro_f1": ("macro_f1_gain", "", {"records": "later"}),
         "strangers_auroc_change": ("auroc_gain", "", {"records": "strangers"}),
-        "beats_auc": ("auc", "personal-membership-lira-difference", {"level": "beat"}),
-        "patient_top_1": ("top_1", "personal-identification-difference", {"level": "patient", "records": "later"}),
-        "h1_fgsm": ("hypothesis_h1", "personal-fgsm", {"right": "both"}),
+        "beats_auc": ("auc", "personalization-membership-lira-difference", {"level": "beat"}),
+        "patient_top_1": (
+            "top_1",
+            "personalization-identification-difference",
+            {"level": "patient", "records": "later"},
+        ),
+        "h1_fgsm": ("hypothesis_h1", "personalization-fgsm", {"right": "both"}),
         "h3": ("hypothesis_h3", "", {}),
     },
-    "forgetting": {
-        "ulira_auc": ("auc", "forgetting-ulira", {"level": "patient", "reference": "retrain"}),
-        "forgetting_score": ("score", "forgetting-quality", {}),
-        "test_gap": ("test_accuracy_gap", "forgetting-gap", {}),
-        "forgotten_gap": ("forgotten_accuracy_gap", "forgetting-gap", {}),
-        "retained_auc": ("auc", "forgetting-retained", {"level": "patient"}),
-        "passes_share": ("passes_share", "forgetting-cost", {}),
-        "forgotten": ("forgotten", "forgetting-verdict", {}),
-        "usable": ("usable", "forgetting-verdict", {}),
+    "unlearning": {
+        "ulira_auc": ("auc", "unlearning-ulira", {"level": "patient", "reference": "retrain"}),
+        "forgetting_score": ("score", "unlearning-quality", {}),
+        "test_gap": ("test_accuracy_gap", "unlearning-gap", {}),
+        "forgotten_gap": ("forgotten_accuracy_gap", "unlearning-gap", {}),
+        "retained_auc": ("auc", "unlearning-retained", {"level": "patient"}),
+        "passes_share": ("passes_share", "unlearning-cost", {}),
+        "forgotten": ("forgotten", "unlearning-verdict", {}),
+        "usable": ("usable", "unlearning-verdict", {}),
     },
 }
 
@@ -88,7 +92,7 @@ def write_metrics(path: Path, headlines: Sequence[Headline], audits: Sequence[Au
 
 def audit_figures(audit: Audit) -> list[tuple[str, Measure]]:
     """Return the headline figures of an audit's treatments, each with its name in both files."""
-    request = {"request": audit.request} if audit.family == "forgetting" else {}
+    request = {"request": audit.request} if audit.family == "unlearning" else {}
     return [
         (name, item)
         for own in audit.measures.by_treatment().values()

@@ -38,21 +38,6 @@ def verify_raw(folder: Path) -> dict:
     return manifest
 
 
-def as_given(error: InputError, folder: Path, given: str) -> InputError:
-    """Return the error of a raw file with the user's own, of which it is a copy, named before it.
-
-    Args:
-        folder: the raw folder; errors of files elsewhere are returned as they are.
-        given: the user's folder or file, as the config has it.
-    """
-    copy = Path(error.file)
-    if not copy.is_relative_to(folder):
-        return error
-    inside = copy.relative_to(folder)
-    file = Path(given) if Path(given).name == str(inside) else Path(given) / inside
-    return InputError(error.problem, file=f"{file} (copied to {copy})", place=error.place, remedy=error.remedy)
-
-
 def _read(path: Path) -> dict:
     """Return what a manifest says; it says it as `medpriv.sources.acquire` writes it, or it is damaged."""
     try:

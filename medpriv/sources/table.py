@@ -21,9 +21,8 @@ from medpriv.records.labels import Labels
 from medpriv.records.tables import Column, Table
 from medpriv.seeds import generator
 from medpriv.sources.manifest import MANIFEST, verify_raw
+from medpriv.sources.names import NO_PATIENT, NO_SITE, plain, shown
 from medpriv.sources.table_columns import (
-    NO_PATIENT,
-    NO_SITE,
     Fault,
     category,
     check_label,
@@ -32,8 +31,8 @@ from medpriv.sources.table_columns import (
     is_number,
     names,
     numbers,
-    plain,
     refuse,
+    refuse_rounded,
 )
 from medpriv.sources.table_file import ENDINGS, SHOWN, TextColumn, TextTable, of_rows, read_table
 from medpriv.sources.table_ids import counts_rows, names_in_words, own_in_every_row, repeated_ids
@@ -164,6 +163,7 @@ def _convert(path: Path, settings: dict) -> _Converted:
         check_label(label, faults)
     if patient:
         patients, owner = names(patient, faults, no_names=NO_PATIENT)
+        refuse_rounded(patient, faults)
     if site:
         sites, place = names(site, faults, no_names=NO_SITE)
     chosen = [columns[name] for name in settings["categorical"] if name in columns]
@@ -222,6 +222,8 @@ def _check_roles(table: TextTable, settings: dict, faults: list[Fault]) -> list[
             near = [folded[other] for other in difflib.get_close_matches(name.casefold(), folded, n=1)]
             some = ", ".join(header[: 2 * SHOWN]) + (", …" if len(header) > 2 * SHOWN else "")
             remedy = f"did you mean {near[0]}?" if near else f"name one of {some}"
+            if near and shown(near[0]) == name:
+                remedy = "the header has it with a character that doesn't show: type the name there anew"
             faults.append(Fault("line 1", f"no column {name} (preprocess.{key})", remedy))
             meant += near
     return meant

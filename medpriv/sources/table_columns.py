@@ -5,7 +5,6 @@ come all at once. No fault shows a cell: the table may be of real patients.
 """
 
 import re
-import unicodedata
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -14,23 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from medpriv.errors import InputError
+from medpriv.sources.names import SPELLED, is_gap, is_rounded, plain, spellings
 from medpriv.sources.table_file import SHOWN, TextColumn
 
-# What the usual programs write where there is no value, in any case; "none" is left out, since it may well be a word
-# ("complication: none"), and so is "-", which may be a finding.
-_GAPS = frozenset(
-    ["?", ".", "na", "n/a", "n.a.", "#n/a", "#na", "<na>", "nan", "-nan", "null", "(null)", "\\n", "nat"]
-) | {"#null!", "#div/0!", "#value!", "#ref!", "#num!"}
-NO_SITE = frozenset(
-    ["-", "--", "–", "—", "none", "missing", "not available", "n.d."]
-)  # in any case, where a name must be
-NO_PATIENT = NO_SITE | {"unknown", "unk", "anonymous", "not known"}
 LEVELS = 100  # a category with more levels is refused
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _COMMA = re.compile(r"[+-]?(\d+,\d*|,\d+)([eE][+-]?\d+)?", re.ASCII)
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
-# Exponents with a sign alone, as R and spreadsheets write 100000: "1e5" may as well be part of an id.
-_SPELLED = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]\d+)?", re.ASCII)
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -63,11 +52,6 @@ def _some(texts: Sequence[str], between: str, before: str = "and") -> str:
     return between.join(texts[:SHOWN]) + more
 
 
-def is_gap(text: str) -> bool:
-    """Return whether a cell stands for a missing value: nothing, or a word such as `?`, `NA`, `NaN`, `NULL`, `None`."""
-    return not text or text == "None" or text.casefold() in _GAPS
-
-
 def is_number(text: str) -> bool:
     """Return whether a text is a number, with a point or a comma."""
     return bool(_NUMBER.fullmatch(text) or _COMMA.fullmatch(text))
@@ -76,11 +60,6 @@ def is_number(text: str) -> bool:
 def gaps(column: TextColumn) -> np.ndarray:
     """Return bool [texts]: those that stand for a missing value."""
     return np.array([is_gap(text) for text in column.texts], dtype=bool)
-
-
-def plain(name: str) -> str:
-    """Return a name that can stand in a measure's group, whose syntax is `key=value,key=value`."""
-    return name.replace(",", ";").replace("=", ":")
 
 
 def decimal_mark(columns: Iterable[TextColumn], separator: str, faults: list[Fault]) -> str:
@@ -131,7 +110,10 @@ def numbers(column: TextColumn, mark: str, faults: list[Fault]) -> np.ndarray:
         except ValueError:
             bad.append(place)
     if bad:
-        remedy = "correct it, leave it empty, or name the column under preprocess.categorical or .ignore"
+        remedy = (
+            "write it in digits 0 to 9 with a point, no unit and nothing between thousands, of a size below 3e38, or "
+        )
+        remedy += "leave it empty, or name the column under preprocess.categorical or .ignore"
         if any(_COMMA.fullmatch(column.texts[place]) for place in bad):
             remedy = "write decimals with a point (or save the table with semicolons), thousands without a mark"
         faults.append(Fault(_cells(column, bad), "not a number", remedy))
@@ -201,7 +183,7 @@ def check_label(column: TextColumn, faults: list[Fault]) -> None:
     if len(texts) == 1:
         remedy = "take a column with two or more classes, or a table with patients of both"
         faults.append(Fault(place, "one class only, so there is nothing to learn", remedy))
-    measured = len(texts) > 10 and all(_SPELLED.fullmatch(text) for text in texts)
+    measured = len(texts) > 10 and all(SPELLED.fullmatch(text) for text in texts)
     if measured and (rows < 20 * len(texts) or any("." in text or "," in text for text in texts)):
         remedy = "cut it into classes in the table (such as above a threshold: 1, else 0), or name another column"
         problem = f"{len(texts)} numbers in {rows} rows: a measurement, not classes"
@@ -211,32 +193,31 @@ def check_label(column: TextColumn, faults: list[Fault]) -> None:
         faults.append(Fault(place, f"{len(texts)} classes, of {LEVELS // 2} at most", remedy))
 
 
+def refuse_rounded(column: TextColumn, faults: list[Fault]) -> None:
+    """Refuse ids as a spreadsheet shows long ones, `1.23E+15`: several people would be one."""
+    if rounded := [place for place, text in enumerate(column.texts) if is_rounded(text)]:
+        problem = "an id of which a spreadsheet has kept the first digits alone, so that several people may share it"
+        remedy = "take the ids from their source anew, the column formatted as text"
+        faults.append(Fault(_cells(column, rounded), problem, remedy))
+
+
 def _refuse_spellings(column: TextColumn, faults: list[Fault]) -> None:
-    """Refuse one name in two spellings: `1` and `1.0`, `7` and `007`, `Died` and `died`, with and without a `\\ufeff`.
+    """Refuse one name in two spellings: `1` and `1.0`, `7` and `007`, `Died` and `died`, `yes` and `1`.
 
     They may be one (files were joined) or two (codes): the table's owner alone knows, so none is unified here.
     """
+    named = np.flatnonzero(~gaps(column))
     held: dict[object, int] = {}
     twice = []
-    for place, text in enumerate(column.texts):
-        if not is_gap(text) and held.setdefault(_spelling(text), place) != place:
-            twice.append(place)
+    for place, key in zip(named, spellings(column.texts[named]), strict=True):
+        if (first := held.setdefault(key, place)) != place:
+            twice.append((place, first, key))
     if twice:
-        other = held[_spelling(column.texts[twice[0]])]
-        kind = "number" if isinstance(_spelling(column.texts[other]), Decimal) else "name"
-        problem = f"another spelling of the {kind} in row {column.first[other] + 1}"
+        _, first, key = twice[0]
+        kind = "yes or no" if isinstance(key, bool) else "number" if isinstance(key, Decimal) else "name"
+        problem = f"another spelling of the {kind} in row {column.first[first] + 1}"
         remedy = "write it in one way; if they are two, give them names that differ in more than that"
-        faults.append(Fault(_cells(column, twice), problem, remedy))
-
-
-def _spelling(text: str) -> object:
-    """Return what all spellings of a name share: the number, or the letters whatever their case."""
-    if _SPELLED.fullmatch(text):
-        return Decimal(text.replace(",", "."))
-    letters = unicodedata.normalize("NFKC", plain(text)).casefold()
-    if not (letters.isascii() and letters.isprintable()):  # control and format characters don't show
-        letters = "".join(letter for letter in letters if unicodedata.category(letter) not in ("Cc", "Cf"))
-    return " ".join(letters.split())
+        faults.append(Fault(_cells(column, [place for place, *_ in twice]), problem, remedy))
 
 
 def _constant(column: TextColumn, beside_gaps: bool = False) -> Fault:

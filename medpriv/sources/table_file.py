@@ -249,12 +249,25 @@ def _parquet_columns(path: Path) -> tuple[TextColumn, ...]:
     with duckdb.connect() as database:
         try:
             found = database.execute("SELECT CAST(COLUMNS(*) AS VARCHAR) FROM read_parquet(?)", [str(path)])
-            names = [about[0] for about in found.description]
             frame = found.df()
+            schema = database.execute("SELECT name, num_children FROM parquet_schema(?)", [str(path)]).fetchall()
         except duckdb.Error as error:
             raise InputError(
                 f"not a Parquet table ({str(error).splitlines()[0]})", file=path, remedy="write the file again"
             ) from None
     if not len(frame):
         raise InputError("the table has no rows", file=path, remedy="give it a row a record")
-    return _taken(names, frame.fillna("").to_numpy())
+    return _taken(_column_names(schema[1:]), frame.fillna("").to_numpy())
+
+
+def _column_names(schema: list[tuple[str, int | None]]) -> list[str]:
+    """Return the columns' names as a Parquet file has them: DuckDB itself renames the second of `age` and `Age`.
+
+    The schema lists each column before its parts, with their number.
+    """
+    names, parts = [], 0
+    for name, own in schema:
+        if not parts:
+            names.append(name)
+        parts += (own or 0) - (parts > 0)
+    return names

@@ -17,9 +17,9 @@ from medpriv.errors import InputError
 SYMBOLS = ' NLRaVFJASEj/Q~.|.sT*D"=pB^t+u?![]en@xf()r'
 _NOTE, _SKIP, _AUX = 22, 59, 63  # between the last two: fields that nothing here needs
 _CLOCK = re.compile(r"## time resolution:?\s*(.*)", re.IGNORECASE)
-_RATE = re.compile(r"\d{1,12}(?:\.\d{0,12})?(?:[eE][-+]?\d)?")
+_RATE = re.compile(r"\d{1,12}(?:\.\d{0,12})?(?:[eE][-+]?\d)?", re.ASCII)
 _BEGIN, _END = "## annotation type definitions", "## end of definitions"
-_DEFINITION = re.compile(r"(\d{1,2})\s+(\S+)\s*.*")
+_DEFINITION = re.compile(r"(\d{1,2})\s+(\S+)\s*.*", re.ASCII)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import codecs
 import math
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path, PurePosixPath
 
 from medpriv.errors import InputError
@@ -19,13 +20,16 @@ MOST_SAMPLES_A_FRAME = 100_000
 MOST_BYTES = 200  # of a name, to which an ending comes; file systems take 255
 
 _NUMBER = r"[-+]?(?:\d{1,20}(?:\.\d{0,20})?|\.\d{1,20})(?:[eE][-+]?\d{1,3})?"
-_WHOLE = re.compile(r"[-+]?\d{1,12}")
+_WHOLE = re.compile(r"[-+]?\d{1,12}", re.ASCII)
 _RECORD_LINE = re.compile(
     rf"(?P<name>[^\s/]+)(?P<segments>/\d+)?\s+(?P<leads>\d{{1,6}})"
-    rf"(?:\s+(?P<rate>{_NUMBER})(?:/{_NUMBER}(?:\({_NUMBER}\))?)?(?:\s+(?P<frames>\d{{1,12}})(?:\s.*)?)?)?"
+    rf"(?:\s+(?P<rate>{_NUMBER})(?:/{_NUMBER}(?:\({_NUMBER}\))?)?(?:\s+(?P<frames>\d{{1,12}})(?:\s.*)?)?)?",
+    re.ASCII,
 )
-_FORMAT = re.compile(r"(?P<form>\d{1,4})(?:x(?P<samples>\d{1,6}))?(?::(?P<skew>\d{1,9}))?(?:\+(?P<offset>\d{1,12}))?")
-_GAIN = re.compile(rf"(?P<gain>{_NUMBER})(?:\((?P<baseline>[-+]?\d{{1,12}})\))?(?:/(?P<unit>\S+))?")
+_FORMAT = re.compile(
+    r"(?P<form>\d{1,4})(?:x(?P<samples>\d{1,6}))?(?::(?P<skew>\d{1,9}))?(?:\+(?P<offset>\d{1,12}))?", re.ASCII
+)
+_GAIN = re.compile(rf"(?P<gain>{_NUMBER})(?:\((?P<baseline>[-+]?\d{{1,12}})\))?(?:/(?P<unit>\S+))?", re.ASCII)
 # The fields between the gain and the description, each of which may be the last one of its line.
 _NUMBERS = ("ADC resolution", "ADC zero", "initial value", "checksum", "block size")
 
@@ -179,7 +183,7 @@ def _read_lead(file: Path, place: str, line: str) -> dict:
     if not 0 < samples <= MOST_SAMPLES_A_FRAME:
         raise _fault(file, place, f"{samples} samples a frame")
     size = float(gain["gain"]) if gain else 0.0
-    if not math.isfinite(size):
+    if not math.isfinite(size) or (gain and not size and Decimal(gain["gain"])):  # 1e-400: 0 says that it isn't given
         raise _fault(file, place, f"gain {gain['gain']}")
     stated = gain["baseline"] if gain else None
     return {

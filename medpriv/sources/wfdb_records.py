@@ -4,7 +4,6 @@ Knows nothing of classes or patients (`medpriv.sources.beats`, `medpriv.sources.
 in `wfdb_header`, `wfdb_signals` and `wfdb_annotations`; a bad file is one clear `InputError`.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -13,12 +12,12 @@ import numpy as np
 
 from medpriv.errors import InputError
 from medpriv.files import read_lines, read_rows
+from medpriv.sources.names import NO_PATIENT, is_gap, is_rounded, spelling
 from medpriv.sources.wfdb_annotations import read_annotations
 from medpriv.sources.wfdb_header import Header, read_header, unfit_name
 from medpriv.sources.wfdb_signals import is_shorter_than_files, read_stored, signals_of
 
 ANNOTATOR = "atr"
-NOBODY = ("", "?", "-", "na", "n/a", "nan", "null", "none")  # words for a gap, which are no patient
 
 
 @dataclass(frozen=True)
@@ -97,15 +96,17 @@ def read_patients(folder: Path) -> dict[str, str]:
         return {}
     remedy = "write one line `record,patient` for every record under that header line"
     patients: dict[str, str] = {}
-    spelt: dict[str, str] = {}
+    spelt: dict[object, str] = {}
     for line, row in read_rows(file, ("record", "patient"), remedy):
         record, patient = row["record"] and str(PurePosixPath(row["record"])), row["patient"]
         problem = None
-        if not record or patient.lower() in NOBODY:
+        if not record or is_gap(patient) or patient.casefold() in NO_PATIENT:
             problem = f"{patient!r} is no patient" if record and patient else "an empty cell"
+        elif is_rounded(patient):
+            problem = f"{patient} is an id of which a spreadsheet has kept the first digits alone"
         elif record in patients:
             problem = f"record {record!r} given twice"
-        elif (first := spelt.setdefault(_number(patient), patient)) != patient:
+        elif (first := spelt.setdefault(spelling(patient), patient)) != patient:
             problem = f"patient {patient} is written {first} above; as they stand they are two patients"
         if problem:
             raise InputError(problem, file=file, place=f"line {line}", remedy=remedy)
@@ -195,9 +196,3 @@ def _refuse_missing(folder: Path, name: str, files: list[str]) -> None:
                 file=folder / file,
                 remedy="add the file, or leave the record out",
             )
-
-
-def _number(text: str) -> str:
-    """Return a number in one spelling for `7`, `07` and `7.0`, and any other text as it is."""
-    found = re.fullmatch(r"0*(\d+)(\.0*)?", text)
-    return found[1] if found else text

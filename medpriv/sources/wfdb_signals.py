@@ -280,6 +280,7 @@ def _millivolts(header: Header, lead: Lead, stored: np.ndarray) -> np.ndarray:
             place=f"lead {lead.name}",
             remedy="cut the record to its complete part, or leave it out",
         )
+    _check_baseline(header, lead, stored)
     exact = not stored.size or np.abs(stored.astype(np.int64)).max() < 1 << 24  # in float32
     number = np.float32 if exact else np.float64
     with np.errstate(over="ignore", invalid="ignore"):
@@ -293,6 +294,21 @@ def _millivolts(header: Header, lead: Lead, stored: np.ndarray) -> np.ndarray:
             remedy="correct the gain",
         )
     return signal
+
+
+def _check_baseline(header: Header, lead: Lead, stored: np.ndarray) -> None:
+    """Refuse a baseline so far from the samples that float32 has fewer than 256 steps for what they differ by."""
+    if not stored.size:
+        return
+    lowest, highest = int(stored.min()), int(stored.max())
+    away = max(abs(lowest - lead.baseline), abs(highest - lead.baseline))
+    if away > 1 << 24 and 0 < highest - lowest < 256 * np.spacing(np.float32(away)):
+        raise InputError(
+            f"baseline {lead.baseline}, far from all samples ({lowest} to {highest}), which would be lost beside it",
+            file=header.file,
+            place=f"lead {lead.name}",
+            remedy="correct the baseline, the stored value of 0 mV",
+        )
 
 
 def _at_rate(signal: np.ndarray, samples: int, most: int) -> np.ndarray:

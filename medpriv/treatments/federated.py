@@ -32,13 +32,6 @@ from medpriv.seeds import generator
 
 MOST_FLOATS = 2**24  # of all clients' parameters that are trained in one stack; replicates are taken in groups above
 
-SEES = {  # what reaches the server, in words
-    "local": "nothing",
-    "cyclic": "the model after each client, in turn",
-    "client_dp": "each client's clipped change, before the noise",
-    "sample_dp": "each client's model, trained with differential privacy",
-    "secure": "the weighted mean of the clients' changes",
-}
 CAVEATS = {
     "client_dp": "The unit is a whole client: the guarantee hides whether a hospital took part, from whoever gets the "
     "models, not from the server, which is trusted. Neighbours are those of zero-out: one client sends no change, and "
@@ -265,7 +258,6 @@ def _metadata(dataset: Dataset, federation: Federation) -> dict:
         "clients": federation.clients.sizes(dataset),
         "records_moved": federation.clients.moved,
         "rounds": federation.rounds,
-        "server_sees": SEES.get(name, "each client's model"),
     }
     return {"federation": about} | ({"privacy": federation.privacy} if federation.privacy else {})
 

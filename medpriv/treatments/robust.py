@@ -10,7 +10,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from medpriv.attacks.smooth import smoothing_filter
 from medpriv.bank.bank import Bank
 from medpriv.bank.draw import Draw
 from medpriv.bank.learner import train_classifiers
@@ -21,6 +20,7 @@ from medpriv.defences.adversarial import adversarial_step
 from medpriv.defences.decorrelation import decorrelation_step
 from medpriv.defences.noise import noise_step
 from medpriv.defences.regularisation import jacobian_step, nsr_step
+from medpriv.defences.sap_filter import smoothing_filter
 
 
 def _pgd(dataset: Dataset, settings: Mapping) -> Step:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from medpriv.catalogue.attacks import BANK, FAMILIES, ROWS, Family, families_of, network_of
+from medpriv.catalogue.attacks import BANK, FAMILIES, PERSONALIZED, ROWS, Family, families_of, network_of
 from medpriv.catalogue.networks import networks
 from medpriv.catalogue.treatments import KINDS, STAGES, TREATMENTS, Kind, Spec, spec_of, specs_of, stage_of
 from medpriv.config.check import modality_of
@@ -87,12 +87,12 @@ class Artefacts:
 
         A personalised bank is a subject; so are all methods that answered one request.
         """
+        by_stage = {family.subject: family.name for family in FAMILIES.values()}
         found = {}
-        for dataset in self.datasets if datasets is None else datasets:
-            for name, spec in ((name, spec) for (_, name), spec in self.derived([dataset]).items()):
-                subject = name if spec.word == "personalized" else spec.word
-                family = "personal" if spec.word == "personalized" else "forgetting"
-                found[dataset, subject, family] = attack_folder(dataset, subject, family)
+        for (dataset, name), spec in self.derived(datasets).items():
+            subject = name if spec.treatment.stage == PERSONALIZED else spec.word
+            family = by_stage[spec.treatment.stage]
+            found[dataset, subject, family] = attack_folder(dataset, subject, family)
         return found
 
     def tables_of_attacks(self, datasets: Iterable[str] | None = None) -> list[str]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from medpriv.errors import InputError
+from medpriv.errors import InputError, as_given
 from medpriv.workflow.guard import FAILED, follow_head
 
 _LOG = logging.getLogger("medpriv")
@@ -29,11 +29,22 @@ def job(snakemake: Any) -> Iterator[Any]:
     try:
         yield snakemake.params
     except InputError as error:
+        error = _as_given(error, snakemake)
         _LOG.error("%s", error)
         _fail(f"{snakemake.rule}: {error}")
     except Exception as error:
         _LOG.exception("%s failed", snakemake.rule)
         _fail(f"{snakemake.rule}: {type(error).__name__}: {error} (traceback in {log})")
+
+
+def _as_given(error: InputError, snakemake: Any) -> InputError:
+    """Return the error with the user's own file where it speaks of our copy.
+
+    Where that was copied from is nothing to what a job makes of it, so it is no param: the whole config has it.
+    """
+    dataset = getattr(snakemake.wildcards, "dataset", "")
+    raw = snakemake.config.get("datasets", {}).get(dataset, {}).get("raw") or {}
+    return as_given(error, Path("results/raw") / dataset, raw["path"]) if dataset and raw.get("path") else error
 
 
 def _fail(message: str) -> NoReturn:

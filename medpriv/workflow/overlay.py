@@ -3,6 +3,7 @@
 Snakemake reads them too, but takes the last of two equal keys, and says of a fault neither file nor line.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,17 +14,22 @@ import yaml
 from medpriv.errors import InputError
 from medpriv.files import read_text
 
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_NOT_DECIMAL = re.compile(r"[-+]?0[0-7_]+|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?", re.ASCII)
+
 
 def read_config(file: Path) -> dict[str, Any]:
     """Return what a config file says; an empty file says nothing.
 
     Raises:
-        InputError: the file cannot be read, is not UTF-8 or not YAML, has a key twice, or is no mapping; with the line.
+        InputError: the file cannot be read, is not UTF-8 or not YAML, has a key twice or one that YAML takes for true
+            or false, a number that it does not take for a decimal one, or is no mapping; with the line.
     """
     text = read_text(file)
     try:
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
         _refuse_twins(tree, file)
+        _refuse_misread(tree, file)
         content = yaml.safe_load(text)
     except InputError:
         raise
@@ -48,7 +54,9 @@ def read_config(file: Path) -> dict[str, Any]:
 
 def _refuse_twins(tree: yaml.Node | None, file: Path) -> None:
     """Raise an InputError that names both lines of the first key that stands twice in one mapping."""
-    for mapping in _mappings(tree, set()):
+    for mapping in _nodes(tree, set()):
+        if not isinstance(mapping, yaml.MappingNode):
+            continue
         lines: dict[tuple[str, str], int] = {}
         for key, _ in mapping.value:
             name, line = (key.tag, str(key.value)), key.start_mark.line + 1
@@ -63,19 +71,38 @@ def _refuse_twins(tree: yaml.Node | None, file: Path) -> None:
             lines[name] = line
 
 
-def _mappings(node: yaml.Node | None, seen: set[int]) -> Iterator[yaml.MappingNode]:
-    """Yield every mapping of a document, each once, whatever aliases point at it."""
+def _refuse_misread(tree: yaml.Node | None, file: Path) -> None:
+    """Raise an InputError for what YAML reads other than as it looks: `on:` is true, `010` is 8, `1:30` is 90."""
+    for node in _nodes(tree, set()):
+        keys = [key for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
+        for key in keys:
+            if key.tag == "tag:yaml.org,2002:bool":
+                raise _misread(key, file, "put it in quotes, if it is a name")
+        if node.tag in _NUMBERS and _NOT_DECIMAL.fullmatch(node.value):
+            raise _misread(
+                node, file, "write a decimal number, without a 0 before it or `:` in it, or put it in quotes"
+            )
+
+
+def _misread(node: yaml.Node, file: Path, remedy: str) -> InputError:
+    found = str(yaml.SafeLoader("").construct_object(node)).lower()
+    place = f"line {node.start_mark.line + 1}"
+    return InputError(f"YAML reads `{node.value}` as {found}", file=file, place=place, remedy=remedy)
+
+
+def _nodes(node: yaml.Node | None, seen: set[int]) -> Iterator[yaml.Node]:
+    """Yield every node of a document, each once, whatever aliases point at it."""
     if node is None or id(node) in seen:
         return
     seen.add(id(node))
+    yield node
     if isinstance(node, yaml.MappingNode):
-        yield node
         for key, value in node.value:
-            yield from _mappings(key, seen)
-            yield from _mappings(value, seen)
+            yield from _nodes(key, seen)
+            yield from _nodes(value, seen)
     elif isinstance(node, yaml.SequenceNode):
         for value in node.value:
-            yield from _mappings(value, seen)
+            yield from _nodes(value, seen)
 
 
 def _as_input_error(error: yaml.YAMLError, text: str, file: Path) -> InputError:

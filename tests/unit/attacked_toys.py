@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from made_up_datasets import put_together
 
+from medpriv.attacks.attacked_records import AttackedRecords
 from medpriv.dataset import TEST, TRAIN, Dataset
 
 LEADS, SAMPLES, RATE = 2, 64, 300.0
@@ -74,9 +75,14 @@ def make_dataset(patients: int = 12, records: int = 10, units: str = "mV", **cha
     return put_together(**{**held, **changed})
 
 
-def make_victim(replicates: int = 3) -> Linear:
+def make_models(replicates: int = 3) -> Linear:
     """Return linear networks that see the class in the mean; the second lead weighs more, so that scales matter."""
     weight = np.random.default_rng(1).normal(0, 0.03, (replicates, 2, LEADS, SAMPLES))
     weight[:, 1] += 0.1
     weight[:, 1, 1] *= 4  # scaled by 2, where the first lead is scaled by 0.5
     return Linear(weight, np.zeros((replicates, 2)))
+
+
+def records_of(dataset: Dataset, x: np.ndarray, y: np.ndarray, **more: np.ndarray | None) -> AttackedRecords:
+    """Return records to attack that need not be the dataset's own."""
+    return AttackedRecords(dataset, np.arange(len(y)), x, y, **more)

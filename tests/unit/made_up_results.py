@@ -9,10 +9,10 @@ from made_up_banks import training_spec
 from made_up_datasets import put_together
 
 from medpriv.attacks import evasion
-from medpriv.attacks.forgetting import audit as forgetting
 from medpriv.attacks.membership import audit as membership
 from medpriv.attacks.membership import scored
-from medpriv.attacks.personal import audit as personal
+from medpriv.attacks.personalization import audit as personal
+from medpriv.attacks.unlearning import audit as forgetting
 from medpriv.bank.bank import About, Bank
 from medpriv.bank.outputs import Predictions
 from medpriv.dataset import Dataset
@@ -304,7 +304,9 @@ def _derived(root: Path, dataset: Dataset, rng: np.random.Generator) -> tuple[di
     for place, variant in enumerate(("all", "head")):
         treatment = f"personalized-{variant}"
         describe("personalized", treatment, {"updates": 40})
-        folder = audits[dataset.name, treatment, "personal"] = root / "attacks" / dataset.name / treatment / "personal"
+        folder = audits[dataset.name, treatment, "personalization"] = (
+            root / "attacks" / dataset.name / treatment / "personalization"
+        )
         _personal(folder, dataset, treatment, 0.08 - 0.05 * place, rng)
     for request, suffix in (("population", ""), ("personal", "-personal")):
         for place, (method, (_, _, cost)) in enumerate(METHODS.items()):
@@ -314,7 +316,7 @@ def _derived(root: Path, dataset: Dataset, rng: np.random.Generator) -> tuple[di
             if place != 1:
                 write_json(path, {"seconds": 48.0 * cost + 0.5, "models": 24})
         subject = f"unlearned{suffix}"
-        folder = audits[dataset.name, subject, "forgetting"] = root / "attacks" / dataset.name / subject / "forgetting"
+        folder = audits[dataset.name, subject, "unlearning"] = root / "attacks" / dataset.name / subject / "unlearning"
         _forgetting(folder, dataset, request, suffix)
     return derived, audits, timings
 
@@ -340,27 +342,27 @@ def _personal(folder: Path, dataset: Dataset, treatment: str, gain: float, rng: 
         for part in ("", ",adapted=with", ",adapted=without"):
             add("", "sensitivity_gain", gain - 0.1 * ("out" in part), f"records=later,class={label}{part}")
     for attacker in ("loss", "lira-difference"):
-        add(f"personal-membership-{attacker}", "auc", 0.6, "level=beat")
-        add(f"personal-membership-{attacker}", "tpr_at_fpr_0.1", 0.14, "level=beat")
+        add(f"personalization-membership-{attacker}", "auc", 0.6, "level=beat")
+        add(f"personalization-membership-{attacker}", "tpr_at_fpr_0.1", 0.14, "level=beat")
     for records in ("early", "later"):
-        attack, group = "personal-identification-difference", f"level=patient,records={records}"
+        attack, group = "personalization-identification-difference", f"level=patient,records={records}"
         for measure, value in (("auc", 0.97), ("top_1", 0.8), ("top_1_chance", 1 / len(people))):
             add(attack, measure, value, group)
     for attack, verdict in (("fgsm", 1.0), ("pgd", NAN), ("sap", 0.0)):
         for right in ("own", "both"):
             for records in ("adapted", "adapted_rare", "early", "later", "strangers"):
-                add(f"personal-{attack}", "success_gain", 0.02, f"records={records},right={right}")
-            add(f"personal-{attack}", "hypothesis_h1", 0.02, f"right={right}")
-            add(f"personal-{attack}", "verdict_h1", verdict, f"right={right}", 0)
+                add(f"personalization-{attack}", "success_gain", 0.02, f"records={records},right={right}")
+            add(f"personalization-{attack}", "hypothesis_h1", 0.02, f"right={right}")
+            add(f"personalization-{attack}", "verdict_h1", verdict, f"right={right}", 0)
     if treatment == "personalized-all":
         for method in ("personalized", "retrain", "scrub", "fake"):
             group = f"records=forgotten,method={method}"
-            add("personal-fgsm", "success", 0.4, group)
+            add("personalization-fgsm", "success", 0.4, group)
             if method != "retrain":
-                add("personal-fgsm", "success_over_retrain", 0.05, group)
+                add("personalization-fgsm", "success_over_retrain", 0.05, group)
             if method in ("scrub", "fake"):
-                add("personal-fgsm", "hypothesis_h2", 0.01, f"method={method}")
-                add("personal-fgsm", "verdict_h2", 1.0 if method == "scrub" else NAN, f"method={method}", 0)
+                add("personalization-fgsm", "hypothesis_h2", 0.01, f"method={method}")
+                add("personalization-fgsm", "verdict_h2", 1.0 if method == "scrub" else NAN, f"method={method}", 0)
     patients = []
     for index in people:
         for name in ("accuracy", "macro_f1"):
@@ -381,7 +383,7 @@ def _forgetting(folder: Path, dataset: Dataset, request: str, suffix: str) -> No
         def add(
             attack: str, measure: str, value: float, group: str = "", width: float = 0.06, treatment: str = treatment
         ) -> None:
-            about = (dataset.name, treatment, f"forgetting-{attack}")
+            about = (dataset.name, treatment, f"unlearning-{attack}")
             limits = (value - width, value + width) if width else (NAN, NAN)
             place = f"request={request}" + (f",{group}" if group else "")
             measures.append(Measure(*about, measure, value, *limits, n=24, group=place, patients=12))

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from medpriv.attacks.cut.audit import EXAMPLE_COLUMNS as CUT_COLUMNS
-from medpriv.attacks.cut.audit import RECONSTRUCTIONS
+from medpriv.attacks.federated_server import inversion
+from medpriv.attacks.federated_server.reconstruction import EXAMPLE_COLUMNS as SERVER_COLUMNS
 from medpriv.attacks.linkage.criteria import CRITERIA_COLUMNS
-from medpriv.attacks.server import inversion
-from medpriv.attacks.server.reconstruction import EXAMPLE_COLUMNS as SERVER_COLUMNS
+from medpriv.attacks.split_server.audit import EXAMPLE_COLUMNS as CUT_COLUMNS
+from medpriv.attacks.split_server.audit import RECONSTRUCTIONS
 from medpriv.files import read_json, write_csv, write_json
 from medpriv.measures.table import NAN, Measure, write_measures
 from medpriv.measures.utility import RELIABILITY_COLUMNS
@@ -193,17 +193,17 @@ def add_tables(root: Path, arguments: dict, *, leaks: bool = True) -> dict[str, 
             "private", name, auroc, {"privacy": privacy}, families | {"attribute": attribute(name, (0.01, -0.01, 0.03))}
         )
     for name, auroc in (("fed-local", 0.7), ("fed-avg", 0.79)):
-        federation = {"partition": "site", "clients": dict.fromkeys(SITES, 60), "server_sees": "each client's model"}
+        federation = {"partition": "site", "clients": dict.fromkeys(SITES, 60)}
         families = {"membership": membership(name, 0.6)}
         if name == "fed-avg":
             gains = {START: (0.5, 0.4, 0.6), END: (0.2, 0.1, 0.3), PRIVATE: (-0.05, -0.1, 0.01)}
-            families["server"] = server(name, gains | {SECURE: (0.02, -0.03, 0.07)})
+            families["federated_server"] = server(name, gains | {SECURE: (0.02, -0.03, 0.07)})
         add("federated", name, auroc, {"federation": federation}, families)
     for variant, explained in (("vanilla", (0.9, 0.88, 0.92)), ("nopeek", (0.6, 0.55, 0.65))):
         name = f"split-{variant}-cut1"
         facts = {"split": {"topology": variant, "cut": 1, "clients": dict.fromkeys(SITES, 60)}}
-        add("split", name, 0.8, facts, {"membership": membership(name, 0.6), "cut": cut(name, explained)})
-    place = attacks["table", "fed-avg", "server"]
+        add("split", name, 0.8, facts, {"membership": membership(name, 0.6), "split_server": cut(name, explained)})
+    place = attacks["table", "fed-avg", "federated_server"]
     rows = [
         dict(zip(SERVER_COLUMNS, (f"inversion-{attack}", setting, feature, unit, SECRET, found), strict=True))
         for setting in (START, END, PRIVATE, SECURE)
@@ -212,7 +212,7 @@ def add_tables(root: Path, arguments: dict, *, leaks: bool = True) -> dict[str, 
     ]
     write_csv(place / "examples.csv", SERVER_COLUMNS, rows)
     rows = [dict(zip(CUT_COLUMNS, ("cut-decoder", 1, "age", "years", SECRET, 70), strict=True))]
-    write_csv(attacks["table", "split-vanilla-cut1", "cut"] / "examples.csv", CUT_COLUMNS, rows)
+    write_csv(attacks["table", "split-vanilla-cut1", "split_server"] / "examples.csv", CUT_COLUMNS, rows)
     place = root / "attacks" / "table" / "linkage"
     write_measures(place / "measures.csv", linkage())
     write_csv(place / "criteria.csv", CRITERIA_COLUMNS, CRITERIA)

@@ -7,7 +7,7 @@ import numpy as np
 
 from medpriv.attacks.blackbox import square, window_length
 from medpriv.attacks.gradient import fgsm
-from medpriv.attacks.victim import margins, signal_mask, standardise
+from medpriv.attacks.target_models import margins, signal_mask, standardise
 
 
 @dataclass(frozen=True)
@@ -23,16 +23,18 @@ class LogitsOnly:
         raise AssertionError("a black-box attack asked for gradients")
 
 
-def reach(victim, dataset, x, y):
-    return margins(victim.logits(standardise(dataset, x)), y)
+def reach(models, dataset, x, y):
+    return margins(models.logits(standardise(dataset, x)), y)
 
 
 def test_square_needs_logits_alone_and_is_never_worse_than_no_attack_nor_better_than_the_best():
-    dataset, victim = toys.make_dataset(), toys.make_victim()
+    dataset, models = toys.make_dataset(), toys.make_models()
     x, y = dataset.x[:6], dataset.y[:6]
-    attacked = square(LogitsOnly(victim), dataset, x, y, 0.05, 600, np.random.default_rng(0))
-    found, clean = reach(victim, dataset, attacked, y), reach(victim, dataset, x, y)
-    best = reach(victim, dataset, fgsm(victim, dataset, x, y, 0.05), y)  # the optimum of a linear network
+    records = toys.records_of(dataset, x, y)
+    attacked = square(LogitsOnly(models), records, 0.05, 600, np.random.default_rng(0))
+    found, clean = reach(models, dataset, attacked, y), reach(models, dataset, x, y)
+    optimum = fgsm(models, records, 0.05)  # of a linear network
+    best = reach(models, dataset, optimum, y)
     assert (found >= clean).all() and (found <= best + 1e-4).all()
     assert ((found - clean) / (best - clean)).mean() > 0.6
     size = np.abs(attacked - x)
@@ -41,10 +43,13 @@ def test_square_needs_logits_alone_and_is_never_worse_than_no_attack_nor_better_
 
 def test_more_queries_reach_more_and_padding_is_left_alone():
     valid = np.tile(np.array([[5, 60]], np.int32), (120, 1))
-    dataset, victim = toys.make_dataset(valid=valid), toys.make_victim()
+    dataset, models = toys.make_dataset(valid=valid), toys.make_models()
     x, y, inside = dataset.x[:6], dataset.y[:6], signal_mask(dataset, np.arange(6))
-    few, many = (square(victim, dataset, x, y, 0.05, queries, np.random.default_rng(0), inside) for queries in (3, 80))
-    assert reach(victim, dataset, many, y).mean() > reach(victim, dataset, few, y).mean()
+    few, many = (
+        square(models, toys.records_of(dataset, x, y, inside=inside), 0.05, queries, np.random.default_rng(0))
+        for queries in (3, 80)
+    )
+    assert reach(models, dataset, many, y).mean() > reach(models, dataset, few, y).mean()
     assert not (many - x)[..., :5].any() and not (many - x)[..., 60:].any() and (many - x)[..., 5:60].any()
 
 

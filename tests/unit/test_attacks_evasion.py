@@ -7,9 +7,10 @@ from made_up_banks import bank_of
 from made_up_datasets import with_changes
 
 from medpriv.attacks import evasion
+from medpriv.attacks.attacked_records import AttackedRecords, SignSteps, draw_records
+from medpriv.attacks.examples import make_examples
 from medpriv.attacks.gradient import fgsm, pgd
-from medpriv.attacks.task import Task, draw_records, make_examples
-from medpriv.attacks.victim import STACK, bank_victims, predict
+from medpriv.attacks.target_models import STACK, predict, target_models_of
 from medpriv.config.evasion import SignalEvasionSettings
 from medpriv.dataset import TEST, Dataset
 from medpriv.errors import InputError
@@ -43,12 +44,12 @@ def pick(audit: Findings, attack: str, measure: str, group: str = ""):
 
 
 def attack(dataset: Dataset, *stacks: toys.Linear, **changed: object) -> Findings:
-    return evasion.attack_victims(dataset, "t", stacks, stacks, SETTINGS | changed, seed=1)
+    return evasion.attack_models(dataset, "t", stacks, stacks, SETTINGS | changed, seed=1)
 
 
 @pytest.fixture(scope="module")
 def audit() -> Findings:
-    return attack(toys.make_dataset(), toys.make_victim())
+    return attack(toys.make_dataset(), toys.make_models())
 
 
 def test_every_attack_has_its_rates_at_every_budget_overall_and_by_class(audit):
@@ -107,7 +108,7 @@ def test_plausibility_survival_and_recombination_are_measured_at_the_reference_b
 
 
 def test_a_network_without_a_gradient_is_not_moved_and_has_no_infinite_figure():
-    found = attack(toys.make_dataset(), Dead(**vars(toys.make_victim())), restarts=0)
+    found = attack(toys.make_dataset(), Dead(**vars(toys.make_models())), restarts=0)
     for name in ("pgd", "sap", "noise"):
         moved = pick(found, f"evasion-{name}", "unmoved_share", "budget=0.1")
         ratio = pick(found, f"evasion-{name}", "snr_db", "budget=0.1")
@@ -122,13 +123,13 @@ def test_every_figure_says_of_how_many_records_and_people_it_is(audit):
 
 
 def test_a_reference_budget_outside_the_grid_joins_it():
-    found = attack(toys.make_dataset(), toys.make_victim(), reference_epsilon=0.05, epsilons=[0.2])
+    found = attack(toys.make_dataset(), toys.make_models(), reference_epsilon=0.05, epsilons=[0.2])
     assert pick(found, "evasion-pgd", "flip_rate", "budget=0.05").value > 0
     pick(found, "evasion-fgsm", "flip_rate", "budget=0.2")
 
 
 def test_a_budget_of_nothing_changes_nothing():
-    found = attack(toys.make_dataset(), toys.make_victim(), epsilons=[1e-9])
+    found = attack(toys.make_dataset(), toys.make_models(), epsilons=[1e-9])
     for name in ("fgsm", "pgd", "sap", "square"):
         row = pick(found, f"evasion-{name}", "flip_rate", "budget=1e-09")
         assert row.value == 0 and row.upper > 0.2  # no flip among 6 patients proves little
@@ -136,15 +137,16 @@ def test_a_budget_of_nothing_changes_nothing():
 
 @pytest.mark.parametrize("name", ["fgsm", "pgd"])
 def test_flip_rate_equals_a_loop_over_replicates(audit, name):
-    dataset, victim = toys.make_dataset(), toys.make_victim()
+    dataset, models = toys.make_dataset(), toys.make_models()
     rows = draw_records(dataset, 20 if name == "fgsm" else 15, seed=1)
     x, y = dataset.x[rows], dataset.y[rows]
     rates = []
     for k in range(3):
-        one = toys.Linear(victim.weight[[k]], victim.bias[[k]])
+        one = toys.Linear(models.weight[[k]], models.bias[[k]])
         before = predict(one, dataset, x)[0] == y
-        about = (one, dataset, x, y, 0.1)
-        after = predict(one, dataset, fgsm(*about) if name == "fgsm" else pgd(*about, 0.01, 20))[0] == y
+        about = (one, toys.records_of(dataset, x, y))
+        attacked = fgsm(*about, 0.1) if name == "fgsm" else pgd(*about, SignSteps(0.1, 0.01, 20))
+        after = predict(one, dataset, attacked)[0] == y
         rates.append((before & ~after).sum() / before.sum())
     row = pick(audit, f"evasion-{name}", "flip_rate", "budget=0.1")
     assert row.value == pytest.approx(np.mean(rates))
@@ -152,18 +154,18 @@ def test_flip_rate_equals_a_loop_over_replicates(audit, name):
 
 
 def test_transfer_attacks_each_replicate_by_the_next_ones_examples(audit):
-    dataset, victim = toys.make_dataset(), toys.make_victim()
+    dataset, models = toys.make_dataset(), toys.make_models()
     rows = draw_records(dataset, 15, seed=1)
     x, y = dataset.x[rows], dataset.y[rows]
-    made = pgd(victim, dataset, x, y, 0.1, 0.01, 20)
-    right = predict(victim, dataset, x) == y
-    flipped = right & (predict(victim, dataset, made[[1, 2, 0]]) != y)
+    made = pgd(models, toys.records_of(dataset, x, y), SignSteps(0.1, 0.01, 20))
+    right = predict(models, dataset, x) == y
+    flipped = right & (predict(models, dataset, made[[1, 2, 0]]) != y)
     expected = (flipped.sum(axis=1) / right.sum(axis=1)).mean()
     assert pick(audit, "evasion-pgd-transfer", "flip_rate", "budget=0.1").value == pytest.approx(expected)
 
 
 def test_replicates_in_several_stacks_are_attacked_as_in_one(audit):
-    whole = toys.make_victim()
+    whole = toys.make_models()
     stacks = [toys.Linear(whole.weight[part], whole.bias[part]) for part in (slice(0, 2), slice(2, 3))]
     parts = attack(toys.make_dataset(), *stacks)
     for name in ("fgsm", "pgd", "sap", "pgd-targeted"):  # the others draw at random, or look at the first stack alone
@@ -188,11 +190,11 @@ def test_padded_records_keep_their_zeros_and_have_the_released_form_beside_pgd()
     valid = np.tile(np.array([[16, 64]], np.int32), (120, 1))
     dataset = toys.make_dataset(valid=valid)
     dataset.x[..., :16] = 0
-    task = Task.of(dataset, draw_records(dataset, 5, seed=1))
-    made = make_examples(toys.make_victim(), task, 0.1, SETTINGS, np.random.default_rng(0))
+    records = AttackedRecords.of(dataset, draw_records(dataset, 5, seed=1))
+    made = make_examples(toys.make_models(), records, 0.1, SETTINGS, np.random.default_rng(0))
     assert set(made) == {"pgd", "sap", "noise", "pgd-released"}
     assert all(not attacked[..., :16].any() for attacked in made.values())
-    found = attack(dataset, toys.make_victim())
+    found = attack(dataset, toys.make_models())
     pick(found, "evasion-pgd-released", "flip_rate", "budget=0.1")
 
 
@@ -209,7 +211,7 @@ def test_examples_are_right_before_and_wrong_after_within_the_budget(audit):
 
 def test_a_credentialed_dataset_gives_no_examples():
     assert (
-        attack(with_changes(toys.make_dataset(), credentialed=True), toys.make_victim()).tables["examples"].rows == []
+        attack(with_changes(toys.make_dataset(), credentialed=True), toys.make_models()).tables["examples"].rows == []
     )
 
 
@@ -248,17 +250,17 @@ def test_a_bank_of_networks_is_attacked_through_the_engine():
 
 def test_stacks_are_even_and_bounded():
     dataset = make_long_dataset()
-    victims = bank_victims(dataset, make_bank(dataset), 9)
-    sizes = [len(next(iter(victim.parameters.values()))) for victim in victims]
+    stacks = target_models_of(dataset, make_bank(dataset), 9)
+    sizes = [len(next(iter(models.parameters.values()))) for models in stacks]
     assert sizes == [5, 4] and max(sizes) <= STACK
 
 
 def test_sap_has_less_than_1_percent_of_its_energy_above_40_hz_where_pgd_has_most():
     dataset = make_long_dataset()
-    (victim,) = bank_victims(dataset, make_bank(dataset), 4)
-    task = Task.of(dataset, draw_records(dataset, 10, seed=1))
-    made = make_examples(victim, task, 0.01, SETTINGS | {"restarts": 0}, np.random.default_rng(0))
-    shares = {name: energy_above(made[name] - task.x, toys.RATE) for name in ("pgd", "sap")}
+    (models,) = target_models_of(dataset, make_bank(dataset), 4)
+    records = AttackedRecords.of(dataset, draw_records(dataset, 10, seed=1))
+    made = make_examples(models, records, 0.01, SETTINGS | {"restarts": 0}, np.random.default_rng(0))
+    shares = {name: energy_above(made[name] - records.x, toys.RATE) for name in ("pgd", "sap")}
     assert shares["sap"].max() < 0.01 and shares["pgd"].min() > 0.5
 
 

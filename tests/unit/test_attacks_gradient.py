@@ -4,8 +4,9 @@ import attacked_toys as toys
 import numpy as np
 import pytest
 
-from medpriv.attacks.gradient import fgsm, pgd, uphill
-from medpriv.attacks.victim import margins, predict, signal_mask, standardise
+from medpriv.attacks.attacked_records import SignSteps
+from medpriv.attacks.gradient import fgsm, loss_gradient, pgd
+from medpriv.attacks.target_models import margins, predict, signal_mask, standardise
 
 
 @pytest.fixture(scope="module")
@@ -14,41 +15,49 @@ def dataset():
 
 
 @pytest.fixture(scope="module")
-def victim():
-    return toys.make_victim()
+def models():
+    return toys.make_models()
 
 
-def reach(victim, dataset, x, y, target=None):
-    return margins(victim.logits(standardise(dataset, x)), y, target)
+def reach(models, dataset, x, y, target=None):
+    return margins(models.logits(standardise(dataset, x)), y, target)
 
 
-def test_fgsm_and_pgd_move_a_linear_margin_by_epsilon_times_the_l1_norm_of_its_weights_per_millivolt(dataset, victim):
+def test_fgsm_and_pgd_move_a_linear_margin_by_epsilon_times_the_l1_norm_of_its_weights_per_millivolt(dataset, models):
     x, y, epsilon = dataset.x[:6], np.ones(6, int), 0.05
-    weight = (victim.weight[:, 1] - victim.weight[:, 0]) / dataset.scale
-    optimum = reach(victim, dataset, x, y) + epsilon * np.abs(weight).sum(axis=(1, 2))[:, None]
-    single = fgsm(victim, dataset, x, y, epsilon)
-    np.testing.assert_allclose(reach(victim, dataset, single, y), optimum, rtol=1e-4)
-    many = pgd(victim, dataset, x, y, epsilon, epsilon / 10, 12)
+    records = toys.records_of(dataset, x, y)
+    weight = (models.weight[:, 1] - models.weight[:, 0]) / dataset.scale
+    optimum = reach(models, dataset, x, y) + epsilon * np.abs(weight).sum(axis=(1, 2))[:, None]
+    single = fgsm(models, records, epsilon)
+    np.testing.assert_allclose(reach(models, dataset, single, y), optimum, rtol=1e-4)
+    many = pgd(models, records, SignSteps(epsilon, epsilon / 10, 12))
     np.testing.assert_allclose(many, single, atol=1e-6)
     # From anywhere in the box, 20 steps of a tenth reach the same corner.
-    again = pgd(victim, dataset, x, y, epsilon, epsilon / 10, 21, restarts=2, rng=np.random.default_rng(0))
+    again = pgd(
+        models,
+        records,
+        SignSteps(epsilon, epsilon / 10, 21),
+        restarts=2,
+        rng=np.random.default_rng(0),
+    )
     np.testing.assert_allclose(again, single, atol=1e-6)
 
 
-def test_a_targeted_attack_goes_the_other_way_when_there_are_two_classes(dataset, victim):
+def test_a_targeted_attack_goes_the_other_way_when_there_are_two_classes(dataset, models):
     x, y = dataset.x[:6], dataset.y[:6]
-    away = pgd(victim, dataset, x, y, 0.05, 0.01, 6)
-    towards = pgd(victim, dataset, x, y, 0.05, 0.01, 6, target=1 - y)
+    away = pgd(models, toys.records_of(dataset, x, y), SignSteps(0.05, 0.01, 6))
+    towards = pgd(models, toys.records_of(dataset, x, y, target=1 - y), SignSteps(0.05, 0.01, 6))
     np.testing.assert_allclose(towards, away, atol=1e-7)
-    np.testing.assert_allclose(reach(victim, dataset, away, y), reach(victim, dataset, away, y, 1 - y))
+    np.testing.assert_allclose(reach(models, dataset, away, y), reach(models, dataset, away, y, 1 - y))
 
 
 def test_pgd_beats_fgsm_where_the_gradient_turns_on_the_way(dataset):
     shape = (1, toys.LEADS, toys.SAMPLES)
     bowl = toys.Bowl(np.full(shape, -1.0), np.full(shape, 0.3), level=-50.0)  # each sample is best at 0.15
     x, y = np.zeros((4, toys.LEADS, toys.SAMPLES), np.float32) + dataset.centre, np.zeros(4, int)
-    single = reach(bowl, dataset, fgsm(bowl, dataset, x, y, 0.5), y)
-    many = reach(bowl, dataset, pgd(bowl, dataset, x, y, 0.5, 0.02, 40), y)
+    records = toys.records_of(dataset, x, y)
+    single = reach(bowl, dataset, fgsm(bowl, records, 0.5), y)
+    many = reach(bowl, dataset, pgd(bowl, records, SignSteps(0.5, 0.02, 40)), y)
     assert (many > single + 1).all()
     np.testing.assert_allclose(many, 50 + toys.LEADS * toys.SAMPLES * 0.15**2, rtol=0.01)
 
@@ -57,21 +66,28 @@ def test_a_restart_is_kept_where_it_reaches_more_and_only_there(dataset):
     shape = (1, toys.LEADS, toys.SAMPLES)
     bowl = toys.Bowl(np.ones(shape), np.full(shape, 1e-3), level=100.0)  # two hills: climbing from 0 takes the near one
     x, y = np.zeros((5, toys.LEADS, toys.SAMPLES), np.float32) + dataset.centre, np.zeros(5, int)
-    once = pgd(bowl, dataset, x, y, 0.3, 0.03, 20)
-    more = pgd(bowl, dataset, x, y, 0.3, 0.03, 20, restarts=3, rng=np.random.default_rng(0))
+    records = toys.records_of(dataset, x, y)
+    once = pgd(bowl, records, SignSteps(0.3, 0.03, 20))
+    more = pgd(bowl, records, SignSteps(0.3, 0.03, 20), restarts=3, rng=np.random.default_rng(0))
     assert (reach(bowl, dataset, more, y) >= reach(bowl, dataset, once, y)).all()
-    with pytest.raises(AttributeError):
-        pgd(bowl, dataset, x, y, 0.3, 0.03, 20, restarts=1)  # a restart without a generator is a bug of the caller
+    with pytest.raises(AttributeError):  # a bug of the caller
+        pgd(bowl, records, SignSteps(0.3, 0.03, 20), restarts=1)  # without a generator
 
 
 @pytest.mark.parametrize("restarts", [0, 2])
-def test_no_sample_changes_by_more_than_epsilon_and_padding_not_at_all(dataset, victim, restarts):
+def test_no_sample_changes_by_more_than_epsilon_and_padding_not_at_all(dataset, models, restarts):
     valid = np.tile(np.array([[10, 50]], np.int32), (len(dataset.y), 1))
     padded = toys.make_dataset(valid=valid)
     x, y, inside = padded.x[:8], padded.y[:8], signal_mask(padded, np.arange(8))
     for attacked in (
-        pgd(victim, padded, x, y, 0.03, 0.004, 11, restarts, inside=inside, rng=np.random.default_rng(0)),
-        fgsm(victim, padded, x, y, 0.03, inside),
+        pgd(
+            models,
+            toys.records_of(padded, x, y, inside=inside),
+            SignSteps(0.03, 0.004, 11),
+            restarts,
+            rng=np.random.default_rng(0),
+        ),
+        fgsm(models, toys.records_of(padded, x, y, inside=inside), 0.03),
     ):
         delta = attacked - x
         assert 0.0299 < np.abs(delta).max() <= 0.03 + 1e-6
@@ -79,27 +95,33 @@ def test_no_sample_changes_by_more_than_epsilon_and_padding_not_at_all(dataset, 
         assert delta[..., 10:50].any(axis=(0, 1, 2)).all()
 
 
-def test_larger_budgets_reach_more(dataset, victim):
+def test_larger_budgets_reach_more(dataset, models):
     x, y = dataset.x[:20], dataset.y[:20]
-    flips = [(predict(victim, dataset, pgd(victim, dataset, x, y, e, e / 10, 12)) != y).sum() for e in (0.01, 0.1, 1.0)]
+    flips = [
+        (predict(models, dataset, pgd(models, toys.records_of(dataset, x, y), SignSteps(e, e / 10, 12))) != y).sum()
+        for e in (0.01, 0.1, 1.0)
+    ]
     assert flips == sorted(flips) and flips[-1] == 60
 
 
-def test_each_network_is_attacked_as_if_it_were_alone(dataset, victim):
+def test_each_network_is_attacked_as_if_it_were_alone(dataset, models):
     x, y = dataset.x[:5], dataset.y[:5]
-    together = pgd(victim, dataset, x, y, 0.05, 0.01, 7)
+    records = toys.records_of(dataset, x, y)
+    together = pgd(models, records, SignSteps(0.05, 0.01, 7))
     for k in range(3):
-        one = toys.Linear(victim.weight[[k]], victim.bias[[k]])
-        np.testing.assert_array_equal(pgd(one, dataset, x, y, 0.05, 0.01, 7)[0], together[k])
-        np.testing.assert_array_equal(pgd(one, dataset, x[None], y, 0.05, 0.01, 7)[0], together[k])
+        one = toys.Linear(models.weight[[k]], models.bias[[k]])
+        np.testing.assert_array_equal(pgd(one, records, SignSteps(0.05, 0.01, 7))[0], together[k])
+        np.testing.assert_array_equal(
+            pgd(one, toys.records_of(dataset, x[None], y), SignSteps(0.05, 0.01, 7))[0], together[k]
+        )
 
 
-def test_uphill_is_the_slope_of_the_cross_entropy(dataset, victim):
+def test_the_loss_gradient_is_the_slope_of_the_cross_entropy(dataset, models):
     x, y = dataset.x[:3], dataset.y[:3]
-    slope = uphill(victim, dataset, x, y)
+    slope = loss_gradient(models, toys.records_of(dataset, x, y), x)
 
     def loss(signal):
-        logits = victim.logits(standardise(dataset, signal).astype(float))
+        logits = models.logits(standardise(dataset, signal).astype(float))
         return (
             np.log(np.exp(logits).sum(axis=2)) - np.take_along_axis(logits, np.tile(y[:, None], (3, 1, 1)), 2)[..., 0]
         )

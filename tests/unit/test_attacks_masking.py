@@ -6,11 +6,12 @@ import attacked_toys as toys
 import numpy as np
 import pytest
 
+from medpriv.attacks.attacked_records import SignSteps
 from medpriv.attacks.blackbox import square
 from medpriv.attacks.gradient import pgd
 from medpriv.attacks.masking import attack_for_checks, masking_measures, not_weaker
-from medpriv.attacks.victim import predict
-from medpriv.measures.flips import Records
+from medpriv.attacks.target_models import predict
+from medpriv.measures.flips import RateEstimator
 
 SETTINGS = {"step_share": 0.1, "steps": 20, "reference_epsilon": 0.05}
 EPSILONS = [0.05, 0.2]
@@ -31,28 +32,29 @@ class Shattered:
         return logits, slope if self.false else np.zeros_like(slope)
 
 
-def check(victim) -> dict[str, float]:
+def check(models) -> dict[str, float]:
     dataset = toys.make_dataset()
     rows = np.flatnonzero(dataset.rows(1))
     x, y = dataset.x[rows], dataset.y[rows]
-    records = Records.of(dataset, "t", rows, 20, np.random.default_rng(0))
-    white = [predict(victim, dataset, pgd(victim, dataset, x, y, e, e / 10, 20)) for e in EPSILONS]
+    records = toys.records_of(dataset, x, y)
+    estimator = RateEstimator.of(dataset, "t", rows, 20, np.random.default_rng(0))
+    white = [predict(models, dataset, pgd(models, records, SignSteps(e, e / 10, 20))) for e in EPSILONS]
     rng = np.random.default_rng(1)
-    black = [predict(victim, dataset, square(victim, dataset, x, y, e, 100, rng)) for e in EPSILONS]
-    extra = attack_for_checks(victim, dataset, x, y, EPSILONS, SETTINGS, None)
-    before = predict(victim, dataset, x)
-    found = masking_measures(records, EPSILONS, SETTINGS, before, np.stack(white), np.stack(black), extra)
+    black = [predict(models, dataset, square(models, records, e, 100, rng)) for e in EPSILONS]
+    extra = attack_for_checks(models, records, EPSILONS, SETTINGS)
+    before = predict(models, dataset, x)
+    found = masking_measures(estimator, EPSILONS, SETTINGS, before, np.stack(white), np.stack(black), extra)
     assert len({(row.measure, row.group) for row in found}) == len(found)
     return {row.measure: row.value for row in found if not row.group}
 
 
 def test_an_honest_network_passes_every_check():
-    assert set(check(toys.make_victim()).values()) == {1.0}
+    assert set(check(toys.make_models()).values()) == {1.0}
 
 
-@pytest.mark.parametrize("false", [None, toys.Linear(-toys.make_victim().weight, np.zeros((3, 2)))])
+@pytest.mark.parametrize("false", [None, toys.Linear(-toys.make_models().weight, np.zeros((3, 2)))])
 def test_zeroed_and_misleading_gradients_are_flagged(false):
-    found = check(Shattered(toys.make_victim(), false))
+    found = check(Shattered(toys.make_models(), false))
     assert found["masking"] == found["masking_black_box"] == found["masking_unbounded"] == 0
 
 

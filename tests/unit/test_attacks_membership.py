@@ -14,7 +14,7 @@ from medpriv.attacks.membership import audit as membership
 from medpriv.attacks.membership import bavaria, chance, informia, lira, rmia
 from medpriv.attacks.membership.from_outputs import record_scores
 from medpriv.attacks.membership.scored import Scored, _areas, measure_attack, score_attacks
-from medpriv.attacks.membership.scores import Scores, scores_of_patients
+from medpriv.attacks.membership.scores import Scores, scores_of_patients, scores_of_some
 from medpriv.attacks.membership.view import (
     Moments,
     View,
@@ -539,6 +539,26 @@ def test_what_the_fewest_replicates_cannot_tell_has_no_value(replicates):
     assert 0 <= figure(audit, "best", "auc_chance", "level=patient").value <= 1
     exposures = np.array([row["exposure"] for row in audit.tables["exposure"].rows])
     assert np.isnan(exposures).all() == (replicates < 4)
+
+
+def test_of_many_patients_some_are_attacked_as_they_would_be_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = make_dataset(patients=60)
+    bank = make_bank(dataset, effect=1.0)
+    whole = record_scores(dataset, bank)
+    some = scores_of_some(whole, 12, np.random.default_rng(0))
+    assert len(some.patients) == 12 and set(some.patients) < set(whole.patients)
+    kept = np.isin(whole.patients[whole.patient], some.patients)
+    np.testing.assert_array_equal(some.value, whole.value[:, kept])
+    np.testing.assert_array_equal(some.members, whole.members[:, kept])
+    np.testing.assert_array_equal(some.patients[some.patient], whole.patients[whole.patient[kept]])
+    np.testing.assert_array_equal(
+        lira.score_offline(View(some, np.arange(4))), scores_of(lira.score_offline, whole)[:4, kept]
+    )
+    assert scores_of_some(whole, 60, np.random.default_rng(0)) is whole
+    monkeypatch.setattr(membership, "MOST", 12)
+    found = membership.audit(dataset, bank, SETTINGS, seed=1)
+    assert len(found.tables["exposure"].rows) == 2 * 12
+    assert max(row.patients for row in found.measures) <= 12
 
 
 def test_the_same_seed_gives_the_same_audit():

@@ -1,9 +1,12 @@
 """New attacked examples from known ones: the band, the joints, and the defect of the released joints on padding."""
 
+from dataclasses import replace
+
 import attacked_toys as toys
 import numpy as np
 import pytest
 
+from medpriv.attacks.attacked_records import AttackedRecords, SignSteps
 from medpriv.attacks.recombination import (
     agreements,
     concatenations,
@@ -12,8 +15,9 @@ from medpriv.attacks.recombination import (
     recombination_measures,
     recombine,
 )
-from medpriv.attacks.smooth import sap, smoothing_filter
-from medpriv.attacks.victim import margins, signal_mask, standardise
+from medpriv.attacks.sap import sap
+from medpriv.attacks.target_models import margins, signal_mask, standardise
+from medpriv.defences.sap_filter import smoothing_filter
 from medpriv.measures.intervals import clopper_pearson
 
 EPSILON = 0.05
@@ -21,17 +25,17 @@ SETTINGS = {"reference_epsilon": EPSILON, "noise_trials": 40}
 
 
 def make_attacked(**changed):
-    """Return dataset, networks, and records that SAP overturns clearly for the first network."""
-    dataset, victim = toys.make_dataset(**changed), toys.make_victim()
-    rows = np.arange(120)
-    mask = signal_mask(dataset, rows)
+    """Return networks, records that SAP overturns clearly for the first of them, and what it made of them."""
+    dataset, models = toys.make_dataset(patients=60, records=2, **changed), toys.make_models()
+    mask = signal_mask(dataset, np.arange(120))
     x, y = dataset.x if mask is None else dataset.x * mask, dataset.y
-    attacked = sap(victim, dataset, x, y, EPSILON, EPSILON / 10, 20, 40, inside=mask)[0]
-    reach = margins(victim.logits(standardise(dataset, attacked)), y)[0]
-    clean = margins(victim.logits(standardise(dataset, x)), y)[0]
-    rows = np.flatnonzero((clean < 0) & (reach > 0))
-    assert len(rows) >= 2
-    return dataset, victim, x[rows], attacked[rows], y[rows], None if mask is None else mask[rows]
+    records = toys.records_of(dataset, x, y, inside=mask)
+    attacked = sap(models, records, SignSteps(EPSILON, EPSILON / 10, 20), 40)[0]
+    reach = margins(models.logits(standardise(dataset, attacked)), y)[0]
+    clean = margins(models.logits(standardise(dataset, x)), y)[0]
+    overturned = np.flatnonzero((clean < 0) & (reach > 0))
+    assert len(overturned) >= 2
+    return models, records.take(overturned), attacked[overturned]
 
 
 def test_noisy_copies_keep_the_budget_and_the_band_lies_between_its_extremes():
@@ -82,14 +86,13 @@ def test_released_joints_return_a_parent_where_records_are_padded():
 
 
 def test_recombined_examples_of_a_linear_network_stay_misclassified():
-    dataset, victim, x, attacked, y, _ = make_attacked()
-    measures = recombination_measures(
-        victim, dataset, "t", x, attacked, y, np.arange(len(x)) // 2, SETTINGS, np.random.default_rng(0)
-    )
+    models, records, attacked = make_attacked()
+    records = replace(records, rows=np.arange(len(attacked)))  # two of each patient
+    measures = recombination_measures(models, records, "t", attacked, SETTINGS, np.random.default_rng(0))
     found = {(row.attack, row.measure, row.group): row for row in measures}
     assert len(found) == len(measures) == 14
     row = found["evasion-concatenation", "still_misclassified", f"budget={EPSILON},form=intended"]
-    assert row.value > 0.9 and row.lower < row.value <= row.upper == 1 and row.n <= len(x)
+    assert row.value > 0.9 and row.lower < row.value <= row.upper == 1 and row.n <= len(attacked)
     assert row.patients == (row.n + 1) // 2  # two records each
     limits = clopper_pearson(row.value * row.patients, row.patients)  # people are the units, not their records
     np.testing.assert_allclose([row.lower, row.upper], limits)
@@ -98,23 +101,23 @@ def test_recombined_examples_of_a_linear_network_stay_misclassified():
 
 def test_counts_equal_a_loop_and_padding_stays_zero():
     valid = np.tile(np.array([[30, 64]], np.int32), (120, 1))
-    dataset, victim, x, attacked, y, mask = make_attacked(valid=valid)
+    models, records, attacked = make_attacked(valid=valid)
+    dataset = records.dataset
 
     class Watched:
         def logits(self, standard: np.ndarray) -> np.ndarray:
             signals = standard * dataset.scale + dataset.centre
             np.testing.assert_allclose(signals[..., :30], 0, atol=1e-6)
-            return victim.logits(standard)
+            return models.logits(standard)
 
-    share, made = recombine(Watched(), dataset, x[0], attacked[0], y[0], EPSILON, 40, np.random.default_rng(0), mask[0])
+    share, made = recombine(Watched(), records.take(0), attacked[0], EPSILON, 40, np.random.default_rng(0))
     assert set(made) == {(a, b) for a in ("band", "concatenation") for b in ("released", "intended")}
     assert 0 <= share <= 1 and made["band", "intended"].made == 40 * (share > 0)
 
 
 def test_nothing_to_recombine_is_no_figure():
-    dataset, victim = toys.make_dataset(), toys.make_victim()
-    none = np.empty((0, 2, 64), np.float32)
-    measures = recombination_measures(victim, dataset, "t", none, none, *np.empty((2, 0), int), SETTINGS, None)
+    none = AttackedRecords.of(toys.make_dataset(), np.empty(0, int))
+    measures = recombination_measures(toys.make_models(), none, "t", none.x, SETTINGS, None)
     assert all(np.isnan(row.value) and row.n == row.patients == 0 for row in measures)
 
 

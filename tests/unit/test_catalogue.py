@@ -52,10 +52,10 @@ def test_what_a_bank_faces_follows_from_its_treatment_its_records_and_its_networ
     assert faced("baseline-mlp", "table", heart) == ["membership", "attribute"]
     assert faced("baseline-forest", "table", heart) == ["membership"]
     assert faced("dp-sgd-mlp-eps8", "table", heart) == ["membership", "epsilon", "attribute"]
-    assert faced("fed-sample_dp", "table", heart) == ["membership", "epsilon", "server", "attribute"]
+    assert faced("fed-sample_dp", "table", heart) == ["membership", "epsilon", "federated_server", "attribute"]
     assert faced("fed-local", "table", heart) == ["membership", "attribute"]
     assert faced("robust-noise", "signal", mitdb) == ["membership", "evasion", "smoothing"]
-    assert faced("split-vanilla-cut1", "table", heart) == ["membership", "cut", "attribute"]
+    assert faced("split-vanilla-cut1", "table", heart) == ["membership", "split_server", "attribute"]
 
 
 def test_names_of_attacks_are_those_of_one_family() -> None:

@@ -133,6 +133,21 @@ def test_no_number_of_the_config_may_be_infinite():
             assert name in {fault["loc"][0] for fault in caught.value.errors()}, (section, name)
 
 
+def test_yes_and_no_are_neither_numbers_nor_names():
+    content = default()
+    content["seed"] = True  # as YAML reads `yes`
+    content["datasets"]["heart"]["bank"]["shards"] = True
+    content["datasets"]["mitdb"]["evasion"] = {"epsilons": [0.1, True]}
+    assert message_of(content).splitlines()[1:] == [
+        f"  - {key}: found True, as YAML reads yes, no, on and off; write a number"
+        for key in ("seed", "datasets.mitdb.evasion.epsilons.1", "datasets.heart.bank.shards")
+    ]
+    own = {"format": "table", "raw": {"path": "t.csv"}, "preprocess": {"label": False}}
+    assert "preprocess.label: input should be a valid string, found False; put it in quotes" in message_of(
+        {"datasets": {"own": own}}
+    )
+
+
 def test_a_treatment_on_an_untrained_network_is_refused():
     content = default()
     del content["datasets"]["mitdb"]["baselines"]["cnn"]

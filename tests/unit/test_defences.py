@@ -8,7 +8,6 @@ from made_up_datasets import with_changes
 from scipy.ndimage import correlate1d
 from test_treatments_baseline import RECIPES, toy_dataset
 
-from medpriv.attacks.smooth import smoothing_filter
 from medpriv.bank import engine
 from medpriv.bank.draw import Draw
 from medpriv.bank.reference import record_losses
@@ -19,6 +18,7 @@ from medpriv.defences import regularisation
 from medpriv.defences.adversarial import smoothed
 from medpriv.defences.decorrelation import correlation_penalty, decorrelation_step
 from medpriv.defences.regularisation import jacobian_step, margins, nsr_step
+from medpriv.defences.sap_filter import smoothing_filter
 from medpriv.errors import InputError
 from medpriv.models.catalogue import build_network
 from medpriv.seeds import generator

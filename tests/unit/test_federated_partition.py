@@ -151,13 +151,10 @@ def test_dirichlet_gives_both_splits_the_same_shares():
 
 def test_each_strategy_has_its_partition():
     dataset, _ = made_up()
-    settings = {
-        "partition": {"least_patients": 1, "group": None},
-        "strategies": {"avg": {}, "iid": {"clients": 3}, "dirichlet": {"clients": 2, "alpha": 1.0}},
+    own = {"avg": {}, "iid": {"clients": 3}, "dirichlet": {"clients": 2, "alpha": 1.0}}
+    found = {
+        name: partition(dataset, name, {"partition": {"least_patients": 1, "group": None}, "strategy": strategy}, 1)
+        for name, strategy in own.items()
     }
-    assert [partition(dataset, name, settings, 1).kind for name in ("avg", "iid", "dirichlet")] == [
-        "site",
-        "iid",
-        "dirichlet",
-    ]
-    assert len(partition(dataset, "iid", settings, 1).clients) == 3
+    assert [one.kind for one in found.values()] == ["site", "iid", "dirichlet"]
+    assert len(found["iid"].clients) == 3

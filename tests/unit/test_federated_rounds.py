@@ -109,7 +109,7 @@ def test_a_replicate_is_the_same_in_any_shard(strategy):
     network = mlp.build((FEATURES,), 1, {"hidden": [6, 3]})
     together = federate(network, strategy)
     alone = federate(network, strategy, replicates=(2,))
-    for name, value in alone.weights.items():
+    for name, value in alone.parameters.items():
         assert np.array_equal(together.parameters[name][2], value[0])
     for name, value in alone.kept.items():
         assert np.array_equal(together.kept[name][2], value[0])

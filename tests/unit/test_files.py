@@ -131,9 +131,10 @@ def test_a_byte_of_another_encoding_is_refused_with_its_line(tmp_path, end, befo
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
-def test_utf_16_is_named(tmp_path, encoding):
+def test_utf_16_and_32_are_named(tmp_path, encoding):
     (tmp_path / "a.csv").write_text("a,b\n1,2\n", encoding=encoding)
-    with pytest.raises(InputError, match=r"a\.csv, line 1: .*UTF-16"):
+    named = "UTF-32" if encoding == "utf-32" else "UTF-16"
+    with pytest.raises(InputError, match=rf"a\.csv, line 1: .*{named}"):
         read_text(tmp_path / "a.csv")
 
 
@@ -151,7 +152,7 @@ def test_a_missing_file_a_folder_and_a_cut_gzip_are_input_errors(tmp_path):
         ("none.txt", "cannot be read"),
         ("", "cannot be read"),
         ("cut.gz", "not a whole gzip"),
-        ("no.gz", "not a whole gzip"),
+        ("no.gz", "not a gzip file, though its name ends in .gz. Remedy: take .gz off its name"),
     ):
         with pytest.raises(InputError, match=problem):
             read_text(tmp_path / name)

@@ -9,17 +9,18 @@ from made_up_banks import federated_settings, training_spec
 from made_up_datasets import put_together
 from pydantic import ValidationError
 
-from medpriv.attacks import evasion, smoothing
+from medpriv.attacks import evasion, randomized_smoothing
+from medpriv.attacks.attacked_records import AttackedRecords, SignSteps
 from medpriv.attacks.attribute import audit as attribute
 from medpriv.attacks.blackbox import square
-from medpriv.attacks.cut.audit import audit as cut
 from medpriv.attacks.epsilon import audit as epsilon
-from medpriv.attacks.forgetting.audit import audit as forgetting
+from medpriv.attacks.federated_server.audit import audit as server
 from medpriv.attacks.gradient import pgd
 from medpriv.attacks.linkage.audit import audit as linkage
 from medpriv.attacks.membership import audit as membership
-from medpriv.attacks.server.audit import audit as server
-from medpriv.attacks.victim import bank_victims, in_units
+from medpriv.attacks.split_server.audit import audit as cut
+from medpriv.attacks.target_models import target_models_of
+from medpriv.attacks.unlearning.audit import audit as forgetting
 from medpriv.bank.bank import Bank
 from medpriv.bank.draw import Draw
 from medpriv.config.attacks import AttackSettings
@@ -104,13 +105,14 @@ def found(measures, attack: str, measure: str, group: str = ""):
 
 
 def test_attacked_images_stay_within_budget_and_grey_levels():
-    dataset, [victim] = images(), bank_victims(images(), bank(), 2)
+    dataset, [models] = images(), target_models_of(images(), bank(), 2)
     rows = np.flatnonzero(dataset.rows(TEST))[:8]
-    x, y = in_units(dataset, rows), dataset.y[rows]
+    records = AttackedRecords.of(dataset, rows)
+    x = records.x
     assert x.dtype == np.float32
     for attacked in (
-        pgd(victim, dataset, x, y, 60.0, 15.0, 8, restarts=1, rng=generator(1)),
-        square(victim, dataset, x, y, 60.0, 30, generator(2)),
+        pgd(models, records, SignSteps(60.0, 15.0, 8), restarts=1, rng=generator(1)),
+        square(models, records, 60.0, 30, generator(2)),
     ):
         assert attacked.shape == (2, *x.shape)
         assert attacked.min() >= 0 and attacked.max() <= 255
@@ -119,9 +121,9 @@ def test_attacked_images_stay_within_budget_and_grey_levels():
 
 
 def test_a_square_is_one_window_of_both_sides():
-    dataset, [victim] = images(), bank_victims(images(), bank(), 1)
-    x, y = in_units(dataset, np.arange(40)), dataset.y[:40]
-    first, second = (square(victim, dataset, x, y, 1.0, count, generator(2)) for count in (1, 2))
+    dataset, [models] = images(), target_models_of(images(), bank(), 1)
+    records = AttackedRecords.of(dataset, np.arange(40))
+    first, second = (square(models, records, 1.0, count, generator(2)) for count in (1, 2))
     moved = (first != second)[0, :, 0]
     assert moved.any()
     for image in moved[moved.any(axis=(1, 2))]:
@@ -151,7 +153,7 @@ def test_defences_train_in_grey_levels(defence):
     assert accuracy(defended) > 0.7
     if defence == "noise":
         few = ATTACKS["smoothing"] | {"guesses": 10, "draws": 100, "records_per_class": 4, "bootstraps": 20}
-        measures = smoothing.audit(images(), defended, few | {"epsilons": [1.0]}, seed=1).measures
+        measures = randomized_smoothing.audit(images(), defended, few | {"epsilons": [1.0]}, seed=1).measures
         assert 0 < found(measures, "smoothing", "certified_radius").value < 16 * 3
 
 
@@ -168,7 +170,7 @@ def test_a_server_of_a_federation_sees_who_took_part():
         training_spec("fed-avg", "cnn2d", RECIPE, federated_settings(FEDERATED, "avg")),
         Draw(range(K), K, 1),
     )
-    seen = server(images(), made, ATTACKS["server"] | {"bootstraps": 20}, seed=1)
+    seen = server(images(), made, ATTACKS["federated_server"] | {"bootstraps": 20}, seed=1)
     assert not seen.tables["examples"].rows
     assert np.isfinite(found(seen.measures, "membership-updates", "auc", "level=patient").value)
 
@@ -176,7 +178,7 @@ def test_a_server_of_a_federation_sees_who_took_part():
 def test_a_server_of_split_learning_gives_images_back():
     variants = SplitSettings(variants={"vanilla": {}}).model_dump()["variants"]["vanilla"] | {"least_patients": 2}
     made = split.train(images(), training_spec("split-vanilla-cut1", "cnn2d", RECIPE, variants), Draw(range(2), K, 1))
-    few = ATTACKS["cut"] | {
+    few = ATTACKS["split_server"] | {
         "replicates": 2,
         "records": 8,
         "bootstraps": 20,
@@ -190,11 +192,11 @@ def test_a_server_of_split_learning_gives_images_back():
 
 
 def test_a_patients_images_are_forgotten_and_the_answer_is_probed():
-    settings = ATTACKS["forgetting"] | {"attacked_records": 2, "bootstraps": 20, "relearn_records": 2}
+    settings = ATTACKS["unlearning"] | {"attacked_records": 2, "bootstraps": 20, "relearn_records": 2}
     retrain, _ = unlearn(images(), bank(), "retrain", {}, seed=1, patients=4)
     fake, _ = unlearn(images(), bank(), "fake", {}, seed=1, patients=4)
     measures = forgetting(images(), bank(), None, retrain, [fake], settings, seed=1).measures
-    flips = [row for row in measures if row.attack == "forgetting-robustness"]
+    flips = [row for row in measures if row.attack == "unlearning-robustness"]
     assert flips and all(",budget=4," in row.group for row in flips)
 
 

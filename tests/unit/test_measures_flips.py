@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from medpriv.measures.bootstrap import PatientBootstrap
-from medpriv.measures.flips import Records, flip_measures
+from medpriv.measures.flips import RateEstimator, flip_measures
 
 PATIENT = np.array([0, 0, 1, 1, 2, 2])  # three people with two records each
 Y = np.array([0, 1, 0, 1, 0, 1])
 
 
-def make_records(draws: int = 200) -> Records:
+def make_records(draws: int = 200) -> RateEstimator:
     bootstrap = PatientBootstrap.draw(np.random.default_rng(0), 3, draws)
-    return Records("toy", "t", ("N", "V", "F"), Y, PATIENT, bootstrap)
+    return RateEstimator("toy", "t", ("N", "V", "F"), Y, PATIENT, bootstrap)
 
 
 def test_n_counts_the_records_that_any_replicate_had_right_and_patients_whose_they_are():
@@ -43,10 +43,10 @@ def test_counts_and_values_equal_a_loop_over_records_and_replicates():
     rng = np.random.default_rng(1)
     patient, y = rng.integers(0, 5, 30), rng.integers(0, 2, 30)
     people, place = np.unique(patient, return_inverse=True)
-    records = Records("toy", "t", ("N", "V"), y, place, PatientBootstrap.draw(rng, len(people), 50))
+    estimator = RateEstimator("toy", "t", ("N", "V"), y, place, PatientBootstrap.draw(rng, len(people), 50))
     before = np.where(rng.random((3, 30)) < 0.1, y, 1 - y)
     after = np.where(rng.random((1, 3, 30)) < 0.5, y, 1 - y)
-    found = {(row.measure, row.group): row for row in flip_measures(records, "a", [0.1], before, after)}
+    found = {(row.measure, row.group): row for row in flip_measures(estimator, "a", [0.1], before, after)}
     for label, wanted in (("", (0, 1)), (",class=N", (0,)), (",class=V", (1,))):
         shares, rows = [], set()
         for k in range(3):

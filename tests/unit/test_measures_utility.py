@@ -9,7 +9,7 @@ from medpriv.bank.bank import Bank
 from medpriv.bank.draw import Draw
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.measures.bootstrap import PatientBootstrap
-from medpriv.measures.predictions import Predictions, auprc, macro_f1
+from medpriv.measures.predictions import LabelledPredictions, auprc, macro_f1
 from medpriv.measures.table import Measure
 from medpriv.measures.utility import RELIABILITY_COLUMNS, measure_differences, measure_utility
 
@@ -115,7 +115,7 @@ def test_whole_rows_are_means_over_replicates_within_their_intervals():
 
 
 def test_sums_over_a_draw_count_a_patients_records_as_often_as_it_was_drawn():
-    predictions = Predictions(
+    predictions = LabelledPredictions(
         np.zeros((1, 5, 2)),
         np.zeros(5, int),
         np.array([0, 2, 0, 1, 2]),
@@ -186,7 +186,7 @@ def test_average_precision_equals_scikit_learns_with_ties_and_in_every_draw():
     y, patient = rng.integers(2, size=60), np.arange(60) // 3
     scores = np.round(rng.random((2, 60)) + 0.3 * y, 1)  # ties
     bootstrap = PatientBootstrap.draw(rng, 20, 4, 2)
-    part = Predictions(np.stack([1 - scores, scores], axis=2), y, patient, bootstrap)
+    part = LabelledPredictions(np.stack([1 - scores, scores], axis=2), y, patient, bootstrap)
     found = auprc(part)
     for replicate in range(2):
         assert found[0, replicate] == pytest.approx(average_precision_score(y, scores[replicate]))

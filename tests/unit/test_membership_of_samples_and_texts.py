@@ -190,7 +190,7 @@ def test_records_of_categories_are_as_far_apart_as_their_encoding():
         ("samples", Samples({"z": np.zeros((4, 2))}, np.arange(0, 5, 2)), "no records `x`"),
         ("tokens", TokenScores(np.zeros((2, 160), np.float32), np.arange(161)), "texts of other lengths"),
         ("tokens", Samples({"x": np.zeros((4, 2))}, np.arange(0, 5, 2)), "distances to synthetic records"),
-        ("samples", TokenScores(np.zeros((2, 160), np.float32), np.arange(161)), "token scores"),
+        ("samples", TokenScores(np.zeros((2, 150), np.float32), np.arange(151)), "another version of toy"),
         ("samples", None, "outputs are not kept"),
     ],
 )

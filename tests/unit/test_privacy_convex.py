@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_up_banks import training_spec
 from made_up_datasets import put_together, with_changes
 from scipy.stats import gamma, kstest, norm
 
@@ -231,10 +232,15 @@ def test_records_have_norm_at_most_1_and_weights_read_the_network_s_features():
     np.testing.assert_allclose(z[:, unclipped], w @ records[unclipped].T, atol=1e-5)
 
 
+def fit(dataset, mechanism, epsilon, delta, draw):
+    spec = training_spec(f"dp-{mechanism}-logistic-eps{epsilon:g}", "logistic", {}, RECIPE)
+    return train_convex(dataset, spec, delta, draw)
+
+
 @pytest.mark.parametrize("mechanism", ["output", "objective"])
 def test_with_much_budget_a_bank_is_the_plain_fit_on_its_members_one_record_each(mechanism):
     dataset = toy_dataset(records=1)
-    parameters, _ = train_convex(dataset, mechanism, 1e6, 1e-3, RECIPE, [0, 2], 4, 7)
+    parameters, _ = fit(dataset, mechanism, 1e6, 1e-3, Draw([0, 2], 4, 7))
     members = Draw(range(4), 4, 7).members(dataset)[[0, 2]][:, dataset.patient]
     records, signs = bounded_records(dataset.standardised()), np.where(dataset.y == 1, 1.0, -1.0)
     for k in range(2):
@@ -249,9 +255,9 @@ def test_with_much_budget_a_bank_is_the_plain_fit_on_its_members_one_record_each
 @pytest.mark.parametrize("delta", [0.0, 1e-3])
 def test_a_bank_is_the_same_in_shards_and_says_what_it_guarantees(mechanism, delta):
     dataset = toy_dataset()
-    whole, facts = train_convex(dataset, mechanism, 2.0, delta, RECIPE, range(5), 5, 1)
+    whole, facts = fit(dataset, mechanism, 2.0, delta, Draw(range(5), 5, 1))
     for some in ([0], [1, 2], [3, 4]):
-        part, _ = train_convex(dataset, mechanism, 2.0, delta, RECIPE, some, 5, 1)
+        part, _ = fit(dataset, mechanism, 2.0, delta, Draw(some, 5, 1))
         for name, value in part.items():
             assert value.dtype == np.float32
             np.testing.assert_array_equal(value, whole[name][some])
@@ -271,7 +277,7 @@ def test_a_patient_with_many_records_counts_once():
         site=crowd.site[repeated],
     )
     for mechanism in ("output", "objective"):
-        one, many = (train_convex(data, mechanism, 1e6, 1e-3, RECIPE, [0], 2, 3)[0] for data in (crowd, dataset))
+        one, many = (fit(data, mechanism, 1e6, 1e-3, Draw([0], 2, 3))[0] for data in (crowd, dataset))
         for name, value in one.items():
             np.testing.assert_allclose(many[name], value, atol=1e-3)
 
@@ -280,4 +286,4 @@ def test_other_datasets_are_refused():
     whole = toy_dataset()
     dataset = with_changes(whole, classes=("a", "b", "c"), y=np.arange(len(whole.y)) % 3)
     with pytest.raises(InputError, match="no table of two classes"):
-        train_convex(dataset, "output", 1.0, 1e-3, RECIPE, [0], 2, 1)
+        fit(dataset, "output", 1.0, 1e-3, Draw([0], 2, 1))

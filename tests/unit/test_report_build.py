@@ -70,7 +70,9 @@ def test_a_run_with_nothing_to_draw_ends_in_a_page_and_an_empty_folder(arguments
     assert list((tmp_path / "report" / "figures").iterdir()) == []
 
 
-def test_same_inputs_give_the_same_bytes_apart_from_what_was_measured(arguments: dict, tmp_path: Path) -> None:
+def test_same_inputs_give_the_same_bytes_apart_from_what_was_measured(
+    arguments: dict, report: Path, tmp_path: Path
+) -> None:
     slower = dict(arguments["benchmarks"])
     for place, key in enumerate(list(slower)[:-1]):
         slower[key] = tmp_path / f"{place}.tsv"
@@ -78,10 +80,9 @@ def test_same_inputs_give_the_same_bytes_apart_from_what_was_measured(arguments:
     late = dict(arguments["timings"])
     late["beats", "unlearned-scrub"] = tmp_path / "scrub.json"
     write_json(late["beats", "unlearned-scrub"], {"seconds": 77.7, "models": 24})
-    build_report(**as_artefacts(arguments), destination=tmp_path / "first")
     build_report(**as_artefacts(arguments | {"benchmarks": slower, "timings": late}), destination=tmp_path / "second")
-    for first in (path for path in (tmp_path / "first").rglob("*") if path.is_file()):
-        second = tmp_path / "second" / first.relative_to(tmp_path / "first")
+    for first in (path for path in report.rglob("*") if path.is_file()):
+        second = tmp_path / "second" / first.relative_to(report)
         if first.name == "costs.csv":
             assert first.read_bytes() != second.read_bytes()
         elif first.name == "index.html":
@@ -150,7 +151,7 @@ def test_credentialed_dataset_shows_no_single_patient(tmp_path: Path) -> None:
     build_report(**as_artefacts(arguments), destination=tmp_path / "report")
     files = [path for path in (tmp_path / "report").rglob("*") if path.is_file()]
     assert not any(path.name.startswith(("beat-", "gain-")) for path in files)
-    assert not any(path.name.startswith("forgetting-") and "patients" in path.name for path in files)
+    assert not any(path.name.startswith("unlearning-") and "patients" in path.name for path in files)
     for path in files:
         assert "secret" not in path.read_text(), path
     page = (tmp_path / "report" / "index.html").read_text()
@@ -276,7 +277,7 @@ def test_long_tables_are_read_when_they_are_drawn(arguments: dict) -> None:
     result = read_result(*key, arguments["banks"][key], attacks)
     assert all(isinstance(held, Path) for held in result.tables.values())
     assert {row["patient"] for row in result.rows("exposure")}
-    assert result.rows("server-examples") == ()
+    assert result.rows("federated_server-examples") == ()
 
 
 def test_costs_of_missing_benchmark_files_are_left_out(arguments: dict, report: Path) -> None:
@@ -293,7 +294,7 @@ def test_report_without_attacks_still_builds(arguments: dict, tmp_path: Path) ->
     build_report(**as_artefacts(arguments | nothing), destination=tmp_path)
     page = (tmp_path / "index.html").read_text()
     assert "No membership attack was run" in page
-    assert not {"robustness", "smooth", "personal", "unlearning"} & {
+    assert not {"robustness", "smooth", "personalization", "unlearning"} & {
         attributes.get("id") for tag, attributes in Elements(page).found if tag == "section"
     } - {"robustness"}
 
@@ -301,7 +302,7 @@ def test_report_without_attacks_still_builds(arguments: dict, tmp_path: Path) ->
 def test_page_has_a_section_on_each_question(report: Path) -> None:
     found = Elements((report / "index.html").read_text()).found
     sections = [attributes["id"] for tag, attributes in found if tag == "section"]
-    questions = ["robustness", "smooth", "personal", "unlearning"]
+    questions = ["robustness", "smooth", "personalization", "unlearning"]
     assert [name for name in sections if name in questions] == questions
     links = {attributes.get("href") for tag, attributes in found if tag == "a"}
     assert {f"#{name}" for name in questions} <= links
@@ -328,7 +329,7 @@ def test_artefacts_named_in_claims_are_those_the_figures_came_from(report: Path)
     page = (report / "index.html").read_text()
     paths = set(re.findall(r"<code>results/attacks/([^<]*)</code>", page))
     assert "beats/baseline-cnn/evasion/measures.csv" in paths
-    assert "beats/personalized-all/personal/measures.csv" in paths
+    assert "beats/personalized-all/personalization/measures.csv" in paths
     assert not [path for path in paths if path.split("/")[0] != "beats"]
 
 
@@ -344,7 +345,7 @@ def test_seconds_of_unlearning_stand_in_the_measured_block_alone(report: Path) -
 
 def test_audit_of_another_dataset_is_refused(tmp_path: Path) -> None:
     arguments = write_results(tmp_path)
-    path = arguments["audits"]["beats", "unlearned", "forgetting"] / "measures.csv"
+    path = arguments["audits"]["beats", "unlearned", "unlearning"] / "measures.csv"
     write_csv(path, COLUMNS, [vars(item) | {"dataset": "table"} for item in read_measures(path)])
     with pytest.raises(InputError, match="of table among those of beats"):
         build_report(**as_artefacts(arguments), destination=tmp_path / "report")

@@ -25,11 +25,11 @@ SHOWN_IN = {  # where the figures of each attack of a family stand
     "evasion": ("attacks", "smooth"),
     "smoothing": ("robustness",),
     "epsilon": ("private",),
-    "server": ("reconstruction",),
-    "cut": ("federated",),
+    "federated_server": ("reconstruction",),
+    "split_server": ("federated",),
     "attribute": ("attributes",),
-    "personal": ("personal",),
-    "forgetting": ("unlearning",),
+    "personalization": ("personalization",),
+    "unlearning": ("unlearning",),
     "linkage": ("reidentification",),
 }
 

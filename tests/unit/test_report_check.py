@@ -101,7 +101,7 @@ def test_no_page_is_written_over_a_wrong_figure_of_any_stage(table: str, tmp_pat
     paths = {
         "utility": arguments["banks"]["table", "baseline-mlp"] / "utility.csv",
         "attack": arguments["attacks"]["beats", "baseline-cnn", "evasion"] / "measures.csv",
-        "audit": arguments["audits"]["beats", "unlearned", "forgetting"] / "measures.csv",
+        "audit": arguments["audits"]["beats", "unlearned", "unlearning"] / "measures.csv",
         "linkage": tmp_path / "linkage" / "measures.csv",
     }
     write_measures(paths["linkage"], [replace(GOOD, dataset="table", treatment="data")])

@@ -22,13 +22,9 @@ TREATMENTS = ("baseline-cnn", "baseline-mlp", "robust-pgd", "robust-sap", "robus
 PEOPLE = (4, 15, 40, 300)
 
 
-def test_page_says_what_its_table_says(tmp_path: Path) -> None:
+def test_page_says_what_its_table_says_and_a_figure_that_was_changed_is_found(tmp_path: Path) -> None:
     build_report(**as_artefacts(write_results(tmp_path)), destination=tmp_path / "report")
     check_report(tmp_path / "report")
-
-
-def test_a_figure_that_was_changed_is_found(tmp_path: Path) -> None:
-    build_report(**as_artefacts(write_results(tmp_path)), destination=tmp_path / "report")
     table = tmp_path / "report/comparison.csv"
     text = table.read_text()
     assert "membership_auc_patient,auc,membership-loss,level=patient,0.8," in text

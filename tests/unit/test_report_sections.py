@@ -12,7 +12,7 @@ from medpriv.report.comparison import Headline, choose_headline
 from medpriv.report.costs import Timing
 from medpriv.report.layout import Cell, Column, Row, Table
 from medpriv.report.results import Audit, Cohort, Derived, Measures, Result
-from medpriv.report.sections.personal.figures import SECTION as PERSONAL
+from medpriv.report.sections.personalization.figures import SECTION as PERSONAL
 from medpriv.report.sections.robustness.figures import SECTION as ROBUSTNESS
 from medpriv.report.sections.sap.figures import SECTION as SAP
 from medpriv.report.sections.sap.prevalence import reweight_to_prevalence
@@ -226,22 +226,24 @@ def personal_audit(verdicts: dict[str, float], gaining: float = 4, patients: int
     about = ("d", "personalized-all")
     size = {"n": patients, "patients": patients}
     rows = [
-        Measure(*about, f"personal-{attack}", measure, value, **size, group="right=both")
+        Measure(*about, f"personalization-{attack}", measure, value, **size, group="right=both")
         for attack, verdict in verdicts.items()
         for measure, value in (("hypothesis_h1", 0.1), ("verdict_h1", verdict))
     ]
     for method, verdict in (h2 or {}).items():
         rows.append(
-            Measure(*about, "personal-fgsm", "success", 0.4, **size, group=f"records=forgotten,method={method}")
+            Measure(*about, "personalization-fgsm", "success", 0.4, **size, group=f"records=forgotten,method={method}")
         )
         for measure, value in (("hypothesis_h2", -0.1), ("verdict_h2", verdict)):
-            rows.append(Measure(*about, "personal-fgsm", measure, value, -0.2, -0.05, **size, group=f"method={method}"))
+            rows.append(
+                Measure(*about, "personalization-fgsm", measure, value, -0.2, -0.05, **size, group=f"method={method}")
+            )
     rows.append(Measure(*about, "", "patients_gaining", gaining, **size, group="of=accuracy"))
     people = tuple(
         {"patient": f"p{index}", "measure": "accuracy", "gain": "0.1", "lower": "0.05", "upper": "0.2"}
         for index in range(patients)
     )
-    return Audit("d", "personalized-all", "personal", Measures(rows), people)
+    return Audit("d", "personalized-all", "personalization", Measures(rows), people)
 
 
 def test_hypotheses_are_told_by_attack_and_an_empty_verdict_is_undecided() -> None:
@@ -304,19 +306,19 @@ def forgetting_audit(treatments: dict[str, tuple[float, float]], patients: int =
     """Return an audit with the verdicts (forgotten, usable) of each treatment."""
     size = {"n": 24, "group": "request=population", "patients": patients}
     rows = [
-        Measure("d", treatment, "forgetting-verdict", name, value, **size)
+        Measure("d", treatment, "unlearning-verdict", name, value, **size)
         for treatment, verdicts in treatments.items()
         for name, value in zip(("forgotten", "usable"), verdicts, strict=True)
     ]
     rows += [
-        Measure("d", treatment, f"forgetting-{attack}", measure, *limits, 24, group, patients=patients)
+        Measure("d", treatment, f"unlearning-{attack}", measure, *limits, 24, group, patients=patients)
         for treatment in treatments
         for attack, measure, limits, group in (
             ("ulira", "auc", (0.7, 0.6, 0.8), "request=population,level=patient,reference=retrain"),
             ("gap", "test_accuracy_gap", (gap_of(treatment), NAN, NAN), "request=population"),
         )
     ]
-    return Audit("d", "unlearned", "forgetting", Measures(rows), ())
+    return Audit("d", "unlearned", "unlearning", Measures(rows), ())
 
 
 def gap_of(treatment: str) -> float:

@@ -25,7 +25,7 @@ from made_up_tables import (
 )
 from written_sections import Written, cells, write
 
-from medpriv.attacks.cut.audit import RECONSTRUCTIONS
+from medpriv.attacks.split_server.audit import RECONSTRUCTIONS
 from medpriv.errors import InputError
 from medpriv.files import read_csv, read_json, write_csv
 from medpriv.measures.table import NAN, Measure, write_measures
@@ -250,7 +250,7 @@ def test_without_private_federated_or_split_banks_there_is_no_question() -> None
 
 # --- sites -----------------------------------------------------------------------------------------------------------
 
-FEDERATION = {"federation": {"partition": "site", "clients": {"cleveland": 60}, "server_sees": "sums"}}
+FEDERATION = {"federation": {"partition": "site", "clients": {"cleveland": 60}}}
 COSTS = {"bytes_up": 12484, "bytes_down": 980, "rounds": 10}
 
 
@@ -269,7 +269,7 @@ def test_sites_stand_beside_pooled_and_local_training() -> None:
     assert row["cleveland n = 90"] == "0.799 0.699 to 0.899 accuracy 0.700"
     assert row["switzerland n = 72"] == "not resolvable accuracy 0.720"
     assert (row["Up"], row["Down"], row["Rounds"]) == ("12.5 kB", "980\u00a0B", "10")
-    assert row["Server sees"] == "sums"
+    assert row["Server sees"] == "each client's model"
     assert row["Artefact"] == "results/federated/table/fed-avg/utility.csv"
     assert cells(section.tables[0], "baseline-mlp")["Up"] == "–"
 
@@ -519,7 +519,7 @@ def test_long_record_is_folded_but_for_its_first_features() -> None:
             for place in range(features)
         )
         item = headline(
-            "fed-avg", attacks=server("fed-avg", {START: (0.5, 0.4, 0.6)}), tables={"server-examples": rows}
+            "fed-avg", attacks=server("fed-avg", {START: (0.5, 0.4, 0.6)}), tables={"federated_server-examples": rows}
         )
         section = write(RECONSTRUCTION, [item], {"table": cohort()})
         return section, [table for table in section.tables if "One" in table.title]
@@ -698,10 +698,12 @@ def test_examples_of_evasion_and_of_the_cut_do_not_mix(tmp_path: Path) -> None:
     write_csv(tmp_path / "evasion" / "examples.csv", ("example",), [{"example": "N"}])
     for order in (attacks, dict(reversed(attacks.items()))):
         own = {family: folder for (*of, family), folder in order.items() if tuple(of) == key}
-        examples = {family: folder / "examples.csv" for family, folder in own.items() if family in ("evasion", "cut")}
+        examples = {
+            family: folder / "examples.csv" for family, folder in own.items() if family in ("evasion", "split_server")
+        }
         result = read_result(*key, arguments["banks"][key], own, examples)
         assert [row["example"] for row in result.rows("examples")] == ["N"]
-        assert [row["true"] for row in result.rows("cut-examples")] == [SECRET]
+        assert [row["true"] for row in result.rows("split_server-examples")] == [SECRET]
 
 
 def test_unresolvable_audits_draw_no_mark() -> None:

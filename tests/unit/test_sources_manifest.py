@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from medpriv.errors import InputError
+from medpriv.errors import InputError, as_given
 from medpriv.files import sha256, write_json
-from medpriv.sources.manifest import as_given, verify_raw
+from medpriv.sources.manifest import verify_raw
 
 RAW = Path("results/raw/own")
 

@@ -12,7 +12,7 @@ from medpriv.errors import InputError
 from medpriv.leakage import check_leakage
 from medpriv.sources import table
 from medpriv.sources.acquire import acquire_raw
-from medpriv.sources.table_columns import is_gap
+from medpriv.sources.names import is_gap
 from medpriv.sources.table_file import read_table
 from medpriv.sources.tabular import centre_and_scale
 
@@ -82,9 +82,18 @@ def test_parquet_holds_the_same_table(parse, tmp_path):
         database.register("held", held)
         database.execute(f"COPY held TO '{tmp_path / 'mine.parquet'}' (FORMAT parquet)")
     content = (tmp_path / "mine.parquet").read_bytes()
-    assert same(parse(content, name="mine.parquet"), parse(held))
     text = refused(parse, content[:-50], name="mine.parquet")
     assert "mine.parquet: not a Parquet table" in text
+
+
+def test_columns_of_parquet_are_called_as_in_the_file(parse, tmp_path):
+    with duckdb.connect() as database:
+        database.register("held", frame().assign(agX=7 * frame().lactate))
+        query = "SELECT {'a': 1, 'b': [1, 2]} AS parts, * FROM held"  # parts have names, too
+        database.execute(f"COPY ({query}) TO '{tmp_path / 'mine.parquet'}' (FORMAT parquet)")
+    content = (tmp_path / "mine.parquet").read_bytes().replace(b"agX", b"AGE")  # DuckDB itself writes no such file
+    assert parse(content, name="mine.parquet", ignore=["parts"]).features[:3] == ("age", "lactate", "AGE")
+    assert "columns named twice: age" in refused(parse, content.replace(b"AGE", b"age"), name="mine.parquet")
 
 
 def test_a_comma_before_decimals_or_thousands_is_not_guessed(parse):
@@ -166,6 +175,7 @@ def test_no_patient_or_site_is_called_nobody(parse, column, word):
     [
         ("died", "1", "1.0"),
         ("died", "yes", "Yes"),
+        ("died", "1", "True"),
         ("pid", "100", "100.0"),
         ("pid", "7", "007"),
         ("pid", "100000", "1e+05"),
@@ -185,7 +195,26 @@ def test_one_name_in_two_spellings_is_refused_with_both_rows(parse, column, one,
     assert f"row 12, column {column}" in text and "another spelling of the" in text and f"in row {first}" in text
 
 
-@pytest.mark.parametrize("cell", ["1_20", "0x1A", "inf", "1e99", "12 ", "１２", "1,5", "1 000", "1e"])
+def test_words_for_yes_and_no_are_told_from_other_codes(parse):
+    coded = frame().assign(died=np.array(["0", "1", "N"])[np.arange(80) // 2 % 3])
+    assert "another spelling of the yes or no in row 1" in refused(parse, coded)
+    assert parse(frame().assign(died=np.array(["N", "F", "0"])[np.arange(80) // 2 % 3])).classes == ("0", "F", "N")
+    assert parse(frame().assign(died=frame().died.map({0: "false", 1: "true"}))).classes == ("false", "true")
+
+
+def test_ids_that_a_spreadsheet_rounded_are_refused(parse):
+    long = frame().assign(pid=[f"{1.234e15 + row // 2 * 1e10:.2E}" for row in range(80)])
+    text = refused(parse, long, groups=[])
+    assert "row 1, column pid (and 79 further rows): an id of which a spreadsheet has kept the first digits" in text
+    assert len(parse(frame().replace({"pid": {"007": "1e+05"}})).patients) == 40  # as R writes 100000
+
+
+def test_a_header_that_differs_by_what_nobody_sees_is_told_so(parse):
+    text = refused(parse, frame().rename(columns={"pid": "\ufeffpid"}).to_csv(index=False).encode("utf-8-sig"))
+    assert "line 1: no column pid (preprocess.patient). Remedy: the header has it with a character" in text
+
+
+@pytest.mark.parametrize("cell", ["1_20", "0x1A", "inf", "1e99", "12 ", "１２", "1,5", "1 000", "1e", "٣", "1e400"])
 def test_numbers_are_those_of_plain_digits(parse, cell):
     held = frame().astype({"lactate": object})
     held.loc[3, "lactate"] = cell

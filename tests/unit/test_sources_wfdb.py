@@ -167,6 +167,24 @@ def test_records_whose_leads_change_places_have_features_told_apart(tmp_path):
     assert mitdb.parse("own", tmp_path, SETTINGS | {"leads": 2}, 1).features == ("V1/V2 1", "V1/V2 2")
 
 
+def test_a_baseline_of_its_own_size_is_taken_as_stated(tmp_path):
+    stored = wave(2000) + (1 << 25)
+    write_record(tmp_path, {"I": (stored[:, None], 0)}, form="32", signs=f"200({1 << 25})/mV 24 0")
+    assert np.allclose(read_leads(tmp_path, "r", ["I"])[0][:, 0], wave(2000) / 200, atol=1e-6)
+
+
+def test_leads_of_different_formats_stand_side_by_side(tmp_path):
+    for name, lead, form in (("a", "I", "212"), ("b", "V1", "16")):
+        stored = wave(2000 + len(lead))[len(lead) :, None].astype(np.int16)
+        about = {"fmt": [form], "adc_gain": [200], "baseline": [0], "write_dir": str(tmp_path)}
+        wfdb.wrsamp(name, 250, ["mV"], [lead], d_signal=stored, **about)
+    one, other = ((tmp_path / f"{name}.hea").read_text().splitlines()[1] for name in "ab")
+    (tmp_path / "r.hea").write_text(f"r 2 250 2000\n{one}\n{other}\n")
+    found, _ = read_leads(tmp_path, "r", ["V1", "I"])
+    whole = np.stack([wave(2002)[2:], wave(2001)[1:]], axis=1)
+    assert np.allclose(found, whole / 200, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -192,6 +210,10 @@ def test_records_whose_leads_change_places_have_features_told_apart(tmp_path):
         (" 16 ", " 516 ", "cannot be decoded"),
         ("200(0)/mV", "200,5(0)/mV", r"line 2: .*'200,5\(0\)/mV' is not a gain"),
         ("200(0)/mV", "1e-300(0)/mV", "gives voltages beyond all numbers"),
+        ("200(0)/mV", "1e-400(0)/mV", "line 2: .*gain 1e-400"),  # which is 0 to a computer, and 0 says: not given
+        ("200(0)/mV", "٢٠٠(0)/mV", "line 2: .*is not a gain"),
+        ("200(0)/mV", "200(999999999999)/mV", "lead I: baseline 999999999999, far from all samples"),
+        ("r 1 250", "r 1 ٢٥٠", "line 1: not a WFDB header"),
         ("200(0)/mV", "200(0)/NU", "lead I: unit NU, not a voltage"),
         (" 12 0 0 ", " 12 zero 0 ", "line 2: .*ADC zero 'zero' is not a whole number"),
         ("r.dat", "../r.dat", "line 2: .*not beside the header"),
@@ -335,6 +357,9 @@ def test_lists_may_begin_with_a_byte_order_mark_and_end_lines_as_they_like(tmp_p
         ("a,P\nb,N/A\n", "line 3: 'N/A' is no patient"),
         ("a,100\nb,7\nc,100.0\n", "line 4: patient 100.0 is written 100 above"),
         ("a,007\nb,7\n", "line 3: patient 7 is written 007 above"),
+        ("a,P1\nb,p1\n", "line 3: patient p1 is written P1 above"),
+        ("a,Unknown\nb,unknown\n", "line 2: 'Unknown' is no patient"),
+        ("a,1.23E+15\nb,1.23E+15\n", r"line 2: 1\.23E\+15 is an id of which a spreadsheet has kept the first"),
         ("a,P\na,Q\n", "line 3: record 'a' given twice"),
         ("a,P\nb,\n", "line 3: an empty cell"),
         ("a,P\nb\n", "line 3: 1 cells where the header names 2 columns"),

@@ -109,11 +109,11 @@ def test_every_attack_that_makes_sense_is_asked_for_and_no_other(artefacts: Arte
     for _, treatment, family in artefacts.attacks(["hearts"]):
         faced.setdefault(treatment, []).append(family)
     assert faced["baseline-forest"] == ["membership"]
-    assert faced["fed-sample_dp"] == ["membership", "epsilon", "server", "attribute"]
+    assert faced["fed-sample_dp"] == ["membership", "epsilon", "federated_server", "attribute"]
     assert list(artefacts.audits()) == [
-        ("beats", "personalized-all", "personal"),
-        ("beats", "unlearned", "forgetting"),
-        ("beats", "unlearned-personal", "forgetting"),
+        ("beats", "personalized-all", "personalization"),
+        ("beats", "unlearned", "unlearning"),
+        ("beats", "unlearned-personal", "unlearning"),
     ]
     assert list(artefacts.linked()) == ["hearts"]
 

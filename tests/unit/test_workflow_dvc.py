@@ -72,14 +72,17 @@ def test_patients_rows_are_pushed_of_simulated_data_alone(stages: dict) -> None:
 
 
 def test_an_attacks_table_of_patients_rows_stays_here_and_its_figures_are_pushed() -> None:
-    tables = ("results/attacks/heart/mlp/server/measures.csv", "results/examples/heart/mlp/server.csv")
-    jobs = [*JOBS, Job("attack_server", ("results/baselines/heart/mlp/utility.csv",), tables)]
-    made = yaml.safe_load(mirror(jobs, KEYS | {"attack_server": []}, CONFIG, [*ORDER, "attacks"]))["stages"]
+    tables = (
+        "results/attacks/heart/mlp/federated_server/measures.csv",
+        "results/examples/heart/mlp/federated_server.csv",
+    )
+    jobs = [*JOBS, Job("attack_federated_server", ("results/baselines/heart/mlp/utility.csv",), tables)]
+    made = yaml.safe_load(mirror(jobs, KEYS | {"attack_federated_server": []}, CONFIG, [*ORDER, "attacks"]))["stages"]
     assert made["attacks-heart"]["outs"] == [
         {"results/attacks/heart": {"persist": True}},
         {"results/examples/heart": {"persist": True, "push": False}},
     ]
-    assert table_path("heart", "mlp", "server", "examples") == tables[1]
+    assert table_path("heart", "mlp", "federated_server", "examples") == tables[1]
     assert stage_of(tables[1]) == "attacks-heart"
 
 

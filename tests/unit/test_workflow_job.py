@@ -18,7 +18,14 @@ def snakemake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simpl
     """What Snakemake hands to a script, for a job with one output, outside a run."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(HEAD, raising=False)
-    yield SimpleNamespace(rule="train", log=["logs/train.log"], output=["results/bank.json"], params={"seed": 1})
+    yield SimpleNamespace(
+        rule="train",
+        log=["logs/train.log"],
+        output=["results/bank.json"],
+        params={"seed": 1},
+        wildcards=SimpleNamespace(dataset="own"),
+        config={"datasets": {"own": {"raw": {"source": "local", "path": "/data/x.csv"}}}},
+    )
     logging.captureWarnings(False)
     logging.basicConfig(force=True)
 
@@ -38,6 +45,12 @@ def test_bad_input_is_one_message_in_log_and_on_stderr(snakemake: SimpleNamespac
     log = Path("logs/train.log").read_text()
     assert "a.csv, line 3: no number" in log and "Traceback" not in log
     assert failures() == ["train: a.csv, line 3: no number. Remedy: correct it"]
+
+
+def test_a_fault_in_our_copy_names_the_users_own_file(snakemake: SimpleNamespace) -> None:
+    said = r"/data/x.csv \(copied to results/raw/own/x.csv\), row 3: no number"
+    with pytest.raises(SystemExit, match=said), job(snakemake):
+        raise InputError("no number", file="results/raw/own/x.csv", place="row 3", remedy="correct it")
 
 
 def test_any_other_error_leaves_its_traceback_in_the_log(snakemake: SimpleNamespace) -> None:

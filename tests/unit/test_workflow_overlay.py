@@ -20,6 +20,8 @@ def test_marks_line_ends_and_aliases_are_read(tmp_path: Path) -> None:
         "datasets": {"heart": None},
     }
     assert read_config(written(tmp_path, b"a: &one {x: 1, y: 2}\nb: {<<: *one, y: 3}\n"))["b"] == {"x": 1, "y": 3}
+    same = b"a: yes\nb: '010'\nc: 0.5\nd: 0\n'on': -10\ne: 1e-05\n"
+    assert read_config(written(tmp_path, same)) == {"a": True, "b": "010", "c": 0.5, "d": 0, "on": -10, "e": "1e-05"}
     assert read_config(written(tmp_path, b"# nothing yet\n")) == {}
 
 
@@ -50,6 +52,11 @@ def test_marks_line_ends_and_aliases_are_read(tmp_path: Path) -> None:
         (b"seed: !!timestamp x\n", "", "not YAML"),
         (b"[" * 5000, "", "not YAML"),
         (b"{[1]: 2}\n", "", "not YAML"),
+        (b"seed: 2\non: yes\n", "line 2", "YAML reads `on` as true"),
+        (b"datasets:\n  heart: {no: {}}\n", "line 2", "YAML reads `no` as false"),
+        (b"seed: 010\n", "line 1", "YAML reads `010` as 8"),
+        (b"a:\n- 1\n- 1:30\n", "line 3", "YAML reads `1:30` as 90"),
+        (b"a: 1:30.5\n", "line 1", "YAML reads `1:30.5` as 90.5"),
         (b"- seed\n", "", "no keys at the top level"),
         (b"seed\n", "", "no keys at the top level"),
     ],

@@ -116,13 +116,13 @@ def test_a_federation_asks_for_what_its_strategy_uses(content: dict) -> None:
     asked = federation_of({"datasets": {"heart": {"federated": section}}}, "datasets.{dataset}.federated")
     found = {name: asked({"dataset": "heart", "strategy": name}) for name in ("avg", "sample_dp", "iid", "dirichlet")}
     assert found["avg"] == {name: section[name] for name in ("rounds", "partition", "local")} | {
-        "strategies": {"avg": section["strategies"]["avg"]}
+        "strategy": section["strategies"]["avg"]
     }
     assert "local" not in found["sample_dp"] and found["sample_dp"]["partition"] == section["partition"]
     for name in ("iid", "dirichlet"):
         assert found[name]["partition"] == {"least_patients": section["partition"]["least_patients"]}
         assert found[name]["local"] == section["local"]
-        assert found[name]["strategies"] == {name: section["strategies"][name]}
+        assert found[name]["strategy"] == section["strategies"][name]
 
 
 def test_perturbation_asks_for_no_engine(content: dict) -> None:

@@ -43,21 +43,27 @@ def jobs_of(head: int) -> list[int]:
     return found
 
 
-def killed_and_resumed(project: Project, rng: random.Random) -> str:
-    """Start a run, kill it, its head or its jobs at a random moment, resume to the end; say what was hit."""
-    victim = rng.choice(("run", "head", "job"))
-    moment = rng.uniform(0.5, LONGEST_S)
-    while not (hit := _kill(project, victim, moment)):  # the run was over: start again, strike earlier
+def killed_and_resumed(
+    project: Project, victim: str, moment: float, *arguments: str, prefix: tuple[str, ...] = ()
+) -> str:
+    """Start a run, kill it (`run`), its `head` or its jobs (`job`) after a while, resume to the end; say what was hit.
+
+    Args:
+        moment: seconds after the start.
+        arguments: for both runs.
+        prefix: a command that both are run by; it must become the run's process.
+    """
+    while not (hit := _kill(project, victim, moment, arguments, prefix)):  # it was over: start again, strike earlier
         shutil.rmtree(project.folder / "results")
         moment /= 2
-    project.run()
+    project.run(*arguments, prefix=prefix)
     return f"{victim} after {moment:.1f} s ({hit} processes)"
 
 
-def _kill(project: Project, victim: str, moment: float) -> int:
+def _kill(project: Project, victim: str, moment: float, arguments: tuple[str, ...], prefix: tuple[str, ...]) -> int:
     """Start a run, kill the victim after `moment` seconds, or as soon as there is one; return how many were killed."""
     run = subprocess.Popen(
-        [sys.executable, "-m", "medpriv.workflow.run"],
+        [*prefix, sys.executable, "-m", "medpriv.workflow.run", *arguments],
         cwd=project.folder,
         env=project.environment,
         stdout=subprocess.DEVNULL,
@@ -85,7 +91,7 @@ def main(times: int, seed: int) -> None:
         undisturbed.run()
         for number in range(times):
             project = fresh_copy(Path(folder, str(number)))
-            told = killed_and_resumed(project, rng)
+            told = killed_and_resumed(project, rng.choice(("run", "head", "job")), rng.uniform(0.5, LONGEST_S))
             same = project.digests() == undisturbed.digests()
             print(f"{number + 1:3d} {told}: {'same bytes' if same else 'DIFFERENT'}", flush=True)
             if not same:

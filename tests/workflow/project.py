@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import yaml
+from dvc.repo import Repo
 
 from medpriv.workflow.plan import Job, dry_run
 
@@ -24,8 +25,8 @@ NOT_COPIED = (
     "logs",
     "cache",
     "tmp",
-    "__pycache__",
 )
+# Compiled code is copied: it is taken for what it is by its source's time and size, wherever it lies.
 NOT_COPIED += ("*.egg-info", ".*_cache", "dvc.lock")
 
 
@@ -39,7 +40,7 @@ class Project:
     def __call__(self, *command: str, check: bool = True, prefix: tuple[str, ...] = ()) -> str:
         """Run a command and return what it printed; with `check`, fail with that if it fails."""
         done = subprocess.run(
-            [*prefix, *command], cwd=self.folder, env=self.environment, text=True, capture_output=True, timeout=500
+            [*prefix, *command], cwd=self.folder, env=self.environment, text=True, capture_output=True, timeout=3000
         )
         assert not check or done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout + done.stderr
@@ -59,6 +60,11 @@ class Project:
     def plan(self) -> list[Job]:
         """Return the jobs that would run now, apart from those that only collect targets."""
         return [job for job in dry_run(self.folder) if job.outputs]
+
+    def changed_in_dvc(self) -> set[str]:
+        """Return the DVC stages that differ from the last run, in dependencies, parameters or outputs."""
+        with Repo(str(self.folder)) as repo:
+            return {name.rpartition(":")[2] for name in repo.status()}  # named from the working directory
 
     def planned_rules(self) -> set[str]:
         """Return the rules of the jobs that would run now."""
@@ -90,6 +96,13 @@ class Project:
             section = section[name]
         section[last] = value
         file.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+
+    def keep_one_bank(self) -> None:
+        """Ask for one small dataset with one bank alone: every stage but those of treatments, six jobs deep."""
+        for left_out in ("mitdb", "admissions", "heart.private", "heart.federated", "heart.split"):
+            self.set(f"datasets.{left_out}", None)
+        for model in ("mlp", "forest", "boosting"):
+            self.set(f"datasets.heart.baselines.{model}", None)
 
     def copy(self, folder: Path) -> "Project":
         """Return a copy with results, Snakemake's records and modification times."""

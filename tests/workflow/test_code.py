@@ -5,21 +5,15 @@ import re
 from pathlib import Path
 
 import pytest
-from project import ROOT, Project
+from project import ROOT
 
-from medpriv.workflow.dvc import config_keys, rule_files, whole_plan
+from medpriv.workflow.dvc import config_keys, rule_files
 from medpriv.workflow.plan import Job
 
 SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
 
 
-@pytest.fixture(scope="session")
-def jobs(finished: Project) -> list[Job]:
-    """Every job of the finished run."""
-    return whole_plan(finished.folder)
-
-
-def test_what_jobs_import_is_among_their_inputs(finished: Project, traced: Path, jobs: list[Job]) -> None:
+def test_what_jobs_import_is_among_their_inputs(traced: Path, jobs: list[Job]) -> None:
     imported: dict[str, set[str]] = {}
     for note in traced.glob("*.txt"):
         rule = note.name.split(".")[-3]
@@ -54,7 +48,7 @@ def test_every_rule_with_a_script_says_what_it_needs() -> None:
                     assert directive in block, f"{name} lacks {directive}"
 
 
-def test_rules_name_settings_that_exist(finished: Project) -> None:
+def test_rules_name_settings_that_exist() -> None:
     from medpriv.config.check import Config
 
     known = str(Config.model_json_schema())

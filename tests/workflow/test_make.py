@@ -186,6 +186,21 @@ def test_blanks_in_the_environments_folder_are_refused(folder: Folder) -> None:
     assert code != 0 and "can't handle blanks" in output
 
 
+def test_a_variable_in_small_letters_is_refused_before_it_starts_another_run(folder: Folder) -> None:
+    code, output = folder.make("report", "config=config/mine.yaml")
+    assert code != 0 and "config=...: no variable of this project. Remedy: write it in capital letters" in output
+    assert folder.noted() == []
+
+
+def test_an_environment_that_is_a_link_is_left_alone(folder: Folder, tmp_path: Path) -> None:
+    folder.python("python3", 11)
+    (tmp_path / "another").mkdir()
+    (tmp_path / "another/kept").touch()
+    (folder.folder / ".venv").symlink_to(tmp_path / "another")
+    code, output = folder.make("setup")
+    assert code != 0 and ".venv is a link" in output and (tmp_path / "another/kept").exists()
+
+
 def test_help_lists_every_command(folder: Folder) -> None:
     code, output = folder.make("help")
     assert code == 0

@@ -1,10 +1,11 @@
 """One run of the whole pipeline, and what must hold of any two."""
 
+import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
+from kills import killed_and_resumed
 from project import Project, fresh_copy
 from recomputed import check_report
 
@@ -15,11 +16,14 @@ from medpriv.measures.table import read_measures
 NO_NETWORK = ("unshare", "--net", "--")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A second run in another folder that is no git repository: one core, and no network where that can be arranged."""
+    """A second run: in another folder that is no git repository, on one core, killed in between and resumed.
+
+    Both halves have no network where that can be arranged.
+    """
     project = fresh_copy(tmp_path_factory.mktemp("elsewhere") / "another name")
-    project.run("--cores", "1", prefix=NO_NETWORK if may_unshare() else ())
+    print(killed_and_resumed(project, "run", 20.0, "--cores", "1", prefix=NO_NETWORK if may_unshare() else ()))
     return project
 
 
@@ -62,19 +66,24 @@ def test_the_scheduler_sleeps_until_a_job_ends(finished: Project, traced: Path) 
     assert counts and max(counts) == 0, "a timer that renews itself keeps the head process busy"
 
 
-def test_a_second_run_does_nothing_and_is_quick(finished: Project) -> None:
-    before = modification_times(finished.folder / "results")
-    start = time.monotonic()
-    assert "Nothing to be done" in finished.run()
-    assert time.monotonic() - start < 10
-    assert modification_times(finished.folder / "results") == before
+def test_a_second_run_does_nothing_and_starts_two_processes_for_that(
+    scratch: Project, traced: Path, tmp_path: Path
+) -> None:
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    shutil.copy(traced / "sitecustomize.py", notes)
+    before = modification_times(scratch.folder / "results")
+    scratch.environment["PYTHONPATH"] = str(notes)
+    assert "Nothing to be done" in scratch.run()
+    assert modification_times(scratch.folder / "results") == before
+    assert sorted(path.name.partition(".")[2] for path in notes.glob("*.txt")) == ["__main__.py.txt", "run.py.txt"]
 
 
 def modification_times(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
 
 
-def test_two_runs_in_different_folders_have_the_same_bytes(finished: Project, elsewhere: Project) -> None:
+def test_a_run_killed_and_resumed_in_another_folder_has_the_same_bytes(finished: Project, elsewhere: Project) -> None:
     assert finished.digests() == elsewhere.digests()
 
 

@@ -63,10 +63,7 @@ def test_a_run_on_slurm_that_was_stopped_and_killed_has_the_same_bytes(
 ) -> None:
     """One small dataset with one bank in two shards: every rule but evasion, six jobs deep."""
     project = fresh("slurm")
-    for left_out in ("mitdb", "admissions", "heart.private", "heart.federated", "heart.split"):
-        project.set(f"datasets.{left_out}", None)
-    for model in ("mlp", "forest", "boosting"):
-        project.set(f"datasets.heart.baselines.{model}", None)
+    project.keep_one_bank()
     project.set("datasets.heart.bank.shards", 2)
     profile = str(project.folder / "profiles/slurm")
 

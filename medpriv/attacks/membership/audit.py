@@ -20,7 +20,7 @@ from medpriv.attacks.membership import bavaria, informia, lira, rmia
 from medpriv.attacks.membership.chance import measure_chance
 from medpriv.attacks.membership.from_outputs import record_scores
 from medpriv.attacks.membership.scored import ROC_COLUMNS, Scored, measure_attack, measure_subgroup, score_attacks
-from medpriv.attacks.membership.scores import Scores, scores_of_patients
+from medpriv.attacks.membership.scores import Scores, scores_of_patients, scores_of_some
 from medpriv.attacks.membership.view import Attack, View, score_targets
 from medpriv.bank.bank import Bank
 from medpriv.dataset import Dataset
@@ -51,6 +51,7 @@ ATTACKS: dict[str, Attack] = {
     "bavaria": bavaria.score,
 }
 NEED_LIKELIHOOD = ("loss", "rmia", "informia")
+MOST = 10_000  # training patients who are attacked, drawn by chance; more would fill the memory for little
 EXPOSURE_ATTACKS = ("lira-online-shared", "bavaria")  # the online attacks that stand few shadows, on patients
 
 
@@ -58,7 +59,7 @@ def audit(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> Findings:
     """Attack every replicate of the bank with every attack, on records and on patients.
 
     Args:
-        dataset: what the bank was trained on.
+        dataset: what the bank was trained on; of more than `MOST` training patients that many are attacked.
         bank: K >= 2 replicates with outputs: predictions or token scores of all records, or samples.
         settings: `false_positive_rates`, `bootstraps`.
         seed: the root seed; draws depend on it and the dataset's name alone, so treatments are compared on the same.
@@ -66,7 +67,8 @@ def audit(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> Findings:
     Returns:
         Measures, and the tables `roc` and `exposure`.
     """
-    records = record_scores(dataset, bank)
+    chosen = generator(seed, dataset.name, "membership", "patients")
+    records = scores_of_some(record_scores(dataset, bank), MOST, chosen)
     patients, attacks = scores_of_patients(records), attacks_on(records)
     rng = generator(seed, dataset.name, "membership", "bootstrap")
     draws = PatientBootstrap.draw(rng, len(records.patients), settings["bootstraps"], len(bank.replicates))

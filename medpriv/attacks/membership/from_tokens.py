@@ -1,7 +1,7 @@
 """Membership scores of language models, from the log-probabilities of the tokens of a text, or of a record as text.
 
 Value and log-likelihood are one: the mean log-probability of the text's tokens, minus the log of its perplexity. A sum
-would tell long texts from short ones.
+would tell long texts from short ones. Records that are no texts are those that the treatment wrote as texts.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from medpriv.errors import InputError
 
 
 def record_scores(dataset: Dataset, bank: Bank) -> Scores:
-    """Return the scores of every text of the training patients.
+    """Return the scores of every record of the training patients.
 
     Raises:
         InputError: the token scores are of other texts than the dataset's.

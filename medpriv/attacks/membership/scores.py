@@ -8,7 +8,7 @@ are far from independent, so a sum of their log ratios would count the same evid
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -84,6 +84,24 @@ def scores_of_records(
         patients=patients,
         strata=tuple(_strata(dataset, train)),
         **told,
+    )
+
+
+def scores_of_some(records: Scores, most: int, rng: np.random.Generator) -> Scores:
+    """Return the scores of the records of at most so many patients, drawn by chance; all test patients stay."""
+    if len(records.patients) <= most:
+        return records
+    chosen = np.sort(rng.choice(len(records.patients), most, replace=False))
+    kept = np.flatnonzero(np.isin(records.patient, chosen))
+    told = records.log_likelihood
+    return replace(
+        records,
+        value=np.take(records.value, kept, axis=1),
+        members=np.take(records.members, kept, axis=1),
+        patient=np.searchsorted(chosen, records.patient[kept]),
+        patients=records.patients[chosen],
+        strata=tuple(replace(one, code=one.code[kept]) for one in records.strata),
+        log_likelihood=None if told is None else np.take(told, kept, axis=1),
     )
 
 

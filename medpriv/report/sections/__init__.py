@@ -19,7 +19,7 @@ from medpriv.report.sections.examples import figures as examples
 from medpriv.report.sections.exposure import figures as exposure
 from medpriv.report.sections.federated import figures as federated
 from medpriv.report.sections.leakage import figures as leakage
-from medpriv.report.sections.personal import figures as personal
+from medpriv.report.sections.personalization import figures as personalization
 from medpriv.report.sections.private import figures as private
 from medpriv.report.sections.provenance import figures as provenance
 from medpriv.report.sections.reconstruction import figures as reconstruction
@@ -47,7 +47,7 @@ _FIRST = (
     reidentification,
     robustness,
     sap,
-    personal,
+    personalization,
     unlearning,
 )
 _LAST = (subgroups, attacks, conclusions, provenance, costs)

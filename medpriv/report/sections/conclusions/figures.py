@@ -36,7 +36,7 @@ def collect(results: Results, headlines: Sequence[Headline]) -> Conclusions:
         (min(chances), max(chances)) if chances else (),
         bool(attacks),
         attacks <= {ONE_STEP, ""},
-        bool(results.audits_of("forgetting")),
+        bool(results.audits_of("unlearning")),
     )
 
 

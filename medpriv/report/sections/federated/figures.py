@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from medpriv.catalogue.treatments import STRATEGIES, spec_of
 from medpriv.measures.table import Measure
 from medpriv.report.comparison import Headline
 from medpriv.report.differences import as_useful, by_dataset, undefended, utility_gap, without_skill
@@ -225,7 +226,9 @@ def _pooled_cell(bank: Bank) -> Cell:
 
 
 def _seen_cell(bank: Bank) -> Cell:
-    return prose(str(bank.federation.get("server_sees", MISSING)) if bank.federated else "all records")
+    if not bank.federated:
+        return prose("all records")
+    return prose(STRATEGIES[spec_of(bank.item.result.treatment).parts["strategy"]].sees)
 
 
 def _clients_cell(bank: Bank) -> Cell:

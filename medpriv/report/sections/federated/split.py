@@ -139,7 +139,7 @@ def _split_table(dataset: str, split: Sequence[Headline], own: Sequence[Headline
         Column("Membership", lambda item: value_cell(_membership(item.result), attack=True), "AUC from activations",
                "Else"),
         Column("n", lambda item: n_of(_curious(item)), "victims"),
-        Column("Artefact", lambda item: source_cell(item.result.artefact("cut")), form="code"),
+        Column("Artefact", lambda item: source_cell(item.result.artefact("split_server")), form="code"),
     )  # fmt: skip
     rows = tuple(Row(item.result.treatment, item, below=(_clients(item.result),)) for item in split)
     return Table(f"The cut on {dataset}", "Bank", columns, rows)

@@ -236,7 +236,7 @@ def _inversion_table(title: str, banks: Sequence[Result], fold: str = "") -> Sea
     searches, baselines = inversions(banks)
     rows = []
     for bank in banks:
-        rows.append(Row(bank.treatment, below=(bank.artefact("server"),)))
+        rows.append(Row(bank.treatment, below=(bank.artefact("federated_server"),)))
         trials = (Trial(bank, setting) for setting in settings_of(bank))
         rows += [Row(trial.name, trial, below=(trial.model,)) for trial in trials]
     best = "Best attack"
@@ -279,7 +279,7 @@ def _update_examples(dataset: str, banks: Sequence[Result]) -> list[Example]:
     """Return one record and what each attack made of it: alone, among others, under each defence."""
     settings: dict[str, tuple[Result, list[Record]]] = {}
     for bank in banks:
-        for row in bank.rows("server-examples"):
+        for row in bank.rows("federated_server-examples"):
             settings.setdefault(row["setting"], (bank, []))
             if settings[row["setting"]][0] is bank:
                 settings[row["setting"]][1].append(row)
@@ -300,7 +300,7 @@ def _cut_examples(dataset: str, banks: Sequence[Result]) -> list[Example]:
     """Return one record and what each attack made of what crossed the cut, of each split bank."""
     examples: list[Example] = []
     for bank in banks:
-        rows = [row for row in bank.rows("cut-examples") if row["record"] == "1"]
+        rows = [row for row in bank.rows("split_server-examples") if row["record"] == "1"]
         if rows:
             title = f"One record of {dataset} from the cut of {bank.treatment}"
             examples.append(_example(title, "", rows, fold=bool(examples)))
@@ -368,7 +368,7 @@ def _answers_table(headlines: Sequence[Headline]) -> Table:
         Column("Site named", lambda item: value_cell(_site(item.result), share=True), "share of answers", where),
         Column("Chance", lambda item: _chance_cell(item.result), "", where),
         Column("n", lambda item: n_of(_site(item.result)), "answers", where),
-        Column("Artefact", lambda item: source_cell(item.result.artefact("server")), form="code"),
+        Column("Artefact", lambda item: source_cell(item.result.artefact("federated_server")), form="code"),
     )
     rows = tuple(Row(item.result.treatment, item, above=item.result.dataset) for item in headlines)
     return Table("Who took part, and where", "Bank", columns, rows)
@@ -385,5 +385,5 @@ SECTION = Section(
     "What does the server see?",
     "What the server sees",
     collect,
-    families=("server", "cut"),
+    families=("federated_server", "split_server"),
 )

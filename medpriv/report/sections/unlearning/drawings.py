@@ -37,7 +37,7 @@ def draw_forgetting(cohort: Cohort, audit: Audit, treatments: Sequence[MethodEva
         ]
         if not cohort.credentialed and audit.patients:
             panels.append(_people(audit, [item for item, _ in known], f"{where}: patient by patient"))
-    anchor = f"forgetting-{slug(audit.dataset, audit.request)}"
+    anchor = f"unlearning-{slug(audit.dataset, audit.request)}"
     title = f"Forgotten, at what cost and loss: {audit.dataset}, {audit.request} request"
     return Figure(anchor, title, tuple(panels))
 

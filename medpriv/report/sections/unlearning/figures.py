@@ -91,7 +91,7 @@ class Unlearning:
 
 def collect(results: Results, headlines: Sequence[Headline]) -> Unlearning | None:
     """Return what was forgotten; None where nothing had to be."""
-    audits = results.audits_of("forgetting")
+    audits = results.audits_of("unlearning")
     return Unlearning(tuple(_request(results, audit) for audit in audits)) if audits else None
 
 
@@ -278,6 +278,6 @@ SECTION = Section(
     "Unlearning: was it forgotten?",
     "Unlearning",
     collect,
-    families=("forgetting",),
+    families=("unlearning",),
     figures=lambda found: [request.figure for request in found.requests if request.figure.panels],
 )

@@ -37,7 +37,7 @@ class MethodEvaluation:
 
     def figure(self, attack: str, measure: str, group: Group = WHOLE) -> Measure | None:
         """Return a figure of this treatment."""
-        return self.measures.find(measure, {"request": self.audit.request, **group}, f"forgetting-{attack}")
+        return self.measures.find(measure, {"request": self.audit.request, **group}, f"unlearning-{attack}")
 
     def verdict(self, name: str) -> str:
         """Return what was found of `forgotten` or `usable`, by `medpriv.measures.verdicts.verdict_name`."""

@@ -1,8 +1,8 @@
 """A toy family: how much likelier members' texts are."""
 
 import numpy as np
-from medpriv.attacks.membership.from_tokens import record_scores
 
+from medpriv.attacks.membership.from_tokens import record_scores
 from medpriv.bank.bank import Bank
 from medpriv.dataset import Dataset
 from medpriv.measures.findings import Findings
