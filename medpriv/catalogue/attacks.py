@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from medpriv.catalogue.networks import NETWORKS
-from medpriv.catalogue.treatments import STRATEGIES, Section, Spec
+from medpriv.catalogue.treatments import KINDS, STRATEGIES, Section, Spec
 
 BANK, DATASET, PERSONALIZED, UNLEARNED = "bank", "dataset", "personalized", "unlearned"  # whom a family attacks
 
@@ -112,6 +112,7 @@ _ALL = (
             "membership-informia": Attack("InfoRMIA"),
             "membership-best": Attack("Best of all, by chance", CONTROL),
         },
+        applies=lambda spec, modality, section: KINDS[spec.treatment.kind].membership == "membership",
         keys=("attacks.membership",),
         place="membership.audit",
         tables={

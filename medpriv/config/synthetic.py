@@ -1,0 +1,68 @@
+"""Banks of generators of synthetic tables: which, how many, and what they release."""
+
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError, model_validator
+
+from medpriv.config.section import Count, Epsilon, Fraction, Section
+
+Variation = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.]*$")]
+
+
+class Recipe(Section):
+    """What every generator's section holds."""
+
+    replicates: Annotated[int, Field(ge=2)] | None = Field(
+        None, description="replicates, where fewer than `synthetic.replicates` are to be fitted"
+    )
+
+
+class Generators(Section):
+    """The generators; leave one out to skip it."""
+
+    marginals: Recipe | None = Field(None, description="each column by itself: the floor")
+    bootstrap: Recipe | None = Field(None, description="rows drawn with replacement: a control that must fail")
+
+
+class SyntheticSettings(Section):
+    """Banks of generators of synthetic tables."""
+
+    replicates: Annotated[int, Field(ge=2)] = Field(16, description="replicates of each, at most the bank's K")
+    released: Count = Field(
+        5,
+        description="rows that a replicate releases, in multiples of those it was fitted on",
+    )
+    epsilons: Annotated[list[Epsilon], Field(min_length=1)] = Field(
+        [1.0, 8.0], description="the guarantees to fit generators with differential privacy for"
+    )
+    delta: Fraction | None = Field(
+        None, description="their delta, below 1/n; empty: 1/(10 n) rounded down to a digit, n a replicate's patients"
+    )
+    generators: Generators = Field(default_factory=Generators, description="what to fit, and how")
+    variations: dict[str, dict[Variation, dict[str, Any]]] = Field(
+        default_factory=dict,
+        description="further banks of a generator under a name of their own: the settings that differ, by generator",
+    )
+
+    @model_validator(mode="after")
+    def _different_epsilons(self) -> "SyntheticSettings":
+        names = [f"{value:g}" for value in self.epsilons]
+        if len(set(names)) < len(names):
+            raise ValueError(f"epsilons {', '.join(names)} are not all different to six digits")
+        return self
+
+    @model_validator(mode="after")
+    def _variations_of_what_is_there(self) -> "SyntheticSettings":
+        for generator, variations in self.variations.items():
+            if named := [name for name in variations if name.startswith("eps")]:
+                raise ValueError(f"variations.{generator}.{named[0]}: such names are those of guarantees, use another")
+            if (recipe := getattr(self.generators, generator, None)) is None:
+                raise ValueError(f"variations of {generator}, which `generators` doesn't fit: add it there")
+            for name, changed in variations.items():
+                try:
+                    type(recipe).model_validate(recipe.model_dump() | changed)
+                except ValidationError as error:
+                    fault = error.errors()[0]
+                    place = ".".join(map(str, fault["loc"]))
+                    raise ValueError(f"variations.{generator}.{name}: {place}: {fault['msg']}") from error
+        return self
