@@ -4,6 +4,7 @@ Each line is one patient: 14 comma-separated cells in the order of `COLUMNS`, `?
 of all 76 columns. The simulator (`medpriv.simulate.heart`) writes the same files. docs/data/heart.md is the data card.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -102,7 +103,8 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     Args:
         name: the dataset's name in the config.
         folder: the raw folder, with its manifest.
-        settings: the `preprocess` section: `test_fraction`, and `protocol` (default `medpriv`).
+        settings: the `preprocess` section: `test_fraction`, `hospitals` (default: all there are), and `protocol`
+            (default `medpriv`).
         seed: the root seed; it decides the split, stratified by hospital and label (`flamby` has a split of its own).
 
     Raises:
@@ -110,7 +112,7 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     """
     folder = Path(folder)
     manifest = verify_raw(folder)
-    hospitals = [hospital for hospital in HOSPITALS if file_name(hospital) in manifest["files"]]
+    hospitals = _hospitals(manifest["files"], settings.get("hospitals") or (), folder)
     tables = [read_cells(folder / file_name(hospital)) for hospital in hospitals]
     rows = np.concatenate(tables)  # [rows, 14]
     site = np.repeat(np.arange(len(hospitals), dtype=np.int32), [len(table) for table in tables])
@@ -150,6 +152,19 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
         Labels(y, CLASSES),
         notes | {"protocol": protocol, "patients_by_hospital": by_hospital},
     )
+
+
+def _hospitals(files: Collection[str], wanted: Collection[str], folder: Path) -> list[str]:
+    """Return the hospitals to read, in UCI's order: those asked for, or all that there are."""
+    found = [hospital for hospital in HOSPITALS if file_name(hospital) in files]
+    if missing := [hospital for hospital in wanted if hospital not in found]:
+        raise InputError(
+            f"no patients of {', '.join(missing)}",
+            file=folder,
+            place="preprocess.hospitals",
+            remedy=f"name some of {', '.join(found)}, or have the others simulated (raw.simulated.patients)",
+        )
+    return [hospital for hospital in found if not wanted or hospital in wanted]
 
 
 def _by_medpriv(
