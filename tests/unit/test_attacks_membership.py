@@ -13,7 +13,7 @@ from scipy import stats
 from medpriv.attacks.membership import audit as membership
 from medpriv.attacks.membership import bavaria, chance, informia, lira, rmia
 from medpriv.attacks.membership.from_outputs import record_scores
-from medpriv.attacks.membership.scored import Scored, _areas, measure_attack, score_attacks
+from medpriv.attacks.membership.scored import Scored, mean_areas, measure_attack, score_attacks
 from medpriv.attacks.membership.scores import Scores, scores_of_patients, scores_of_some
 from medpriv.attacks.membership.view import (
     Moments,
@@ -401,9 +401,9 @@ def test_draws_of_an_auc_to_first_order_are_those_of_whole_curves(monkeypatch):
     nothing = np.empty((6, 0, 180))
     scored = Scored("known", "record", scores, shadows, nothing, nothing, members, patient)
     draws = PatientBootstrap.draw(rng, 90, 300, 6)
-    quick = _areas(scored, draws)
+    quick = mean_areas(scored, draws)
     monkeypatch.setattr("medpriv.measures.intervals.FEW", 1000)
-    whole = _areas(scored, draws)
+    whole = mean_areas(scored, draws)
     assert quick[0] == pytest.approx(whole[0])
     assert np.corrcoef(quick[1:], whole[1:])[0, 1] > 0.99
     assert quick[1:].std() == pytest.approx(whole[1:].std(), rel=0.03)

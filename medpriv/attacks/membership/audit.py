@@ -84,7 +84,7 @@ def audit(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> Findings:
         found, curves = _whole_level(attacks, of_patients, patients, draws, rates, about, seed)
         measures, roc = measures + found, roc + curves
     for level, every, units in (("record", scored, records), ("patient", of_patients, patients)):
-        groups = list(_subgroups(units, level))
+        groups = list(subgroups(units, level))
         for one in every:
             for group, inside in groups:
                 name = f"level={level},{group}"
@@ -120,7 +120,7 @@ def _whole_level(
     return measures + measure_chance(attacks, scores, scored[0].shadows, scored[0].level, rates, rng, about), roc
 
 
-def _subgroups(scores: Scores, level: str) -> Iterator[tuple[str, np.ndarray]]:
+def subgroups(scores: Scores, level: str) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the subgroups of a level, `key=value` and bool [U]: by class in the dataset's order, others by name."""
     for stratum in scores.strata:
         if stratum.level != level:
