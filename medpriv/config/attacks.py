@@ -7,6 +7,7 @@ from medpriv.config.epsilon import EpsilonSettings
 from medpriv.config.federated_server import FederatedServerSettings
 from medpriv.config.linkage import LinkageSettings
 from medpriv.config.personalized import PersonalAttackSettings
+from medpriv.config.release import ReleaseSettings
 from medpriv.config.section import Count, Fraction, Section
 from medpriv.config.split_server import SplitServerSettings
 from medpriv.config.unlearning_audit import UnlearningAuditSettings
@@ -35,6 +36,9 @@ class AttackSettings(Section):
 
     membership: MembershipSettings = Field(
         default_factory=MembershipSettings, description="who was in the training set"
+    )
+    release: ReleaseSettings = Field(
+        default_factory=ReleaseSettings, description="who was in the table behind a synthetic one"
     )
     smoothing: SmoothingSettings = Field(
         default_factory=SmoothingSettings, description="what no change can flip, for the bank trained on noise"
