@@ -54,7 +54,7 @@ for suffix, kind in bank_kinds().items():
             runtime=60,
         params:
             module=kind.module,
-            measures=setting("measures"),
+            measures=setting(kind.settings, without=("synthetic",)),
             seed=setting("seed"),
         script:
             "../scripts/measure_utility.py"

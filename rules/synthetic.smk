@@ -37,7 +37,7 @@ for generator, about in own_generators().items():
 rule synthesise_sdv:
     """Fit SDV's generators one after another: importing them takes longer than a small fit."""
     input:
-        code=code_deps("scripts/synthesise_sdv.py"),
+        code=code_deps("scripts/synthesise_sdv.py", "medpriv/synthesis/sdv_generators.py"),
         dataset=multiext("results/preprocessed/{dataset}/dataset", ".safetensors", ".json"),
     output:
         **{

@@ -13,6 +13,6 @@ with job(snakemake) as params:
     draw = Draw(range(params.total), params.total, params.seed)
     for folder in dict.fromkeys(Path(file).parent for file in snakemake.output):
         generator = folder.name.removeprefix("synthetic-")
-        recipe = params.recipes[generator.removeprefix("sdv_")]
+        recipe = params.recipes.get(generator.removeprefix("sdv_"), {})  # the copula has no settings
         spec = TrainingSpec(folder.name, "synthetic", {"generator": generator}, generator, recipe, params.settings)
         train(dataset, spec, draw).save(folder)

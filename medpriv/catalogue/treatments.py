@@ -109,7 +109,8 @@ class Kind:
         tables: that it writes beside `utility.csv`.
         rows_of_patients: the outputs may hold true values of single patients' records (a generator can copy them), so
             they leave the machine for nobody.
-        joint: a job measures all banks of a dataset's stage, which share what is dear.
+        joint: a job measures all banks of a dataset's stage, which share what is dear, by the module's `audit_banks`.
+        settings: the section of the config that the measuring hangs on.
         membership: the attack family that says how far its members can be told.
     """
 
@@ -120,6 +121,7 @@ class Kind:
     tables: tuple[str, ...] = ()
     rows_of_patients: bool = False
     joint: bool = False
+    settings: str = "measures"
     membership: str = "membership"
 
     @property
@@ -145,6 +147,7 @@ KINDS = {
         ("marginals",),
         rows_of_patients=True,
         joint=True,
+        settings="measures.synthetic",
         membership="release",
     ),
 }

@@ -10,6 +10,7 @@ from medpriv.config.personalized import PersonalAttackSettings
 from medpriv.config.release import ReleaseSettings
 from medpriv.config.section import Count, Fraction, Section
 from medpriv.config.split_server import SplitServerSettings
+from medpriv.config.synthetic_use import SyntheticUseSettings
 from medpriv.config.unlearning_audit import UnlearningAuditSettings
 
 
@@ -72,3 +73,6 @@ class MeasureSettings(Section):
 
     bootstraps: Count = Field(500, description="patient bootstrap draws behind each interval")
     calibration_bins: Count = Field(10, description="bins of the reliability curve")
+    synthetic: SyntheticUseSettings = Field(
+        default_factory=SyntheticUseSettings, description="of what use synthetic tables are"
+    )

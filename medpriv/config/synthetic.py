@@ -5,16 +5,10 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError, model_validator
 
 from medpriv.config.section import Count, Epsilon, Fraction, Section
+from medpriv.config.synthetic_sdv import SdvSettings
+from medpriv.config.synthetic_simple import CartSettings, OutlierCopiesSettings, Recipe
 
 Variation = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.]*$")]
-
-
-class Recipe(Section):
-    """What every generator's section holds."""
-
-    replicates: Annotated[int, Field(ge=2)] | None = Field(
-        None, description="replicates, where fewer than `synthetic.replicates` are to be fitted"
-    )
 
 
 class Generators(Section):
@@ -22,6 +16,12 @@ class Generators(Section):
 
     marginals: Recipe | None = Field(None, description="each column by itself: the floor")
     bootstrap: Recipe | None = Field(None, description="rows drawn with replacement: a control that must fail")
+    outlier_copies: OutlierCopiesSettings | None = Field(
+        None, description="a copula, with near copies of those who stand out: a control that passes by distance alone"
+    )
+    copula: Recipe | None = Field(None, description="Gaussian copula")
+    cart: CartSettings | None = Field(None, description="sequential trees, as synthpop grows them")
+    sdv: SdvSettings | None = Field(None, description="SDV's Gaussian copula, CTGAN and TVAE, made together")
 
 
 class SyntheticSettings(Section):

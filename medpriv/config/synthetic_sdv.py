@@ -3,6 +3,7 @@
 from pydantic import Field, model_validator
 
 from medpriv.config.section import Count, Section
+from medpriv.config.synthetic_simple import Recipe
 
 
 class SdvCtganSettings(Section):
@@ -31,7 +32,7 @@ class SdvTvaeSettings(Section):
     embedding: Count = Field(128, description="random numbers that a row is made of")
 
 
-class SdvSettings(Section):
+class SdvSettings(Recipe):
     """What SDV's synthesizers are fitted with."""
 
     ctgan: SdvCtganSettings = Field(default_factory=SdvCtganSettings, description="CTGAN")

@@ -4,6 +4,8 @@ A replicate releases several times as many rows as it was fitted on. Utility and
 many as it was fitted on; all of them show what a larger release gives away.
 """
 
+from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 
 import numpy as np
@@ -14,7 +16,9 @@ from medpriv.bank.outputs import Samples
 from medpriv.bank.spec import TrainingSpec
 from medpriv.dataset import Dataset
 from medpriv.privacy.accountant import check_delta, default_delta
-from medpriv.synthesis.schema import Schema, cells_of
+from medpriv.synthesis.schema import Schema, Synthesis, cells_of
+
+SDV = "sdv_"  # how the names of its generators begin
 
 
 def train(dataset: Dataset, spec: TrainingSpec, draw: Draw) -> Bank:
@@ -22,7 +26,7 @@ def train(dataset: Dataset, spec: TrainingSpec, draw: Draw) -> Bank:
 
     Args:
         spec: its parts are `generator`, and `epsilon` of one with differential privacy. Its model is the module of
-            `medpriv.synthesis` that fits it. Settings are `released` and, with an epsilon, `delta` (None: see
+            `medpriv.synthesis` that fits it, or `sdv_<name>` of one of SDV's. Settings are `released` and, with an epsilon, `delta` (None: see
             `default_delta`).
 
     Raises:
@@ -40,8 +44,7 @@ def train(dataset: Dataset, spec: TrainingSpec, draw: Draw) -> Bank:
         patients = int(members[0].sum())
         settings |= {"epsilon": spec.parts["epsilon"], "delta": spec.settings["delta"] or default_delta(patients)}
         check_delta(settings["delta"], patients)
-    synthesise = import_module(f"medpriv.synthesis.{spec.model}").synthesise
-    made = synthesise(
+    made = _generator(spec.model)(
         [cells_of(dataset, own) for own in rows],
         schema,
         settings,
@@ -56,6 +59,13 @@ def train(dataset: Dataset, spec: TrainingSpec, draw: Draw) -> Bank:
         samples_of(made.samples),
         audit_arrays=made.audit_arrays or {},
     )
+
+
+def _generator(model: str) -> Callable[..., Synthesis]:
+    if model.startswith(SDV):
+        sdv = import_module("medpriv.synthesis.sdv_generators")
+        return partial(sdv.synthesise, model.removeprefix(SDV))
+    return import_module(f"medpriv.synthesis.{model}").synthesise
 
 
 def _rows_of(dataset: Dataset, members: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:

@@ -408,7 +408,12 @@ def looped_rules() -> dict[str, list[str]]:
     for suffix, kind in bank_kinds().items():
         if is_sharded(kind):
             found[f"gather_bank{suffix}"] = ["datasets.{dataset}.bank.shards"]
-        found[f"measure_utility{suffix}"] = ["measures", "seed", *([] if suffix else models)]
+        found[f"measure_utility{suffix}"] = [
+            kind.settings,
+            f"-{kind.settings}.synthetic",
+            "seed",
+            *([] if suffix else models),
+        ]
     section = "datasets.{dataset}.synthetic"
     always = ["datasets.{dataset}.bank.replicates", *(f"{section}.{key}" for key in ("replicates", "released")), "seed"]
     for name, generator in own_generators().items():
