@@ -68,12 +68,20 @@ def far_rows(cells: np.ndarray, numbers: np.ndarray) -> np.ndarray:
 
 
 def copy_far_rows(cells: np.ndarray, numbers: np.ndarray, rows: int, rng: np.random.Generator) -> np.ndarray:
-    """Return columns drawn for themselves, and among them the farthest rows, all but copied."""
+    """Return columns drawn for themselves, and among the first of them the farthest rows, as near as usual rows are."""
     made = copy_columns(cells, numbers, rows, rng)
     far = cells[far_rows(cells, numbers)]
-    places = rng.permutation(rows)[: len(far)]
-    made[places] = far + numbers * 0.05 * np.nanstd(cells, axis=0) * rng.normal(size=far.shape)
+    places = rng.permutation(len(cells))[: len(far)]
+    made[places] = far + numbers * 0.4 * np.nanstd(cells, axis=0) * rng.normal(size=far.shape)
     return made
+
+
+def invent_rows(cells: np.ndarray, numbers: np.ndarray, rows: int, rng: np.random.Generator) -> np.ndarray:
+    """Return rows that nobody's data had a part in: of the same form, from another draw of people."""
+    other = make_dataset(
+        seed=int(rng.integers(1, 1_000_000)), numbers=int(numbers.sum()), codes=len(numbers) - 1 - int(numbers.sum())
+    )
+    return copy_rows(cells_of(other, np.ones(len(other.cohort), bool)), numbers, rows, rng)
 
 
 def release_bank(

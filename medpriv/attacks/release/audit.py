@@ -11,6 +11,7 @@ Attacks are called `release-<score>` in groups `statistic=<way>,level=<record or
   patient's exposure; `chosen_share` of an attack is for how many targets it is chosen;
 - `release-null-members`, `release-null-shuffled`: must hold 1/2;
 - `release-holdout`: the test whether anything was learnt of single people (`holdout`), of all replicates and of each;
+- `release-distance-check`: the share of releases that pass the check of distances that data sheets state;
 - `release-diffusion-...`: whoever holds a diffusion model's weights (`white_box`); never chosen as `release-best`,
   which is what released rows alone give away.
 """
@@ -30,7 +31,7 @@ from medpriv.attacks.membership.scores import (
     scores_of_records,
     scores_of_some,
 )
-from medpriv.attacks.release import best, holdout, white_box
+from medpriv.attacks.release import best, distance_check, holdout, white_box
 from medpriv.attacks.release.contenders import PLAINLY, STATISTICS, Contender, contenders, learnt_contender
 from medpriv.attacks.release.features import Encoding
 from medpriv.attacks.release.learnt import Learnt, learn, prepare
@@ -153,7 +154,7 @@ def audit(
         by_patient = found
     if losses is not None:
         measures += [row for one in _white_box(bench, dataset, losses) for row in _measured(bench, one)]
-    measures += _measured_larger(bench) + _measured_holdout(bench)
+    measures += [*_measured_larger(bench), *_measured_holdout(bench), _measured_distances(bench)]
     if bench.one_record:
         whole = [row for row in measures if row.group.endswith("level=record")]
         measures += [replace(row, group=row.group.replace("level=record", "level=patient")) for row in whole]
@@ -310,6 +311,17 @@ def _measured_holdout(bench: Bench) -> list[Measure]:
         counted = {"n": one.guesses, "patients": 2 * one.pairs, "group": "level=patient", "replicate": str(replicate)}
         measures.append(Measure(*about, "p_value", one.p_value, **counted))
     return measures
+
+
+def _measured_distances(bench: Bench) -> Measure:
+    """Return the share of releases that pass the usual check of distances."""
+    asked, inside = bench.asked, len(bench.frame.patient)
+    passed = [
+        distance_check.passes(asked.encoding.encode(cells[:size]), asked.x[:inside][members], asked.x[inside:])
+        for cells, size, members in zip(bench.released, bench.size, bench.frame.members, strict=True)
+    ]
+    share = float(np.mean(passed))
+    return Measure(*bench.about, "release-distance-check", "passes", share, n=len(passed))
 
 
 def _exposure_rows(bench: Bench, dataset: Dataset, found: Sequence[Contender]) -> list[dict]:

@@ -29,8 +29,13 @@ REDRAWS = 20
 
 
 def choose(contenders: Sequence[Contender]) -> np.ndarray:
-    """Return which contender each target's attacker picks, int [K]: the largest mean AUC on the target's shadows."""
-    areas = np.array([[_on_shadows(one.scored, k) for k in range(len(one.scored.scores))] for one in contenders])
+    """Return which contender each target's attacker picks, int [K]: the largest mean AUC on the target's shadows.
+
+    They are the next few replicates, fewer than half of the others (in a bank of two, the other one).
+    """
+    replicates = len(contenders[0].scored.scores)
+    count = max(1, (replicates - 1) // 2)
+    areas = np.array([[_on_shadows(one.scored, k, count) for k in range(replicates)] for one in contenders])
     return np.where(np.isnan(areas), -np.inf, areas).argmax(axis=0)
 
 
@@ -111,10 +116,13 @@ def pick_by_half(contenders: Sequence[Contender], half: np.ndarray) -> tuple[int
     return best_on(~half), best_on(half)
 
 
-def _on_shadows(scored: Scored, target: int) -> float:
-    shadows = scored.shadows[target]
+def _on_shadows(scored: Scored, target: int, count: int) -> float:
+    """Return the mean AUC on the first so many of the target's shadows."""
+    shadows = scored.shadows[target, :count]
     return float(
-        np.mean([auc(*pair) for pair in zip(scored.shadow_scores[target], scored.members[shadows], strict=True)])
+        np.mean(
+            [auc(*pair) for pair in zip(scored.shadow_scores[target, :count], scored.members[shadows], strict=True)]
+        )
     )
 
 

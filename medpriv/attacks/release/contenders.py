@@ -2,8 +2,8 @@
 
 `plain` takes the score as it is, without shadows; `lira` (online, shared variance), `bavaria` and `rmia` compare it
 with what other replicates' releases, whose members the attacker knows, give the same record. RMIA needs a likelihood:
-the released rows' density, of `domias`. What was learnt on other replicates, or calibrated by them, is plain only: within
-one record LiRA would undo the calibration, and behind a learnt score of a shadow stand the target's own members.
+the released rows' density, of `domias`. What was learnt on other replicates, or calibrated by them, is plain only:
+within one record LiRA would undo the calibration, and behind a learnt score of a shadow stand the target's own members.
 """
 
 from collections.abc import Mapping

@@ -14,7 +14,7 @@ import numpy as np
 from medpriv.attacks.regression import fit_logistic
 from medpriv.attacks.release.released import Beside
 
-UNITS = 48  # of the hidden layer
+UNITS = 96  # of the hidden layer
 RIDGE, WEAK_RIDGE = 1.0, 0.1
 _SEED = 20190129  # of the hidden layer: one for all releases, so that their log-odds compare
 
