@@ -2,7 +2,7 @@
 
 Standard models of scikit-learn (and one of them twice: bagged and extremely randomised trees) with fixed settings that
 suit some hundred rows, chosen before any result was seen and tuned on nothing: what is compared is tables, not models.
-Where a table can't teach them, they answer by a stated rule (`fit_and_score`), so that no generator stops an audit.
+Where a table can't teach them, they answer by a stated rule (`fit`), so that no generator stops an audit.
 """
 
 import warnings
@@ -15,6 +15,8 @@ HIDDEN = 16
 NEIGHBOURS = 9
 CUT = 20.0  # standard deviations: a generator's wild number counts as this, or it would rule models and overflow
 SEEDS = 2**31
+
+Judge = Callable[[np.ndarray], np.ndarray]
 
 
 def _logistic(state: int, rows: int):
@@ -96,39 +98,38 @@ _MAKE: dict[str, Callable[[int, int], object]] = {
 CLASSIFIERS = tuple(_MAKE)
 
 
-def fit_and_score(
-    name: str, x: np.ndarray, y: np.ndarray, classes: int, asked: list[np.ndarray], rng: np.random.Generator
-) -> list[np.ndarray]:
-    """Return what a classifier fitted on records says of others: scores [N, C] for each array asked.
+def fit(name: str, x: np.ndarray, y: np.ndarray, classes: int, rng: np.random.Generator) -> Judge:
+    """Return a function from records [N, F] to scores [N, C], of a classifier fitted on others.
 
     The class with the highest score is the answer (of equals the first), and the scores of a class rank the records.
 
     - A class without a record among those to learn from has a score of -inf everywhere: it is never the answer.
-    - Of one class alone, or of columns that are all constant, nothing can be learnt: the answer is the commonest class
-      for every record, and no record ranks before another (AUROC 0.5).
+    - Of one class alone, of no more records than classes, or of constant columns alone nothing can be learnt: the
+      answer is the commonest class for every record, and no record ranks before another (AUROC 0.5).
 
     Args:
         name: one of `CLASSIFIERS`.
         x: [n, F] standardised features, n > 0.
         y: int64 [n], 0 to C - 1.
         classes: C.
-        asked: arrays [N, F].
         rng: for those that draw.
     """
     state = int(rng.integers(SEEDS))
     x = np.clip(x, -CUT, CUT)
     held, counts = np.unique(y, return_counts=True)
-    if len(held) < 2 or not (np.ptp(x, axis=0) > 0).any():
-        return [np.tile(np.bincount(held, counts, classes) / len(y), (len(each), 1)) for each in asked]
+    if len(held) < 2 or len(x) <= len(held) or not (np.ptp(x, axis=0) > 0).any():
+        shares = np.bincount(held, counts, classes) / len(y)
+        return lambda asked: np.tile(shares, (len(asked), 1))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of searches that reached their last step, and of classes of one record
         model = _MAKE[name](state, len(x)).fit(x, y)
-        found = []
-        for each in asked:
-            scores = np.full((len(each), classes), -np.inf)
-            scores[:, held] = _scores(model, np.clip(each, -CUT, CUT))
-            found.append(scores)
-    return found
+
+    def judge(asked: np.ndarray) -> np.ndarray:
+        scores = np.full((len(asked), classes), -np.inf)
+        scores[:, held] = _scores(model, np.clip(asked, -CUT, CUT))
+        return scores
+
+    return judge
 
 
 def _scores(model: object, x: np.ndarray) -> np.ndarray:

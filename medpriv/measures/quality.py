@@ -1,12 +1,12 @@
-"""How like a synthetic table is to a real one, column by column and pair by pair: the score of SDMetrics' QualityReport.
+"""How like a synthetic table is to a real one, by column and by pair: the score of SDMetrics' QualityReport.
 
     shapes   of a number 1 - Kolmogorov and Smirnov's D, of a category 1 - the total variation; gaps are left out
     trends   of two numbers 1 - |r - r'| / 2 (Pearson); of pairs with a category 1 - the total variation of both
              together, numbers cut into ten bins of equal width, each table by its own range, gaps a level of their own
     score    the mean of both means
 
-SDMetrics (0.32, MIT) counts a pair only if the real table ties it: |r| > 0.5, Cramér's V > 0.3. A constant column has no
-correlation and drops out. So it is here, to 1e-6 (tested), in matrix products: one-hot counts of all pairs at once.
+SDMetrics (0.32, MIT) counts a pair only if the real table ties it: |r| > 0.5, Cramér's V > 0.3. A constant column has
+no correlation and drops out. So it is here, to 1e-6 (tested), in matrix products: one-hot counts of all pairs at once.
 `pair_similarity` is the mean over all pairs, whatever ties them.
 """
 
