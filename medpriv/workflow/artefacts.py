@@ -111,9 +111,9 @@ class Artefacts:
     def tables_of_attacks(self, datasets: Iterable[str] | None = None) -> list[str]:
         """Return every table of every attack: on banks, on derived banks, and on the tables themselves."""
         found = []
-        for (dataset, subject, family), folder in {**self.attacks(datasets), **self.audits(datasets)}.items():
-            found.append(f"{folder}/measures.csv")
-            found += [table_path(dataset, subject, family, table) for table in FAMILIES[family].tables]
+        for (dataset, _, family), folder in {**self.attacks(datasets), **self.audits(datasets)}.items():
+            subject = folder.split("/")[3]  # of a joint family the stage
+            found += [table_path(dataset, subject, family, table) for table in ("measures", *FAMILIES[family].tables)]
         tables = ("measures", *FAMILIES["linkage"].tables)
         found += [f"{folder}/{table}.csv" for folder in self.linked(datasets).values() for table in tables]
         return list(dict.fromkeys(found))
