@@ -125,8 +125,8 @@ _ALL = (
         "release",
         BANK,
         (
-            "auc auc_all_rows auc_chance auc_gain_all_rows balanced_accuracy chosen_share epsilon_lower fpr_reached_@ "
-            "match_share p_value tpr_at_fpr_@"
+            "auc auc_all_rows auc_all_rows_difference auc_chance balanced_accuracy chosen_share epsilon_lower "
+            "fpr_reached_@ match_share p_value tpr_at_fpr_@"
         ),
         {
             "release-dcr": Attack("Distance to the closest record", READER),

@@ -26,8 +26,8 @@ def train(dataset: Dataset, spec: TrainingSpec, draw: Draw) -> Bank:
 
     Args:
         spec: its parts are `generator`, and `epsilon` of one with differential privacy. Its model is the module of
-            `medpriv.synthesis` that fits it, or `sdv_<name>` of one of SDV's. Settings are `released` and, with an epsilon, `delta` (None: see
-            `default_delta`).
+            `medpriv.synthesis` that fits it, or `sdv_<name>` of one of SDV's. Settings are `released` and, with an
+            epsilon, `delta` (None: see `default_delta`).
 
     Raises:
         InputError: a dataset of another modality, columns that the generator can't take, or a delta that protects

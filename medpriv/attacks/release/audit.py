@@ -284,7 +284,7 @@ def _measured_larger(bench: Bench) -> list[Measure]:
             limits = auc_interval(float(after[0]), after[1:], inside, outside)
             gain = difference_interval(after - before, min(inside, outside))
             measures.append(Measure(*about, "auc_all_rows", float(after[0]), *limits, **counted))
-            measures.append(Measure(*about, "auc_gain_all_rows", *gain, **counted))
+            measures.append(Measure(*about, "auc_all_rows_difference", *gain, **counted))
     return measures
 
 
