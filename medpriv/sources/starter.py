@@ -20,7 +20,7 @@ import yaml
 
 from medpriv.errors import InputError
 from medpriv.files import write_text
-from medpriv.sources.table import local_files, named_columns
+from medpriv.sources.table import local_files, named_columns, numbers_first
 from medpriv.sources.table_columns import LEVELS, decimal_mark, gaps, group, names, refuse, to_number
 from medpriv.sources.table_file import TextColumn, read_table
 from medpriv.sources.table_ids import counts_rows, named_like_id, names_in_words, repeated_ids
@@ -187,7 +187,14 @@ def _guess_label(guess: Guess, left: dict[str, TextColumn]) -> None:
     for some, reason in ways:
         if some and not guess.label:
             column = some[0]
-            _assign(guess, left, "label", column.name, f"{reason}, {_levels(column)} classes{_without(column)}")
+            about = f"{reason}, {_levels(column)} classes{_without(column)}{_positive(column)}"
+            _assign(guess, left, "label", column.name, about)
+
+
+def _positive(column: TextColumn) -> str:
+    """Return which of two classes auprc will be of."""
+    classes = sorted({text for text, gap in zip(column.texts, gaps(column), strict=True) if not gap}, key=numbers_first)
+    return f"; `auprc` is that of {classes[1]}, unless `positive` names the other" if len(classes) == 2 else ""
 
 
 def _guess_patient(guess: Guess, left: dict[str, TextColumn]) -> None:

@@ -179,8 +179,9 @@ def _convert(path: Path, settings: dict) -> _Converted:
     sites, place = ["all"], np.zeros(rows, dtype=np.int64)
     classes, y = [], place
     if label:
-        classes, y = names(label, faults, key=_numbers_first)
+        classes, y = names(label, faults, key=numbers_first)
         check_label(label, faults)
+        classes, y = _positive_last(classes, y, settings.get("positive"), faults)
     if patient:
         patients, owner = names(patient, faults, no_names=NO_PATIENT)
         refuse_rounded(patient, faults)
@@ -210,6 +211,23 @@ def _convert(path: Path, settings: dict) -> _Converted:
     return _Converted(
         classes, y, patients, owner, sites, place, numbered, values, categories, groups, ids, roles, aside
     )
+
+
+def _positive_last(
+    classes: list[str], y: np.ndarray, positive: str | None, faults: list[Fault]
+) -> tuple[list[str], np.ndarray]:
+    """Return classes and labels with the positive one of two classes last, as `Labels` has it."""
+    if positive is None:
+        return classes, y
+    if len(classes) != 2 or plain(positive) not in classes:
+        problem = f"no class {positive} (preprocess.positive)" if len(classes) == 2 else f"{len(classes)} classes"
+        remedy = (
+            "write it as the table does" if len(classes) == 2 else "leave preprocess.positive out: it is of two classes"
+        )
+        faults.append(Fault("preprocess.positive", problem, remedy))
+    elif classes[0] == plain(positive):
+        return classes[::-1], 1 - y
+    return classes, y
 
 
 def _kept_aside(
@@ -334,7 +352,7 @@ def _key(column: str) -> str:
     return f"{column} (column)" if column in _KEYS else plain(column)
 
 
-def _numbers_first(text: str) -> tuple:
+def numbers_first(text: str) -> tuple:
     """Sort numbers by value, before words: 2 before 10."""
     try:
         return (0, float(text), text)

@@ -67,6 +67,20 @@ def test_columns_become_what_the_settings_say(parse):
     assert dataset.credentialed
 
 
+def test_the_positive_class_is_the_last_one_or_the_one_that_is_named(parse):
+    text = [
+        lines()[0],
+        *(f"{line.rsplit(',', 1)[0]},{'ja' if line.endswith(',2') else 'nein'}" for line in lines()[1:]),
+    ]
+    plain, other = parse(text), parse(text, positive="ja")
+    assert plain.labels.positive == "nein" and other.labels.positive == "ja"
+    assert np.array_equal(plain.y, 1 - other.y)
+    with pytest.raises(InputError, match=r"no class yes \(preprocess\.positive\)"):
+        parse(text, positive="yes")
+    with pytest.raises(InputError, match="it is of two classes"):
+        parse(positive="2")
+
+
 def test_rows_of_a_patient_are_in_one_split_of_the_share_asked_for(parse):
     dataset = parse()
     assert np.sum(dataset.split == TEST) == 12
@@ -154,7 +168,7 @@ def test_the_config_refuses_a_column_with_two_roles():
 def test_the_config_fills_in_what_parse_needs():
     section = {"format": "table", "raw": {"path": "mine.csv"}, "preprocess": {"label": "outcome"}}
     checked = check_config({"datasets": {"mine": section}})["datasets"]["mine"]
-    assert set(checked["preprocess"]) == {*SETTINGS, *ROLES, "leakage"}
+    assert set(checked["preprocess"]) == {*SETTINGS, *ROLES, "leakage", "positive"}
     assert checked["raw"] == {"source": "local", "path": "mine.csv"}
 
 

@@ -36,6 +36,7 @@ class Described:
 
     Attributes:
         classes: (name, how many records), small counts withheld.
+        positive: of two classes, the one that `auprc` is of; else empty.
         notes: of preprocessing, as (what, how many or why).
         replicates: K of its banks.
     """
@@ -43,6 +44,7 @@ class Described:
     cohort: Cohort
     records: dict[str, str]
     classes: tuple[tuple[str, str], ...]
+    positive: str
     features: tuple[str, ...]
     notes: tuple[tuple[str, str], ...]
     replicates: tuple[int, ...]
@@ -94,6 +96,7 @@ def _described(cohort: Cohort, results: Results) -> Described:
         cohort,
         {split: integer(count) for split, count in cohort.records.items()},
         tuple(_class_counts(cohort)),
+        about["classes"][1] if len(about["classes"]) == 2 else "",
         tuple(f"{name} ({unit})" if unit else name for name, unit in units),
         tuple(explain_notes(notes, names=not cohort.credentialed)),
         tuple(sorted({bank.replicates for bank in results.banks if bank.dataset == cohort.name})),
