@@ -11,6 +11,7 @@ an explanation, unless the settings allow it by name; allowed findings stay on r
     time        a column measured at or after the outcome, where the source says when (`Column.known_hours`)
     patients    a patient listed twice, once in each split; or a column that is probably people's ids, although others
                 (or rows) were taken for the patients (`notes["ids"]`)
+    ids         a number that is another one in every row, as ids are (`notes["ids"]`): it can only be memorised
     duplicates  test records equal in all features and class to a training record of another patient
 
 The AUC is that of the values in either direction, or that of the class's rate within each value or bin, learnt on other
@@ -270,6 +271,13 @@ def _forgotten_ids(dataset: Dataset, allow: set[str]) -> Iterator[Finding]:
     """Yield a finding for each column that is probably people's ids, of whom some were taken for several patients."""
     for name, about in dataset.notes.get("ids", {}).items():
         count, repeated = about["values"], about["repeated"]
+        if not repeated:
+            text = (
+                f"{name} is probably an id, another one in each of {count} rows, which can only be memorised: name it "
+                "under preprocess.ignore"
+            )
+            yield Finding("ids", name, text, 1.0, 1.0, count, True, name in allow)
+            continue
         text = (
             f"{name} is probably the patients' id, but {repeated} of its {count} values are each taken for several "
             "patients: name it under preprocess.patient"

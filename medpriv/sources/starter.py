@@ -23,7 +23,7 @@ from medpriv.files import write_text
 from medpriv.sources.table import local_files, named_columns, numbers_first
 from medpriv.sources.table_columns import LEVELS, decimal_mark, gaps, group, names, refuse, to_number
 from medpriv.sources.table_file import TextColumn, read_table
-from medpriv.sources.table_ids import counts_rows, named_like_id, names_in_words, repeated_ids
+from medpriv.sources.table_ids import counts_rows, named_like_id, names_in_words, numbers_every_row, repeated_ids
 from medpriv.sources.table_roles import holds_dates, suspected
 
 ROOT = Path(__file__).parents[2]
@@ -95,7 +95,8 @@ def guess_roles(columns: Mapping[str, TextColumn], separator: str) -> Guess:
             _assign(guess, left, "dates", column.name, "by its values; not learnt from")
     for column in list(left.values()):
         levels = _levels(column)
-        if not guess.site and _PLACE.search(column.name) and 2 <= levels <= len(column.code) / 20:
+        place = _PLACE.search(column.name) and not _PERSON.search(column.name)
+        if not guess.site and place and 2 <= levels <= len(column.code) / 20:
             _assign(guess, left, "site", column.name, f"by its name, {levels} sites{_without(column)}")
     owner = names(columns[guess.patient], [])[1] if guess.patient else np.arange(len(next(iter(columns.values())).code))
     for column in left.values():
@@ -105,6 +106,8 @@ def guess_roles(columns: Mapping[str, TextColumn], separator: str) -> Guess:
         levels = _levels(column)
         if named_like_id(column.name) and levels > LEVELS:
             _assign(guess, left, "ignore", column.name, "an id by its name")
+        elif numbers_every_row(column):
+            _assign(guess, left, "ignore", column.name, "an id by its values: another one in every row")
         elif column.name in numeric:
             few = 2 < levels <= FEW
             _assign(guess, left, "numbers", column.name, "few values: codes would be `categorical`" if few else "")

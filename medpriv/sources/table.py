@@ -8,7 +8,7 @@ docs/data/own-table.md shows how to use it. Such a table is always treated as cr
 import difflib
 import re
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -36,7 +36,15 @@ from medpriv.sources.table_columns import (
     refuse_rounded,
 )
 from medpriv.sources.table_file import ENDINGS, SHOWN, TextColumn, TextTable, of_rows, read_table
-from medpriv.sources.table_ids import counts_rows, names_in_words, own_in_every_row, repeated_ids
+from medpriv.sources.table_ids import (
+    FEWEST,
+    counts_rows,
+    names_in_words,
+    numbers_every_row,
+    own_in_every_row,
+    repeated_ids,
+    sites_of_few,
+)
 from medpriv.sources.table_roles import ROLES, as_days, as_known, declared, holds_dates
 from medpriv.sources.tabular import centre_and_scale, check_classes, fills, impute, stratified_split
 
@@ -187,6 +195,7 @@ def _convert(path: Path, settings: dict) -> _Converted:
         refuse_rounded(patient, faults)
     if site:
         sites, place = names(site, faults, no_names=NO_SITE)
+        _refuse_people_as_sites(site, len(sites), len(patients), settings["patient"], faults)
     chosen = [columns[name] for name in settings["categorical"] if name in columns]
     dates = settings.get("dates") or ()
     beside = {settings["label"], settings["patient"], settings["site"], *settings["ignore"], *dates, *meant}
@@ -195,6 +204,7 @@ def _convert(path: Path, settings: dict) -> _Converted:
         faults.append(Fault("preprocess", "no column is left to learn from", "shorten preprocess.ignore"))
     values = _values(numeric, rows, table.separator, settings["patient"], faults)
     categories = {plain(column.name): category(column, faults) for column in chosen}
+    faults += [fault for column in chosen if (fault := _memorised(column))]
     grouping = [columns[name] for name in settings["groups"] if name in columns]
     groups = {_key(column.name): group(column, owner, faults) for column in grouping}
     numbered = [plain(column.name) for column in numeric]
@@ -206,7 +216,7 @@ def _convert(path: Path, settings: dict) -> _Converted:
     seen |= {settings["site"]: "site"} if len(sites) > 1 else {}
     aside = _kept_aside(columns, settings, seen, faults)
     refuse(path, faults)
-    ids = _forgotten_ids(columns, settings, owner)
+    ids = _forgotten_ids(columns, settings, owner, numeric)
     roles = declared(settings, seen | {name: _aside_name(name) for name in columns if name not in seen}, columns)
     return _Converted(
         classes, y, patients, owner, sites, place, numbered, values, categories, groups, ids, roles, aside
@@ -337,14 +347,43 @@ def _names_rows(column: TextColumn, patient: str | None) -> Fault | None:
     return Fault(f"column {column.name}", problem, aside if patient else owner)
 
 
-def _forgotten_ids(columns: dict[str, TextColumn], settings: dict, owner: np.ndarray) -> dict[str, dict[str, int]]:
-    """Return what are probably people's ids that several of the settings' patients share (by default: rows)."""
+def _memorised(column: TextColumn) -> Fault | None:
+    """Return what is wrong with a category of which most rows have a level of their own."""
+    rows, levels = len(column.code), len(column.texts)
+    if rows < FEWEST or levels <= rows / 2:
+        return None
+    remedy = "join its rare levels into one, name it under preprocess.ignore or, if it says who it is, .patient"
+    return Fault(f"column {column.name}", f"{levels} levels in {rows} rows: it could only be memorised", remedy)
+
+
+def _refuse_people_as_sites(
+    column: TextColumn, sites: int, patients: int, patient: str | None, faults: list[Fault]
+) -> None:
+    if sites_of_few(sites, patients):
+        remedy = "leave preprocess.site out, or join small sites into one"
+        if patient is None:
+            remedy = f"if it says who it is, name it under preprocess.patient instead; if not, {remedy}"
+        problem = f"{sites} sites of {patients} patients: hardly hospitals, of fewer than three patients each"
+        faults.append(Fault(f"column {column.name}", problem, remedy))
+
+
+def _forgotten_ids(
+    columns: dict[str, TextColumn], settings: dict, owner: np.ndarray, numeric: Sequence[TextColumn]
+) -> dict[str, dict[str, int]]:
+    """Return what are probably people's ids that several of the settings' patients share (by default: rows).
+
+    Also the numbers to learn from that are another one in every row as an id is: of these none is `repeated`.
+    """
     _, first = np.unique(owner, return_index=True)  # each patient's first row
     same = [column for column in columns.values() if np.array_equal(column.code, column.code[first[owner]])]
-    known = {settings["label"], settings["patient"], settings["site"], *settings["groups"]}
+    known = {settings["label"], settings["patient"], *settings["groups"]}
     of_patients = {column.name: of_rows(column, first) for column in same}
     candidates = [column for name, column in of_patients.items() if name not in known]
-    return {plain(name): about for name, about in repeated_ids(candidates, list(of_patients.values())).items()}
+    found = repeated_ids(candidates, list(of_patients.values()), settings["site"])
+    found |= {
+        column.name: {"values": len(column.texts), "repeated": 0} for column in numeric if numbers_every_row(column)
+    }
+    return {plain(name): about for name, about in found.items()}
 
 
 def _key(column: str) -> str:
