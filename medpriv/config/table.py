@@ -30,6 +30,11 @@ class PreprocessTable(CheckedTable):
     site: str | None = Field(None, description="column with the hospital or device; empty: all one")
     groups: list[str] = Field([], description="columns by which risk is stated; they are learnt from unless ignored")
     categorical: list[str] = Field([], description="columns with words or codes, one-hot encoded; 100 levels at most")
+    missing_codes: dict[str, list[float]] = Field(
+        {},
+        description="by column of numbers, those that stand for a missing value, such as -999; `[]`: none "
+        "does, although one looks like it",
+    )
     ignore: list[str] = Field([], description="columns not to learn from")
     quasi_identifiers: list[str] | None = Field(
         None,

@@ -157,6 +157,7 @@ def _make_table(held: _Converted, train: np.ndarray, path: Path) -> tuple[Table,
         column = Column(name, "onehot", levels=tuple(levels), features=features)
         columns.append(column)
         scaled.append(centre_and_scale(column.encode(code).astype(np.float64), train))  # one at a time: memory
+    missing |= {name: int(np.sum(code < 0)) for name, (_, code) in held.categories.items()}
     raw = np.column_stack([held.values, *(code for _, code in held.categories.values())]).astype(np.float64)
     centre, scale = (np.concatenate(parts) for parts in zip(*scaled, strict=True))
     known, ages = (held.roles[role] or () for role in ("quasi_identifiers", "ages"))
@@ -202,7 +203,7 @@ def _convert(path: Path, settings: dict) -> _Converted:
     numeric = [column for name, column in columns.items() if name not in {*beside, *settings["categorical"]}]
     if not numeric and not settings["categorical"]:
         faults.append(Fault("preprocess", "no column is left to learn from", "shorten preprocess.ignore"))
-    values = _values(numeric, rows, table.separator, settings["patient"], faults)
+    values = _values(numeric, rows, table.separator, settings, faults)
     categories = {plain(column.name): category(column, faults) for column in chosen}
     faults += [fault for column in chosen if (fault := _memorised(column))]
     grouping = [columns[name] for name in settings["groups"] if name in columns]
@@ -312,16 +313,17 @@ def _refuse_second_header(table: TextTable, faults: list[Fault]) -> None:
     faults += [Fault(f"row {row + 1}", "the header again", "remove it") for row in np.flatnonzero(again)]
 
 
-def _values(
-    columns: list[TextColumn], rows: int, separator: str, patient: str | None, faults: list[Fault]
-) -> np.ndarray:
+def _values(columns: list[TextColumn], rows: int, separator: str, settings: dict, faults: list[Fault]) -> np.ndarray:
     """Return the numeric columns as float64 [N, columns]; refuse those that only number or name the rows."""
-    mark = decimal_mark(columns, separator, faults)
+    mark, codes = decimal_mark(columns, separator, faults), settings.get("missing_codes") or {}
     values = []
     for column in columns:
-        named = _names_rows(column, patient)
-        values.append(numbers(column, mark, [] if named else faults))
+        named = _names_rows(column, settings["patient"])
+        values.append(numbers(column, mark, [] if named else faults, codes.get(column.name)))
         faults += [named] if named else []
+    for name in sorted(codes.keys() - {column.name for column in columns}):
+        remedy = "name a column of numbers that is learnt from; elsewhere write an empty cell for a missing value"
+        faults.append(Fault("preprocess.missing_codes", f"{name} is no column of numbers to learn from", remedy))
     return np.array(values).reshape(len(columns), rows).T
 
 

@@ -168,7 +168,7 @@ def test_the_config_refuses_a_column_with_two_roles():
 def test_the_config_fills_in_what_parse_needs():
     section = {"format": "table", "raw": {"path": "mine.csv"}, "preprocess": {"label": "outcome"}}
     checked = check_config({"datasets": {"mine": section}})["datasets"]["mine"]
-    assert set(checked["preprocess"]) == {*SETTINGS, *ROLES, "leakage", "positive"}
+    assert set(checked["preprocess"]) == {*SETTINGS, *ROLES, "leakage", "positive", "missing_codes"}
     assert checked["raw"] == {"source": "local", "path": "mine.csv"}
 
 

@@ -13,7 +13,7 @@ from medpriv.report.formatting import MISSING, integer, scientific
 from medpriv.report.layout import Cell, Column, Row, Table, prose
 from medpriv.report.results import Cohort, Derived, Result, Results
 from medpriv.report.section import Section
-from medpriv.report.withholding import WITHHELD, withheld
+from medpriv.report.withholding import SMALL_COUNT, WITHHELD, withheld
 
 PACKAGES = (
     "numpy",
@@ -27,7 +27,7 @@ PACKAGES = (
     "snakemake",
     "dvc",
 )
-ELSEWHERE = ("hospitals", "leakage")  # notes that are too long for the page, or have a section of their own
+ELSEWHERE = ("hospitals", "leakage", "roles")  # notes that are too long for the page, or have a section of their own
 
 
 @dataclass(frozen=True)
@@ -110,10 +110,15 @@ def _class_counts(cohort: Cohort) -> list[tuple[str, str]]:
 
 
 def explain_notes(notes: Mapping[str, object], names: bool) -> list[tuple[str, str]]:
-    """Return a dataset's preprocessing notes as (what, how many or why); without `names`, plain counts only."""
+    """Return a dataset's preprocessing notes as (what, how many or why).
+
+    Without `names`, plain counts only, and those of each column's gaps, which were filled: small ones are withheld.
+    """
     lines = []
     for name, value in notes.items():
-        if not names and not isinstance(value, int | float):
+        if not names and name == "missing_cells":
+            value = {key: WITHHELD if count < SMALL_COUNT else integer(count) for key, count in value.items() if count}
+        elif not names and not isinstance(value, int | float):
             continue
         if isinstance(value, Mapping):
             text = ", ".join(f"{key}: {item}" for key, item in value.items()) or "none"
