@@ -38,6 +38,7 @@ from medpriv.sources.table_columns import (
 from medpriv.sources.table_file import ENDINGS, SHOWN, TextColumn, TextTable, of_rows, read_table
 from medpriv.sources.table_ids import (
     FEWEST,
+    copied_rows,
     counts_rows,
     names_in_words,
     numbers_every_row,
@@ -110,6 +111,7 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
         table,
         Labels(y, tuple(held.classes)),
         {"rows": len(y), "test_patients": int(np.sum(split == TEST)), "roles": held.roles}
+        | held.copies
         | gaps
         | ({"ids": held.ids} if held.ids else {}),
     )
@@ -128,6 +130,8 @@ class _Converted:
             (`table_ids.repeated_ids`).
         roles: what is said of the columns (`table_roles.declared`).
         aside: codes int32 [N] of columns that others may know and nobody learns from, by name.
+        copies: `copied_rows`, those that equal an earlier one in every column; where rows are taken for patients, also
+            `copies_by_chance`, how many pairs would be equal by luck.
     """
 
     classes: list[str]
@@ -143,6 +147,7 @@ class _Converted:
     ids: dict[str, dict[str, int]]
     roles: dict[str, object]
     aside: dict[str, np.ndarray]
+    copies: dict[str, float]
 
 
 def _make_table(held: _Converted, train: np.ndarray, path: Path) -> tuple[Table, dict[str, object]]:
@@ -219,8 +224,10 @@ def _convert(path: Path, settings: dict) -> _Converted:
     refuse(path, faults)
     ids = _forgotten_ids(columns, settings, owner, numeric)
     roles = declared(settings, seen | {name: _aside_name(name) for name in columns if name not in seen}, columns)
+    count, by_chance = copied_rows(list(columns.values()))
+    copies = {"copied_rows": count} | ({} if patient else {"copies_by_chance": float(f"{by_chance:.3g}")})
     return _Converted(
-        classes, y, patients, owner, sites, place, numbered, values, categories, groups, ids, roles, aside
+        classes, y, patients, owner, sites, place, numbered, values, categories, groups, ids, roles, aside, copies
     )
 
 

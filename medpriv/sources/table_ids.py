@@ -74,6 +74,22 @@ def numbers_every_row(column: TextColumn) -> bool:
     return bool((steps > 0).all() or (steps < 0).all() or (len(long) == 1 and min(long) >= _DIGITS) or dense)
 
 
+def copied_rows(columns: Sequence[TextColumn]) -> tuple[int, float]:
+    """Return how many rows copy an earlier one in every column, and how many pairs of rows chance would make equal.
+
+    Columns that only say which row it is don't count. By chance two rows agree as often as they do in each column by
+    itself, columns taken for independent: sum p^2 of each.
+    """
+    held = [column for column in columns if not (counts_rows(column) or own_in_every_row(column))]
+    held = [column for column in held if not numbers_every_row(column)]
+    if not held:
+        return 0, 0.0
+    rows = np.ascontiguousarray(np.column_stack([column.code for column in held]))
+    distinct = len(np.unique(rows.view([("", rows.dtype)] * rows.shape[1])))
+    alike = [float(np.sum((np.bincount(column.code) / len(rows)) ** 2)) for column in held]
+    return len(rows) - distinct, float(np.prod(alike)) * len(rows) * (len(rows) - 1) / 2
+
+
 def sites_of_few(sites: int, patients: int) -> bool:
     """Return whether so many sites of so many patients are hardly sites: fewer than three patients each."""
     return sites >= _SITES and patients < _FEW_A_SITE * sites

@@ -10,7 +10,7 @@ from medpriv.seeds import generator
 from medpriv.sources import table
 from medpriv.sources.acquire import acquire_raw
 from medpriv.sources.table_file import column_of
-from medpriv.sources.table_ids import named_like_id, numbers_every_row, sites_of_few
+from medpriv.sources.table_ids import copied_rows, named_like_id, numbers_every_row, sites_of_few
 
 SETTINGS = {"label": "died", "patient": None, "site": None, "groups": [], "categorical": ["sex"], "ignore": []}
 SETTINGS |= {"test_fraction": 0.3}
@@ -98,6 +98,30 @@ def test_measurements_are_no_ids_though_many_of_them_differ():
     ):
         assert not numbers_every_row(column_of("x", values.astype(str)))
     assert not numbers_every_row(column_of("x", [f"{value:.4f}" for value in rng.random(400)]))
+
+
+def test_copies_are_counted_and_refused_where_rows_are_patients(check):
+    held = columns() | {"kenner": columns()["lactate"], "nr": np.arange(1, 376)}
+    copied = {name: np.concatenate([values, values[:3]]) for name, values in held.items()} | {"nr": np.arange(1, 379)}
+    with pytest.raises(InputError, match="duplicates: 3 of 378 rows copy another one in every column"):
+        check(copied, ignore=["nr"])
+    assert check(copied, allow=("duplicates",), ignore=["nr"]).notes["copied_rows"] == 3
+    assert check(held, ignore=["nr"]).notes["copied_rows"] == 0
+    owner = np.arange(375) // 2
+    owned = copied | {"pnr": np.concatenate([owner, owner[:3]])}
+    noted = check(owned, ignore=["nr"], patient="pnr").notes
+    assert noted["copied_rows"] == 3 and "copies_by_chance" not in noted
+
+
+def test_people_who_look_alike_in_a_coarse_table_are_no_copies():
+    rng = generator(3, "ids")
+    coarse = [
+        column_of(name, rng.integers(high, size=400).astype(str)) for name, high in (("a", 4), ("b", 2), ("c", 9))
+    ]
+    found, by_chance = copied_rows(coarse)
+    pairs = 400 * 399 / 2 / (4 * 2 * 9)
+    assert found == 400 - 72 and by_chance == pytest.approx(pairs, rel=0.1)
+    assert copied_rows([column_of("nr", np.arange(400).astype(str))]) == (0, 0.0)
 
 
 def test_a_category_of_which_most_rows_have_their_own_level_is_refused(check):
