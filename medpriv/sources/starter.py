@@ -32,10 +32,18 @@ WIDTH = 110
 FEW = 10  # classes of a label, levels of a group, values of a number that may be a code
 _PEOPLE = "patient|subject|person|participant"
 _PERSON = re.compile(rf"{_PEOPLE}|pid|mrn", re.IGNORECASE)
-_OUTCOME = re.compile(r"label|outcome|target|^class$|^y$|died|death|dead|mortality|expire", re.IGNORECASE)
-_FINDING = re.compile(r"diagnos|disease|readmi|surviv|sepsis|result|event|status|class", re.IGNORECASE)
-_PLACE = re.compile(r"site|hospital|ward|cent(re|er)|clinic|institution|unit|department|facility", re.IGNORECASE)
-_ATTRIBUTE = re.compile(r"^(sex|gender|race|ethnic(ity)?|age[\W_]?group|insurance)$", re.IGNORECASE)
+_OUTCOME = re.compile(
+    r"label|outcome|target|^class$|^y$|died|death|dead|mortality|expire|verstorben|gestorben|exitus|zielgr|d[ée]c[èe]s|muert",
+    re.IGNORECASE,
+)
+_FINDING = re.compile(r"diagnos|disease|readmi|surviv|sepsis|result|event|status|class|befund|überlebt", re.IGNORECASE)
+_PLACE = re.compile(
+    r"site|h[oô]spi?tal|ward|cent(re|er)|clinic|institution|unit|department|facility|klinik|krankenhaus|station|standort",
+    re.IGNORECASE,
+)
+_ATTRIBUTE = re.compile(
+    r"^(sex|gender|race|ethnic(ity)?|age[\W_]?group|insurance|geschlecht|altersgruppe|sexe|sexo|sesso)$", re.IGNORECASE
+)
 
 
 @dataclass

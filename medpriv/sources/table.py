@@ -162,6 +162,7 @@ def _make_table(held: _Converted, train: np.ndarray, path: Path) -> tuple[Table,
         column = Column(name, "onehot", levels=tuple(levels), features=features)
         columns.append(column)
         scaled.append(centre_and_scale(column.encode(code).astype(np.float64), train))  # one at a time: memory
+    unseen = sum(int(np.sum((code >= 0) & ~np.isin(code, code[train]))) for _, code in held.categories.values())
     missing |= {name: int(np.sum(code < 0)) for name, (_, code) in held.categories.items()}
     raw = np.column_stack([held.values, *(code for _, code in held.categories.values())]).astype(np.float64)
     centre, scale = (np.concatenate(parts) for parts in zip(*scaled, strict=True))
@@ -176,7 +177,7 @@ def _make_table(held: _Converted, train: np.ndarray, path: Path) -> tuple[Table,
     )
     aside = np.column_stack(list(held.aside.values())) if held.aside else None
     table = Table(described, raw, centre, scale, aside=aside, aside_names=tuple(held.aside))
-    return table, {"missing_cells": missing, "imputed_with": imputed}
+    return table, {"missing_cells": missing, "imputed_with": imputed, "cells_of_levels_unseen_in_training": unseen}
 
 
 def _convert(path: Path, settings: dict) -> _Converted:

@@ -216,6 +216,9 @@ def group(column: TextColumn, owner: np.ndarray, faults: list[Fault]) -> tuple[s
     """
     levels, code = category(column, [])
     _refuse_spellings(column, faults)
+    if len(levels) > LEVELS:
+        remedy = "join values in the table (ages to bands), or take it out of preprocess.groups"
+        faults.append(Fault(f"column {column.name}", f"{len(levels)} groups, of {LEVELS} at most", remedy))
     _, first = np.unique(owner, return_index=True)  # each patient's first row
     if len(differing := np.flatnonzero(code != code[first[owner]])):
         row = differing[0]

@@ -119,6 +119,22 @@ def test_a_missing_category_and_one_unseen_in_training_are_rows_of_zeros():
     assert columns.dtype == np.float32  # an array, not lists: memory grows with rows times levels, 4 bytes each
 
 
+def test_cells_of_a_level_that_no_training_row_has_are_counted(parse):
+    dataset = parse()
+    assert dataset.notes["cells_of_levels_unseen_in_training"] == 0
+    test = int(np.flatnonzero(dataset.rows(TEST))[0])
+    text = lines()
+    cells = text[1 + test].split(",")
+    text[1 + test] = ",".join([*cells[:4], "rare", *cells[5:]])
+    assert parse(text).notes["cells_of_levels_unseen_in_training"] == 1
+
+
+def test_groups_of_a_measurement_are_refused(parse):
+    text = [f"{line},{line.split(',')[0] if number else 'many'}x" for number, line in enumerate(lines(patients=101))]
+    with pytest.raises(InputError, match=r"column manyx: 101 groups, of 100 at most"):
+        parse(text, groups=["manyx"], ignore=["note", "manyx"])
+
+
 def test_names_fit_into_a_measures_group(parse):
     text = [line.replace(",B,", ',"B, C=1",') for line in lines()]
     assert parse(text).sites == ("A", "B; C:1")

@@ -202,3 +202,10 @@ def test_the_dataset_comes_back_with_what_is_kept_aside(parse, tmp_path):
 def test_a_declaration_that_cannot_be_is_refused(parse, changes, message):
     with pytest.raises(InputError, match=message):
         parse(**changes)
+
+
+def test_a_set_without_columns_is_refused():
+    section = {"format": "table", "raw": {"path": "mine.csv"}, "preprocess": {"label": "verstorben"}}
+    sets = {"linkage": {"sets": {"akten": {"mine": []}}}}
+    with pytest.raises(InputError, match=r"attacks\.linkage\.sets\.akten\.mine"):
+        check_config({"datasets": {"akten": section}, "attacks": sets})
