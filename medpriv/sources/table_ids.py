@@ -84,10 +84,11 @@ def copied_rows(columns: Sequence[TextColumn]) -> tuple[int, float]:
     held = [column for column in held if not numbers_every_row(column)]
     if not held:
         return 0, 0.0
-    rows = np.ascontiguousarray(np.column_stack([column.code for column in held]))
-    distinct = len(np.unique(rows.view([("", rows.dtype)] * rows.shape[1])))
-    alike = [float(np.sum((np.bincount(column.code) / len(rows)) ** 2)) for column in held]
-    return len(rows) - distinct, float(np.prod(alike)) * len(rows) * (len(rows) - 1) / 2
+    rows, place = len(held[0].code), np.zeros(len(held[0].code), np.int64)
+    for column in held:  # one at a time: sorting whole rows takes many times as long
+        place = np.unique(place * len(column.texts) + column.code, return_inverse=True)[1]
+    alike = [float(np.sum((np.bincount(column.code) / rows) ** 2)) for column in held]
+    return rows - int(place.max()) - 1, float(np.prod(alike)) * rows * (rows - 1) / 2
 
 
 def sites_of_few(sites: int, patients: int) -> bool:
