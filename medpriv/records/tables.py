@@ -33,6 +33,8 @@ class Column:
         measured: the column that is 0 where this one has a gap (how often it was measured, or whether); empty without.
         quasi_identifier: whether others may know it of a person.
         known_hours: when it is known, hours after the outcome (negative: before it); None where the source doesn't say.
+        lower, upper, decimals: between which a number lies and how it is written down, by the publisher's data
+            dictionary and never by the rows; None where it doesn't say.
     """
 
     name: str
@@ -46,6 +48,9 @@ class Column:
     measured: str = ""
     quasi_identifier: bool = False
     known_hours: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    decimals: int | None = None
 
     @property
     def made(self) -> tuple[str, ...]:

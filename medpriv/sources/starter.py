@@ -21,8 +21,9 @@ import yaml
 from medpriv.errors import InputError
 from medpriv.files import write_text
 from medpriv.sources.table import local_files, named_columns, numbers_first
-from medpriv.sources.table_columns import LEVELS, decimal_mark, gaps, group, names, refuse, to_number
-from medpriv.sources.table_file import TextColumn, read_table
+from medpriv.sources.table_columns import LEVELS, Fault, decimal_mark, gaps, group, names, refuse, to_number
+from medpriv.sources.table_edges import read_records
+from medpriv.sources.table_file import ENDINGS, SHOWN, TextColumn
 from medpriv.sources.table_ids import counts_rows, named_like_id, names_in_words, numbers_every_row, repeated_ids
 from medpriv.sources.table_roles import holds_dates, suspected
 
@@ -78,7 +79,8 @@ def starter(path: Path, name: str) -> str:
         InputError: the file is no table that can be read, or its header has faults.
     """
     local_files(path)
-    table, faults = read_table(path), []
+    faults: list[Fault] = []
+    table = read_records(path, faults)
     columns = named_columns(table, faults)
     refuse(path, faults)
     guess = guess_roles(columns, table.separator)
@@ -284,15 +286,26 @@ def dataset_name(path: Path) -> str:
     return f"own{name}" if not name or name in taken else name
 
 
+def _no_table(path: Path) -> str:
+    """Return what is wrong with a path that is no file with anything in it; else nothing."""
+    if not path.name:
+        return "TABLE: no table is named"
+    if path.is_dir():
+        tables = sorted(file.name for file in path.iterdir() if file.name.lower().endswith(ENDINGS))
+        return f"{path}: a folder, not a table" + (f" (it holds {', '.join(tables[:SHOWN])})" if tables else "")
+    if not path.is_file():
+        return f"{path}: no such file"
+    return "" if path.stat().st_size else f"{path}: an empty file"
+
+
 def main(arguments: list[str]) -> None:
     """Print the config; with `--write`, put it into config/ and say how to go on."""
     parser = argparse.ArgumentParser(description="Write a starter config for a table.")
     parser.add_argument("table", type=Path, help=".csv, .tsv, .csv.gz, .tsv.gz or .parquet")
     parser.add_argument("--write", action="store_true", help="write config/<name>.yaml instead of printing")
     options = parser.parse_args(arguments)
-    if not options.table.is_file():
-        named = f"{options.table}: no such file" if options.table.name else "TABLE: no table is named"
-        sys.exit(f"{named}. Remedy: make config TABLE=/data/x.csv, with the file of your table")
+    if wrong := _no_table(options.table):
+        sys.exit(f"{wrong}. Remedy: make config TABLE=/data/x.csv, with the file of your table")
     name = dataset_name(options.table)
     target = ROOT / "config" / f"{name}.yaml"
     if options.write and target.exists():

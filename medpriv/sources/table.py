@@ -1,8 +1,9 @@
 """Your own table: a CSV or Parquet file, a row a record, with whatever columns the settings name.
 
 docs/data/own-table.md shows how to use it. Such a table is always treated as credentialed: no report shows a row of it.
-`table_file` reads the text, `table_columns` converts it by each column's role, `table_ids` looks for forgotten ids,
-`table_roles` for what others may know of a person; `starter` guesses the roles.
+`table_file` reads the text, `table_edges` finds what is no record, `table_columns` converts the rest by each column's
+role, `table_ids` looks for forgotten ids, `table_roles` for what others may know of a person; `starter` guesses the
+roles.
 """
 
 import difflib
@@ -35,7 +36,8 @@ from medpriv.sources.table_columns import (
     refuse,
     refuse_rounded,
 )
-from medpriv.sources.table_file import ENDINGS, SHOWN, TextColumn, TextTable, of_rows, read_table
+from medpriv.sources.table_edges import read_records
+from medpriv.sources.table_file import ENDINGS, SHOWN, TextColumn, TextTable, of_rows
 from medpriv.sources.table_ids import (
     FEWEST,
     copied_rows,
@@ -182,7 +184,8 @@ def _make_table(held: _Converted, train: np.ndarray, path: Path) -> tuple[Table,
 
 def _convert(path: Path, settings: dict) -> _Converted:
     """Read the table and convert each column by its role; refuse all faults of the table at once."""
-    table, faults = read_table(path), []
+    faults: list[Fault] = []
+    table = read_records(path, faults)
     columns = named_columns(table, faults, settings["label"])
     if not columns:
         refuse(path, faults)

@@ -141,3 +141,12 @@ def test_writing_keeps_what_is_there(config, tmp_path, monkeypatch, capsys):
 def test_a_missing_table_is_told_with_the_command(name, said):
     with pytest.raises(SystemExit, match=rf"^{said}\. Remedy: make config TABLE="):
         starter.main(["--write", name])
+
+
+def test_a_folder_or_an_empty_file_is_called_so(tmp_path):
+    (tmp_path / "icu.csv").write_text("")
+    with pytest.raises(SystemExit, match=r"icu\.csv: an empty file\. Remedy: make config TABLE="):
+        starter.main(["--write", str(tmp_path / "icu.csv")])
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(SystemExit, match=r": a folder, not a table \(it holds icu\.csv\)\. Remedy: make config TABLE="):
+        starter.main(["--write", str(tmp_path)])
