@@ -32,18 +32,22 @@ _WORDED = re.compile(rf"({_PART})\.?[- ]?([^\W\d_]{{3,10}})\.?[- ,]{{0,2}}({_YEA
 
 # Words of names, without accents: whole words, and stems that compounds begin, hold or end with.
 _WORDS = {
-    "ages": "age alter eta edad idade leeftijd jahre yrs years",
-    "places": "zip plz cap ort kreis land city town county state region street address adresse strasse stadt ville "
-    "commune ciudad provincia comune indirizzo cp gemeinde bundesland wohnort plaats district",
-    "dates": "date datum fecha day month monat mois mes maand year jahr dob dod admittime dischtime deathtime",
+    "ages": "age alter eta edad idade leeftijd",
+    "places": "zip plz ort kreis land city town county region street address adresse strasse stadt ville "
+    "commune ciudad provincia comune indirizzo gemeinde bundesland wohnort plaats district",
+    "dates": "date datum fecha month monat mois mes maand year jahr dob dod admittime dischtime deathtime",
     "quasi_identifiers": "sex gender male female sexe sexo sesso race religion language sprache insurance kasse nation",
 }
+_BIRTH = (
+    r"birth[\W_]?(date|day|year|month)|(date|year|day)[\W_]?of[\W_]?birth|geburts[\W_]?(datum|tag|jahr|monat)|"
+    "naissance|nacimiento|nascita"
+)
 _STEMS = {
     "ages": "patientenalter|lebensalter|altersjahr|aufnahmealter|age_at|age_in",
     "places": "postleit|postcode|postal|zipcode|wohnort|strasse|landkreis|municip|latitude|longitude|geburtsort",
-    "dates": "datum|geburts|birth|naissance|nacimiento|nascita|admitted|discharged|zeitpunkt|timestamp",
+    "dates": f"datum|{_BIRTH}|admitted|discharged|zeitpunkt|timestamp",
     "quasi_identifiers": "geschlecht|geslacht|ethnic|ethnie|nationalit|staatsang|familienstand|marital|beruf|"
-    "occupation|profession|versicher|krankenkasse|birth|geburt|naissance|nacimiento|nascita|konfession|herkunft",
+    f"occupation|profession|versicher|krankenkasse|{_BIRTH}|konfession|herkunft",
 }
 
 
