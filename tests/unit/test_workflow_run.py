@@ -42,6 +42,16 @@ def test_an_overlays_run_lives_in_its_own_folder(root: Path) -> None:
 def test_a_missing_overlay_is_refused(root: Path) -> None:
     with pytest.raises(SystemExit, match=r"config/none\.yaml: no such file"):
         run.prepared(["--overlay", "config/none.yaml"])
+    with pytest.raises(SystemExit, match=r"config: a folder, not a config"):
+        run.prepared(["--overlay", "config"])
+
+
+@pytest.mark.parametrize("content", ["", "# later\n", "- heart\n", "heart\n"])
+def test_a_config_without_keys_is_refused_before_anything_is_made(root: Path, content: str) -> None:
+    (root / "config/mine.yaml").write_text(content)
+    with pytest.raises(SystemExit, match=r"config/mine\.yaml: .*, where keys are expected\. Remedy: "):
+        run.prepared(["--overlay", "config/mine.yaml"])
+    assert not (root / "runs").exists()
 
 
 def test_an_overlays_name_may_hold_blanks(root: Path) -> None:
@@ -156,6 +166,8 @@ def test_failures_are_told_once_each(tmp_path: Path, monkeypatch: pytest.MonkeyP
     FAILED.parent.mkdir()
     FAILED.write_text("".join(json.dumps(text) + "\n" for text in ("a: two\nlines", "b: x", "a: two\nlines")))
     assert run.failures() == ["a: two\nlines", "b: x"]
+    (head,) = [said for said in run.failures(code=-9) if "Snakemake" in said]
+    assert head.startswith("Snakemake itself was killed by SIGKILL")
 
 
 # Starts a command as a run's head, for the tests to interrupt.
