@@ -19,7 +19,8 @@ import sys
 from pathlib import Path
 
 from medpriv.errors import InputError
-from medpriv.files import write_text
+from medpriv.files import read_json, write_text
+from medpriv.sources.manifest import MANIFEST
 from medpriv.workflow import slurm
 from medpriv.workflow.environment import surroundings
 from medpriv.workflow.guard import FAILED, FOLDER, OVERLAY, STARTER, UNVERSIONED, identity, lock
@@ -29,6 +30,7 @@ from medpriv.workflow.targets import TARGETS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = Path("results/report/index.html")
+RAW = Path("results/raw")
 SNAKEMAKES = Path(".snakemake")
 LOGS, LOG = SNAKEMAKES / "log", "*.snakemake.log"
 AGAIN = "What was finished is kept: the same command goes on from there."
@@ -126,7 +128,8 @@ def _locked(command: list[str], folder: Path, held: int) -> int:
         slurm.complete()
     logs = sorted(set(LOGS.glob(LOG)) - before)
     if code and (failed := failures(code, "".join(log.read_text("utf-8", "replace") for log in logs))):
-        print("\n".join(["", "The run stopped, since this failed:", *failed, AGAIN]), file=sys.stderr)
+        said = ["", "The run stopped, since this failed:", *failed, AGAIN, *unused_copies()]
+        print("\n".join(said), file=sys.stderr)
     return code
 
 
@@ -174,6 +177,20 @@ def failures(code: int = 1, log: str = "") -> list[str]:
     told = [json.loads(line) for line in lines]
     silent = [f"Snakemake itself {killed(-code)}"] if code < 0 else ended_without_a_word(log, told)
     return list(dict.fromkeys([*told, *silent]))
+
+
+def unused_copies() -> list[str]:
+    """Return a line for each dataset of real patients whose raw files are here though nothing could be made of them."""
+    lines = []
+    for manifest in sorted(RAW.glob(f"*/{MANIFEST}")):
+        name = manifest.parent.name
+        made_of = Path("results/preprocessed") / name / "dataset.json"
+        if read_json(manifest)["source"] != "simulated" and not made_of.exists():
+            copy = os.path.relpath(manifest.parent.resolve(), ROOT)
+            lines.append(
+                f"The copy of {name}'s raw files stays in {copy}, readable by you alone; delete it if it has no use."
+            )
+    return lines
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from medpriv.files import write_json
 from medpriv.workflow import run
 from medpriv.workflow.guard import FAILED, identity, lock
 from medpriv.workflow.targets import TARGETS
@@ -209,3 +210,11 @@ def test_an_interrupt_ends_the_head_at_once_and_in_silence(tmp_path: Path, stop:
 def test_the_heads_exit_code_is_passed_on(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", STARTER, "lock", "raise SystemExit(3)", "SIGKILL"], cwd=tmp_path)
     assert done.returncode == 3
+
+
+def test_the_end_of_a_refused_run_says_where_copies_of_patients_lie(root: Path) -> None:
+    for name, source in (("icu", "local"), ("ward", "remote"), ("toy", "simulated"), ("done", "local")):
+        write_json(root / f"results/raw/{name}/manifest.json", {"source": source})
+    write_json(root / "results/preprocessed/done/dataset.json", {})
+    own, ward = run.unused_copies()
+    assert "icu's raw files stays in results/raw/icu, readable by you alone" in own and "results/raw/ward" in ward
