@@ -110,16 +110,16 @@ def measure_utility(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> 
         settings: `bootstraps`, `calibration_bins`.
         seed: the root seed; draws depend on it and the dataset's name alone: treatments are compared on the same ones.
     """
-    members = bank.record_members(dataset)
     draws = settings["bootstraps"]
+    fitted = _train_accuracy(dataset, bank, draws, seed)
     test = _predictions(dataset, bank, TEST, draws, seed)
-    train = _predictions(dataset, bank, TRAIN, draws, seed)
     table = _Table(dataset, bank, test.bootstrap)
 
     whole = _accuracy(test)
     table.add("macro_f1", _macro_f1(test))
     table.add("accuracy", whole)
-    table.add("accuracy_over_majority", _difference(whole, _constant(test, np.bincount(train.y).argmax())))
+    commonest = np.bincount(dataset.y[dataset.rows(TRAIN)]).argmax()
+    table.add("accuracy_over_majority", _difference(whole, _constant(test, commonest)))
     table.add("balanced_accuracy", _balanced_accuracy(test))
     table.add("auroc", _auroc(test))
     if len(dataset.classes) == 2:
@@ -130,7 +130,6 @@ def measure_utility(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> 
     table.add("brier", _brier(test))
     bins = test.sums(calibration(test, settings["calibration_bins"]))
     table.add("ece", _single(expected_calibration_error(bins), test.base(_all(test)), deviation_interval))
-    fitted = _train_accuracy(train, members[:, dataset.rows(TRAIN)])
     table.add("train_accuracy", fitted)
     table.add("generalisation_gap", _difference(fitted, whole))
     for group, records in _subgroups(dataset):
@@ -270,8 +269,10 @@ def _doubled_interval(value: float, draws: np.ndarray, patients: float) -> tuple
     return 2 * lower, 2 * upper
 
 
-def _train_accuracy(part: LabelledPredictions, own: np.ndarray) -> _Figure:
-    """Return the accuracy on each replicate's own members, bool [K, N]."""
+def _train_accuracy(dataset: Dataset, bank: Bank, draws: int, seed: int) -> _Figure:
+    """Return the accuracy on each replicate's own members. Draws of the many training patients live in here alone."""
+    part = _predictions(dataset, bank, TRAIN, draws, seed)
+    own = bank.record_members(dataset)[:, dataset.rows(TRAIN)]
     right = (part.probability.argmax(axis=2) == part.y) & own
     return _single(quotient(part.sums(right), part.sums(own)), part.base(own), rate_interval)
 
