@@ -20,8 +20,8 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(run, "ROOT", tmp_path)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "config").mkdir()
-    (tmp_path / "config/open.yaml").write_text("")
-    (tmp_path / "config.yaml").write_text("")
+    (tmp_path / "config/open.yaml").write_text("seed: 1\n")
+    (tmp_path / "config.yaml").write_text("seed: 1\n")
     return tmp_path
 
 
@@ -55,7 +55,7 @@ def test_two_overlays_of_one_name_do_not_share_results(root: Path) -> None:
     run.prepared(["--overlay", "config/open.yaml"])
     run.prepared(["--overlay", "config/open.yaml"])
     (root / "mine").mkdir()
-    (root / "mine/open.yaml").write_text("")
+    (root / "mine/open.yaml").write_text("seed: 1\n")
     with pytest.raises(SystemExit, match=r"mine/open\.yaml: .*holds the results of .*config/open\.yaml"):
         run.prepared(["--overlay", "mine/open.yaml"])
     (root / "config/open.yaml").unlink()  # as if it had been moved
