@@ -6,17 +6,21 @@ from functools import cache
 import made_up_releases as made_up
 import numpy as np
 import pytest
+from scipy import stats
 
 from medpriv.attacks.membership.audit import EXPOSURE_COLUMNS
 from medpriv.attacks.membership.scored import ROC_COLUMNS
 from medpriv.attacks.release import audit as release
 from medpriv.attacks.release.contenders import STATISTICS
+from medpriv.attacks.release.discriminators import classifier
+from medpriv.attacks.release.released import Beside
 from medpriv.attacks.release.scores import GAN_LEAKS, IN_MORE_ROWS, PLAIN, QUERIES
 from medpriv.bank.outputs import Samples, TokenScores
 from medpriv.config.release import ReleaseSettings
 from medpriv.dataset import TRAIN
 from medpriv.errors import InputError
 from medpriv.measures.findings import Findings
+from medpriv.measures.roc import auc
 
 SETTINGS = ReleaseSettings(bootstraps=60, queries=40).model_dump()
 COPIED = 1 - 1 / np.e  # of the rows, by as many draws with replacement
@@ -150,6 +154,36 @@ def test_tables_are_of_the_membership_familys_form():
     assert np.mean([row["exposure"] for row in exposure.rows]) > 0.7
     assert "distance=" in exposure.rows[0]["groups"] and "sex=" in exposure.rows[0]["groups"]
     assert {"level=patient,sex=F", "level=record,class=a"} <= {row.group for row in found.measures}
+
+
+def test_exposures_are_of_the_patients_named_in_whatever_order_their_records_stand():
+    dataset = made_up.make_dataset(80)
+    order = np.random.default_rng(0).permutation(80).astype(np.int32)
+    dataset = replace(dataset, cohort=replace(dataset.cohort, patient=order))
+    bank = made_up.release_bank(dataset, made_up.copy_rows, 6)
+    rows = release.audit(dataset, bank, SETTINGS, 1).tables["exposure"].rows
+    seen = dict(zip(dataset.patients, bank.members.sum(axis=0), strict=True))
+    sexes = dict(zip(dataset.patients, dataset.groups["sex"], strict=True))
+    assert len(rows) == 60 and all(row["n_in"] == seen[row["patient"]] for row in rows)
+    assert all(f"sex={sexes[row['patient']]}" in row["groups"] for row in rows)
+
+
+def test_independent_columns_give_away_what_their_means_do():
+    """Means of many columns trace members (Homer et al. 2008), so even this floor lies above chance.
+
+    Of m columns of variance 1, n members, as many released rows and a reference of M, members lie m / n farther along
+    the difference of the means than others do, where the spread is sqrt(m (2 / n + 1 / M)).
+    """
+    m, n, outside = 24, 90, 60
+    areas = []
+    for seed in range(4):
+        dataset = made_up.make_dataset(240, 1, m, 0, seed, together=False)
+        bench = release.set_up(dataset, made_up.release_bank(dataset, made_up.copy_columns, 8, 1, seed), SETTINGS, 1)
+        for cells, members in zip(bench.released, bench.frame.members, strict=True):
+            areas.append(auc(classifier(Beside(bench.asked, cells))[: len(members)], members))
+    shift = m / n / np.sqrt(m * (2 / n + 1 / outside))
+    expected = stats.norm.cdf(shift / np.sqrt(2))
+    assert expected > 0.57 and np.mean(areas) == pytest.approx(expected, abs=0.025)
 
 
 def test_the_targets_chosen_for_add_up():
