@@ -136,11 +136,11 @@ def placements(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
         scores, positive: [K, U].
 
     Returns:
-        NaN in rows that lack a side.
+        NaN in rows that lack a side or a score.
     """
     placed = np.empty(scores.shape)
     for row, values, above in zip(placed, scores, positive, strict=True):
-        if above.all() or not above.any():
+        if above.all() or not above.any() or np.isnan(values).any():
             row[:] = np.nan
             continue
         row[above] = _share_below(values[above], np.sort(values[~above]))

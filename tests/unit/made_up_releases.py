@@ -16,15 +16,23 @@ from medpriv.synthesis.schema import Schema, cells_of
 Generator = Callable[[np.ndarray, np.ndarray, int, np.random.Generator], np.ndarray]
 
 
-def make_dataset(patients: int = 200, records: int = 1, numbers: int = 4, codes: int = 3, seed: int = 0) -> Dataset:
-    """Return people whose numbers hang together, some far from the rest; categories of three levels, some with gaps."""
+def make_dataset(
+    patients: int = 200, records: int = 1, numbers: int = 4, codes: int = 3, seed: int = 0, together: bool = True
+) -> Dataset:
+    """Return people whose numbers hang together, some far from the rest, and categories of three levels.
+
+    Not together: numbers are independent and Gaussian.
+    """
     rng = np.random.default_rng(seed)
     n = patients * records
-    mixed = rng.standard_t(4, (n, numbers)) @ (np.eye(numbers) + 0.4 * rng.normal(size=(numbers, numbers)))
-    levels = np.stack([np.digitize(mixed[:, place % numbers] + rng.normal(size=n), [-1, 1]) for place in range(codes)])
+    if together:
+        mixed = rng.standard_t(4, (n, numbers)) @ (np.eye(numbers) + 0.4 * rng.normal(size=(numbers, numbers)))
+    else:
+        mixed = rng.normal(size=(n, numbers))
+    levels = [np.digitize(mixed[:, place % numbers] + rng.normal(size=n), [-1, 1]) for place in range(codes)]
     names = [f"f{place}" for place in range(numbers)] + [f"c{place}" for place in range(codes)]
     return put_together(
-        x=np.column_stack([mixed, levels.T]).astype(np.float32),
+        x=np.column_stack([mixed, *levels]).astype(np.float32),
         y=(mixed[:, 0] + rng.normal(size=n) > 0).astype(np.int64),
         patient=np.repeat(np.arange(patients), records).astype(np.int32),
         site=np.zeros(n, np.int32),

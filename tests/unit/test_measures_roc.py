@@ -150,15 +150,16 @@ def test_duplicated_records_do_not_narrow_the_patient_bootstrap_as_they_narrow_a
 
 def test_placements_are_the_share_of_pairs_in_order_and_average_to_the_auc():
     rng = np.random.default_rng(6)
-    scores, positive = np.round(rng.normal(size=(3, 40)), 1), rng.random((3, 40)) < 0.4  # ties
+    scores, positive = np.round(rng.normal(size=(4, 40)), 1), rng.random((4, 40)) < 0.4  # ties
     positive[2] = True
+    scores[3, 7] = np.nan  # too few shadows: no score, and no area of 1/2
     placed = placements(scores, positive)
     for row, values, above in zip(placed[:2], scores, positive, strict=False):
         for unit in range(40):
             gaps = (values[unit] - values[above != above[unit]]) * (1 if above[unit] else -1)
             assert row[unit] == pytest.approx(((gaps > 0) + (gaps == 0) / 2).mean())
         assert row[above].mean() == pytest.approx(auc(values, above)) == pytest.approx(row[~above].mean())
-    assert np.isnan(placed[2]).all()
+    assert np.isnan(placed[2:]).all()
 
 
 def test_a_draw_without_positives_has_no_value_and_spoils_no_other():

@@ -340,19 +340,19 @@ def _exposure_rows(bench: Bench, dataset: Dataset, found: Sequence[Contender]) -
     limits = exposure_limits(exposure, inside, len(members) - inside, null)
     return [
         {
-            "patient": dataset.patients[units.patients[index]],
-            "groups": ",".join(group[index] for group in groups),
+            "patient": dataset.patients[units.patients[who]],
+            "groups": ",".join(group[who] for group in groups),
             "attack": best.BEST,
-            "exposure": value,
-            "lower": lower,
-            "upper": upper,
+            "exposure": exposure[unit],
+            "lower": limits[0][unit],
+            "upper": limits[1][unit],
             "null_lower": null[0],
             "null_upper": null[1],
-            "n_in": inside[index],
-            "n_out": len(members) - inside[index],
-            "records": count[index],
+            "n_in": inside[unit],
+            "n_out": len(members) - inside[unit],
+            "records": count[who],
         }
-        for index, (value, lower, upper) in enumerate(zip(exposure, *limits, strict=True))
+        for who, unit in enumerate(np.argsort(units.patient, kind="stable"))
     ]
 
 
