@@ -103,12 +103,11 @@ class TestRows:
 
     def _features(self, cells: np.ndarray, beside: np.ndarray) -> np.ndarray:
         """Return standardised features, the label's classes, and whether each column has a gap where any table has."""
-        records = self.dataset.records
-        x = (encode(self.columns, cells[:, :-1]) - records.centre) / records.scale
+        x = standardised(self.dataset, cells[:, :-1])
         label = np.eye(len(self.dataset.classes))[cells[:, -1].astype(int)]
         gaps = [np.where(self.numbers, np.isnan(each), each < 0) for each in (cells, beside)]
         held = gaps[0].any(axis=0) | gaps[1].any(axis=0)
-        return np.concatenate([np.clip(x, -CUT, CUT), label, gaps[0][:, held]], axis=1).astype(np.float64)
+        return np.concatenate([np.clip(x, -CUT, CUT), label, gaps[0][:, held]], axis=1)
 
     def _quintiles(self, place: int) -> np.ndarray:
         cells = self.cells[:, place]
@@ -145,6 +144,16 @@ class TestRows:
         gaps = gaps[~np.isnan(gaps)]
         mean, most = (float(gaps.mean()), float(gaps.max())) if len(gaps) else (NAN, NAN)
         return {"association_gap_mean": mean, "association_gap_max": most}
+
+
+def standardised(dataset: Dataset, raw: np.ndarray) -> np.ndarray:
+    """Return features float64 [n, F] of cells [n, V], by the dataset's centre and scale.
+
+    A gap where the real table has none, so that nothing says what to fill in, is the mean.
+    """
+    records = dataset.records
+    x = (encode(records.columns, raw).astype(np.float64) - records.centre) / records.scale
+    return np.where(np.isnan(x), 0.0, x)
 
 
 def measures_of(

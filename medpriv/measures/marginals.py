@@ -3,7 +3,7 @@
 **No share speaks of fewer than `LEAST` patients.** Levels that fewer have are one level, `other levels`, which takes in
 the next rarest until it has as many; bins of a number are joined with their neighbours. Nothing is blanked, so nothing
 can be worked out from the rest. A bin's edges are round numbers, never a value of somebody, and the first and the last
-have no end.
+have no end. Only gaps, which are nobody's value and are counted on the page anyway, may be fewer.
 """
 
 from collections.abc import Iterator, Sequence
@@ -59,12 +59,9 @@ def _row(column: str, level: str, edges: tuple[float, float], chosen: list[np.nd
 
 
 def _gap_row(field: Field, own: np.ndarray, made: list[np.ndarray], patient: np.ndarray) -> list[dict]:
-    """Return the row of a column's gaps, if nobody has one in the real table or people enough have."""
+    """Return the row of a column's gaps, if it has any in one of the tables."""
     gaps = [(np.isnan(each) if field.number else each < 0).astype(float) for each in (own, *made)]
-    people = len(np.unique(patient[gaps[0] == 1]))
-    if 0 < people < LEAST or not any(each.any() for each in gaps):
-        return []
-    return [_row(field.name, GAP, (NAN, NAN), gaps, patient)]
+    return [_row(field.name, GAP, (NAN, NAN), gaps, patient)] if any(each.any() for each in gaps) else []
 
 
 def _parts_of(field: Field, own: np.ndarray, patient: np.ndarray) -> Iterator[tuple]:

