@@ -30,6 +30,7 @@ from medpriv.measures.findings import Findings
 from medpriv.measures.table import Measure
 from medpriv.seeds import generator
 from medpriv.synthesis.schema import Schema, cells_of
+from medpriv.synthesis.tables import gaps_of
 
 UNIVARIATE, MULTIVARIATE = "singling-out-univariate", "singling-out-multivariate"
 LINKABILITY, INFERENCE, RECONSTRUCTION = "linkability", "inference", "reconstruction"
@@ -102,9 +103,21 @@ def halve(dataset: Dataset, schema: Schema, settings: Mapping[str, object]) -> H
         raise _refused(dataset, f"{both[0]} is known, and can't be guessed", "sensitive", "take it out of one of them")
     if not other:
         raise _refused(dataset, "all columns are known", "known", "leave at least one column out")
-    last = [len(names) - 1] if len(names) - 1 in other else []
-    secrets = secrets or [*last, *(place for place in other if place not in last)][: settings["most"]]
+    cells, gaps = _training_cells(dataset, schema)
+    varying = [place for place in other if len(np.unique(cells[~gaps[:, place], place])) > 1]
+    varying.sort(key=lambda place: place != len(names) - 1)  # the outcome first
+    secrets = secrets or varying[: settings["most"]]
+    if not secrets:
+        raise _refused(
+            dataset, "no column can be guessed: none that isn't known has two values", "known", "leave one out"
+        )
     return Halves(*(np.array(part, int) for part in (known, other, secrets)))
+
+
+def _training_cells(dataset: Dataset, schema: Schema) -> tuple[np.ndarray, np.ndarray]:
+    """Return the training patients' cells and where they are gaps."""
+    cells = cells_of(dataset, dataset.rows(TRAIN))
+    return cells, gaps_of(cells, schema)
 
 
 def _places(dataset: Dataset, names: Sequence[str], asked: Sequence[str], key: str) -> list[int]:
@@ -223,9 +236,7 @@ def attack_records(
     weights[0, halves.known] = 1 / len(halves.known)
     weights[1, halves.other] = 1 / len(halves.other)
     for row, secret in zip(weights[2:], halves.secrets, strict=True):
-        told = predictors(released, schema, secret)
-        row[:] = told if told.any() else np.arange(len(schema)) != secret
-        row /= row.sum()
+        row[:] = predictors(released, schema, secret)
     hits = {(LINKABILITY, -1): np.empty(len(cells))}
     hits |= {
         (attack, int(one)): np.empty(len(cells)) for attack in (INFERENCE, RECONSTRUCTION) for one in halves.secrets

@@ -1,9 +1,9 @@
 """Inference: a secret of a record, guessed from the released rows like it in what is known.
 
     inference        some columns are known: the secret of the nearest released row (Giomi et al. 2022, section 4.4)
-    reconstruction   all other columns are known, and count as far as they tell the secret in the released table (their
-                     mutual information with it, as a share of the secret's entropy); the nearest rows vote, a vote is
-                     1 / (distance + 0.01), of numbers the weighted median
+    reconstruction   all other columns are known: half of a column's weight is its own, so that a copy is near, half is
+                     how far it tells the secret in the released table (its mutual information with it); the nearest
+                     rows vote, a vote is 1 / (distance + 0.01), of numbers the weighted median
 
 A guess of a category is right if it is the level, of a number within `tolerance` of the true value. A record whose
 secret is missing has none to be guessed.
@@ -46,22 +46,20 @@ def voted(values: np.ndarray, apart: np.ndarray, number: bool) -> np.ndarray:
 
 
 def predictors(released: np.ndarray, schema: Schema, secret: int) -> np.ndarray:
-    """Return how much of the secret's entropy each column tells in the released table, float64 [V + 1]; 0 of its own.
+    """Return the weights of the columns in a reconstruction, float64 [V + 1], that sum to 1; 0 of the secret.
 
-    Of the mutual information of a table of n rows (r - 1)(c - 1) / 2n is chance (Miller 1955), and taken off.
+    Of the mutual information of two columns of r and c values in n rows, (r - 1)(c - 1) / 2n is chance (Miller 1955),
+    and taken off.
     """
     codes = [_codes(released[:, place], field.number) for place, field in enumerate(schema.fields)]
-    own, rows = codes[secret], len(released)
-    told = np.zeros(len(codes))
-    entropy = _entropy(own)
-    if entropy == 0:
-        return told
+    own, told = codes[secret], np.zeros(len(codes))
     for place, code in enumerate(codes):
-        if place != secret:
-            levels, other = own.max() + 1, code.max() + 1
-            shared = entropy + _entropy(code) - _entropy(own * other + code)
-            told[place] = max(0.0, shared - (levels - 1) * (other - 1) / (2 * rows)) / entropy
-    return told
+        values = own.max() + 1, code.max() + 1
+        shared = _entropy(own) + _entropy(code) - _entropy(own * values[1] + code)
+        told[place] = max(0.0, shared - (values[0] - 1) * (values[1] - 1) / (2 * len(released)))
+    others = np.arange(len(codes)) != secret
+    told *= others
+    return (others / others.sum() + (told / told.sum() if told.any() else others / others.sum())) / 2
 
 
 def _codes(column: np.ndarray, number: bool) -> np.ndarray:

@@ -5,8 +5,9 @@
     memorised   success about a patient by the replicates that were trained on them, minus success about the same
                 patient by those that were not: paired with the record nearest in what is known, which is itself
 
-A generator that has learnt medicine helps to guess anybody's secret; only the last is a person's leak. The replicates of
-a bank attack the same people, so rates over a bank rest on as many attacks as one replicate has, however many it holds.
+A generator that has learnt medicine helps to guess anybody's secret; only the last is a person's leak. The replicates
+of a bank attack the same people, so rates over a bank rest on as many attacks as one replicate has, however many it
+holds.
 """
 
 from math import isnan, sqrt
