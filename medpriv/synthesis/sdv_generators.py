@@ -1,7 +1,7 @@
 """SDV's synthesizers (Patki et al. 2016): the Gaussian copula, CTGAN and TVAE (Xu et al. 2019), table after table.
 
-What is released here is what SDV 2.0 makes with its own settings, but for those named in the config: the metadata say of
-each column what the schema says and nothing is detected; numbers are kept inside what the rows hold, and rounded as
+What is released here is what SDV 2.0 makes with its own settings, but for those named in the config: the metadata say
+of each column what the schema says and nothing is detected; numbers are kept inside what the rows hold, and rounded as
 they are; gaps of numbers come back with the column's share, wherever they fall, gaps of categories as one more level.
 SDV takes its randomness from states of its own, fixed ones where nobody sets them; all that can be set are set from the
 replicate's generator, and those of NumPy and torch are as before when the call returns.
@@ -97,7 +97,7 @@ def _fit_and_draw(
         synthesizer._set_random_state(int(seeds[1]))
         for place, (_, transformer) in enumerate(sorted(synthesizer.get_transformers().items())):
             if transformer is not None:
-                state = np.random.RandomState(int(seeds[2]) + place)  # noqa: NPY002 (what RDT takes)
+                state = np.random.RandomState(int(seeds[2]) + place)
                 transformer.set_random_state(state, "reverse_transform")
         frame = synthesizer.sample(count)["table"]
     for position, (place, field) in enumerate(zip(varying, fields, strict=True)):

@@ -1,4 +1,4 @@
-"""What all generators of tables do alike: check the tables they learn from, encode cells, and write cells as they may be.
+"""What all generators of tables do alike: check what they learn from, encode cells, write them as they may be.
 
 Cells are those of `medpriv.synthesis.schema`.
 """

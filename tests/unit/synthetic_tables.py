@@ -1,7 +1,16 @@
 """A made-up table for the tests of generators: mixed columns, gaps, ranges, and what goes together."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from medpriv.bank.bank import About, Bank
+from medpriv.bank.outputs import Samples
+from medpriv.bank.spec import TrainingSpec
+from medpriv.dataset import TEST, TRAIN, Dataset
+from medpriv.records.cohort import Cohort
+from medpriv.records.labels import Labels
+from medpriv.records.tables import Column, Table
 from medpriv.synthesis.schema import LABEL, Field, Schema
 
 SCHEMA = Schema(
@@ -29,3 +38,36 @@ def table(seed: int, rows: int = 150) -> np.ndarray:
     pain[rng.random(rows) < 0.1] = -1
     sex = (rng.random(rows) < 0.3 + 0.4 * ill).astype(float)
     return np.column_stack([age, sex, dose, lab, pain, np.zeros(rows), ill.astype(float)])
+
+
+def dataset(seed: int = 0, patients: int = 160, rows: int = 1) -> Dataset:
+    """Return so many patients with as many rows each, a quarter of them test patients."""
+    cells = table(seed, patients * rows)
+    columns = tuple(
+        Column(field.name, fill=0.0, lower=field.lower, upper=field.upper, decimals=field.decimals)
+        if field.number
+        else Column(field.name, "code", levels=field.levels, codes=tuple(range(len(field.levels))), fill=0)
+        for field in SCHEMA.fields[:-1]
+    )
+    size = len(columns)
+    cohort = Cohort(
+        patient=np.repeat(np.arange(patients), rows).astype(np.int32),
+        site=np.zeros(len(cells), np.int32),
+        split=np.where(np.arange(patients) % 4 == 3, TEST, TRAIN).astype(np.uint8),
+        patients=tuple(f"p{index}" for index in range(patients)),
+        sites=("s",),
+        licence="none",
+        source="simulated",
+        digest="0",
+    )
+    records = Table(columns, cells[:, :-1], np.zeros(size, np.float32), np.ones(size, np.float32))
+    return Dataset("toy", cohort, records, Labels(cells[:, -1].astype(np.int64), ("no", "yes")), {})
+
+
+def bank_of_samples(data: Dataset, members: np.ndarray, samples: Sequence[np.ndarray]) -> Bank:
+    """Return a bank of generators that released these cells."""
+    spec = TrainingSpec("synthetic-toy", "synthetic", {}, "toy", {}, {})
+    about = About(data.name, spec, tuple(range(len(samples))), data.patients, {})
+    offsets = np.concatenate([[0], np.cumsum([len(cells) for cells in samples])]).astype(np.int64)
+    cells = np.concatenate(samples)
+    return Bank(about, members, None, Samples({"raw": cells[:, :-1], "y": cells[:, -1].astype(np.int64)}, offsets))
