@@ -1,6 +1,7 @@
 """Your own table."""
 
-from typing import Literal
+import math
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -8,6 +9,9 @@ from medpriv.config.dataset import Baselines, DatasetSettings
 from medpriv.config.leakage import CheckedTable
 from medpriv.config.models import LogisticRecipe, MlpRecipe
 from medpriv.config.section import Fraction, Section
+
+Range = Annotated[list[float], Field(min_length=2, max_length=2)]
+Levels = Annotated[list[str], Field(min_length=2)]
 
 
 class RawTable(Section):
@@ -28,6 +32,20 @@ class PreprocessTable(CheckedTable):
     groups: list[str] = Field([], description="columns by which risk is stated; they are learnt from unless ignored")
     categorical: list[str] = Field([], description="columns with words or codes, one-hot encoded; 100 levels at most")
     ignore: list[str] = Field([], description="columns not to learn from")
+    ranges: dict[str, Range] = Field(
+        {},
+        description="[least, greatest] of numbers, publicly known and not read off the table; a synthetic table "
+        "with differential privacy needs them of every number, and takes a number beyond for the nearer end",
+    )
+    decimals: dict[str, Annotated[int, Field(ge=0, le=15)]] = Field(
+        {},
+        description="decimals of numbers with a range, 0 for whole ones; left out: synthetic ones are not rounded",
+    )
+    levels: dict[str, Levels] = Field(
+        {},
+        description="all levels that a categorical column may have, publicly known; a synthetic table with "
+        "differential privacy needs them of every category; left out: those in the table",
+    )
     test_fraction: Fraction = Field(0.3, description="share of patients held out, stratified by site and label")
 
     @model_validator(mode="after")
@@ -35,6 +53,21 @@ class PreprocessTable(CheckedTable):
         named = [self.label, self.patient, self.site, *self.categorical, *self.ignore]
         if twice := sorted({column for column in named if column is not None and named.count(column) > 1}):
             raise ValueError(f"give each column one of label, patient, site, categorical, ignore: {', '.join(twice)}")
+        return self
+
+    @model_validator(mode="after")
+    def _dictionary_in_order(self) -> "PreprocessTable":
+        for column, (lower, upper) in self.ranges.items():
+            if not (math.isfinite(lower) and math.isfinite(upper) and lower < upper):
+                raise ValueError(f"ranges.{column}: write [least, greatest], two numbers of which the first is smaller")
+        if unknown := sorted({*self.decimals} - {*self.ranges}):
+            raise ValueError(f"decimals: give {', '.join(unknown)} a range, too")
+        if unknown := sorted({*self.levels} - {*self.categorical}):
+            raise ValueError(f"levels: name {', '.join(unknown)} under categorical, too")
+        if twice := sorted(column for column, names in self.levels.items() if len(set(names)) < len(names)):
+            raise ValueError(f"levels: a level stands twice in {', '.join(twice)}")
+        if mixed := sorted({*self.ranges} & {self.label, *self.categorical, *self.ignore}):
+            raise ValueError(f"ranges: only columns that are numbers to learn from have one, not {', '.join(mixed)}")
         return self
 
 
