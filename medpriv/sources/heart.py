@@ -20,7 +20,7 @@ from medpriv.sources import heart_flamby
 from medpriv.sources.age import age_band
 from medpriv.sources.cells import number_in
 from medpriv.sources.manifest import MANIFEST, verify_raw
-from medpriv.sources.tabular import check_classes, describe_columns, make_table, stratified_split
+from medpriv.sources.tabular import Entry, check_classes, describe_columns, make_table, stratified_split
 
 LICENCE = "CC BY 4.0"
 BASE_URL = "https://archive.ics.uci.edu/ml/machine-learning-databases/heart-disease/"
@@ -54,6 +54,7 @@ CODES = {  # the values that a coded column may hold
 # What can be, both ends included, with room around what UCI's files hold (28 to 77, 80 to 200, 85 to 603, 60 to 202,
 # -2.6 to 6.2): anything else is a slip, or another file's sign for missing.
 BOUNDS = {"age": (15, 110), "trestbps": (30, 300), "chol": (50, 700), "thalach": (30, 250), "oldpeak": (-5, 10)}
+DECIMALS = {"oldpeak": 1}  # of other numbers none
 MISSING = -9
 COLUMNS = (*FEATURES, "num")
 NEVER_MISSING = ("age", "sex", "num")
@@ -178,8 +179,15 @@ def _by_medpriv(
     kinds = {column: "binary" if len(codes) == 2 else "code" for column, codes in CODES.items()}
     kinds = {column: kinds.get(column, "number") for column in FEATURES}
     columns = dict(zip(COLUMNS[:-1], rows.T[:-1], strict=True))
-    table, notes = make_table(columns, kinds, FEATURES, split == TRAIN, folder)
+    table, notes = make_table(columns, kinds, FEATURES, split == TRAIN, folder, dictionary=dictionary())
     return split, table, notes
+
+
+def dictionary() -> dict[str, Entry]:
+    """Return what UCI's description of the files says of each column, whatever is in them."""
+    numbers = {name: Entry(*BOUNDS[name], DECIMALS.get(name, 0), complete=name in NEVER_MISSING) for name in BOUNDS}
+    codes = {name: Entry(codes=CODES[name], complete=name in NEVER_MISSING) for name in FEATURES if name in CODES}
+    return numbers | codes
 
 
 def _by_flamby(
