@@ -160,6 +160,23 @@ _ALL = (
         joint=True,
     ),
     Family(
+        "disclosure",
+        BANK,
+        "memorisation risk success_control success_members success_naive",
+        {
+            "disclosure-singling-out-univariate": Attack("Singling out, one column", READER),
+            "disclosure-singling-out-multivariate": Attack("Singling out, several columns", READER),
+            "disclosure-linkability": Attack("Linkability", READER),
+            "disclosure-inference": Attack("Inference", READER),
+            "disclosure-reconstruction": Attack("Reconstruction of one column", READER),
+        },
+        applies=lambda spec, modality, section: KINDS[spec.treatment.kind].membership == "release",
+        keys=("attacks.disclosure",),
+        by_dataset=("known", "sensitive"),
+        place="disclosure.audit",
+        joint=True,
+    ),
+    Family(
         "evasion",
         BANK,
         (

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from medpriv.config.attribute import AttributeSettings
+from medpriv.config.disclosure import DisclosureSettings
 from medpriv.config.epsilon import EpsilonSettings
 from medpriv.config.federated_server import FederatedServerSettings
 from medpriv.config.linkage import LinkageSettings
@@ -40,6 +41,9 @@ class AttackSettings(Section):
     )
     release: ReleaseSettings = Field(
         default_factory=ReleaseSettings, description="who was in the table behind a synthetic one"
+    )
+    disclosure: DisclosureSettings = Field(
+        default_factory=DisclosureSettings, description="what a synthetic table discloses of those behind it"
     )
     smoothing: SmoothingSettings = Field(
         default_factory=SmoothingSettings, description="what no change can flip, for the bank trained on noise"

@@ -5,6 +5,8 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError, model_validator
 
 from medpriv.config.section import Count, Epsilon, Fraction, Section
+from medpriv.config.synthetic_marginals import AimSettings, MstSettings
+from medpriv.config.synthetic_neural import DiffusionSettings, DpGanSettings, GanSettings, PateGanSettings
 from medpriv.config.synthetic_sdv import SdvSettings
 from medpriv.config.synthetic_simple import CartSettings, OutlierCopiesSettings, Recipe
 
@@ -21,6 +23,12 @@ class Generators(Section):
     )
     copula: Recipe | None = Field(None, description="Gaussian copula")
     cart: CartSettings | None = Field(None, description="sequential trees, as synthpop grows them")
+    gan: GanSettings | None = Field(None, description="our own conditional tabular GAN")
+    diffusion: DiffusionSettings | None = Field(None, description="tabular diffusion")
+    dp_gan: DpGanSettings | None = Field(None, description="a GAN with a critic under differential privacy")
+    pate_gan: PateGanSettings | None = Field(None, description="PATE-GAN")
+    mst: MstSettings | None = Field(None, description="noisy marginals on a tree of pairs")
+    aim: AimSettings | None = Field(None, description="noisy marginals, chosen where the model errs most")
     sdv: SdvSettings | None = Field(None, description="SDV's Gaussian copula, CTGAN and TVAE, made together")
 
 

@@ -4,16 +4,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from medpriv.config.section import Epsilon, Fraction, Section
+from medpriv.config.synthetic_simple import Recipe
 
 
-class MarginalsSettings(Section):
+class MarginalsSettings(Recipe):
     """What both mechanisms are told; the defaults were chosen on simulated `heart` patients."""
 
-    epsilon: Epsilon = Field(1.0, description="the guarantee to generate under, by Gaussian differential privacy")
-    delta: Fraction | None = Field(
-        None, description="its delta, below 1/n; empty: 1/(10 n) rounded down to a digit, n a replicate's patients"
-    )
     bins: Annotated[int, Field(ge=2, le=100)] = Field(8, description="bins of equal width of a number's public range")
     columns: Annotated[list[str], Field(min_length=1)] | None = Field(
         None, description="columns to generate beside the label, the others being gaps; empty: all"

@@ -1,10 +1,11 @@
-"""Neural generators of synthetic tables: conditional GANs, diffusion, and with differential privacy DP-GAN, PATE-GAN."""
+"""Neural generators of synthetic tables: conditional GAN, diffusion; with differential privacy DP-GAN, PATE-GAN."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from medpriv.config.section import Count, Epsilon, Fraction, NotNegative, Positive, Section
+from medpriv.config.section import Count, NotNegative, Positive, Section
+from medpriv.config.synthetic_simple import Recipe
 
 Rate = Annotated[float, Field(gt=0, le=1)]
 Units = Annotated[int, Field(ge=4, multiple_of=4)]
@@ -21,7 +22,7 @@ class Perturbation(Section):
     )
 
 
-class GanSettings(Section):
+class GanSettings(Recipe):
     """Our own conditional tabular GAN, of CTGAN's model and loss."""
 
     epochs: Count = Field(300, description="passes over a replicate's rows, each of at least one update")
@@ -41,7 +42,7 @@ class GanSettings(Section):
         return self
 
 
-class DiffusionSettings(Section):
+class DiffusionSettings(Recipe):
     """Tabular diffusion: Gaussian for numbers, multinomial for categories (TabDDPM's form)."""
 
     updates: Count = Field(1000, description="AdamW updates")
@@ -52,13 +53,9 @@ class DiffusionSettings(Section):
     weight_decay: NotNegative = Field(1e-4, description="AdamW's")
 
 
-class DpGanSettings(Section):
+class DpGanSettings(Recipe):
     """A tabular GAN whose critic is trained with differential privacy; numbers are binned by public ranges."""
 
-    epsilon: Epsilon = Field(3.0, description="the guarantee, by the PRV accountant")
-    delta: Fraction | None = Field(
-        None, description="its delta, below 1/n; empty: 1/(10 n) rounded down to a digit, n a replicate's patients"
-    )
     steps: Count = Field(200, description="noisy updates of the critic")
     generator_every: Count = Field(2, description="updates of the critic to one of the generator")
     rate: Rate = Field(0.25, description="probability with which a patient takes part in an update of the critic")
@@ -75,13 +72,9 @@ class DpGanSettings(Section):
     critic_rate: Positive = Field(2e-3, description="Adam's learning rate of the critic, over noisy sums")
 
 
-class PateGanSettings(Section):
+class PateGanSettings(Recipe):
     """PATE-GAN: teachers on disjoint patients, a student that learns from noisy votes, and a generator against it."""
 
-    epsilon: Epsilon = Field(3.0, description="the guarantee of all votes together")
-    delta: Fraction | None = Field(
-        None, description="its delta, below 1/n; empty: 1/(10 n) rounded down to a digit, n a replicate's patients"
-    )
     teachers: Annotated[int, Field(ge=2)] = Field(10, description="teachers, each with its own patients")
     rounds: Count = Field(100, description="times that teachers, student and generator are trained in turn")
     queries: Units = Field(8, description="rows that the teachers vote on in a round; each is paid for")
