@@ -1,5 +1,6 @@
 """Banks of generators of synthetic tables: which, how many, and what they release."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, model_validator
@@ -11,6 +12,14 @@ from medpriv.config.synthetic_sdv import SdvSettings
 from medpriv.config.synthetic_simple import CartSettings, OutlierCopiesSettings, Recipe
 
 Variation = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.]*$")]
+
+
+def varied(recipe: Mapping[str, Any], changed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe with the settings of a variation, of its sections as well."""
+    return dict(recipe) | {
+        name: varied(recipe[name], value) if isinstance(recipe.get(name), Mapping) else value
+        for name, value in changed.items()
+    }
 
 
 class Generators(Section):
@@ -68,7 +77,7 @@ class SyntheticSettings(Section):
                 raise ValueError(f"variations of {generator}, which `generators` doesn't fit: add it there")
             for name, changed in variations.items():
                 try:
-                    type(recipe).model_validate(recipe.model_dump() | changed)
+                    type(recipe).model_validate(varied(recipe.model_dump(), changed))
                 except ValidationError as error:
                     fault = error.errors()[0]
                     place = ".".join(map(str, fault["loc"]))

@@ -15,6 +15,7 @@ from medpriv.catalogue.attacks import Family
 from medpriv.catalogue.treatments import STRATEGIES, spec_of
 from medpriv.config.check import check_config
 from medpriv.config.models import LAYERS
+from medpriv.config.synthetic import varied
 from medpriv.errors import InputError
 
 
@@ -177,7 +178,7 @@ def synthesis_of(config: Mapping[str, Any], generator: str) -> Callable[[Any], d
         section = config["datasets"][wildcards.dataset]["synthetic"]
         variation = spec_of(wildcards.treatment).parts.get("variation")
         changed = section["variations"].get(generator, {}).get(variation, {})
-        recipe = section["generators"][generator] | changed
+        recipe = varied(section["generators"][generator], changed)
         return {name: one for name, one in recipe.items() if name != "replicates"}
 
     return value

@@ -11,6 +11,7 @@ from scipy import stats
 from medpriv.attacks.membership.audit import EXPOSURE_COLUMNS
 from medpriv.attacks.membership.scored import ROC_COLUMNS
 from medpriv.attacks.release import audit as release
+from medpriv.attacks.release import white_box
 from medpriv.attacks.release.contenders import STATISTICS
 from medpriv.attacks.release.discriminators import classifier
 from medpriv.attacks.release.released import Beside
