@@ -25,6 +25,7 @@ from medpriv.sources.table_columns import LEVELS, Fault, decimal_mark, gaps, gro
 from medpriv.sources.table_edges import read_records
 from medpriv.sources.table_file import ENDINGS, SHOWN, TextColumn
 from medpriv.sources.table_ids import counts_rows, named_like_id, names_in_words, repeated_ids
+from medpriv.sources.table_roles import holds_dates, suspected
 
 ROOT = Path(__file__).parents[2]
 UNKNOWN = "NAME_IT"  # the label, where no column looks like one
@@ -44,7 +45,8 @@ class Guess:
 
     Attributes:
         label, patient, site: a column's name, or none.
-        groups, categorical, ignore, numbers: names of columns.
+        groups, categorical, ignore, dates, numbers: names of columns.
+        quasi_identifiers, ages, places: of those, what others may know of a person.
         reasons: by role and name.
     """
 
@@ -54,6 +56,10 @@ class Guess:
     groups: list[str] = field(default_factory=list)
     categorical: list[str] = field(default_factory=list)
     ignore: list[str] = field(default_factory=list)
+    dates: list[str] = field(default_factory=list)
+    quasi_identifiers: list[str] = field(default_factory=list)
+    ages: list[str] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
     numbers: list[str] = field(default_factory=list)
     reasons: dict[tuple[str, str], str] = field(default_factory=dict)
 
@@ -87,6 +93,9 @@ def guess_roles(columns: Mapping[str, TextColumn], separator: str) -> Guess:
     _guess_label(guess, left)
     _guess_patient(guess, left)
     for column in list(left.values()):
+        if holds_dates(column):
+            _assign(guess, left, "dates", column.name, "by its values; not learnt from")
+    for column in list(left.values()):
         levels = _levels(column)
         if not guess.site and _PLACE.search(column.name) and 2 <= levels <= len(column.code) / 20:
             _assign(guess, left, "site", column.name, f"by its name, {levels} sites{_without(column)}")
@@ -106,7 +115,19 @@ def guess_roles(columns: Mapping[str, TextColumn], separator: str) -> Guess:
         else:
             kinds = "people's ids? then `patient`; " if not guess.patient else ""
             _assign(guess, left, "ignore", column.name, f"words, {levels} different ones ({kinds}dates, free text?)")
+    _guess_known(guess, columns)
     return guess
+
+
+def _guess_known(guess: Guess, columns: Mapping[str, TextColumn]) -> None:
+    """Note which columns others may know of a person, by their names and values."""
+    beside = {guess.label, guess.patient, guess.site}
+    left = [column for name, column in columns.items() if name not in beside and len(column.texts) > 1]
+    for role, names_there in suspected(left).items():
+        for name in names_there if role != "dates" else ():
+            fit = role != "ages" or name in guess.numbers
+            if fit:
+                _assign(guess, {}, role, name, "by its name" if name not in guess.dates else "a date")
 
 
 def _fits(column: TextColumn, owner: np.ndarray) -> bool:
@@ -191,7 +212,7 @@ def _names_people(column: TextColumn) -> bool:
 def _config(guess: Guess, name: str, path: Path) -> list[str]:
     items = [f"label: {_quoted(guess.label or UNKNOWN)}"]
     items += [f"{role}: {_quoted(getattr(guess, role))}" for role in ("patient", "site") if getattr(guess, role)]
-    for role in ("groups", "categorical", "ignore"):
+    for role in ("groups", "categorical", "ignore", "dates", "quasi_identifiers", "ages", "places"):
         if held := [_quoted(column) for column in getattr(guess, role)]:
             held[0], held[-1] = f"{role}: [{held[0]}", held[-1] + "]"
             if len(held) == 1:
@@ -221,6 +242,8 @@ def _comments(guess: Guess, name: str, path: Path, rows: int, columns: int) -> l
         lines.append("#   patient      none found: each row is taken for another patient")
     if not guess.site:
         lines.append("#   site         none found: all rows are taken for one hospital's")
+    if not guess.quasi_identifiers:
+        lines.append("#   quasi_identifiers  none found: name the columns that others may know of a person")
     for (role, column), reason in guess.reasons.items():
         if reason:
             lines.append(f"#   {role:<12} {column}: {reason}")

@@ -2,13 +2,15 @@
 
 docs/data/own-table.md shows how to use it. Such a table is always treated as credentialed: no report shows a row of it.
 `table_file` reads the text, `table_edges` finds what is no record, `table_columns` converts the rest by each column's
-role, `table_ids` looks for forgotten ids; `starter` guesses the roles.
+role, `table_ids` looks for forgotten ids, `table_roles` for what others may know of a person; `starter` guesses the
+roles.
 """
 
 import difflib
 import re
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +39,7 @@ from medpriv.sources.table_columns import (
 from medpriv.sources.table_edges import read_records
 from medpriv.sources.table_file import ENDINGS, SHOWN, TextColumn, TextTable, of_rows
 from medpriv.sources.table_ids import counts_rows, names_in_words, own_in_every_row, repeated_ids
+from medpriv.sources.table_roles import ROLES, as_days, as_known, declared, holds_dates
 from medpriv.sources.tabular import centre_and_scale, check_classes, fills, impute, stratified_split
 
 LICENCE = "its owner's; not stated"
@@ -62,7 +65,8 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
         name: the dataset's name in the config.
         folder: the raw folder, with its manifest.
         settings: the `preprocess` section: columns `label`, `patient`, `site` (either may be None), lists of columns
-            `groups`, `categorical` and `ignore`, and `test_fraction`.
+            `groups`, `categorical` and `ignore`, `test_fraction`, and the lists `quasi_identifiers`, `dates`, `ages`
+            and `places`, None or left out where nothing is said.
         seed: the root seed; it decides the split, by patient, stratified by site and label of a patient's first row.
 
     Raises:
@@ -99,7 +103,9 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
         ),
         table,
         Labels(y, tuple(held.classes)),
-        {"rows": len(y), "test_patients": int(np.sum(split == TEST))} | gaps | ({"ids": held.ids} if held.ids else {}),
+        {"rows": len(y), "test_patients": int(np.sum(split == TEST)), "roles": held.roles}
+        | gaps
+        | ({"ids": held.ids} if held.ids else {}),
     )
 
 
@@ -114,6 +120,8 @@ class _Converted:
         groups: each patient's value.
         ids: what is probably people's ids, though the settings name another column, or none, as the patient
             (`table_ids.repeated_ids`).
+        roles: what is said of the columns (`table_roles.declared`).
+        aside: codes int32 [N] of columns that others may know and nobody learns from, by name.
     """
 
     classes: list[str]
@@ -127,6 +135,8 @@ class _Converted:
     categories: dict[str, tuple[list[str], np.ndarray]]
     groups: dict[str, tuple[str, ...]]
     ids: dict[str, dict[str, int]]
+    roles: dict[str, object]
+    aside: dict[str, np.ndarray]
 
 
 def _make_table(held: _Converted, train: np.ndarray, path: Path) -> tuple[Table, dict[str, object]]:
@@ -143,7 +153,18 @@ def _make_table(held: _Converted, train: np.ndarray, path: Path) -> tuple[Table,
         scaled.append(centre_and_scale(column.encode(code).astype(np.float64), train))  # one at a time: memory
     raw = np.column_stack([held.values, *(code for _, code in held.categories.values())]).astype(np.float64)
     centre, scale = (np.concatenate(parts) for parts in zip(*scaled, strict=True))
-    return Table(tuple(columns), raw, centre, scale), {"missing_cells": missing, "imputed_with": imputed}
+    known, ages = (held.roles[role] or () for role in ("quasi_identifiers", "ages"))
+    described = tuple(
+        replace(
+            column,
+            quasi_identifier=column.name in known,
+            unit="years" if column.kind == "number" and column.name in ages else "",
+        )
+        for column in columns
+    )
+    aside = np.column_stack(list(held.aside.values())) if held.aside else None
+    table = Table(described, raw, centre, scale, aside=aside, aside_names=tuple(held.aside))
+    return table, {"missing_cells": missing, "imputed_with": imputed}
 
 
 def _convert(path: Path, settings: dict) -> _Converted:
@@ -169,7 +190,8 @@ def _convert(path: Path, settings: dict) -> _Converted:
     if site:
         sites, place = names(site, faults, no_names=NO_SITE)
     chosen = [columns[name] for name in settings["categorical"] if name in columns]
-    beside = {settings["label"], settings["patient"], settings["site"], *settings["ignore"], *meant}
+    dates = settings.get("dates") or ()
+    beside = {settings["label"], settings["patient"], settings["site"], *settings["ignore"], *dates, *meant}
     numeric = [column for name, column in columns.items() if name not in {*beside, *settings["categorical"]}]
     if not numeric and not settings["categorical"]:
         faults.append(Fault("preprocess", "no column is left to learn from", "shorten preprocess.ignore"))
@@ -182,9 +204,34 @@ def _convert(path: Path, settings: dict) -> _Converted:
     for feature, count in Counter([*numbered, *onehot]).items():
         if count > 1:
             faults.append(Fault("line 1", f"{count} features would be called {feature}", "rename a column"))
+    seen = {column.name: plain(column.name) for column in [*numeric, *chosen]}
+    seen |= {settings["site"]: "site"} if len(sites) > 1 else {}
+    aside = _kept_aside(columns, settings, seen, faults)
     refuse(path, faults)
     ids = _forgotten_ids(columns, settings, owner)
-    return _Converted(classes, y, patients, owner, sites, place, numbered, values, categories, groups, ids)
+    roles = declared(settings, seen | {name: _aside_name(name) for name in columns if name not in seen}, columns)
+    return _Converted(
+        classes, y, patients, owner, sites, place, numbered, values, categories, groups, ids, roles, aside
+    )
+
+
+def _kept_aside(
+    columns: dict[str, TextColumn], settings: dict, seen: Collection[str], faults: list[Fault]
+) -> dict[str, np.ndarray]:
+    """Return the codes of the columns that others may know and nobody learns from: dates, and quasi-identifiers."""
+    dates, ages, known = (settings.get(role) or () for role in ("dates", "ages", "quasi_identifiers"))
+    aside = {}
+    for name, column in columns.items():
+        if name in dates:
+            aside[_aside_name(name)] = as_days(column, faults)
+        elif name in known and name not in seen:
+            aside[_aside_name(name)] = as_known(column, age=name in ages)
+    return aside
+
+
+def _aside_name(column: str) -> str:
+    """Return what a column that nobody learns from is called in the re-identification audit."""
+    return f"{column} (column)" if column == "site" else plain(column)
 
 
 def named_columns(table: TextTable, faults: list[Fault], label: str | None = None) -> dict[str, TextColumn]:
@@ -217,7 +264,8 @@ def _check_roles(table: TextTable, settings: dict, faults: list[Fault]) -> list[
     header = list(dict.fromkeys(column.name for column in table.columns if not _NAMELESS.fullmatch(column.name)))
     folded = {name.casefold(): name for name in header}
     roles = [(key, settings[key]) for key in ("label", "patient", "site") if settings[key] is not None]
-    roles += [(key, column) for key in ("groups", "categorical", "ignore") for column in settings[key]]
+    lists = ("groups", "categorical", "ignore", *ROLES)
+    roles += [(key, column) for key in lists for column in settings.get(key) or ()]
     meant = []
     for key, name in roles:
         if name not in header:
@@ -256,7 +304,14 @@ def _names_rows(column: TextColumn, patient: str | None) -> Fault | None:
     """Return what is wrong with a column that says which row it is, or whose; the `patient` may be known already."""
     aside = "name it under preprocess.ignore"
     owner = f"if it says who it is, name it under preprocess.patient; if not, {aside.removeprefix('name it ')}"
-    if counts_rows(column):
+    if holds_dates(column):
+        problem = "dates, which are no numbers to learn from"
+        aside = (
+            "name it under preprocess.dates, which keeps it for the re-identification audit alone, or make a number of "
+        )
+        aside += "it in the table, such as the days since another date"
+        owner = aside
+    elif counts_rows(column):
         problem, owner = "it numbers the rows: the index of a data frame was probably written", aside
     elif own_in_every_row(column):
         problem = "an id by its name, another one in every row: it could only be memorised"

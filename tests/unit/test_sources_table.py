@@ -15,6 +15,7 @@ from medpriv.sources import table
 from medpriv.sources.acquire import acquire_raw
 from medpriv.sources.table_columns import category
 from medpriv.sources.table_file import column_of
+from medpriv.sources.table_roles import ROLES
 
 SETTINGS = {
     "label": "outcome",
@@ -153,11 +154,13 @@ def test_the_config_refuses_a_column_with_two_roles():
 def test_the_config_fills_in_what_parse_needs():
     section = {"format": "table", "raw": {"path": "mine.csv"}, "preprocess": {"label": "outcome"}}
     checked = check_config({"datasets": {"mine": section}})["datasets"]["mine"]
-    assert set(checked["preprocess"]) == {*SETTINGS, "leakage"}
+    assert set(checked["preprocess"]) == {*SETTINGS, *ROLES, "leakage"}
     assert checked["raw"] == {"source": "local", "path": "mine.csv"}
 
 
 def test_the_example_in_the_docs_passes_the_check():
     text = (Path(__file__).parents[2] / "docs" / "data" / "own-table.md").read_text()
-    short, long = (check_config(yaml.safe_load(part.split("```")[0])) for part in text.split("```yaml\n")[1:])
+    *parts, attacks = (yaml.safe_load(part.split("```")[0]) for part in text.split("```yaml\n")[1:])
+    short, long = (check_config(part | attacks) for part in parts)
+    assert set(short["attacks"]["linkage"]["sets"]["icu"]) == {"neighbour", "insurer"}
     assert short["datasets"]["icu"]["preprocess"] == long["datasets"]["icu"]["preprocess"]

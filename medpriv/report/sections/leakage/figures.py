@@ -16,6 +16,7 @@ from medpriv.report.section import Section
 
 MEANINGS = {
     "auc": "one column tells the outcome",
+    "gaps": "one column’s gaps tell the outcome",
     "equal": "one column is the outcome",
     "time": "known only at or after the outcome",
     "patients": "patients in both splits",
