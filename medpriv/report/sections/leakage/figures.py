@@ -20,6 +20,7 @@ MEANINGS = {
     "equal": "one column is the outcome",
     "time": "known only at or after the outcome",
     "patients": "patients in both splits",
+    "ids": "an id to be memorised",
     "duplicates": "the same record in both splits",
 }
 Findings = Mapping[str, Sequence[dict]]  # of each dataset
