@@ -11,7 +11,9 @@ an explanation, unless the settings allow it by name; allowed findings stay on r
     time        a column measured at or after the outcome, where the source says when (`Column.known_hours`)
     patients    a patient listed twice, once in each split; or a column that is probably people's ids, although others
                 (or rows) were taken for the patients (`notes["ids"]`)
-    duplicates  test records equal in all features and class to a training record of another patient
+    ids         a number that is another one in every row, as ids are (`notes["ids"]`): it can only be memorised
+    duplicates  test records equal in all features and class to a training record of another patient; rows that copy
+                another one in all columns of a file, where each row was taken for another patient
 
 The AUC is that of the values in either direction, or that of the class's rate within each value or bin, learnt on other
 patients: the latter sees leaks in codes, whose order means nothing. A category is looked at level by level, and as a
@@ -34,6 +36,7 @@ from medpriv.records.tables import Column
 
 CHANCE = 1e-3  # equality with the outcome that luck would give some column more often than this is no finding
 LUCK = 0.8  # where the AUC's lower limit is not above this, the patients are too few to blame the column
+FEW_COPIES = 0.05  # pairs of equal rows that chance makes, below which a copy is no chance
 FOLDS = 5
 BINS = 16  # a feature with more values than that is cut at its quantiles, unless its numbers are codes
 _BESIDE = ("patients", "duplicates")
@@ -81,6 +84,7 @@ def check_leakage(dataset: Dataset, settings: Mapping[str, object]) -> list[dict
         *columns,
         *_patients_in_both_splits(dataset, allow),
         *_forgotten_ids(dataset, allow),
+        *_copied_rows(dataset, allow),
         *_duplicates(dataset, settings["duplicates"], allow),
     ]
     if stopping := [finding for finding in findings if finding.stops and not finding.allowed]:
@@ -270,12 +274,32 @@ def _forgotten_ids(dataset: Dataset, allow: set[str]) -> Iterator[Finding]:
     """Yield a finding for each column that is probably people's ids, of whom some were taken for several patients."""
     for name, about in dataset.notes.get("ids", {}).items():
         count, repeated = about["values"], about["repeated"]
+        if not repeated:
+            text = (
+                f"{name} is probably an id, another one in each of {count} rows, which can only be memorised: name it "
+                "under preprocess.ignore"
+            )
+            yield Finding("ids", name, text, 1.0, 1.0, count, True, name in allow)
+            continue
         text = (
             f"{name} is probably the patients' id, but {repeated} of its {count} values are each taken for several "
             "patients: name it under preprocess.patient"
         )
         share = repeated / count
         yield Finding("patients", name, text, share, share, count, True, name in allow)
+
+
+def _copied_rows(dataset: Dataset, allow: set[str]) -> Iterator[Finding]:
+    """Yield a finding if rows that were taken for patients are copies of others, and luck would hardly make any."""
+    copies, by_chance = (dataset.notes.get(key) for key in ("copied_rows", "copies_by_chance"))
+    if copies and by_chance is not None and by_chance < FEW_COPIES:
+        count = len(dataset.y)
+        text = (
+            f"duplicates: {copies} of {count} rows copy another one in every column, and each is taken for another "
+            "patient: remove them, or name the patients' column under preprocess.patient"
+        )
+        share, lower = copies / count, float(clopper_pearson(copies, count)[0])
+        yield Finding("duplicates", "duplicates", text, share, lower, count, True, "duplicates" in allow)
 
 
 def _duplicates(dataset: Dataset, limit: float, allow: set[str]) -> Iterator[Finding]:

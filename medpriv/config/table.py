@@ -23,10 +23,18 @@ class PreprocessTable(CheckedTable):
     """What each column of your own table is; a column that is not named is a number to learn from."""
 
     label: str = Field(description="column with the class to be learnt")
+    positive: str | None = Field(
+        None, description="which of two classes `auprc` is of, as the table writes it; empty: the last one in order"
+    )
     patient: str | None = Field(None, description="column with the patient's id; empty: each row is a patient")
     site: str | None = Field(None, description="column with the hospital or device; empty: all one")
     groups: list[str] = Field([], description="columns by which risk is stated; they are learnt from unless ignored")
     categorical: list[str] = Field([], description="columns with words or codes, one-hot encoded; 100 levels at most")
+    missing_codes: dict[str, list[float]] = Field(
+        {},
+        description="by column of numbers, those that stand for a missing value, such as -999; `[]`: none "
+        "does, although one looks like it",
+    )
     ignore: list[str] = Field([], description="columns not to learn from")
     quasi_identifiers: list[str] | None = Field(
         None,

@@ -20,11 +20,11 @@ import yaml
 
 from medpriv.errors import InputError
 from medpriv.files import write_text
-from medpriv.sources.table import local_files, named_columns
+from medpriv.sources.table import local_files, named_columns, numbers_first
 from medpriv.sources.table_columns import LEVELS, Fault, decimal_mark, gaps, group, names, refuse, to_number
 from medpriv.sources.table_edges import read_records
 from medpriv.sources.table_file import ENDINGS, SHOWN, TextColumn
-from medpriv.sources.table_ids import counts_rows, named_like_id, names_in_words, repeated_ids
+from medpriv.sources.table_ids import counts_rows, named_like_id, names_in_words, numbers_every_row, repeated_ids
 from medpriv.sources.table_roles import holds_dates, suspected
 
 ROOT = Path(__file__).parents[2]
@@ -33,10 +33,18 @@ WIDTH = 110
 FEW = 10  # classes of a label, levels of a group, values of a number that may be a code
 _PEOPLE = "patient|subject|person|participant"
 _PERSON = re.compile(rf"{_PEOPLE}|pid|mrn", re.IGNORECASE)
-_OUTCOME = re.compile(r"label|outcome|target|^class$|^y$|died|death|dead|mortality|expire", re.IGNORECASE)
-_FINDING = re.compile(r"diagnos|disease|readmi|surviv|sepsis|result|event|status|class", re.IGNORECASE)
-_PLACE = re.compile(r"site|hospital|ward|cent(re|er)|clinic|institution|unit|department|facility", re.IGNORECASE)
-_ATTRIBUTE = re.compile(r"^(sex|gender|race|ethnic(ity)?|age[\W_]?group|insurance)$", re.IGNORECASE)
+_OUTCOME = re.compile(
+    r"label|outcome|target|^class$|^y$|died|death|dead|mortality|expire|verstorben|gestorben|exitus|zielgr|d[ée]c[èe]s|muert",
+    re.IGNORECASE,
+)
+_FINDING = re.compile(r"diagnos|disease|readmi|surviv|sepsis|result|event|status|class|befund|überlebt", re.IGNORECASE)
+_PLACE = re.compile(
+    r"site|h[oô]spi?tal|ward|cent(re|er)|clinic|institution|unit|department|facility|klinik|krankenhaus|station|standort",
+    re.IGNORECASE,
+)
+_ATTRIBUTE = re.compile(
+    r"^(sex|gender|race|ethnic(ity)?|age[\W_]?group|insurance|geschlecht|altersgruppe|sexe|sexo|sesso)$", re.IGNORECASE
+)
 
 
 @dataclass
@@ -97,7 +105,8 @@ def guess_roles(columns: Mapping[str, TextColumn], separator: str) -> Guess:
             _assign(guess, left, "dates", column.name, "by its values; not learnt from")
     for column in list(left.values()):
         levels = _levels(column)
-        if not guess.site and _PLACE.search(column.name) and 2 <= levels <= len(column.code) / 20:
+        place = _PLACE.search(column.name) and not _PERSON.search(column.name)
+        if not guess.site and place and 2 <= levels <= len(column.code) / 20:
             _assign(guess, left, "site", column.name, f"by its name, {levels} sites{_without(column)}")
     owner = names(columns[guess.patient], [])[1] if guess.patient else np.arange(len(next(iter(columns.values())).code))
     for column in left.values():
@@ -107,6 +116,8 @@ def guess_roles(columns: Mapping[str, TextColumn], separator: str) -> Guess:
         levels = _levels(column)
         if named_like_id(column.name) and levels > LEVELS:
             _assign(guess, left, "ignore", column.name, "an id by its name")
+        elif numbers_every_row(column):
+            _assign(guess, left, "ignore", column.name, "an id by its values: another one in every row")
         elif column.name in numeric:
             few = 2 < levels <= FEW
             _assign(guess, left, "numbers", column.name, "few values: codes would be `categorical`" if few else "")
@@ -189,7 +200,14 @@ def _guess_label(guess: Guess, left: dict[str, TextColumn]) -> None:
     for some, reason in ways:
         if some and not guess.label:
             column = some[0]
-            _assign(guess, left, "label", column.name, f"{reason}, {_levels(column)} classes{_without(column)}")
+            about = f"{reason}, {_levels(column)} classes{_without(column)}{_positive(column)}"
+            _assign(guess, left, "label", column.name, about)
+
+
+def _positive(column: TextColumn) -> str:
+    """Return which of two classes auprc will be of."""
+    classes = sorted({text for text, gap in zip(column.texts, gaps(column), strict=True) if not gap}, key=numbers_first)
+    return f"; `auprc` is that of {classes[1]}, unless `positive` names the other" if len(classes) == 2 else ""
 
 
 def _guess_patient(guess: Guess, left: dict[str, TextColumn]) -> None:

@@ -11,13 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from medpriv.sources.names import plain
+from medpriv.sources.names import is_gap, plain
 from medpriv.sources.table_columns import Fault, gaps
 from medpriv.sources.table_file import TextColumn
 
 ROLES = ("quasi_identifiers", "dates", "ages", "places")
 FORMS = "2021-01-19, 20210119, 19.01.2021, 01/19/2021, with or without a time"
 _FULL = 0.9  # of a column's distinct texts that are dates where it is one of dates
+_TRIED = 200  # distinct texts that are tried first
 _FEWEST, _FEWEST_DIGITS = 3, 6  # distinct dates, below which a column may only look like one of them
 _ZONE = r"(?: ?[AaPp]\.?[Mm]\.?)?(?: ?(?:Z|UTC|[+-]\d{2}:?\d{2}))?"
 _TIME = rf"(?:(?:[T_ ]|, ?)\d{{1,2}}[:.]\d{{2}}(?:[:.]\d{{2}}(?:[.,]\d+)?)?{_ZONE})?"
@@ -31,18 +32,22 @@ _WORDED = re.compile(rf"({_PART})\.?[- ]?([^\W\d_]{{3,10}})\.?[- ,]{{0,2}}({_YEA
 
 # Words of names, without accents: whole words, and stems that compounds begin, hold or end with.
 _WORDS = {
-    "ages": "age alter eta edad idade leeftijd jahre yrs years",
-    "places": "zip plz cap ort kreis land city town county state region street address adresse strasse stadt ville "
-    "commune ciudad provincia comune indirizzo cp gemeinde bundesland wohnort plaats district",
-    "dates": "date datum fecha day month monat mois mes maand year jahr dob dod admittime dischtime deathtime",
+    "ages": "age alter eta edad idade leeftijd",
+    "places": "zip plz ort kreis land city town county region street address adresse strasse stadt ville "
+    "commune ciudad provincia comune indirizzo gemeinde bundesland wohnort plaats district",
+    "dates": "date datum fecha month monat mois mes maand year jahr dob dod admittime dischtime deathtime",
     "quasi_identifiers": "sex gender male female sexe sexo sesso race religion language sprache insurance kasse nation",
 }
+_BIRTH = (
+    r"birth[\W_]?(date|day|year|month)|(date|year|day)[\W_]?of[\W_]?birth|geburts[\W_]?(datum|tag|jahr|monat)|"
+    "naissance|nacimiento|nascita"
+)
 _STEMS = {
     "ages": "patientenalter|lebensalter|altersjahr|aufnahmealter|age_at|age_in",
     "places": "postleit|postcode|postal|zipcode|wohnort|strasse|landkreis|municip|latitude|longitude|geburtsort",
-    "dates": "datum|geburts|birth|naissance|nacimiento|nascita|admitted|discharged|zeitpunkt|timestamp",
+    "dates": f"datum|{_BIRTH}|admitted|discharged|zeitpunkt|timestamp",
     "quasi_identifiers": "geschlecht|geslacht|ethnic|ethnie|nationalit|staatsang|familienstand|marital|beruf|"
-    "occupation|profession|versicher|krankenkasse|birth|geburt|naissance|nacimiento|nascita|konfession|herkunft",
+    f"occupation|profession|versicher|krankenkasse|{_BIRTH}|konfession|herkunft",
 }
 
 
@@ -71,13 +76,19 @@ def _day(year: str, one: str, other: str | None) -> tuple | None:
 
 def holds_dates(column: TextColumn) -> bool:
     """Return whether nearly all values of a column are dates, whatever it is called."""
+    some = [text for text in column.texts[:: max(1, len(column.texts) // _TRIED)] if not is_gap(text)]
+    if sum(_is_date(text) for text in some) < _FULL / 2 * len(some):  # a measurement of many values is known by some
+        return False
     held = [text for text, gap in zip(column.texts, gaps(column), strict=True) if not gap]
     digits = all(text.replace(".", "", 1).isdigit() for text in held)
     if len(held) < (_FEWEST_DIGITS if digits else _FEWEST):
         return False
     # Numbers of a measurement may begin like a year, but hardly all of them are days.
-    dates = sum(day_of(text.removesuffix(".0")) is not None for text in held)
-    return dates >= (1.0 if digits else _FULL) * len(held)
+    return sum(map(_is_date, held)) >= (1.0 if digits else _FULL) * len(held)
+
+
+def _is_date(text: str) -> bool:
+    return day_of(text.removesuffix(".0")) is not None
 
 
 def suspected(columns: Iterable[TextColumn]) -> dict[str, list[str]]:
@@ -88,7 +99,8 @@ def suspected(columns: Iterable[TextColumn]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {role: [] for role in ROLES}
     for column in columns:
         dated = holds_dates(column)
-        roles = {"dates"} if dated else named_roles(column.name) - ({"dates"} if _measured(column) else set())
+        roles = {"dates"} if dated else named_roles(column.name)
+        roles -= {"dates"} if not dated and "dates" in roles and _measured(column) else set()
         for role in roles | ({"quasi_identifiers"} if roles else set()):
             found[role].append(column.name)
     return found

@@ -5,6 +5,7 @@ Snakemake reads them too, but takes the last of two equal keys, and says of a fa
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,8 @@ _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _NOT_DECIMAL = re.compile(r"[-+]?0[0-7_]+|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?", re.ASCII)
 
 
-def read_config(file: Path) -> dict[str, Any]:
-    """Return what a config file says.
+def read_config(file: Path, example: str = "config/tiny.yaml (docs/config.md lists every key)") -> dict[str, Any]:
+    """Return what a config file says; `example` is where to see how one is written.
 
     Raises:
         InputError: the file cannot be read, is not UTF-8 or not YAML, says nothing, is no mapping; or has keys twice or
@@ -42,16 +43,13 @@ def read_config(file: Path) -> dict[str, Any]:
         TypeError,
         RecursionError,
     ) as error:  # a tag that lies, endless levels
-        raise InputError(f"not YAML ({error})", file=file, remedy="write it as config/tiny.yaml is written") from None
+        raise InputError(f"not YAML ({error})", file=file, remedy=f"write it as {example}") from None
     if not isinstance(content, dict):
         found = "a list" if isinstance(content, list) else "a single value"
         if content is None:
             found = "only comments or blanks" if text.strip() else "an empty file"
-        raise InputError(
-            f"{found}, where keys are expected",
-            file=file,
-            remedy="begin it with a key such as `datasets:`, as config/tiny.yaml does (docs/config.md lists every key)",
-        )
+        remedy = f"write `key: value` into it, as in {example}"
+        raise InputError(f"{found}, where keys are expected", file=file, remedy=remedy)
     return content
 
 
@@ -121,7 +119,7 @@ def _as_input_error(error: yaml.YAMLError, text: str, file: Path) -> InputError:
     if line is not None and "\t" in lines[line]:
         return InputError("a tab", file=file, place=place, remedy="indent by blanks, as YAML wants")
     if opened := _opened(error, text):
-        return _unclosed(opened, mark.line if mark.line < len(text.splitlines()) else None, text, file)
+        return _unclosed(opened, mark.line if mark.index < len(text.rstrip()) else None, text, file)
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error).partition("\n")[0]
     return InputError(
         f"not YAML ({problem})", file=file, place=place, remedy="look at that line's brackets, quotes and indentation"
@@ -133,18 +131,24 @@ def _opened(error: yaml.YAMLError, text: str) -> yaml.Mark | None:
 
     A quote that was forgotten is closed by the next one, further down, and YAML stumbles over what follows that.
     """
-    context = getattr(error, "context", None) or ""
-    if context.startswith(("while parsing a flow", "while scanning a quoted scalar")):
+    context, stumbled = getattr(error, "context", None) or "", getattr(error, "problem_mark", None)
+    if context.startswith("while scanning a quoted scalar"):
         return error.context_mark
+    brackets: list[yaml.Mark] = []
     quoted = None
-    try:
+    with suppress(yaml.YAMLError):
         for token in yaml.scan(text, Loader=yaml.SafeLoader):
-            if isinstance(token, yaml.ScalarToken) and token.style in ("'", '"'):
+            if stumbled and token.start_mark.index >= stumbled.index:
+                break
+            if isinstance(token, yaml.FlowSequenceStartToken | yaml.FlowMappingStartToken):
+                brackets.append(token.start_mark)
+            elif isinstance(token, yaml.FlowSequenceEndToken | yaml.FlowMappingEndToken):
+                del brackets[-1:]
+            elif isinstance(token, yaml.ScalarToken) and token.style in ("'", '"'):
                 quoted = token
-    except yaml.YAMLError:
-        pass
+    if context.startswith("while parsing a flow") and brackets:
+        return brackets[-1]
     over = quoted and quoted.start_mark.line < quoted.end_mark.line
-    stumbled = getattr(error, "problem_mark", None)
     return quoted.start_mark if over and stumbled and stumbled.line == quoted.end_mark.line else None
 
 

@@ -110,9 +110,9 @@ def test_a_patient_in_words_is_found_by_its_name_or_asked_for(config):
         Patientennummer=[f"P{row // 2}" for row in range(300)]
     )
     assert "patient: Patientennummer" in config(held)[1]
-    text = config(held.rename(columns={"Patientennummer": "Kennung"}))[1]
+    text = config(held.rename(columns={"Patientennummer": "Zeichen"}))[1]
     assert "patient      none found" in text
-    assert "ignore       Kennung: words, 150 different ones (people's ids? then `patient`; dates, free text?)" in text
+    assert "ignore       Zeichen: words, 150 different ones (people's ids? then `patient`; dates, free text?)" in text
 
 
 def test_a_dataset_s_name_is_none_of_config_yaml_s():

@@ -111,13 +111,24 @@ def test_equal_days_are_one_whatever_the_time():
     [
         *((name, "ages") for name in ("Alter", "âge", "patientAge")),
         *((name, "places") for name in ("PLZ", "code_postal")),
-        *((name, "dates") for name in ("Aufnahmedatum", "fecha_ingreso")),
+        *((name, "dates") for name in ("Aufnahmedatum", "fecha_ingreso", "birthYear", "Geburtsjahr", "date of birth")),
         ("Geschlecht", "quasi_identifiers"),
     ],
 )
 def test_names_suggest_a_role_in_several_languages(name, role):
     assert role in named_roles(name)
-    assert not named_roles("dosage") and not named_roles("laktat") and not named_roles("average")
+    others = (
+        "dosage",
+        "laktat",
+        "average",
+        "birth_weight",
+        "Geburtsgewicht",
+        "sodium_day1",
+        "years_smoked",
+        "cp",
+        "state",
+    )
+    assert not set().union(*map(named_roles, others))
 
 
 @pytest.mark.parametrize("form", ["{0}", "{0[6]}{0[7]}.{0[4]}{0[5]}.{0[0]}{0[1]}{0[2]}{0[3]}"])
@@ -202,3 +213,10 @@ def test_the_dataset_comes_back_with_what_is_kept_aside(parse, tmp_path):
 def test_a_declaration_that_cannot_be_is_refused(parse, changes, message):
     with pytest.raises(InputError, match=message):
         parse(**changes)
+
+
+def test_a_set_without_columns_is_refused():
+    section = {"format": "table", "raw": {"path": "mine.csv"}, "preprocess": {"label": "verstorben"}}
+    sets = {"linkage": {"sets": {"akten": {"mine": []}}}}
+    with pytest.raises(InputError, match=r"attacks\.linkage\.sets\.akten\.mine"):
+        check_config({"datasets": {"akten": section}, "attacks": sets})

@@ -47,6 +47,8 @@ def test_marks_line_ends_and_aliases_are_read(tmp_path: Path) -> None:
         (b"a: 1\nb: {x: {y: 1} z: 2}\n", "line 2", "or a comma is missing there"),
         (b"a: 1\nb: 'x\nc: 1\nd: 'y'\n", "line 2", "the ' in column 4 is not closed before line 4 ends"),
         (b"a: 1\nb: [1]]\n", "line 2", "not YAML"),
+        (b"a: 1\nb: [", "line 2", "the [ in column 4 is not closed up to the end"),
+        (b"a: {b: [1],\n  c: [1, }\n", "line 2", "the [ in column 6 is not closed in this line"),
         (b"seed: 1\n  more: 2\n", "line 2", "not YAML"),
         (b"seed: !!python/object:os.system {}\n", "line 1", "not YAML"),
         (b"seed: *gone\n", "line 1", "not YAML"),

@@ -109,7 +109,7 @@ def known_sets(dataset: Dataset, columns: Columns, asked: Mapping[str, Sequence[
     site = ("site",) if "site" in columns.exact else ()
     roles = dataset.notes.get("roles")
     derived = _named_sets(dataset, columns, site) if roles is None else _declared_sets(roles, site)
-    found: dict[str, tuple[str, ...]] = {name: tuple(members) for name, members in asked.items() if members}
+    found: dict[str, tuple[str, ...]] = {name: tuple(members) for name, members in asked.items()}
     for name, members in (derived | {"all": columns.variables}).items():
         if members and set(members) not in map(set, found.values()):
             found.setdefault(name, members)
