@@ -1,31 +1,34 @@
 # banks: what all treatments that train K replicates share. Shards are joined; a bank's use is measured, by its kind.
 
 for suffix, kind in bank_kinds().items():
+    where = "{stage}/{dataset}" if kind.joint else "{stage}/{dataset}/{treatment}"
 
-    rule:
-        name:
-            f"gather_bank{suffix}"
-        input:
-            code=code_deps("scripts/gather_bank.py"),
-            shards=shards_of_bank,
-        output:
-            bank="results/{stage}/{dataset}/{treatment}/bank.safetensors",
-            about="results/{stage}/{dataset}/{treatment}/bank.json",
-            outputs=f"results/{{stage}}/{{dataset}}/{{treatment}}/{kind.outputs}",
-        log:
-            "logs/{stage}/{dataset}/{treatment}/gather.log",
-        benchmark:
-            "logs/benchmarks/{stage}/{dataset}/{treatment}/gather.tsv"
-        wildcard_constraints:
-            treatment=ARTEFACTS.treatments_of(kind),
-        conda:
-            "../envs/environment.yaml"
-        threads: 1
-        resources:
-            mem_mb=4000,
-            runtime=30,
-        script:
-            "../scripts/gather_bank.py"
+    if is_sharded(kind):
+
+        rule:
+            name:
+                f"gather_bank{suffix}"
+            input:
+                code=code_deps("scripts/gather_bank.py"),
+                shards=shards_of_bank,
+            output:
+                bank="results/{stage}/{dataset}/{treatment}/bank.safetensors",
+                about="results/{stage}/{dataset}/{treatment}/bank.json",
+                outputs=f"results/{{stage}}/{{dataset}}/{{treatment}}/{kind.outputs}",
+            log:
+                "logs/{stage}/{dataset}/{treatment}/gather.log",
+            benchmark:
+                "logs/benchmarks/{stage}/{dataset}/{treatment}/gather.tsv"
+            wildcard_constraints:
+                treatment=ARTEFACTS.treatments_of(kind, sharded=True),
+            conda:
+                "../envs/environment.yaml"
+            threads: 1
+            resources:
+                mem_mb=4000,
+                runtime=30,
+            script:
+                "../scripts/gather_bank.py"
 
     rule:
         name:
@@ -33,17 +36,16 @@ for suffix, kind in bank_kinds().items():
         input:
             code=code_deps("scripts/measure_utility.py", kind.file),
             dataset=multiext("results/preprocessed/{dataset}/dataset", ".safetensors", ".json"),
-            bank=files_of_bank,
+            bank=ARTEFACTS.measured(kind),
             reference=reference_of_bank,
         output:
-            **{table: f"results/{{stage}}/{{dataset}}/{{treatment}}/{table}.csv" for table in kind.tables},
-            measures="results/{stage}/{dataset}/{treatment}/utility.csv",
+            **use_tables(kind),
         log:
-            "logs/{stage}/{dataset}/{treatment}/utility.log",
+            f"logs/{where}/utility.log",
         benchmark:
-            "logs/benchmarks/{stage}/{dataset}/{treatment}/utility.tsv"
+            f"logs/benchmarks/{where}/utility.tsv"
         wildcard_constraints:
-            treatment=ARTEFACTS.treatments_of(kind),
+            **{"stage": ARTEFACTS.stages_of(kind)} if kind.joint else {"treatment": ARTEFACTS.treatments_of(kind)},
         conda:
             "../envs/environment.yaml"
         threads: 1
@@ -52,7 +54,7 @@ for suffix, kind in bank_kinds().items():
             runtime=60,
         params:
             module=kind.module,
-            measures=setting("measures"),
+            measures=setting(kind.settings, without=("synthetic",)),
             seed=setting("seed"),
         script:
             "../scripts/measure_utility.py"

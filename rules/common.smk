@@ -7,7 +7,17 @@ from pathlib import Path
 
 from medpriv.errors import InputError
 from medpriv.workflow import settings
-from medpriv.workflow.artefacts import Artefacts, bank_families, bank_kinds, folder_of, tables_of
+from medpriv.workflow.artefacts import (
+    Artefacts,
+    bank_families,
+    bank_kinds,
+    folder_of,
+    is_sharded,
+    own_generators,
+    package_generators,
+    tables_of,
+    use_tables,
+)
 from medpriv.workflow.code import code_files
 from medpriv.workflow.environment import fix_environment
 from medpriv.workflow.finish import finish_run
@@ -51,6 +61,7 @@ unlearned_by = ARTEFACTS.unlearned_by
 personal_banks = ARTEFACTS.personal_banks
 federation_of = partial(settings.federation_of, CONFIG)
 private_of = partial(settings.private_of, CONFIG)
+synthesis_of = partial(settings.synthesis_of, CONFIG)
 raw_of = partial(settings.raw_of, CONFIG)
 if_simulated = partial(settings.if_simulated, CONFIG)
 

@@ -66,6 +66,13 @@ rule train_split:
     localrule: True
 
 
+rule synthesise_tables:
+    """Every bank of generators of synthetic tables, with its utility."""
+    input:
+        outcome("synthetic"),
+    localrule: True
+
+
 rule attack_banks:
     """Every attack on every bank."""
     input:

@@ -12,5 +12,6 @@ with job(snakemake) as params:
     family = import_module(params.module)
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
     folders = dict.fromkeys(Path(file).parent for file in snakemake.input.bank)
-    found = [family.audit(dataset, Bank.load(folder), params.settings, params.seed) for folder in folders]
-    (found[0] if len(found) == 1 else Findings.joined(found)).save(dict(snakemake.output.items()))
+    found = {folder.name: family.audit(dataset, Bank.load(folder), params.settings, params.seed) for folder in folders}
+    joint = hasattr(snakemake.wildcards, "stage")
+    (Findings.joined(found) if joint else found[folders.popitem()[0].name]).save(dict(snakemake.output.items()))

@@ -1,4 +1,4 @@
-"""AdamW on one flat vector, without `torch.optim` (whose first optimizer costs two seconds of imports).
+"""Adam on one flat vector, without `torch.optim` (whose first optimizer costs two seconds of imports).
 
 All parameters of all replicates stand in one vector, and so do their gradients and moments: one fused kernel call an
 update. The rule is elementwise, so replicates stay independent.
@@ -21,11 +21,13 @@ class AdamW:
         parameters, gradients: name -> [K, ...], views into the flat vectors.
     """
 
-    def __init__(self, parameters: Tensors, weight_decay: float) -> None:
+    _kernel = torch._fused_adamw_
+
+    def __init__(self, parameters: Tensors, weight_decay: float, betas: tuple[float, float] = BETAS) -> None:
         layout, size = _layout(parameters)
         self._weights, self._flat_gradients, self._first, self._second = (torch.zeros(size) for _ in range(4))
         self._step = torch.zeros(())
-        self._weight_decay = weight_decay
+        self._weight_decay, self._betas = weight_decay, betas
         self.parameters = {name: self._weights.as_strided(*place) for name, place in layout.items()}
         self.gradients = {name: self._flat_gradients.as_strided(*place) for name, place in layout.items()}
         for name, value in parameters.items():
@@ -42,7 +44,7 @@ class AdamW:
     def update(self, learning_rate: float) -> None:
         """Move the parameters by the gradients that stand in `gradients`."""
         self._step += 1
-        torch._fused_adamw_(
+        type(self)._kernel(
             [self._weights],
             [self._flat_gradients],
             [self._first],
@@ -50,13 +52,19 @@ class AdamW:
             [],
             [self._step],
             lr=learning_rate,
-            beta1=BETAS[0],
-            beta2=BETAS[1],
+            beta1=self._betas[0],
+            beta2=self._betas[1],
             weight_decay=self._weight_decay,
             eps=EPSILON,
             amsgrad=False,
             maximize=False,
         )
+
+
+class Adam(AdamW):
+    """Adam with weight decay as a part of the gradient (Kingma & Ba 2015), as published GANs use it."""
+
+    _kernel = torch._fused_adam_
 
 
 def cosine(step: int, steps: int) -> float:

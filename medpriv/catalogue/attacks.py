@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from medpriv.catalogue.networks import NETWORKS
-from medpriv.catalogue.treatments import STRATEGIES, Section, Spec
+from medpriv.catalogue.treatments import KINDS, STRATEGIES, Section, Spec
 
 BANK, DATASET, PERSONALIZED, UNLEARNED = "bank", "dataset", "personalized", "unlearned"  # whom a family attacks
 
@@ -17,6 +17,7 @@ HOLDER = "whoever holds the model"
 CURIOUS = "a server that follows the protocol and looks"
 MALICIOUS = "a server that trains the clients' layers for its own ends"
 OUTSIDER = "whoever sees the released table"
+READER = "whoever sees the synthetic table and knows people like its patients"
 CONTROL = "nobody: what is found without the model"
 CHECK = "nobody: a check"
 
@@ -52,8 +53,8 @@ class Family:
         tables: that it writes beside `measures.csv`, by file stem; `ROWS` marks those that hold true values of single
             patients' records, and so leave the machine for nobody.
         place: of its `audit`, in `medpriv.attacks`, where that is not the family's name.
-        joint: a job attacks all banks of a dataset's stage, since one takes less than importing what it needs; the
-            family has no table but its measures.
+        joint: a job attacks all banks of a dataset's stage, since one takes less than importing what it needs; its
+            tables have a column `treatment`.
     """
 
     name: str
@@ -112,12 +113,68 @@ _ALL = (
             "membership-informia": Attack("InfoRMIA"),
             "membership-best": Attack("Best of all, by chance", CONTROL),
         },
+        applies=lambda spec, modality, section: KINDS[spec.treatment.kind].membership == "membership",
         keys=("attacks.membership",),
         place="membership.audit",
         tables={
             "roc": FIGURES,
             "exposure": FIGURES,
         },
+    ),
+    Family(
+        "release",
+        BANK,
+        (
+            "auc auc_all_rows auc_all_rows_difference auc_chance balanced_accuracy chosen_share epsilon_lower "
+            "fpr_reached_@ match_share p_value tpr_at_fpr_@"
+        ),
+        {
+            "release-dcr": Attack("Distance to the closest record", READER),
+            "release-dcr-difference": Attack("… against the reference", READER),
+            "release-adversarial": Attack("Nearest-neighbour adversary", READER),
+            "release-monte-carlo": Attack("Monte Carlo", READER),
+            "release-domias": Attack("DOMIAS", READER),
+            "release-dpi": Attack("DPI", READER),
+            "release-gen-lra": Attack("Gen-LRA", READER),
+            "release-gan-leaks": Attack("GAN-leaks", READER),
+            "release-logan": Attack("LOGAN", READER),
+            "release-classifier": Attack("Classifier", READER),
+            "release-local-density": Attack("Local density", READER),
+            "release-queries": Attack("Marginal queries", READER),
+            "release-ensemble": Attack("Ensemble of shadow features", READER),
+            "release-meta": Attack("Learnt over the bank", READER),
+            "release-diffusion-loss": Attack("Losses over time steps"),
+            "release-diffusion-learnt": Attack("Losses, learnt over the bank"),
+            "release-best": Attack("The strongest, chosen on other replicates", READER),
+            "release-holdout": Attack("Matches with members and others", CHECK),
+            "release-null-members": Attack("Members against other members", CHECK),
+            "release-null-shuffled": Attack("Membership shuffled", CHECK),
+        },
+        applies=lambda spec, modality, section: KINDS[spec.treatment.kind].membership == "release",
+        keys=("attacks.release",),
+        place="release.audit",
+        tables={
+            "roc": FIGURES,
+            "exposure": FIGURES,
+        },
+        joint=True,
+    ),
+    Family(
+        "disclosure",
+        BANK,
+        "memorisation risk success_control success_members success_naive",
+        {
+            "disclosure-singling-out-univariate": Attack("Singling out, one column", READER),
+            "disclosure-singling-out-multivariate": Attack("Singling out, several columns", READER),
+            "disclosure-linkability": Attack("Linkability", READER),
+            "disclosure-inference": Attack("Inference", READER),
+            "disclosure-reconstruction": Attack("Reconstruction of one column", READER),
+        },
+        applies=lambda spec, modality, section: KINDS[spec.treatment.kind].membership == "release",
+        keys=("attacks.disclosure",),
+        by_dataset=("known", "sensitive"),
+        place="disclosure.audit",
+        joint=True,
     ),
     Family(
         "evasion",

@@ -28,6 +28,7 @@ class Treatment:
         origin: what its models are made from: "" from the members' records, or the word of the treatment whose models
             it changes (a derived bank, made for single patients).
         guaranteed: whether a bank of these parts has an epsilon of its own.
+        sharded: its replicates are trained in shards, which a job joins.
     """
 
     word: str
@@ -39,6 +40,7 @@ class Treatment:
     kind: str = "classifier"
     origin: str = ""
     guaranteed: Callable[[Parts], bool] = lambda parts: False
+    sharded: bool = True
 
     @property
     def part_names(self) -> list[str]:
@@ -107,6 +109,9 @@ class Kind:
         tables: that it writes beside `utility.csv`.
         rows_of_patients: the outputs may hold true values of single patients' records (a generator can copy them), so
             they leave the machine for nobody.
+        joint: a job measures all banks of a dataset's stage, which share what is dear, by the module's `audit_banks`.
+        settings: the section of the config that the measuring hangs on.
+        membership: the attack family that says how far its members can be told.
     """
 
     outputs: str
@@ -115,6 +120,9 @@ class Kind:
     module: str
     tables: tuple[str, ...] = ()
     rows_of_patients: bool = False
+    joint: bool = False
+    settings: str = "measures"
+    membership: str = "membership"
 
     @property
     def file(self) -> str:
@@ -130,6 +138,24 @@ KINDS = {
         "balanced_accuracy brier ece generalisation_gap macro_f1 macro_f1_difference ppv sensitivity train_accuracy",
         "medpriv.measures.utility",
         ("reliability",),
+    ),
+    "generator": Kind(
+        "samples.safetensors",
+        (Figure("tstr_auroc"), Figure("tstr_accuracy"), Figure("quality")),
+        (
+            "alpha_precision association_gap_max association_gap_mean augmented_accuracy "
+            "augmented_accuracy_difference augmented_auroc augmented_auroc_difference beta_recall c2st_auc c2st_p "
+            "column_shapes equivalence_p_accuracy equivalence_p_auroc pair_similarity pair_trends "
+            "provable_margin_accuracy provable_margin_auroc proved_margin_accuracy proved_margin_auroc quality "
+            "rules_broken trtr_accuracy trtr_auroc trts_accuracy trts_auroc tstr_accuracy tstr_accuracy_difference "
+            "tstr_auroc tstr_auroc_difference verdict_equivalent_accuracy verdict_equivalent_auroc"
+        ),
+        "medpriv.measures.synthetic_utility",
+        ("marginals", "rules"),
+        rows_of_patients=True,
+        joint=True,
+        settings="measures.synthetic",
+        membership="release",
     ),
 }
 
@@ -206,6 +232,41 @@ METHODS = {
 VARIANTS = {"all": "all weights", "head": "last layer alone", "regularized": "all weights, pulled back"}
 
 
+@dataclass(frozen=True)
+class Generator:
+    """A way to make synthetic tables.
+
+    Attributes:
+        label: as the field writes it.
+        control: what it shows, for one that nobody would release; empty for the others.
+        guaranteed: it has an epsilon of its own.
+        package: it is another package's, which makes all of its generators in one job.
+    """
+
+    label: str
+    control: str = ""
+    guaranteed: bool = False
+    package: str = ""
+
+
+GENERATORS = {
+    "marginals": Generator("Independent marginals", control="floor: nothing but each column by itself"),
+    "bootstrap": Generator("Bootstrap copy", control="control: rows of patients as they are"),
+    "outlier_copies": Generator("Near-outlier copier", control="control: copies those who stand out"),
+    "copula": Generator("Gaussian copula"),
+    "cart": Generator("Sequential trees"),
+    "gan": Generator("Conditional GAN"),
+    "diffusion": Generator("Diffusion"),
+    "dp_gan": Generator("DP-CTGAN", guaranteed=True),
+    "pate_gan": Generator("PATE-GAN", guaranteed=True),
+    "mst": Generator("MST", guaranteed=True),
+    "aim": Generator("AIM", guaranteed=True),
+    "sdv_copula": Generator("SDV’s Gaussian copula", package="sdv"),
+    "sdv_ctgan": Generator("SDV’s CTGAN", package="sdv"),
+    "sdv_tvae": Generator("SDV’s TVAE", package="sdv"),
+}
+
+
 def chosen(sections: Mapping[str, Any] | None) -> list[str]:
     """Return the names of the sections that are there (an absent one is null)."""
     return [name for name, section in (sections or {}).items() if section is not None]
@@ -248,6 +309,26 @@ def _split(section: Section) -> Iterator[Parts]:
     split = section.get("split") or {}
     for variant in chosen(split.get("variants")):
         yield from ({"topology": variant, "cut": cut} for cut in split["variants"][variant]["cuts"])
+
+
+def _generators(section: Section) -> Iterator[str]:
+    asked = chosen((section.get("synthetic") or {}).get("generators"))
+    yield from (name for name, generator in GENERATORS.items() if (generator.package or name) in asked)
+
+
+def _synthetic(section: Section) -> Iterator[Parts]:
+    yield from ({"generator": name} for name in _generators(section) if not GENERATORS[name].guaranteed)
+
+
+def _synthetic_private(section: Section) -> Iterator[Parts]:
+    for name in _generators(section):
+        if GENERATORS[name].guaranteed:
+            yield from ({"generator": name, "epsilon": float(one)} for one in section["synthetic"]["epsilons"])
+
+
+def _synthetic_varied(section: Section) -> Iterator[Parts]:
+    for name, variations in ((section.get("synthetic") or {}).get("variations") or {}).items():
+        yield from ({"generator": name, "variation": variation} for variation in variations)
 
 
 _ALL = (
@@ -299,6 +380,37 @@ _ALL = (
         guaranteed=lambda parts: STRATEGIES[parts["strategy"]].guaranteed,
     ),
     Treatment("split", "split", "split", "split learning", "split-{topology}-cut{cut}", _split),
+    Treatment(
+        "synthetic-dp",
+        "synthetic",
+        "synthetic",
+        "synthetic table with differential privacy",
+        "synthetic-{generator}-eps{epsilon}",
+        _synthetic_private,
+        kind="generator",
+        guaranteed=lambda parts: True,
+        sharded=False,
+    ),
+    Treatment(
+        "synthetic",
+        "synthetic",
+        "synthetic",
+        "synthetic table",
+        "synthetic-{generator}",
+        _synthetic,
+        kind="generator",
+        sharded=False,
+    ),
+    Treatment(
+        "synthetic-varied",
+        "synthetic",
+        "synthetic",
+        "synthetic table, other settings",
+        "synthetic-{generator}-{variation}",
+        _synthetic_varied,
+        kind="generator",
+        sharded=False,
+    ),
 )
 TREATMENTS = {treatment.word: treatment for treatment in _ALL}  # in the order in which data flows
 STAGES = tuple(dict.fromkeys(treatment.stage for treatment in _ALL))
@@ -336,3 +448,8 @@ def specs_of(section: Section) -> list[Spec]:
 def stage_of(name: str) -> str:
     """Return the stage that makes the bank of a name."""
     return spec_of(name).treatment.stage
+
+
+def kind_of_bank(name: str) -> Kind:
+    """Return what the models of the bank of a name are."""
+    return KINDS[spec_of(name).treatment.kind]

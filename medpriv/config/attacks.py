@@ -3,12 +3,15 @@
 from pydantic import Field
 
 from medpriv.config.attribute import AttributeSettings
+from medpriv.config.disclosure import DisclosureSettings
 from medpriv.config.epsilon import EpsilonSettings
 from medpriv.config.federated_server import FederatedServerSettings
 from medpriv.config.linkage import LinkageSettings
 from medpriv.config.personalized import PersonalAttackSettings
+from medpriv.config.release import ReleaseSettings
 from medpriv.config.section import Count, Fraction, Section
 from medpriv.config.split_server import SplitServerSettings
+from medpriv.config.synthetic_use import SyntheticUseSettings
 from medpriv.config.unlearning_audit import UnlearningAuditSettings
 
 
@@ -35,6 +38,12 @@ class AttackSettings(Section):
 
     membership: MembershipSettings = Field(
         default_factory=MembershipSettings, description="who was in the training set"
+    )
+    release: ReleaseSettings = Field(
+        default_factory=ReleaseSettings, description="who was in the table behind a synthetic one"
+    )
+    disclosure: DisclosureSettings = Field(
+        default_factory=DisclosureSettings, description="what a synthetic table discloses of those behind it"
     )
     smoothing: SmoothingSettings = Field(
         default_factory=SmoothingSettings, description="what no change can flip, for the bank trained on noise"
@@ -68,3 +77,6 @@ class MeasureSettings(Section):
 
     bootstraps: Count = Field(500, description="patient bootstrap draws behind each interval")
     calibration_bins: Count = Field(10, description="bins of the reliability curve")
+    synthetic: SyntheticUseSettings = Field(
+        default_factory=SyntheticUseSettings, description="of what use synthetic tables are"
+    )

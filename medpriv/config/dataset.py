@@ -15,6 +15,7 @@ from medpriv.config.private import PrivateSettings
 from medpriv.config.robust import ImageRobustSettings, RobustSettings
 from medpriv.config.section import Section
 from medpriv.config.split import SplitSettings
+from medpriv.config.synthetic import SyntheticSettings
 from medpriv.config.trees import BoostingRecipe, ForestRecipe
 from medpriv.config.unlearning import UnlearningSettings
 
@@ -48,6 +49,9 @@ class DatasetSettings(Section):
     )
     split: SplitSettings | None = Field(None, description="banks of networks cut between site and server; empty: skip")
     unlearning: UnlearningSettings | None = Field(None, description="who is to be forgotten, and how; empty: skip")
+    synthetic: SyntheticSettings | None = Field(
+        None, description="banks of generators of synthetic tables, for tables; empty: skip"
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> "DatasetSettings":

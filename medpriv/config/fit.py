@@ -16,7 +16,9 @@ ONE_SITE = ("cinc2017", "mimic3admissions")  # formats whose records say nothing
 
 def misfits(section: Any) -> list[str]:
     """Return one line for each part of a dataset's section (a `DatasetSettings`) that doesn't fit the others."""
-    return [fault for check in (_networks, _shifted, _defences, _strategies, _cuts) for fault in check(section)]
+    return [
+        fault for check in (_networks, _shifted, _defences, _strategies, _cuts, _synthetic) for fault in check(section)
+    ]
 
 
 def _defences(section: Any) -> Iterator[str]:
@@ -24,6 +26,12 @@ def _defences(section: Any) -> Iterator[str]:
     robust = getattr(section, "robust", None)
     if robust and robust.defences.sap and section.modality != "signal":
         yield "robust.defences.sap trains against changes that are smooth in time: for signals alone, take it out"
+
+
+def _synthetic(section: Any) -> Iterator[str]:
+    """Generators of tables where there is none."""
+    if section.synthetic and section.modality != "table":
+        yield f"synthetic makes tables, and these are {PLURAL[section.modality]}: take it out"
 
 
 def _networks(section: Any) -> Iterator[str]:
@@ -58,6 +66,8 @@ def _strategies(section: Any) -> Iterator[str]:
 
 
 def _one_site(section: Any) -> bool:
+    if section.format == "heart":
+        return len(section.preprocess.hospitals or section.raw.simulated.patients) == 1
     return section.format in ONE_SITE or (section.format == "table" and section.preprocess.site is None)
 
 

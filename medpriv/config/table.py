@@ -1,6 +1,7 @@
 """Your own table."""
 
-from typing import Literal
+import math
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -8,6 +9,9 @@ from medpriv.config.dataset import Baselines, DatasetSettings
 from medpriv.config.leakage import CheckedTable
 from medpriv.config.models import LogisticRecipe, MlpRecipe
 from medpriv.config.section import Fraction, Section
+
+Range = Annotated[list[float], Field(min_length=2, max_length=2)]
+Levels = Annotated[list[str], Field(min_length=2)]
 
 
 class RawTable(Section):
@@ -48,6 +52,20 @@ class PreprocessTable(CheckedTable):
     places: list[str] | None = Field(
         None, description="columns of places smaller than a country; empty: not said, `[]`: there are none"
     )
+    ranges: dict[str, Range] = Field(
+        {},
+        description="[least, greatest] of numbers, publicly known and not read off the table; a synthetic table "
+        "with differential privacy needs them of every number, and takes a number beyond for the nearer end",
+    )
+    decimals: dict[str, Annotated[int, Field(ge=0, le=15)]] = Field(
+        {},
+        description="decimals of numbers with a range, 0 for whole ones; left out: synthetic ones are not rounded",
+    )
+    levels: dict[str, Levels] = Field(
+        {},
+        description="all levels that a categorical column may have, publicly known; a synthetic table with "
+        "differential privacy needs them of every category; left out: those in the table",
+    )
     test_fraction: Fraction = Field(0.3, description="share of patients held out, stratified by site and label")
 
     @model_validator(mode="after")
@@ -63,6 +81,21 @@ class PreprocessTable(CheckedTable):
         for role in ("quasi_identifiers", "ages", "places"):
             if wrong := sorted({self.label, self.patient} & set(getattr(self, role) or ())):
                 raise ValueError(f"{role} is of other columns than the label and the patient's id: {', '.join(wrong)}")
+        return self
+
+    @model_validator(mode="after")
+    def _dictionary_in_order(self) -> "PreprocessTable":
+        for column, (lower, upper) in self.ranges.items():
+            if not (math.isfinite(lower) and math.isfinite(upper) and lower < upper):
+                raise ValueError(f"ranges.{column}: write [least, greatest], two numbers of which the first is smaller")
+        if unknown := sorted({*self.decimals} - {*self.ranges}):
+            raise ValueError(f"decimals: give {', '.join(unknown)} a range, too")
+        if unknown := sorted({*self.levels} - {*self.categorical}):
+            raise ValueError(f"levels: name {', '.join(unknown)} under categorical, too")
+        if twice := sorted(column for column, names in self.levels.items() if len(set(names)) < len(names)):
+            raise ValueError(f"levels: a level stands twice in {', '.join(twice)}")
+        if mixed := sorted({*self.ranges} & {self.label, *self.categorical, *self.ignore}):
+            raise ValueError(f"ranges: only columns that are numbers to learn from have one, not {', '.join(mixed)}")
         return self
 
 

@@ -1,7 +1,7 @@
 """What a job that measures yields, and how it is written."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from medpriv.files import write_csv
@@ -34,9 +34,16 @@ class Findings:
     tables: Mapping[str, Rows] = field(default_factory=dict)
 
     @classmethod
-    def joined(cls, parts: Sequence["Findings"]) -> "Findings":
-        """Return the measures of several banks as one; they have no tables."""
-        return cls([measure for part in parts for measure in part.measures])
+    def joined(cls, parts: Mapping[str, "Findings"]) -> "Findings":
+        """Return what was found of several treatments as one; tables get a column `treatment`, the first."""
+        tables: dict[str, Rows] = {}
+        for treatment, part in parts.items():
+            for name, table in part.tables.items():
+                before = tables.get(name, Rows(("treatment", *table.columns), []))
+                tables[name] = replace(
+                    before, rows=[*before.rows, *({"treatment": treatment, **row} for row in table.rows)]
+                )
+        return cls([measure for part in parts.values() for measure in part.measures], tables)
 
     def save(self, paths: Mapping[str, Path | str]) -> None:
         """Write one CSV file for the measures (under `measures` in `paths`) and one for each table, under its name."""

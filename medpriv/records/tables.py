@@ -35,6 +35,8 @@ class Column:
         known_hours: when it is known, hours after the outcome (negative: before it); None where the source doesn't say.
         lower, upper, decimals: between which a number lies and how it is written down, by the publisher's data
             dictionary and never by the rows; None where it doesn't say.
+        declared: whether the levels are the data dictionary's, not those that the rows happen to have.
+        complete: whether no row can have a gap, by the data dictionary.
     """
 
     name: str
@@ -51,6 +53,8 @@ class Column:
     lower: float | None = None
     upper: float | None = None
     decimals: int | None = None
+    declared: bool = False
+    complete: bool = False
 
     @property
     def made(self) -> tuple[str, ...]:

@@ -63,7 +63,10 @@ def build_report(
         write_text(destination / "figures" / f"{panel.stem}.csv", panel.table)
     write_metrics(destination / "metrics.json", headlines, results.audits)
     write_costs(destination / "costs.csv", results.costs, results.timings)
-    write_text(destination / "index.html", render_page(results, summarise(headlines), sections))
+    write_text(
+        destination / "index.html",
+        render_page(results, summarise([item for item in headlines if item.kind == "classifier"]), sections),
+    )
 
 
 def compose(results: Results, headlines: Sequence[Headline]) -> list[Filled]:

@@ -10,7 +10,7 @@ may be set beside which stands in `medpriv.report.differences`; the files that h
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from medpriv.catalogue.treatments import KINDS, spec_of
+from medpriv.catalogue.treatments import KINDS, kind_of_bank, spec_of
 from medpriv.measures.table import NAN, Measure
 from medpriv.report.enough import NO_SKILL, TOO_FEW, enough
 from medpriv.report.results import Cohort, Result, Results, highest, parse_group, resolved
@@ -18,6 +18,7 @@ from medpriv.report.results import Cohort, Result, Results, highest, parse_group
 LEVELS = ("patient", "record")
 RATE = "0.01"
 SERVER_VIEW = "membership-updates"
+BEST_RELEASE = "release-best"
 BEST = "membership-best"  # the best of all attacks where membership was drawn anew
 ANY_CHECK = "masking"  # of gradient masking: holds if all others do
 ONE_STEP = "evasion-fgsm"  # attacks more records, of more replicates, than all other attacks
@@ -46,6 +47,11 @@ class Headline:
     result: Result
     figures: Figures = field(default_factory=dict)
     leaking: bool = False
+
+    @property
+    def kind(self) -> str:
+        """What its models are, a key of the catalogue's kinds."""
+        return spec_of(self.result.treatment).treatment.kind
 
     @property
     def utility(self) -> Measure | None:
@@ -165,13 +171,14 @@ def _leaks(cohort: Cohort, result: Result) -> Chosen:
     found: Chosen = {}
     for level in LEVELS:
         attacks, group = result.attacks, {"level": level}
+        best = BEST if result.attacks.holding("auc_chance", attack=BEST) else BEST_RELEASE
         tried, rate = membership(result, "auc", level), strongest(membership(result, f"tpr_at_fpr_{RATE}", level))
         found |= {
             f"membership_auc_{level}": strongest(tried),
-            f"membership_auc_chance_{level}": attacks.find("auc_chance", group, BEST),
+            f"membership_auc_chance_{level}": attacks.find("auc_chance", group, best),
             f"membership_attacks_{level}": _number_of(tried),
             f"membership_tpr_at_1pct_fpr_{level}": rate,
-            f"membership_tpr_at_1pct_fpr_chance_{level}": attacks.find(f"tpr_at_fpr_{RATE}_chance", group, BEST),
+            f"membership_tpr_at_1pct_fpr_chance_{level}": attacks.find(f"tpr_at_fpr_{RATE}_chance", group, best),
             f"membership_fpr_reached_at_1pct_{level}": attacks.find(
                 f"fpr_reached_{RATE}", group, rate.attack if rate else ""
             ),
@@ -180,7 +187,12 @@ def _leaks(cohort: Cohort, result: Result) -> Chosen:
 
 
 def membership(result: Result, measure: str, level: str) -> list[Measure]:
-    """Return what attacks on the model itself reach, which all banks meet; what a server sees is another question."""
+    """Return what attacks on the model itself reach, which all banks meet; what a server sees is another question.
+
+    Of a synthetic table what the strongest attack reaches, which was chosen on other replicates.
+    """
+    if kind_of_bank(result.treatment).membership == "release":
+        return result.attacks.select(measure, {"level": level}, BEST_RELEASE)
     found = result.attacks.select(measure, {"level": level}, "membership-")
     return [item for item in found if item.attack != SERVER_VIEW]
 

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import NamedTuple, NoReturn, TypeVar
 
 from medpriv.catalogue.attacks import BANK, FAMILIES, ROWS
-from medpriv.catalogue.treatments import TREATMENTS, stage_of
+from medpriv.catalogue.treatments import TREATMENTS, kind_of_bank, stage_of
 from medpriv.dataset import TRAIN
 from medpriv.errors import InputError
 from medpriv.files import read_csv, read_json
@@ -187,9 +187,13 @@ class Result:
         return f"{self.dataset}/{self.treatment}"
 
     def rows(self, table: str) -> tuple[Row, ...]:
-        """Return the rows of one table; none where the stage that writes it was not run."""
+        """Return the rows of one table; none where the stage that writes it was not run.
+
+        Of a table that holds the banks of a whole stage, this one's rows.
+        """
         held = self.tables.get(table, ())
-        return _table(held) if isinstance(held, Path) else held
+        rows = _table(held) if isinstance(held, Path) else held
+        return tuple(row for row in rows if row.get("treatment", self.treatment) == self.treatment)
 
     def artefact(self, family: str) -> str:
         """Return the file that holds the figures of one family of attacks."""
@@ -199,7 +203,8 @@ class Result:
     @property
     def usefulness(self) -> str:
         """Return the file that holds the utility figures."""
-        return f"results/{stage_of(self.treatment)}/{stored_name(self.dataset)}/{self.treatment}/utility.csv"
+        folder = Path("results", stage_of(self.treatment), stored_name(self.dataset), self.treatment)
+        return f"{_of_use(folder)}/utility.csv"
 
 
 @dataclass(frozen=True)
@@ -329,9 +334,9 @@ def artefact(dataset: str, subject: str, family: str) -> str:
 
 def tables_of_measures(artefacts: Iterable[Artefact]) -> list[Path]:
     """Return the tables of measures among the artefacts: the banks' first, then those of attacks."""
-    banks = [item.folder / "utility.csv" for item in artefacts if _is_bank(item)]
+    banks = [_of_use(item.folder) / "utility.csv" for item in artefacts if _is_bank(item)]
     attacks = [item.folder / "measures.csv" for item in artefacts if item.family and item.stage != "examples"]
-    return banks + list(dict.fromkeys(attacks))
+    return list(dict.fromkeys(banks + attacks))
 
 
 def read_results(
@@ -380,6 +385,11 @@ def read_results(
     )
 
 
+def _of_use(bank: Path) -> Path:
+    """Return the folder of the tables of a bank's use: its own, or its stage's where a job measures all of these."""
+    return bank.parent if kind_of_bank(bank.name).joint else bank
+
+
 def _is_bank(item: Artefact) -> bool:
     """Tell banks of K replicates, the ones that the comparison is about."""
     return not item.family and item.stage not in ("preprocessed", *DERIVED)
@@ -415,7 +425,9 @@ def read_result(
     """
     about = read_json(bank / "bank.json")
     measures: list[Measure] = []
-    tables = {"reliability": bank / "reliability.csv"}
+    kind, use = kind_of_bank(treatment), _of_use(bank)
+    used = _own(use / "utility.csv", dataset, "" if kind.joint else treatment)
+    tables = {name: use / f"{name}.csv" for name in kind.tables}
     for family, folder in attacks.items():
         found = _own(folder / "measures.csv", dataset, "" if FAMILIES[family].joint else treatment)
         measures += [item for item in found if item.treatment == treatment]
@@ -429,7 +441,7 @@ def read_result(
         replicates=len(about["replicates"]),
         recipe=about["spec"]["hyperparameters"],
         costs=about["costs"],
-        utility=Measures(_own(bank / "utility.csv", dataset, treatment)),
+        utility=Measures(item for item in used if item.treatment == treatment),
         attacks=Measures(measures),
         tables=tables,
         facts=about["metadata"],

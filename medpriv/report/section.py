@@ -25,6 +25,7 @@ class Section:
         collect: from the results and their headlines to what the template gets as `found`; None: nothing to say.
         families: of attacks whose figures it shows, by the catalogue's names.
         treatments: that it is about, by the catalogue's words.
+        kinds: of the models that `collect` gets; empty: of all.
         figures: the figures in what was collected, in their order on the page.
     """
 
@@ -35,6 +36,7 @@ class Section:
     collect: Callable[[Results, Sequence[Headline]], Any]
     families: tuple[str, ...] = ()
     treatments: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ("classifier",)
     figures: Callable[[Any], Sequence[Figure]] = lambda found: ()
 
     @property
@@ -67,5 +69,5 @@ def fill(section: Section, results: Results, headlines: Sequence[Headline]) -> F
     """Return the section with what it found; None where it doesn't apply or has nothing to say."""
     if not section.applies(results):
         return None
-    found = section.collect(results, headlines)
+    found = section.collect(results, [item for item in headlines if not section.kinds or item.kind in section.kinds])
     return None if found is None else Filled(section, found)

@@ -17,7 +17,7 @@ from medpriv.records.cohort import Cohort
 from medpriv.records.labels import Labels
 from medpriv.seeds import generator
 from medpriv.sources.age import age_band
-from medpriv.sources.cinc2012_features import summarise
+from medpriv.sources.cinc2012_features import dictionary, summarise
 from medpriv.sources.cinc2012_files import (
     DESCRIPTORS,
     NAMES,
@@ -109,6 +109,7 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
         folder,
         quasi_identifiers=("age", "male"),
         measured=measured_by(columns),
+        dictionary=dictionary(),
     )
     return Dataset(
         name,

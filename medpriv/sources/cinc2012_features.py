@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from medpriv.sources.cinc2012_files import NAMES, UNITS, Readings, descriptor
+from medpriv.sources.tabular import ALWAYS_YES_OR_NO, YES_OR_NO, Entry
 
 SECOND_DAY = 24 * 60  # minutes
 UNKNOWN = -1
@@ -84,6 +85,9 @@ MEASURED = {
     "troponin_t": ("TroponinT",),
 }
 COUNTED = {"gcs": ("GCS",), "hr": ("HR",), "bun": ("BUN",), "pao2": ("PaO2",), "hct": ("HCT",)}
+# Readings of 48 hours up to which generators tell them apart, by what is usual: twice an hour, hourly, each two hours.
+MOST_COUNTED = {"gcs": 48, "hr": 96, "bun": 24, "pao2": 48, "hct": 24}
+AGES = (15, 90)  # years; the publisher writes 90 for all above
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,24 @@ def summarise(readings: Readings) -> Features:
     for name, parameters in COUNTED.items():
         table.add(f"{name}_count", table.counts(parameters).astype(float), "readings")
     return Features(table.columns, table.units, table.kinds, table.implausible)
+
+
+def dictionary() -> dict[str, Entry]:
+    """Return what each column of `summarise` can be, by the limits above and never by the rows."""
+    found = {
+        "age": Entry(*AGES, 0, complete=True),
+        "male": YES_OR_NO,
+        "weight": Entry(WEIGHT.lowest, WEIGHT.highest, 1),
+        "unit": Entry(complete=True),
+    }
+    for name, variable in VITALS.items():
+        found |= {f"{name}_{summary}": Entry(variable.lowest, variable.highest) for summary in VITAL_SUMMARIES}
+    for name, variable in LABS.items():
+        found[f"{name}_last"] = Entry(variable.lowest, min(variable.highest, variable.ceiling))
+    for suffix, days in (("", 2), ("_day2", 1)):
+        found |= {f"urine{suffix}": Entry(0, days * MOST_URINE), f"ventilated{suffix}": ALWAYS_YES_OR_NO}
+    found |= {f"{name}_measured": ALWAYS_YES_OR_NO for name in MEASURED}
+    return found | {f"{name}_count": Entry(0, most, 0, complete=True) for name, most in MOST_COUNTED.items()}
 
 
 class _Table:

@@ -16,7 +16,7 @@ from medpriv.records.cohort import Cohort
 from medpriv.records.labels import Labels
 from medpriv.seeds import generator
 from medpriv.sources.age import age_band
-from medpriv.sources.eicu_features import PATIENT, Features, age_of
+from medpriv.sources.eicu_features import PATIENT, Features, age_of, dictionary
 from medpriv.sources.eicu_tables import (
     OUTCOMES,
     TABLES,
@@ -86,6 +86,7 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
         quasi_identifiers=("age", "male"),
         known_hours=_times(tuple(features.columns), min(stay.outcome_hours for stay in stays)),
         measured=measured_by(features.columns),
+        dictionary=dictionary(),
     )
     credentialed = manifest["source"] != "simulated" and not cohort.demo
     return Dataset(

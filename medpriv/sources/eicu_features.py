@@ -13,12 +13,14 @@ import numpy as np
 
 from medpriv.errors import InputError
 from medpriv.sources.eicu_tables import KEY, WINDOW, Stay, given_twice, id_in, number, read_rows, table_path
+from medpriv.sources.tabular import ALWAYS_YES_OR_NO, YES_OR_NO, Entry
 
 PATIENT = (
     *("age", "gender", "ethnicity", "admissionweight", "hospitaladmitoffset", "unittype", "unitadmitsource"),
     "unitvisitnumber",
 )
 OLDEST = 90  # written `> 89`
+WEIGHTS = (25, 350)  # kg
 LONGEST_BEFORE = 120  # hours in hospital before the unit, above which it is all one
 MOST_PRESSURES = 120  # readings; more come from a cuff that measures every few minutes
 UNITS = {
@@ -150,7 +152,7 @@ class Features:
         cells = [stay.cells for stay in self._stays]
         self._add("age", [age_of(stay, path) for stay in self._stays], "years")
         self._add("male", [SEXES[cell["gender"]] for cell in cells], kind="binary")
-        self._add("weight", numbers("admissionweight", 25, 350), "kg")
+        self._add("weight", numbers("admissionweight", *WEIGHTS), "kg")
         before = np.maximum(-numbers("hospitaladmitoffset", -np.inf, np.inf), 0) / 60
         self._add("hours_before_unit", np.minimum(before, LONGEST_BEFORE), "h")
         self._add("later_unit_stay", numbers("unitvisitnumber", 1, 99) > 1, kind="binary")
@@ -293,6 +295,26 @@ class _Rows:
                 if seen:
                     raise given_twice(self._path, line, column, cell)
                 seen = True
+
+
+def dictionary() -> dict[str, Entry]:
+    """Return what each column of `Features` can be, by the limits above and never by the rows."""
+    found = {
+        "age": Entry(0, OLDEST, 0),
+        "male": YES_OR_NO,
+        "weight": Entry(*WEIGHTS, 1),
+        "hours_before_unit": Entry(0, LONGEST_BEFORE),
+        "gcs_worst": Entry(*map(sum, zip(*COMA.values(), strict=True)), 0),
+        "pressures_count": Entry(0, MOST_PRESSURES, 0, complete=True),
+        **dict.fromkeys(("unit", "from", "system"), Entry()),
+    }
+    for column, (name, _, lowest, highest) in APACHE.items():
+        found[f"{name}_worst"] = Entry(lowest, min(highest, CEILINGS.get(column, np.inf)))
+    for name, lowest, highest in PRESSURES.values():
+        found |= {f"{name}_{summary}": Entry(lowest, highest) for summary in SUMMARIES}
+    flags = ("later_unit_stay", "apache_scored", *FIRST_DAY.values(), *(f"{name}_measured" for name in MEASURED))
+    flags += (*COMORBIDITIES, "after_surgery", *DIAGNOSES, *(f"given_{name}" for name in TREATMENTS))
+    return found | dict.fromkeys(flags, ALWAYS_YES_OR_NO)
 
 
 def age_of(stay: Stay, path: Path) -> float:

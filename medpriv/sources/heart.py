@@ -4,6 +4,7 @@ Each line is one patient: 14 comma-separated cells in the order of `COLUMNS`, `?
 of all 76 columns. The simulator (`medpriv.simulate.heart`) writes the same files. docs/data/heart.md is the data card.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from medpriv.sources import heart_flamby
 from medpriv.sources.age import age_band
 from medpriv.sources.cells import number_in
 from medpriv.sources.manifest import MANIFEST, verify_raw
-from medpriv.sources.tabular import check_classes, describe_columns, make_table, stratified_split
+from medpriv.sources.tabular import Entry, check_classes, describe_columns, make_table, stratified_split
 
 LICENCE = "CC BY 4.0"
 BASE_URL = "https://archive.ics.uci.edu/ml/machine-learning-databases/heart-disease/"
@@ -53,6 +54,7 @@ CODES = {  # the values that a coded column may hold
 # What can be, both ends included, with room around what UCI's files hold (28 to 77, 80 to 200, 85 to 603, 60 to 202,
 # -2.6 to 6.2): anything else is a slip, or another file's sign for missing.
 BOUNDS = {"age": (15, 110), "trestbps": (30, 300), "chol": (50, 700), "thalach": (30, 250), "oldpeak": (-5, 10)}
+DECIMALS = {"oldpeak": 1}  # of other numbers none
 MISSING = -9
 COLUMNS = (*FEATURES, "num")
 NEVER_MISSING = ("age", "sex", "num")
@@ -102,7 +104,8 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     Args:
         name: the dataset's name in the config.
         folder: the raw folder, with its manifest.
-        settings: the `preprocess` section: `test_fraction`, and `protocol` (default `medpriv`).
+        settings: the `preprocess` section: `test_fraction`, `hospitals` (default: all there are), and `protocol`
+            (default `medpriv`).
         seed: the root seed; it decides the split, stratified by hospital and label (`flamby` has a split of its own).
 
     Raises:
@@ -110,7 +113,7 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     """
     folder = Path(folder)
     manifest = verify_raw(folder)
-    hospitals = [hospital for hospital in HOSPITALS if file_name(hospital) in manifest["files"]]
+    hospitals = _hospitals(manifest["files"], settings.get("hospitals") or (), folder)
     tables = [read_cells(folder / file_name(hospital)) for hospital in hospitals]
     rows = np.concatenate(tables)  # [rows, 14]
     site = np.repeat(np.arange(len(hospitals), dtype=np.int32), [len(table) for table in tables])
@@ -152,6 +155,19 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     )
 
 
+def _hospitals(files: Collection[str], wanted: Collection[str], folder: Path) -> list[str]:
+    """Return the hospitals to read, in UCI's order: those asked for, or all that there are."""
+    found = [hospital for hospital in HOSPITALS if file_name(hospital) in files]
+    if missing := [hospital for hospital in wanted if hospital not in found]:
+        raise InputError(
+            f"no patients of {', '.join(missing)}",
+            file=folder,
+            place="preprocess.hospitals",
+            remedy=f"name some of {', '.join(found)}, or have the others simulated (raw.simulated.patients)",
+        )
+    return [hospital for hospital in found if not wanted or hospital in wanted]
+
+
 def _by_medpriv(
     name: str, rows: np.ndarray, site: np.ndarray, test_fraction: float, seed: int, folder: Path
 ) -> tuple[np.ndarray, Table, dict[str, object]]:
@@ -163,8 +179,15 @@ def _by_medpriv(
     kinds = {column: "binary" if len(codes) == 2 else "code" for column, codes in CODES.items()}
     kinds = {column: kinds.get(column, "number") for column in FEATURES}
     columns = dict(zip(COLUMNS[:-1], rows.T[:-1], strict=True))
-    table, notes = make_table(columns, kinds, FEATURES, split == TRAIN, folder)
+    table, notes = make_table(columns, kinds, FEATURES, split == TRAIN, folder, dictionary=dictionary())
     return split, table, notes
+
+
+def dictionary() -> dict[str, Entry]:
+    """Return what UCI's description of the files says of each column, whatever is in them."""
+    numbers = {name: Entry(*BOUNDS[name], DECIMALS.get(name, 0), complete=name in NEVER_MISSING) for name in BOUNDS}
+    codes = {name: Entry(codes=CODES[name], complete=name in NEVER_MISSING) for name in FEATURES if name in CODES}
+    return numbers | codes
 
 
 def _by_flamby(

@@ -18,7 +18,17 @@ from medpriv.records.labels import Labels
 from medpriv.seeds import generator
 from medpriv.sources.age import age_band
 from medpriv.sources.manifest import MANIFEST, verify_raw
-from medpriv.sources.mimic3_cohort import AGE_BANDS, HOURS, JOINS, Stay, check_labels, choose_stays, measure, units
+from medpriv.sources.mimic3_cohort import (
+    AGE_BANDS,
+    HOURS,
+    JOINS,
+    Stay,
+    check_labels,
+    choose_stays,
+    dictionary,
+    measure,
+    units,
+)
 from medpriv.sources.mimic3_tables import (
     LICENCES,
     connect,
@@ -92,6 +102,7 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
         quasi_identifiers=("age", "sex"),
         known_hours=_times(tuple(columns), min(stay.outcome_hours for stay in stays)),
         measured=_measured_by(tuple(columns)),
+        dictionary=dictionary(),
     )
     simulated = manifest["source"] == "simulated"
     demo = simulated or is_demo(folder)

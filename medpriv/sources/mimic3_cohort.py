@@ -16,6 +16,7 @@ import numpy as np
 from medpriv.errors import InputError
 from medpriv.sources.mimic3_items import CONVERSIONS, ITEMS, TEXTS, VARIABLES
 from medpriv.sources.mimic3_tables import make_table, refuse_twice, scan, table_path
+from medpriv.sources.tabular import ALWAYS_YES_OR_NO, Entry
 
 HOURS = 48  # from admission to the unit
 WINDOWS = ("day1", "day2")  # 0-24 h and 24-48 h
@@ -25,6 +26,7 @@ NEWBORN = 7 / 365.25  # by how much a birth may follow the admission: it is writ
 AGE_BANDS = (50, 65, 80)
 ONCE = ("height", "weight")  # the first value of the 48 hours
 SHARE = ("capillary_refill",)  # of values 0 and 1 only the mean says something
+MOST_COUNTED = 48  # minutes of a day with a value, of which generators tell more apart: one each half hour
 COMA_PARTS = ("gcs_eye", "gcs_motor", "gcs_verbal")
 
 _STAY = {
@@ -203,6 +205,19 @@ def units() -> dict[str, str]:
         for window in WINDOWS:
             found |= {f"{variable}_{each}_{window}": about.unit for each in _statistics(variable)}
             found[f"{variable}_count_{window}"] = "measurements"
+    return found
+
+
+def dictionary() -> dict[str, Entry]:
+    """Return what each feature can be, by the limits of its variable and never by the rows; age and sex, too."""
+    found = {"age": Entry(ADULT, OLDEST, complete=True), "sex": ALWAYS_YES_OR_NO}
+    for variable, about in VARIABLES.items():
+        if variable in ONCE:
+            found |= {f"{variable}_first": Entry(about.low, about.high), f"{variable}_measured": ALWAYS_YES_OR_NO}
+            continue
+        for window in WINDOWS:
+            found |= {f"{variable}_{each}_{window}": Entry(about.low, about.high) for each in _statistics(variable)}
+            found[f"{variable}_count_{window}"] = Entry(0, MOST_COUNTED, 0, complete=True)
     return found
 
 

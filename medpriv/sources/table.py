@@ -74,8 +74,9 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
         name: the dataset's name in the config.
         folder: the raw folder, with its manifest.
         settings: the `preprocess` section: columns `label`, `patient`, `site` (either may be None), lists of columns
-            `groups`, `categorical` and `ignore`, `test_fraction`, and the lists `quasi_identifiers`, `dates`, `ages`
-            and `places`, None or left out where nothing is said.
+            `groups`, `categorical` and `ignore`, `test_fraction`, the lists `quasi_identifiers`, `dates`, `ages` and
+            `places`, None or left out where nothing is said, and what is publicly known of columns (`ranges`,
+            `decimals`, `levels`; may be left out).
         seed: the root seed; it decides the split, by patient, stratified by site and label of a patient's first row.
 
     Raises:
@@ -95,7 +96,7 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     train = (split == TRAIN)[owner]
     check_classes(y, ~train, held.classes, own, f"column {settings['label']}")
 
-    table, gaps = _make_table(held, train, own)
+    table, gaps = _make_table(held, train, own, settings)
     return Dataset(
         name,
         Cohort(
@@ -152,16 +153,24 @@ class _Converted:
     copies: dict[str, float]
 
 
-def _make_table(held: _Converted, train: np.ndarray, path: Path) -> tuple[Table, dict[str, object]]:
+def _make_table(held: _Converted, train: np.ndarray, path: Path, settings: dict) -> tuple[Table, dict[str, object]]:
     """Return the table, numbers first, and the notes about its gaps; levels that no training row has get no feature."""
+    ranges, decimals, declared = (
+        {plain(name): value for name, value in settings.get(key, {}).items()}
+        for key in ("ranges", "decimals", "levels")
+    )
     fill = fills(held.values, train, held.numeric, (), path)
     whole, missing, imputed = impute(held.values, fill, held.numeric)
-    columns = [Column(name, fill=float(value)) for name, value in zip(held.numeric, fill, strict=True)]
+    columns = [
+        replace(Column(name, fill=float(value)), lower=lower, upper=upper, decimals=decimals.get(name))
+        for name, value in zip(held.numeric, fill, strict=True)
+        for lower, upper in [ranges.get(name, (None, None))]
+    ]
     scaled = [centre_and_scale(whole, train)]
     for name, (levels, code) in held.categories.items():
         seen = np.isin(np.arange(len(levels)), code[train])
         features = tuple(f"{name}={level}" if known else "" for level, known in zip(levels, seen, strict=True))
-        column = Column(name, "onehot", levels=tuple(levels), features=features)
+        column = Column(name, "onehot", levels=tuple(levels), features=features, declared=name in declared)
         columns.append(column)
         scaled.append(centre_and_scale(column.encode(code).astype(np.float64), train))  # one at a time: memory
     unseen = sum(int(np.sum((code >= 0) & ~np.isin(code, code[train]))) for _, code in held.categories.values())
@@ -213,7 +222,8 @@ def _convert(path: Path, settings: dict) -> _Converted:
     if not numeric and not settings["categorical"]:
         faults.append(Fault("preprocess", "no column is left to learn from", "shorten preprocess.ignore"))
     values = _values(numeric, rows, table.separator, settings, faults)
-    categories = {plain(column.name): category(column, faults) for column in chosen}
+    known = settings.get("levels", {})
+    categories = {plain(column.name): category(column, faults, known.get(column.name)) for column in chosen}
     faults += [fault for column in chosen if (fault := _memorised(column))]
     grouping = [columns[name] for name in settings["groups"] if name in columns]
     groups = {_key(column.name): group(column, owner, faults) for column in grouping}
@@ -303,6 +313,7 @@ def _check_roles(table: TextTable, settings: dict, faults: list[Fault]) -> list[
     roles = [(key, settings[key]) for key in ("label", "patient", "site") if settings[key] is not None]
     lists = ("groups", "categorical", "ignore", *ROLES)
     roles += [(key, column) for key in lists for column in settings.get(key) or ()]
+    roles += [("ranges", column) for column in settings.get("ranges", ())]
     meant = []
     for key, name in roles:
         if name not in header:

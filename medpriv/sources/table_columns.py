@@ -188,18 +188,33 @@ def names(
     return found, np.array([place[plain(text)] for text in column.texts], dtype=np.int64)[column.code]
 
 
-def category(column: TextColumn, faults: list[Fault]) -> tuple[list[str], np.ndarray]:
+def category(
+    column: TextColumn, faults: list[Fault], declared: Sequence[str] | None = None
+) -> tuple[list[str], np.ndarray]:
     """Return the levels of a category, sorted, and int64 [N], each row's place among them, -1 where it is missing.
 
-    Levels in two spellings, more than `LEVELS` of them, and one level in every row are faults.
+    Levels in two spellings, more than `LEVELS` of them, one level in every row, and others than those that are
+    `declared` are faults.
     """
     _refuse_spellings(column, faults)
     missing = gaps(column)
     levels = sorted({plain(text) for text, gap in zip(column.texts, missing, strict=True) if not gap})
+    constant = len(levels) + missing.any() < 2
+    if declared is not None:
+        allowed = sorted({plain(name) for name in declared})
+        strange = [
+            place
+            for place, (text, gap) in enumerate(zip(column.texts, missing, strict=True))
+            if not gap and plain(text) not in allowed
+        ]
+        if strange:
+            remedy = "correct it, or add it to preprocess.levels if it was known that it may occur"
+            faults.append(Fault(_cells(column, strange), "a level that preprocess.levels doesn't name", remedy))
+        levels = sorted({*allowed, *levels})
     if len(levels) > LEVELS:
         remedy = "join its rare levels into one, name it under preprocess.ignore or, if it says who it is, .patient"
         faults.append(Fault(f"column {column.name}", f"{len(levels)} levels, of {LEVELS} at most", remedy))
-    if len(levels) + missing.any() < 2:
+    if constant:
         faults.append(_constant(column))
     place = {name: index for index, name in enumerate(levels)}
     code = [-1 if gap else place[plain(text)] for text, gap in zip(column.texts, missing, strict=True)]

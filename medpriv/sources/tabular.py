@@ -4,7 +4,7 @@ Whatever is fitted here is fitted on training rows only.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -13,6 +13,27 @@ import numpy as np
 from medpriv.dataset import TEST, TRAIN
 from medpriv.errors import InputError
 from medpriv.records.tables import Column, Table
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a publisher's data dictionary says of a column, whatever its rows hold.
+
+    Attributes:
+        lower, upper, decimals: of a number; None where nothing is said.
+        codes: of `binary` and `code`, the numbers that may stand there.
+        complete: whether it never has a gap.
+    """
+
+    lower: float | None = None
+    upper: float | None = None
+    decimals: int | None = None
+    codes: tuple[float, ...] = ()
+    complete: bool = False
+
+
+YES_OR_NO = Entry(codes=(0, 1))
+ALWAYS_YES_OR_NO = Entry(codes=(0, 1), complete=True)
 
 
 def stratified_split(strata: np.ndarray, test_fraction: float, rng: np.random.Generator) -> np.ndarray:
@@ -107,6 +128,7 @@ def describe_columns(
     quasi_identifiers: Sequence[str] = (),
     known_hours: Mapping[str, float] | None = None,
     measured: Mapping[str, str] | None = None,
+    dictionary: Mapping[str, Entry] | None = None,
 ) -> tuple[tuple[Column, ...], np.ndarray]:
     """Return what a table's columns are, those of a one-hot variable made one, and their cells float64 [N, V].
 
@@ -117,22 +139,29 @@ def describe_columns(
         quasi_identifiers: columns that others may know of a person.
         known_hours: when a column is known, hours after the outcome.
         measured: of a column with gaps, the one that is 0 where it has them.
+        dictionary: what is known of columns (one-hot: of the variable) beforehand; of others, levels are the rows' own.
     """
     described, raw, names = [], [], list(columns)
     for name, group in groupby(names, key=lambda name: _variable_of(name, kinds[name])):
         features = tuple(group)
         cells = np.column_stack([np.asarray(columns[feature], float) for feature in features])
+        entry = (dictionary or {}).get(name, Entry())
         if kinds[features[0]].startswith("onehot:"):
             column, held = _onehot_column(name, features, cells, (references or {}).get(name))
         else:
             about = {"kind": kinds[name], "unit": units.get(name, ""), "fill": float(fill[names.index(name)])}
-            column, held = _plain_column(name, cells[:, 0], levels.get(name), about)
+            column, held = _plain_column(name, cells[:, 0], levels.get(name), entry.codes, about)
         described.append(
             replace(
                 column,
                 quasi_identifier=features[0] in quasi_identifiers,
                 known_hours=(known_hours or {}).get(features[0]),
                 measured=(measured or {}).get(name, ""),
+                lower=entry.lower,
+                upper=entry.upper,
+                decimals=entry.decimals,
+                declared=column.kind != "number" and name in (dictionary or {}),
+                complete=entry.complete,
             )
         )
         raw.append(held)
@@ -169,11 +198,18 @@ def _onehot_column(
     return column, held + 1.0
 
 
-def _plain_column(name: str, cells: np.ndarray, levels: Sequence[str] | None, about: dict) -> tuple[Column, np.ndarray]:
-    """Return a number, or codes float64 [N] as the places of their levels, as a column of one feature."""
+def _plain_column(
+    name: str, cells: np.ndarray, levels: Sequence[str] | None, known: Sequence[float], about: dict
+) -> tuple[Column, np.ndarray]:
+    """Return a number, or codes float64 [N] as the places of their levels, as a column of one feature.
+
+    Args:
+        known: the codes that may stand there; none: those that do.
+    """
     if about["kind"] == "number":
         return Column(name, **about), cells
-    codes = np.unique(cells[~np.isnan(cells)]) if levels is None else np.arange(float(len(levels)))
+    codes = np.array(known, float) if known else np.unique(cells[~np.isnan(cells)])
+    codes = codes if levels is None else np.arange(float(len(levels)))
     names = tuple(f"{code:g}" for code in codes) if levels is None else tuple(levels)
     held = np.where(np.isnan(cells), -1, np.searchsorted(codes, cells))
     about |= {"fill": float(np.searchsorted(codes, about["fill"]))}

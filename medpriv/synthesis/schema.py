@@ -24,6 +24,8 @@ class Field:
         levels: names of what a category may be; none of a number.
         lower, upper: between which a number lies, by the public data dictionary; None where it says nothing.
         decimals: of a number, as it is written down; None where the dictionary says nothing.
+        declared: whether the levels are the dictionary's, not those that the rows happen to have.
+        complete: whether no row can have a gap, by the dictionary.
     """
 
     name: str
@@ -31,6 +33,8 @@ class Field:
     lower: float | None = None
     upper: float | None = None
     decimals: int | None = None
+    declared: bool = False
+    complete: bool = False
 
     @property
     def number(self) -> bool:
@@ -58,12 +62,12 @@ class Schema:
         """Return the schema of a dataset of tables."""
         dataset.require("table", reason="generators of synthetic tables")
         fields = [
-            Field(column.name, column.levels)
+            Field(column.name, column.levels, declared=column.declared, complete=column.complete)
             if column.kind != "number"
-            else Field(column.name, (), column.lower, column.upper, column.decimals)
+            else Field(column.name, (), column.lower, column.upper, column.decimals, complete=column.complete)
             for column in dataset.records.columns
         ]
-        return cls((*fields, Field(LABEL, tuple(dataset.classes))))
+        return cls((*fields, Field(LABEL, tuple(dataset.classes), declared=True, complete=True)))
 
 
 def cells_of(dataset: Dataset, rows: np.ndarray) -> np.ndarray:

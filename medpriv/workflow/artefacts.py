@@ -5,7 +5,19 @@ from typing import Any
 
 from medpriv.catalogue.attacks import BANK, FAMILIES, PERSONALIZED, ROWS, Family, families_of, network_of
 from medpriv.catalogue.networks import networks
-from medpriv.catalogue.treatments import KINDS, STAGES, TREATMENTS, Kind, Spec, spec_of, specs_of, stage_of
+from medpriv.catalogue.treatments import (
+    GENERATORS,
+    KINDS,
+    STAGES,
+    TREATMENTS,
+    Generator,
+    Kind,
+    Spec,
+    kind_of_bank,
+    spec_of,
+    specs_of,
+    stage_of,
+)
 from medpriv.config.check import modality_of
 
 BANK_FILES = ("bank.safetensors", "bank.json")  # of every bank; one of K replicates has its outputs beside
@@ -54,11 +66,12 @@ class Artefacts:
 
     def tables_of_use(self) -> list[str]:
         """Return the tables of every bank's usefulness."""
-        return [
-            f"{folder_of(*key)}/{table}.csv"
+        found = [
+            f"{use_folder(*key)}/{table}.csv"
             for key, spec in self.banks().items()
             for table in ("utility", *KINDS[spec.treatment.kind].tables)
         ]
+        return list(dict.fromkeys(found))
 
     def per_derived(self, file: str, datasets: Iterable[str] | None = None, stage: str | None = None) -> list[str]:
         """Return a file of every derived bank."""
@@ -98,9 +111,9 @@ class Artefacts:
     def tables_of_attacks(self, datasets: Iterable[str] | None = None) -> list[str]:
         """Return every table of every attack: on banks, on derived banks, and on the tables themselves."""
         found = []
-        for (dataset, subject, family), folder in {**self.attacks(datasets), **self.audits(datasets)}.items():
-            found.append(f"{folder}/measures.csv")
-            found += [table_path(dataset, subject, family, table) for table in FAMILIES[family].tables]
+        for (dataset, _, family), folder in {**self.attacks(datasets), **self.audits(datasets)}.items():
+            subject = folder.split("/")[3]  # of a joint family the stage
+            found += [table_path(dataset, subject, family, table) for table in ("measures", *FAMILIES[family].tables)]
         tables = ("measures", *FAMILIES["linkage"].tables)
         found += [f"{folder}/{table}.csv" for folder in self.linked(datasets).values() for table in tables]
         return list(dict.fromkeys(found))
@@ -135,7 +148,8 @@ class Artefacts:
             return self.per_dataset("results/preprocessed/{dataset}/dataset.json", datasets)
         if stage == "attacks":
             return self.tables_of_attacks(datasets)
-        return self.per_bank("utility.csv", datasets, stage) + self.per_derived("bank.json", datasets, stage)
+        used = [f"{use_folder(*key)}/utility.csv" for key in self.banks(datasets, stage)]
+        return list(dict.fromkeys(used)) + self.per_derived("bank.json", datasets, stage)
 
     def stages(self) -> list[tuple[str, str]]:
         """Return every (stage, dataset) with an outcome."""
@@ -147,6 +161,14 @@ class Artefacts:
     def files_of_bank(self, wildcards: Wildcards) -> list[str]:
         """Return the files of the bank of K replicates that is attacked or measured."""
         return bank_files(wildcards.dataset, wildcards.treatment)
+
+    def measured(self, kind: Kind) -> Callable[[Wildcards], list[str]]:
+        """Return an input function: the files of the bank whose use is measured, or of all banks of a stage."""
+
+        def files(wildcards: Wildcards) -> list[str]:
+            return [file for key in self.banks([wildcards.dataset], wildcards.stage) for file in bank_files(*key)]
+
+        return files if kind.joint else self.files_of_bank
 
     def attacked(self, family: Family) -> Callable[[Wildcards], list[str]]:
         """Return an input function: the files of the bank that a family attacks, or of all banks of a stage."""
@@ -163,6 +185,8 @@ class Artefacts:
 
         There are none for a baseline, and for models of other kinds.
         """
+        if not hasattr(wildcards, "treatment"):
+            return []
         spec = spec_of(wildcards.treatment)
         if spec.word == "baseline" or spec.treatment.kind != "classifier":
             return []
@@ -216,15 +240,38 @@ class Artefacts:
 
         return count
 
+    def replicates(self, wildcards: Wildcards) -> int:
+        """Return how many replicates the bank of the wildcard `treatment` has."""
+        return replicates_of(self.config["datasets"][wildcards.dataset], spec_of(wildcards.treatment))
+
     def replicates_of_shard(self, treatment: str) -> Callable[[Wildcards], list[int]]:
         """Return an input function: the replicate numbers that one shard trains, every so-many-th of the bank's."""
         count = self.replicates_of_bank(treatment)
         return lambda wildcards: list(range(int(wildcards.shard), count(wildcards), int(wildcards.shards)))
 
-    def treatments_of(self, kind: Kind) -> str:
-        """Return the pattern of the names of a kind's banks of K replicates."""
-        names = {name for (_, name), spec in self.banks().items() if KINDS[spec.treatment.kind] is kind}
+    def treatments_of(self, kind: Kind, sharded: bool = False) -> str:
+        """Return the pattern of the names of a kind's banks of K replicates, or of those trained in shards alone."""
+        names = {
+            name
+            for (_, name), spec in self.banks().items()
+            if KINDS[spec.treatment.kind] is kind and (spec.treatment.sharded or not sharded)
+        }
         return "|".join(sorted(names)) or NO_BANK
+
+    def stages_of(self, kind: Kind) -> str:
+        """Return the pattern of the stages that make a kind's banks."""
+        stages = {spec.treatment.stage for spec in self.banks().values() if KINDS[spec.treatment.kind] is kind}
+        return "|".join(sorted(stages)) or NO_BANK
+
+    def synthetic_by(self, generator: str) -> str:
+        """Return the pattern of the names of the banks that a generator makes."""
+        names = {name for (_, name), spec in self.banks().items() if spec.parts.get("generator") == generator}
+        return "|".join(sorted(names)) or NO_BANK
+
+    def spec(self, wildcards: Wildcards) -> tuple[str, dict[str, Any]]:
+        """Return word and parts of the wildcard `treatment`, which a job is told since it never reads the catalogue."""
+        spec = spec_of(wildcards.treatment)
+        return spec.word, spec.parts
 
     def modality(self, dataset: str) -> str:
         """Return what a dataset's records are."""
@@ -259,8 +306,12 @@ class Artefacts:
             names = {("raw", ""), ("preprocessed", "")}
             for (_, treatment), spec in self.banks([dataset]).items():
                 stage = spec.treatment.stage
-                names |= {(stage, f"{treatment}/{shard}-of-{shards}") for shard in range(shards)}
-                names |= {(stage, f"{treatment}/{work}") for work in ("gather", "utility")}
+                if not spec.treatment.sharded:
+                    names |= {(stage, package_of(spec) or treatment)}
+                else:
+                    names |= {(stage, f"{treatment}/{shard}-of-{shards}") for shard in range(shards)}
+                    names |= {(stage, f"{treatment}/gather")}
+                names |= {(stage, "utility" if KINDS[spec.treatment.kind].joint else f"{treatment}/utility")}
             names |= {(spec.treatment.stage, treatment) for (_, treatment), spec in self.derived([dataset]).items()}
             folders = {*self.attacks([dataset]).values(), *self.audits([dataset]).values()}
             names |= {("attacks", folder.split("/", 3)[3]) for folder in folders}
@@ -273,6 +324,24 @@ class Artefacts:
 def folder_of(dataset: str, treatment: str) -> str:
     """Return the folder of a bank."""
     return f"results/{stage_of(treatment)}/{dataset}/{treatment}"
+
+
+def use_folder(dataset: str, treatment: str) -> str:
+    """Return the folder of the measures of a bank's use: its own, or its stage's where a job measures all of these."""
+    folder = folder_of(dataset, treatment)
+    return folder.rpartition("/")[0] if kind_of_bank(treatment).joint else folder
+
+
+def use_tables(kind: Kind) -> dict[str, str]:
+    """Return the tables that a job writes which measures the use of a kind's banks, with the wildcards of its rule."""
+    folder = "results/{stage}/{dataset}" + ("" if kind.joint else "/{treatment}")
+    return {"measures": f"{folder}/utility.csv"} | {table: f"{folder}/{table}.csv" for table in kind.tables}
+
+
+def package_of(spec: Spec) -> str:
+    """Return the package that makes a synthetic table in a job with its other generators; empty for our own."""
+    generator = spec.parts.get("generator")
+    return GENERATORS[generator].package if generator else ""
 
 
 def bank_file_names(spec: Spec) -> tuple[str, ...]:
@@ -311,7 +380,10 @@ def tables_of(family: Family) -> dict[str, str]:
 def replicates_of(section: Mapping[str, Any], spec: Spec) -> int:
     """Return how many replicates a bank has: the dataset's K, or fewer where the treatment asks for fewer."""
     own = section["bank"] if spec.word == "baseline" else section[spec.treatment.section]
-    return min(own["replicates"], section["bank"]["replicates"])
+    wanted = own["replicates"]
+    if generator := spec.parts.get("generator"):
+        wanted = own["generators"][package_of(spec) or generator]["replicates"] or wanted
+    return min(wanted, section["bank"]["replicates"])
 
 
 def bank_families() -> list[Family]:
@@ -324,11 +396,37 @@ def bank_kinds() -> dict[str, Kind]:
     return {"" if name == "classifier" else f"_{name}": kind for name, kind in KINDS.items()}
 
 
+def is_sharded(kind: Kind) -> bool:
+    """Return whether any treatment trains a kind's banks in shards."""
+    return any(treatment.sharded for treatment in TREATMENTS.values() if KINDS[treatment.kind] is kind)
+
+
 def looped_rules() -> dict[str, list[str]]:
     """Return the rules that are made in a loop, with the config's keys that their jobs hang on."""
     models = [f"datasets.{{dataset}}.{section}.model" for section in ("robust", "federated", "split")]
     found = {}
-    for suffix in bank_kinds():
-        found[f"gather_bank{suffix}"] = ["datasets.{dataset}.bank.shards"]
-        found[f"measure_utility{suffix}"] = ["measures", "seed", *models]
+    for suffix, kind in bank_kinds().items():
+        if is_sharded(kind):
+            found[f"gather_bank{suffix}"] = ["datasets.{dataset}.bank.shards"]
+        found[f"measure_utility{suffix}"] = [
+            kind.settings,
+            f"-{kind.settings}.synthetic",
+            "seed",
+            *([] if suffix else models),
+        ]
+    section = "datasets.{dataset}.synthetic"
+    always = ["datasets.{dataset}.bank.replicates", *(f"{section}.{key}" for key in ("replicates", "released")), "seed"]
+    for name, generator in own_generators().items():
+        own = [f"{section}.generators.{name}", f"{section}.variations"]
+        found[f"synthesise_{name}"] = [*own, *[f"{section}.delta"] * generator.guaranteed, *always]
     return found | {f"attack_{family.name}": [*family.keys, "seed"] for family in bank_families()}
+
+
+def package_generators(package: str) -> list[str]:
+    """Return another package's generators, which one job makes."""
+    return [name for name, generator in GENERATORS.items() if generator.package == package]
+
+
+def own_generators() -> dict[str, Generator]:
+    """Return the generators that are no other package's; each has a rule."""
+    return {name: generator for name, generator in GENERATORS.items() if not generator.package}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from medpriv.catalogue.attacks import Family
-from medpriv.catalogue.treatments import STRATEGIES
+from medpriv.catalogue.treatments import STRATEGIES, spec_of
 from medpriv.config.check import check_config
 from medpriv.config.models import LAYERS
 from medpriv.errors import InputError
@@ -166,6 +166,19 @@ def private_of(config: Mapping[str, Any], key: str) -> Callable[[Any], dict[str,
         section, mechanism = look_up(config, key.format(**names)), names["mechanism"]
         shared = ("delta",) if mechanism in ("objective", "output") else ("delta", "engine")
         return section["models"][names["model"]][mechanism] | {name: section[name] for name in shared}
+
+    return value
+
+
+def synthesis_of(config: Mapping[str, Any], generator: str) -> Callable[[Any], dict[str, Any]]:
+    """Return a function of the wildcards: how a generator is fitted, with what the wildcard `treatment` varies."""
+
+    def value(wildcards: Any) -> dict[str, Any]:
+        section = config["datasets"][wildcards.dataset]["synthetic"]
+        variation = spec_of(wildcards.treatment).parts.get("variation")
+        changed = section["variations"].get(generator, {}).get(variation, {})
+        recipe = section["generators"][generator] | changed
+        return {name: one for name, one in recipe.items() if name != "replicates"}
 
     return value
 

@@ -62,6 +62,18 @@ def test_a_model_for_tables_or_images_on_signals_is_refused(model: str, form: st
     assert "these are signals: use cnn, cnn_gn, dilated or resnet1d" in fault
 
 
+def test_generators_of_tables_are_refused_elsewhere() -> None:
+    (fault,) = faults_of({"datasets": {"ours": {"format": "mitdb", "synthetic": {"generators": {"marginals": {}}}}}})
+    assert fault.endswith("synthetic makes tables, and these are signals: take it out")
+
+
+def test_one_hospital_alone_has_no_sites_to_federate() -> None:
+    heart = {"format": "heart", "baselines": {"mlp": {}}, "federated": {"model": "mlp", "strategies": {"avg": {}}}}
+    assert not faults_of({"datasets": {"ours": heart}})
+    (fault,) = faults_of({"datasets": {"ours": heart | {"preprocess": {"hospitals": ["cleveland"]}}}})
+    assert "avg needs sites, and all records are of one" in fault
+
+
 def test_strategies_by_site_need_sites() -> None:
     federated = "federated: {strategies: {avg: {}, iid: {}, prox: {}}}"
     (fault,) = faults_of(table(federated))

@@ -61,6 +61,16 @@ def test_thirteen_features_one_row_a_patient(raw):
     assert set(dataset.groups) == {"sex", "age"}
 
 
+def test_some_hospitals_alone_are_their_patients_and_no_others(raw):
+    whole, one = (heart.parse("heart", raw(), SETTINGS | {"hospitals": names}, 1) for names in (None, ["cleveland"]))
+    assert one.sites == ("cleveland",)
+    assert one.patients == whole.patients[:60]
+    known = ~np.isnan(whole.records.raw[:60]) & (whole.records.raw[:60] >= 0)
+    assert np.array_equal(one.x[known], whole.x[:60][known])
+    with pytest.raises(InputError, match=r"no patients of hungarian.*name some of cleveland, va"):
+        heart.parse("heart", raw(), SETTINGS | {"hospitals": ["hungarian"]}, 1)
+
+
 def test_values_units_and_label_are_those_of_the_line(raw):
     folder = raw()
     line = (folder / "processed.cleveland.data").read_text().splitlines()[7].split(",")

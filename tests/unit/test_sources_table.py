@@ -8,6 +8,7 @@ import yaml
 from made_up_datasets import check_the_way_back
 
 from medpriv.config.check import check_config
+from medpriv.config.table import PreprocessTable
 from medpriv.dataset import TEST, TRAIN
 from medpriv.errors import InputError
 from medpriv.records.tables import Column
@@ -184,7 +185,7 @@ def test_the_config_refuses_a_column_with_two_roles():
 def test_the_config_fills_in_what_parse_needs():
     section = {"format": "table", "raw": {"path": "mine.csv"}, "preprocess": {"label": "outcome"}}
     checked = check_config({"datasets": {"mine": section}})["datasets"]["mine"]
-    assert set(checked["preprocess"]) == {*SETTINGS, *ROLES, "leakage", "positive", "missing_codes"}
+    assert set(checked["preprocess"]) == {*SETTINGS, *ROLES, *KNOWN, "leakage", "positive", "missing_codes"}
     assert checked["raw"] == {"source": "local", "path": "mine.csv"}
 
 
@@ -194,3 +195,51 @@ def test_the_example_in_the_docs_passes_the_check():
     short, long = (check_config(part | attacks) for part in parts)
     assert set(short["attacks"]["linkage"]["sets"]["icu"]) == {"neighbour", "insurer"}
     assert short["datasets"]["icu"]["preprocess"] == long["datasets"]["icu"]["preprocess"]
+
+
+# What is publicly known of columns.
+
+KNOWN = {
+    "ranges": {"age": [18, 100], "lactate": [0, 30]},
+    "decimals": {"age": 0},
+    "levels": {"sex": ["M", "F", "X"], "drug": ["none", "x", "y"]},
+}
+
+
+def test_ranges_decimals_and_levels_are_those_declared(parse):
+    columns = {column.name: column for column in parse(**KNOWN).records.columns}
+    assert (columns["age"].lower, columns["age"].upper, columns["age"].decimals) == (18, 100, 0)
+    assert (columns["lactate"].lower, columns["lactate"].decimals) == (0, None)
+    assert columns["sex"].levels == ("F", "M", "X")
+    assert columns["sex"].features == ("sex=F", "sex=M", "")  # no training row has an X
+    assert all(columns[name].declared for name in ("sex", "drug"))
+
+
+def test_without_them_nothing_is_taken_from_the_rows(parse):
+    for column in parse().records.columns:
+        assert (column.lower, column.upper, column.decimals, column.declared) == (None, None, None, False)
+
+
+def test_a_level_beyond_those_declared_is_a_fault_with_its_row(parse):
+    with pytest.raises(InputError, match=r"row \d+, column sex .*a level that preprocess.levels doesn't name"):
+        parse(levels={"sex": ["M", "X"]})
+
+
+def test_a_range_of_no_column_is_a_fault(parse):
+    with pytest.raises(InputError, match=r"no column agee \(preprocess.ranges\).*did you mean age\?"):
+        parse(ranges={"agee": [0, 100]})
+
+
+@pytest.mark.parametrize(
+    ("known", "told"),
+    [
+        ({"ranges": {"age": [100, 18]}}, "ranges.age: write"),
+        ({"decimals": {"age": 0}}, "decimals: give age a range"),
+        ({"levels": {"ward": ["A", "B"]}}, "levels: name ward under categorical"),
+        ({"levels": {"sex": ["M", "M"]}}, "a level stands twice in sex"),
+        ({"ranges": {"sex": [0, 1]}}, "ranges: only columns that are numbers"),
+    ],
+)
+def test_what_is_known_is_checked_before_the_table_is_read(known, told):
+    with pytest.raises(ValueError, match=told):
+        PreprocessTable(**SETTINGS | known)

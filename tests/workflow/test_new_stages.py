@@ -16,13 +16,13 @@ from medpriv.measures.table import Measure, read_measures
 OWN = Path(__file__).with_name("new_stages")
 TREATMENTS = """
 _TOYS = (
-    Treatment("synthetic", "synthetic", "release", "toy generator", "synthetic-{generator}",
-              lambda section: iter([{"generator": "copies"}] if section.get("release") else []), kind="generator"),
+    Treatment("copied", "copied", "release", "toy generator", "copied-{how}",
+              lambda section: iter([{"how": "copies"}] if section.get("release") else []), kind="copier"),
     Treatment("language", "language", "recite", "toy language model", "language-{size}",
               lambda section: iter([{"size": "small"}] if section.get("recite") else []), kind="language"),
 )
-KINDS["generator"] = Kind("samples.safetensors", (Figure("column_gap", "lower"),), "column_gap",
-                          "medpriv.measures.fidelity", rows_of_patients=True)
+KINDS["copier"] = Kind("samples.safetensors", (Figure("column_gap", "lower"),), "column_gap",
+                          "medpriv.measures.column_gap", rows_of_patients=True)
 KINDS["language"] = Kind("token_scores.safetensors", (Figure("perplexity", "lower"),), "perplexity",
                          "medpriv.measures.perplexity")
 _ALL += _TOYS
@@ -30,7 +30,7 @@ TREATMENTS = {"""
 FAMILIES = """
 _ALL += (
     Family("closeness", BANK, "gap", {"closeness-gap": Attack("Closeness")}, keys=("attacks.membership",),
-           applies=lambda spec, modality, section: spec.treatment.kind == "generator", tables={"nearest": ROWS}),
+           applies=lambda spec, modality, section: spec.treatment.kind == "copier", tables={"nearest": ROWS}),
     Family("recitation", BANK, "gap", {"recitation-gap": Attack("Recitation")}, keys=("attacks.membership",),
            applies=lambda spec, modality, section: spec.treatment.kind == "language"),
 )
@@ -52,7 +52,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     found.edit("medpriv/config/dataset.py", "\n    @model_validator", FIELDS)
     imports = "\nfrom medpriv.config.toys import ReciteSettings, ReleaseSettings\nfrom medpriv.config.trees"
     found.edit("medpriv/config/dataset.py", "\nfrom medpriv.config.trees", imports)
-    rules = [f'include: "rules/{name}.smk"' for name in ("synthetic", "language", "attacks")]
+    rules = [f'include: "rules/{name}.smk"' for name in ("copied", "language", "attacks")]
     found.edit("Snakefile", rules[-1], "\n".join(rules))
     config = yaml.safe_load((found.folder / "config.yaml").read_text(encoding="utf-8"))
     heart = {name: config["datasets"]["heart"][name] for name in ("format", "raw", "preprocess")}
@@ -68,7 +68,7 @@ def figures(project: Project, treatment: str, family: str) -> dict[tuple[str, st
     return {(row.attack, row.measure, row.group): row for row in rows}
 
 
-@pytest.mark.parametrize("treatment", ["synthetic-copies", "language-small"])
+@pytest.mark.parametrize("treatment", ["copied-copies", "language-small"])
 def test_membership_attacks_serve_new_kinds_of_banks_and_find_what_was_put_in(project: Project, treatment: str) -> None:
     found = figures(project, treatment, "membership")
     attacks = ["lira-online-shared", "lira-offline-shared", "bavaria"] + ["rmia"] * (treatment == "language-small")
@@ -83,16 +83,16 @@ def test_membership_attacks_serve_new_kinds_of_banks_and_find_what_was_put_in(pr
 
 def test_each_new_family_and_section_is_there_and_nothing_that_does_not_apply(project: Project) -> None:
     attacks = project.folder / "results/attacks/heart"
-    assert {path.name for path in (attacks / "synthetic-copies").iterdir()} == {"membership", "closeness"}
+    assert {path.name for path in (attacks / "copied-copies").iterdir()} == {"membership", "closeness"}
     assert {path.name for path in (attacks / "language-small").iterdir()} == {"membership", "recitation"}
-    assert figures(project, "synthetic-copies", "closeness")["closeness-gap", "gap", ""].lower > 0
+    assert figures(project, "copied-copies", "closeness")["closeness-gap", "gap", ""].lower > 0
     page = (project.folder / "results/report/index.html").read_text(encoding="utf-8")
     assert "nearer to members" in page and "likelier to" in page
-    assert (project.folder / "results/synthetic/heart/synthetic-copies/utility.csv").exists()
+    assert (project.folder / "results/copied/heart/copied-copies/utility.csv").exists()
 
 
 def test_rows_of_patients_of_a_generator_lie_apart_and_its_samples_are_never_pushed(project: Project) -> None:
-    assert (project.folder / "results/examples/heart/synthetic-copies/closeness.csv").exists()
+    assert (project.folder / "results/examples/heart/copied-copies/closeness.csv").exists()
     assert not list((project.folder / "results/attacks").rglob("nearest.csv"))
     local = {"datasets.heart.raw": {"source": "local", "path": "results/raw/heart"}}
     for key, value in local.items():
@@ -101,4 +101,4 @@ def test_rows_of_patients_of_a_generator_lie_apart_and_its_samples_are_never_pus
     stages = yaml.safe_load((project.folder / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     outs = {path: how for stage in stages.values() for out in stage["outs"] for path, how in out.items()}
     kept = {path for path, how in outs.items() if not how.get("push", True)}
-    assert kept == {f"results/{folder}/heart" for folder in ("raw", "preprocessed", "synthetic", "examples")}
+    assert kept == {f"results/{folder}/heart" for folder in ("raw", "preprocessed", "copied", "examples")}

@@ -126,9 +126,7 @@ class Bench:
         return learn(features, self.frame.members, self.frame.patient, self.rng(name, "folds"))
 
 
-def audit(
-    dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: int, losses: np.ndarray | None = None
-) -> Findings:
+def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: int) -> Findings:
     """Attack every replicate's release with every attack, on records and on patients.
 
     Args:
@@ -136,8 +134,6 @@ def audit(
         bank: K >= 2 replicates with samples `raw` [S, V] and `y` [S].
         settings: of `medpriv.config.release.ReleaseSettings`.
         seed: the root seed; draws depend on it and the dataset's name alone, so treatments are compared on the same.
-        losses: float [K, N, F], a diffusion model's at fixed noise, of all records of the dataset; None where the
-            models are not held.
 
     Returns:
         Measures, and the tables `roc` and `exposure` of the strongest attack.
@@ -152,6 +148,7 @@ def audit(
         own, curve = _measured_best(bench, found, level)
         measures, roc = measures + own, roc + curve
         by_patient = found
+    losses = white_box.losses_of(dataset, bank, bench.rng("diffusion", "noise"))
     if losses is not None:
         measures += [row for one in _white_box(bench, dataset, losses) for row in _measured(bench, one)]
     measures += [*_measured_larger(bench), *_measured_holdout(bench), _measured_distances(bench)]
@@ -283,7 +280,7 @@ def _measured_larger(bench: Bench) -> list[Measure]:
             limits = auc_interval(float(after[0]), after[1:], inside, outside)
             gain = difference_interval(after - before, min(inside, outside))
             measures.append(Measure(*about, "auc_all_rows", float(after[0]), *limits, **counted))
-            measures.append(Measure(*about, "auc_gain_all_rows", *gain, **counted))
+            measures.append(Measure(*about, "auc_all_rows_difference", *gain, **counted))
     return measures
 
 

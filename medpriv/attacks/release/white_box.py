@@ -11,9 +11,27 @@ record to record would drown what is memorised.
 import numpy as np
 
 from medpriv.attacks.release.learnt import Learnt, learn, prepare
+from medpriv.bank.bank import Bank
+from medpriv.dataset import Dataset
+from medpriv.synthesis.schema import Schema, cells_of
 
+TIMES, LATEST = 8, 0.6  # time steps of the grid, and up to which share of all: later ones are noise alone
+NOISES = 8  # draws, the same for all records and models
 MOST = 32  # features: more are replaced by so many principal components
 _LEAST = 1e-12  # a loss
+
+
+def losses_of(dataset: Dataset, bank: Bank, rng: np.random.Generator) -> np.ndarray | None:
+    """Return the losses [K, N, F] of all records by a bank of diffusion models; None by another generator."""
+    if bank.model != "diffusion" or bank.weights is None:
+        return None
+    from medpriv.synthesis import diffusion  # imports torch, which no other attack on releases needs
+
+    schema = Schema.of(dataset)
+    steps = bank.weights["alphas"].shape[1]
+    times = np.unique(np.linspace(0, steps * LATEST, TIMES).astype(int))
+    cells = cells_of(dataset, np.arange(len(dataset.cohort)))
+    return diffusion.losses(bank.weights, schema, cells, times, diffusion.draw_noises(schema, NOISES, rng))
 
 
 def value(losses: np.ndarray) -> np.ndarray:

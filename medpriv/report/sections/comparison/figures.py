@@ -140,4 +140,4 @@ COLUMNS = (
     Column("Seconds", _cost_cell("seconds"), "", COST),
     Column("Peak MB", _cost_cell("peak"), "", COST),
 )
-SECTION = Section("comparison", "comparison", "The comparison", "Comparison", collect)
+SECTION = Section("comparison", "comparison", "The comparison", "Comparison", collect, kinds=())

@@ -11,6 +11,6 @@ from medpriv.workflow.job import job
 
 with job(snakemake) as params:
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
-    spec = TrainingSpec(params.treatment, "synthetic", {"generator": "copies"}, "copies", {}, params.settings)
+    spec = TrainingSpec(params.treatment, "copied", {"how": "copies"}, "copies", {}, params.settings)
     bank = train(dataset, spec, Draw(params.replicates, params.total, params.seed))
     bank.save(Path(snakemake.output.bank).parent)

@@ -1,0 +1,76 @@
+"""Banks of generators of synthetic tables: which, how many, and what they release."""
+
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError, model_validator
+
+from medpriv.config.section import Count, Epsilon, Fraction, Section
+from medpriv.config.synthetic_marginals import AimSettings, MstSettings
+from medpriv.config.synthetic_neural import DiffusionSettings, DpGanSettings, GanSettings, PateGanSettings
+from medpriv.config.synthetic_sdv import SdvSettings
+from medpriv.config.synthetic_simple import CartSettings, OutlierCopiesSettings, Recipe
+
+Variation = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.]*$")]
+
+
+class Generators(Section):
+    """The generators; leave one out to skip it."""
+
+    marginals: Recipe | None = Field(None, description="each column by itself: the floor")
+    bootstrap: Recipe | None = Field(None, description="rows drawn with replacement: a control that must fail")
+    outlier_copies: OutlierCopiesSettings | None = Field(
+        None, description="a copula, with near copies of those who stand out: a control that passes by distance alone"
+    )
+    copula: Recipe | None = Field(None, description="Gaussian copula")
+    cart: CartSettings | None = Field(None, description="sequential trees, as synthpop grows them")
+    gan: GanSettings | None = Field(None, description="our own conditional tabular GAN")
+    diffusion: DiffusionSettings | None = Field(None, description="tabular diffusion")
+    dp_gan: DpGanSettings | None = Field(None, description="a GAN with a critic under differential privacy")
+    pate_gan: PateGanSettings | None = Field(None, description="PATE-GAN")
+    mst: MstSettings | None = Field(None, description="noisy marginals on a tree of pairs")
+    aim: AimSettings | None = Field(None, description="noisy marginals, chosen where the model errs most")
+    sdv: SdvSettings | None = Field(None, description="SDV's Gaussian copula, CTGAN and TVAE, made together")
+
+
+class SyntheticSettings(Section):
+    """Banks of generators of synthetic tables."""
+
+    replicates: Annotated[int, Field(ge=2)] = Field(16, description="replicates of each, at most the bank's K")
+    released: Count = Field(
+        5,
+        description="rows that a replicate releases, in multiples of those it was fitted on",
+    )
+    epsilons: Annotated[list[Epsilon], Field(min_length=1)] = Field(
+        [1.0, 8.0], description="the guarantees to fit generators with differential privacy for"
+    )
+    delta: Fraction | None = Field(
+        None, description="their delta, below 1/n; empty: 1/(10 n) rounded down to a digit, n a replicate's patients"
+    )
+    generators: Generators = Field(default_factory=Generators, description="what to fit, and how")
+    variations: dict[str, dict[Variation, dict[str, Any]]] = Field(
+        default_factory=dict,
+        description="further banks of a generator under a name of their own: the settings that differ, by generator",
+    )
+
+    @model_validator(mode="after")
+    def _different_epsilons(self) -> "SyntheticSettings":
+        names = [f"{value:g}" for value in self.epsilons]
+        if len(set(names)) < len(names):
+            raise ValueError(f"epsilons {', '.join(names)} are not all different to six digits")
+        return self
+
+    @model_validator(mode="after")
+    def _variations_of_what_is_there(self) -> "SyntheticSettings":
+        for generator, variations in self.variations.items():
+            if named := [name for name in variations if name.startswith("eps")]:
+                raise ValueError(f"variations.{generator}.{named[0]}: such names are those of guarantees, use another")
+            if (recipe := getattr(self.generators, generator, None)) is None:
+                raise ValueError(f"variations of {generator}, which `generators` doesn't fit: add it there")
+            for name, changed in variations.items():
+                try:
+                    type(recipe).model_validate(recipe.model_dump() | changed)
+                except ValidationError as error:
+                    fault = error.errors()[0]
+                    place = ".".join(map(str, fault["loc"]))
+                    raise ValueError(f"variations.{generator}.{name}: {place}: {fault['msg']}") from error
+        return self

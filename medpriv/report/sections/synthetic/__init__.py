@@ -1,0 +1,1 @@
+"""The section `synthetic` of the page."""

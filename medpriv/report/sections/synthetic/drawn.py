@@ -1,0 +1,150 @@
+"""The drawings of synthetic tables: use against leak, classifiers by generators, and columns real against synthetic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from medpriv.measures.classifiers import CLASSIFIERS
+from medpriv.report import drawing
+from medpriv.report.drawing import COLOURS, Figure, Panel, csv_text, line_style, mark, slug
+from medpriv.report.formatting import span
+from medpriv.report.results import resolved
+
+if TYPE_CHECKING:
+    from medpriv.report.sections.synthetic.figures import Released
+
+Groups = Mapping[str, Sequence["Released"]]
+SHOWN = 6  # columns of a table of which marginals are drawn
+BEST = "release-best"
+
+
+def draw_front(groups: Groups) -> Figure:
+    """Return usefulness against the strongest attack, a panel a dataset, a mark a generator."""
+    panels, undrawn = [], []
+    for dataset, banks in groups.items():
+        known = [bank for bank in banks if resolved(bank.use("tstr_auroc")) and resolved(bank.attack(BEST))]
+        if known:
+            panels.append(_front(dataset, known))
+        else:
+            undrawn.append(dataset)
+    return Figure("synthetic-front", "Synthetic tables: usefulness against leakage", tuple(panels), tuple(undrawn))
+
+
+def _front(dataset: str, banks: Sequence[Released]) -> Panel:
+    rows = []
+    with drawing.drawing(330, legend=len(banks)) as axes:
+        drawing.draw_guessing(axes, [bank.attack(BEST, "auc_chance") for bank in banks])
+        for index, bank in enumerate(banks):
+            use, leak = bank.use("tstr_auroc"), bank.attack(BEST)
+            axes.errorbar(
+                use.value,
+                leak.value,
+                xerr=drawing.whiskers([use]),
+                yerr=drawing.whiskers([leak]),
+                marker=mark(index),
+                color=line_style(index)["color"],
+                linewidth=1.2,
+                markersize=7,
+                linestyle="none",
+                label=bank.label,
+            )
+            rows += [
+                {"generator": bank.label, "figure": name} | drawing.figures_of(item)
+                for name, item in (("tstr_auroc", use), ("release_auc_patient", leak))
+            ]
+        low, high = axes.get_ylim()
+        axes.set_ylim(min(low, 0.45), max(high, 0.62))
+        real = banks[0].use("trtr_auroc")
+        if resolved(real):
+            axes.axvline(real.value, color=COLOURS["muted"], linestyle=(0, (1, 2)), linewidth=1)
+        axes.set(
+            xlabel="AUROC on patients, trained on synthetic rows", ylabel="AUC of the strongest attack", title=dataset
+        )
+        drawing.legend_below(axes, len(banks))
+        columns = ("generator", "figure", "value", "lower", "upper", "n", "patients")
+        spoken = f"{dataset}: AUROC of classifiers trained on synthetic rows against the AUC of the strongest attack"
+        note = (
+            f"n = {span([bank.use('tstr_auroc').patients for bank in banks])} patients for use, "
+            f"{span([bank.attack(BEST).n for bank in banks])} non-members a target for leakage; "
+            "dotted: trained on real members"
+        )
+        return drawing.render(axes, slug("synthetic-front", dataset), spoken, csv_text(columns, rows), note)
+
+
+def draw_classifiers(groups: Groups) -> Figure:
+    """Return how much AUROC each classifier loses by each generator, a panel a dataset."""
+    panels = tuple(_classifiers(dataset, banks) for dataset, banks in groups.items())
+    return Figure("synthetic-classifiers", "Trained on synthetic rows: AUROC of each classifier", panels)
+
+
+def _classifiers(dataset: str, banks: Sequence[Released]) -> Panel:
+    names = list(CLASSIFIERS)
+    found = [[bank.use("tstr_auroc", {"classifier": name}) for name in names] for bank in banks]
+    values = [[item.value if resolved(item) else float("nan") for item in row] for row in found]
+    rows = [
+        {"generator": bank.label, "classifier": name} | drawing.figures_of(item)
+        for bank, row in zip(banks, found, strict=True)
+        for name, item in zip(names, row, strict=True)
+        if item is not None
+    ]
+    with drawing.drawing(110 + 17 * len(banks), left=128, bottom=92) as axes:
+        axes.grid(visible=False)
+        axes.imshow(values, vmin=0.5, vmax=1.0, aspect="auto", cmap=_shades())
+        axes.set_yticks(range(len(banks)), [bank.label for bank in banks])
+        axes.set_xticks(range(len(names)), [name.replace("_", " ") for name in names], rotation=45, ha="right")
+        for place, row in enumerate(values):
+            for across, value in enumerate(row):
+                if value == value:
+                    axes.text(across, place, f"{value:.2f}"[1:], ha="center", va="center", fontsize=8.5)
+        axes.set_title(dataset)
+        spoken = f"{dataset}: AUROC on patients of ten classifiers, trained on each generator’s rows"
+        columns = ("generator", "classifier", "value", "lower", "upper", "n", "patients")
+        note = f"n = {span([item.patients for row in found for item in row if item])} patients"
+        return drawing.render(axes, slug("synthetic-classifiers", dataset), spoken, csv_text(columns, rows), note)
+
+
+def _shades() -> object:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("use", [COLOURS["paper"], COLOURS["series-6"]])
+
+
+def draw_marginals(groups: Groups) -> Figure | None:
+    """Return some columns, real against synthetic, of each dataset's generators that are no controls."""
+    panels = [
+        panel
+        for dataset, banks in groups.items()
+        for place, bank in enumerate(bank for bank in banks if not bank.generator.control)
+        for panel in drawing.folded([_marginals(dataset, bank)]) * bool(place) or [_marginals(dataset, bank)]
+    ]
+    return Figure("synthetic-marginals", "Columns, real against synthetic", tuple(panels)) if panels else None
+
+
+def _marginals(dataset: str, bank: Released) -> Panel:
+    rows = bank.result.rows("marginals")
+    names = list(dict.fromkeys(row["column"] for row in rows))[:SHOWN]
+    kept = [row for row in rows if row["column"] in names]
+    with drawing.drawing(60 + 13 * len(kept), left=128) as axes:
+        for place, row in enumerate(kept):
+            real, made = float(row["real"]), float(row["synthetic"])
+            axes.plot([real, made], [place, place], color=COLOURS["rule"], linewidth=2, zorder=1)
+            axes.plot(real, place, "o", color=COLOURS["ink"], markersize=4.5, label="real" if not place else None)
+            axes.plot(
+                made, place, "D", color=COLOURS["series-2"], markersize=4.5, label="synthetic" if not place else None
+            )
+        axes.set_yticks(range(len(kept)), [_value_name(row) for row in kept])
+        axes.invert_yaxis()
+        axes.set(xlabel="share of the rows", title=f"{dataset}, {bank.label}")
+        axes.legend(loc="lower right")
+        spoken = f"{dataset}, {bank.label}: shares of values in {len(names)} columns, real and synthetic"
+        columns = ("column", "level", "from", "to", "real", "synthetic", "patients")
+        note = f"the first {len(names)} columns; values of fewer than ten patients are joined with their neighbours"
+        stem = slug("synthetic-marginals", dataset, bank.result.treatment)
+        return drawing.render(axes, stem, spoken, csv_text(columns, rows), note)
+
+
+def _value_name(row: Mapping[str, str]) -> str:
+    if row["level"]:
+        return f"{row['column']} {row['level']}"
+    return f"{row['column']} {row['from'] or '<'}{'–' if row['from'] and row['to'] else ''}{row['to'] or '+'}"

@@ -1,0 +1,323 @@
+"""Synthetic tables: of what use they are, how like real ones, and which patients can be told from them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from medpriv.catalogue.attacks import FAMILIES
+from medpriv.catalogue.treatments import GENERATORS, Generator, Spec, spec_of
+from medpriv.measures.table import Measure
+from medpriv.measures.verdicts import verdict_name
+from medpriv.report.comparison import Headline
+from medpriv.report.differences import by_dataset
+from medpriv.report.drawing import Figure
+from medpriv.report.formatting import number, signed
+from medpriv.report.labels import attack_name
+from medpriv.report.layout import NOTHING, Cell, Column, Row, Table, columns_over, value_cell
+from medpriv.report.results import Group, Result, Results, highest, parse_group, resolved
+from medpriv.report.section import Section
+from medpriv.report.sections.synthetic import drawn
+
+PATIENT: Group = {"level": "patient"}
+CEILING: Group = {"rows": "members"}  # the replicate's own members, compared with the test rows
+BEST, HOLDOUT, CLOSEST = "release-best", "release-holdout", "release-dcr"
+NULLS = ("release-null-members", "release-null-shuffled")
+NO_SCORE = (BEST, HOLDOUT, *NULLS)  # attacks that are no score of their own
+AUC = "auc"
+
+
+@dataclass(frozen=True)
+class Released:
+    """One bank of generators, with the figures that the section asks for by name."""
+
+    item: Headline
+
+    @property
+    def result(self) -> Result:
+        """The bank."""
+        return self.item.result
+
+    @property
+    def spec(self) -> Spec:
+        """What its name says."""
+        return spec_of(self.result.treatment)
+
+    @property
+    def generator(self) -> Generator:
+        """The generator, as the catalogue has it."""
+        return GENERATORS[self.spec.parts["generator"]]
+
+    @property
+    def label(self) -> str:
+        """The generator's name, with the guarantee or the variation."""
+        parts = self.spec.parts
+        more = [f"ε = {parts['epsilon']:g}"] if "epsilon" in parts else []
+        more += [parts["variation"].replace("_", " ")] if "variation" in parts else []
+        return ", ".join((self.generator.label, *more))
+
+    def use(self, measure: str, group: Group | None = None) -> Measure | None:
+        """Return a figure of its use."""
+        return self.result.utility.find(measure, group or {})
+
+    def attack(self, attack: str, measure: str = AUC) -> Measure | None:
+        """Return a figure of an attack on whole patients; of a score read in several ways, as it is."""
+        plain = self.result.attacks.find(measure, {"statistic": "plain", **PATIENT}, attack)
+        return plain or self.result.attacks.find(measure, PATIENT, attack)
+
+    def strongest_reading(self, attack: str) -> Measure | None:
+        """Return the highest AUC of a score, however it is read."""
+        found = [item for item in self.result.attacks.holding(AUC, PATIENT, attack) if item.attack == attack]
+        return highest(item for item in found if set(parse_group(item.group)) <= {"statistic", "level"})
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The generators of one dataset.
+
+    Attributes:
+        few: test patients, where these are so few that classifiers were tested out of fold; else None.
+        table: use, likeness and leaks of each.
+        attacks: every attack on each.
+    """
+
+    dataset: str
+    banks: tuple[Released, ...]
+    table: Table
+    attacks: Table
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What the work that is reproduced says, and the banks that can tell.
+
+    Attributes:
+        name: of the claim, by which the template words it.
+        dataset: on which.
+        banks: those that it speaks of.
+        base: what they are compared with; None where there is none.
+    """
+
+    name: str
+    dataset: str
+    banks: tuple[Released, ...]
+    base: Released | None = None
+
+    @property
+    def equivalent(self) -> list[Released]:
+        """The banks whose equivalence with real data is shown."""
+        return [bank for bank in self.banks if _says(bank, "supported")]
+
+    @property
+    def different(self) -> list[Released]:
+        """The banks that are shown not to be equivalent."""
+        return [bank for bank in self.banks if _says(bank, "contradicted")]
+
+    @property
+    def found(self) -> list[Released]:
+        """The banks by which the strongest attack tells members, beyond chance."""
+        return [bank for bank in self.banks if told_beyond_chance(bank)]
+
+
+@dataclass(frozen=True)
+class Synthetic:
+    """What the section says.
+
+    Attributes:
+        judged: by dataset.
+        front, classifiers, marginals: figures.
+        fooled: banks whose members the strongest attack tells, though the distance to the closest record sees nothing.
+        claims: of the work that is reproduced.
+    """
+
+    judged: tuple[Judged, ...]
+    front: Figure
+    classifiers: Figure
+    marginals: Figure | None
+    fooled: tuple[Released, ...]
+    claims: tuple[Claim, ...]
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """The figures in the order of the page."""
+        return tuple(filter(None, (self.front, self.classifiers, self.marginals)))
+
+
+def collect(results: Results, headlines: Sequence[Headline]) -> Synthetic | None:
+    """Return what the section says; None without a bank of generators."""
+    groups = {
+        dataset: tuple(Released(item) for item in own if spec_of(item.result.treatment).treatment.kind == "generator")
+        for dataset, own in by_dataset(headlines).items()
+    }
+    groups = {dataset: own for dataset, own in groups.items() if own}
+    if not groups:
+        return None
+    everyone = [bank for own in groups.values() for bank in own]
+    return Synthetic(
+        tuple(
+            Judged(dataset, own, _table(dataset, own), _attacks_table(dataset, own)) for dataset, own in groups.items()
+        ),
+        drawn.draw_front(groups),
+        drawn.draw_classifiers(groups),
+        drawn.draw_marginals(groups),
+        tuple(bank for bank in everyone if told_beyond_chance(bank) and not _above_half(bank.attack(CLOSEST))),
+        tuple(claim for dataset, own in groups.items() for claim in _claims(dataset, own)),
+    )
+
+
+def told_beyond_chance(bank: Released) -> bool:
+    """Tell whether the strongest attack, chosen on other replicates, lies above where chance takes it."""
+    found, chance = bank.attack(BEST), bank.attack(BEST, "auc_chance")
+    return resolved(found) and found.lower > max(0.5, chance.upper if resolved(chance) else 0.5)
+
+
+def _above_half(measure: Measure | None) -> bool:
+    return resolved(measure) and measure.lower > 0.5
+
+
+def _says(bank: Released, verdict: str) -> bool:
+    told = bank.use("verdict_equivalent_auroc") or bank.use("verdict_equivalent_accuracy")
+    return resolved(told) and verdict_name(told.value) == verdict
+
+
+def _claims(dataset: str, banks: Sequence[Released]) -> list[Claim]:
+    by_name = {bank.result.treatment: bank for bank in banks}
+    networks = [by_name[name] for name in ("synthetic-gan", "synthetic-sdv_ctgan") if name in by_name]
+    base = by_name.get("synthetic-gan")
+    varied = [bank for bank in banks if bank.spec.parts["generator"] == "gan" and "variation" in bank.spec.parts]
+    noisy = [bank for bank in varied if (bank.result.recipe.get("perturbation") or {})]
+    tuned = [bank for bank in varied if bank not in noisy]
+    private = [bank for bank in banks if bank.spec.guaranteed]
+    claims = (
+        Claim("comparable", dataset, tuple(networks)),
+        Claim("tuning", dataset, tuple(tuned), base),
+        Claim("privacy", dataset, tuple(private), base),
+        Claim("perturbation", dataset, tuple(noisy), base),
+    )
+    return [claim for claim in claims if claim.banks]
+
+
+# --- tables ---------------------------------------------------------------------------------------------------------
+
+
+def _table(dataset: str, banks: Sequence[Released]) -> Table:
+    rows = tuple(
+        Row(
+            bank.label, bank, below=tuple(filter(None, (bank.generator.control,))), control=bool(bank.generator.control)
+        )
+        for bank in banks
+    )
+    return Table(f"Synthetic tables of {dataset}", "Generator", COLUMNS, rows)
+
+
+def _real_cell(bank: Released) -> Cell:
+    """Return what training on synthetic rows costs, with the verdict and what so many patients can prove."""
+    lost, verdict = bank.use("tstr_auroc_difference"), bank.use("verdict_equivalent_auroc")
+    provable = bank.use("provable_margin_auroc")
+    told = {"supported": "equivalent", "contradicted": "not equivalent"}
+    words = told.get(verdict_name(verdict.value), "undecided") if resolved(verdict) else ""
+    margin = f"provable: ±{number(provable.value)}" if resolved(provable) else ""
+    return value_cell(lost, signed=True).below(words, margin)
+
+
+def _likeness(measure: str) -> Callable[[Released], Cell]:
+    """Return the function to a figure of likeness, with the same of real members: the ceiling."""
+
+    def cell(bank: Released) -> Cell:
+        ceiling = bank.use(measure, CEILING)
+        return value_cell(bank.use(measure)).below(f"members: {number(ceiling.value)}" if resolved(ceiling) else "")
+
+    return cell
+
+
+def _best_cell(bank: Released) -> Cell:
+    found, chance = bank.attack(BEST), bank.attack(BEST, "auc_chance")
+    luck = f"by luck up to {number(chance.upper)}" if resolved(chance) else ""
+    return value_cell(found).below(luck, _chosen(bank))
+
+
+def _chosen(bank: Released) -> str:
+    """Return the score that is the strongest for most replicates."""
+    top = highest(bank.result.attacks.holding("chosen_share", PATIENT))
+    return attack_name(top.attack) if top else ""
+
+
+def _guarantee_cell(bank: Released) -> Cell:
+    """Return the accountant's epsilon, or that there is none, with what the holdout test proves at least."""
+    privacy, least = bank.result.facts.get("privacy"), bank.attack(HOLDOUT, "epsilon_lower")
+    claimed = f"ε = {number(privacy['epsilon'], 2)}" if privacy else "no guarantee"
+    below = f"at least {number(least.value, 2)}" if resolved(least) and least.value > 0 else ""
+    return Cell(claimed, order=str(privacy["epsilon"]) if privacy else "inf").below(below)
+
+
+def _n_cell(bank: Released) -> Cell:
+    best, used = bank.attack(BEST), bank.use("tstr_auroc") or bank.use("tstr_accuracy")
+    tested = f"{used.patients} tested" if used else ""
+    return Cell(f"{best.patients or best.n} attacked" if best else "–", form="prose").below(tested)
+
+
+COLUMNS = (
+    *columns_over(
+        "Trained on it, tested on patients (AUROC)",
+        Column("Synthetic", lambda bank: value_cell(bank.use("tstr_auroc")), "TSTR, ten classifiers"),
+        Column("… minus real", _real_cell, "TSTR − TRTR"),
+        Column("Added to real", lambda bank: value_cell(bank.use("augmented_auroc_difference"), signed=True), "− TRTR"),
+    ),
+    *columns_over(
+        "Likeness to test rows",
+        Column("Quality", _likeness("quality"), "SDMetrics’ score"),
+        Column("Told apart", _likeness("c2st_auc"), "AUC, ½: not at all"),
+        Column("Covered", _likeness("beta_recall"), "β-recall"),
+        Column("Impossible", lambda bank: value_cell(bank.use("rules_broken"), share=True), "rows that break a rule"),
+    ),
+    *columns_over(
+        "Who was in the table? (per patient)",
+        Column("Closest record", lambda bank: value_cell(bank.attack(CLOSEST)), "AUC, a mere baseline"),
+        Column("Strongest attack", _best_cell, "AUC"),
+        Column("Found", lambda bank: value_cell(bank.attack(BEST, "tpr_at_fpr_0.01"), share=True), "at 1 % FPR"),
+        Column("Found", lambda bank: value_cell(bank.attack(BEST, "tpr_at_fpr_0.1"), share=True), "at 10 % FPR"),
+    ),
+    Column("Guarantee", _guarantee_cell, "and what matches prove"),
+    Column("Patients", _n_cell, "", form="prose"),
+)
+
+
+def _attacks_table(dataset: str, banks: Sequence[Released]) -> Table:
+    columns = tuple(Column(bank.label, partial(_attacked, bank)) for bank in banks)
+    attacks = [name for name in FAMILIES["release"].attacks if name not in (HOLDOUT,)]
+    rows = [Row(attack_name(name), name, control=name in NULLS) for name in attacks]
+    rows = [row for row in rows if any(_attacked(bank, row.of) != NOTHING for bank in banks)]
+    rows.append(Row(attack_name(HOLDOUT), HOLDOUT, below=("share of matches that are members",)))
+    return Table(
+        f"Every attack on synthetic tables of {dataset}",
+        "Attack",
+        columns,
+        tuple(rows),
+        f"Every attack on synthetic tables of {dataset}, AUC per patient",
+    )
+
+
+def _attacked(bank: Released, attack: str) -> Cell:
+    """Return the highest AUC of a score, with how it was read; of all released rows, too."""
+    if attack == HOLDOUT:
+        share, p = bank.attack(HOLDOUT, "match_share"), bank.attack(HOLDOUT, "p_value")
+        return value_cell(share).below(f"p = {number(p.value)}" if resolved(p) else "")
+    found = bank.strongest_reading(attack)
+    if found is None:
+        return NOTHING
+    way = parse_group(found.group).get("statistic", "")
+    more = bank.attack(attack, "auc_all_rows_difference")
+    larger = f"all rows: {signed(more.value)}" if resolved(more) else ""
+    return value_cell(found).below(way if way != "plain" else "", larger)
+
+
+SECTION = Section(
+    "synthetic",
+    "synthetic",
+    "Synthetic tables",
+    "Synthetic tables",
+    collect,
+    families=("release",),
+    treatments=("synthetic", "synthetic-dp", "synthetic-varied"),
+    kinds=("generator",),
+    figures=lambda found: found.figures,
+)

@@ -1,0 +1,68 @@
+# synthetic: banks of generators of synthetic tables, all replicates in one job. SDV's are made in one job together.
+
+for generator, about in own_generators().items():
+
+    rule:
+        name:
+            f"synthesise_{generator}"
+        input:
+            code=code_deps("scripts/synthesise.py", f"medpriv/synthesis/{generator}.py"),
+            dataset=multiext("results/preprocessed/{dataset}/dataset", ".safetensors", ".json"),
+        output:
+            bank="results/synthetic/{dataset}/{treatment}/bank.safetensors",
+            about="results/synthetic/{dataset}/{treatment}/bank.json",
+            samples="results/synthetic/{dataset}/{treatment}/samples.safetensors",
+        log:
+            "logs/synthetic/{dataset}/{treatment}.log",
+        benchmark:
+            "logs/benchmarks/synthetic/{dataset}/{treatment}.tsv"
+        wildcard_constraints:
+            treatment=ARTEFACTS.synthetic_by(generator),
+        conda:
+            "../envs/environment.yaml"
+        threads: 1
+        resources:
+            mem_mb=4000,
+            runtime=240,
+        params:
+            spec=ARTEFACTS.spec,
+            recipe=synthesis_of(generator),
+            settings=setting("datasets.{dataset}.synthetic", only=("released", "delta")[: 1 + about.guaranteed]),
+            total=ARTEFACTS.replicates,
+            seed=setting("seed"),
+        script:
+            "../scripts/synthesise.py"
+
+
+rule synthesise_sdv:
+    """Fit SDV's generators one after another: importing them takes longer than a small fit."""
+    input:
+        code=code_deps("scripts/synthesise_sdv.py", "medpriv/synthesis/sdv_generators.py"),
+        dataset=multiext("results/preprocessed/{dataset}/dataset", ".safetensors", ".json"),
+    output:
+        **{
+            f"{generator}_{kind}": f"results/synthetic/{{dataset}}/synthetic-{generator}/{file}"
+            for generator in package_generators("sdv")
+            for kind, file in (
+                ("bank", "bank.safetensors"),
+                ("about", "bank.json"),
+                ("samples", "samples.safetensors"),
+            )
+        },
+    log:
+        "logs/synthetic/{dataset}/sdv.log",
+    benchmark:
+        "logs/benchmarks/synthetic/{dataset}/sdv.tsv"
+    conda:
+        "../envs/environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        recipes=setting("datasets.{dataset}.synthetic.generators.sdv"),
+        settings=setting("datasets.{dataset}.synthetic", only=("released",)),
+        total=replicates_of_bank("synthetic-sdv_copula"),
+        seed=setting("seed"),
+    script:
+        "../scripts/synthesise_sdv.py"

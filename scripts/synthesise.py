@@ -1,0 +1,16 @@
+"""Fit a bank of generators of synthetic tables."""
+
+from pathlib import Path
+
+from medpriv.bank.draw import Draw
+from medpriv.bank.spec import TrainingSpec
+from medpriv.dataset import Dataset
+from medpriv.treatments.synthetic import train
+from medpriv.workflow.job import job
+
+with job(snakemake) as params:
+    dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
+    word, parts = params.spec
+    spec = TrainingSpec(snakemake.wildcards.treatment, word, parts, parts["generator"], params.recipe, params.settings)
+    bank = train(dataset, spec, Draw(range(params.total), params.total, params.seed))
+    bank.save(Path(snakemake.output.bank).parent)

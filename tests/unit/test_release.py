@@ -1,0 +1,172 @@
+"""What goes out with a synthetic table: it reads back as it is, and its papers hide nothing."""
+
+import csv
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_up_generators import COLUMNS, bank_of_tables, copies, halves, table_dataset
+
+from medpriv.files import sha256
+from medpriv.measures import synthetic_utility
+from medpriv.measures.table import Measure
+from medpriv.release.papers import Papers, Release, papers
+from medpriv.release.table import texts_of, write_table
+from medpriv.sources import table
+from medpriv.sources.acquire import acquire_raw
+from medpriv.synthesis.schema import LABEL, Schema, cells_of
+
+SETTINGS = {
+    "label": LABEL,
+    "patient": None,
+    "site": None,
+    "groups": [],
+    "categorical": ["sex", "stage", "unit; ward"],
+    "ignore": [],
+    "test_fraction": 0.3,
+}
+
+
+def own_table(folder, rows: int = 60) -> str:
+    """Write an own table with gaps, awkward level names and numbers of any size, and return it."""
+    rng, lines = np.random.default_rng(0), []
+    for row in range(rows):
+        values = [
+            repr(float(np.exp(rng.normal() * 20))) if row % 7 else "",
+            f"{rng.normal():.3f}",
+            f"{row % 2}",
+            ["F", "M"][row // 3 % 2],
+            ["I, early", 'II "late"', "", "III–IV ä"][row % 4],
+            ["ICU", "0", "1e3"][row % 3],
+        ]
+        lines.append(values)
+    path = folder / "own.csv"
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["marker", "score", LABEL, "sex", "stage", "unit; ward"])
+        writer.writerows(lines)
+    return path
+
+
+def parsed(path, folder):
+    acquire_raw("table", "own", {"source": "local", "path": str(path)}, 1, folder / "raw", folder / "scratch")
+    return table.parse("own", folder / "raw", SETTINGS, 1)
+
+
+def test_an_own_table_reads_back_cell_by_cell(tmp_path):
+    dataset = parsed(own_table(tmp_path), tmp_path / "one")
+    every = np.arange(len(dataset.y))
+    cells, schema = cells_of(dataset, every), Schema.of(dataset)
+    write_table(tmp_path / "out.csv", schema, cells)
+    again = parsed(tmp_path / "out.csv", tmp_path / "two")
+    assert [column.name for column in again.records.columns] == [column.name for column in dataset.records.columns]
+    assert [column.levels for column in again.records.columns] == [column.levels for column in dataset.records.columns]
+    assert np.array_equal(cells_of(again, every), cells, equal_nan=True)
+    assert np.isnan(cells).any()
+    assert (cells[:, :-1] == -1).any()
+
+
+def test_cells_are_written_as_the_data_dictionary_says():
+    schema = Schema.of(table_dataset())
+    rows = list(texts_of(schema, np.array([[61.0, 119.96, 1, 2, np.nan, 0, 1], [60.0, np.nan, 0, -1, 0.004, 1, 0]])))
+    assert rows == [["61", "120.0", "M", "III", "", "0", "dead"], ["60", "", "F", "", "0.00", "1", "alive"]]
+    (row,) = texts_of(schema, np.array([[-0.2, -0.04, 0, 0, 1e-7, 1, 0]]))
+    assert row[:2] == ["0", "0.0"]  # no minus before a zero
+    free = Schema(tuple(replace(field, decimals=None) for field in schema.fields))
+    (row,) = texts_of(free, np.array([[1e-12, 1 / 3, 0, 0, 123456.0, 1, 0]]))
+    assert [float(row[0]), float(row[1]), row[4]] == [1e-12, 1 / 3, "123456"]
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """Return a function from changes to the papers of a table, and the folder that holds all three."""
+    folder = tmp_path_factory.mktemp("release")
+    dataset = table_dataset(train=60, test=40)
+    members = halves(dataset, 2)
+    tables = copies(dataset, members)
+    write_table(folder / "synthetic.csv", Schema.of(dataset), tables[0])
+    settings = {"replicates": 1, "margin": 0.05, "enough_test_patients": 300}
+    bank = bank_of_tables(dataset, members, tables)
+    measures = synthetic_utility.audit(dataset, bank, None, settings, 1).measures
+
+    def made(metadata: dict, rows: list[Measure], software: dict[str, str], **changes: object) -> Papers:
+        about = replace(bank.about, metadata=metadata)
+        file = folder / "synthetic.csv"
+        release = Release(file.name, sha256(file), file.stat().st_size, len(tables[0]), 0, 30, software)
+        cohort = replace(dataset.cohort, **changes)
+        found = papers(replace(dataset, cohort=cohort), about, [*measures, *rows], release)
+        (folder / "croissant.json").write_text(found.croissant)
+        return found
+
+    return made, folder, tables[0]
+
+
+def attack(value: float) -> Measure:
+    return Measure("toy", "synthetic-toy", "membership-domias", "auc", value, 0.5, 0.7, 60, "level=patient", "", 60)
+
+
+def test_croissant_is_valid_and_reads_the_table(written):
+    import mlcroissant
+
+    made, folder, cells = written
+    made({}, [], {"medpriv 1.0": "MIT"})
+    found = mlcroissant.Dataset(jsonld=folder / "croissant.json")
+    assert found.metadata.issues.errors == set()
+    assert {text for text in found.metadata.issues.warnings if "datePublished" not in text} == set()
+    rows = list(found.records("rows"))
+    assert len(rows) == len(cells)
+    assert rows[0]["rows/age"] == cells[0, 0]
+    assert rows[0]["rows/sex"] == b"FM"[int(cells[0, 2]) : int(cells[0, 2]) + 1]
+    assert set(json.loads((folder / "croissant.json").read_text())["conformsTo"]) >= {
+        "http://mlcommons.org/croissant/1.1"
+    }
+
+
+def test_the_card_says_what_nobody_guarantees_and_nobody_tried(written):
+    made, _, _ = written
+    found = made({}, [], {"medpriv 1.0": "MIT"})
+    assert "**no guarantee**" in found.data_card
+    for text in (found.data_card, found.croissant):
+        assert "No attack has been run on it, so its risk is unknown" in text
+        assert "may repeat records of patients until attacks have shown otherwise" in text
+    assert "itself simulated" in found.data_card
+    assert "credentialed" not in found.data_card
+    assert "BUSL" not in found.data_card
+    assert "| steps | 3 |" in found.data_card
+    assert "CC BY 4.0" in found.data_card
+    assert found == made({}, [], {"medpriv 1.0": "MIT"})  # no date, no chance
+
+
+def test_the_card_states_epsilon_risk_licence_and_terms(written):
+    made, _, _ = written
+    metadata = {"epsilon": 1.0, "delta": 0.003, "unit": "patient", "caveats": ["n is public"], "tuning": "Fixed."}
+    rows = [attack(0.52), attack(0.63)]
+    found = made(metadata, rows, {"sdv 2.0.0": "BUSL-1.1"}, source="local", credentialed=True)
+    assert "epsilon = 1, delta = 0.003 (patient)" in found.data_card
+    assert "holds for the table alone" in found.data_card
+    assert "no guarantee" not in found.data_card + found.croissant
+    assert "reached an AUC of 0.630" in found.data_card
+    assert "risk is unknown" not in found.data_card
+    assert found.data_card.index("0.630 |") < found.data_card.index("0.520 |")
+    assert "Business Source License" in found.data_card
+    assert "credentialed or private" in found.data_card
+    assert "n is public" in found.data_card
+
+
+def test_names_are_no_markup_in_the_card(written):
+    made, _, _ = written
+    found = made({"caveats": ["<script>|x|*y*"]}, [], {"a|b": "MIT"}, licence="see | [here](http://x)")
+    assert "<script>" not in found.data_card
+    assert "see \\| \\[here\\](http://x)" in found.data_card
+
+
+def test_columns_of_the_card_are_those_of_the_file(written):
+    made, folder, _ = written
+    found = made({}, [], {})
+    header = (folder / "synthetic.csv").read_text().splitlines()[0].split(",")
+    assert header == [column.name for column in COLUMNS] + [LABEL]
+    section = found.data_card[found.data_card.index("## Columns") :]
+    assert [section.index(f"| {name.replace('_', chr(92) + '_')} |") for name in header] == sorted(
+        section.index(f"| {name.replace('_', chr(92) + '_')} |") for name in header
+    )

@@ -1,0 +1,30 @@
+# copied: banks of a toy generator, in shards along K.
+
+
+rule train_released_shard:
+    """Train some of a toy generator's replicates."""
+    input:
+        code=code_deps("scripts/train_released_shard.py"),
+        dataset=multiext("results/preprocessed/{dataset}/dataset", ".safetensors", ".json"),
+    output:
+        bank=temp("shards/copied/{dataset}/copied-{how}/{shard}-of-{shards}/bank.safetensors"),
+        about=temp("shards/copied/{dataset}/copied-{how}/{shard}-of-{shards}/bank.json"),
+        samples=temp("shards/copied/{dataset}/copied-{how}/{shard}-of-{shards}/samples.safetensors"),
+    log:
+        "logs/copied/{dataset}/copied-{how}/{shard}-of-{shards}.log",
+    benchmark:
+        "logs/benchmarks/copied/{dataset}/copied-{how}/{shard}-of-{shards}.tsv"
+    conda:
+        "../envs/environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        settings=setting("datasets.{dataset}.release"),
+        treatment="copied-{how}",
+        replicates=replicates_of_shard("copied-{how}"),
+        total=replicates_of_bank("copied-{how}"),
+        seed=setting("seed"),
+    script:
+        "../scripts/train_released_shard.py"
