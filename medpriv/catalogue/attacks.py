@@ -126,7 +126,7 @@ _ALL = (
         BANK,
         (
             "auc auc_all_rows auc_all_rows_difference auc_chance balanced_accuracy chosen_share epsilon_lower "
-            "fpr_reached_@ match_share p_value tpr_at_fpr_@"
+            "fpr_reached_@ match_share p_value passes tpr_at_fpr_@"
         ),
         {
             "release-dcr": Attack("Distance to the closest record", READER),
@@ -147,6 +147,7 @@ _ALL = (
             "release-diffusion-learnt": Attack("Losses, learnt over the bank"),
             "release-best": Attack("The strongest, chosen on other replicates", READER),
             "release-holdout": Attack("Matches with members and others", CHECK),
+            "release-distance-check": Attack("The check of distances that data sheets state", CHECK),
             "release-null-members": Attack("Members against other members", CHECK),
             "release-null-shuffled": Attack("Membership shuffled", CHECK),
         },

@@ -83,9 +83,9 @@ def test_five_times_as_many_copied_rows_leave_hardly_anyone_out():
     for score in ("dcr", "monte-carlo"):
         row = figure(found, score, "auc_all_rows", "statistic=plain,level=record")
         assert row.value > 0.985
-        gain = figure(found, score, "auc_gain_all_rows", "statistic=plain,level=record")
+        gain = figure(found, score, "auc_all_rows_difference", "statistic=plain,level=record")
         assert gain.value == pytest.approx(row.value - figure(found, *plainly(score)).value) and gain.lower > 0.1
-    told = {row.attack for row in found.measures if row.measure == "auc_gain_all_rows"}
+    told = {row.attack for row in found.measures if row.measure == "auc_all_rows_difference"}
     assert told == {f"release-{name}" for name in IN_MORE_ROWS}
     assert not any(row.measure == "auc_all_rows" for row in found_of(made_up.copy_columns).measures)
 
@@ -185,6 +185,23 @@ def test_independent_columns_give_away_what_their_means_do():
     shift = m / n / np.sqrt(m * (2 / n + 1 / outside))
     expected = stats.norm.cdf(shift / np.sqrt(2))
     assert expected > 0.57 and np.mean(areas) == pytest.approx(expected, abs=0.025)
+
+
+def test_who_is_far_from_everybody_has_a_density_all_the_same():
+    dataset = made_up.make_dataset(160)
+    raw = dataset.records.raw.copy()
+    raw[:3, 0] = [3e3, -4e3, 5e3]
+    dataset = replace(dataset, records=replace(dataset.records, raw=raw))
+    bench = release.set_up(dataset, made_up.release_bank(dataset, made_up.copy_rows), SETTINGS, 1)
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        found = [one for one in release.record_contenders(bench) if one.name == "domias"]
+    rows = np.flatnonzero(np.isin(bench.frame.value[0], [0, 1, 2]))
+    for one in found:
+        assert np.isfinite(one.scored.scores).all()
+    rmia = next(one.scored.scores for one in found if one.statistic == "rmia")
+    attacked = [cells[:size] for cells, size in zip(bench.released, bench.size, strict=True)]
+    released = np.stack([np.isin(raw[:3, 0], cells[:, 0]) for cells in attacked])
+    assert auc(rmia[:, rows].ravel(), released.ravel()) == 1
 
 
 def test_the_targets_chosen_for_add_up():

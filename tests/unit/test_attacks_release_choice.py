@@ -13,6 +13,7 @@ from medpriv.attacks.release.contenders import STATISTICS, contenders, learnt_co
 from medpriv.attacks.release.learnt import GROUPS, learn, prepare
 from medpriv.measures.bootstrap import PatientBootstrap
 from medpriv.measures.roc import auc
+from medpriv.privacy.lower_bounds import one_run_epsilon
 
 REPLICATES, PATIENTS = 8, 120
 
@@ -228,7 +229,14 @@ def test_runs_with_coins_of_their_own_add_up():
     assert (together.pairs, together.guesses, together.right) == (80, 60, 50)
     assert together.epsilon() > holdout.Matches(40, 30, 25).epsilon()
     nothing = holdout.Matches(40, 0, 0)
-    assert nothing.p_value == 1 and nothing.epsilon() == 0
+    assert nothing.p_value == 1 and nothing.epsilon() == pytest.approx(0, abs=1e-6)
+
+
+def test_a_bound_without_delta_is_half_of_that_for_an_exchange_and_delta_lowers_it():
+    found = holdout.Matches(200, 120, 100)
+    assert 2 * found.epsilon() == pytest.approx(one_run_epsilon(200, 120, 100, 0.0, holdout.ALPHA), abs=1e-6)
+    bounds = [found.epsilon(delta) for delta in (0.0, 1e-5, 1e-3)]
+    assert bounds == sorted(bounds, reverse=True) and bounds[0] > bounds[2]
 
 
 def test_people_without_a_counterpart_are_left_out():

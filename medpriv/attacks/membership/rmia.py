@@ -18,6 +18,7 @@ from medpriv.attacks.membership.view import View, needs
 
 GAMMA = 1.0
 OFFLINE_A = 0.3
+LARGEST = 700.0  # exponent; densities of generators lie farther apart
 
 
 @needs(1)
@@ -31,7 +32,7 @@ def score(view: View) -> np.ndarray:
             for own, beside in zip(candidates, population, strict=True)
         ]
     )
-    within_step = 1 / (1 + np.exp(-candidates))
+    within_step = 1 / (1 + np.exp(np.minimum(-candidates, LARGEST)))
     return (beaten + within_step) / (population.shape[1] + 1)
 
 

@@ -187,9 +187,8 @@ def set_up(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: i
 def record_contenders(bench: Bench) -> list[Contender]:
     """Return the attacks on single records."""
     told = bench.told
-    scores = {
-        name: bench.scores(value, told.log_density if name == "domias" else None) for name, value in told.scores.items()
-    }
+    likelihoods = {"domias": told.likelihood()}
+    scores = {name: bench.scores(value, likelihoods.get(name)) for name, value in told.scores.items()}
     plainly = {GAN_LEAKS: scores.pop(GAN_LEAKS)}
     learnt = {ENSEMBLE: told.ensemble(), META: told.everything()}
     return contenders(scores, plainly, "record") + [

@@ -8,8 +8,8 @@ If nothing was learnt of single people, each guess is right with probability 1/2
 guesses about different pairs are independent: the number of right ones is binomial. That needs the release, its members
 and a holdout, and no shadow.
 
-The coins of a pair are a run with canaries (Steinke et al. 2023): a bound on what exchanging one person for another
-changes. Under (epsilon, delta) for leaving one out, exchanging is two steps, so half of the bound is stated.
+The coins of the pairs are a run with canaries (Steinke et al. 2023): a bound on what exchanging one person for another
+changes. Under (epsilon, delta) for leaving one out, exchanging is two steps: (2 epsilon, (1 + e^epsilon) delta).
 """
 
 from dataclasses import dataclass
@@ -19,9 +19,10 @@ from scipy.stats import binom
 
 from medpriv.attacks.release.features import squared_distances
 from medpriv.attacks.release.released import blocks
-from medpriv.privacy.lower_bounds import one_run_epsilon
+from medpriv.privacy.lower_bounds import one_run_p_value
 
 ALPHA = 0.05
+HIGHEST, HALVINGS = 16.0, 30
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,14 @@ class Matches:
         return float(binom.sf(self.right - 1, self.guesses, 0.5))
 
     def epsilon(self, delta: float = 0.0) -> float:
-        """Return the lower bound on epsilon at confidence 1 - `ALPHA`, one person left out (see above)."""
-        return one_run_epsilon(self.pairs, self.guesses, self.right, delta, ALPHA) / 2 if self.guesses else 0.0
+        """Return the lower bound on epsilon, one person left out, at confidence 1 - `ALPHA`; at least 0."""
+        low, high = 0.0, HIGHEST
+        for _ in range(HALVINGS):
+            middle = (low + high) / 2
+            stated = (2 * middle, min((1 + np.exp(middle)) * delta, 1.0))
+            refused = one_run_p_value(self.pairs, self.guesses, self.right, *stated) < ALPHA
+            low, high = (middle, high) if refused else (low, middle)
+        return low
 
     def __add__(self, other: "Matches") -> "Matches":
         """Return those of both: runs with coins of their own are one run together."""

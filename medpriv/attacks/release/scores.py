@@ -50,6 +50,14 @@ class Told:
     distances: np.ndarray
     gower: np.ndarray
 
+    def likelihood(self) -> np.ndarray:
+        """Return log p_S over the largest p_S of all releases for that record, [K, N]: at most 0.
+
+        Densities of many features are no probabilities, which RMIA takes them for: they would all be near 0, and far
+        from everybody less than any number.
+        """
+        return self.log_density - self.log_density.max(axis=0)
+
     def ensemble(self) -> np.ndarray:
         """Return the features of MIDST's ensemble, [K, N, 5]."""
         named = [self.scores[name][..., None] for name in ("dcr", "domias")]
