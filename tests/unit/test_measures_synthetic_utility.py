@@ -200,3 +200,19 @@ def test_each_classifier_learns_and_ranks_by_what_it_answers(classifier: str):
     assert (scores.argmax(axis=1) == y[200:]).mean() > 0.58
     same = classifiers.fit(classifier, x[:200], y[:200], 2, np.random.default_rng(1))(x[200:])
     assert np.array_equal(scores, same)
+
+
+def test_boosting_of_many_rows_is_binned_and_says_about_the_same():
+    rng = np.random.default_rng(3)
+    cells = draw_cells(rng, 700)
+    x, y = np.nan_to_num((cells[:, :2] - [60, 120]) / 12), cells[:, -1].astype(int)
+
+    def scores() -> np.ndarray:
+        return classifiers.fit("boosting", x[300:], y[300:], 2, np.random.default_rng(1))(x[:300])
+
+    plain = scores()
+    with mock.patch.object(classifiers, "BINNED", 100):
+        binned = scores()
+    assert not np.array_equal(plain, binned)
+    assert np.corrcoef(plain[:, 1], binned[:, 1])[0, 1] > 0.8
+    assert (binned.argmax(axis=1) == y[:300]).mean() > 0.58
