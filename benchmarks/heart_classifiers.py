@@ -2,9 +2,10 @@
 
     python benchmarks/heart_classifiers.py [FOLDER] [--repeats N]
 
-FOLDER holds UCI's `processed.cleveland.data`; without it 303 patients are simulated, who answer nothing. `split`: trained on the workflow's training patients, tested on its test
-patients, interval by patient. `folds`: five folds, stratified, repeated; interval with the corrected variance of Nadeau
-and Bengio (2003), S^2 (1 / J + n_test / n_train) over J folds.
+FOLDER holds UCI's `processed.cleveland.data`; without it 303 patients are simulated, whose figures say nothing of
+these. `split`: trained on the workflow's training patients, tested on its test patients, interval by patient. `folds`:
+five folds, stratified, repeated; interval with the corrected variance of Nadeau and Bengio (2003), S^2 (1 / J + n_test
+/ n_train) over J folds.
 """
 
 import argparse

@@ -184,15 +184,16 @@ class Summary:
         return float(1 - stdtr(self.freedom, steps))
 
     def proved_margin(self) -> float:
-        """Return the smallest margin within which the two one-sided tests at 5 % show the figure to be."""
-        return NAN if isnan(self.error) else abs(self.value) + self._reach(0.95)
+        """Return the smallest margin within which the two one-sided tests at 5 % show the figure to be, at most 1."""
+        return NAN if isnan(self.error) else min(abs(self.value) + self._reach(0.95), 1.0)
 
     def provable_margin(self) -> float:
         """Return the margin that these patients and replicates prove with a power of 80 % if there is no difference.
 
-        Two tests at 5 % both pass with probability 1 - 2 beta if the margin is (t_0.95 + t_(1 - beta)) errors wide.
+        Two tests at 5 % both pass with probability 1 - 2 beta if the margin is (t_0.95 + t_(1 - beta)) errors wide. It
+        is at most 1, which no difference exceeds.
         """
-        return NAN if isnan(self.error) else self._reach(0.95) + self._reach((1 + POWER) / 2)
+        return NAN if isnan(self.error) else min(self._reach(0.95) + self._reach((1 + POWER) / 2), 1.0)
 
     def _reach(self, quantile: float) -> float:
         return float(stdtrit(self.freedom, quantile)) * self.error
