@@ -7,6 +7,7 @@ Where a table can't teach them, they answer by a stated rule (`fit`), so that no
 
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 
@@ -14,6 +15,7 @@ TREES = 50
 HIDDEN = 16
 NEIGHBOURS = 9
 CUT = 20.0  # standard deviations: a generator's wild number counts as this, or it would rule models and overflow
+BINNED = 2000  # rows: with more, boosting on sorted values costs more than on binned ones
 SEEDS = 2**31
 
 Judge = Callable[[np.ndarray], np.ndarray]
@@ -62,7 +64,7 @@ def _extra_trees(state: int, rows: int):
 
 
 def _boosting(state: int, rows: int):
-    if rows > 2000:  # where sorted values cost more than binned ones
+    if rows > BINNED:
         from sklearn.ensemble import HistGradientBoostingClassifier
 
         return HistGradientBoostingClassifier(max_iter=TREES, max_depth=3, early_stopping=False, random_state=state)
@@ -122,7 +124,8 @@ def fit(name: str, x: np.ndarray, y: np.ndarray, classes: int, rng: np.random.Ge
         return lambda asked: np.tile(shares, (len(asked), 1))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of searches that reached their last step, and of classes of one record
-        model = _MAKE[name](state, len(x)).fit(x, y)
+        with _one_thread(len(x)):
+            model = _MAKE[name](state, len(x)).fit(x, y)
 
     def judge(asked: np.ndarray) -> np.ndarray:
         scores = np.full((len(asked), classes), -np.inf)
@@ -130,6 +133,15 @@ def fit(name: str, x: np.ndarray, y: np.ndarray, classes: int, rng: np.random.Ge
         return scores
 
     return judge
+
+
+def _one_thread(rows: int) -> AbstractContextManager:
+    """Return a context in which binned boosting rounds its sums in the same order on any machine."""
+    if rows <= BINNED:
+        return nullcontext()
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(limits=1, user_api="openmp")
 
 
 def _scores(model: object, x: np.ndarray) -> np.ndarray:

@@ -18,11 +18,12 @@ are means over the ten classifiers, `classifier=<name>` one of them; differences
 Intervals hold patients, training halves and the generator's chance (`medpriv.measures.resampled`); that of one
 replicate patients alone.
 
-**Is it as good as real data?** Not finding a difference doesn't show it. `verdict_equivalent_accuracy` is supported if
-the two one-sided tests at 5 % (Schuirmann 1987) put the difference within the `margin` stated beforehand, contradicted
-if the same interval lies outside; `equivalence_p_accuracy` is p. Beside it `provable_margin_accuracy`, what so many
-patients and replicates prove with a power of 80 % if there is no difference at all: where it exceeds the margin,
-`undecided` says nothing about the table; and `proved_margin_accuracy`, what they did prove. Likewise `..._auroc`.
+**Is it as good as real data?** Not finding a difference doesn't show it. `verdict_equivalent` is supported if the two
+one-sided tests at 5 % (Schuirmann 1987) put the difference of `tstr` within the `margin` stated beforehand, and
+contradicted if the same interval lies outside; `equivalence_p` is p. Beside it `provable_margin`, what so many patients
+and replicates prove with a power of 80 % if there is no difference at all: where it exceeds the margin, `undecided`
+says nothing about the table; and `proved_margin`, what they did prove (1: nothing). Their groups are `figure=accuracy`,
+`figure=auroc`, and `figure=accuracy,classifier=svm` and so on.
 
 `n` are the different records tested, `patients` theirs; of `trts` the synthetic rows, and no patients.
 """
@@ -237,9 +238,9 @@ class _Collected:
             "provable_margin": found.provable_margin(),
             "proved_margin": found.proved_margin(),
         }
-        for name, value in values.items():
-            counted = {"n": n, "patients": found.patients}
-            self.rows.append(Measure(*self._about, f"{name}_{figure}", value, group=group, **counted))
+        where = ",".join(filter(None, (f"figure={figure}", group)))
+        counted = {"n": n, "group": where, "patients": found.patients}
+        self.rows += [Measure(*self._about, name, value, **counted) for name, value in values.items()]
 
     def _row(
         self, measure: str, found: Summary, n: int, group: str, replicate: str, difference: bool, people: bool
