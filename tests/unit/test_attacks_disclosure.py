@@ -235,10 +235,12 @@ def test_the_column_that_tells_the_secret_weighs_most():
     rng = np.random.default_rng(0)
     cells = table(4, 400)
     cells[:, 2] = 2 * cells[:, 1] + 0.1 * rng.random(400)  # dose by sex
-    weights = inference.predictors(cells, SCHEMA, 1)
+    weights = inference.predictors(cells, SCHEMA, np.array([1]))[0]
     assert weights.sum() == pytest.approx(1) and weights[1] == 0 and weights.argmax() == 2
     assert (np.delete(weights, 1) > 0).all()
-    assert np.allclose(np.delete(inference.predictors(cells, SCHEMA, 5), 5), 1 / 6)  # a constant tells nothing
+    assert np.allclose(
+        np.delete(inference.predictors(cells, SCHEMA, np.array([5]))[0], 5), 1 / 6
+    )  # a constant tells nothing
 
 
 def test_blind_links_are_as_frequent_as_draws_say():

@@ -30,8 +30,7 @@ def attack_records(
     weights = np.zeros((2 + len(halves.secrets), len(schema)))
     weights[0, halves.known] = 1 / len(halves.known)
     weights[1, halves.other] = 1 / len(halves.other)
-    for row, secret in zip(weights[2:], halves.secrets, strict=True):
-        row[:] = predictors(released, schema, secret)
+    weights[2:] = predictors(released, schema, halves.secrets)
     hits: Success = {(LINKABILITY, ALL): np.empty(len(cells))}
     for attack in (INFERENCE, RECONSTRUCTION):
         hits |= {(attack, int(secret)): np.empty(len(cells)) for secret in halves.secrets}
