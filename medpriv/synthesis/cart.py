@@ -1,9 +1,10 @@
 """Sequential trees after synthpop (Nowok, Raab and Dibben 2016), which statistical offices release tables with.
 
 The first column is drawn with replacement. Each next one gets a CART on the columns before it, grown on the true rows
-until leaves can't be split; a synthetic row falls into a leaf by what it has been given so far, and takes the value of
-a row of that leaf, drawn at random. Gaps are made as there: of a number first whether it is missing, by a tree of its
-own, then its value by a tree on the rows that have one; of a category they are one more level. The label is last.
+without pruning (a node of fewer than 3 times the smallest leaf is not split, as synthpop's rpart has it); a synthetic
+row falls into a leaf by what it has been given so far, and takes the value of a row of that leaf, drawn at random. Gaps
+are made as there: of a number first whether it is missing, by a tree of its own, then its value by a tree on the rows
+that have one; of a category they are one more level. The label is last.
 
 Values are those of true cells, as they are: without smoothing, as synthpop's default is.
 """
@@ -92,11 +93,9 @@ def _leaf_draws(
     state = int(rng.integers(2**31))  # decides between splits that are equally good
     if (target == target[0]).all():
         return np.full(len(asked), target[0]), 1
-    if number:
-        tree = DecisionTreeRegressor(min_samples_leaf=least, random_state=state).fit(true, target)
-    else:
-        tree = DecisionTreeClassifier(min_samples_leaf=least, random_state=state)
-        tree.fit(true, np.unique(target, return_inverse=True)[1])
+    kind = DecisionTreeRegressor if number else DecisionTreeClassifier
+    tree = kind(min_samples_leaf=least, min_samples_split=max(2, 3 * least), random_state=state)
+    tree.fit(true, target if number else np.unique(target, return_inverse=True)[1])
     leaf = tree.apply(true)
     order = np.argsort(leaf, kind="stable")
     rows = np.bincount(leaf, minlength=tree.tree_.node_count)

@@ -11,16 +11,15 @@ average; of its memorisation test success is to be isolated by any predicate. Gr
 and reconstruction, and none for all secrets together.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from medpriv.attacks.disclosure import singling_out
-from medpriv.attacks.disclosure.closeness import distances, nearest
-from medpriv.attacks.disclosure.inference import predictors, right, voted
-from medpriv.attacks.disclosure.linkability import linked, linked_blindly
-from medpriv.attacks.disclosure.success import mean_rate, memorised, rate_figure, risk_figure
+from medpriv.attacks.disclosure.knowledge import halve
+from medpriv.attacks.disclosure.records import ALL, attack_blindly, attack_records
+from medpriv.attacks.disclosure.success import Figure, mean_rate, memorised, rate_figure, risk_figure
 from medpriv.bank.bank import Bank
 from medpriv.bank.outputs import Samples
 from medpriv.dataset import TRAIN, Dataset
@@ -30,24 +29,47 @@ from medpriv.measures.findings import Findings
 from medpriv.measures.table import Measure
 from medpriv.seeds import generator
 from medpriv.synthesis.schema import Schema, cells_of
-from medpriv.synthesis.tables import gaps_of
 
 UNIVARIATE, MULTIVARIATE = "singling-out-univariate", "singling-out-multivariate"
-LINKABILITY, INFERENCE, RECONSTRUCTION = "linkability", "inference", "reconstruction"
+MOST_PEOPLE = 10_000  # whose memorisation by predicates is counted, drawn by chance
 
 
 @dataclass(frozen=True)
-class Halves:
-    """What is known of a record and what is to be guessed.
+class Released:
+    """What K replicates released, and whose it is.
 
     Attributes:
-        known, other: int, the columns of its two halves.
-        secrets: int, the columns to guess, some of the other half.
+        dataset: a table.
+        schema: its columns.
+        members: bool [K, N], the records that each replicate was trained on.
+        rows: K releases, cells float64 [n_k, V + 1].
+        replicates: their numbers, int [K].
+        seed: the root seed.
     """
 
-    known: np.ndarray
-    other: np.ndarray
-    secrets: np.ndarray
+    dataset: Dataset
+    schema: Schema
+    members: np.ndarray
+    rows: Sequence[np.ndarray]
+    replicates: np.ndarray
+    seed: int
+
+    def rng(self, *purpose: object) -> np.random.Generator:
+        """Return the randomness of a purpose."""
+        return generator(self.seed, self.dataset.name, "disclosure", *purpose)
+
+    def bootstrap(self, purpose: str, people: int, draws: int) -> PatientBootstrap:
+        """Return draws of so many people and the replicates."""
+        return PatientBootstrap.draw(self.rng("bootstrap", purpose), people, draws, len(self.rows))
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Of n attacks on so many patients, the share that succeeds; NaN of none."""
+
+    value: float
+    n: float
+    patients: int
 
 
 def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: int) -> Findings:
@@ -57,22 +79,20 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: in
         dataset: a table.
         bank: of K >= 2 generators, whose samples are `raw` [S, V] and `y` [S].
         settings: of `medpriv.config.disclosure.DisclosureSettings`.
-        seed: the root seed; it decides targets and predicates, of a replicate the same in any stack.
+        seed: the root seed; it decides who is attacked, the predicates, and the naive guesses.
 
     Raises:
         InputError: the dataset is no table, the bank released no rows of it or too few, or the settings name a column
             that is not there or can't be both known and guessed.
     """
     dataset.require("table", reason="disclosure by synthetic rows")
-    schema = Schema.of(dataset)
-    halves = halve(dataset, schema, settings)
-    members, places = bank.record_members(dataset), range(min(len(bank), settings["replicates"]))
-    releases = [released_rows(dataset, bank, place, int(members[place].sum())) for place in places]
-    rngs = [generator(seed, dataset.name, "disclosure", bank.replicates[place]) for place in places]
-    attacked = (dataset, bank.treatment, schema)
-    members = members[: len(places)]
-    measures = _singling_out(*attacked, members, releases, settings, rngs, seed)
-    measures += _single_records(*attacked, members, releases, halves, settings, rngs, seed)
+    members = bank.record_members(dataset)[: settings["replicates"]]
+    rows = [released_rows(dataset, bank, place, int(own.sum())) for place, own in enumerate(members)]
+    released = Released(dataset, Schema.of(dataset), members, rows, bank.replicates[: len(rows)], seed)
+    measures = []
+    for found in (_singling_out(released, settings), _single_records(released, settings)):
+        for attack, group, rates, memory in found:
+            measures += _measures((dataset.name, bank.treatment, f"disclosure-{attack}"), group, rates, memory)
     return Findings(measures)
 
 
@@ -91,90 +111,55 @@ def released_rows(dataset: Dataset, bank: Bank, place: int, count: int) -> np.nd
     return np.column_stack([raw[:count], y[:count].astype(np.float64)])
 
 
-def halve(dataset: Dataset, schema: Schema, settings: Mapping[str, object]) -> Halves:
-    """Return which columns are known, which are not, and which of those are guessed."""
-    names = [field.name for field in schema.fields]
-    known = _places(dataset, names, settings["known"].get(dataset.name, []), "known")
-    if not known:
-        known = list(range(0, len(names) - 1, 2))
-    other = [place for place in range(len(names)) if place not in known]
-    secrets = _places(dataset, names, settings["sensitive"].get(dataset.name, []), "sensitive")
-    if both := [names[place] for place in secrets if place in known]:
-        raise _refused(dataset, f"{both[0]} is known, and can't be guessed", "sensitive", "take it out of one of them")
-    if not other:
-        raise _refused(dataset, "all columns are known", "known", "leave at least one column out")
-    cells, gaps = _training_cells(dataset, schema)
-    varying = [place for place in other if len(np.unique(cells[~gaps[:, place], place])) > 1]
-    varying.sort(key=lambda place: place != len(names) - 1)  # the outcome first
-    secrets = secrets or varying[: settings["most"]]
-    if not secrets:
-        raise _refused(
-            dataset, "no column can be guessed: none that isn't known has two values", "known", "leave one out"
-        )
-    return Halves(*(np.array(part, int) for part in (known, other, secrets)))
+Found = tuple[str, str, Sequence[Rate], tuple[Figure, int]]  # attack, group, three rates, memorisation and its patients
 
 
-def _training_cells(dataset: Dataset, schema: Schema) -> tuple[np.ndarray, np.ndarray]:
-    """Return the training patients' cells and where they are gaps."""
-    cells = cells_of(dataset, dataset.rows(TRAIN))
-    return cells, gaps_of(cells, schema)
-
-
-def _places(dataset: Dataset, names: Sequence[str], asked: Sequence[str], key: str) -> list[int]:
-    if unknown := [name for name in asked if name not in names]:
-        raise _refused(dataset, f"no column {unknown[0]}", key, f"name some of {', '.join(names)}")
-    return sorted({names.index(name) for name in asked})
-
-
-def _refused(dataset: Dataset, problem: str, key: str, remedy: str) -> InputError:
-    place = f"attacks.disclosure.{key}.{dataset.name}"
-    return InputError(problem, file=f"dataset {dataset.name}", place=place, remedy=remedy)
-
-
-def _singling_out(
-    dataset: Dataset,
-    treatment: str,
-    schema: Schema,
-    members: np.ndarray,
-    releases: Sequence[np.ndarray],
-    settings: Mapping[str, object],
-    rngs: Sequence[np.random.Generator],
-    seed: int,
-) -> list[Measure]:
-    """Return the figures of both kinds of predicates; members bool [K, N]."""
+def _singling_out(released: Released, settings: Mapping[str, object]) -> Iterator[Found]:
+    """Yield what both kinds of predicates find."""
+    dataset, asked = released.dataset, settings["predicates"]
     people = np.unique(dataset.patient[dataset.rows(TRAIN)])
-    inside = np.stack([np.isin(people, dataset.patient[own]) for own in members])
+    inside = np.stack([np.isin(people, dataset.patient[own]) for own in released.members])
     hits = {kind: np.full(inside.shape, np.nan) for kind in (UNIVARIATE, MULTIVARIATE)}
-    rates = {kind: [] for kind in hits}  # of each replicate: members', control's, naive predicates', and how many
-    for place, (released, rng) in enumerate(zip(releases, rngs, strict=True)):
+    shares = {kind: [] for kind in hits}
+    for place, rows in enumerate(released.rows):
+        rng = released.rng(released.replicates[place])
         sides = _as_many(people, inside[place], rng)
-        cells = [
-            (cells_of(dataset, rows), dataset.patient[rows])
-            for rows in (np.isin(dataset.patient, one) for one in sides)
-        ]
-        count, columns = settings["predicates"], min(settings["columns"], len(schema))
-        made = {
-            UNIVARIATE: (1, singling_out.univariate(released, schema, count, rng)),
-            MULTIVARIATE: (columns, singling_out.multivariate(released, schema, columns, count, rng)),
-        }
-        for kind, (width, predicates) in made.items():
-            blind = singling_out.naive(released, schema, width, count, rng)
-            found = [singling_out.isolated(predicates, *side) for side in cells]
-            naive = (singling_out.isolated(blind, *cells[0]) >= 0).mean()
-            shares = [(one >= 0).mean() if len(one) else np.nan for one in found]
-            rates[kind].append([*shares, naive, len(predicates)])
+        for kind, (predicates, naive) in _predicates(rows, released.schema, settings, rng).items():
+            isolated = [_isolated(predicates, dataset, side) for side in sides]
+            blind = (_isolated(naive, dataset, sides[0]) >= 0).mean()
+            each = [(one >= 0).mean() if len(one) else np.nan for one in isolated]
+            shares[kind].append([*each, blind, len(predicates)])
             hits[kind][place, np.isin(people, np.concatenate(sides))] = 0
-            hits[kind][place, np.isin(people, np.concatenate(found))] = 1
-    bootstrap = _bootstrap(dataset, "people", people, releases, settings, seed)
-    measures = []
-    for kind, each in rates.items():
-        success, n = np.array(each)[:, :3], float(np.mean([one[3] for one in each]))
-        success = [float(np.nanmean(one)) if not np.isnan(one).all() else float("nan") for one in success.T]
-        about = (dataset.name, treatment, f"disclosure-{kind}")
-        measures += _figures(
-            about, "", success, (n, n, settings["predicates"]), memorised(hits[kind], inside, bootstrap)
-        )
-    return measures
+            hits[kind][place, np.isin(people, np.concatenate(isolated))] = 1
+    counted = np.sort(released.rng("people").permutation(len(people))[:MOST_PEOPLE])
+    draws = released.bootstrap("people", len(counted), settings["bootstraps"])
+    for kind, each in shares.items():
+        made = [one for one in each if one[-1]]
+        success = np.mean(made, axis=0) if made else np.array([np.nan, np.nan, np.mean(each, axis=0)[2], 0])
+        rates = [Rate(float(success[side]), float(success[3]), len(people)) for side in (0, 1)]
+        rates.append(Rate(float(success[2]), asked, len(people)))
+        yield kind, "", rates, memorised(hits[kind][:, counted], inside[:, counted], draws)
+
+
+def _predicates(
+    rows: np.ndarray, schema: Schema, settings: Mapping[str, object], rng: np.random.Generator
+) -> dict[str, tuple[singling_out.Predicates, singling_out.Predicates]]:
+    """Return the predicates of each kind, and naive ones of as many columns."""
+    count, columns = settings["predicates"], min(settings["columns"], len(schema))
+    made = {
+        UNIVARIATE: (1, singling_out.univariate(rows, schema, count, rng)),
+        MULTIVARIATE: (columns, singling_out.multivariate(rows, schema, columns, count, rng)),
+    }
+    return {
+        kind: (predicates, singling_out.naive(rows, schema, width, count, rng))
+        for kind, (width, predicates) in made.items()
+    }
+
+
+def _isolated(predicates: singling_out.Predicates, dataset: Dataset, people: np.ndarray) -> np.ndarray:
+    """Return whom of these people each predicate isolates, an index into the dataset's patients; -1 for nobody."""
+    rows = np.isin(dataset.patient, people)
+    return singling_out.isolated(predicates, cells_of(dataset, rows), dataset.patient[rows])
 
 
 def _as_many(people: np.ndarray, inside: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
@@ -184,88 +169,25 @@ def _as_many(people: np.ndarray, inside: np.ndarray, rng: np.random.Generator) -
     return [np.sort(rng.permutation(side)[:count]) for side in sides]
 
 
-def _single_records(
-    dataset: Dataset,
-    treatment: str,
-    schema: Schema,
-    members: np.ndarray,
-    releases: Sequence[np.ndarray],
-    halves: Halves,
-    settings: Mapping[str, object],
-    rngs: Sequence[np.random.Generator],
-    seed: int,
-) -> list[Measure]:
-    """Return the figures of linkability, inference and reconstruction; members bool [K, N]."""
-    rows = _targets(dataset, settings["targets"], generator(seed, dataset.name, "disclosure", "targets"))
-    cells = cells_of(dataset, rows)
-    found = [
-        attack_records(cells, released, schema, halves, settings, rng)
-        for released, rng in zip(releases, rngs, strict=True)
+def _single_records(released: Released, settings: Mapping[str, object]) -> Iterator[Found]:
+    """Yield what linkability, inference and reconstruction find."""
+    dataset, schema = released.dataset, released.schema
+    halves = halve(dataset, schema, settings)
+    rows = _targets(dataset, settings["targets"], released.rng("targets"))
+    about = (cells_of(dataset, rows), released.rows, schema, halves, settings)
+    found = [attack_records(about[0], each, *about[2:]) for each in released.rows]
+    blind = [
+        attack_blindly(about[0], each, *about[2:], released.rng(replicate, "naive"))
+        for each, replicate in zip(released.rows, released.replicates, strict=True)
     ]
-    bootstrap = _bootstrap(dataset, "targets", rows, releases, settings, seed)
-    inside, everyone = members[:, rows], np.ones((len(releases), len(rows)), bool)
-    measures = []
-    for attack, secret in found[0][0]:
-        hits, blind = (np.stack([each[side][attack, secret] for each in found]) for side in (0, 1))
-        sides = [mean_rate(hits, inside), mean_rate(hits, ~inside), mean_rate(blind, everyone)]
-        about = (dataset.name, treatment, f"disclosure-{attack}")
-        group = f"secret={schema.fields[secret].name}" if secret >= 0 else ""
-        success, counts = zip(*sides, strict=True)
-        measures += _figures(about, group, success, counts, memorised(hits, inside, bootstrap))
-    return measures
-
-
-def attack_records(
-    cells: np.ndarray,
-    released: np.ndarray,
-    schema: Schema,
-    halves: Halves,
-    settings: Mapping[str, object],
-    rng: np.random.Generator,
-) -> tuple[dict[tuple[str, int], np.ndarray], dict[tuple[str, int], np.ndarray]]:
-    """Return attack and secret (-1: all, or none) -> success float64 [T], of the attacks and of the naive ones.
-
-    Args:
-        cells: float64 [T, V + 1], the records attacked.
-        released: float64 [S, V + 1].
-        schema, halves: of the columns.
-        settings: `neighbours`, `voters`, `tolerance`.
-        rng: the naive attacker's.
-    """
-    weights = np.zeros((2 + len(halves.secrets), len(schema)))
-    weights[0, halves.known] = 1 / len(halves.known)
-    weights[1, halves.other] = 1 / len(halves.other)
-    for row, secret in zip(weights[2:], halves.secrets, strict=True):
-        row[:] = predictors(released, schema, secret)
-    hits = {(LINKABILITY, -1): np.empty(len(cells))}
-    hits |= {
-        (attack, int(one)): np.empty(len(cells)) for attack in (INFERENCE, RECONSTRUCTION) for one in halves.secrets
-    }
-    for part, apart in distances(cells, released, schema, weights):
-        hits[LINKABILITY, -1][part] = linked(apart[:2], settings["neighbours"])
-        closest = nearest(apart[0], 1)[:, 0]
-        for place, secret in enumerate(halves.secrets):
-            about = (cells[part, secret], schema.fields[secret].number, settings["tolerance"])
-            hits[INFERENCE, secret][part] = right(released[closest, secret], *about)
-            voters = nearest(apart[2 + place], settings["voters"])
-            near = np.take_along_axis(apart[2 + place], voters, axis=1)
-            guess = voted(released[voters, secret], near, schema.fields[secret].number)
-            hits[RECONSTRUCTION, secret][part] = right(guess, *about)
-    blind = {(LINKABILITY, -1): linked_blindly(len(cells), len(released), settings["neighbours"], rng)}
-    for secret in halves.secrets:
-        drawn = released[rng.integers(len(released), size=len(cells)), secret]
-        naive = right(drawn, cells[:, secret], schema.fields[secret].number, settings["tolerance"])
-        blind |= {(attack, int(secret)): naive for attack in (INFERENCE, RECONSTRUCTION)}
-    for attack in (INFERENCE, RECONSTRUCTION):
-        for held in (hits, blind):
-            held[attack, -1] = _mean_of_known(np.stack([held[attack, int(secret)] for secret in halves.secrets]))
-    return hits, blind
-
-
-def _mean_of_known(values: np.ndarray) -> np.ndarray:
-    """Return the mean over axis 0 of what is not NaN, NaN where nothing is."""
-    there = ~np.isnan(values)
-    return np.where(there.any(axis=0), np.nan_to_num(values).sum(axis=0) / np.maximum(there.sum(axis=0), 1), np.nan)
+    draws = released.bootstrap("targets", len(rows), settings["bootstraps"])
+    inside = released.members[:, rows]
+    for attack, secret in found[0]:
+        hits, naive = (np.stack([one[attack, secret] for one in each]) for each in (found, blind))
+        sides = ((hits, inside), (hits, ~inside), (naive, np.ones_like(inside)))
+        rates = [Rate(rate, n, n) for rate, n in (mean_rate(*side) for side in sides)]
+        group = f"secret={schema.fields[secret].name}" if secret != ALL else ""
+        yield attack, group, rates, memorised(hits, inside, draws)
 
 
 def _targets(dataset: Dataset, most: int, rng: np.random.Generator) -> np.ndarray:
@@ -275,33 +197,15 @@ def _targets(dataset: Dataset, most: int, rng: np.random.Generator) -> np.ndarra
     return np.sort(rng.permutation(order[first])[:most])
 
 
-def _bootstrap(
-    dataset: Dataset,
-    purpose: str,
-    people: np.ndarray,
-    releases: Sequence[np.ndarray],
-    settings: Mapping[str, object],
-    seed: int,
-) -> PatientBootstrap:
-    rng = generator(seed, dataset.name, "disclosure", "bootstrap", purpose)
-    return PatientBootstrap.draw(rng, len(people), settings["bootstraps"], len(releases))
-
-
-def _figures(
-    about: tuple[str, str, str],
-    group: str,
-    success: Sequence[float],
-    counts: Sequence[float],
-    memory: tuple[tuple[float, float, float], int],
-) -> list[Measure]:
-    """Return the five measures of one attack: success about members, the control and by the naive one; risk; memory."""
-    names = ("success_members", "success_control", "success_naive")
-    found = [
-        Measure(*about, name, *rate_figure(rate, n), n=int(n), group=group)
-        for name, rate, n in zip(names, success, counts, strict=True)
-    ]
-    risk = risk_figure(success[0], success[1], counts[0], counts[1])
-    found.append(Measure(*about, "risk", *risk, n=int(counts[0]), group=group))
+def _measures(
+    about: tuple[str, str, str], group: str, rates: Sequence[Rate], memory: tuple[Figure, int]
+) -> Iterator[Measure]:
+    """Yield the five measures of one attack; rates about members, of the control and of the naive one."""
+    for side, rate in zip(("members", "control", "naive"), rates, strict=True):
+        counted = {"n": round(rate.n), "group": group, "patients": rate.patients}
+        yield Measure(*about, f"success_{side}", *rate_figure(rate.value, rate.n), **counted)
+    members, control = rates[:2]
+    risk = risk_figure(members.value, control.value, members.n, control.n)
+    yield Measure(*about, "risk", *risk, n=round(members.n), group=group, patients=members.patients)
     figure, n = memory
-    found.append(Measure(*about, "memorisation", *figure, n=n, group=group, patients=n))
-    return found
+    yield Measure(*about, "memorisation", *figure, n=n, group=group, patients=n)

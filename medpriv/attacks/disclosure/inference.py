@@ -45,21 +45,28 @@ def voted(values: np.ndarray, apart: np.ndarray, number: bool) -> np.ndarray:
     return np.take_along_axis(values, np.where(gap, -1.0, support).argmax(axis=1)[:, None], axis=1)[:, 0]
 
 
-def predictors(released: np.ndarray, schema: Schema, secret: int) -> np.ndarray:
-    """Return the weights of the columns in a reconstruction, float64 [V + 1], that sum to 1; 0 of the secret.
+def predictors(released: np.ndarray, schema: Schema, secrets: np.ndarray) -> np.ndarray:
+    """Return the weights of the columns in the reconstruction of each secret, float64 [M, V + 1].
 
-    Of the mutual information of two columns of r and c values in n rows, (r - 1)(c - 1) / 2n is chance (Miller 1955),
-    and taken off.
+    They sum to 1, and are 0 of the secret itself. Of the mutual information of two columns of r and c values in n rows,
+    (r - 1)(c - 1) / 2n is chance (Miller 1955), and taken off.
+
+    Args:
+        released: float64 [S, V + 1].
+        schema: of them.
+        secrets: int [M], columns.
     """
     codes = [_codes(released[:, place], field.number) for place, field in enumerate(schema.fields)]
-    own, told = codes[secret], np.zeros(len(codes))
-    for place, code in enumerate(codes):
-        values = own.max() + 1, code.max() + 1
-        shared = _entropy(own) + _entropy(code) - _entropy(own * values[1] + code)
-        told[place] = max(0.0, shared - (values[0] - 1) * (values[1] - 1) / (2 * len(released)))
-    others = np.arange(len(codes)) != secret
-    told *= others
-    return (others / others.sum() + (told / told.sum() if told.any() else others / others.sum())) / 2
+    values, entropies = [int(code.max()) + 1 for code in codes], [_entropy(code) for code in codes]
+    weights = np.zeros((len(secrets), len(codes)))
+    for told, secret in zip(weights, secrets, strict=True):
+        for place, code in enumerate(codes):
+            shared = entropies[secret] + entropies[place] - _entropy(codes[secret] * values[place] + code)
+            told[place] = max(0.0, shared - (values[secret] - 1) * (values[place] - 1) / (2 * len(released)))
+        others = np.arange(len(codes)) != secret
+        told *= others
+        told[:] = (others / others.sum() + (told / told.sum() if told.any() else others / others.sum())) / 2
+    return weights
 
 
 def _codes(column: np.ndarray, number: bool) -> np.ndarray:

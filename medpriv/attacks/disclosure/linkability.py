@@ -15,10 +15,10 @@ def linked(apart: np.ndarray, neighbours: int) -> np.ndarray:
     return _common(first, second)
 
 
-def linked_blindly(records: int, released: int, neighbours: int, rng: np.random.Generator) -> np.ndarray:
-    """Return whether halves matched to random released rows are linked, float64 [T]."""
-    first, second = (rng.random((records, released)) for _ in range(2))
-    return _common(nearest(first, neighbours), nearest(second, neighbours))
+def linked_blindly(released: int, neighbours: int) -> float:
+    """Return how often halves matched to random released rows are linked: 1 - C(S - k, k) / C(S, k)."""
+    count = min(neighbours, released)
+    return float(1 - np.prod([max(0, released - count - i) / (released - i) for i in range(count)]))
 
 
 def _common(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -61,20 +61,19 @@ def _compare(cells: np.ndarray, operator: int, values: np.ndarray) -> np.ndarray
 
 def univariate(released: np.ndarray, schema: Schema, count: int, rng: np.random.Generator) -> Predicates:
     """Return at most `count` predicates of one column that isolate a released row, drawn of all that there are."""
-    found = [(place, *one) for place in range(len(schema)) for one in _unique_values(released[:, place], schema, place)]
-    made = np.array(found, float).reshape(-1, 3)[rng.permutation(len(found))]
-    predicates = Predicates(made[:, :1].astype(int), made[:, 1:2].astype(int), made[:, 2:])
-    return _isolating(predicates, released).take(slice(count))
+    found = [(place, *one) for place in range(len(schema)) for one in _alone(released[:, place], schema, place)]
+    made = np.array(found, float).reshape(-1, 3)[rng.permutation(len(found))[:count]]
+    return Predicates(made[:, :1].astype(int), made[:, 1:2].astype(int), made[:, 2:])
 
 
-def _unique_values(column: np.ndarray, schema: Schema, place: int) -> Iterator[tuple[int, float]]:
+def _alone(column: np.ndarray, schema: Schema, place: int) -> Iterator[tuple[int, float]]:
+    """Yield operators and values that hold for one row of a column alone."""
     number = schema.fields[place].number
     if number and np.isnan(column).sum() == 1:
         yield GAP, 0.0
     values, counts = np.unique(column[~np.isnan(column)], return_counts=True)
     if number and len(values):
-        yield LEAST, values[0]
-        yield MOST, values[-1]
+        yield from [one for one, end in (((LEAST, values[0]), 0), ((MOST, values[-1]), -1)) if counts[end] == 1]
     for value in values[counts == 1]:
         yield IS, value
 
