@@ -1,4 +1,4 @@
-"""Neural generators of synthetic tables: conditional GANs, diffusion, and with differential privacy DP-GAN, PATE-GAN."""
+"""Neural generators of synthetic tables: GAN, diffusion; with differential privacy DP-GAN, PATE-GAN."""
 
 from typing import Annotated, Literal
 
