@@ -57,7 +57,7 @@ class DpGanSettings(Recipe):
     """A tabular GAN whose critic is trained with differential privacy; numbers are binned by public ranges."""
 
     steps: Count = Field(200, description="noisy updates of the critic")
-    generator_every: Count = Field(2, description="updates of the critic to one of the generator")
+    generator_every: Count = Field(1, description="updates of the critic to one of the generator")
     rate: Rate = Field(0.25, description="probability with which a patient takes part in an update of the critic")
     clip: Positive = Field(1.0, description="largest norm of a patient's gradient")
     clipping: Literal["whole", "layers"] = Field(
@@ -69,7 +69,7 @@ class DpGanSettings(Recipe):
     embedding: Units = Field(32, description="random numbers that a row is made from")
     width: Annotated[int, Field(ge=32, multiple_of=32)] = Field(64, description="units of each of two hidden layers")
     generator_rate: Positive = Field(2e-3, description="Adam's learning rate of the generator")
-    critic_rate: Positive = Field(2e-3, description="Adam's learning rate of the critic, over noisy sums")
+    critic_rate: Positive = Field(5e-3, description="Adam's learning rate of the critic, over noisy sums")
 
 
 class PateGanSettings(Recipe):

@@ -1,7 +1,7 @@
 """Cells as neural generators read and write them, and back: three encodings of numbers, one of categories.
 
-- `Modes`: CTGAN's mode-specific normalisation (Xu et al., NeurIPS 2019): a number is the mode of a Gaussian mixture that
-  it comes from, one-hot, and its distance to that mode's mean, over four deviations.
+- `Modes`: CTGAN's mode-specific normalisation (Xu et al., NeurIPS 2019): a number is the mode of a Gaussian mixture
+  that it comes from, one-hot, and its distance to that mode's mean, over four deviations.
 - `PublicBins`: for differential privacy. A number is the bin that it falls into, of equally wide ones between the
   public ends of its column. Nothing is fitted: an encoder that looked at private rows would give them away.
 - `Quantiles`: for diffusion. A number goes through its column's distribution function to a Gaussian.
@@ -211,7 +211,7 @@ class PublicBins:
 
 @dataclass(frozen=True)
 class Quantiles:
-    """Rows [n, width]: numbers as Gaussian scores, then one-hot spans: categories, and of each number whether it's a gap.
+    """Rows [n, width]: numbers as Gaussian scores, then one-hot categories, and of each number whether it's a gap.
 
     Places are the same for every table of a schema.
 
@@ -289,7 +289,7 @@ class Quantiles:
 
 
 def spans_beside_quantiles(schema: Schema) -> tuple[Span, ...]:
-    """Return the spans of rows of `Quantiles`: levels and -1 of categories (no -1 of the label), 0 and -1 of numbers."""
+    """Return the spans of `Quantiles`: levels and -1 of categories (no -1 of the label), 0 and -1 of numbers."""
     spans, start = [], int(schema.numbers.sum())
     last = len(schema) - 1
     for column in (*np.flatnonzero(~schema.numbers), *np.flatnonzero(schema.numbers)):

@@ -20,7 +20,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medpriv.bank import engine
 from medpriv.bank.optimiser import Adam
 from medpriv.errors import InputError
 from medpriv.models.layers import Tensors, Workspace
@@ -29,6 +28,7 @@ from medpriv.synthesis.encoding import Modes
 from medpriv.synthesis.generator import Generator, Heads
 from medpriv.synthesis.noise import Noise, seeded
 from medpriv.synthesis.schema import Schema, Synthesis
+from medpriv.synthesis.stacking import own_generators, refuse_empty, share_stacks
 
 BETAS = (0.5, 0.9)
 DECAY = 1e-6
@@ -105,24 +105,19 @@ def synthesise(
     encoders = [Modes.fit(table, schema, settings["modes"]) for table in tables]
     plans = [_plan(encoder, settings) for encoder in encoders]
     samples: dict[int, np.ndarray] = {}
-    for plan in sorted(set(_shape(plan) for plan in plans)):
+    for plan in sorted({_shape(plan) for plan in plans}):
         alike = [k for k, other in enumerate(plans) if _shape(other) == plan]
-        for some in _groups(alike, plans[alike[0]]):
+        for some in share_stacks(alike, plans[alike[0]].floats()):
             _LOG.info("replicates %s of %d", ", ".join(str(k + 1) for k in dict.fromkeys(some)), len(tables))
-            # A lone replicate, where several would share a product, is worked on twice, and dropped once.
-            own = [rngs[k] if k not in some[:place] else np.random.default_rng(0) for place, k in enumerate(some)]
             picked = [[held[k] for k in some] for held in (tables, encoders, rows)]
-            made = _train_and_generate(plans[some[0]], *picked, own)
+            made = _train_and_generate(plans[some[0]], *picked, own_generators(some, rngs))
             samples |= {k: made[some.index(k)] for k in some}
     return Synthesis([samples[k] for k in range(len(tables))], _costs(plans, tables, settings))
 
 
 def check(tables: Sequence[np.ndarray], settings: Mapping[str, object]) -> None:
     """Refuse what can't be trained on."""
-    if not all(map(len, tables)):
-        raise InputError(
-            "a replicate has no rows to learn from", file="the dataset", remedy="use a table of more patients"
-        )
+    refuse_empty(tables)
     if settings["batch_size"] % settings["pac"]:
         raise InputError(
             f"a batch of {settings['batch_size']} rows can't be put into packs of {settings['pac']}",
@@ -143,17 +138,6 @@ def _plan(encoder: Modes, settings: Mapping[str, object]) -> Plan:
 
 def _shape(plan: Plan) -> tuple[int, int]:
     return plan.width, plan.condition
-
-
-def _groups(alike: Sequence[int], plan: Plan) -> list[list[int]]:
-    """Return the replicates that share a stack: as many as stay in the cache, none alone where there is room for two."""
-    size = max(1, engine.CACHE // (4 * plan.floats()))
-    if size > 1 and len(alike) == 1:
-        return [[alike[0], alike[0]]]
-    groups = [list(alike[start : start + size]) for start in range(0, len(alike), size)]
-    if size > 1 and len(groups[-1]) == 1:
-        groups[-2:] = [groups[-2] + groups[-1]]
-    return groups
 
 
 def _costs(plans: Sequence[Plan], tables: Sequence[np.ndarray], settings: Mapping[str, object]) -> dict[str, float]:

@@ -17,7 +17,7 @@ from medpriv.synthesis.encoding import Span
 
 EPSILON = 1e-5  # of batch normalisation
 TEMPERATURE = 0.2  # of the Gumbel softmax (Jang et al. 2017)
-VECTOR = 16  # floats that a processor works on at once
+FAR = 80.0  # exp of more would be infinite in float32
 
 
 @dataclass(frozen=True)
@@ -112,43 +112,40 @@ class Generator:
 class Heads:
     """From the generator's outputs to rows: the first values by tanh, spans by Gumbel softmax, nothing beyond them.
 
-    Spans of several sizes stand side by side in slots [M, S], those that a span doesn't fill shut by -inf; products
-    with a matrix of 0 and 1 bring them there and back, exactly. S is rounded up to full vectors of the processor, and
-    the softmax runs along M: twenty times as quickly as along a last axis of a few places.
+    All spans of a row go at once: sums over each span are products with a matrix of 0 and 1. Instead of its largest
+    value a span's mean is taken off before exp; whatever lies more than `FAR` above it counts as so far.
 
     Args:
-        spans: of each replicate, equally many.
+        spans: of each replicate, equally many, S.
         scalars: of each row, before the spans.
         width: values of a row, at least as many as the spans need.
-        most: M, at least as large as any span.
+        most: at least as many places as any span has.
     """
 
     def __init__(self, spans: Sequence[Sequence[Span]], scalars: int, width: int, most: int) -> None:
-        side = -(-len(spans[0]) // VECTOR) * VECTOR
-        self._scalars, self._shape, self._most = scalars, (most, side), torch.arange(most)
-        self._place = torch.zeros(len(spans), width, most, side)
-        self._shut = torch.zeros(len(spans), 1, most, side)
+        self._scalars, self._most = scalars, torch.arange(most)
         self._starts, self._sizes = torch.tensor([[(s.start, s.stop - s.start) for s in own] for own in spans]).unbind(
             2
         )
+        self._member = torch.zeros(len(spans), width, len(spans[0]))
         for replicate, own in enumerate(spans):
             for index, span in enumerate(own):
-                places = torch.arange(span.start, span.stop)
-                self._place[replicate, places, places - span.start, index] = 1
-                self._shut[replicate, 0, len(places) :, index] = -torch.inf
-        self._place, self._shut = self._place.flatten(2), self._shut.flatten(2)
-        self._back = self._place.transpose(1, 2).contiguous()
+                self._member[replicate, span.start : span.stop, index] = 1
+        self._mean = self._member / self._sizes.unsqueeze(1)
+        self._back = self._member.transpose(1, 2).contiguous()
+        self._inside = self._member.sum(2).unsqueeze(1)
+        self._outside = 1 - self._inside
 
     def forward(self, outputs: Tensor, gumbel: Tensor, rows: Tensor, work: Workspace) -> None:
         """Write rows [K, B, width] from outputs and noise [K, B, width]."""
-        scores = work.buffer("heads.scores", *outputs.shape[:2], self._shut.shape[2])
-        torch.baddbmm(self._shut, outputs + gumbel, self._place, alpha=1 / TEMPERATURE, out=scores)
-        chosen = work.buffer("heads.chosen", *scores.shape[:2], *self._shape)
-        torch.softmax(scores.unflatten(2, self._shape), 2, out=chosen)
-        torch.bmm(chosen.flatten(2), self._back, out=rows)
+        scores = torch.add(outputs, gumbel, out=work.buffer("heads.scores", *outputs.shape))
+        scores.baddbmm_(torch.bmm(scores, self._mean), self._back, alpha=-1)
+        scores.mul_(1 / TEMPERATURE).clamp_max_(FAR).exp_().mul_(self._inside)
+        totals = torch.baddbmm(self._outside, torch.bmm(scores, self._member), self._back)
+        rows.copy_(scores.div_(totals))
         scalars = rows[..., : self._scalars]
         scalars.copy_(torch.tanh(outputs[..., : self._scalars]))
-        work.saved |= {"heads.outputs": outputs, "heads.chosen": chosen, "heads.scalars": scalars}
+        work.saved |= {"heads.outputs": outputs, "heads.chosen": scores, "heads.scalars": scalars}
 
     def backward(self, gradient: Tensor, work: Workspace, wanted: tuple[Tensor, Tensor] | None = None) -> Tensor:
         """Return the outputs' gradient, of the rows' [K, B, width], after `forward`.
@@ -158,10 +155,9 @@ class Heads:
                 softmax, without noise, is added to the loss (CTGAN's conditional loss).
         """
         chosen, scalars = work.saved["heads.chosen"], work.saved["heads.scalars"]
-        back = work.buffer("heads.scores", *gradient.shape[:2], self._shut.shape[2])
-        back = torch.bmm(gradient, self._place, out=back).unflatten(2, self._shape).mul_(chosen)
-        back.addcmul_(chosen, back.sum(2, keepdim=True), value=-1)
-        out = torch.bmm(back.flatten(2), self._back).mul_(1 / TEMPERATURE)
+        out = torch.mul(gradient, chosen, out=work.buffer("heads.back", *chosen.shape))
+        totals = torch.bmm(torch.bmm(out, self._member), self._back)
+        out.addcmul_(chosen, totals, value=-1).mul_(1 / TEMPERATURE)
         out[..., : self._scalars] = gradient[..., : self._scalars] * (1 - scalars**2)
         if wanted is not None:
             self._add_conditional(out, work.saved["heads.outputs"], *wanted)
