@@ -98,13 +98,13 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: in
             verdicts += judge_canaries(decide_midway(scores, inside), inside, claim, alpha)
         for verdict in verdicts:
             group = f"canary={canary},bound={verdict.bound},{delta}"
-            measures += _measures(verdict, claim, (*about, "audit-one-run"), group, bank.replicates)
+            measures += measures_of(verdict, claim, (*about, "audit-one-run"), group, bank.replicates)
     if not by_patient:  # the bank's replicates differ in patients
         return Findings(measures)
     decided, members = decide_members(dataset, bank, settings["shadows"], claim, alpha)
     for verdict in judge_members(decided, members, claim, alpha):
         group = f"bound={verdict.bound},{delta}"
-        measures += _measures(verdict, claim, (*about, "audit-bank"), group, bank.replicates, members.shape[1])
+        measures += measures_of(verdict, claim, (*about, "audit-bank"), group, bank.replicates, members.shape[1])
     return Findings(measures)
 
 
@@ -192,7 +192,7 @@ def _convex_trial(
     )
 
 
-def _measures(
+def measures_of(
     verdict: Verdict, claim: Claim, about: tuple[str, str, str], group: str, replicates: np.ndarray, patients: int = 0
 ) -> list[Measure]:
     """Return one verdict's rows; `patients` were guessed about, none where canaries were."""

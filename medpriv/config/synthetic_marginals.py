@@ -22,3 +22,13 @@ class MstSettings(MarginalsSettings):
 
 class AimSettings(MarginalsSettings):
     """AIM: pairs chosen one after another by where the model errs most; 32 columns at most."""
+
+
+class MarginalsAuditSettings(Section):
+    """Lower bounds on the epsilon of MST and AIM, to be held against what they claim."""
+
+    canaries: Annotated[int, Field(ge=20, le=1000)] = Field(
+        64, description="patients of an audited release that enter by a fair coin each"
+    )
+    runs: Annotated[int, Field(ge=2)] = Field(200, description="releases audited; their canaries count together")
+    alpha: Fraction = Field(0.05, description="probability with which a bound may exceed the truth")

@@ -60,13 +60,13 @@ def synthesise(
 
 def learn(curator: Curator) -> Learnt:
     """Return the model of one replicate."""
-    measured = release(curator)
-    tree = build_tree([each.columns for each in measured], curator.sizes)
-    return Learnt(fit(tree, measured, curator.total, LAST_STEPS), None, LAST_STEPS)
+    model, measured = release(curator)
+    updates = LAST_STEPS + STEPS * (len(measured) - len(curator.sizes) + 1)
+    return Learnt(fit(model.tree, measured, curator.total, LAST_STEPS, model), None, updates)
 
 
-def release(curator: Curator, steps: int = STEPS) -> list[Measured]:
-    """Return all that was measured until the budget is spent.
+def release(curator: Curator, steps: int = STEPS) -> tuple[Model, list[Measured]]:
+    """Return a model and all that was measured until the budget is spent.
 
     Args:
         curator: of one replicate.
@@ -88,12 +88,12 @@ def release(curator: Curator, steps: int = STEPS) -> list[Measured]:
         chosen = candidates[curator.select(expected, candidates, choice, share, noise)]
         before = _of_pair(expected, chosen, sizes)
         measured.append(curator.measure(chosen, sigma))
-        tree = build_tree([each.columns for each in measured], sizes)
+        tree = build_tree([*model.tree.cliques, chosen], sizes)
         model = fit(tree, measured, curator.total, steps, model)
         moved = np.abs(curator.total * model.marginal(chosen) - before).sum()
         if moved <= sqrt(2 / pi) * sigma * before.size:
             sigma, choice = sigma / 2, 2 * choice
-    return measured
+    return model, measured
 
 
 def _candidates(model: Model, most: float) -> list[Columns]:
