@@ -27,13 +27,12 @@ from medpriv.bank.bank import Bank
 from medpriv.dataset import Dataset
 from medpriv.errors import InputError
 from medpriv.measures.findings import Findings
-from medpriv.measures.table import Measure
 from medpriv.privacy.noise import Draws
 from medpriv.seeds import generator
 from medpriv.synthesis import aim, mst
 from medpriv.synthesis.domain import Domain
 from medpriv.synthesis.junction_tree import Measured
-from medpriv.synthesis.marginals import Curator, patient_weights
+from medpriv.synthesis.noisy_marginals import Curator, patient_weights
 
 COLUMNS = 3  # of the canaries' table: as few as leave a choice of pairs
 ROWS = 2  # of a canary
@@ -140,7 +139,7 @@ def exceeds(verdict: Verdict, claim: Claim) -> bool:
 
 
 def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: int) -> Findings:
-    """State what a bank of synthetic tables from noisy marginals claims, and what canaries prove of its mechanism.
+    """State what canaries prove of the mechanism of a bank of synthetic tables from noisy marginals.
 
     Args:
         dataset: what the bank was made from; its rows are not looked at.
@@ -165,8 +164,5 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: in
     scores = canary_scores(Parts(RELEASES[privacy["mechanism"]]), inside, claim, rngs)
     verdict = judge(scores, inside, claim, settings["alpha"])
     about, delta = (dataset.name, bank.treatment), f"delta={claim.delta:g}"
-    people = privacy["patients"]
-    stated = Measure(*about, "accountant", "epsilon_accountant", claim.epsilon, n=people, group=delta, patients=people)
     group = f"canary=marginal,bound={verdict.bound},{delta}"
-    found = measures_of(verdict, claim, (*about, "audit-marginals"), group, np.arange(len(rngs)))
-    return Findings([stated, *found])
+    return Findings(measures_of(verdict, claim, (*about, "audit-marginals"), group, np.arange(len(rngs))))

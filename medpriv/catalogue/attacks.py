@@ -21,6 +21,7 @@ READER = "whoever sees the synthetic table and knows people like its patients"
 CONTROL = "nobody: what is found without the model"
 CHECK = "nobody: a check"
 
+NOISY_MARGINALS = ("mst", "aim")  # generators whose guarantee is that of noisy counts
 FIGURES, ROWS = "figures", "rows of patients"  # what a table holds
 
 
@@ -227,8 +228,17 @@ _ALL = (
             "audit-one-run": Attack("Canaries in one run"),
             "audit-bank": Attack("Members of the bank"),
         },
-        applies=lambda spec, modality, section: spec.guaranteed,
+        applies=lambda spec, modality, section: spec.guaranteed and spec.treatment.kind == "classifier",
         keys=("attacks.epsilon",),
+        joint=True,
+    ),
+    Family(
+        "synthetic_epsilon",
+        BANK,
+        "epsilon_lower violations",
+        {"audit-marginals": Attack("Canaries in the noisy counts", CHECK)},
+        applies=lambda spec, modality, section: spec.parts.get("generator") in NOISY_MARGINALS,
+        keys=("attacks.synthetic_epsilon",),
         joint=True,
     ),
     Family(

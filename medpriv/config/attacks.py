@@ -11,6 +11,7 @@ from medpriv.config.personalized import PersonalAttackSettings
 from medpriv.config.release import ReleaseSettings
 from medpriv.config.section import Count, Fraction, Section
 from medpriv.config.split_server import SplitServerSettings
+from medpriv.config.synthetic_marginals import MarginalsAuditSettings
 from medpriv.config.synthetic_use import SyntheticUseSettings
 from medpriv.config.unlearning_audit import UnlearningAuditSettings
 
@@ -44,6 +45,9 @@ class AttackSettings(Section):
     )
     disclosure: DisclosureSettings = Field(
         default_factory=DisclosureSettings, description="what a synthetic table discloses of those behind it"
+    )
+    synthetic_epsilon: MarginalsAuditSettings = Field(
+        default_factory=MarginalsAuditSettings, description="what noisy marginals give away at least"
     )
     smoothing: SmoothingSettings = Field(
         default_factory=SmoothingSettings, description="what no change can flip, for the bank trained on noise"

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from medpriv.config.section import Fraction, Section
 from medpriv.config.synthetic_simple import Recipe
 
 

@@ -35,23 +35,22 @@ def train(dataset: Dataset, spec: TrainingSpec, draw: Draw) -> Bank:
     """
     schema, members = Schema.of(dataset), draw.members(dataset)
     settings = dict(spec.hyperparameters)
-    private = "epsilon" in spec.parts
-    rows = [
-        _rows_of(dataset, own, rng if private else None)
-        for own, rng in zip(members, draw.rngs(dataset.name, spec.name, "rows"), strict=True)
-    ]
-    if private:
+    rows = [np.flatnonzero(own[dataset.patient]) for own in members]
+    private = {}
+    if "epsilon" in spec.parts:
         patients = int(members[0].sum())
         settings |= {"epsilon": spec.parts["epsilon"], "delta": spec.settings["delta"] or default_delta(patients)}
         check_delta(settings["delta"], patients)
+        private = {"patients": [dataset.patient[own] for own in rows]}
     made = _generator(spec.model)(
         [cells_of(dataset, own) for own in rows],
         schema,
         settings,
         draw.rngs(dataset.name, spec.name, "synthesis"),
         [spec.settings["released"] * len(own) for own in rows],
+        **private,
     )
-    metadata = {} if made.guarantee is None else {"privacy": made.guarantee | {"patients": patients}}
+    metadata = {} if made.guarantee is None else {"privacy": made.guarantee}
     return Bank(
         About.of(dataset, spec, draw, made.costs, {SAMPLE}, metadata),
         members,
@@ -66,18 +65,6 @@ def _generator(model: str) -> Callable[..., Synthesis]:
         sdv = import_module("medpriv.synthesis.sdv_generators")
         return partial(sdv.synthesise, model.removeprefix(SDV))
     return import_module(f"medpriv.synthesis.{model}").synthesise
-
-
-def _rows_of(dataset: Dataset, members: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
-    """Return the rows of a replicate's members, in their order; with a generator, one row a patient, drawn by it.
-
-    A guarantee for a patient is then one for a row.
-    """
-    rows = np.flatnonzero(members[dataset.patient])
-    if rng is None:
-        return rows
-    shuffled = rng.permutation(rows)
-    return np.sort(shuffled[np.unique(dataset.patient[shuffled], return_index=True)[1]])
 
 
 def samples_of(tables: list[np.ndarray]) -> Samples:

@@ -22,7 +22,7 @@ from medpriv.errors import InputError
 from medpriv.privacy.lower_bounds import gaussian_mu
 from medpriv.seeds import generator
 from medpriv.synthesis.domain import Domain
-from medpriv.synthesis.marginals import Curator
+from medpriv.synthesis.noisy_marginals import Curator
 from medpriv.synthesis.schema import Field, Schema
 
 CLAIM = Claim(4.0, 1e-2)  # benchmarks/synthetic_marginals.py audits epsilon 1, which takes more runs
@@ -157,7 +157,6 @@ def test_an_audit_states_both_sides_and_is_the_same_twice(name):
     settings = MarginalsAuditSettings(canaries=32, runs=6).model_dump()
     found, again = (audit(SimpleNamespace(name="heart"), bank(name), settings, 1).measures for _ in range(2))
     assert repr(found) == repr(again)
-    assert [(each.value, each.n) for each in found if each.measure == "epsilon_accountant"] == [(4.0, 150)]
     together = [each for each in found if each.measure == "epsilon_lower" and not each.replicate]
     assert [each.n for each in together] == [6 * 32]
     assert 0 < together[0].value <= 4.0

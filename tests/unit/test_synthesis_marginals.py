@@ -10,7 +10,7 @@ from medpriv.privacy.gaussian_dp import composed, selection_epsilon, selection_m
 from medpriv.privacy.lower_bounds import gaussian_delta, gaussian_epsilon
 from medpriv.seeds import generator
 from medpriv.synthesis import aim, mst
-from medpriv.synthesis.marginals import Curator, independent_pairs, patient_weights, to_simplex
+from medpriv.synthesis.noisy_marginals import Curator, independent_pairs, patient_weights, to_simplex
 from medpriv.synthesis.schema import Field, Schema
 
 GENERATORS = {"mst": (mst, MstSettings), "aim": (aim, AimSettings)}
