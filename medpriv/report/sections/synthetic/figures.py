@@ -11,7 +11,7 @@ from medpriv.measures.verdicts import verdict_name
 from medpriv.report.comparison import Headline
 from medpriv.report.differences import by_dataset
 from medpriv.report.drawing import Figure
-from medpriv.report.formatting import number, signed
+from medpriv.report.formatting import number, percent, signed
 from medpriv.report.labels import attack_name
 from medpriv.report.layout import NOTHING, Cell, Column, Row, Table, columns_over, value_cell
 from medpriv.report.results import Group, Result, Results, highest, parse_group, resolved
@@ -23,6 +23,7 @@ CEILING: Group = {"rows": "members"}  # the replicate's own members, compared wi
 BEST, HOLDOUT, CLOSEST = "release-best", "release-holdout", "release-dcr"
 NULLS = ("release-null-members", "release-null-shuffled")
 NO_SCORE = (BEST, HOLDOUT, *NULLS)  # attacks that are no score of their own
+AUDIT = "audit-marginals"
 AUC = "auc"
 
 
@@ -77,12 +78,14 @@ class Judged:
     Attributes:
         few: test patients, where these are so few that classifiers were tested out of fold; else None.
         table: use, likeness and leaks of each.
+        disclosed: what the rows of each disclose of single people.
         attacks: every attack on each.
     """
 
     dataset: str
     banks: tuple[Released, ...]
     table: Table
+    disclosed: Table
     attacks: Table
 
 
@@ -154,7 +157,8 @@ def collect(results: Results, headlines: Sequence[Headline]) -> Synthetic | None
     everyone = [bank for own in groups.values() for bank in own]
     return Synthetic(
         tuple(
-            Judged(dataset, own, _table(dataset, own), _attacks_table(dataset, own)) for dataset, own in groups.items()
+            Judged(dataset, own, _table(dataset, own), _disclosed_table(dataset, own), _attacks_table(dataset, own))
+            for dataset, own in groups.items()
         ),
         drawn.draw_front(groups),
         drawn.draw_classifiers(groups),
@@ -245,8 +249,10 @@ def _guarantee_cell(bank: Released) -> Cell:
     """Return the accountant's epsilon, or that there is none, with what the holdout test proves at least."""
     privacy, least = bank.result.facts.get("privacy"), bank.attack(HOLDOUT, "epsilon_lower")
     claimed = f"ε = {number(privacy['epsilon'], 2)}" if privacy else "no guarantee"
-    below = f"at least {number(least.value, 2)}" if resolved(least) and least.value > 0 else ""
-    return Cell(claimed, order=str(privacy["epsilon"]) if privacy else "inf").below(below)
+    below = f"matches: at least {number(least.value, 2)}" if resolved(least) and least.value > 0 else ""
+    canaries = next((item for item in bank.result.attacks.holding("epsilon_lower", attack=AUDIT)), None)
+    audited = f"canaries: at least {number(canaries.value, 2)}" if resolved(canaries) else ""
+    return Cell(claimed, order=str(privacy["epsilon"]) if privacy else "inf").below(below, audited)
 
 
 def _n_cell(bank: Released) -> Cell:
@@ -276,9 +282,28 @@ COLUMNS = (
         Column("Found", lambda bank: value_cell(bank.attack(BEST, "tpr_at_fpr_0.01"), share=True), "at 1 % FPR"),
         Column("Found", lambda bank: value_cell(bank.attack(BEST, "tpr_at_fpr_0.1"), share=True), "at 10 % FPR"),
     ),
-    Column("Guarantee", _guarantee_cell, "and what matches prove"),
+    Column("Guarantee", _guarantee_cell, "and what audits prove"),
     Column("Patients", _n_cell, "", form="prose"),
 )
+
+
+def _disclosed_table(dataset: str, banks: Sequence[Released]) -> Table:
+    columns = tuple(
+        Column(attack.label, partial(_disclosed, name), over="Memorisation: success about members minus about others")
+        for name, attack in FAMILIES["disclosure"].attacks.items()
+    )
+    rows = tuple(Row(bank.label, bank, control=bool(bank.generator.control)) for bank in banks)
+    return Table(f"What single people give away, {dataset}", "Generator", columns, rows)
+
+
+def _disclosed(attack: str, bank: Released) -> Cell:
+    """Return the memorisation test of an attack, with the risk after Giomi et al. and its success."""
+    find = partial(bank.result.attacks.find, attack=attack)
+    kept, risk, success = (find(measure) for measure in ("memorisation", "risk", "success_members"))
+    return value_cell(kept, signed=True).below(
+        f"risk {number(risk.value)}" if resolved(risk) else "",
+        f"succeeds in {percent(success.value)}" if resolved(success) else "",
+    )
 
 
 def _attacks_table(dataset: str, banks: Sequence[Released]) -> Table:
@@ -316,7 +341,7 @@ SECTION = Section(
     "Synthetic tables",
     "Synthetic tables",
     collect,
-    families=("release",),
+    families=("release", "disclosure", "synthetic_epsilon"),
     treatments=("synthetic", "synthetic-dp", "synthetic-varied"),
     kinds=("generator",),
     figures=lambda found: found.figures,
