@@ -24,5 +24,5 @@ class CartSettings(Recipe):
 class OutlierCopiesSettings(Recipe):
     """A control that copies a few odd people: distances pass it, attacks find it."""
 
-    share: Annotated[float, Field(gt=0, le=1)] = Field(0.1, description="share of the members who are copied")
+    share: Annotated[float, Field(gt=0, le=1)] = Field(0.05, description="share of the members who are copied")
     change: NotNegative = Field(0.05, description="standard deviations that a copy's numbers move by")

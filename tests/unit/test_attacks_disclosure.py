@@ -24,9 +24,10 @@ from medpriv.attacks.disclosure.records import (
 from medpriv.attacks.disclosure.success import memorised, rate_figure, risk_figure, wilson
 from medpriv.bank.draw import Draw
 from medpriv.config.disclosure import DisclosureSettings
+from medpriv.config.synthetic_simple import OutlierCopiesSettings
 from medpriv.errors import InputError
 from medpriv.measures.bootstrap import PatientBootstrap
-from medpriv.synthesis import bootstrap, marginals
+from medpriv.synthesis import bootstrap, marginals, outlier_copies
 from medpriv.synthesis.schema import Field, Schema, cells_of
 
 REFERENCE = json.loads(Path(__file__).with_name("disclosure_reference.json").read_text())["attacks"]
@@ -35,13 +36,13 @@ SETTINGS = DisclosureSettings(replicates=8, predicates=60, bootstraps=100).model
 EACH = ("singling-out-univariate", "singling-out-multivariate", "linkability", "inference", "reconstruction")
 
 
-def bank_by(module, data, seed=0, replicates=8, redrawn=False):
+def bank_by(module, data, seed=0, replicates=8, redrawn=False, settings=None):
     """Return a bank of a generator; `redrawn`: with other members than it was made from."""
     draw = Draw(range(replicates), replicates, seed)
     members = draw.members(data)
     held = [cells_of(data, rows) for rows in members[:, data.patient]]
     rngs = draw.rngs(data.name, "synthetic-toy")
-    samples = module.synthesise(held, Schema.of(data), {}, rngs, [len(cells) for cells in held]).samples
+    samples = module.synthesise(held, Schema.of(data), settings or {}, rngs, [len(cells) for cells in held]).samples
     if redrawn:
         members = Draw(range(replicates), replicates, seed + 1000).members(data)
     return bank_of_samples(data, members, samples)
@@ -263,6 +264,15 @@ def test_copies_are_found_by_all_attacks():
         assert figures[attack, "risk", ""].lower > 0
         members, naive = (figures[attack, f"success_{side}", ""].value for side in ("members", "naive"))
         assert members > naive
+
+
+def test_a_few_copied_outliers_are_found():
+    data, settings = dataset(), OutlierCopiesSettings(share=0.1).model_dump()
+    figures = found(
+        data, bank_by(outlier_copies, data, settings=settings, replicates=16), SETTINGS | {"replicates": 16}
+    )
+    assert figures["linkability", "memorisation", ""].lower > 0
+    assert figures["reconstruction", "memorisation", ""].lower > 0
 
 
 def test_nothing_is_found_of_independent_marginals_or_of_shuffled_members():

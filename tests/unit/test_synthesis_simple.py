@@ -117,6 +117,16 @@ def test_the_latent_correlation_of_a_copula_is_found_again_through_cuts_and_gaps
     assert np.linalg.eigvalsh(found).min() > 0
 
 
+def test_levels_without_an_order_go_with_the_label_all_the_same():
+    rng = np.random.default_rng(4)
+    level = rng.integers(3, size=900)
+    label = rng.random(900) < np.array([0.5, 0.9, 0.1])[level]
+    schema = Schema((Field("kind", ("a", "b", "c")), Field(LABEL, ("no", "yes"))))
+    (drawn,) = made(copula, [np.column_stack([level, label]).astype(float)], [6000], schema)
+    shares = [drawn[drawn[:, 0] == one, 1].mean() for one in range(3)]
+    assert np.abs(np.subtract(shares, [0.5, 0.9, 0.1])).max() < 0.07
+
+
 def test_conditional_means_are_those_of_the_cut_normal():
     draws = np.random.default_rng(6).standard_normal(400_000)
     code = np.digitize(draws, [-1.0, 0.3])
@@ -148,11 +158,11 @@ def test_the_copier_copies_the_odd_ones_and_distances_hardly_move():
     (plain,), (drawn,) = made(copula, [cells], [200]), made(outlier_copies, [cells], [200])
     encoding = Encoding.of(cells, SCHEMA)
     features, own, other = (encoding.features(each) for each in (cells, drawn, plain))
-    odd = outlier_copies.outliers(cells, SCHEMA, 20)
+    odd = outlier_copies.outliers(cells, SCHEMA, 10)
     near = np.linalg.norm(features[:, None] - own, axis=2).min(axis=1)
     assert near[odd].max() < 0.3 and np.median(np.delete(near, odd)) > 0.3
     closest, usual = (np.linalg.norm(each[:, None] - features, axis=2).min(axis=1) for each in (own, other))
-    assert closest.mean() > 0.8 * usual.mean() and np.median(closest) > 0.8 * np.median(usual)
+    assert closest.mean() > 0.9 * usual.mean() and np.median(closest) > 0.9 * np.median(usual)
 
 
 def test_outliers_are_those_far_from_their_neighbours():
