@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from medpriv.workflow.job import job
 from medpriv.report.build import build_report
 from medpriv.report.results import Artefact
-from medpriv.workflow.job import job
 
 with job(snakemake) as params:
     build_report(

@@ -1,5 +1,10 @@
-"""What every script does around its one call: log, say plainly what is wrong with the input, leave no halves behind."""
+"""What every script does around its one call: log, say plainly what is wrong with the input, leave no halves behind.
 
+Scripts import this module before the others: until a job begins, nothing looks for garbage, which takes a seventh of
+the time of importing torch and finds none.
+"""
+
+import gc
 import json
 import logging
 import sys
@@ -13,6 +18,8 @@ from medpriv.workflow.guard import FAILED, follow_head
 
 _LOG = logging.getLogger("medpriv")
 
+gc.disable()
+
 
 @contextmanager
 def job(snakemake: Any) -> Iterator[Any]:
@@ -22,6 +29,8 @@ def job(snakemake: Any) -> Iterator[Any]:
     message on stderr: an InputError's own text, which is in the log too, or for any other error its name and where the
     log with the traceback is. The same message is left in `FAILED`, for the end of the run.
     """
+    gc.freeze()
+    gc.enable()
     follow_head()
     log = Path(snakemake.log[0])
     _log_to(log)

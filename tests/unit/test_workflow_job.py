@@ -1,15 +1,18 @@
 """What a script gets from its harness."""
 
+import gc
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from medpriv.workflow.job import job
 from medpriv.errors import InputError
 from medpriv.workflow.guard import HEAD
-from medpriv.workflow.job import job
 from medpriv.workflow.run import failures
 
 
@@ -70,3 +73,11 @@ def test_what_a_killed_job_left_is_removed_and_nothing_else(snakemake: SimpleNam
     with job(snakemake):
         assert not (folder / ".bank.json.123.partial").exists()
     assert (folder / ".other.json.123.partial").exists()
+
+
+def test_garbage_is_looked_for_from_the_jobs_begin(snakemake: SimpleNamespace) -> None:
+    before = "import gc; from medpriv.workflow.job import job; raise SystemExit(gc.isenabled())"
+    subprocess.run([sys.executable, "-c", before], check=True)
+    with job(snakemake):
+        assert gc.isenabled() and gc.get_freeze_count()
+    gc.unfreeze()
