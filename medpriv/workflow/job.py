@@ -1,5 +1,8 @@
 """What every script does around its one call: log, measure, say plainly what is wrong, leave no halves behind.
 
+What a job makes of patients who are not made up, whatever the stage, can be read by nobody but the user who runs it:
+files are written with mode 600, and the dataset's folder of the stage has 700.
+
 Scripts import this module before the others: until a job begins, nothing looks for garbage, which takes a seventh of
 the time of importing torch and finds none.
 """
@@ -7,9 +10,10 @@ the time of importing torch and finds none.
 import gc
 import json
 import logging
+import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,7 +25,8 @@ from medpriv.workflow.guard import FAILED, follow_head
 _LOG = logging.getLogger("medpriv")
 
 _BEGAN = time.perf_counter()
-gc.disable()
+if hasattr(sys.modules["__main__"], "snakemake"):  # a script that Snakemake runs
+    gc.disable()
 
 
 @contextmanager
@@ -38,11 +43,22 @@ def job(snakemake: Any) -> Iterator[Any]:
     gc.freeze()
     gc.enable()
     follow_head()
+    before = os.umask(0o077) if _of_real_patients(snakemake) else None
+    try:
+        with _told(snakemake):
+            yield snakemake.params
+    finally:
+        if before is not None:
+            os.umask(before)
+
+
+@contextmanager
+def _told(snakemake: Any) -> Iterator[None]:
     log = Path(snakemake.log[0])
     _log_to(log)
     _remove_partial(Path(path) for path in snakemake.output)
     try:
-        yield snakemake.params
+        yield
     except InputError as error:
         error = _as_given(error, snakemake)
         _LOG.error("%s", error)
@@ -58,6 +74,22 @@ def _peak_mb() -> float:
     """Return the most resident memory in MiB; `getrusage` would count that of the process which started this one."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
+def made_up(raw: Mapping[str, Any]) -> bool:
+    """Return whether a dataset's section `raw`, as its config has it, is of simulated patients."""
+    return raw.get("source", "local" if raw.get("path") else "simulated") == "simulated"
+
+
+def _of_real_patients(snakemake: Any) -> bool:
+    """Return whether a job's dataset isn't simulated; folders that Snakemake made for it are then the user's alone."""
+    dataset = getattr(snakemake.wildcards, "dataset", "")
+    if not dataset or made_up((snakemake.config["datasets"].get(dataset) or {}).get("raw") or {}):
+        return False
+    for stage in {Path(*Path(path).parts[:3]) for path in snakemake.output}:
+        if stage.name == dataset and stage.is_dir():
+            stage.chmod(0o700)
+    return True
 
 
 def _as_given(error: InputError, snakemake: Any) -> InputError:

@@ -2,7 +2,9 @@
 
 import gc
 import logging
+import os
 import resource
+import stat
 import subprocess
 import sys
 import time
@@ -15,7 +17,7 @@ import pytest
 
 from medpriv.workflow.job import job
 from medpriv.errors import InputError
-from medpriv.files import read_json
+from medpriv.files import read_json, write_text
 from medpriv.workflow.guard import HEAD
 from medpriv.workflow.run import failures
 
@@ -96,8 +98,37 @@ def test_what_a_killed_job_left_is_removed_and_nothing_else(snakemake: SimpleNam
 
 
 def test_garbage_is_looked_for_from_the_jobs_begin(snakemake: SimpleNamespace) -> None:
-    before = "import gc; from medpriv.workflow.job import job; raise SystemExit(gc.isenabled())"
-    subprocess.run([sys.executable, "-c", before], check=True)
+    for script, looked_for in (("snakemake = None; ", False), ("", True)):
+        before = f"{script}import gc; from medpriv.workflow.job import job; raise SystemExit(gc.isenabled())"
+        assert subprocess.run([sys.executable, "-c", before]).returncode == looked_for
     with job(snakemake):
         assert gc.isenabled() and gc.get_freeze_count()
     gc.unfreeze()
+
+
+@pytest.mark.parametrize(
+    ("raw", "file", "folder"),
+    [
+        ({"source": "local", "path": "/data/x.csv"}, 0o600, 0o700),
+        ({"path": "/data/x.csv"}, 0o600, 0o700),  # as an own table's config leaves it out
+        ({"source": "remote"}, 0o600, 0o700),
+        ({"source": "simulated"}, 0o644, 0o755),
+        (None, 0o644, 0o755),
+    ],
+)
+def test_what_is_made_of_real_patients_is_the_users_alone(
+    snakemake: SimpleNamespace, raw: dict | None, file: int, folder: int
+) -> None:
+    before = os.umask(0o022)
+    try:
+        made = Path("results/examples/own")
+        made.mkdir(parents=True)
+        snakemake.config = {"datasets": {"own": {"raw": raw}}}
+        snakemake.output = [str(made / "a/x.csv"), "results/attacks/other/x.csv"]
+        with job(snakemake):
+            write_text(made / "a/x.csv", "a patient")
+        assert os.umask(0o022) == 0o022
+    finally:
+        os.umask(before)
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (made / "a/x.csv", made / "a", made)]
+    assert modes == [file, folder, folder]

@@ -1,0 +1,90 @@
+"""What a generator is told of a table: its columns with the label as the last, and the rows of each replicate as cells.
+
+A cell is what `Table.raw` holds: a number, NaN for a gap, or a category's place among its levels, -1 for a gap. The
+label is a category without gaps. Ranges, levels and decimals are those of the source's public data dictionary, so that
+a generator with differential privacy may use them as they are.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from medpriv.dataset import Dataset
+
+LABEL = "outcome"
+
+
+@dataclass(frozen=True)
+class Field:
+    """One column.
+
+    Attributes:
+        name: in errors, costs and pages.
+        levels: names of what a category may be; none of a number.
+        lower, upper: between which a number lies, by the public data dictionary; None where it says nothing.
+        decimals: of a number, as it is written down; None where the dictionary says nothing.
+    """
+
+    name: str
+    levels: tuple[str, ...] = ()
+    lower: float | None = None
+    upper: float | None = None
+    decimals: int | None = None
+
+    @property
+    def number(self) -> bool:
+        """Whether it is a number, not a category."""
+        return not self.levels
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The V + 1 columns of cells [rows, V + 1]: those of the table, then the label."""
+
+    fields: tuple[Field, ...]
+
+    def __len__(self) -> int:
+        """Return V + 1."""
+        return len(self.fields)
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """Which columns are numbers, bool [V + 1]."""
+        return np.array([field.number for field in self.fields])
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> "Schema":
+        """Return the schema of a dataset of tables."""
+        dataset.require("table", reason="generators of synthetic tables")
+        fields = [
+            Field(column.name, column.levels)
+            if column.kind != "number"
+            else Field(column.name, (), column.lower, column.upper, column.decimals)
+            for column in dataset.records.columns
+        ]
+        return cls((*fields, Field(LABEL, tuple(dataset.classes))))
+
+
+def cells_of(dataset: Dataset, rows: np.ndarray) -> np.ndarray:
+    """Return float64 [n, V + 1] of the rows chosen (bool [N] or indices)."""
+    return np.column_stack([dataset.records.raw[rows], dataset.y[rows].astype(np.float64)])
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """What a generator made of the tables of K replicates.
+
+    Attributes:
+        samples: K synthetic tables, cells float64 [S_k, V + 1].
+        costs: of one model on average (`updates`, `flops`, `parameters`, as far as they make sense).
+        guarantee: what the models guarantee (epsilon, delta, ...), as `medpriv.privacy` states it; None for nothing.
+        weights: name -> [K, ...], where a model can be queried or is audited by its weights; else None.
+        audit_arrays: name -> [K, ...], what audits need beside.
+    """
+
+    samples: Sequence[np.ndarray]
+    costs: dict[str, float]
+    guarantee: dict[str, object] | None = None
+    weights: dict[str, np.ndarray] | None = None
+    audit_arrays: dict[str, np.ndarray] | None = None
