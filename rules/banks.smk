@@ -17,8 +17,6 @@ for suffix, kind in bank_kinds().items():
                 outputs=f"results/{{stage}}/{{dataset}}/{{treatment}}/{kind.outputs}",
             log:
                 "logs/{stage}/{dataset}/{treatment}/gather.log",
-            benchmark:
-                "logs/benchmarks/{stage}/{dataset}/{treatment}/gather.tsv"
             wildcard_constraints:
                 treatment=ARTEFACTS.treatments_of(kind, sharded=True),
             conda:
@@ -42,8 +40,6 @@ for suffix, kind in bank_kinds().items():
             **use_tables(kind),
         log:
             f"logs/{where}/utility.log",
-        benchmark:
-            f"logs/benchmarks/{where}/utility.tsv"
         wildcard_constraints:
             **{"stage": ARTEFACTS.stages_of(kind)} if kind.joint else {"treatment": ARTEFACTS.treatments_of(kind)},
         conda:

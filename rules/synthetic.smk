@@ -14,8 +14,6 @@ for generator, about in own_generators().items():
             samples="results/synthetic/{dataset}/{treatment}/samples.safetensors",
         log:
             "logs/synthetic/{dataset}/{treatment}.log",
-        benchmark:
-            "logs/benchmarks/synthetic/{dataset}/{treatment}.tsv"
         wildcard_constraints:
             treatment=ARTEFACTS.synthetic_by(generator),
         conda:
@@ -51,8 +49,6 @@ rule synthesise_sdv:
         },
     log:
         "logs/synthetic/{dataset}/sdv.log",
-    benchmark:
-        "logs/benchmarks/synthetic/{dataset}/sdv.tsv"
     conda:
         "../envs/environment.yaml"
     threads: 1

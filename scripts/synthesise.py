@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+from medpriv.workflow.job import job
 from medpriv.bank.draw import Draw
 from medpriv.bank.spec import TrainingSpec
 from medpriv.dataset import Dataset
-from medpriv.treatments.synthetic import train
-from medpriv.workflow.job import job
+from medpriv.treatments.synthetic import generator_of, train
+
+generator_of(snakemake.params.spec[1]["generator"])  # imported before the job begins
 
 with job(snakemake) as params:
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)

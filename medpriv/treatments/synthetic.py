@@ -42,7 +42,7 @@ def train(dataset: Dataset, spec: TrainingSpec, draw: Draw) -> Bank:
         settings |= {"epsilon": spec.parts["epsilon"], "delta": spec.settings["delta"] or default_delta(patients)}
         check_delta(settings["delta"], patients)
         private = {"patients": [dataset.patient[own] for own in rows]}
-    made = _generator(spec.model)(
+    made = generator_of(spec.model)(
         [cells_of(dataset, own) for own in rows],
         schema,
         settings,
@@ -60,7 +60,8 @@ def train(dataset: Dataset, spec: TrainingSpec, draw: Draw) -> Bank:
     )
 
 
-def _generator(model: str) -> Callable[..., Synthesis]:
+def generator_of(model: str) -> Callable[..., Synthesis]:
+    """Return what fits and draws, by the model's name in a `TrainingSpec`."""
     if model.startswith(SDV):
         sdv = import_module("medpriv.synthesis.sdv_generators")
         return partial(sdv.synthesise, model.removeprefix(SDV))

@@ -12,8 +12,6 @@ rule train_released_shard:
         samples=temp("shards/copied/{dataset}/copied-{how}/{shard}-of-{shards}/samples.safetensors"),
     log:
         "logs/copied/{dataset}/copied-{how}/{shard}-of-{shards}.log",
-    benchmark:
-        "logs/benchmarks/copied/{dataset}/copied-{how}/{shard}-of-{shards}.tsv"
     conda:
         "../envs/environment.yaml"
     threads: 1
