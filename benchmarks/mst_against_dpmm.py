@@ -110,7 +110,7 @@ def our_rows(train: np.ndarray, seeds: int) -> list[np.ndarray]:
         else:
             cells[:, place] = np.searchsorted(CODES[name], train[:, place])
             fields.append(Field(name, tuple(map(str, CODES[name])), declared=True, complete=True))
-    settings = MstSettings(epsilon=EPSILON, delta=DELTA).model_dump()
+    settings = MstSettings().model_dump() | {"epsilon": EPSILON, "delta": DELTA}
     rngs = [generator(0, "mst", seed) for seed in range(seeds)]
     made = synthesise([cells] * seeds, Schema(tuple(fields)), settings, rngs, [len(cells)] * seeds).samples
     for rows in made:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from private_recipes import private_recipe
 from scipy.special import ndtr, ndtri
 
 from medpriv.config.synthetic_marginals import AimSettings, MstSettings
@@ -39,7 +40,7 @@ def table(n: int, seed: int = 0) -> np.ndarray:
 def made(name: str, tables, patients=None, seeds=None, rows=None, **settings):
     module, section = GENERATORS[name]
     seeds = range(len(tables)) if seeds is None else seeds
-    held = section(**settings).model_dump()
+    held = private_recipe(section, **settings)
     rows = [len(cells) for cells in tables] if rows is None else rows
     return module.synthesise(tables, SCHEMA, held, [generator(seed, name) for seed in seeds], rows, patients)
 
@@ -182,9 +183,9 @@ def test_a_table_too_wide_for_aim_is_refused_with_the_limit_and_the_remedy():
     wide = Schema((*(Field(f"v{k}", ("0", "1"), declared=True) for k in range(100)), SCHEMA.fields[-1]))
     cells = np.zeros((200, 101))
     with pytest.raises(InputError, match=r"101 columns .* 32 at most") as refused:
-        aim.synthesise([cells], wide, AimSettings().model_dump(), [generator(0)], [10])
+        aim.synthesise([cells], wide, private_recipe(AimSettings), [generator(0)], [10])
     assert "name there the 31 columns" in str(refused.value)
-    chosen = AimSettings(columns=["v1", "v2"]).model_dump()
+    chosen = private_recipe(AimSettings, columns=["v1", "v2"])
     assert aim.synthesise([cells], wide, chosen, [generator(0)], [10]).samples[0].shape == (10, 101)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from made_up_cells import MIXED, assert_within, mixed_cells
+from private_recipes import private_recipe
 
 from medpriv.attacks.epsilon_verdict import Claim, decide_midway, judge_canaries, judge_guesses
 from medpriv.config.synthetic_neural import DpGanSettings, PateGanSettings
@@ -36,10 +37,10 @@ def rngs(count: int) -> list[np.random.Generator]:
 def run(name: str, tables, rows, generators, schema=MIXED, patients=None, **changed):
     if name == "dp_gan":
         return dp_gan.synthesise(
-            tables, schema, DpGanSettings(**(DP | changed)).model_dump(), generators, rows, patients
+            tables, schema, private_recipe(DpGanSettings, **(DP | changed)), generators, rows, patients
         )
     return pate_gan.synthesise(
-        tables, schema, PateGanSettings(**(PATE | changed)).model_dump(), generators, rows, patients
+        tables, schema, private_recipe(PateGanSettings, **(PATE | changed)), generators, rows, patients
     )
 
 
@@ -121,7 +122,7 @@ def test_fewer_patients_than_teachers_are_refused():
 @pytest.mark.parametrize("clipping", ["whole", "layers"])
 def test_a_patient_moves_the_sum_by_the_clip_norm_at_most(clipping):
     encoder, clip = PublicBins(MIXED, 5), 0.05
-    settings = DpGanSettings(**(DP | {"clip": clip, "clipping": clipping})).model_dump()
+    settings = private_recipe(DpGanSettings, **(DP | {"clip": clip, "clipping": clipping}))
     cells = mixed_cells(12)
     replicates = [Replicate(encoder.encode(cells), np.arange(6).repeat(2), 0.0, 1)] * 2
     stack = CriticStack(encoder, replicates, settings, [*rngs(1), *rngs(1)], rngs(2))  # two that begin alike
@@ -214,7 +215,7 @@ def audited(monkeypatch, broken: str = "") -> tuple[np.ndarray, np.ndarray]:
         monkeypatch.setattr(dp_gan, "clip_factors", lambda squares, clip, kind: [torch.ones_like(s) for s in squares])
     if broken == "twice":
         tables = [np.concatenate([table, table]) for table in tables]
-    dp_gan.synthesise(tables, MARKED, DpGanSettings(**settings).model_dump(), rngs(SEEDS), [1] * SEEDS)
+    dp_gan.synthesise(tables, MARKED, private_recipe(DpGanSettings, **settings), rngs(SEEDS), [1] * SEEDS)
     noise = accountant.noise_for(CLAIM.epsilon, CLAIM.delta, 0.25, 40)
     order = np.argsort(multipliers)  # replicates are trained in groups
     path = np.concatenate([np.stack(sums[group]) for group in sums], axis=1)[:, order]
