@@ -151,7 +151,7 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: in
     losses = white_box.losses_of(dataset, bank, bench.rng("diffusion", "noise"))
     if losses is not None:
         measures += [row for one in _white_box(bench, dataset, losses) for row in _measured(bench, one)]
-    measures += [*_measured_larger(bench), *_measured_holdout(bench), _measured_distances(bench)]
+    measures += [*_measured_larger(bench), *_measured_holdout(bench), *_measured_distances(bench)]
     if bench.one_record:
         whole = [row for row in measures if row.group.endswith("level=record")]
         measures += [replace(row, group=row.group.replace("level=record", "level=patient")) for row in whole]
@@ -309,15 +309,18 @@ def _measured_holdout(bench: Bench) -> list[Measure]:
     return measures
 
 
-def _measured_distances(bench: Bench) -> Measure:
-    """Return the share of releases that pass the usual check of distances."""
+def _measured_distances(bench: Bench) -> list[Measure]:
+    """Return the share of releases that pass the usual check of distances, at each of its quantiles."""
     asked, inside = bench.asked, len(bench.frame.patient)
     passed = [
         distance_check.passes(asked.encoding.encode(cells[:size]), asked.x[:inside][members], asked.x[inside:])
         for cells, size, members in zip(bench.released, bench.size, bench.frame.members, strict=True)
     ]
-    share = float(np.mean(passed))
-    return Measure(*bench.about, "release-distance-check", "passes", share, n=len(passed))
+    about = (*bench.about, "release-distance-check", "passes")
+    return [
+        Measure(*about, float(share), n=len(passed), group=f"quantile={quantile:g}")
+        for quantile, share in zip(distance_check.QUANTILES, np.mean(passed, axis=0), strict=True)
+    ]
 
 
 def _exposure_rows(bench: Bench, dataset: Dataset, found: Sequence[Contender]) -> list[dict]:
