@@ -73,19 +73,20 @@ class TestRows:
         self._cuts = [self._quintiles(place) for place in range(len(self.numbers))]
         self._associated = self._associations(self.cells)
 
-    def compare(self, cells: np.ndarray, rng: np.random.Generator) -> Likeness:
+    def compare(self, cells: np.ndarray, rng: np.random.Generator, whose: np.ndarray | None = None) -> Likeness:
         """Compare a table with the test rows.
 
         Args:
             cells: float64 [n, V + 1].
             rng: deals out folds, and draws from the larger table where both are to be of one size.
+            whose: int [n] from 0, of real rows, whose each is: all of a patient's are judged in one fold.
         """
         found = quality.compare(self.cells, cells, self.numbers)
         values = {name: getattr(found, name) for name in ("score", "column_shapes", "pair_trends", "pair_similarity")}
         values["quality"] = values.pop("score")
         values |= self._association_gaps(cells)
         real, made = self._features(self.cells, cells), self._features(cells, self.cells)
-        told_apart = two_sample.tell_apart(real, made, self.patient, len(self.people), rng)
+        told_apart = two_sample.tell_apart(real, made, self.patient, len(self.people), rng, whose)
         size = min(len(real), len(made))
         sides = [side[np.sort(rng.choice(len(side), size, replace=False))] for side in (real, made)]
         values["alpha_precision"], values["beta_recall"] = two_sample.precision_and_recall(*sides)
