@@ -39,7 +39,9 @@ from medpriv.records.tables import encode
 from medpriv.synthesis.schema import Schema, cells_of
 
 RULE_COLUMNS = ("rule", "applies", "broken", "broken_members", "broken_test")
-FREE = ("alpha_precision", "beta_recall")  # may lie below 0
+# What can be, where it isn't 0 to 1.
+BOUNDS = {name: (-1.0, 1.0) for name in ("alpha_precision", "beta_recall")}
+BOUNDS |= {name: (0.0, 2.0) for name in ("association_gap_mean", "association_gap_max")}
 CUT = 20.0  # standard deviations
 
 
@@ -178,8 +180,7 @@ def measures_of(
         size = counted
         if figure == "rules_broken":
             size = {"n": sum(each.rules[1].shape[1] for each in likenesses), "patients": 0}
-        bounds = (-1.0, 1.0) if figure in FREE else (0.0, 1.0)
-        value, lower, upper = over_replicates(values, common, bounds)
+        value, lower, upper = over_replicates(values, common, BOUNDS.get(figure, (0.0, 1.0)))
         measures.append(Measure(*about, figure, value, lower, upper, group=group, **size))
         measures += [
             Measure(*about, figure, float(own), group=group, replicate=name, **size)

@@ -158,6 +158,8 @@ def test_an_interval_over_replicates_is_wider_for_members_in_common_and_missing_
     assert free[0] == shared[0] == pytest.approx(0.75)
     assert (shared[2] - shared[1]) / (free[2] - free[1]) == pytest.approx(2)  # sqrt((1 / 3 + 1) / (1 / 3))
     assert np.isnan(fidelity.over_replicates(values[:1], 0.5)[1])
+    gaps = fidelity.over_replicates(np.array([1.2, 1.9]), 0.5, fidelity.BOUNDS["association_gap_max"])
+    assert gaps == (pytest.approx(1.55), 0.0, 2.0)  # of two correlations
     assert np.isnan(fidelity.over_replicates(np.full(2, np.nan), 0.5)[0])
 
 
