@@ -40,8 +40,8 @@ from medpriv.synthesis.schema import Schema, cells_of
 
 RULE_COLUMNS = ("rule", "applies", "broken", "broken_members", "broken_test")
 # What can be, where it isn't 0 to 1.
-BOUNDS = {name: (-1.0, 1.0) for name in ("alpha_precision", "beta_recall")}
-BOUNDS |= {name: (0.0, 2.0) for name in ("association_gap_mean", "association_gap_max")}
+BOUNDS = dict.fromkeys(("alpha_precision", "beta_recall"), (-1.0, 1.0))
+BOUNDS |= dict.fromkeys(("association_gap_mean", "association_gap_max"), (0.0, 2.0))
 CUT = 20.0  # standard deviations
 
 

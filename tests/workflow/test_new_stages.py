@@ -22,7 +22,7 @@ _TOYS = (
               lambda section: iter([{"size": "small"}] if section.get("recite") else []), kind="language"),
 )
 KINDS["generator"] = Kind("samples.safetensors", (Figure("column_gap", "lower"),), "column_gap",
-                          "medpriv.measures.fidelity", rows_of_patients=True)
+                          "medpriv.measures.column_gaps", rows_of_patients=True)
 KINDS["language"] = Kind("token_scores.safetensors", (Figure("perplexity", "lower"),), "perplexity",
                          "medpriv.measures.perplexity")
 _ALL += _TOYS
