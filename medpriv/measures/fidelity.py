@@ -39,7 +39,9 @@ from medpriv.records.tables import encode
 from medpriv.synthesis.schema import Schema, cells_of
 
 RULE_COLUMNS = ("rule", "applies", "broken", "broken_members", "broken_test")
-FREE = ("alpha_precision", "beta_recall")  # may lie below 0
+# What can be, where it isn't 0 to 1.
+BOUNDS = dict.fromkeys(("alpha_precision", "beta_recall"), (-1.0, 1.0))
+BOUNDS |= dict.fromkeys(("association_gap_mean", "association_gap_max"), (0.0, 2.0))
 CUT = 20.0  # standard deviations
 
 
@@ -73,19 +75,20 @@ class TestRows:
         self._cuts = [self._quintiles(place) for place in range(len(self.numbers))]
         self._associated = self._associations(self.cells)
 
-    def compare(self, cells: np.ndarray, rng: np.random.Generator) -> Likeness:
+    def compare(self, cells: np.ndarray, rng: np.random.Generator, whose: np.ndarray | None = None) -> Likeness:
         """Compare a table with the test rows.
 
         Args:
             cells: float64 [n, V + 1].
             rng: deals out folds, and draws from the larger table where both are to be of one size.
+            whose: int [n] from 0, of real rows, whose each is: all of a patient's are judged in one fold.
         """
         found = quality.compare(self.cells, cells, self.numbers)
         values = {name: getattr(found, name) for name in ("score", "column_shapes", "pair_trends", "pair_similarity")}
         values["quality"] = values.pop("score")
         values |= self._association_gaps(cells)
         real, made = self._features(self.cells, cells), self._features(cells, self.cells)
-        told_apart = two_sample.tell_apart(real, made, self.patient, len(self.people), rng)
+        told_apart = two_sample.tell_apart(real, made, self.patient, len(self.people), rng, whose)
         size = min(len(real), len(made))
         sides = [side[np.sort(rng.choice(len(side), size, replace=False))] for side in (real, made)]
         values["alpha_precision"], values["beta_recall"] = two_sample.precision_and_recall(*sides)
@@ -177,8 +180,7 @@ def measures_of(
         size = counted
         if figure == "rules_broken":
             size = {"n": sum(each.rules[1].shape[1] for each in likenesses), "patients": 0}
-        bounds = (-1.0, 1.0) if figure in FREE else (0.0, 1.0)
-        value, lower, upper = over_replicates(values, common, bounds)
+        value, lower, upper = over_replicates(values, common, BOUNDS.get(figure, (0.0, 1.0)))
         measures.append(Measure(*about, figure, value, lower, upper, group=group, **size))
         measures += [
             Measure(*about, figure, float(own), group=group, replicate=name, **size)

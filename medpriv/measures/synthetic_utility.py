@@ -129,8 +129,10 @@ class _Real:
         """Return how like the test rows the members' own are."""
         key = (replicate, members.tobytes())
         if key not in self._ceiling:
-            cells = cells_of(self.dataset, self.rows(members)[0])
-            self._ceiling[key] = self.test.compare(cells, self.rng(replicate, "fidelity"))
+            own = self.rows(members)[0]
+            _, whose = np.unique(self.dataset.patient[own], return_inverse=True)
+            rng = self.rng(replicate, "fidelity")
+            self._ceiling[key] = self.test.compare(cells_of(self.dataset, own), rng, whose)
         return self._ceiling[key]
 
     def rng(self, replicate: int, part: str) -> np.random.Generator:

@@ -29,11 +29,16 @@ MOST = 2000  # records of either side that a forest learns from
 
 
 def tell_apart(
-    real: np.ndarray, synthetic: np.ndarray, patient: np.ndarray, people: int, rng: np.random.Generator
+    real: np.ndarray,
+    synthetic: np.ndarray,
+    patient: np.ndarray,
+    people: int,
+    rng: np.random.Generator,
+    whose: np.ndarray | None = None,
 ) -> Figure:
     """Return the AUC of a classifier of synthetic (positive) against real records, of one replicate.
 
-    Its units are the P patients, then the m synthetic records, each its own.
+    Its units are the P patients, then the m records compared with them, each its own unless they are people's, too.
 
     Args:
         real: [n, F].
@@ -41,17 +46,19 @@ def tell_apart(
         patient: int [n], 0 to P - 1, whose the real ones are.
         people: P.
         rng: deals folds out and grows trees; a side of more than `MOST` records is drawn from.
+        whose: int [m] from 0, of real records in the synthetic ones' place, whose each is.
 
     Returns:
         NaN if a side has too few patients or records to be judged out of fold.
     """
     units = people + len(synthetic)
     real, patient = _drawn(rng, real, patient)
-    synthetic, own = _drawn(rng, synthetic, people + np.arange(len(synthetic)))
+    own = np.arange(len(synthetic)) if whose is None else whose
+    synthetic, own = _drawn(rng, synthetic, people + own)
     x, unit = np.concatenate([real, synthetic]), np.concatenate([patient, own])
     made = (np.arange(len(x)) >= len(real)).astype(int)
     tested = np.zeros((1, units), bool)
-    if min(len(np.unique(patient)), len(own)) < FOLDS:
+    if min(len(np.unique(patient)), len(np.unique(own))) < FOLDS:
         return Figure(np.array([np.nan]), np.zeros((1, units)), tested)
     tested[0, unit] = True
     fold = np.concatenate([_dealt(rng, side, units)[side] for side in (patient, own)])

@@ -47,7 +47,9 @@ def test_a_classifier_tells_other_tables_apart_and_no_equal_ones():
         found.append(summarise(told_apart(equal[:70], equal[70:], seed), 0.0))
     values, errors = (np.array([getattr(each, name) for each in found]) for name in ("value", "error"))
     assert abs(values.mean() - 0.5) < 0.02
-    assert 0.85 < errors.mean() / values.std() < 1.6  # the folds' own errors would be 1 / sqrt(2) of it
+    chance = np.sqrt(141 / (12 * 70 * 70))  # Wilcoxon's, of scores that don't come from the records judged
+    assert errors.mean() == pytest.approx(np.sqrt(2) * chance, rel=0.1)
+    assert 1.05 * chance < values.std() < 1.6 * chance
     assert np.mean([two_sample.above_half(each) < 0.05 for each in found]) <= 0.12
 
 
@@ -57,6 +59,16 @@ def test_records_of_a_patient_are_judged_out_of_fold_together():
     together = summarise(told_apart(real, made, 0, records=5), 0.0)
     apart = summarise(told_apart(real, made, 0), 0.0)  # as if each were somebody else: recognised by its copies
     assert apart.value > together.value + 0.2
+
+
+def test_members_with_many_records_are_not_told_apart_by_their_own_copies():
+    rng = np.random.default_rng(2)
+    real, made = (np.repeat(rng.normal(size=(30, 6)), 5, axis=0) for _ in range(2))
+    patient = np.repeat(np.arange(30), 5)
+    apart = two_sample.tell_apart(real, made, patient, 30, np.random.default_rng(0)).value
+    together = two_sample.tell_apart(real, made, patient, 30, np.random.default_rng(0), patient).value
+    assert apart > 0.7
+    assert abs(together - 0.5) < 0.2
 
 
 def test_too_few_to_tell_apart_have_no_value():
@@ -146,6 +158,8 @@ def test_an_interval_over_replicates_is_wider_for_members_in_common_and_missing_
     assert free[0] == shared[0] == pytest.approx(0.75)
     assert (shared[2] - shared[1]) / (free[2] - free[1]) == pytest.approx(2)  # sqrt((1 / 3 + 1) / (1 / 3))
     assert np.isnan(fidelity.over_replicates(values[:1], 0.5)[1])
+    gaps = fidelity.over_replicates(np.array([1.2, 1.9]), 0.5, fidelity.BOUNDS["association_gap_max"])
+    assert gaps == (pytest.approx(1.55), 0.0, 2.0)  # of two correlations
     assert np.isnan(fidelity.over_replicates(np.full(2, np.nan), 0.5)[0])
 
 
