@@ -4,9 +4,10 @@
 
 Made-up patients of `heart` (Cleveland). "gan": one GAN at ctgan's own batch (500), packs (10), noise and widths, on 303
 and on 5,000 rows. "quality": SDMetrics' quality report of both after 300 epochs on 303 rows. "bank": sixteen replicates
-of 240 rows at batch 60, packs of 10, at ctgan's width (256) and at half of it; ctgan one model after another at the
-same batch and width. "diffusion": 64 models of 120 rows, sampling included. One thread; processor seconds of fitting
-and generating as many rows, the set-up of encoders included; medians of the rounds, variants in turns.
+of 240 rows at batch 60, packs of 10, at ctgan's width (256), a half and a quarter of it; ctgan one model after another
+at the same batch and width; quality of a few of each. "diffusion": 16 and 64 models of 120 rows, sampling included. One
+thread; processor seconds of fitting and generating as many rows, the set-up of encoders included; medians of the
+rounds, variants in turns.
 """
 
 import argparse
@@ -101,40 +102,49 @@ def time_gan(rounds: int, epochs: int) -> None:
 def time_bank(rounds: int, epochs: int) -> None:
     schema, cells = patients(303)
     tables = [cells[generator(0, k).permutation(len(cells))[:ROWS]] for k in range(BANK)]
-    for width in (256, 128):
-        shared = {"epochs": epochs, "batch_size": BATCH, "pac": 10}
+    shared = {"epochs": epochs, "batch_size": BATCH, "pac": 10}
+    for width in (256, 128, 64):
+        sizes = {"generator_dim": (width, width), "discriminator_dim": (width, width)}
+        made: dict[str, list] = {}
 
-        def ours(width: int = width, shared: dict = shared) -> float:
-            return spent(lambda: run_ours(tables, schema, width=width, **shared)) / BANK
+        def ours(width: int = width, made: dict = made) -> None:
+            made["ours"] = [frame(schema, own) for own in run_ours(tables, schema, width=width, **shared)[:FEW]]
 
-        def peer(width: int = width, shared: dict = shared) -> float:
-            sizes = {"generator_dim": (width, width), "discriminator_dim": (width, width)}
-            return spent(lambda: [run_ctgan(table, schema, **shared, **sizes) for table in tables[:FEW]]) / FEW
+        def peer(sizes: dict = sizes, made: dict = made) -> None:
+            made["ctgan"] = [run_ctgan(table, schema, **shared, **sizes) for table in tables[:FEW]]
 
+        calls = {
+            "ours": lambda call=ours: spent(call) / BANK,
+            f"ctgan ({FEW} measured)": lambda call=peer: spent(call) / FEW,
+        }
         title = f"A model of a bank of {BANK}, {ROWS} rows, batch {BATCH}, packs of 10, width {width}, {epochs} epochs"
-        compare(title, {"ours": ours, f"ctgan ({FEW} measured)": peer}, rounds)
+        compare(title, calls, rounds)
+        for name, own in made.items():
+            scores = [quality(schema, table, one) for table, one in zip(tables, own, strict=False)]
+            print(f"  quality of the first {FEW}, {name}: {np.mean(scores):.3f}", flush=True)
+
+
+def quality(schema: Schema, cells: np.ndarray, made: object) -> float:
+    """Return SDMetrics' quality score of a data frame of generated rows."""
+    from sdmetrics.reports.single_table import QualityReport
+
+    kinds = {field.name: {"sdtype": "numerical" if field.number else "categorical"} for field in schema.fields}
+    report = QualityReport()
+    report.generate(frame(schema, cells), made, {"columns": kinds}, verbose=False)
+    return report.get_score()
 
 
 def score_quality(rounds: int, epochs: int) -> None:
-    from sdmetrics.reports.single_table import QualityReport
-
     schema, cells = patients(303)
-    kinds = {field.name: {"sdtype": "numerical" if field.number else "categorical"} for field in schema.fields}
-
-    def score(made: object) -> float:
-        report = QualityReport()
-        report.generate(frame(schema, cells), made, {"columns": kinds}, verbose=False)
-        return report.get_score()
-
     print(f"\nSDMetrics' quality after {epochs} epochs on 303 rows, batch 500, packs of 10")
     own, theirs = [], []
     for seed in range(rounds):
         settings = GanSettings(epochs=epochs, batch_size=500, pac=10).model_dump()
         made = gan.synthesise([cells], schema, settings, [generator(seed)], [len(cells)]).samples[0]
-        own.append(score(frame(schema, made)))
+        own.append(quality(schema, cells, frame(schema, made)))
         torch.manual_seed(seed)
         np.random.seed(seed)  # noqa: NPY002, ctgan draws from it
-        theirs.append(score(run_ctgan(cells, schema, epochs=epochs)))
+        theirs.append(quality(schema, cells, run_ctgan(cells, schema, epochs=epochs)))
         print(f"  round {seed}: ours {own[-1]:.3f}, ctgan {theirs[-1]:.3f}", flush=True)
     print(f"  mean: ours {np.mean(own):.3f}, ctgan {np.mean(theirs):.3f}")
 

@@ -177,5 +177,6 @@ def _by_unit(side: Tensor, units: int) -> Tensor:
 
 
 def _slopes(a: Tensor, mask: Tensor | None) -> Tensor:
-    slopes = (a > 0).to(a.dtype).mul_(1 - SLOPE).add_(SLOPE)
-    return slopes if mask is None else slopes.mul_(mask)
+    if mask is None:
+        return torch.where(a > 0, 1.0, SLOPE).to(a.dtype)
+    return torch.where(a > 0, mask, SLOPE * mask)
