@@ -6,15 +6,19 @@ an explanation, unless the settings allow it by name; allowed findings stay on r
 
     auc         a column that alone tells a class from the others on training rows: its AUC is above the limit of the
                 settings, and the AUC's lower 95 % limit on so many patients is above what luck gives
+    gaps        a column of which it alone tells the class, by the same AUC, whether there is a value or a gap
     equal       a column with a value that all training rows of a class have and no others, unlikely by chance
     time        a column measured at or after the outcome, where the source says when (`Column.known_hours`)
     patients    a patient listed twice, once in each split; or a column that is probably people's ids, although others
                 (or rows) were taken for the patients (`notes["ids"]`)
-    duplicates  test records equal in all features and class to a training record of another patient
+    ids         a number that is another one in every row, as ids are (`notes["ids"]`): it can only be memorised
+    duplicates  test records equal in all features and class to a training record of another patient; rows that copy
+                another one in all columns of a file, where each row was taken for another patient
 
 The AUC is that of the values in either direction, or that of the class's rate within each value or bin, learnt on other
-patients: the latter sees leaks in codes, whose order means nothing. A column that leaks in part only, or together with
-another one, is not found: a pass is no proof.
+patients: the latter sees leaks in codes, whose order means nothing. A category is looked at level by level, and as a
+whole, its gaps a level of their own: no single level may tell the outcome where all of them do. A column that leaks in
+part only, or together with another one, is not found: a pass is no proof.
 """
 
 import difflib
@@ -28,9 +32,11 @@ from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
 from medpriv.measures.intervals import clopper_pearson, newcombe
 from medpriv.measures.roc import auc
+from medpriv.records.tables import Column
 
 CHANCE = 1e-3  # equality with the outcome that luck would give some column more often than this is no finding
 LUCK = 0.8  # where the AUC's lower limit is not above this, the patients are too few to blame the column
+FEW_COPIES = 0.05  # pairs of equal rows that chance makes, below which a copy is no chance
 FOLDS = 5
 BINS = 16  # a feature with more values than that is cut at its quantiles, unless its numbers are codes
 _BESIDE = ("patients", "duplicates")
@@ -78,6 +84,7 @@ def check_leakage(dataset: Dataset, settings: Mapping[str, object]) -> list[dict
         *columns,
         *_patients_in_both_splits(dataset, allow),
         *_forgotten_ids(dataset, allow),
+        *_copied_rows(dataset, allow),
         *_duplicates(dataset, settings["duplicates"], allow),
     ]
     if stopping := [finding for finding in findings if finding.stops and not finding.allowed]:
@@ -95,7 +102,8 @@ def check_leakage(dataset: Dataset, settings: Mapping[str, object]) -> list[dict
 
 
 def _check_names(dataset: Dataset, allow: set[str]) -> None:
-    known = tuple(dict.fromkeys((*dataset.features, *dataset.notes.get("ids", {}), *_BESIDE)))
+    columns = dataset.records.variables if dataset.modality == "table" else ()
+    known = tuple(dict.fromkeys((*dataset.features, *columns, *dataset.notes.get("ids", {}), *_BESIDE)))
     for name in sorted(allow - set(known)):
         near = difflib.get_close_matches(name, known, n=1)
         raise InputError(
@@ -106,29 +114,89 @@ def _check_names(dataset: Dataset, allow: set[str]) -> None:
         )
 
 
+@dataclass(frozen=True)
+class _Training:
+    """What a table's training rows say of the outcome, and when a column does.
+
+    Attributes:
+        x: [n, F] features.
+        y, patient: int [n].
+        told: classes that one value would hardly mark by luck.
+        limit: AUC above which a column does.
+        allow: names that the settings keep.
+    """
+
+    dataset: Dataset
+    x: np.ndarray
+    y: np.ndarray
+    patient: np.ndarray
+    told: list[int]
+    limit: float
+    allow: set[str]
+
+    def tells(self, found: tuple[float, float, int]) -> bool:
+        """Return whether an AUC, its lower limit and the patients behind it are a finding."""
+        return found[0] > self.limit and found[1] > LUCK
+
+    def finding(self, check: str, names: tuple[str, ...], text: str, value: float, lower: float, n: int) -> Finding:
+        """Return a finding about the first of the names; it is allowed by any of them."""
+        return Finding(check, names[0], text, value, lower, n, True, not self.allow.isdisjoint(names))
+
+
 def _leaking_columns(dataset: Dataset, limit: float, allow: set[str]) -> Iterator[Finding]:
-    """Yield at most one finding a column: the plainest of equal, time, AUC."""
+    """Yield at most one finding a column (of a category's levels: one a level): gaps, equal, time, AUC."""
     train = dataset.rows(TRAIN)
     x, y, patient = dataset.x[train], dataset.y[train], dataset.patient[train]
-    hours_known, kinds = dataset.records.known_hours, dataset.records.kinds
     told = [label for label in np.unique(y) if _chance_of_equal(y == label, patient, x.shape[1]) < CHANCE]
-    for index, name in enumerate(dataset.features):
-        best, lower, units = column_auc(x[:, index], y, patient, coded=kinds[name] == "code")
-        equal = [label for label in told if _tells_class(x[:, index], y == label)]
-        hours = float(hours_known.get(name, -math.inf))
-        about = {"name": name, "n": units, "stops": True, "allowed": name in allow}
-        if equal:
-            text = f"{name} has a value that all training rows of {dataset.classes[equal[0]]} have, and no others"
-            yield Finding("equal", explanation=text, value=best, lower=lower, **about)
-        elif hours >= 0:
-            text = f"{name} is known only {f'{hours:g} hours after' if hours else 'at'} the outcome"
-            yield Finding("time", explanation=text, value=hours, lower=hours, **about)
-        elif best > limit and lower > LUCK:
-            text = f"{name} alone tells the outcome with an AUC of {best:.3f} (limit {limit:g}; at least {lower:.3f})"
-            yield Finding("auc", explanation=text, value=best, lower=lower, **about)
+    seen = _Training(dataset, x, y, patient, told, limit, allow)
+    variables = dataset.records.variables
+    for place, column in enumerate(dataset.records.columns):
+        if column.name in variables:
+            cells = dataset.records.raw[train, place]
+            yield from _of_column(seen, column, cells, variables[column.name])
 
 
-def column_auc(values: np.ndarray, y: np.ndarray, patient: np.ndarray, coded: bool = False) -> tuple[float, float, int]:
+def _of_column(seen: _Training, column: Column, cells: np.ndarray, features: list[int]) -> Iterator[Finding]:
+    """Yield the findings of one column, cells float64 [n] as in `Table.raw`."""
+    name, missing = column.name, np.isnan(cells) | ((cells < 0) & (column.kind != "number"))
+    if missing.any() and seen.tells(found := column_auc(missing.astype(float), seen.y, seen.patient)):
+        text = f"whether {name} is filled in tells the outcome by itself, with an AUC of {_told(found, seen.limit)}"
+        yield seen.finding("gaps", (name,), text, *found)
+        return
+    levels = [finding for place in features for finding in _of_feature(seen, column, place, missing)]
+    yield from levels
+    whole = column.kind == "onehot" and not levels
+    if whole and seen.tells(found := column_auc(cells, seen.y, seen.patient, coded=True)):
+        yield seen.finding("auc", (name,), f"{name} {_ALONE} {_told(found, seen.limit)}", *found)
+
+
+def _of_feature(seen: _Training, column: Column, place: int, missing: np.ndarray) -> Iterator[Finding]:
+    """Yield the plainest finding of one feature; bool [n] says where its column has gaps."""
+    values, name = seen.x[:, place], seen.dataset.features[place]
+    hours = -math.inf if column.known_hours is None else float(column.known_hours)
+    gaps = missing if column.kind == "number" else None
+    found = column_auc(values, seen.y, seen.patient, coded=column.kind == "code", gaps=gaps)
+    names = (name, column.name)
+    if equal := [label for label in seen.told if _tells_class(values, seen.y == label)]:
+        text = f"{name} has a value that all training rows of {seen.dataset.classes[equal[0]]} have, and no others"
+        yield seen.finding("equal", names, text, *found)
+    elif hours >= 0:
+        text = f"{name} is known only {f'{hours:g} hours after' if hours else 'at'} the outcome"
+        yield seen.finding("time", names, text, hours, hours, found[2])
+    elif seen.tells(found):
+        yield seen.finding("auc", names, f"{name} {_ALONE} {_told(found, seen.limit)}", *found)
+
+
+_ALONE = "alone tells the outcome with an AUC of"
+
+
+def _told(found: tuple[float, float, int], limit: float) -> str:
+    return f"{found[0]:.3f} (limit {limit:g}; at least {found[1]:.3f})"
+
+
+def column_auc(
+    values: np.ndarray, y: np.ndarray, patient: np.ndarray, coded: bool = False, gaps: np.ndarray | None = None
+) -> tuple[float, float, int]:
     """Return the best AUC of one column for a class against the others, its lower limit, and the patients behind it.
 
     Args:
@@ -136,8 +204,11 @@ def column_auc(values: np.ndarray, y: np.ndarray, patient: np.ndarray, coded: bo
         y: int [n], classes.
         patient: int [n], the units of the limit and of the folds.
         coded: the numbers are codes: each stands for itself, however many there are.
+        gaps: bool [n], where a value was filled in: a bin of its own.
     """
     place = _bins(values, coded)
+    if gaps is not None:
+        place = np.where(gaps, place.max() + 1, place)
     classes = np.unique(y)
     best, lower, units = 0.5, 0.0, 0
     for label in classes[1:] if len(classes) == 2 else classes:
@@ -203,12 +274,32 @@ def _forgotten_ids(dataset: Dataset, allow: set[str]) -> Iterator[Finding]:
     """Yield a finding for each column that is probably people's ids, of whom some were taken for several patients."""
     for name, about in dataset.notes.get("ids", {}).items():
         count, repeated = about["values"], about["repeated"]
+        if not repeated:
+            text = (
+                f"{name} is probably an id, another one in each of {count} rows, which can only be memorised: name it "
+                "under preprocess.ignore"
+            )
+            yield Finding("ids", name, text, 1.0, 1.0, count, True, name in allow)
+            continue
         text = (
             f"{name} is probably the patients' id, but {repeated} of its {count} values are each taken for several "
             "patients: name it under preprocess.patient"
         )
         share = repeated / count
         yield Finding("patients", name, text, share, share, count, True, name in allow)
+
+
+def _copied_rows(dataset: Dataset, allow: set[str]) -> Iterator[Finding]:
+    """Yield a finding if rows that were taken for patients are copies of others, and luck would hardly make any."""
+    copies, by_chance = (dataset.notes.get(key) for key in ("copied_rows", "copies_by_chance"))
+    if copies and by_chance is not None and by_chance < FEW_COPIES:
+        count = len(dataset.y)
+        text = (
+            f"duplicates: {copies} of {count} rows copy another one in every column, and each is taken for another "
+            "patient: remove them, or name the patients' column under preprocess.patient"
+        )
+        share, lower = copies / count, float(clopper_pearson(copies, count)[0])
+        yield Finding("duplicates", "duplicates", text, share, lower, count, True, "duplicates" in allow)
 
 
 def _duplicates(dataset: Dataset, limit: float, allow: set[str]) -> Iterator[Finding]:

@@ -291,7 +291,7 @@ def price(worst: Model, models: list[Model], level: str) -> str:
     if "utility" not in worst:
         return ""
     mine, name = worst["utility"], measure_name(worst["utility"]["measure"])
-    reach = f"It reaches {utility(mine)} on patients it never saw"
+    reach = f"It reaches {utility(mine)} on test patients"
     same = [
         model
         for model in models
@@ -319,11 +319,12 @@ def price(worst: Model, models: list[Model], level: str) -> str:
         text += f" and isn’t less useful ({utility(best['utility'])})"
         plain = [model for model in cheap if is_baseline(model)]
         if plain:
-            text += "; no defence is needed for that"
-            other = max(plain, key=by_use)
-            if best not in plain:
-                figures = f"{percent(leak(other, level)['value'])}, {number(other['utility']['value'])}"
-                text += f": {treatment(other)} leaks less too ({figures})"
+            other, kind = max(plain, key=by_use), "another model without a defence"
+            figures = f"{percent(leak(other, level)['value'])}, {number(other['utility']['value'])}"
+            text += (
+                f"; that is {kind}" if best in plain else f"; {kind}, {treatment(other)}, leaks less too ({figures})"
+            )
+            text += ", and nothing guarantees it"
     else:
         apart = best["utility"]["value"] < mine["lower"]
         text += f", at {utility(best['utility'])}, "

@@ -73,7 +73,9 @@ def check_config(
         kept = {name: one for name, one in datasets.items() if one is not None}
         if isinstance(only := content.get("only"), list):
             faults += [f"only.{name}: {_no_dataset(name, list(kept))}" for name in only if name not in list(kept)]
-            kept = {name: one for name, one in kept.items() if name in only}
+            meant = [name if name in list(kept) else _near(name, list(kept)) for name in only]
+            if meant and all(meant):  # else nobody knows which were meant, and all are checked
+                kept = {name: one for name, one in kept.items() if name in meant}
         content = {**content, "datasets": kept}
         faults += _unknown_datasets(content, list(datasets))
     try:
@@ -117,9 +119,15 @@ def _unknown_datasets(content: Mapping[str, Any], datasets: list[str]) -> list[s
 
 
 def _no_dataset(name: object, datasets: list[str]) -> str:
-    near = difflib.get_close_matches(str(name), datasets, n=1)
-    remedy = f"did you mean `{near[0]}`?" if near else "name one that stands under `datasets`"
+    near = _near(name, datasets)
+    remedy = f"did you mean `{near}`?" if near else "name one that stands under `datasets`"
     return f"no such dataset; {remedy}"
+
+
+def _near(name: object, known: Sequence[object]) -> str:
+    """Return the known name that is nearest to one; empty if none is near."""
+    near = difflib.get_close_matches(str(name), [str(one) for one in known], n=1)
+    return near[0] if near else ""
 
 
 _REMEDIES = {
@@ -181,12 +189,10 @@ def _without_format(fault: Any, datasets: Sequence[str]) -> str:
     known = "use one of " + ", ".join(f"'{name}'" for name in sorted(formats))
     if fault["type"] == "union_tag_invalid":
         tag = fault["ctx"]["tag"]
-        near = difflib.get_close_matches(str(tag), formats, n=1)
-        return f"{key}.format: no format {tag!r}; " + (f"did you mean `{near[0]}`?" if near else known)
-    near = difflib.get_close_matches(str(fault["loc"][-1]), datasets, n=1)
-    return (
-        f"{key}: no `format`; " + (f"did you mean `{near[0]}`? A new dataset says its format: " if near else "") + known
-    )
+        near = _near(tag, formats)
+        return f"{key}.format: no format {tag!r}; " + (f"did you mean `{near}`?" if near else known)
+    near = _near(fault["loc"][-1], datasets)
+    return f"{key}: no `format`; " + (f"did you mean `{near}`? A new dataset says its format: " if near else "") + known
 
 
 def _short(value: object) -> str:
@@ -197,9 +203,9 @@ def _short(value: object) -> str:
 
 def _nearest(name: object, known: Sequence[str]) -> str:
     """Return what to write in place of a name: the nearest one that is known, if any is near, and all of them."""
-    near = difflib.get_close_matches(str(name), known, n=1)
+    near = _near(name, known)
     known_here = f"known here: {', '.join(known)}"
-    return f"did you mean `{near[0]}`? K{known_here[1:]}" if near else known_here
+    return f"did you mean `{near}`? K{known_here[1:]}" if near else known_here
 
 
 def _keys_at(place: tuple[str | int, ...]) -> list[str]:

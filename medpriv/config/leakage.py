@@ -11,7 +11,8 @@ class LeakageSettings(Section):
     """When a table is refused because its columns or its split give the outcome away."""
 
     auc: Annotated[float, Field(gt=0.5, lt=1)] = Field(
-        0.95, description="refuse a column that tells a class from the others with more than this AUC, by itself"
+        0.95,
+        description="refuse a column that tells a class from the others with more than this AUC, by values or gaps",
     )
     duplicates: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.01, description="refuse a split in which more than this share of test records has a twin in training"

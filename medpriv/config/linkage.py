@@ -15,13 +15,17 @@ def _own_name(name: str) -> str:
     return name
 
 
+_SetName = Annotated[str, AfterValidator(_own_name)]
+_Set = Annotated[list[str], Field(min_length=1)]
+
+
 class LinkageSettings(Section):
     """Who can be found in the table by what others know of them."""
 
-    sets: dict[Name, dict[Annotated[str, AfterValidator(_own_name)], list[str]]] = Field(
+    sets: dict[Name, dict[_SetName, _Set]] = Field(
         {},
-        description="by dataset, sets of quasi-identifiers by a name of yours: features, one-hot variables, `site`, or "
-        "`group:<name>`; beside those that are derived from the dataset",
+        description="by dataset, sets of quasi-identifiers by a name of yours: features, one-hot variables, kept "
+        "columns, `site`, or `group:<name>`; beside those that the dataset itself declares",
     )
     sensitive: dict[Name, list[str]] = Field(
         {}, description="by dataset, columns whose disclosure is measured, beside the outcome"

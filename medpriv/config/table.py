@@ -27,10 +27,18 @@ class PreprocessTable(CheckedTable):
     """What each column of your own table is; a column that is not named is a number to learn from."""
 
     label: str = Field(description="column with the class to be learnt")
+    positive: str | None = Field(
+        None, description="which of two classes `auprc` is of, as the table writes it; empty: the last one in order"
+    )
     patient: str | None = Field(None, description="column with the patient's id; empty: each row is a patient")
     site: str | None = Field(None, description="column with the hospital or device; empty: all one")
     groups: list[str] = Field([], description="columns by which risk is stated; they are learnt from unless ignored")
     categorical: list[str] = Field([], description="columns with words or codes, one-hot encoded; 100 levels at most")
+    missing_codes: dict[str, list[float]] = Field(
+        {},
+        description="by column of numbers, those that stand for a missing value, such as -999; `[]`: none "
+        "does, although one looks like it",
+    )
     ignore: list[str] = Field([], description="columns not to learn from")
     ranges: dict[str, Range] = Field(
         {},
@@ -46,13 +54,33 @@ class PreprocessTable(CheckedTable):
         description="all levels that a categorical column may have, publicly known; a synthetic table with "
         "differential privacy needs them of every category; left out: those in the table",
     )
+    quasi_identifiers: list[str] | None = Field(
+        None,
+        description="columns that others may know of a person, learnt from or not: by them the re-identification audit "
+        "looks for people. Empty: not said, so that it has no figure for them; `[]`: others know none",
+    )
+    dates: list[str] | None = Field(
+        None, description="columns of dates, not learnt from; empty: not said, `[]`: there are none"
+    )
+    ages: list[str] | None = Field(None, description="columns of ages in years; empty: not said, `[]`: there are none")
+    places: list[str] | None = Field(
+        None, description="columns of places smaller than a country; empty: not said, `[]`: there are none"
+    )
     test_fraction: Fraction = Field(0.3, description="share of patients held out, stratified by site and label")
 
     @model_validator(mode="after")
     def _one_role_a_column(self) -> "PreprocessTable":
-        named = [self.label, self.patient, self.site, *self.categorical, *self.ignore]
+        named = [self.label, self.patient, self.site, *self.categorical, *self.ignore, *(self.dates or ())]
         if twice := sorted({column for column in named if column is not None and named.count(column) > 1}):
-            raise ValueError(f"give each column one of label, patient, site, categorical, ignore: {', '.join(twice)}")
+            kinds = "label, patient, site, categorical, ignore, dates"
+            raise ValueError(f"give each column one of {kinds}: {', '.join(twice)}")
+        return self
+
+    @model_validator(mode="after")
+    def _others_know_neither_label_nor_id(self) -> "PreprocessTable":
+        for role in ("quasi_identifiers", "ages", "places"):
+            if wrong := sorted({self.label, self.patient} & set(getattr(self, role) or ())):
+                raise ValueError(f"{role} is of other columns than the label and the patient's id: {', '.join(wrong)}")
         return self
 
     @model_validator(mode="after")

@@ -14,6 +14,7 @@ from medpriv.federated.secure import check_threshold
 
 FEDERATED = tuple(name for name, strategy in STRATEGIES.items() if strategy.deployed)
 
+GUIDE = "docs/federate-hospitals.md"
 RECIPES = {"logistic": LogisticRecipe, "mlp": MlpRecipe, "cnn": CnnRecipe, "cnn_gn": CnnRecipe}
 
 
@@ -116,21 +117,18 @@ def read_job(path: Path | str) -> Job:
     """Return the job of a YAML file, its paths made absolute.
 
     Raises:
-        InputError: the file can't be read or says something that is not allowed.
+        InputError: the file can't be read or says something that is not allowed: all of it.
     """
-    import yaml
+    from medpriv.workflow.overlay import read_config
 
     path = Path(path)
     try:
-        said = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(str(error), file=path, remedy="name a YAML file, see docs/federate-hospitals.md") from None
-    try:
-        job = Job.model_validate(said)
+        job = Job.model_validate(read_config(path, example=GUIDE))
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ", ".join(str(part) for part in first["loc"])
-        raise InputError(first["msg"], file=path, place=place, remedy="see docs/federate-hospitals.md") from None
+        faults = [f"{'.'.join(map(str, fault['loc'])) or 'the job'}: {fault['msg']}" for fault in error.errors()]
+        listed = "\n".join(f"  - {fault}" for fault in faults)
+        problem = f"{len(faults)} fault{'s' if len(faults) > 1 else ''}"
+        raise InputError(problem, file=path, remedy=f"correct each, as in {GUIDE}:\n{listed}") from None
     folder = path.parent.resolve()
     keys = {name: str(folder / key) for name, key in job.hospitals.items()}
     return job.model_copy(update={"hospitals": keys, "certificates": str(folder / job.certificates)})

@@ -16,6 +16,8 @@ import numpy as np
 
 from medpriv.measures.intervals import draw_patients, stretched_interval
 
+_ELEMENTS = 2**23  # of one array over patients and draws, or patients and replicates; bounds the memory of large sets
+
 
 @dataclass(frozen=True)
 class PatientBootstrap:
@@ -32,7 +34,7 @@ class PatientBootstrap:
     @classmethod
     def draw(cls, rng: np.random.Generator, patients: int, draws: int, replicates: int = 1) -> "PatientBootstrap":
         """Draw patients, then replicates; of one replicate there is nothing to draw."""
-        return cls(*(_with_sample(draw_patients(rng, size, draws)) for size in (patients, replicates)))
+        return cls(*(_after_sample(rng, size, draws) for size in (patients, replicates)))
 
     def sums(self, values: Iterable[np.ndarray], patient: np.ndarray) -> np.ndarray:
         """Return values summed over records, float64 [1 + B, K, ...].
@@ -41,7 +43,8 @@ class PatientBootstrap:
             values: one array [N, ...] a replicate; a generator keeps one of them in memory at a time.
             patient: int [N], 0..P-1, whose records they are; [K, N] if each replicate has records of its own.
         """
-        size, by_patient = self.patients.shape[1], []
+        size = self.patients.shape[1]
+        found, by_patient = [], []
         shared = _runs(patient) if patient.ndim == 1 else None
         for replicate, each in enumerate(values):
             order, starts, present = shared or _runs(patient[replicate])
@@ -49,8 +52,19 @@ class PatientBootstrap:
             if len(starts):
                 summed[present] = np.add.reduceat(each[order], starts, axis=0, dtype=np.float64)
             by_patient.append(summed)
+            if summed.size * len(by_patient) >= _ELEMENTS:
+                found.append(self._drawn(by_patient))
+                by_patient = []
+        found += [self._drawn(by_patient)] if by_patient else []
+        return found[0] if len(found) == 1 else np.concatenate(found, axis=1)
+
+    def _drawn(self, by_patient: list[np.ndarray]) -> np.ndarray:
+        """Return the sums over patients [1 + B, K, ...] of one array [P, ...] a replicate."""
         stacked = np.stack(by_patient, axis=1)  # [P, K, ...]
-        return (self.patients @ stacked.reshape(size, -1)).reshape(-1, *stacked.shape[1:])
+        flat = stacked.reshape(len(stacked), -1)
+        rows = max(1, _ELEMENTS // max(len(flat), 1))
+        parts = [self.patients[first : first + rows] @ flat for first in range(0, len(self.patients), rows)]
+        return np.concatenate(parts).reshape(-1, *stacked.shape[1:])
 
     def rates(self, hits: np.ndarray, of: np.ndarray, patient: np.ndarray) -> np.ndarray:
         """Return sum(hits) / sum(of) of each replicate, [1 + B, K]; NaN where nothing is counted.
@@ -96,9 +110,13 @@ def difference_interval(
     return float(drawn[0]), *stretched_interval(float(drawn[0]), drawn[1:], patients, bounds=bounds)
 
 
-def _with_sample(counts: np.ndarray) -> np.ndarray:
-    """Return counts [B, size] after a row of ones; a column lies together, since columns are what is picked out."""
-    return np.concatenate([np.ones((counts.shape[1], 1), np.float32), counts.T], axis=1).T
+def _after_sample(rng: np.random.Generator, size: int, draws: int) -> np.ndarray:
+    """Return draws [1 + B, size] after a row of ones."""
+    counts = np.ones((1 + draws, size), np.float32)
+    rows = max(1, _ELEMENTS // size)
+    for first in range(0, draws, rows):
+        counts[1 + first : 1 + first + rows] = draw_patients(rng, size, min(rows, draws - first))
+    return counts
 
 
 def _runs(patient: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -9,9 +9,11 @@ def true_class_logit(logits: np.ndarray, y: np.ndarray) -> np.ndarray:
 
     The same number as log p_y - log(1 - p_y), without the loss of digits where p_y is near 0 or 1.
     """
-    true = np.take_along_axis(logits, y[None, :, None], axis=2)[..., 0].astype(np.float64)
-    others = np.where(np.arange(logits.shape[2]) == y[:, None], -np.inf, logits.astype(np.float64))
-    return true - logsumexp(others, axis=2)
+    phi = np.take_along_axis(logits, y[None, :, None], axis=2)[..., 0].astype(np.float64)
+    is_true = np.arange(logits.shape[2]) == y[:, None]
+    for row, said in zip(phi, logits, strict=True):  # one model at a time: memory
+        row -= logsumexp(np.where(is_true, -np.inf, said.astype(np.float64)), axis=1)
+    return phi
 
 
 def log_probability(phi: np.ndarray) -> np.ndarray:

@@ -10,6 +10,9 @@ replicate was trained on for a training accuracy. Means over classes are over th
 misses one of them has no such mean and is left out of the interval, which would otherwise rise with every rare class
 that a draw loses.
 
+Of two classes, `auprc` is the average precision of the positive one, which its group names (`class=<name>`); AUROC is
+the same for either.
+
 **No skill.** `accuracy_over_majority` is the accuracy minus that of always answering the class that is commonest among
 the records of the training split. A model has no skill if neither the lower limit of this is above 0 nor that of
 `auroc` above 0.5: on these patients it has not been shown to beat the constant answer, nor to rank better than chance,
@@ -61,8 +64,8 @@ def measure_differences(dataset: Dataset, bank: Bank, reference: Bank, settings:
     """Return how much better (or worse) a bank is than another: same patients, replicates with the same members.
 
     The measures are `accuracy_difference`, `macro_f1_difference`, `auroc_difference` and, for two classes,
-    `auprc_difference`, of the group `reference=<treatment>`: means over the bank's replicates (n) of paired
-    differences, whose intervals draw test patients and replicates together.
+    `auprc_difference`, of the group `reference=<treatment>` (the last one's names its class, too): means over the
+    bank's replicates (n) of paired differences, whose intervals draw test patients and replicates together.
 
     Args:
         reference: has every replicate of the bank, of the same number.
@@ -78,7 +81,8 @@ def measure_differences(dataset: Dataset, bank: Bank, reference: Bank, settings:
         figures["auprc"] = _auprc
     for name, figure in figures.items():
         gained = _difference(figure(own), figure(other))
-        table.add(f"{name}_difference", gained, f"reference={reference.treatment}")
+        positive = f",class={dataset.labels.positive}" if name == "auprc" else ""
+        table.add(f"{name}_difference", gained, f"reference={reference.treatment}{positive}")
     return [replace(row, n=len(same)) for row in table.rows]
 
 
@@ -106,27 +110,26 @@ def measure_utility(dataset: Dataset, bank: Bank, settings: dict, seed: int) -> 
         settings: `bootstraps`, `calibration_bins`.
         seed: the root seed; draws depend on it and the dataset's name alone: treatments are compared on the same ones.
     """
-    members = bank.record_members(dataset)
     draws = settings["bootstraps"]
+    fitted = _train_accuracy(dataset, bank, draws, seed)
     test = _predictions(dataset, bank, TEST, draws, seed)
-    train = _predictions(dataset, bank, TRAIN, draws, seed)
     table = _Table(dataset, bank, test.bootstrap)
 
     whole = _accuracy(test)
     table.add("macro_f1", _macro_f1(test))
     table.add("accuracy", whole)
-    table.add("accuracy_over_majority", _difference(whole, _constant(test, np.bincount(train.y).argmax())))
+    commonest = np.bincount(dataset.y[dataset.rows(TRAIN)]).argmax()
+    table.add("accuracy_over_majority", _difference(whole, _constant(test, commonest)))
     table.add("balanced_accuracy", _balanced_accuracy(test))
     table.add("auroc", _auroc(test))
     if len(dataset.classes) == 2:
-        table.add("auprc", _auprc(test))
+        table.add("auprc", _auprc(test), f"class={dataset.labels.positive}", by_replicate=True)
     for index, name in enumerate(dataset.classes):
         table.add("sensitivity", _sensitivity(test, index), f"class={name}")
         table.add("ppv", _ppv(test, index), f"class={name}")
     table.add("brier", _brier(test))
     bins = test.sums(calibration(test, settings["calibration_bins"]))
     table.add("ece", _single(expected_calibration_error(bins), test.base(_all(test)), deviation_interval))
-    fitted = _train_accuracy(train, members[:, dataset.rows(TRAIN)])
     table.add("train_accuracy", fitted)
     table.add("generalisation_gap", _difference(fitted, whole))
     for group, records in _subgroups(dataset):
@@ -185,10 +188,10 @@ class _Table:
         self._names = [str(number) for number in bank.replicates]
         self._bootstrap = bootstrap
 
-    def add(self, measure: str, figure: _Figure, group: str = "") -> None:
-        """Add the mean over replicates and, for a figure without a group, one row a replicate."""
+    def add(self, measure: str, figure: _Figure, group: str = "", by_replicate: bool = False) -> None:
+        """Add the mean over replicates and, for a figure without a group or if it is asked for, one row a replicate."""
         self._add(measure, figure, self._bootstrap.over_replicates(figure.values), 0, group, "")
-        if not group:
+        if by_replicate or not group:
             for index, name in enumerate(self._names):
                 self._add(measure, figure, figure.values[:, index], 1 + index, group, name)
 
@@ -266,8 +269,10 @@ def _doubled_interval(value: float, draws: np.ndarray, patients: float) -> tuple
     return 2 * lower, 2 * upper
 
 
-def _train_accuracy(part: LabelledPredictions, own: np.ndarray) -> _Figure:
-    """Return the accuracy on each replicate's own members, bool [K, N]."""
+def _train_accuracy(dataset: Dataset, bank: Bank, draws: int, seed: int) -> _Figure:
+    """Return the accuracy on each replicate's own members. Draws of the many training patients live in here alone."""
+    part = _predictions(dataset, bank, TRAIN, draws, seed)
+    own = bank.record_members(dataset)[:, dataset.rows(TRAIN)]
     right = (part.probability.argmax(axis=2) == part.y) & own
     return _single(quotient(part.sums(right), part.sums(own)), part.base(own), rate_interval)
 

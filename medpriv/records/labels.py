@@ -23,11 +23,16 @@ class Labels:
     Attributes:
         y: int64 [N], index into `classes`.
         classes: names, all different; two or more, each with a record of the training split. They are keys of measures,
-            so they hold no comma and no equals sign.
+            so they hold no comma and no equals sign. Of two, the second is the positive one: that of `auprc`.
     """
 
     y: np.ndarray
     classes: tuple[str, ...]
+
+    @property
+    def positive(self) -> str:
+        """The positive one of two classes; an empty text where there are more."""
+        return self.classes[1] if len(self.classes) == 2 else ""
 
     def faults(self, cohort: Cohort) -> Faults:
         """Yield what would make later stages silently wrong."""

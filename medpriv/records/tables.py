@@ -105,6 +105,9 @@ class Table:
         raw: float64 [N, V]: a number as it was found, NaN for a gap; a category as the place of its level, -1 for one.
         centre, scale: float32 [F] of the features, fitted on the training split; scale is above 0.
         row_id: int64 [N], the number of each row in its publisher's table; None where it has none.
+        aside: int32 [N, A], codes of columns that nobody learns from, though others may know them of a person; None
+            where there are none. Equal values (of dates, equal days; of ages, equal whole years) have equal codes.
+        aside_names: theirs.
     """
 
     modality: ClassVar[str] = "table"
@@ -114,6 +117,8 @@ class Table:
     centre: np.ndarray
     scale: np.ndarray
     row_id: np.ndarray | None = None
+    aside: np.ndarray | None = None
+    aside_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Return N."""
@@ -234,17 +239,16 @@ class Table:
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Return the arrays by name."""
-        held = {name: getattr(self, name) for name in ("raw", "centre", "scale", "row_id")}
+        held = {name: getattr(self, name) for name in ("raw", "centre", "scale", "row_id", "aside")}
         return {name: array for name, array in held.items() if array is not None}
 
     def about(self) -> dict[str, object]:
         """Return everything else, as JSON keeps it: of each column what isn't as everywhere."""
         usual = asdict(Column(""))
-        return {
-            "columns": [
-                {key: value for key, value in asdict(column).items() if value != usual[key]} for column in self.columns
-            ]
-        }
+        columns = [
+            {key: value for key, value in asdict(column).items() if value != usual[key]} for column in self.columns
+        ]
+        return {"columns": columns} | ({"aside": self.aside_names} if self.aside_names else {})
 
     @classmethod
     def restore(cls, tensors: dict[str, np.ndarray], about: dict) -> "Table":
@@ -253,7 +257,9 @@ class Table:
             Column(**{key: tuple(value) if isinstance(value, list) else value for key, value in column.items()})
             for column in about["columns"]
         )
-        return cls(columns, tensors["raw"], tensors["centre"], tensors["scale"], tensors.get("row_id"))
+        kept = {"row_id": tensors.get("row_id"), "aside": tensors.get("aside")}
+        beside = tuple(about.get("aside", ()))
+        return cls(columns, tensors["raw"], tensors["centre"], tensors["scale"], **kept, aside_names=beside)
 
     def faults(self) -> Faults:
         """Yield what would make later stages silently wrong."""
@@ -261,8 +267,10 @@ class Table:
             yield Fault("raw", f"{list(self.raw.shape)} for {len(self.columns)} columns")
             return
         names = tuple(column.name for column in self.columns)
-        yield from name_faults({"columns": names, "features": self.features})
-        yield from length_faults(len(self), {"row_id": self.row_id})
+        yield from name_faults({"columns": (*names, *self.aside_names), "features": self.features})
+        yield from length_faults(len(self), {"row_id": self.row_id, "aside": self.aside})
+        if (0 if self.aside is None else self.aside.shape[1]) != len(self.aside_names):
+            yield Fault("aside", f"{len(self.aside_names)} names for its columns")
         for place, column in enumerate(self.columns):
             yield from _cell_faults(column, self.raw[:, place])
         for name in ("centre", "scale"):

@@ -54,12 +54,12 @@ class Headline:
 
     @property
     def auroc(self) -> Measure | None:
-        """The AUROC on unseen patients, however many classes there are."""
+        """The AUROC on test patients, however many classes there are."""
         return self.figures.get("auroc")
 
     @property
     def over_majority(self) -> Measure | None:
-        """Accuracy on unseen patients minus that of always answering the commonest class of training."""
+        """Accuracy on test patients minus that of always answering the commonest class of training."""
         return self.figures.get("accuracy_over_majority")
 
     def leak(self, level: str) -> Measure | None:

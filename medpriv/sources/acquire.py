@@ -40,9 +40,21 @@ def acquire_raw(format: str, name: str, settings: Mapping, seed: int | None, des
     Raises:
         InputError: a file is missing, leaves its folder, or cannot be downloaded.
     """
-    module, source = import_module(f"medpriv.sources.{format}"), settings["source"]
-    work = Path(scratch) / f"{name}-{source}"
+    work = Path(scratch) / f"{name}-{settings['source']}"
     build = work / "files"
+    try:
+        write_json(build / MANIFEST, _build(format, name, settings, seed, build, work / "parts"))
+        _move_in(build, Path(destination))
+    except BaseException:
+        if settings["source"] != "remote":  # of a download, what has come is kept
+            shutil.rmtree(work, ignore_errors=True)
+        raise
+    shutil.rmtree(work)
+
+
+def _build(format: str, name: str, settings: Mapping, seed: int | None, build: Path, parts: Path) -> dict[str, object]:
+    """Bring the files into `build` and return their manifest; arguments as of `acquire_raw`."""
+    module, source = import_module(f"medpriv.sources.{format}"), settings["source"]
     if source == "simulated":
         _empty(build)
         simulator = import_module(f"medpriv.simulate.{format}")
@@ -53,19 +65,16 @@ def acquire_raw(format: str, name: str, settings: Mapping, seed: int | None, des
         files = _copy(Path(settings["path"]), module.local_files, build)
     else:
         base_url = settings["base_url"] or module.BASE_URL
-        expected = _remote_checksums(module, base_url, work / "parts")
-        download(expected, base_url, build, work / "parts")
+        expected = _remote_checksums(module, base_url, parts)
+        download(expected, base_url, build, parts)
         files = sorted(expected)
         _keep_only(build, set(files))
-    manifest = {
+    return {
         "source": source,
         "format": format,
         "licence": SIMULATED_LICENCE if source == "simulated" else module.LICENCE,
         "files": {file: {"bytes": (build / file).stat().st_size, "sha256": sha256(build / file)} for file in files},
     }
-    write_json(build / MANIFEST, manifest)
-    _move_in(build, Path(destination))
-    shutil.rmtree(work)
 
 
 def _empty(folder: Path) -> None:

@@ -14,7 +14,7 @@ _GAPS = frozenset(
     ["?", ".", "na", "n/a", "n.a.", "#n/a", "#na", "<na>", "nan", "-nan", "null", "(null)", "\\n", "nat"]
 ) | {"#null!", "#div/0!", "#value!", "#ref!", "#num!"}
 NO_SITE = frozenset(
-    ["-", "--", "–", "—", "none", "missing", "not available", "n.d."]
+    ["-", "--", "–", "—", "none", "missing", "not available", "n.d.", "-1", "-9", "-99", "-999", "-9999"]
 )  # in any case, where a name must be
 NO_PATIENT = NO_SITE | {"unknown", "unk", "anonymous", "not known"}
 # Exponents with a sign alone, as R and spreadsheets write 100000: "1e5" may as well be part of an id.

@@ -20,10 +20,12 @@ import yaml
 
 from medpriv.errors import InputError
 from medpriv.files import write_text
-from medpriv.sources.table import local_files, named_columns
-from medpriv.sources.table_columns import LEVELS, decimal_mark, gaps, group, names, refuse, to_number
-from medpriv.sources.table_file import TextColumn, read_table
-from medpriv.sources.table_ids import counts_rows, named_like_id, names_in_words, repeated_ids
+from medpriv.sources.table import local_files, named_columns, numbers_first
+from medpriv.sources.table_columns import LEVELS, Fault, decimal_mark, gaps, group, names, refuse, to_number
+from medpriv.sources.table_edges import read_records
+from medpriv.sources.table_file import ENDINGS, SHOWN, TextColumn
+from medpriv.sources.table_ids import counts_rows, named_like_id, names_in_words, numbers_every_row, repeated_ids
+from medpriv.sources.table_roles import holds_dates, suspected
 
 ROOT = Path(__file__).parents[2]
 UNKNOWN = "NAME_IT"  # the label, where no column looks like one
@@ -31,10 +33,18 @@ WIDTH = 110
 FEW = 10  # classes of a label, levels of a group, values of a number that may be a code
 _PEOPLE = "patient|subject|person|participant"
 _PERSON = re.compile(rf"{_PEOPLE}|pid|mrn", re.IGNORECASE)
-_OUTCOME = re.compile(r"label|outcome|target|^class$|^y$|died|death|dead|mortality|expire", re.IGNORECASE)
-_FINDING = re.compile(r"diagnos|disease|readmi|surviv|sepsis|result|event|status|class", re.IGNORECASE)
-_PLACE = re.compile(r"site|hospital|ward|cent(re|er)|clinic|institution|unit|department|facility", re.IGNORECASE)
-_ATTRIBUTE = re.compile(r"^(sex|gender|race|ethnic(ity)?|age[\W_]?group|insurance)$", re.IGNORECASE)
+_OUTCOME = re.compile(
+    r"label|outcome|target|^class$|^y$|died|death|dead|mortality|expire|verstorben|gestorben|exitus|zielgr|d[ée]c[èe]s|muert",
+    re.IGNORECASE,
+)
+_FINDING = re.compile(r"diagnos|disease|readmi|surviv|sepsis|result|event|status|class|befund|überlebt", re.IGNORECASE)
+_PLACE = re.compile(
+    r"site|h[oô]spi?tal|ward|cent(re|er)|clinic|institution|unit|department|facility|klinik|krankenhaus|station|standort",
+    re.IGNORECASE,
+)
+_ATTRIBUTE = re.compile(
+    r"^(sex|gender|race|ethnic(ity)?|age[\W_]?group|insurance|geschlecht|altersgruppe|sexe|sexo|sesso)$", re.IGNORECASE
+)
 
 
 @dataclass
@@ -43,7 +53,8 @@ class Guess:
 
     Attributes:
         label, patient, site: a column's name, or none.
-        groups, categorical, ignore, numbers: names of columns.
+        groups, categorical, ignore, dates, numbers: names of columns.
+        quasi_identifiers, ages, places: of those, what others may know of a person.
         reasons: by role and name.
     """
 
@@ -53,6 +64,10 @@ class Guess:
     groups: list[str] = field(default_factory=list)
     categorical: list[str] = field(default_factory=list)
     ignore: list[str] = field(default_factory=list)
+    dates: list[str] = field(default_factory=list)
+    quasi_identifiers: list[str] = field(default_factory=list)
+    ages: list[str] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
     numbers: list[str] = field(default_factory=list)
     reasons: dict[tuple[str, str], str] = field(default_factory=dict)
 
@@ -64,7 +79,8 @@ def starter(path: Path, name: str) -> str:
         InputError: the file is no table that can be read, or its header has faults.
     """
     local_files(path)
-    table, faults = read_table(path), []
+    faults: list[Fault] = []
+    table = read_records(path, faults)
     columns = named_columns(table, faults)
     refuse(path, faults)
     guess = guess_roles(columns, table.separator)
@@ -85,8 +101,12 @@ def guess_roles(columns: Mapping[str, TextColumn], separator: str) -> Guess:
     _guess_label(guess, left)
     _guess_patient(guess, left)
     for column in list(left.values()):
+        if holds_dates(column):
+            _assign(guess, left, "dates", column.name, "by its values; not learnt from")
+    for column in list(left.values()):
         levels = _levels(column)
-        if not guess.site and _PLACE.search(column.name) and 2 <= levels <= len(column.code) / 20:
+        place = _PLACE.search(column.name) and not _PERSON.search(column.name)
+        if not guess.site and place and 2 <= levels <= len(column.code) / 20:
             _assign(guess, left, "site", column.name, f"by its name, {levels} sites{_without(column)}")
     owner = names(columns[guess.patient], [])[1] if guess.patient else np.arange(len(next(iter(columns.values())).code))
     for column in left.values():
@@ -96,6 +116,8 @@ def guess_roles(columns: Mapping[str, TextColumn], separator: str) -> Guess:
         levels = _levels(column)
         if named_like_id(column.name) and levels > LEVELS:
             _assign(guess, left, "ignore", column.name, "an id by its name")
+        elif numbers_every_row(column):
+            _assign(guess, left, "ignore", column.name, "an id by its values: another one in every row")
         elif column.name in numeric:
             few = 2 < levels <= FEW
             _assign(guess, left, "numbers", column.name, "few values: codes would be `categorical`" if few else "")
@@ -104,7 +126,19 @@ def guess_roles(columns: Mapping[str, TextColumn], separator: str) -> Guess:
         else:
             kinds = "people's ids? then `patient`; " if not guess.patient else ""
             _assign(guess, left, "ignore", column.name, f"words, {levels} different ones ({kinds}dates, free text?)")
+    _guess_known(guess, columns)
     return guess
+
+
+def _guess_known(guess: Guess, columns: Mapping[str, TextColumn]) -> None:
+    """Note which columns others may know of a person, by their names and values."""
+    beside = {guess.label, guess.patient, guess.site}
+    left = [column for name, column in columns.items() if name not in beside and len(column.texts) > 1]
+    for role, names_there in suspected(left).items():
+        for name in names_there if role != "dates" else ():
+            fit = role != "ages" or name in guess.numbers
+            if fit:
+                _assign(guess, {}, role, name, "by its name" if name not in guess.dates else "a date")
 
 
 def _fits(column: TextColumn, owner: np.ndarray) -> bool:
@@ -166,7 +200,14 @@ def _guess_label(guess: Guess, left: dict[str, TextColumn]) -> None:
     for some, reason in ways:
         if some and not guess.label:
             column = some[0]
-            _assign(guess, left, "label", column.name, f"{reason}, {_levels(column)} classes{_without(column)}")
+            about = f"{reason}, {_levels(column)} classes{_without(column)}{_positive(column)}"
+            _assign(guess, left, "label", column.name, about)
+
+
+def _positive(column: TextColumn) -> str:
+    """Return which of two classes auprc will be of."""
+    classes = sorted({text for text, gap in zip(column.texts, gaps(column), strict=True) if not gap}, key=numbers_first)
+    return f"; `auprc` is that of {classes[1]}, unless `positive` names the other" if len(classes) == 2 else ""
 
 
 def _guess_patient(guess: Guess, left: dict[str, TextColumn]) -> None:
@@ -189,7 +230,7 @@ def _names_people(column: TextColumn) -> bool:
 def _config(guess: Guess, name: str, path: Path) -> list[str]:
     items = [f"label: {_quoted(guess.label or UNKNOWN)}"]
     items += [f"{role}: {_quoted(getattr(guess, role))}" for role in ("patient", "site") if getattr(guess, role)]
-    for role in ("groups", "categorical", "ignore"):
+    for role in ("groups", "categorical", "ignore", "dates", "quasi_identifiers", "ages", "places"):
         if held := [_quoted(column) for column in getattr(guess, role)]:
             held[0], held[-1] = f"{role}: [{held[0]}", held[-1] + "]"
             if len(held) == 1:
@@ -219,6 +260,8 @@ def _comments(guess: Guess, name: str, path: Path, rows: int, columns: int) -> l
         lines.append("#   patient      none found: each row is taken for another patient")
     if not guess.site:
         lines.append("#   site         none found: all rows are taken for one hospital's")
+    if not guess.quasi_identifiers:
+        lines.append("#   quasi_identifiers  none found: name the columns that others may know of a person")
     for (role, column), reason in guess.reasons.items():
         if reason:
             lines.append(f"#   {role:<12} {column}: {reason}")
@@ -243,15 +286,26 @@ def dataset_name(path: Path) -> str:
     return f"own{name}" if not name or name in taken else name
 
 
+def _no_table(path: Path) -> str:
+    """Return what is wrong with a path that is no file with anything in it; else nothing."""
+    if not path.name:
+        return "TABLE: no table is named"
+    if path.is_dir():
+        tables = sorted(file.name for file in path.iterdir() if file.name.lower().endswith(ENDINGS))
+        return f"{path}: a folder, not a table" + (f" (it holds {', '.join(tables[:SHOWN])})" if tables else "")
+    if not path.is_file():
+        return f"{path}: no such file"
+    return "" if path.stat().st_size else f"{path}: an empty file"
+
+
 def main(arguments: list[str]) -> None:
     """Print the config; with `--write`, put it into config/ and say how to go on."""
     parser = argparse.ArgumentParser(description="Write a starter config for a table.")
     parser.add_argument("table", type=Path, help=".csv, .tsv, .csv.gz, .tsv.gz or .parquet")
     parser.add_argument("--write", action="store_true", help="write config/<name>.yaml instead of printing")
     options = parser.parse_args(arguments)
-    if not options.table.is_file():
-        named = f"{options.table}: no such file" if options.table.name else "TABLE: no table is named"
-        sys.exit(f"{named}. Remedy: make config TABLE=/data/x.csv, with the file of your table")
+    if wrong := _no_table(options.table):
+        sys.exit(f"{wrong}. Remedy: make config TABLE=/data/x.csv, with the file of your table")
     name = dataset_name(options.table)
     target = ROOT / "config" / f"{name}.yaml"
     if options.write and target.exists():

@@ -1,13 +1,15 @@
 """Your own table: a CSV or Parquet file, a row a record, with whatever columns the settings name.
 
 docs/data/own-table.md shows how to use it. Such a table is always treated as credentialed: no report shows a row of it.
-`table_file` reads the text, `table_columns` converts it by each column's role, `table_ids` looks for forgotten ids;
-`starter` guesses the roles.
+`table_file` reads the text, `table_edges` finds what is no record, `table_columns` converts the rest by each column's
+role, `table_ids` looks for forgotten ids, `table_roles` for what others may know of a person; `starter` guesses the
+roles.
 """
 
 import difflib
 import re
 from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,8 +36,19 @@ from medpriv.sources.table_columns import (
     refuse,
     refuse_rounded,
 )
-from medpriv.sources.table_file import ENDINGS, SHOWN, TextColumn, TextTable, of_rows, read_table
-from medpriv.sources.table_ids import counts_rows, names_in_words, own_in_every_row, repeated_ids
+from medpriv.sources.table_edges import read_records
+from medpriv.sources.table_file import ENDINGS, SHOWN, TextColumn, TextTable, of_rows
+from medpriv.sources.table_ids import (
+    FEWEST,
+    copied_rows,
+    counts_rows,
+    names_in_words,
+    numbers_every_row,
+    own_in_every_row,
+    repeated_ids,
+    sites_of_few,
+)
+from medpriv.sources.table_roles import ROLES, as_days, as_known, declared, holds_dates
 from medpriv.sources.tabular import centre_and_scale, check_classes, fills, impute, stratified_split
 
 LICENCE = "its owner's; not stated"
@@ -61,8 +74,9 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
         name: the dataset's name in the config.
         folder: the raw folder, with its manifest.
         settings: the `preprocess` section: columns `label`, `patient`, `site` (either may be None), lists of columns
-            `groups`, `categorical` and `ignore`, what is publicly known of columns (`ranges`, `decimals`, `levels`; may
-            be left out), and `test_fraction`.
+            `groups`, `categorical` and `ignore`, `test_fraction`, the lists `quasi_identifiers`, `dates`, `ages` and
+            `places`, None or left out where nothing is said, and what is publicly known of columns (`ranges`,
+            `decimals`, `levels`; may be left out).
         seed: the root seed; it decides the split, by patient, stratified by site and label of a patient's first row.
 
     Raises:
@@ -99,7 +113,10 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
         ),
         table,
         Labels(y, tuple(held.classes)),
-        {"rows": len(y), "test_patients": int(np.sum(split == TEST))} | gaps | ({"ids": held.ids} if held.ids else {}),
+        {"rows": len(y), "test_patients": int(np.sum(split == TEST)), "roles": held.roles}
+        | held.copies
+        | gaps
+        | ({"ids": held.ids} if held.ids else {}),
     )
 
 
@@ -114,6 +131,10 @@ class _Converted:
         groups: each patient's value.
         ids: what is probably people's ids, though the settings name another column, or none, as the patient
             (`table_ids.repeated_ids`).
+        roles: what is said of the columns (`table_roles.declared`).
+        aside: codes int32 [N] of columns that others may know and nobody learns from, by name.
+        copies: `copied_rows`, those that equal an earlier one in every column; where rows are taken for patients, also
+            `copies_by_chance`, how many pairs would be equal by luck.
     """
 
     classes: list[str]
@@ -127,6 +148,9 @@ class _Converted:
     categories: dict[str, tuple[list[str], np.ndarray]]
     groups: dict[str, tuple[str, ...]]
     ids: dict[str, dict[str, int]]
+    roles: dict[str, object]
+    aside: dict[str, np.ndarray]
+    copies: dict[str, float]
 
 
 def _make_table(held: _Converted, train: np.ndarray, path: Path, settings: dict) -> tuple[Table, dict[str, object]]:
@@ -149,14 +173,28 @@ def _make_table(held: _Converted, train: np.ndarray, path: Path, settings: dict)
         column = Column(name, "onehot", levels=tuple(levels), features=features, declared=name in declared)
         columns.append(column)
         scaled.append(centre_and_scale(column.encode(code).astype(np.float64), train))  # one at a time: memory
+    unseen = sum(int(np.sum((code >= 0) & ~np.isin(code, code[train]))) for _, code in held.categories.values())
+    missing |= {name: int(np.sum(code < 0)) for name, (_, code) in held.categories.items()}
     raw = np.column_stack([held.values, *(code for _, code in held.categories.values())]).astype(np.float64)
     centre, scale = (np.concatenate(parts) for parts in zip(*scaled, strict=True))
-    return Table(tuple(columns), raw, centre, scale), {"missing_cells": missing, "imputed_with": imputed}
+    known, ages = (held.roles[role] or () for role in ("quasi_identifiers", "ages"))
+    described = tuple(
+        replace(
+            column,
+            quasi_identifier=column.name in known,
+            unit="years" if column.kind == "number" and column.name in ages else "",
+        )
+        for column in columns
+    )
+    aside = np.column_stack(list(held.aside.values())) if held.aside else None
+    table = Table(described, raw, centre, scale, aside=aside, aside_names=tuple(held.aside))
+    return table, {"missing_cells": missing, "imputed_with": imputed, "cells_of_levels_unseen_in_training": unseen}
 
 
 def _convert(path: Path, settings: dict) -> _Converted:
     """Read the table and convert each column by its role; refuse all faults of the table at once."""
-    table, faults = read_table(path), []
+    faults: list[Fault] = []
+    table = read_records(path, faults)
     columns = named_columns(table, faults, settings["label"])
     if not columns:
         refuse(path, faults)
@@ -168,21 +206,25 @@ def _convert(path: Path, settings: dict) -> _Converted:
     sites, place = ["all"], np.zeros(rows, dtype=np.int64)
     classes, y = [], place
     if label:
-        classes, y = names(label, faults, key=_numbers_first)
+        classes, y = names(label, faults, key=numbers_first)
         check_label(label, faults)
+        classes, y = _positive_last(classes, y, settings.get("positive"), faults)
     if patient:
         patients, owner = names(patient, faults, no_names=NO_PATIENT)
         refuse_rounded(patient, faults)
     if site:
         sites, place = names(site, faults, no_names=NO_SITE)
+        _refuse_people_as_sites(site, len(sites), len(patients), settings["patient"], faults)
     chosen = [columns[name] for name in settings["categorical"] if name in columns]
-    beside = {settings["label"], settings["patient"], settings["site"], *settings["ignore"], *meant}
+    dates = settings.get("dates") or ()
+    beside = {settings["label"], settings["patient"], settings["site"], *settings["ignore"], *dates, *meant}
     numeric = [column for name, column in columns.items() if name not in {*beside, *settings["categorical"]}]
     if not numeric and not settings["categorical"]:
         faults.append(Fault("preprocess", "no column is left to learn from", "shorten preprocess.ignore"))
-    values = _values(numeric, rows, table.separator, settings["patient"], faults)
+    values = _values(numeric, rows, table.separator, settings, faults)
     known = settings.get("levels", {})
     categories = {plain(column.name): category(column, faults, known.get(column.name)) for column in chosen}
+    faults += [fault for column in chosen if (fault := _memorised(column))]
     grouping = [columns[name] for name in settings["groups"] if name in columns]
     groups = {_key(column.name): group(column, owner, faults) for column in grouping}
     numbered = [plain(column.name) for column in numeric]
@@ -190,9 +232,53 @@ def _convert(path: Path, settings: dict) -> _Converted:
     for feature, count in Counter([*numbered, *onehot]).items():
         if count > 1:
             faults.append(Fault("line 1", f"{count} features would be called {feature}", "rename a column"))
+    seen = {column.name: plain(column.name) for column in [*numeric, *chosen]}
+    seen |= {settings["site"]: "site"} if len(sites) > 1 else {}
+    aside = _kept_aside(columns, settings, seen, faults)
     refuse(path, faults)
-    ids = _forgotten_ids(columns, settings, owner)
-    return _Converted(classes, y, patients, owner, sites, place, numbered, values, categories, groups, ids)
+    ids = _forgotten_ids(columns, settings, owner, numeric)
+    roles = declared(settings, seen | {name: _aside_name(name) for name in columns if name not in seen}, columns)
+    count, by_chance = copied_rows(list(columns.values()))
+    copies = {"copied_rows": count} | ({} if patient else {"copies_by_chance": float(f"{by_chance:.3g}")})
+    return _Converted(
+        classes, y, patients, owner, sites, place, numbered, values, categories, groups, ids, roles, aside, copies
+    )
+
+
+def _positive_last(
+    classes: list[str], y: np.ndarray, positive: str | None, faults: list[Fault]
+) -> tuple[list[str], np.ndarray]:
+    """Return classes and labels with the positive one of two classes last, as `Labels` has it."""
+    if positive is None:
+        return classes, y
+    if len(classes) != 2 or plain(positive) not in classes:
+        problem = f"no class {positive} (preprocess.positive)" if len(classes) == 2 else f"{len(classes)} classes"
+        remedy = (
+            "write it as the table does" if len(classes) == 2 else "leave preprocess.positive out: it is of two classes"
+        )
+        faults.append(Fault("preprocess.positive", problem, remedy))
+    elif classes[0] == plain(positive):
+        return classes[::-1], 1 - y
+    return classes, y
+
+
+def _kept_aside(
+    columns: dict[str, TextColumn], settings: dict, seen: Collection[str], faults: list[Fault]
+) -> dict[str, np.ndarray]:
+    """Return the codes of the columns that others may know and nobody learns from: dates, and quasi-identifiers."""
+    dates, ages, known = (settings.get(role) or () for role in ("dates", "ages", "quasi_identifiers"))
+    aside = {}
+    for name, column in columns.items():
+        if name in dates:
+            aside[_aside_name(name)] = as_days(column, faults)
+        elif name in known and name not in seen:
+            aside[_aside_name(name)] = as_known(column, age=name in ages)
+    return aside
+
+
+def _aside_name(column: str) -> str:
+    """Return what a column that nobody learns from is called in the re-identification audit."""
+    return f"{column} (column)" if column == "site" else plain(column)
 
 
 def named_columns(table: TextTable, faults: list[Fault], label: str | None = None) -> dict[str, TextColumn]:
@@ -225,7 +311,8 @@ def _check_roles(table: TextTable, settings: dict, faults: list[Fault]) -> list[
     header = list(dict.fromkeys(column.name for column in table.columns if not _NAMELESS.fullmatch(column.name)))
     folded = {name.casefold(): name for name in header}
     roles = [(key, settings[key]) for key in ("label", "patient", "site") if settings[key] is not None]
-    roles += [(key, column) for key in ("groups", "categorical", "ignore") for column in settings[key]]
+    lists = ("groups", "categorical", "ignore", *ROLES)
+    roles += [(key, column) for key in lists for column in settings.get(key) or ()]
     roles += [("ranges", column) for column in settings.get("ranges", ())]
     meant = []
     for key, name in roles:
@@ -248,16 +335,17 @@ def _refuse_second_header(table: TextTable, faults: list[Fault]) -> None:
     faults += [Fault(f"row {row + 1}", "the header again", "remove it") for row in np.flatnonzero(again)]
 
 
-def _values(
-    columns: list[TextColumn], rows: int, separator: str, patient: str | None, faults: list[Fault]
-) -> np.ndarray:
+def _values(columns: list[TextColumn], rows: int, separator: str, settings: dict, faults: list[Fault]) -> np.ndarray:
     """Return the numeric columns as float64 [N, columns]; refuse those that only number or name the rows."""
-    mark = decimal_mark(columns, separator, faults)
+    mark, codes = decimal_mark(columns, separator, faults), settings.get("missing_codes") or {}
     values = []
     for column in columns:
-        named = _names_rows(column, patient)
-        values.append(numbers(column, mark, [] if named else faults))
+        named = _names_rows(column, settings["patient"])
+        values.append(numbers(column, mark, [] if named else faults, codes.get(column.name)))
         faults += [named] if named else []
+    for name in sorted(codes.keys() - {column.name for column in columns}):
+        remedy = "name a column of numbers that is learnt from; elsewhere write an empty cell for a missing value"
+        faults.append(Fault("preprocess.missing_codes", f"{name} is no column of numbers to learn from", remedy))
     return np.array(values).reshape(len(columns), rows).T
 
 
@@ -265,7 +353,14 @@ def _names_rows(column: TextColumn, patient: str | None) -> Fault | None:
     """Return what is wrong with a column that says which row it is, or whose; the `patient` may be known already."""
     aside = "name it under preprocess.ignore"
     owner = f"if it says who it is, name it under preprocess.patient; if not, {aside.removeprefix('name it ')}"
-    if counts_rows(column):
+    if holds_dates(column):
+        problem = "dates, which are no numbers to learn from"
+        aside = (
+            "name it under preprocess.dates, which keeps it for the re-identification audit alone, or make a number of "
+        )
+        aside += "it in the table, such as the days since another date"
+        owner = aside
+    elif counts_rows(column):
         problem, owner = "it numbers the rows: the index of a data frame was probably written", aside
     elif own_in_every_row(column):
         problem = "an id by its name, another one in every row: it could only be memorised"
@@ -276,14 +371,43 @@ def _names_rows(column: TextColumn, patient: str | None) -> Fault | None:
     return Fault(f"column {column.name}", problem, aside if patient else owner)
 
 
-def _forgotten_ids(columns: dict[str, TextColumn], settings: dict, owner: np.ndarray) -> dict[str, dict[str, int]]:
-    """Return what are probably people's ids that several of the settings' patients share (by default: rows)."""
+def _memorised(column: TextColumn) -> Fault | None:
+    """Return what is wrong with a category of which most rows have a level of their own."""
+    rows, levels = len(column.code), len(column.texts)
+    if rows < FEWEST or levels <= rows / 2:
+        return None
+    remedy = "join its rare levels into one, name it under preprocess.ignore or, if it says who it is, .patient"
+    return Fault(f"column {column.name}", f"{levels} levels in {rows} rows: it could only be memorised", remedy)
+
+
+def _refuse_people_as_sites(
+    column: TextColumn, sites: int, patients: int, patient: str | None, faults: list[Fault]
+) -> None:
+    if sites_of_few(sites, patients):
+        remedy = "leave preprocess.site out, or join small sites into one"
+        if patient is None:
+            remedy = f"if it says who it is, name it under preprocess.patient instead; if not, {remedy}"
+        problem = f"{sites} sites of {patients} patients: hardly hospitals, of fewer than three patients each"
+        faults.append(Fault(f"column {column.name}", problem, remedy))
+
+
+def _forgotten_ids(
+    columns: dict[str, TextColumn], settings: dict, owner: np.ndarray, numeric: Sequence[TextColumn]
+) -> dict[str, dict[str, int]]:
+    """Return what are probably people's ids that several of the settings' patients share (by default: rows).
+
+    Also the numbers to learn from that are another one in every row as an id is: of these none is `repeated`.
+    """
     _, first = np.unique(owner, return_index=True)  # each patient's first row
     same = [column for column in columns.values() if np.array_equal(column.code, column.code[first[owner]])]
-    known = {settings["label"], settings["patient"], settings["site"], *settings["groups"]}
+    known = {settings["label"], settings["patient"], *settings["groups"]}
     of_patients = {column.name: of_rows(column, first) for column in same}
     candidates = [column for name, column in of_patients.items() if name not in known]
-    return {plain(name): about for name, about in repeated_ids(candidates, list(of_patients.values())).items()}
+    found = repeated_ids(candidates, list(of_patients.values()), settings["site"])
+    found |= {
+        column.name: {"values": len(column.texts), "repeated": 0} for column in numeric if numbers_every_row(column)
+    }
+    return {plain(name): about for name, about in found.items()}
 
 
 def _key(column: str) -> str:
@@ -291,7 +415,7 @@ def _key(column: str) -> str:
     return f"{column} (column)" if column in _KEYS else plain(column)
 
 
-def _numbers_first(text: str) -> tuple:
+def numbers_first(text: str) -> tuple:
     """Sort numbers by value, before words: 2 before 10."""
     try:
         return (0, float(text), text)

@@ -20,6 +20,10 @@ LEVELS = 100  # a category with more levels is refused
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _COMMA = re.compile(r"[+-]?(\d+,\d*|,\d+)([eE][+-]?\d+)?", re.ASCII)
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
+# What studies and programs write for "unknown" into columns of numbers; below 0 also where that is the only sign of it.
+_CODES = (-7, -8, -9, -77, -88, -99, -99.9, -777, -888, -999, -999.9, -7777, -8888, -9999, -9999.9, -99999, -999999)
+_CODES += (99, 888, 999, 999.9, 8888, 9999, 9999.9, 88888, 99999, 999999)
+_REPEATED, _VARIED = 3, 5  # rows with a code; distinct other values from which -1 is one
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -101,8 +105,14 @@ def to_number(text: str, mark: str) -> float:
     raise ValueError(text)
 
 
-def numbers(column: TextColumn, mark: str, faults: list[Fault]) -> np.ndarray:
-    """Return a column as float64 [N], NaN where a value is missing; refuse other words, and one value in every row."""
+def numbers(
+    column: TextColumn, mark: str, faults: list[Fault], missing_codes: Sequence[float] | None = None
+) -> np.ndarray:
+    """Return a column as float64 [N], NaN where a value is missing.
+
+    Refused are other words, one value in every row, and what is probably a code for a missing value, unless
+    `missing_codes` says which there are.
+    """
     values, bad = np.full(len(column.texts), np.nan), []
     for place, text in enumerate(column.texts):
         try:
@@ -117,9 +127,48 @@ def numbers(column: TextColumn, mark: str, faults: list[Fault]) -> np.ndarray:
         if any(_COMMA.fullmatch(column.texts[place]) for place in bad):
             remedy = "write decimals with a point (or save the table with semicolons), thousands without a mark"
         faults.append(Fault(_cells(column, bad), "not a number", remedy))
-    elif (found := len(set(values[~np.isnan(values)]))) < 2:
+        return values[column.code]
+    if missing_codes is None:
+        _refuse_codes(column, values[column.code], faults)
+    elif absent := [code for code in missing_codes if code not in values]:
+        problem = f"no value {', '.join(f'{code:g}' for code in absent)} (preprocess.missing_codes)"
+        faults.append(Fault(f"column {column.name}", problem, "write the codes as the table has them"))
+    values[np.isin(values, missing_codes or ())] = np.nan
+    if (found := len(set(values[~np.isnan(values)]))) < 2:
         faults.append(_constant(column, beside_gaps=found == 1 and bool(np.isnan(values).any())))
     return values[column.code]
+
+
+def probable_codes(values: np.ndarray) -> dict[float, int]:
+    """Return what is probably a code for a missing value in a column of numbers, float64 [N], and in how many rows.
+
+    Such a number is one of those in use (-9, -99, 999, 9999, ...), stands in three or more rows, and either no other
+    value is below 0 as it is, or it lies farther from all others than these do from one another.
+    """
+    held, counts = np.unique(values[~np.isnan(values)], return_counts=True)
+    often = counts >= _REPEATED
+    rest = held[~(np.isin(held, (*_CODES, -1)) & often)]
+    if not len(rest):
+        return {}
+    spread, found = np.ptp(rest), {}
+    for value, count in zip(held[often].tolist(), counts[often].tolist(), strict=True):
+        alone = rest[0] >= 0 > value and (value in _CODES or (value == -1 and len(rest) >= _VARIED))
+        far = value in _CODES and max(rest[0] - value, value - rest[-1]) > spread
+        if alone or far:
+            found[value] = count
+    return found
+
+
+def _refuse_codes(column: TextColumn, values: np.ndarray, faults: list[Fault]) -> None:
+    """Refuse numbers that are probably codes; they are shown, since a code is nobody's value."""
+    if found := probable_codes(values):
+        told = ", ".join(f"{code:g} in {count} rows" for code, count in found.items())
+        codes = ", ".join(f"{code:g}" for code in found)
+        problem = f"{told}, apart from all other values: probably a code for a missing value, which would be learnt"
+        remedy = (
+            f"write preprocess.missing_codes: {{{column.name}: [{codes}]}}, or {{{column.name}: []}} if it is a value"
+        )
+        faults.append(Fault(f"column {column.name}", problem, remedy))
 
 
 def names(
@@ -182,6 +231,9 @@ def group(column: TextColumn, owner: np.ndarray, faults: list[Fault]) -> tuple[s
     """
     levels, code = category(column, [])
     _refuse_spellings(column, faults)
+    if len(levels) > LEVELS:
+        remedy = "join values in the table (ages to bands), or take it out of preprocess.groups"
+        faults.append(Fault(f"column {column.name}", f"{len(levels)} groups, of {LEVELS} at most", remedy))
     _, first = np.unique(owner, return_index=True)  # each patient's first row
     if len(differing := np.flatnonzero(code != code[first[owner]])):
         row = differing[0]
@@ -198,6 +250,11 @@ def check_label(column: TextColumn, faults: list[Fault]) -> None:
     if len(texts) == 1:
         remedy = "take a column with two or more classes, or a table with patients of both"
         faults.append(Fault(place, "one class only, so there is nothing to learn", remedy))
+    numeric = [float(text) for text in texts if _NUMBER.fullmatch(text)]
+    if len(texts) == len(numeric) and (codes := [value for value in numeric if value in _CODES]):
+        problem = f"a class {codes[0]:g}: probably a code for a missing value"
+        remedy = "remove its rows; if it is a class, give it a name in words"
+        faults.append(Fault(place, problem, remedy))
     measured = len(texts) > 10 and all(SPELLED.fullmatch(text) for text in texts)
     if measured and (rows < 20 * len(texts) or any("." in text or "," in text for text in texts)):
         remedy = "cut it into classes in the table (such as above a threshold: 1, else 0), or name another column"

@@ -142,7 +142,7 @@ def _first_widths(path: Path, separator: str) -> tuple[bool, int]:
 def _check_lines(path: Path, separator: str, told: bool) -> tuple[list[str], int]:
     """Return the header and the number of rows; refuse lines whose cells or quotes don't fit."""
     header: list[str] | None = None
-    rows, faults, extra, line = 0, [], 0, 1
+    rows, faults, extra, line, fitting = 0, [], 0, 1, 0
     with open_text(path) as lines:
         if told:
             next(lines)
@@ -159,6 +159,8 @@ def _check_lines(path: Path, separator: str, told: bool) -> tuple[list[str], int
                 if len(row) != len(header):
                     faults.append((place, len(row)))
                     extra += len(row) == len(header) + 1
+                else:
+                    fitting = rows
         except csv.Error as error:
             raise _quote_error(path, line + told, error) from None
     if header is None or not rows:
@@ -171,7 +173,8 @@ def _check_lines(path: Path, separator: str, told: bool) -> tuple[list[str], int
             remedy="separate cells by one of them; with a first line `sep=;` the file can say by which",
         )
     if faults:
-        raise _width_error(path, faults, len(header), separator, every=extra == rows)
+        below = fitting == rows - len(faults) and all(cells < len(header) for _, cells in faults)
+        raise _width_error(path, faults, len(header), separator, every=extra == rows, below=below and fitting > 0)
     return header, rows
 
 
@@ -191,8 +194,15 @@ def _quote_error(path: Path, line: int, error: csv.Error) -> InputError:
     )
 
 
-def _width_error(path: Path, faults: list[tuple[str, int]], width: int, separator: str, every: bool) -> InputError:
-    """Return the error about lines that have other cells than the header; `every` row has one more if that is so."""
+def _width_error(
+    path: Path, faults: list[tuple[str, int]], width: int, separator: str, every: bool, below: bool
+) -> InputError:
+    """Return the error about lines that have other cells than the header.
+
+    Args:
+        every: each row has one more.
+        below: they are the last lines, and have fewer.
+    """
     if every:
         return InputError(
             f"each row has {width + 1} columns, the header {width}: a data frame's row names were probably written",
@@ -204,12 +214,18 @@ def _width_error(path: Path, faults: list[tuple[str, int]], width: int, separato
     remedy = f"give every line as many cells as the header, and quote cells that hold a {name}"
     if separator == ",":
         remedy += "; if numbers have decimal commas, separate cells by semicolons"
+    if below:
+        remedy = f"if it is a total or a note below the table, remove it; if not, {remedy}"
     if len(faults) == 1:
         place, cells = faults[0]
-        return InputError(f"{cells} columns instead of {width}", file=path, place=place, remedy=remedy)
-    shown = "\n".join(f"  - {place}: {cells} columns instead of {width}" for place, cells in faults[:SHOWN])
+        return InputError(_found(cells, width), file=path, place=place, remedy=remedy)
+    shown = "\n".join(f"  - {place}: {_found(cells, width)}" for place, cells in faults[:SHOWN])
     more = f"\n  and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
     return InputError(f"{len(faults)} lines do not fit the header", file=path, remedy=f"{remedy}:\n{shown}{more}")
+
+
+def _found(cells: int, width: int) -> str:
+    return f"{cells} column{'s' if cells > 1 else ''} instead of {width}"
 
 
 def _text_columns(path: Path, separator: str, told: bool, header: list[str], rows: int) -> tuple[TextColumn, ...]:

@@ -29,6 +29,7 @@ from medpriv.files import read_json, write_text
 from medpriv.workflow.artefacts import EXAMPLES, looped_rules
 from medpriv.workflow.environment import surroundings
 from medpriv.workflow.guard import UNVERSIONED
+from medpriv.workflow.job import made_up
 from medpriv.workflow.plan import Job, dry_run, snakemake
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -123,7 +124,6 @@ def _stage(name: str, jobs: list[Job], keys: Mapping[str, list[str]], config: Ma
     inputs = {path for job in jobs for path in job.inputs if stage_of(path) != name}
     raw = (config["datasets"] or {}).get(dataset, {}).get("raw", {})
     local = raw.get("path")
-    made_up = raw.get("source", "local" if local else "simulated") == "simulated"
     wanted = {key.replace("{dataset}", dataset) for job in jobs for key in keys[job.rule]}
     stage = {
         "cmd": "make --no-print-directory report" + (f" TARGET={name}" if name != REPORT else ""),
@@ -136,14 +136,14 @@ def _stage(name: str, jobs: list[Job], keys: Mapping[str, list[str]], config: Ma
     else:
         folders = sorted({path.split("/")[1] for job in jobs for path in job.outputs if path.startswith("results/")})
         stage["outs"] = [
-            {f"results/{folder}/{dataset}": {"persist": True, **_kept_here(folder, made_up)}} for folder in folders
+            {f"results/{folder}/{dataset}": {"persist": True, **_kept_here(folder, made_up(raw))}} for folder in folders
         ]
     return stage
 
 
-def _kept_here(folder: str, made_up: bool) -> dict[str, bool]:
+def _kept_here(folder: str, simulated: bool) -> dict[str, bool]:
     """Return the mark of what is never pushed: rows of patients who are not made up."""
-    return {"push": False} if folder in PATIENT_ROWS and not made_up else {}
+    return {"push": False} if folder in PATIENT_ROWS and not simulated else {}
 
 
 def _plots(outputs: list[str]) -> list[dict[str, Any]]:
@@ -287,6 +287,10 @@ def version_results(root: Path, config: Mapping[str, Any]) -> None:
     if not (root / ".git").exists() or not (root / ".dvc").exists():
         print("The results are not versioned: this folder is no git repository with DVC.", file=sys.stderr)
         return
+    cache = root / ".dvc/cache"  # it gets copies of everything, in modes of DVC's own
+    if not all(made_up((section or {}).get("raw") or {}) for section in (config.get("datasets") or {}).values()):
+        cache.mkdir(exist_ok=True)
+        cache.chmod(0o700)
     mark = root / UNVERSIONED
     mark.parent.mkdir(exist_ok=True)
     mark.touch()

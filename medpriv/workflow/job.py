@@ -1,9 +1,14 @@
-"""What every script does around its one call: log, say plainly what is wrong with the input, leave no halves behind."""
+"""What every script does around its one call: log, say plainly what is wrong with the input, leave no halves behind.
+
+What a job makes of patients who are not made up, whatever the stage, can be read by nobody but the user who runs it:
+files are written with mode 600, and the dataset's folder of the stage has 700.
+"""
 
 import json
 import logging
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,11 +28,22 @@ def job(snakemake: Any) -> Iterator[Any]:
     log with the traceback is. The same message is left in `FAILED`, for the end of the run.
     """
     follow_head()
+    before = os.umask(0o077) if _of_real_patients(snakemake) else None
+    try:
+        with _told(snakemake):
+            yield snakemake.params
+    finally:
+        if before is not None:
+            os.umask(before)
+
+
+@contextmanager
+def _told(snakemake: Any) -> Iterator[None]:
     log = Path(snakemake.log[0])
     _log_to(log)
     _remove_partial(Path(path) for path in snakemake.output)
     try:
-        yield snakemake.params
+        yield
     except InputError as error:
         error = _as_given(error, snakemake)
         _LOG.error("%s", error)
@@ -35,6 +51,22 @@ def job(snakemake: Any) -> Iterator[Any]:
     except Exception as error:
         _LOG.exception("%s failed", snakemake.rule)
         _fail(f"{snakemake.rule}: {type(error).__name__}: {error} (traceback in {log})")
+
+
+def made_up(raw: Mapping[str, Any]) -> bool:
+    """Return whether a dataset's section `raw`, as its config has it, is of simulated patients."""
+    return raw.get("source", "local" if raw.get("path") else "simulated") == "simulated"
+
+
+def _of_real_patients(snakemake: Any) -> bool:
+    """Return whether a job's dataset isn't simulated; folders that Snakemake made for it are then the user's alone."""
+    dataset = getattr(snakemake.wildcards, "dataset", "")
+    if not dataset or made_up((snakemake.config["datasets"].get(dataset) or {}).get("raw") or {}):
+        return False
+    for stage in {Path(*Path(path).parts[:3]) for path in snakemake.output}:
+        if stage.name == dataset and stage.is_dir():
+            stage.chmod(0o700)
+    return True
 
 
 def _as_given(error: InputError, snakemake: Any) -> InputError:

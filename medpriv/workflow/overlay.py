@@ -5,6 +5,7 @@ Snakemake reads them too, but takes the last of two equal keys, and says of a fa
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -18,18 +19,18 @@ _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _NOT_DECIMAL = re.compile(r"[-+]?0[0-7_]+|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?", re.ASCII)
 
 
-def read_config(file: Path) -> dict[str, Any]:
-    """Return what a config file says; an empty file says nothing.
+def read_config(file: Path, example: str = "config/tiny.yaml (docs/config.md lists every key)") -> dict[str, Any]:
+    """Return what a config file says; `example` is where to see how one is written.
 
     Raises:
-        InputError: the file cannot be read, is not UTF-8 or not YAML, has a key twice or one that YAML takes for true
-            or false, a number that it does not take for a decimal one, or is no mapping; with the line.
+        InputError: the file cannot be read, is not UTF-8 or not YAML, says nothing, is no mapping; or has keys twice or
+            some that YAML takes for true or false, numbers that it does not take for decimal ones: all of them, with
+            their lines.
     """
     text = read_text(file)
     try:
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        _refuse_twins(tree, file)
-        _refuse_misread(tree, file)
+        _refuse(file, [*_twins(tree), *_misread(tree)])
         content = yaml.safe_load(text)
     except InputError:
         raise
@@ -42,52 +43,51 @@ def read_config(file: Path) -> dict[str, Any]:
         TypeError,
         RecursionError,
     ) as error:  # a tag that lies, endless levels
-        raise InputError(f"not YAML ({error})", file=file, remedy="write it as config/tiny.yaml is written") from None
-    if content is None:
-        return {}
+        raise InputError(f"not YAML ({error})", file=file, remedy=f"write it as {example}") from None
     if not isinstance(content, dict):
-        raise InputError(
-            "no keys at the top level", file=file, remedy="begin it with a key such as `datasets:` (docs/config.md)"
-        )
+        found = "a list" if isinstance(content, list) else "a single value"
+        if content is None:
+            found = "only comments or blanks" if text.strip() else "an empty file"
+        remedy = f"write `key: value` into it, as in {example}"
+        raise InputError(f"{found}, where keys are expected", file=file, remedy=remedy)
     return content
 
 
-def _refuse_twins(tree: yaml.Node | None, file: Path) -> None:
-    """Raise an InputError that names both lines of the first key that stands twice in one mapping."""
+def _refuse(file: Path, faults: Sequence[tuple[int, str, str]]) -> None:
+    """Raise one InputError about faults (line, problem, remedy), if there are any."""
+    faults = sorted(faults)
+    if len(faults) == 1:
+        ((line, problem, remedy),) = faults
+        raise InputError(problem, file=file, place=f"line {line}", remedy=remedy)
+    if faults:
+        listed = "\n".join(f"  - line {line}: {problem}; {remedy}" for line, problem, remedy in faults)
+        raise InputError(f"{len(faults)} faults", file=file, remedy=f"correct each:\n{listed}")
+
+
+def _twins(tree: yaml.Node | None) -> Iterator[tuple[int, str, str]]:
+    """Yield a fault for each key that stands in one mapping already; it names both lines."""
     for mapping in _nodes(tree, set()):
-        if not isinstance(mapping, yaml.MappingNode):
-            continue
         lines: dict[tuple[str, str], int] = {}
-        for key, _ in mapping.value:
+        for key, _ in mapping.value if isinstance(mapping, yaml.MappingNode) else ():
             name, line = (key.tag, str(key.value)), key.start_mark.line + 1
             if name in lines:
                 where = f"in lines {lines[name]} and {line}" if lines[name] != line else "in this line"
-                raise InputError(
-                    f"the key `{key.value}` stands twice, {where}, and one would replace the other",
-                    file=file,
-                    place=f"line {line}",
-                    remedy="join what stands under both",
-                )
+                problem = f"the key `{key.value}` stands twice, {where}, and one would replace the other"
+                yield line, problem, "join what stands under both"
             lines[name] = line
 
 
-def _refuse_misread(tree: yaml.Node | None, file: Path) -> None:
-    """Raise an InputError for what YAML reads other than as it looks: `on:` is true, `010` is 8, `1:30` is 90."""
+def _misread(tree: yaml.Node | None) -> Iterator[tuple[int, str, str]]:
+    """Yield a fault for all that YAML reads other than as it looks: `on:` is true, `010` is 8, `1:30` is 90."""
+    decimal = "write a decimal number, without a 0 before it or `:` in it, or put it in quotes"
     for node in _nodes(tree, set()):
         keys = [key for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
-        for key in keys:
-            if key.tag == "tag:yaml.org,2002:bool":
-                raise _misread(key, file, "put it in quotes, if it is a name")
+        found = [(key, "put it in quotes, if it is a name") for key in keys if key.tag == "tag:yaml.org,2002:bool"]
         if node.tag in _NUMBERS and _NOT_DECIMAL.fullmatch(node.value):
-            raise _misread(
-                node, file, "write a decimal number, without a 0 before it or `:` in it, or put it in quotes"
-            )
-
-
-def _misread(node: yaml.Node, file: Path, remedy: str) -> InputError:
-    found = str(yaml.SafeLoader("").construct_object(node)).lower()
-    place = f"line {node.start_mark.line + 1}"
-    return InputError(f"YAML reads `{node.value}` as {found}", file=file, place=place, remedy=remedy)
+            found.append((node, decimal))
+        for one, remedy in found:
+            value = str(yaml.SafeLoader("").construct_object(one)).lower()
+            yield one.start_mark.line + 1, f"YAML reads `{one.value}` as {value}", remedy
 
 
 def _nodes(node: yaml.Node | None, seen: set[int]) -> Iterator[yaml.Node]:
@@ -106,7 +106,10 @@ def _nodes(node: yaml.Node | None, seen: set[int]) -> Iterator[yaml.Node]:
 
 
 def _as_input_error(error: yaml.YAMLError, text: str, file: Path) -> InputError:
-    """Return YAML's own error with its line; a tab is named as one."""
+    """Return YAML's own error with its line: where a bracket or a quote opens that isn't closed; a tab is named as one.
+
+    YAML itself says where it could read no further, which is the line after the fault, or the end of the file.
+    """
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     lines = text.split("\n")
     line = mark.line if mark and mark.line < len(lines) else None
@@ -115,10 +118,52 @@ def _as_input_error(error: yaml.YAMLError, text: str, file: Path) -> InputError:
     place = "" if line is None else f"line {line + 1}"
     if line is not None and "\t" in lines[line]:
         return InputError("a tab", file=file, place=place, remedy="indent by blanks, as YAML wants")
+    if opened := _opened(error, text):
+        return _unclosed(opened, mark.line if mark.index < len(text.rstrip()) else None, text, file)
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error).partition("\n")[0]
     return InputError(
         f"not YAML ({problem})", file=file, place=place, remedy="look at that line's brackets, quotes and indentation"
     )
+
+
+def _opened(error: yaml.YAMLError, text: str) -> yaml.Mark | None:
+    """Return where the bracket or quote opens within which YAML could read no further; none: it was in neither.
+
+    A quote that was forgotten is closed by the next one, further down, and YAML stumbles over what follows that.
+    """
+    context, stumbled = getattr(error, "context", None) or "", getattr(error, "problem_mark", None)
+    if context.startswith("while scanning a quoted scalar"):
+        return error.context_mark
+    brackets: list[yaml.Mark] = []
+    quoted = None
+    with suppress(yaml.YAMLError):
+        for token in yaml.scan(text, Loader=yaml.SafeLoader):
+            if stumbled and token.start_mark.index >= stumbled.index:
+                break
+            if isinstance(token, yaml.FlowSequenceStartToken | yaml.FlowMappingStartToken):
+                brackets.append(token.start_mark)
+            elif isinstance(token, yaml.FlowSequenceEndToken | yaml.FlowMappingEndToken):
+                del brackets[-1:]
+            elif isinstance(token, yaml.ScalarToken) and token.style in ("'", '"'):
+                quoted = token
+    if context.startswith("while parsing a flow") and brackets:
+        return brackets[-1]
+    over = quoted and quoted.start_mark.line < quoted.end_mark.line
+    return quoted.start_mark if over and stumbled and stumbled.line == quoted.end_mark.line else None
+
+
+def _unclosed(opened: yaml.Mark, stop: int | None, text: str, file: Path) -> InputError:
+    """Return the error about a bracket or quote that opens at a mark and is open in line `stop` (None: at the end)."""
+    sign, line = text[opened.index], opened.line
+    bracket = sign in "[{"
+    until = "up to the end" if stop is None else f"before line {stop + 1} ends" if stop > line else "in this line"
+    problem = f"the {sign} in column {opened.column + 1} is not closed {until}"
+    remedy = f"close it by {sign}"
+    if bracket:
+        problem += ", or a comma is missing there" if stop is not None else ""
+        closing = "]" if sign == "[" else "}"
+        remedy = f"write {closing} where it ends, and a comma between any two entries"
+    return InputError(f"not YAML ({problem})", file=file, place=f"line {line + 1}", remedy=remedy)
 
 
 def unknown_nulls(layers: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -19,16 +19,20 @@ import sys
 from pathlib import Path
 
 from medpriv.errors import InputError
-from medpriv.files import write_text
+from medpriv.files import read_json, write_text
+from medpriv.sources.manifest import MANIFEST
 from medpriv.workflow import slurm
 from medpriv.workflow.environment import surroundings
 from medpriv.workflow.guard import FAILED, FOLDER, OVERLAY, STARTER, UNVERSIONED, identity, lock
+from medpriv.workflow.killed import ended_without_a_word, killed
 from medpriv.workflow.overlay import read_config
 from medpriv.workflow.targets import TARGETS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = Path("results/report/index.html")
+RAW = Path("results/raw")
 SNAKEMAKES = Path(".snakemake")
+LOGS, LOG = SNAKEMAKES / "log", "*.snakemake.log"
 AGAIN = "What was finished is kept: the same command goes on from there."
 SHOW_CURSOR = "\x1b[?25h"  # a killed progress bar leaves it hidden
 
@@ -47,7 +51,8 @@ def prepared(arguments: list[str]) -> tuple[list[str], Path]:
     folder = ROOT
     if options.overlay and options.overlay.resolve() != ROOT / "config.yaml":
         if not options.overlay.is_file():
-            sys.exit(f"{options.overlay}: no such file. Remedy: name one of config/*.yaml, or write an overlay there")
+            found = "a folder, not a config" if options.overlay.is_dir() else "no such file"
+            sys.exit(f"{options.overlay}: {found}. Remedy: name one of config/*.yaml, or write an overlay there")
         folder = ROOT / "runs" / options.overlay.stem
         overlay = ["--configfile", str(options.overlay.resolve())]
     try:
@@ -114,14 +119,17 @@ def _locked(command: list[str], folder: Path, held: int) -> int:
     FAILED.unlink(missing_ok=True)
     names = slurm.named() if str(ROOT / "profiles/slurm") in command and shutil.which("squeue") else []
     stop = signal.SIGINT if "--profile" in command and not names else signal.SIGKILL
+    before = set(LOGS.glob(LOG))
     try:
         code = supervised([*command, *names], environment | {STARTER: identity(os.getpid())}, held, stop)
     finally:
         slurm.cancel()
     if code == 0:
         slurm.complete()
-    if code and (failed := failures()):
-        print("\n".join(["", "The run stopped, since this failed:", *failed, AGAIN]), file=sys.stderr)
+    logs = sorted(set(LOGS.glob(LOG)) - before)
+    if code and (failed := failures(code, "".join(log.read_text("utf-8", "replace") for log in logs))):
+        said = ["", "The run stopped, since this failed:", *failed, AGAIN, *unused_copies()]
+        print("\n".join(said), file=sys.stderr)
     return code
 
 
@@ -158,10 +166,31 @@ def supervised(command: list[str], environment: dict[str, str], held: int, stop:
         raise
 
 
-def failures() -> list[str]:
-    """Return what jobs of the last run said when they failed, each message once."""
+def failures(code: int = 1, log: str = "") -> list[str]:
+    """Return why the last run stopped, each message once: what its jobs said, and who ended without a word.
+
+    Args:
+        code: how Snakemake ended, minus the signal if it was killed.
+        log: its log.
+    """
     lines = FAILED.read_text(encoding="utf-8").splitlines() if FAILED.exists() else []
-    return list(dict.fromkeys(json.loads(line) for line in lines))
+    told = [json.loads(line) for line in lines]
+    silent = [f"Snakemake itself {killed(-code)}"] if code < 0 else ended_without_a_word(log, told)
+    return list(dict.fromkeys([*told, *silent]))
+
+
+def unused_copies() -> list[str]:
+    """Return a line for each dataset of real patients whose raw files are here though nothing could be made of them."""
+    lines = []
+    for manifest in sorted(RAW.glob(f"*/{MANIFEST}")):
+        name = manifest.parent.name
+        made_of = Path("results/preprocessed") / name / "dataset.json"
+        if read_json(manifest)["source"] != "simulated" and not made_of.exists():
+            copy = os.path.relpath(manifest.parent.resolve(), ROOT)
+            lines.append(
+                f"The copy of {name}'s raw files stays in {copy}, readable by you alone; delete it if it has no use."
+            )
+    return lines
 
 
 if __name__ == "__main__":

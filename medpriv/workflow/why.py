@@ -25,8 +25,8 @@ _WORDS = (
     (r"(Set of input files has changed)", lambda _: "it reads other files than last time"),
     (r"(Code has changed)", lambda _: "its rule or script changed"),
     (r"(Software environment definition has changed)", lambda _: "envs/environment.yaml changed"),
-    (r"(Incomplete output files)", lambda _: "it was cut off last time"),
-    (r"(Forced execution)", lambda _: "it is forced"),
+    # Snakemake forces what was begun and not ended (--rerun-incomplete), and nothing else is forced here.
+    (r"(Incomplete output files|Forced execution)", lambda _: "it was begun and not ended: cut off, or still running"),
 )
 
 

@@ -308,7 +308,8 @@ def test_kept_numbers_join_and_stand_in_the_criteria():
 def test_criteria_name_columns_and_forms_but_never_a_person():
     dataset = table()
     clean = {row["criterion"][:3]: row["found"] for row in criteria(dataset, audit(dataset, SETTINGS, 1).measures)}
-    assert clean["(A)"] == clean["(F)"] == clean["(G)"] == "nothing" and clean["(B)"] == "2 sites are told apart"
+    assert clean["(A)"] == "no such name" and clean["(F)"] == clean["(G)"] == "no such name or text"
+    assert clean["(B)"] == "2 sites are told apart"
     assert clean["(C)"] == "no age of 90 or more"
     features = ("age", "zip_code", *dataset.features[2:6], "birthDate")
     x = dataset.x.copy()

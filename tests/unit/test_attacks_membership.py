@@ -296,6 +296,19 @@ def test_scores_do_not_depend_on_how_many_targets_go_at_once(observed, name, mon
     np.testing.assert_allclose(scores_of(membership.ATTACKS[name], observed), whole, rtol=1e-9, atol=1e-9)
 
 
+def test_a_wide_population_makes_views_of_fewer_targets(observed, monkeypatch):
+    wide = replace(observed, population=np.tile(observed.population, (1, 9)))
+    seen = []
+
+    def attack(view):
+        seen.append(view.population.size)
+        return view.value
+
+    monkeypatch.setattr("medpriv.attacks.membership.view._ELEMENTS", 2 * wide.population.shape[1])
+    score_targets(attack, wide, np.arange(len(wide.value)))
+    assert max(seen) == 2 * wide.population.shape[1] and sum(seen) == wide.population.size
+
+
 def test_a_view_holds_no_members_of_its_targets(observed):
     assert not any("member" in name for name in vars(View(observed, np.array([0]))))
 

@@ -222,6 +222,14 @@ def test_only_the_datasets_named_are_run_and_looked_at():
     assert "1 fault" in text and "only.owm: no such dataset; did you mean `own`?" in text
 
 
+@pytest.mark.parametrize("only", [["owm"], ["zzz"], []])
+def test_a_fault_in_only_hides_no_other(only):
+    content = default() | {"only": only}
+    content["datasets"]["own"] = {"format": "table", "raw": {"path": "a.csv"}, "preprocess": {"labell": "died"}}
+    text = message_of(content)
+    assert "only" in text and "datasets.own.preprocess.labell: unknown key; did you mean `label`?" in text
+
+
 @pytest.mark.parametrize("overlay", sorted((ROOT / "config").glob("*.yaml")), ids=lambda path: path.name)
 def test_overlays_use_known_keys_only(overlay):
     def laid_over(below: dict, above: dict) -> dict:

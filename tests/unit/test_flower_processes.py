@@ -252,7 +252,9 @@ def test_a_job_is_read_with_its_paths_beside_it(tmp_path):
             "threshold of 3 for 2 clients",
         ),
         ("dataset: heart\nhospitals: {a: a.pub, b: b.pub}\nsplit: {}\nrecipe: {hiden: [3]}", "hiden"),
-        ("dataset: [", "job.yaml"),
+        ("dataset: [", "line 1: .*the \\[ in column 10 is not closed"),
+        ("", "an empty file, where keys are expected"),
+        ("dataset: 3\nhospitals: {a: a.pub}\nport: x", "(?s)3 faults.*dataset: .*hospitals: .*port: "),
     ],
 )
 def test_a_job_that_can_not_be_run_is_refused_before_anything_starts(text, problem, tmp_path):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mutations import append, cases, contents, cut, damaged_copy, encode, flip_bytes, outcome, replace_number
+from mutations import append, cases, contents, cut, damaged_copy, drop_line, encode, flip_bytes, outcome, replace_number
 from mutations import replace_word as other_word
 
 from medpriv.config.check import check_config
@@ -181,11 +181,17 @@ def test_a_damaged_manifest_is_refused(tmp_path):
         assert isinstance(found, InputError | dict), f"case {case}: {change.__name__}"
 
 
+def insert_bracket(content: bytes, rng: np.random.Generator) -> bytes:
+    """Put a bracket or a quote somewhere."""
+    place = int(rng.integers(0, len(content)))
+    return content[:place] + rng.choice([b"[", b"]", b"{", b"}", b"'", b'"']) + content[place:]
+
+
 def test_a_damaged_config_is_checked_or_refused(tmp_path):
     text, file = (ROOT / "config.yaml").read_bytes(), tmp_path / "config.yaml"
     for case in range(cases(25)):
         rng = generator(0, "config", case)
-        change = (replace_number, other_word)[case % 2]
-        file.write_bytes(change(change(text, rng), rng))
+        change = (replace_number, other_word, insert_bracket, flip_bytes, drop_line, cut)[case % 6]
+        file.write_bytes(change(change(text, rng) or text, rng))
         found = outcome(lambda: check_config(read_config(file)))
         assert isinstance(found, InputError | dict), f"case {case}: {change.__name__}"

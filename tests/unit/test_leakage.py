@@ -1,6 +1,7 @@
 """Leaks are found and named, honest tables pass, and nothing is overridden but by name."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from made_up_datasets import put_together, with_changes
 from medpriv.config.leakage import LeakageSettings
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
-from medpriv.leakage import check_leakage, column_auc
+from medpriv.leakage import LUCK, check_leakage, column_auc
+from medpriv.records.tables import Column, Table
 from medpriv.seeds import generator
 from medpriv.sources import heart
 from medpriv.sources.acquire import acquire_raw
@@ -51,7 +53,7 @@ def table(patients: int = 200, seed: int = 0, **columns) -> Dataset:
 
 def found(dataset: Dataset, **settings) -> set[tuple[str, str]]:
     """Return (check, name) of all findings, those that would stop the run included."""
-    allow = [*dataset.features, "patients", "duplicates"]
+    allow = [*dataset.features, *dataset.records.variables, "patients", "duplicates"]
     return {(item["check"], item["name"]) for item in check_leakage(dataset, SETTINGS | {"allow": allow} | settings)}
 
 
@@ -93,6 +95,79 @@ def test_chance_does_not_stop_a_few_patients():
 
     assert any(told_by_luck(one) for one in tables)
     assert all(found(one) == set() for one in tables)
+
+
+def with_column(dataset: Dataset, cells: np.ndarray, levels: int = 0) -> Dataset:
+    """Return a dataset with one column more: numbers with NaN for gaps, or places of levels with -1 for them."""
+    names = tuple(f"v{level}" for level in range(levels))
+    column = Column("more", fill=0.0)
+    if levels:
+        column = Column("more", "onehot", levels=names, features=tuple(f"more={name}" for name in names))
+    table, size = dataset.records, max(levels, 1)
+    centre, scale = np.zeros(4 + size, np.float32), np.ones(4 + size, np.float32)
+    raw = np.column_stack([table.raw, np.asarray(cells, float)])
+    return replace(dataset, records=Table((*table.columns, column), raw, centre, scale))
+
+
+def test_a_category_whose_levels_tell_the_outcome_only_together_is_found():
+    dataset, rng = table(600), generator(0, "levels")
+    codes = 2 * rng.integers(12, size=600) + dataset.y  # even levels survived, odd ones died, in any order
+    assert found(with_column(dataset, rng.permutation(24)[codes], 24)) == {("auc", "more")}
+    kept = check_leakage(with_column(dataset, codes, 24), SETTINGS | {"allow": ["more"]})
+    assert [(item["name"], item["allowed"]) for item in kept] == [("more", True)] and kept[0]["value"] > 0.99
+    mixed = np.where(rng.random(600) < 0.3, rng.integers(24, size=600), codes)
+    assert found(with_column(dataset, mixed, 24)) == set()  # tells a part, as what doctors see before may
+
+
+def test_gaps_that_tell_the_outcome_are_found_in_categories_and_numbers():
+    dataset, rng = table(600), generator(0, "gaps")
+    for died in (0, 1):
+        there = dataset.y == died
+        assert found(with_column(dataset, np.where(there, rng.integers(8, size=600), -1), 8)) == {("gaps", "more")}
+        assert found(with_column(dataset, np.where(there, rng.normal(size=600), np.nan))) == {("gaps", "more")}
+        nearly = there ^ (rng.random(600) < 0.02)
+        assert found(with_column(dataset, np.where(nearly, rng.normal(size=600), np.nan))) == {("gaps", "more")}
+        part = there & (rng.random(600) < 0.5)  # asked of one class, but only of a half: no limit is passed
+        assert found(with_column(dataset, np.where(part, rng.normal(size=600), np.nan))) == set()
+    with pytest.raises(InputError, match=r"whether more is filled in tells the outcome by itself, .* AUC of 1\.000"):
+        check_leakage(with_column(dataset, np.where(dataset.y == 1, 1.0, np.nan)), SETTINGS)
+
+
+def test_a_number_that_tells_together_with_its_gaps_is_found():
+    dataset, rng = table(900), generator(0, "both")
+    gap = (dataset.y == 0) & (rng.random(900) < 0.5)
+    far = np.where(
+        dataset.y == 1, rng.normal(size=900), 9 + rng.normal(size=900) * np.where(rng.random(900) < 0.5, 1, 3)
+    )
+    cells = np.where(gap, np.nan, far)
+    assert found(with_column(dataset, cells)) == {("auc", "more")}
+
+
+def test_one_of_several_classes_is_told_by_a_category_or_by_gaps():
+    dataset, rng = table(900), generator(0, "several")
+    y = np.arange(900) % 3
+    dataset = with_changes(dataset, y=y, classes=("x", "y", "z"), split=np.where(np.arange(900) < 300, TEST, TRAIN))
+    told = np.where(y == 2, rng.integers(10, size=900), 10 + rng.integers(10, size=900))
+    assert found(with_column(dataset, told, 20)) == {("auc", "more")}
+    assert found(with_column(dataset, np.where(y == 1, np.nan, rng.normal(size=900)))) == {("gaps", "more")}
+
+
+def test_shuffled_outcomes_raise_no_alarm_with_many_levels_and_few_patients():
+    highest = []
+    for patients in (12, 60, 200):
+        for levels in (2, 8, 100):
+            for seed in range(20):
+                rng = generator(seed, "shuffled", patients, levels)
+                y, codes = rng.permutation(np.arange(patients) % 5 == 0), rng.integers(-1, levels, size=patients)
+                owner = np.arange(patients) // (1 + seed % 3)  # of one, two or three rows
+                value, lower, _ = column_auc(codes[owner] * 1.0, y[owner], owner, coded=True)
+                assert not (value > SETTINGS["auc"] and lower > LUCK)
+                highest += [value] if patients == 200 else []
+        dataset, gaps = table(patients, 1), generator(1, "gaps", patients).random(patients) < 0.5
+        assert (
+            found(with_column(dataset, codes, 100)) == found(with_column(dataset, np.where(gaps, np.nan, 1))) == set()
+        )
+    assert np.median(highest) < 0.6  # levels' rates are those of other patients, so that many levels fit no better
 
 
 def test_what_is_known_after_the_outcome_is_found():

@@ -1,8 +1,11 @@
 """A draw is the sample with patients and replicates repeated: every sum, rate and mean equals that of the repeats."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
+from medpriv.measures import bootstrap
 from medpriv.measures.bootstrap import PatientBootstrap
 
 
@@ -64,3 +67,29 @@ def test_a_pair_is_drawn_as_often_as_its_patient_times_its_replicate():
     values = np.arange(6.0).reshape(2, 3)
     replicate, patient = np.indices((2, 3)).reshape(2, -1)
     np.testing.assert_allclose(draws.of_pairs(replicate, patient) @ values.ravel(), draws.total(values))
+
+
+def test_large_sets_are_drawn_and_summed_in_parts_that_say_the_same(monkeypatch):
+    patient = np.random.default_rng(3).integers(0, 50, 200)
+    values = np.random.default_rng(4).random((6, 200, 3))
+    whole = PatientBootstrap.draw(np.random.default_rng(1), 50, 30, 6)
+    sums = whole.sums(values, patient)
+    monkeypatch.setattr(bootstrap, "_ELEMENTS", 350)  # 7 draws at a time, and 3 replicates
+    parts = PatientBootstrap.draw(np.random.default_rng(1), 50, 30, 6)
+    assert (parts.patients == whole.patients).all() and (parts.replicates == whole.replicates).all()
+    np.testing.assert_allclose(parts.sums(values, patient), sums, rtol=1e-12)
+    assert parts.sums(iter(values), patient).shape == sums.shape == (31, 6, 3)
+
+
+def test_memory_beside_draws_and_sums_stays_small(monkeypatch):
+    monkeypatch.setattr(bootstrap, "_ELEMENTS", 40_000)
+    tracemalloc.start()
+    try:
+        draws = PatientBootstrap.draw(np.random.default_rng(1), 2000, 500)
+        assert tracemalloc.get_traced_memory()[1] < 1.3 * draws.patients.nbytes
+        tracemalloc.reset_peak()
+        draws.sums((np.ones((2000, 20)) for _ in range(32)), np.arange(2000))
+        kept = 501 * 32 * 20 * 8  # the sums, which are joined once
+        assert tracemalloc.get_traced_memory()[1] < draws.patients.nbytes + 2 * kept + 3_000_000
+    finally:
+        tracemalloc.stop()

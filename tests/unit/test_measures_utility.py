@@ -179,6 +179,19 @@ def test_a_draw_that_loses_a_class_of_the_sample_has_no_macro_f1():
     assert np.isnan(values[1, 0])
 
 
+def test_average_precision_names_its_class_and_is_that_one_s():
+    from sklearn.metrics import average_precision_score
+
+    dataset = make_dataset(2)
+    bank = make_bank(dataset)
+    rows = [row for row in measure_utility(dataset, bank, SETTINGS, 1)[0] if row.measure == "auprc"]
+    assert {row.group for row in rows} == {f"class={dataset.classes[1]}"} and len(rows) == 1 + REPLICATES
+    test = dataset.rows(TEST)
+    scores = bank.logits[0, test]
+    scores = scores[:, 0] if scores.shape[1] == 1 else scores[:, 1] - scores[:, 0]
+    assert rows[1].value == pytest.approx(average_precision_score(dataset.y[test] == 1, scores))
+
+
 def test_average_precision_equals_scikit_learns_with_ties_and_in_every_draw():
     from sklearn.metrics import average_precision_score
 
@@ -204,9 +217,10 @@ def test_a_difference_is_paired_by_replicate_and_patient():
     whole = measure_utility(dataset, bank, SETTINGS, 1)[0], measure_utility(dataset, other, SETTINGS, 1)[0]
     for row in measure_differences(dataset, bank, other, SETTINGS, 1):
         name = row.measure.removesuffix("_difference")
-        assert row.value == pytest.approx(pick(whole[0], name).value - pick(whole[1], name).value)
+        group = f"class={dataset.classes[1]}" if name == "auprc" else ""
+        assert row.value == pytest.approx(pick(whole[0], name, group).value - pick(whole[1], name, group).value)
+        assert row.group == f"reference={other.treatment}{group and ','}{group}"
         assert row.lower <= row.value <= row.upper
-        assert row.group == "reference=baseline-mlp"
     few = bank_of(dataset, bank.members[1:3], bank.logits[1:3], replicates=bank.about.replicates[1:3])
     assert {row.value for row in measure_differences(dataset, few, bank, SETTINGS, 1)} == {0.0}
 

@@ -45,3 +45,9 @@ def test_notes_of_credentialed_data_are_counts_only() -> None:
     notes = {"left_out": {"p1": "paced"}, "imputed": 3}
     assert explain_notes(notes, names=True) == [("left out", "p1: paced"), ("imputed", "3")]
     assert explain_notes(notes, names=False) == [("imputed", "3")]
+
+
+def test_filled_gaps_are_stated_by_column_and_small_counts_withheld() -> None:
+    notes = {"missing_cells": {"age": 0, "crp": 9, "laktat": 1200}}
+    assert explain_notes(notes, names=False) == [("missing cells", f"crp: withheld, laktat: {integer(1200)}")]
+    assert explain_notes({"missing_cells": {"age": 0}}, names=False) == [("missing cells", "none")]

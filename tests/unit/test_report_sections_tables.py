@@ -616,6 +616,22 @@ def test_table_is_judged_by_what_others_know() -> None:
     assert row["Same person another row of theirs"] == "–"
 
 
+def test_where_nobody_said_what_others_know_no_figure_stands_for_it() -> None:
+    rows = [Measure("table", "data", "linkage-anonymity", "unique", NAN, group="set=quasi")]
+    rows += [item for item in linkage() if "demographics" not in item.group]
+    roles = {"quasi_identifiers": None, "suspected": {"quasi_identifiers": ["alter", "plz"]}}
+    section = write(
+        REIDENTIFICATION, [], {"table": cohort(notes={"roles": roles})}, linkage=(Linkage("table", Measures(rows), ()),)
+    )
+    spoken = " ".join(section.paragraphs)
+    assert "In table nobody has declared which columns others know of a person" in spoken
+    assert "others may know alter, plz. Name such columns under preprocess.quasi_identifiers" in spoken
+    assert "are unique" not in spoken and cells(section.tables[0], "quasi")["Unique people"].endswith("n = 0")
+    said = cohort(notes={"roles": roles | {"quasi_identifiers": []}})
+    section = write(REIDENTIFICATION, [], {"table": said}, linkage=(Linkage("table", Measures(rows), ()),))
+    assert "the config declares that others know no column" in " ".join(section.paragraphs)
+
+
 def test_linkage_of_another_dataset_is_refused(tmp_path: Path) -> None:
     arguments = add_tables(tmp_path, write_results(tmp_path))
     with pytest.raises(InputError, match="a figure of table among those of beats"):

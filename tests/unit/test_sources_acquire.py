@@ -147,3 +147,14 @@ def test_a_run_killed_while_moving_in_leaves_no_manifest(here, monkeypatch):
     monkeypatch.undo()
     assert not (folder / "manifest.json").exists()
     verify_raw(here(SIMULATED))
+
+
+def test_a_copy_that_fails_leaves_nothing_behind(here, theirs, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr("medpriv.sources.acquire.sha256", full)
+    for settings in ({"source": "local", "path": str(theirs)}, SIMULATED):
+        with pytest.raises(OSError, match="no space left"):
+            here(settings)
+        assert list((tmp_path / "scratch").iterdir()) == [] and not (tmp_path / "results").exists()

@@ -26,7 +26,7 @@ def frame() -> pandas.DataFrame:
             "hospital": np.array(["Ost", "West, Nord"])[patient % 2],
             "gender": np.array(["f", "m"])[rng.integers(2, size=150)][patient],
             "admission type": rng.choice(["urgent", "planned", "yes"], size=300),
-            "admitted": [f"2020-{row % 12 + 1:02d}-{row % 28 + 1:02d} {row}:00" for row in range(300)],
+            "admitted": [f"2020-{row % 12 + 1:02d}-{row % 28 + 1:02d} {row % 24}:00" for row in range(300)],
             "country": "DE",
             "age": rng.integers(20, 90, size=300),
             "stage": rng.integers(1, 5, size=300),
@@ -56,15 +56,18 @@ def test_every_column_gets_the_role_that_its_name_and_values_suggest(config):
         "site": "hospital",
         "groups": ["gender"],
         "categorical": ["gender", "admission type"],
-        "ignore": ["nr", "country", "stay_id", "admitted"],
+        "ignore": ["nr", "country", "stay_id"],
+        "dates": ["admitted"],
+        "quasi_identifiers": ["gender", "admitted", "age"],
+        "ages": ["age"],
     }
     assert "numbers      stage: few values: codes would be `categorical`" in text
 
 
 @pytest.mark.parametrize("how", [{}, {"sep": ";", "decimal": ","}, {"sep": "\t"}])
-def test_the_config_is_taken_as_it_is_and_holds_five_lines(config, tmp_path, how):
+def test_the_config_is_taken_as_it_is_and_holds_six_lines(config, tmp_path, how):
     file, text = config(frame(), **how)
-    assert len([line for line in text.splitlines() if not line.startswith("#")]) == 5
+    assert len([line for line in text.splitlines() if not line.startswith("#")]) == 6
     checked = check_config(yaml.safe_load(text))
     section = checked["datasets"]["stays2020"]
     assert list(checked["datasets"]) == checked["only"] and section["raw"]["path"] == str(file)
@@ -72,6 +75,17 @@ def test_the_config_is_taken_as_it_is_and_holds_five_lines(config, tmp_path, how
     dataset = table.parse("stays2020", tmp_path / "raw", section["preprocess"], 1)
     assert dataset.features[:3] == ("age", "stage", "lactate") and len(dataset.groups["gender"]) < 300
     assert not [item for item in check_leakage(dataset, section["preprocess"]["leakage"]) if item["stops"]]
+
+
+def test_a_german_table_is_understood_and_what_is_not_found_is_said(config):
+    german = {"gender": "Geschlecht", "age": "Alter", "admitted": "Aufnahmedatum", "hospital": "Wohnort-PLZ"}
+    held = frame().rename(columns=german).assign(Aufnahmedatum=[20200101 + row % 28 for row in range(300)])
+    section = yaml.safe_load(config(held)[1])["datasets"]["stays2020"]["preprocess"]
+    assert section["dates"] == ["Aufnahmedatum"] and section["ages"] == ["Alter"]
+    assert section["places"] == ["Wohnort-PLZ"]
+    assert section["quasi_identifiers"] == ["Wohnort-PLZ", "Geschlecht", "Aufnahmedatum", "Alter"]
+    text = config(frame()[["subject_id", "lactate", "died_in_hospital"]])[1]
+    assert "quasi_identifiers  none found" in text and "quasi_identifiers" not in yaml.safe_load(text)["datasets"]
 
 
 def test_names_that_yaml_reads_otherwise_are_quoted(config):
@@ -96,9 +110,9 @@ def test_a_patient_in_words_is_found_by_its_name_or_asked_for(config):
         Patientennummer=[f"P{row // 2}" for row in range(300)]
     )
     assert "patient: Patientennummer" in config(held)[1]
-    text = config(held.rename(columns={"Patientennummer": "Kennung"}))[1]
+    text = config(held.rename(columns={"Patientennummer": "Zeichen"}))[1]
     assert "patient      none found" in text
-    assert "ignore       Kennung: words, 150 different ones (people's ids? then `patient`; dates, free text?)" in text
+    assert "ignore       Zeichen: words, 150 different ones (people's ids? then `patient`; dates, free text?)" in text
 
 
 def test_a_dataset_s_name_is_none_of_config_yaml_s():
@@ -127,3 +141,12 @@ def test_writing_keeps_what_is_there(config, tmp_path, monkeypatch, capsys):
 def test_a_missing_table_is_told_with_the_command(name, said):
     with pytest.raises(SystemExit, match=rf"^{said}\. Remedy: make config TABLE="):
         starter.main(["--write", name])
+
+
+def test_a_folder_or_an_empty_file_is_called_so(tmp_path):
+    (tmp_path / "icu.csv").write_text("")
+    with pytest.raises(SystemExit, match=r"icu\.csv: an empty file\. Remedy: make config TABLE="):
+        starter.main(["--write", str(tmp_path / "icu.csv")])
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(SystemExit, match=r": a folder, not a table \(it holds icu\.csv\)\. Remedy: make config TABLE="):
+        starter.main(["--write", str(tmp_path)])

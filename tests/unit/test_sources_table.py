@@ -16,6 +16,7 @@ from medpriv.sources import table
 from medpriv.sources.acquire import acquire_raw
 from medpriv.sources.table_columns import category
 from medpriv.sources.table_file import column_of
+from medpriv.sources.table_roles import ROLES
 
 SETTINGS = {
     "label": "outcome",
@@ -67,6 +68,20 @@ def test_columns_become_what_the_settings_say(parse):
     assert dataset.credentialed
 
 
+def test_the_positive_class_is_the_last_one_or_the_one_that_is_named(parse):
+    text = [
+        lines()[0],
+        *(f"{line.rsplit(',', 1)[0]},{'ja' if line.endswith(',2') else 'nein'}" for line in lines()[1:]),
+    ]
+    plain, other = parse(text), parse(text, positive="ja")
+    assert plain.labels.positive == "nein" and other.labels.positive == "ja"
+    assert np.array_equal(plain.y, 1 - other.y)
+    with pytest.raises(InputError, match=r"no class yes \(preprocess\.positive\)"):
+        parse(text, positive="yes")
+    with pytest.raises(InputError, match="it is of two classes"):
+        parse(positive="2")
+
+
 def test_rows_of_a_patient_are_in_one_split_of_the_share_asked_for(parse):
     dataset = parse()
     assert np.sum(dataset.split == TEST) == 12
@@ -103,6 +118,22 @@ def test_a_missing_category_and_one_unseen_in_training_are_rows_of_zeros():
     assert levels == ["a", "b", "c"] and drug.made == ("drug=a", "drug=b")
     assert columns.tolist() == [[1, 0], [0, 1], [0, 0], [0, 0]]
     assert columns.dtype == np.float32  # an array, not lists: memory grows with rows times levels, 4 bytes each
+
+
+def test_cells_of_a_level_that_no_training_row_has_are_counted(parse):
+    dataset = parse()
+    assert dataset.notes["cells_of_levels_unseen_in_training"] == 0
+    test = int(np.flatnonzero(dataset.rows(TEST))[0])
+    text = lines()
+    cells = text[1 + test].split(",")
+    text[1 + test] = ",".join([*cells[:4], "rare", *cells[5:]])
+    assert parse(text).notes["cells_of_levels_unseen_in_training"] == 1
+
+
+def test_groups_of_a_measurement_are_refused(parse):
+    text = [f"{line},{line.split(',')[0] if number else 'many'}x" for number, line in enumerate(lines(patients=101))]
+    with pytest.raises(InputError, match=r"column manyx: 101 groups, of 100 at most"):
+        parse(text, groups=["manyx"], ignore=["note", "manyx"])
 
 
 def test_names_fit_into_a_measures_group(parse):
@@ -154,13 +185,15 @@ def test_the_config_refuses_a_column_with_two_roles():
 def test_the_config_fills_in_what_parse_needs():
     section = {"format": "table", "raw": {"path": "mine.csv"}, "preprocess": {"label": "outcome"}}
     checked = check_config({"datasets": {"mine": section}})["datasets"]["mine"]
-    assert set(checked["preprocess"]) == {*SETTINGS, *KNOWN, "leakage"}
+    assert set(checked["preprocess"]) == {*SETTINGS, *ROLES, *KNOWN, "leakage", "positive", "missing_codes"}
     assert checked["raw"] == {"source": "local", "path": "mine.csv"}
 
 
 def test_the_example_in_the_docs_passes_the_check():
     text = (Path(__file__).parents[2] / "docs" / "data" / "own-table.md").read_text()
-    short, long = (check_config(yaml.safe_load(part.split("```")[0])) for part in text.split("```yaml\n")[1:])
+    *parts, attacks = (yaml.safe_load(part.split("```")[0]) for part in text.split("```yaml\n")[1:])
+    short, long = (check_config(part | attacks) for part in parts)
+    assert set(short["attacks"]["linkage"]["sets"]["icu"]) == {"neighbour", "insurer"}
     assert short["datasets"]["icu"]["preprocess"] == long["datasets"]["icu"]["preprocess"]
 
 

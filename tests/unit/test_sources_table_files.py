@@ -149,7 +149,7 @@ def test_words_for_a_gap_are_gaps_in_features_and_refused_where_none_may_be(pars
     held.loc[4, ["sex", "lactate"]] = word
     held.loc[5, "sex"] = word
     dataset = parse(held)
-    assert dataset.notes["missing_cells"] == {"age": 0, "lactate": 1}
+    assert dataset.notes["missing_cells"] == {"age": 0, "lactate": 1, "sex": 2}
     assert dataset.features == ("age", "lactate", "sex=F", "sex=M") and not dataset.x[4, 2:].any()
     for column in ("died", "pid", "ward"):
         held = frame().astype(object)

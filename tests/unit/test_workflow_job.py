@@ -1,6 +1,8 @@
 """What a script gets from its harness."""
 
 import logging
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from medpriv.errors import InputError
+from medpriv.files import write_text
 from medpriv.workflow.guard import HEAD
 from medpriv.workflow.job import job
 from medpriv.workflow.run import failures
@@ -70,3 +73,31 @@ def test_what_a_killed_job_left_is_removed_and_nothing_else(snakemake: SimpleNam
     with job(snakemake):
         assert not (folder / ".bank.json.123.partial").exists()
     assert (folder / ".other.json.123.partial").exists()
+
+
+@pytest.mark.parametrize(
+    ("raw", "file", "folder"),
+    [
+        ({"source": "local", "path": "/data/x.csv"}, 0o600, 0o700),
+        ({"path": "/data/x.csv"}, 0o600, 0o700),  # as an own table's config leaves it out
+        ({"source": "remote"}, 0o600, 0o700),
+        ({"source": "simulated"}, 0o644, 0o755),
+        (None, 0o644, 0o755),
+    ],
+)
+def test_what_is_made_of_real_patients_is_the_users_alone(
+    snakemake: SimpleNamespace, raw: dict | None, file: int, folder: int
+) -> None:
+    before = os.umask(0o022)
+    try:
+        made = Path("results/examples/own")
+        made.mkdir(parents=True)
+        snakemake.config = {"datasets": {"own": {"raw": raw}}}
+        snakemake.output = [str(made / "a/x.csv"), "results/attacks/other/x.csv"]
+        with job(snakemake):
+            write_text(made / "a/x.csv", "a patient")
+        assert os.umask(0o022) == 0o022
+    finally:
+        os.umask(before)
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (made / "a/x.csv", made / "a", made)]
+    assert modes == [file, folder, folder]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from medpriv.files import write_json
 from medpriv.workflow import run
 from medpriv.workflow.guard import FAILED, identity, lock
 from medpriv.workflow.targets import TARGETS
@@ -20,8 +21,8 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(run, "ROOT", tmp_path)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "config").mkdir()
-    (tmp_path / "config/open.yaml").write_text("")
-    (tmp_path / "config.yaml").write_text("")
+    (tmp_path / "config/open.yaml").write_text("seed: 1\n")
+    (tmp_path / "config.yaml").write_text("seed: 1\n")
     return tmp_path
 
 
@@ -42,6 +43,16 @@ def test_an_overlays_run_lives_in_its_own_folder(root: Path) -> None:
 def test_a_missing_overlay_is_refused(root: Path) -> None:
     with pytest.raises(SystemExit, match=r"config/none\.yaml: no such file"):
         run.prepared(["--overlay", "config/none.yaml"])
+    with pytest.raises(SystemExit, match=r"config: a folder, not a config"):
+        run.prepared(["--overlay", "config"])
+
+
+@pytest.mark.parametrize("content", ["", "# later\n", "- heart\n", "heart\n"])
+def test_a_config_without_keys_is_refused_before_anything_is_made(root: Path, content: str) -> None:
+    (root / "config/mine.yaml").write_text(content)
+    with pytest.raises(SystemExit, match=r"config/mine\.yaml: .*, where keys are expected\. Remedy: "):
+        run.prepared(["--overlay", "config/mine.yaml"])
+    assert not (root / "runs").exists()
 
 
 def test_an_overlays_name_may_hold_blanks(root: Path) -> None:
@@ -55,7 +66,7 @@ def test_two_overlays_of_one_name_do_not_share_results(root: Path) -> None:
     run.prepared(["--overlay", "config/open.yaml"])
     run.prepared(["--overlay", "config/open.yaml"])
     (root / "mine").mkdir()
-    (root / "mine/open.yaml").write_text("")
+    (root / "mine/open.yaml").write_text("seed: 1\n")
     with pytest.raises(SystemExit, match=r"mine/open\.yaml: .*holds the results of .*config/open\.yaml"):
         run.prepared(["--overlay", "mine/open.yaml"])
     (root / "config/open.yaml").unlink()  # as if it had been moved
@@ -156,6 +167,8 @@ def test_failures_are_told_once_each(tmp_path: Path, monkeypatch: pytest.MonkeyP
     FAILED.parent.mkdir()
     FAILED.write_text("".join(json.dumps(text) + "\n" for text in ("a: two\nlines", "b: x", "a: two\nlines")))
     assert run.failures() == ["a: two\nlines", "b: x"]
+    (head,) = [said for said in run.failures(code=-9) if "Snakemake" in said]
+    assert head.startswith("Snakemake itself was killed by SIGKILL")
 
 
 # Starts a command as a run's head, for the tests to interrupt.
@@ -197,3 +210,11 @@ def test_an_interrupt_ends_the_head_at_once_and_in_silence(tmp_path: Path, stop:
 def test_the_heads_exit_code_is_passed_on(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", STARTER, "lock", "raise SystemExit(3)", "SIGKILL"], cwd=tmp_path)
     assert done.returncode == 3
+
+
+def test_the_end_of_a_refused_run_says_where_copies_of_patients_lie(root: Path) -> None:
+    for name, source in (("icu", "local"), ("ward", "remote"), ("toy", "simulated"), ("done", "local")):
+        write_json(root / f"results/raw/{name}/manifest.json", {"source": source})
+    write_json(root / "results/preprocessed/done/dataset.json", {})
+    own, ward = run.unused_copies()
+    assert "icu's raw files stays in results/raw/icu, readable by you alone" in own and "results/raw/ward" in ward

@@ -37,7 +37,8 @@ PARAMS = "Params have changed since last execution: Union of exclusive params be
         (PARAMS + "before: {('a', 'b'): 'x'} now: {('a', 'c'): 'y'} ", ["it is of other banks than last time"]),
         ("Set of input files has changed since last execution", ["it reads other files than last time"]),
         ("Code has changed since last execution", ["its rule or script changed"]),
-        ("Forced execution", ["it is forced"]),
+        ("Forced execution", ["it was begun and not ended: cut off, or still running"]),
+        ("Incomplete output files: a.csv", ["it was begun and not ended: cut off, or still running"]),
     ],
 )
 def test_reasons_become_words(reason: str, said: list[str]) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from project import Project, fresh_copy
 
 LONGEST_S = 8.0
+SAID = "said.txt"  # what the killed run said on stderr, in the project's folder
 
 
 def head_of(run: int) -> list[int]:
@@ -62,13 +63,14 @@ def killed_and_resumed(
 
 def _kill(project: Project, victim: str, moment: float, arguments: tuple[str, ...], prefix: tuple[str, ...]) -> int:
     """Start a run, kill the victim after `moment` seconds, or as soon as there is one; return how many were killed."""
-    run = subprocess.Popen(
-        [*prefix, sys.executable, "-m", "medpriv.workflow.run", *arguments],
-        cwd=project.folder,
-        env=project.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    with (project.folder / SAID).open("wb") as said:
+        run = subprocess.Popen(
+            [*prefix, sys.executable, "-m", "medpriv.workflow.run", *arguments],
+            cwd=project.folder,
+            env=project.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+        )
     killed, due = 0, time.monotonic() + moment
     while not killed and run.poll() is None:
         time.sleep(0.02)

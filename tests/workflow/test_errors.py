@@ -37,6 +37,8 @@ def run(project: Project, *arguments: str) -> tuple[int, str]:
         ("datasets: {heart: {baselines: {cnn: {}}}}", ["baselines.cnn is for signals", "these are tables"]),
         ("seed: 1\nseed: 2", ["line 2", "stands twice, in lines 1 and 2"]),
         ("datasets:\n\theart: null", ["line 2", "a tab"]),
+        ("only: [heart\nseed: 1", ["line 1", "the [ in column 7 is not closed"]),
+        ("", ["an empty file"]),
     ],
 )
 def test_a_bad_config_is_refused_in_plain_words(unrun: Project, overlay: str, said: list[str]) -> None:
@@ -92,9 +94,11 @@ def test_bad_input_of_a_job_is_told_in_plain_words_and_spoils_nothing_else(scrat
     code, output = run(scratch)
     assert code != 0
     assert "line 1, column 1 (age): 'old' is not a number. Remedy:" in output and "Traceback" not in output
-    *_, told, failed, again = output.splitlines()
+    *_, told, failed, again, copy = output.splitlines()
     assert told == "The run stopped, since this failed:" and failed.startswith("preprocess_dataset: ")
     assert again == "What was finished is kept: the same command goes on from there."
+    assert copy.startswith("The copy of heart's raw files stays in results/raw/heart, readable by you alone")
+    assert all(path.stat().st_mode & 0o077 == 0 for path in (scratch.folder / "results/raw/heart").rglob("*"))
     assert "Remedy:" in (scratch.folder / "logs/preprocessed/heart.log").read_text()
     after = scratch.digests()
     assert all(after[name] == digest for name, digest in before.items() if "mitdb" in name)

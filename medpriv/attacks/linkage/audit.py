@@ -6,6 +6,9 @@ which speak of rows, rows; of singling out, predicates. `patients` are the peopl
 rows, or the predicates' targets. Groups: `set=<name>` the quasi-identifiers,
 `sensitive=<column>` what is disclosed, `columns=<m>` how many columns a predicate speaks of, `values=exact|decile`
 whether numbers are known exactly, `key=<name>` a number kept in the table.
+
+Where nobody has said which columns others know, `unique` of the set `quasi` has no value and n = 0: a figure for the
+site alone, or none at all, would read as if nobody could be found.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,10 +24,11 @@ from medpriv.dataset import TRAIN, Dataset
 from medpriv.errors import InputError
 from medpriv.measures.findings import Findings, Rows
 from medpriv.measures.intervals import clopper_pearson
-from medpriv.measures.table import Measure
+from medpriv.measures.table import NAN, Measure
 from medpriv.seeds import generator
 
 TREATMENT = "data"
+EVERY = "all"  # the set of all features, which nobody outside knows
 
 
 def audit(dataset: Dataset, settings: Mapping[str, object], seed: int) -> Findings:
@@ -46,6 +50,13 @@ def audit(dataset: Dataset, settings: Mapping[str, object], seed: int) -> Findin
     sets = known_sets(dataset, columns, settings["sets"].get(dataset.name, {}))
     sensitive = _sensitive(dataset, columns, settings["sensitive"].get(dataset.name, []))
     measures = list(_keys(dataset))
+    declared = (dataset.notes.get("roles") or {}).get("quasi_identifiers", True)
+    if set(sets) <= {EVERY, *(() if declared else ("dates",))}:
+        about = (dataset.name, TREATMENT, "linkage-anonymity")
+        measures += [
+            Measure(*about, "columns", 0.0, n=len(np.unique(dataset.patient)), group="set=quasi"),
+            Measure(*about, "unique", NAN, group="set=quasi"),
+        ]
     for name, members in sets.items():
         measures += _of_set(dataset, columns, name, members, sensitive)
     measures += _singling_out(dataset, columns, settings, seed)

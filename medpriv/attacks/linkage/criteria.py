@@ -5,6 +5,7 @@ compliance: a program sees the prepared table, not the files it came from, the c
 else. Only counts and names of columns are given, never a patient's value.
 """
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -16,11 +17,12 @@ from medpriv.measures.intervals import LEAST
 from medpriv.measures.table import Measure
 
 CRITERIA_COLUMNS = ("regime", "criterion", "checked", "found", "open")
+NOT_SAID = "people unique in quasi-identifiers: not known, since no column is declared as one"
 HIPAA = "HIPAA Safe Harbor, 45 CFR 164.514(b)(2)(i)"
 GDPR = "GDPR recital 26, WP29 opinion 05/2014"
 
-_NAMES = "names of features and groups"
-_TEXTS = "names of features and groups; the text of patient ids, sites and groups"
+_NAMES = "English words in the names of features, of columns kept aside and of groups"
+_TEXTS = f"{_NAMES}; the text of patient ids, sites, groups and categories"
 _TABLE_ONLY = "free text of the raw files, which the table does not hold"
 _PLACES = "address street city town county zip zipcode postcode postal region hospital latitude longitude"
 _DATES = "date time month year day dob dod birth birthday admittime dischtime deathtime"
@@ -71,7 +73,8 @@ def _hipaa(dataset: Dataset, found: Mapping[tuple[str, str, str], float]) -> Ite
         extra, left = _HIPAA_EXTRA.get(letter, _nothing_more)(dataset)
         parts += extra
         checked = _TEXTS if pattern else _NAMES
-        yield _row(HIPAA, f"({letter}) {identifier}", checked, "; ".join(parts) or "nothing", left)
+        none = "no such name or text" if pattern else "no such name"  # which is no proof that there is nothing
+        yield _row(HIPAA, f"({letter}) {identifier}", checked, "; ".join(parts) or none, left)
     yield _row(
         HIPAA,
         "(R) any other unique identifying number, characteristic or code",
@@ -87,15 +90,32 @@ def _nothing_more(dataset: Dataset) -> tuple[list[str], str]:
 
 def _more_of_places(dataset: Dataset) -> tuple[list[str], str]:
     sites = [f"{len(dataset.sites)} sites are told apart"] if len(dataset.sites) > 1 else []
-    return sites, "whether a site is a place: a person must say"
+    return [*_said(dataset, "places"), *sites], "whether a site is a place: a person must say"
 
 
 def _more_of_dates(dataset: Dataset) -> tuple[list[str], str]:
-    ages = [column for column, name in enumerate(dataset.features) if "age" in words(name)]
-    old = len(np.unique(dataset.patient[(dataset.x[:, ages] >= 90).any(axis=1)]))
+    roles = dataset.notes.get("roles")
+    named = [name for name in dataset.features if "age" in words(name)] if roles is None else roles["ages"] or ()
+    numbers = [place for place, name in enumerate(dataset.features) if name in named]
+    old = len(np.unique(dataset.patient[(dataset.x[:, numbers] >= 90).any(axis=1)]))
     told = f"fewer than {LEAST}" if dataset.credentialed and old < LEAST else old  # a small count points at people
-    checked = [f"people aged 90 or more: {told}"] if old else ["no age of 90 or more"] if ages else []
-    return checked, "whether dates were shifted; ages in other units than years"
+    checked = [f"people aged 90 or more: {told}"] if old else ["no age of 90 or more"] if numbers else []
+    if unread := [name for name in named if name not in dataset.features]:
+        checked.append(f"not looked at for ages of 90 or more, since no number to learn from: {', '.join(unread)}")
+    left = "whether dates were shifted; ages in other units than years"
+    return [*_said(dataset, "dates"), *_said(dataset, "ages"), *checked], left
+
+
+def _said(dataset: Dataset, role: str) -> list[str]:
+    """Return what the table's owner said of the columns of a role, and which look like some that they didn't name."""
+    roles = dataset.notes.get("roles")
+    if roles is None:
+        return []
+    parts = [f"which columns are {role} is not declared (preprocess.{role})"] if roles[role] is None else []
+    parts += [f"declared as {role}: {', '.join(roles[role])}"] if roles[role] else []
+    parts += [f"declared: no {role}"] if roles[role] == [] else []
+    looks = roles["suspected"][role]
+    return parts + ([f"may be {role}, and not declared: {', '.join(looks)}"] if looks else [])
 
 
 def _more_of_records(dataset: Dataset) -> tuple[list[str], str]:
@@ -113,12 +133,14 @@ _HIPAA_EXTRA = {"B": _more_of_places, "C": _more_of_dates, "H": _more_of_records
 
 def _columns_named(dataset: Dataset, named: set[str]) -> list[str]:
     """Return features and groups with one of the words in their names."""
-    return [name for name in (*dataset.features, *dataset.groups) if words(name) & named]
+    table = dataset.records
+    return [name for name in (*table.variables, *table.aside_names, *dataset.groups) if words(name) & named]
 
 
 def _texts_like(dataset: Dataset, pattern: str) -> int:
     """Return how many distinct texts of the container have the form."""
     texts = {*dataset.patients, *dataset.sites, *(value for values in dataset.groups.values() for value in values)}
+    texts |= {level for column in dataset.records.columns for level in column.levels}
     return sum(re.search(pattern, text) is not None for text in texts)
 
 
@@ -137,7 +159,7 @@ def _kept(found: Mapping[tuple[str, str, str], float]) -> list[str]:
 
 def _unique(found: Mapping[tuple[str, str, str], float]) -> list[str]:
     return [
-        f"{_percent(value)} of people unique in {group.removeprefix('set=')}"
+        NOT_SAID if math.isnan(value) else f"{_percent(value)} of people unique in {group.removeprefix('set=')}"
         for (attack, measure, group), value in found.items()
         if (attack, measure) == ("linkage-anonymity", "unique")
     ]

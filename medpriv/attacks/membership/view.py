@@ -20,7 +20,7 @@ Attack = Callable[["View"], np.ndarray]  # scores [T, U]; higher speaks for memb
 
 CALIBRATION_SHADOWS = 4
 
-_ELEMENTS = 2_000_000  # of one [T, U] array; bounds the memory of a pass to some hundred megabytes
+_ELEMENTS = 2_000_000  # of one [T, U] or [T, Z] array; bounds the memory of a pass to some hundred megabytes
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,8 @@ def score_each(
 ) -> dict[str, np.ndarray]:
     """Return the scores [T, U] of several attacks, which look at the same views."""
     parts: dict[str, list[np.ndarray]] = {name: [] for name in attacks}
-    for part in _parts(len(targets), scores.value.shape[1]):
+    widest = max(each.shape[1] for each in (scores.value, scores.population) if each is not None)
+    for part in _parts(len(targets), widest):
         view = View(scores, targets[part], None if withheld is None else withheld[part])
         for name, attack in attacks.items():
             parts[name].append(attack(view))

@@ -57,7 +57,7 @@ def _calibration_panel(name: str, results: Sequence[Result]) -> Panel:
         axes.set(xlabel="stated probability", ylabel="share that was right", title=name)
         axes.set(xlim=(min(float(row["from"]) for row in rows) - 0.02, 1.02), ylim=(-0.03, 1.03))
         drawing.legend_below(axes, len(results))
-        title = f"{name}: reliability of the stated probabilities on unseen patients"
+        title = f"{name}: reliability of the stated probabilities on test patients"
         counts = [sum(int(row["n"]) for row in result.rows("reliability")) for result in results]
         note = f"n = {span(counts)} predictions, those of all replicates together"
         note += left_out(len(filled) - len(drawn), "point")

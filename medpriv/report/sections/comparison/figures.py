@@ -130,8 +130,8 @@ def _cost_cell(kind: str) -> Callable[[Headline], Cell]:
 
 
 COLUMNS = (
-    Column("Utility", _utility_cell, "unseen patients", USE),
-    Column("Gap", lambda item: value_cell(item.figures.get("generalisation_gap")), "seen − unseen accuracy", USE),
+    Column("Utility", _utility_cell, "test patients", USE),
+    Column("Gap", lambda item: value_cell(item.figures.get("generalisation_gap")), "training − test accuracy", USE),
     Column("AUC", _leak_cell("patient"), "per patient", LEAK),
     Column("AUC", _leak_cell("record"), "per record", LEAK),
     Column("TPR at 1 % FPR", _rate_cell("patient"), "per patient", LEAK),

@@ -123,7 +123,7 @@ def _split_table(dataset: str, split: Sequence[Headline], own: Sequence[Headline
         "Records reconstructed",
     )
     columns = (
-        Column("Utility", lambda item: value_cell(item.utility), "unseen patients", useful),
+        Column("Utility", lambda item: value_cell(item.utility), "test patients", useful),
         Column("Against pooled", lambda item: value_cell(utility_gap(item, undefended(item, own)), signed=True),
                "paired by replicate", useful),
         Column("Up", lambda item: bytes_cell(item.result.costs.get("bytes_up")), "", sent),

@@ -16,9 +16,11 @@ from medpriv.report.section import Section
 
 MEANINGS = {
     "auc": "one column tells the outcome",
+    "gaps": "one column’s gaps tell the outcome",
     "equal": "one column is the outcome",
     "time": "known only at or after the outcome",
     "patients": "patients in both splits",
+    "ids": "an id to be memorised",
     "duplicates": "the same record in both splits",
 }
 Findings = Mapping[str, Sequence[dict]]  # of each dataset
@@ -133,9 +135,9 @@ def _lesson(leaking: str, sound: str, tables: Findings, banks: Sequence[Result])
 def _lesson_table(leaking: str, sound: str, compared: Sequence[Compared]) -> Table:
     kept, without = f"{leaking}: leaks kept", f"{sound}: without them"
     columns = (
-        Column("AUROC", lambda item: value_cell(item.with_leaks), "unseen patients", kept),
+        Column("AUROC", lambda item: value_cell(item.with_leaks), "test patients", kept),
         Column("n", lambda item: n_of(item.with_leaks), "records", kept),
-        Column("AUROC", lambda item: value_cell(item.without), "unseen patients", without),
+        Column("AUROC", lambda item: value_cell(item.without), "test patients", without),
         Column("n", lambda item: n_of(item.without), "records", without),
         Column("Artefacts", _sources, form="code"),
     )

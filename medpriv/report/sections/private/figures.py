@@ -214,7 +214,7 @@ def _table(dataset: str, headlines: Sequence[Headline], banks: Sequence[Guarante
         Column("From the bank", lambda bank: _bound_cell(_from_bank(bank.item.result), bank),
                "guesses taken for independent", "ε"),
         Column("Violations", lambda bank: _violations_cell(bank, alpha), "trainings whose own bound is above", "ε"),
-        Column("Utility", lambda bank: value_cell(bank.item.utility), "unseen patients", "Usefulness"),
+        Column("Utility", lambda bank: value_cell(bank.item.utility), "test patients", "Usefulness"),
         Column("Difference", _difference_cell, "paired by replicate", "Usefulness"),
         Column("Against no guarantee", _against_cell, "", "Usefulness", "prose"),
         Column("AUC", lambda bank: leak_cell(bank.item), "strongest attack; chance of the strongest below",

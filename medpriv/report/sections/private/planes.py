@@ -78,7 +78,7 @@ def _privacy_panel(dataset: str, headlines: Sequence[Headline], more: str) -> Pa
         labels = [f"{tick:g}" for tick in ticks]
         axes.set_xticks([*ticks, middle], [*labels, "none"]) if others else axes.set_xticks(ticks, labels)
         axes.set_xlim(edge / 1.4, none * 1.25 ** len(others))
-        axes.set(xlabel="ε (log scale)", ylabel=f"{name} on unseen patients", title=dataset)
+        axes.set(xlabel="ε (log scale)", ylabel=f"{name} on test patients", title=dataset)
         drawing.legend_below(axes, len(lines) + len(others))
         counts = [item.utility.n for item in headlines]
         guesses = [item.audited.n for item in headlines if item.audited]
@@ -86,7 +86,7 @@ def _privacy_panel(dataset: str, headlines: Sequence[Headline], more: str) -> Pa
         note += f"; audits: {span(guesses)} guesses" if guesses else ""
         note += "".join(f"; the unit of {name} is a {unit}" for name, unit in _other_units(headlines).items())
         note += more
-        spoken = f"{dataset}: {name} on unseen patients against epsilon, the accountant’s and the audited one"
+        spoken = f"{dataset}: {name} on test patients against epsilon, the accountant’s and the audited one"
         return drawing.render(axes, slug("privacy", dataset), spoken, csv_text(COLUMNS, _privacy_rows(headlines)), note)
 
 
@@ -173,7 +173,7 @@ def _leakage_panel(dataset: str, headlines: Sequence[Headline], more: str) -> Pa
             )
         low, high = axes.get_ylim()
         axes.set_ylim(min(low, 0.45), max(high, 0.62))
-        axes.set(xlabel=f"{name} on unseen patients", ylabel="AUC of the attacker, strongest attack")
+        axes.set(xlabel=f"{name} on test patients", ylabel="AUC of the attacker, strongest attack")
         axes.set_title(f"{dataset}, every treatment")
         drawing.legend_below(axes, len(kinds))
         rows = []

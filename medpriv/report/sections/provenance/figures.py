@@ -13,7 +13,7 @@ from medpriv.report.formatting import MISSING, integer, scientific
 from medpriv.report.layout import Cell, Column, Row, Table, prose
 from medpriv.report.results import Cohort, Derived, Result, Results
 from medpriv.report.section import Section
-from medpriv.report.withholding import WITHHELD, withheld
+from medpriv.report.withholding import SMALL_COUNT, WITHHELD, withheld
 
 PACKAGES = (
     "numpy",
@@ -27,7 +27,7 @@ PACKAGES = (
     "snakemake",
     "dvc",
 )
-ELSEWHERE = ("hospitals", "leakage")  # notes that are too long for the page, or have a section of their own
+ELSEWHERE = ("hospitals", "leakage", "roles")  # notes that are too long for the page, or have a section of their own
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Described:
 
     Attributes:
         classes: (name, how many records), small counts withheld.
+        positive: of two classes, the one that `auprc` is of; else empty.
         notes: of preprocessing, as (what, how many or why).
         replicates: K of its banks.
     """
@@ -43,6 +44,7 @@ class Described:
     cohort: Cohort
     records: dict[str, str]
     classes: tuple[tuple[str, str], ...]
+    positive: str
     features: tuple[str, ...]
     notes: tuple[tuple[str, str], ...]
     replicates: tuple[int, ...]
@@ -94,6 +96,7 @@ def _described(cohort: Cohort, results: Results) -> Described:
         cohort,
         {split: integer(count) for split, count in cohort.records.items()},
         tuple(_class_counts(cohort)),
+        about["classes"][1] if len(about["classes"]) == 2 else "",
         tuple(f"{name} ({unit})" if unit else name for name, unit in units),
         tuple(explain_notes(notes, names=not cohort.credentialed)),
         tuple(sorted({bank.replicates for bank in results.banks if bank.dataset == cohort.name})),
@@ -107,10 +110,15 @@ def _class_counts(cohort: Cohort) -> list[tuple[str, str]]:
 
 
 def explain_notes(notes: Mapping[str, object], names: bool) -> list[tuple[str, str]]:
-    """Return a dataset's preprocessing notes as (what, how many or why); without `names`, plain counts only."""
+    """Return a dataset's preprocessing notes as (what, how many or why).
+
+    Without `names`, plain counts only, and those of each column's gaps, which were filled: small ones are withheld.
+    """
     lines = []
     for name, value in notes.items():
-        if not names and not isinstance(value, int | float):
+        if not names and name == "missing_cells":
+            value = {key: WITHHELD if count < SMALL_COUNT else integer(count) for key, count in value.items() if count}
+        elif not names and not isinstance(value, int | float):
             continue
         if isinstance(value, Mapping):
             text = ", ".join(f"{key}: {item}" for key, item in value.items()) or "none"

@@ -23,7 +23,7 @@ from medpriv.report.layout import (
     source_cell,
     value_cell,
 )
-from medpriv.report.results import Group, Linkage, Results, parse_group
+from medpriv.report.results import Group, Linkage, Results, parse_group, resolved
 from medpriv.report.section import Section
 
 EVERY = "all"  # the set of all features
@@ -47,12 +47,18 @@ class Audited:
 
     Attributes:
         likeliest: the set known from outside in which most people are unique; None without one.
+        unsaid: nobody has said which columns others know, so that there is no figure for them.
+        none_known: the config says that others know none.
+        suspected: columns that others may know by their names or values, and that the config doesn't name.
         every: the share unique in all features; None where it wasn't measured.
         joins: numbers kept from the source that join rows to the publisher's own table, each with its share.
     """
 
     dataset: str
     likeliest: Known | None
+    unsaid: bool
+    none_known: bool
+    suspected: tuple[str, ...]
     every: Measure | None
     joins: tuple[tuple[str, Measure], ...]
     singling: Table
@@ -71,7 +77,9 @@ class Reidentification:
 def collect(results: Results, headlines: Sequence[Headline]) -> Reidentification | None:
     """Return what the tables give away; None where none was audited."""
     audits = [audit for audit in results.linkage if audit.measures]
-    return Reidentification(_sets_table(audits), tuple(map(_audited, audits))) if audits else None
+    return (
+        Reidentification(_sets_table(audits), tuple(_audited(audit, results) for audit in audits)) if audits else None
+    )
 
 
 def _figure(audit: Linkage, attack: str, measure: str, group: Group) -> Measure | None:
@@ -83,11 +91,17 @@ def _sets(audit: Linkage) -> list[Known]:
     return [Known(audit, name) for name in dict.fromkeys(names) if name]
 
 
-def _audited(audit: Linkage) -> Audited:
+def _audited(audit: Linkage, results: Results) -> Audited:
     outside = [known for known in _sets(audit) if known.name != EVERY]
+    known = [known for known in outside if resolved(known.figure("anonymity", "unique"))]
+    cohort = results.cohorts.get(audit.dataset)
+    roles = cohort.about["notes"].get("roles", {}) if cohort else {}
     return Audited(
         audit.dataset,
-        max(outside, key=lambda known: known.figure("anonymity", "unique").value, default=None),
+        max(known, key=lambda known: known.figure("anonymity", "unique").value, default=None),
+        len(known) < len(outside),
+        roles.get("quasi_identifiers") == [],
+        tuple(roles.get("suspected", {}).get("quasi_identifiers", ())),
         Known(audit, EVERY).figure("anonymity", "unique"),
         tuple((parse_group(item.group)["key"], item) for item in audit.measures.holding("joined")),
         _singling_table(audit),

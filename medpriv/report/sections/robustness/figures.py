@@ -153,7 +153,7 @@ def _table(dataset: str, shown: Sequence[Headline], headlines: Sequence[Headline
         Column("AUC", lambda bank: leak_cell(bank.item, "record"), "per record", leaks),
         Column("AUC", lambda bank: leak_cell(bank.item, "patient"), "per patient", leaks),
         Column("Against no defence", _leaks_cell, "per record", leaks, "prose"),
-        Column("Utility", lambda bank: value_cell(bank.item.utility), "unseen patients", "Usefulness"),
+        Column("Utility", lambda bank: value_cell(bank.item.utility), "test patients", "Usefulness"),
         Column("n", lambda bank: n_of(bank.item.flip), "attacked records right before", rests),
         Column("Patients", lambda bank: patients_of(bank.item.flip), "who have them", rests),
         Column("K", lambda bank: count_cell(bank.item.result.replicates), "replicates", rests),

@@ -159,12 +159,12 @@ def _table(attacked: Attacked, *, folded: bool) -> Table:
 
 
 def _clean(result: Result) -> list[Answer]:
-    """Return the accuracy without attack on records of unseen patients, all of them."""
+    """Return the accuracy without attack on records of test patients, all of them."""
     measure = result.utility.find("accuracy")
     if measure is None:
         return []
     published, source = "about 0.88 (not checked in its text)", source_cell(result.usefulness, "accuracy")
-    text = "Clean accuracy, unseen patients"
+    text = "Clean accuracy, test patients"
     return [Answer(text, published, measure, value_cell(measure), prose(MISSING), source)]
 
 

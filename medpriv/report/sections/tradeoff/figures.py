@@ -55,10 +55,10 @@ def _panel(title: str, headlines: Sequence[Headline], more: str) -> Panel:
             ]
         low, high = axes.get_ylim()
         axes.set_ylim(min(low, 0.45), max(high, 0.62))
-        axes.set(xlabel=f"{name} on unseen patients", ylabel="patient-level AUC of the attacker", title=title)
+        axes.set(xlabel=f"{name} on test patients", ylabel="patient-level AUC of the attacker", title=title)
         drawing.legend_below(axes, len(headlines))
         columns = ("treatment", "figure", "attack", "value", "lower", "upper", "n", "patients")
-        spoken = f"{title}: {name} on unseen patients against patient-level AUC of the strongest membership attack"
+        spoken = f"{title}: {name} on test patients against patient-level AUC of the strongest membership attack"
         note = f"n = {span([item.utility.n for item in headlines])} for utility, "
         note += f"{span([item.leak('patient').n for item in headlines])} non-member patients a target for leakage"
         note += more

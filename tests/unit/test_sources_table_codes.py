@@ -1,0 +1,104 @@
+"""Codes for missing values in numbers are told apart from values, and become gaps where they are declared."""
+
+import numpy as np
+import pytest
+
+from medpriv.errors import InputError
+from medpriv.seeds import generator
+from medpriv.sources.table_columns import check_label, numbers, probable_codes
+from medpriv.sources.table_file import column_of
+
+RNG = generator(0, "codes")
+POTASSIUM, AGES = RNG.normal(4, 0.5, size=200).round(1), RNG.integers(0, 99, size=200)
+
+
+def mixed(values: np.ndarray, *codes: float, rows: int = 5) -> np.ndarray:
+    return RNG.permutation(np.concatenate([values, np.repeat(codes, rows)]).astype(float))
+
+
+@pytest.mark.parametrize(
+    ("values", "codes"),
+    [
+        *((POTASSIUM, (code,)) for code in (-999, 9999, -9, -1, 99, 999.9, -99999)),
+        (POTASSIUM, (-8, -9)),
+        (POTASSIUM, (-99, 999)),
+        (np.arange(2).repeat(50), (-9,)),
+        (np.arange(2).repeat(50), (99,)),
+        (RNG.normal(0, 5, size=100), (-99,)),
+        (AGES, (999, -1)),
+    ],
+)
+def test_a_repeated_number_far_from_all_others_is_probably_a_code(values, codes):
+    assert probable_codes(mixed(values, *codes)) == dict.fromkeys(codes, 5)
+    column = column_of("kalium", mixed(values, *codes).astype(str))
+    faults: list = []
+    numbers(column, ".", faults)
+    assert len(faults) == 1 and "preprocess.missing_codes: {kalium: [" in faults[0].remedy
+    assert all(f"{code:g} in 5 rows" in faults[0].problem for code in codes)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        mixed(AGES, 99),  # an age that may be
+        mixed(RNG.gamma(2, 200, size=300).round(), 999),  # within a wide range
+        mixed(RNG.integers(-20, 20, size=200), -9),  # among other negative numbers
+        mixed(POTASSIUM, -999, rows=2),  # not repeated: a slip, or true
+        mixed(np.arange(3).repeat(30), -1),  # a trend: worse, as before, better
+        RNG.integers(0, 2, size=100).astype(float),
+        np.array([-999.0, -999, -999, 99, 99, 99]),  # nothing beside
+        np.full(9, np.nan),
+    ],
+)
+def test_a_number_that_may_be_a_value_is_none(values):
+    assert probable_codes(values) == {}
+
+
+def test_no_alarm_over_many_measurements():
+    drawn = [RNG.lognormal(3, 1.5, size=500).round(), RNG.integers(0, 40, size=500), RNG.poisson(1, size=500)]
+    drawn += [RNG.normal(mean, 30, size=500).round() for mean in (-99, 99, 999) for _ in range(20)]
+    assert not any(probable_codes(values.astype(float)) for values in drawn)
+
+
+def test_a_declared_code_is_a_gap_and_an_empty_list_keeps_it():
+    cells = mixed(POTASSIUM, -999)
+    column, faults = column_of("kalium", cells.astype(str)), []
+    assert np.array_equal(np.isnan(numbers(column, ".", faults, [-999])), cells == -999)
+    assert np.array_equal(numbers(column, ".", faults, []), cells) and not faults
+    numbers(column, ".", faults, [-99])
+    assert "no value -99" in faults[0].problem
+
+
+def test_what_is_left_beside_a_code_must_vary():
+    faults: list = []
+    numbers(column_of("x", ["1", "-9"] * 9), ".", faults, [-9])
+    assert "one number and gaps" in faults[0].problem
+
+
+@pytest.mark.parametrize(("classes", "fault"), [("0 1 -9", True), ("1 2 99", True), ("0 1 2", False), ("-1 1", False)])
+def test_a_class_that_is_a_code_is_refused(classes, fault):
+    faults: list = []
+    check_label(column_of("died", classes.split() * 30), faults)
+    assert bool(faults) == fault and all("probably a code" in one.problem for one in faults)
+
+
+def test_a_code_in_an_own_table_reaches_the_notes(tmp_path):
+    from medpriv.sources import table
+    from medpriv.sources.acquire import acquire_raw
+
+    file, rng = tmp_path / "mine.csv", generator(1, "codes")
+    lines = [
+        f"{rng.choice(['a', 'b', ''])},{-999 if row % 10 == 0 else round(rng.normal(4, 1), 2)},{row % 2}"
+        for row in range(90)
+    ]
+    file.write_text("\n".join(["drug,kalium,died", *lines]) + "\n")
+    settings = {"label": "died", "patient": None, "site": None, "groups": [], "categorical": ["drug"], "ignore": []}
+    settings |= {"test_fraction": 0.3}
+    acquire_raw("table", "mine", {"source": "local", "path": str(file)}, 1, tmp_path / "raw", tmp_path / "scratch")
+    with pytest.raises(InputError, match=r"column kalium: -999 in 9 rows"):
+        table.parse("mine", tmp_path / "raw", settings, 1)
+    found = table.parse("mine", tmp_path / "raw", settings | {"missing_codes": {"kalium": [-999]}}, 1)
+    assert found.notes["missing_cells"] == {"kalium": 9, "drug": sum(line.startswith(",") for line in lines)}
+    assert found.x[:, 0].min() > 0
+    with pytest.raises(InputError, match="drug is no column of numbers"):
+        table.parse("mine", tmp_path / "raw", settings | {"missing_codes": {"kalium": [-999], "drug": [1]}}, 1)
