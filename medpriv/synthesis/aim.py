@@ -15,7 +15,7 @@ A share `MEASURING` of the squared mu goes to measurements, the rest to choices;
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from math import pi, sqrt
+from math import sqrt
 
 import numpy as np
 
@@ -30,7 +30,11 @@ from medpriv.synthesis.junction_tree import (
     pair_marginals,
     triangulated,
 )
+<<<<<<< HEAD
 from medpriv.synthesis.noisy_marginals import Curator, Learnt, check_columns, synthesise_each
+=======
+from medpriv.synthesis.marginals import Curator, Learnt, check_columns, expected_noise, synthesise_each
+>>>>>>> ee300d9a8f391940648e4dff13a88790df45de00
 from medpriv.synthesis.schema import Schema, Synthesis
 
 MEASURING = 0.9
@@ -61,8 +65,7 @@ def synthesise(
 def learn(curator: Curator) -> Learnt:
     """Return the model of one replicate."""
     model, measured = release(curator)
-    updates = LAST_STEPS + STEPS * (len(measured) - len(curator.sizes) + 1)
-    return Learnt(fit(model.tree, measured, curator.total, LAST_STEPS, model), None, updates)
+    return Learnt(fit(model.tree, measured, curator.total, LAST_STEPS, model))
 
 
 def release(curator: Curator, steps: int = STEPS) -> tuple[Model, list[Measured]]:
@@ -83,7 +86,7 @@ def release(curator: Curator, steps: int = STEPS) -> tuple[Model, list[Measured]
             sigma, choice = 1 / sqrt(MEASURING * curator.left), sqrt((1 - MEASURING) * curator.left)
         candidates = _candidates(model, CELLS * (1 - curator.left / whole))
         expected = curator.total * pair_marginals(model)
-        noise = np.array([sqrt(2 / pi) * sigma * cells_of([candidate], sizes) for candidate in candidates])
+        noise = np.array([expected_noise(sigma, cells_of([candidate], sizes)) for candidate in candidates])
         share = np.array([len(candidate) / 2 for candidate in candidates])
         chosen = candidates[curator.select(expected, candidates, choice, share, noise)]
         before = _of_pair(expected, chosen, sizes)
@@ -91,7 +94,7 @@ def release(curator: Curator, steps: int = STEPS) -> tuple[Model, list[Measured]
         tree = build_tree([*model.tree.cliques, chosen], sizes)
         model = fit(tree, measured, curator.total, steps, model)
         moved = np.abs(curator.total * model.marginal(chosen) - before).sum()
-        if moved <= sqrt(2 / pi) * sigma * before.size:
+        if moved <= expected_noise(sigma, before.size):
             sigma, choice = sigma / 2, 2 * choice
     return model, measured
 

@@ -152,21 +152,22 @@ class Measured:
     Attributes:
         columns: ascending.
         counts: float64, shaped by the columns' sizes.
-        sigma: deviation of the noise of each.
+        sigma: deviation of the noise, one for all or shaped as the counts.
     """
 
     columns: Columns
     counts: np.ndarray
-    sigma: float
+    sigma: float | np.ndarray
 
 
 @dataclass(frozen=True)
 class Model:
-    """A tree, its potentials and the cliques' marginal probabilities under them."""
+    """A tree, its potentials, the cliques' marginal probabilities under them, and how many steps led to them."""
 
     tree: Tree
     theta: tuple[np.ndarray, ...]
     beliefs: tuple[np.ndarray, ...]
+    updates: int = 0
 
     def marginal(self, columns: Columns) -> np.ndarray:
         """Return the probabilities of columns (ascending) that lie in one clique."""
@@ -192,7 +193,7 @@ def fit(tree: Tree, measured: Sequence[Measured], total: float, steps: int, star
     terms = _terms(tree, measured, total)
     beliefs = calibrate(tree, theta)
     loss, slopes = _loss(tree, terms, beliefs)
-    step, last = 1.0 / sum(term.weight for term in terms), loss
+    step, last, count = 1.0 / sum(np.max(term.weight) for term in terms), loss, 0
     for count in range(1, steps + 1):
         tried = [each - step * slope for each, slope in zip(theta, slopes, strict=True)]
         ahead = calibrate(tree, tried)
@@ -207,7 +208,7 @@ def fit(tree: Tree, measured: Sequence[Measured], total: float, steps: int, star
             if last - loss < ENOUGH * loss:
                 break
             last = loss
-    return Model(tree, tuple(theta), tuple(beliefs))
+    return Model(tree, tuple(theta), tuple(beliefs), count + (start.updates if start else 0))
 
 
 @dataclass(frozen=True)
@@ -218,7 +219,7 @@ class _Term:
     out: tuple[int, ...]
     shape: tuple[int, ...]
     wanted: np.ndarray
-    weight: float
+    weight: float | np.ndarray
 
 
 def _terms(tree: Tree, measured: Sequence[Measured], total: float) -> list[_Term]:
@@ -228,11 +229,11 @@ def _terms(tree: Tree, measured: Sequence[Measured], total: float) -> list[_Term
         joined.setdefault(each.columns, []).append(each)
     terms = []
     for columns, several in joined.items():
-        weights = np.array([1 / each.sigma**2 for each in several])
-        counts = sum(weight * each.counts for weight, each in zip(weights, several, strict=True)) / weights.sum()
+        weights = [1 / np.square(each.sigma) for each in several]
+        counts = sum(weight * each.counts for weight, each in zip(weights, several, strict=True)) / sum(weights)
         home = tree.home(columns)
         out = tuple(axis for axis, column in enumerate(tree.cliques[home]) if column not in columns)
-        weight = total**2 * float(weights.sum())
+        weight = total**2 * sum(weights)
         terms.append(_Term(home, out, _aligned(tree, home, columns), counts / total, weight))
     return terms
 

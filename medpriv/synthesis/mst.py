@@ -3,7 +3,8 @@
 1. The counts of every column are measured.
 2. Levels whose noisy count is less than `RARE` deviations are merged, so that pairs have fewer cells.
 3. A spanning tree of columns grows by V - 1 edges, each chosen by the exponential mechanism for how far its pair's
-   counts are from independence, among those that join two parts.
+   counts are from independence, among those that join two parts. As in AIM, and not in MST as published, what the noise
+   to come will err on the pair's cells is subtracted: large pairs drown in it.
 4. The counts of the pairs along the tree are measured.
 5. The tree's model is fitted to all counts, and rows are drawn from it.
 
@@ -16,8 +17,13 @@ from itertools import combinations
 import numpy as np
 
 from medpriv.privacy.noise import Draws
+<<<<<<< HEAD
 from medpriv.synthesis.junction_tree import Columns, Measured, build_tree, fit
 from medpriv.synthesis.noisy_marginals import Curator, Learnt, independent_pairs, synthesise_each, to_simplex
+=======
+from medpriv.synthesis.junction_tree import Columns, Measured, build_tree, cells_of, fit
+from medpriv.synthesis.marginals import Curator, Learnt, expected_noise, independent_pairs, synthesise_each, to_simplex
+>>>>>>> ee300d9a8f391940648e4dff13a88790df45de00
 from medpriv.synthesis.schema import Schema, Synthesis
 
 SHARES = (0.45, 0.12, 0.43)  # one-way marginals, choice of the tree, two-way marginals
@@ -54,8 +60,7 @@ def learn(curator: Curator) -> Learnt:
     """Return the model of one replicate."""
     merged, split, measured = release(curator)
     tree = build_tree([each.columns for each in measured], merged.sizes)
-    model = fit(tree, measured, curator.total, STEPS)
-    return Learnt(model, split, STEPS)
+    return Learnt(fit(tree, measured, curator.total, STEPS), split)
 
 
 def release(curator: Curator) -> tuple[Curator, "Split", list[Measured]]:
@@ -68,21 +73,23 @@ def release(curator: Curator) -> tuple[Curator, "Split", list[Measured]]:
     merged = curator.recoded(codes_of, [int(codes.max()) + 1 for codes in codes_of])
     fewer = [np.bincount(codes, held) for codes, held in zip(codes_of, counts, strict=True)]
     measured = [
-        Measured(single.columns, np.bincount(codes, single.counts), single.sigma)
+        Measured(single.columns, np.bincount(codes, single.counts), single.sigma * np.sqrt(np.bincount(codes)))
         for single, codes in zip(singles, codes_of, strict=True)
     ]
-    edges = choose_tree(merged, independent_pairs(fewer), np.sqrt(choice / max(1, columns - 1)))
-    measured += [merged.measure(edge, np.sqrt(len(edges) / second)) for edge in edges]
+    sigma = np.sqrt((columns - 1) / second)
+    edges = choose_tree(merged, independent_pairs(fewer), np.sqrt(choice / (columns - 1)), sigma)
+    measured += [merged.measure(edge, sigma) for edge in edges]
     return merged, Split(codes_of, counts), measured
 
 
-def choose_tree(curator: Curator, independent: np.ndarray, mu: float) -> list[Columns]:
-    """Return the V - 1 edges of a spanning tree, each chosen for mu."""
+def choose_tree(curator: Curator, independent: np.ndarray, mu: float, sigma: float) -> list[Columns]:
+    """Return the V - 1 edges of a spanning tree, each chosen for mu, to be measured with deviation sigma."""
     part = np.arange(len(curator.sizes))
     edges: list[Columns] = []
     for _ in range(len(part) - 1):
         candidates = [pair for pair in combinations(range(len(part)), 2) if part[pair[0]] != part[pair[1]]]
-        edges.append(candidates[curator.select(independent, candidates, mu)])
+        noise = np.array([expected_noise(sigma, cells_of([pair], curator.sizes)) for pair in candidates])
+        edges.append(candidates[curator.select(independent, candidates, mu, offsets=noise)])
         part[part == part[edges[-1][1]]] = part[edges[-1][0]]
     return edges
 

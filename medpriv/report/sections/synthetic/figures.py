@@ -20,9 +20,9 @@ from medpriv.report.sections.synthetic import drawn
 
 PATIENT: Group = {"level": "patient"}
 CEILING: Group = {"rows": "members"}  # the replicate's own members, compared with the test rows
+BY_AUROC: Group = {"figure": "auroc"}
 BEST, HOLDOUT, CLOSEST = "release-best", "release-holdout", "release-dcr"
 NULLS = ("release-null-members", "release-null-shuffled")
-NO_SCORE = (BEST, HOLDOUT, *NULLS)  # attacks that are no score of their own
 AUDIT = "audit-marginals"
 AUC = "auc"
 
@@ -179,7 +179,7 @@ def _above_half(measure: Measure | None) -> bool:
 
 
 def _says(bank: Released, verdict: str) -> bool:
-    told = bank.use("verdict_equivalent_auroc") or bank.use("verdict_equivalent_accuracy")
+    told = bank.use("verdict_equivalent", BY_AUROC)
     return resolved(told) and verdict_name(told.value) == verdict
 
 
@@ -215,8 +215,11 @@ def _table(dataset: str, banks: Sequence[Released]) -> Table:
 
 def _real_cell(bank: Released) -> Cell:
     """Return what training on synthetic rows costs, with the verdict and what so many patients can prove."""
-    lost, verdict = bank.use("tstr_auroc_difference"), bank.use("verdict_equivalent_auroc")
-    provable = bank.use("provable_margin_auroc")
+    lost, verdict, provable = (
+        bank.use("tstr_auroc_difference"),
+        bank.use("verdict_equivalent", BY_AUROC),
+        bank.use("provable_margin", BY_AUROC),
+    )
     told = {"supported": "equivalent", "contradicted": "not equivalent"}
     words = told.get(verdict_name(verdict.value), "undecided") if resolved(verdict) else ""
     margin = f"provable: ±{number(provable.value)}" if resolved(provable) else ""
