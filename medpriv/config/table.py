@@ -40,7 +40,6 @@ class PreprocessTable(CheckedTable):
         "does, although one looks like it",
     )
     ignore: list[str] = Field([], description="columns not to learn from")
-<<<<<<< HEAD
     quasi_identifiers: list[str] | None = Field(
         None,
         description="columns that others may know of a person, learnt from or not: by them the re-identification audit "
@@ -53,8 +52,6 @@ class PreprocessTable(CheckedTable):
     places: list[str] | None = Field(
         None, description="columns of places smaller than a country; empty: not said, `[]`: there are none"
     )
-=======
->>>>>>> ee300d9a8f391940648e4dff13a88790df45de00
     ranges: dict[str, Range] = Field(
         {},
         description="[least, greatest] of numbers, publicly known and not read off the table; a synthetic table "
@@ -68,21 +65,6 @@ class PreprocessTable(CheckedTable):
         {},
         description="all levels that a categorical column may have, publicly known; a synthetic table with "
         "differential privacy needs them of every category; left out: those in the table",
-<<<<<<< HEAD
-=======
-    )
-    quasi_identifiers: list[str] | None = Field(
-        None,
-        description="columns that others may know of a person, learnt from or not: by them the re-identification audit "
-        "looks for people. Empty: not said, so that it has no figure for them; `[]`: others know none",
-    )
-    dates: list[str] | None = Field(
-        None, description="columns of dates, not learnt from; empty: not said, `[]`: there are none"
-    )
-    ages: list[str] | None = Field(None, description="columns of ages in years; empty: not said, `[]`: there are none")
-    places: list[str] | None = Field(
-        None, description="columns of places smaller than a country; empty: not said, `[]`: there are none"
->>>>>>> ee300d9a8f391940648e4dff13a88790df45de00
     )
     test_fraction: Fraction = Field(0.3, description="share of patients held out, stratified by site and label")
 

@@ -30,11 +30,7 @@ from medpriv.synthesis.junction_tree import (
     pair_marginals,
     triangulated,
 )
-<<<<<<< HEAD
-from medpriv.synthesis.noisy_marginals import Curator, Learnt, check_columns, synthesise_each
-=======
-from medpriv.synthesis.marginals import Curator, Learnt, check_columns, expected_noise, synthesise_each
->>>>>>> ee300d9a8f391940648e4dff13a88790df45de00
+from medpriv.synthesis.noisy_marginals import Curator, Learnt, check_columns, expected_noise, synthesise_each
 from medpriv.synthesis.schema import Schema, Synthesis
 
 MEASURING = 0.9

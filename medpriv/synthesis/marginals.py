@@ -20,7 +20,6 @@ BLOCK = 10  # rows, at least, behind each knot of a quantile function
 
 
 @dataclass(frozen=True)
-<<<<<<< HEAD
 class Marginal:
     """One column by itself.
 
@@ -65,18 +64,6 @@ class Marginal:
         if self.ends is None:
             return np.interp(quantile, (np.arange(count) + 0.5) / count, self.values)
         return self.values[np.minimum(np.searchsorted(self.ends, quantile, side="right"), count - 1)]
-=======
-class Learnt:
-    """What a mechanism made of one replicate: a model in the curator's codes, or in merged ones.
-
-    Attributes:
-        model: the distribution to draw from.
-        split: draws the curator's codes int64 [n, V] of the model's; None: they are the same.
-    """
-
-    model: Model
-    split: Callable[[np.ndarray, Draws], np.ndarray] | None = None
->>>>>>> ee300d9a8f391940648e4dff13a88790df45de00
 
 
 def synthesise(
@@ -86,7 +73,6 @@ def synthesise(
     rngs: Sequence[np.random.Generator],
     rows: Sequence[int],
 ) -> Synthesis:
-<<<<<<< HEAD
     """Return tables whose columns are drawn independently of each other; there are no settings.
 
     Raises:
@@ -103,82 +89,3 @@ def synthesise(
         samples.append(finish(drawn, schema, cells))
         knots.append(sum(len(marginal.values) + 1 for marginal in learnt))
     return Synthesis(samples, {"parameters": float(np.mean(knots))})
-=======
-    """Return what a mechanism makes of each table, one after another, each from its own table and generator alone."""
-    domain = Domain.of(schema, settings["bins"], settings["columns"])
-    samples, updates, parameters, stated = [], [], [], []
-    owners = [None] * len(tables) if patients is None else patients
-    for cells, rng, wanted, patient in zip(tables, rngs, rows, owners, strict=True):
-        weights = patient_weights(patient, len(cells))
-        count = round(weights.sum())
-        delta = settings["delta"] or default_delta(count)
-        check_delta(delta, count)
-        mu = gaussian_mu(settings["epsilon"], delta)
-        curator = Curator(domain.encode(cells), domain.sizes, weights, count, mu, rng)
-        learnt = learn(curator)
-        codes = sample(learnt.model, wanted, rng)
-        samples.append(domain.decode(codes if learnt.split is None else learnt.split(codes, rng), rng))
-        updates.append(learnt.model.updates)
-        parameters.append(learnt.model.tree.cells)
-        stated.append((delta, composed(np.array(curator.spent)), count))
-    costs = {"updates": float(np.mean(updates)), "parameters": float(np.mean(parameters))}
-    return Synthesis(samples, costs, _guarantee(mechanism, settings, stated))
-
-
-def _guarantee(
-    mechanism: str, settings: Mapping[str, object], stated: Sequence[tuple[float, float, int]]
-) -> dict[str, object]:
-    """Return what holds for each of the tables, `stated` the delta, mu spent and patients of each."""
-    delta = max(delta for delta, _, _ in stated)
-    mu = max(mu for _, mu, _ in stated)
-    return {
-        "epsilon": gaussian_epsilon(mu, delta),
-        "target_epsilon": settings["epsilon"],
-        "delta": delta,
-        "mu": mu,
-        "mechanism": mechanism,
-        "noise": "gaussian",
-        "unit": "patient",
-        "adjacency": ADJACENCY,
-        "accountant": "gaussian-dp",
-        "patients": min(patients for _, _, patients in stated),
-        "tuning": TUNING,
-        "caveats": list(CAVEATS),
-    }
-
-
-def check_columns(columns: int, most: int, mechanism: str) -> None:
-    """Refuse a table that is too wide for a mechanism."""
-    if columns > most:
-        raise InputError(
-            f"{columns} columns with the label, of which {mechanism} takes {most} at most",
-            file="config",
-            place=f"columns of {mechanism}",
-            remedy=f"name there the {most - 1} columns that matter most, or take MST, which has no limit",
-        )
-
-
-def independent_pairs(singles: Sequence[np.ndarray]) -> np.ndarray:
-    """Return [L, L], the counts of pairs of codes if columns were independent; own blocks hold counts on a diagonal."""
-    joined = np.concatenate(singles)
-    total = singles[0].sum()
-    found = np.outer(joined, joined) / total
-    ends = np.cumsum((0, *map(len, singles)))
-    for place, single in enumerate(singles):
-        block = slice(ends[place], ends[place + 1])
-        found[block, block] = np.diag(single)
-    return found
-
-
-def expected_noise(sigma: float, cells: int) -> float:
-    """Return the expected sum of the absolute noise of so many cells, sqrt(2 / pi) sigma each."""
-    return float(np.sqrt(2 / np.pi) * sigma * cells)
-
-
-def to_simplex(counts: np.ndarray, total: float) -> np.ndarray:
-    """Return the nearest counts (in the Euclidean norm) that are not negative and sum to the total."""
-    ordered = np.sort(counts)[::-1]
-    excess = (np.cumsum(ordered) - total) / np.arange(1, len(counts) + 1)
-    cut = excess[np.flatnonzero(ordered > excess)[-1]]
-    return np.maximum(counts - cut, 0.0)
->>>>>>> ee300d9a8f391940648e4dff13a88790df45de00

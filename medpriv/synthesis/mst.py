@@ -17,13 +17,15 @@ from itertools import combinations
 import numpy as np
 
 from medpriv.privacy.noise import Draws
-<<<<<<< HEAD
-from medpriv.synthesis.junction_tree import Columns, Measured, build_tree, fit
-from medpriv.synthesis.noisy_marginals import Curator, Learnt, independent_pairs, synthesise_each, to_simplex
-=======
 from medpriv.synthesis.junction_tree import Columns, Measured, build_tree, cells_of, fit
-from medpriv.synthesis.marginals import Curator, Learnt, expected_noise, independent_pairs, synthesise_each, to_simplex
->>>>>>> ee300d9a8f391940648e4dff13a88790df45de00
+from medpriv.synthesis.noisy_marginals import (
+    Curator,
+    Learnt,
+    expected_noise,
+    independent_pairs,
+    synthesise_each,
+    to_simplex,
+)
 from medpriv.synthesis.schema import Schema, Synthesis
 
 SHARES = (0.45, 0.12, 0.43)  # one-way marginals, choice of the tree, two-way marginals

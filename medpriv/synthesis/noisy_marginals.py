@@ -125,17 +125,15 @@ class Curator:
 
 @dataclass(frozen=True)
 class Learnt:
-    """What a mechanism made of one replicate: a model in the curator's codes, or in merged ones, and its cost.
+    """What a mechanism made of one replicate: a model in the curator's codes, or in merged ones.
 
     Attributes:
         model: the distribution to draw from.
         split: draws the curator's codes int64 [n, V] of the model's; None: they are the same.
-        updates: steps of the fits.
     """
 
     model: Model
-    split: Callable[[np.ndarray, Draws], np.ndarray] | None
-    updates: int
+    split: Callable[[np.ndarray, Draws], np.ndarray] | None = None
 
 
 def patient_weights(patient: np.ndarray | None, rows: int) -> np.ndarray:
@@ -170,7 +168,7 @@ def synthesise_each(
         learnt = learn(curator)
         codes = sample(learnt.model, wanted, rng)
         samples.append(domain.decode(codes if learnt.split is None else learnt.split(codes, rng), rng))
-        updates.append(learnt.updates)
+        updates.append(learnt.model.updates)
         parameters.append(learnt.model.tree.cells)
         stated.append((delta, composed(np.array(curator.spent)), count))
     costs = {"updates": float(np.mean(updates)), "parameters": float(np.mean(parameters))}
@@ -220,6 +218,11 @@ def independent_pairs(singles: Sequence[np.ndarray]) -> np.ndarray:
         block = slice(ends[place], ends[place + 1])
         found[block, block] = np.diag(single)
     return found
+
+
+def expected_noise(sigma: float, cells: int) -> float:
+    """Return the expected sum of the absolute noise of so many cells, sqrt(2 / pi) sigma each."""
+    return float(np.sqrt(2 / np.pi) * sigma * cells)
 
 
 def to_simplex(counts: np.ndarray, total: float) -> np.ndarray:
