@@ -144,10 +144,10 @@ KINDS = {
         (Figure("tstr_auroc"), Figure("tstr_accuracy"), Figure("quality")),
         (
             "alpha_precision association_gap_max association_gap_mean augmented_accuracy "
-            "augmented_accuracy_difference augmented_auroc augmented_auroc_difference beta_recall c2st_auc c2st_p "
-            "column_shapes equivalence_p pair_similarity pair_trends provable_margin proved_margin quality "
-            "rules_broken trtr_accuracy trtr_auroc trts_accuracy trts_auroc tstr_accuracy tstr_accuracy_difference tstr_auroc "
-            "tstr_auroc_difference verdict_equivalent"
+            "augmented_accuracy_difference augmented_auroc augmented_auroc_difference beta_recall c2st_auc "
+            "c2st_p column_shapes equivalence_p pair_similarity pair_trends provable_margin proved_margin "
+            "quality rules_broken trtr_accuracy trtr_auroc trts_accuracy trts_auroc tstr_accuracy "
+            "tstr_accuracy_difference tstr_auroc tstr_auroc_difference verdict_equivalent"
         ),
         "medpriv.measures.synthetic_utility",
         ("marginals", "rules"),

@@ -7,6 +7,7 @@ from unittest.mock import MagicMock
 
 import pytest
 from made_up_results import as_artefacts, write_results
+from made_up_synthetic import add_generators
 from made_up_tables import add_tables
 
 from medpriv.catalogue.attacks import ATTACKS, FAMILIES
@@ -22,6 +23,9 @@ from medpriv.report.sections import SECTIONS
 BY_ANCHOR = {section.anchor: section for section in SECTIONS}
 SHOWN_IN = {  # where the figures of each attack of a family stand
     "membership": ("attacks",),
+    "release": ("synthetic",),
+    "disclosure": ("synthetic",),
+    "synthetic_epsilon": ("synthetic",),
     "evasion": ("attacks", "smooth"),
     "smoothing": ("robustness",),
     "epsilon": ("private",),
@@ -37,7 +41,7 @@ SHOWN_IN = {  # where the figures of each attack of a family stand
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     root = tmp_path_factory.mktemp("catalogue")
-    return read_results(**as_artefacts(add_tables(root, write_results(root))))
+    return read_results(**as_artefacts(add_generators(root, add_tables(root, write_results(root)))))
 
 
 def test_every_family_is_shown_by_a_section_that_declares_it() -> None:

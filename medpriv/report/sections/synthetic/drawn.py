@@ -112,12 +112,10 @@ def _shades() -> object:
 
 def draw_marginals(groups: Groups) -> Figure | None:
     """Return some columns, real against synthetic, of each dataset's generators that are no controls."""
-    panels = [
-        panel
-        for dataset, banks in groups.items()
-        for place, bank in enumerate(bank for bank in banks if not bank.generator.control)
-        for panel in drawing.folded([_marginals(dataset, bank)]) * bool(place) or [_marginals(dataset, bank)]
-    ]
+    panels: list[Panel] = []
+    for dataset, banks in groups.items():
+        first, *more = [_marginals(dataset, bank) for bank in banks if not bank.generator.control] or [None]
+        panels += [first, *drawing.folded(more)] if first else []
     return Figure("synthetic-marginals", "Columns, real against synthetic", tuple(panels)) if panels else None
 
 
@@ -125,7 +123,7 @@ def _marginals(dataset: str, bank: Released) -> Panel:
     rows = bank.result.rows("marginals")
     names = list(dict.fromkeys(row["column"] for row in rows))[:SHOWN]
     kept = [row for row in rows if row["column"] in names]
-    with drawing.drawing(60 + 13 * len(kept), left=128) as axes:
+    with drawing.drawing(90 + 13 * len(kept), left=128) as axes:
         for place, row in enumerate(kept):
             real, made = float(row["real"]), float(row["synthetic"])
             axes.plot([real, made], [place, place], color=COLOURS["rule"], linewidth=2, zorder=1)

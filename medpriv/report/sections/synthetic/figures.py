@@ -22,6 +22,7 @@ PATIENT: Group = {"level": "patient"}
 CEILING: Group = {"rows": "members"}  # the replicate's own members, compared with the test rows
 BY_AUROC: Group = {"figure": "auroc"}
 BEST, HOLDOUT, CLOSEST = "release-best", "release-holdout", "release-dcr"
+CHECK = "release-distance-check"
 NULLS = ("release-null-members", "release-null-shuffled")
 AUDIT = "audit-marginals"
 AUC = "auc"
@@ -221,7 +222,8 @@ def _real_cell(bank: Released) -> Cell:
         bank.use("provable_margin", BY_AUROC),
     )
     told = {"supported": "equivalent", "contradicted": "not equivalent"}
-    words = told.get(verdict_name(verdict.value), "undecided") if resolved(verdict) else ""
+    name = verdict_name(verdict.value) if verdict else ""
+    words = told.get(name, name)
     margin = f"provable: ±{number(provable.value)}" if resolved(provable) else ""
     return value_cell(lost, signed=True).below(words, margin)
 
@@ -311,10 +313,11 @@ def _disclosed(attack: str, bank: Released) -> Cell:
 
 def _attacks_table(dataset: str, banks: Sequence[Released]) -> Table:
     columns = tuple(Column(bank.label, partial(_attacked, bank)) for bank in banks)
-    attacks = [name for name in FAMILIES["release"].attacks if name not in (HOLDOUT,)]
+    attacks = [name for name in FAMILIES["release"].attacks if name not in (HOLDOUT, CHECK)]
     rows = [Row(attack_name(name), name, control=name in NULLS) for name in attacks]
     rows = [row for row in rows if any(_attacked(bank, row.of) != NOTHING for bank in banks)]
     rows.append(Row(attack_name(HOLDOUT), HOLDOUT, below=("share of matches that are members",)))
+    rows.append(Row(attack_name(CHECK), CHECK, below=("share of releases that pass", "at the 5 % quantile; median")))
     return Table(
         f"Every attack on synthetic tables of {dataset}",
         "Attack",
@@ -329,6 +332,9 @@ def _attacked(bank: Released, attack: str) -> Cell:
     if attack == HOLDOUT:
         share, p = bank.attack(HOLDOUT, "match_share"), bank.attack(HOLDOUT, "p_value")
         return value_cell(share).below(f"p = {number(p.value)}" if resolved(p) else "")
+    if attack == CHECK:
+        least, half = (bank.result.attacks.find("passes", {"quantile": name}, CHECK) for name in ("0.05", "0.5"))
+        return value_cell(least, share=True).below(percent(half.value) if resolved(half) else "")
     found = bank.strongest_reading(attack)
     if found is None:
         return NOTHING

@@ -1,0 +1,112 @@
+"""Made-up artefacts of generators of synthetic tables, for the tests of the report."""
+
+from pathlib import Path
+
+from medpriv.catalogue.attacks import FAMILIES
+from medpriv.files import write_csv, write_json
+from medpriv.measures.classifiers import CLASSIFIERS
+from medpriv.measures.marginals import MARGINAL_COLUMNS
+from medpriv.measures.table import Measure, write_measures
+from medpriv.measures.verdicts import CONTRADICTED, SUPPORTED, UNDECIDED
+
+# treatment: (TSTR, what training on it costs, verdict, AUC by distance, of the strongest attack)
+GENERATORS = {
+    "synthetic-marginals": (0.52, -0.33, CONTRADICTED, 0.5, 0.5),
+    "synthetic-cart": (0.84, -0.01, SUPPORTED, 0.6, 0.69),
+    "synthetic-gan": (0.8, -0.05, UNDECIDED, 0.5, 0.6),
+    "synthetic-gan-short": (0.6, -0.25, CONTRADICTED, 0.5, 0.5),
+    "synthetic-gan-weights0.3": (0.7, -0.15, CONTRADICTED, 0.5, 0.58),
+    "synthetic-mst-eps1": (0.7, -0.15, CONTRADICTED, 0.5, 0.5),
+}
+PATIENT = "level=patient"
+
+
+def use(treatment: str) -> list[Measure]:
+    """Return the use of one generator's tables."""
+    made, lost, verdict, *_ = GENERATORS[treatment]
+    about, counted = ("table", treatment, ""), {"n": 260, "patients": 260}
+    rows = [
+        Measure(*about, "tstr_auroc", made, made - 0.03, made + 0.03, **counted),
+        Measure(*about, "trtr_auroc", 0.85, 0.82, 0.88, **counted),
+        Measure(*about, "tstr_auroc_difference", lost, lost - 0.02, lost + 0.02, **counted),
+        Measure(*about, "augmented_auroc_difference", 0.01, -0.01, 0.03, **counted),
+        Measure(*about, "verdict_equivalent", verdict, group="figure=auroc", **counted),
+        Measure(*about, "provable_margin", 0.04, group="figure=auroc", **counted),
+    ]
+    rows += [Measure(*about, "tstr_auroc", made, group=f"classifier={name}", **counted) for name in CLASSIFIERS]
+    for group, quality in (("", 0.88), ("rows=members", 0.91)):
+        rows += [
+            Measure(*about, "quality", quality, quality - 0.02, quality + 0.02, 260, group),
+            Measure(*about, "c2st_auc", 0.62, 0.55, 0.7, 260, group),
+            Measure(*about, "beta_recall", 0.45, 0.3, 0.6, 260, group),
+        ]
+    return [*rows, Measure(*about, "rules_broken", 0.01, 0.0, 0.02, 130)]
+
+
+def release(treatment: str) -> list[Measure]:
+    """Return the attacks on what one generator released: all but two read ½."""
+    *_, near, best = GENERATORS[treatment]
+    counted, rows = {"n": 130, "patients": 130}, []
+    for attack in FAMILIES["release"].attacks:
+        about = ("table", treatment, attack)
+        value = {"release-dcr": near, "release-best": best}.get(attack, 0.5)
+        plain = attack == "release-best" or "null" in attack
+        group = PATIENT if plain else f"statistic=plain,{PATIENT}"
+        if "holdout" in attack:
+            rows += [
+                Measure(*about, "match_share", 0.6, 0.5, 0.7, group=PATIENT, **counted),
+                Measure(*about, "p_value", 0.001, group=PATIENT, **counted),
+                Measure(*about, "epsilon_lower", 0.3, group=PATIENT, **counted),
+            ]
+        elif "check" in attack:
+            rows.append(Measure(*about, "passes", 0.75, 0.5, 0.9, 16, "quantile=0.05"))
+        else:
+            rows.append(Measure(*about, "auc", value, value - 0.03, value + 0.03, group=group, **counted))
+    about = ("table", treatment, "release-best")
+    rows += [
+        Measure(*about, "auc_chance", 0.5, 0.48, 0.52, group=PATIENT, **counted),
+        Measure(*about, "tpr_at_fpr_0.01", 0.03, 0.01, 0.05, group=PATIENT, **counted),
+        Measure(*about, "tpr_at_fpr_0.1", 0.2, 0.15, 0.25, group=PATIENT, **counted),
+    ]
+    chosen = ("table", treatment, "release-meta")
+    return [*rows, Measure(*chosen, "chosen_share", 0.8, n=16, group=f"statistic=plain,{PATIENT}")]
+
+
+def disclosure(treatment: str) -> list[Measure]:
+    """Return what one generator's rows disclose."""
+    return [
+        Measure("table", treatment, attack, measure, value, value - 0.02, value + 0.02, 130, patients=130)
+        for attack in FAMILIES["disclosure"].attacks
+        for measure, value in (("memorisation", 0.04), ("risk", 0.1), ("success_members", 0.5))
+    ]
+
+
+def canaries(treatment: str) -> list[Measure]:
+    """Return the audit of a guarantee by noisy counts; none of another generator."""
+    about = ("table", treatment, "audit-marginals")
+    group = "canary=marginal,bound=independent-gaussian,delta=0.001"
+    return [Measure(*about, "epsilon_lower", 0.8, n=12800, group=group)] if "mst" in treatment else []
+
+
+def add_generators(root: Path, arguments: dict) -> dict[str, object]:
+    """Add banks of generators of the dataset `table` to arguments of `read_results`' test double, and return them."""
+    banks, attacks, stage = dict(arguments["banks"]), dict(arguments["attacks"]), root / "synthetic" / "table"
+    for treatment in GENERATORS:
+        folder = banks["table", treatment] = stage / treatment
+        noise = {"weights": 0.3} if "weights" in treatment else {}
+        spec = {"model": "cart", "hyperparameters": {"perturbation": noise}, "settings": {"released": 5}}
+        privacy = {"privacy": {"epsilon": 0.99, "delta": 0.001, "unit": "patient"}} if "eps" in treatment else {}
+        about = {"spec": spec, "replicates": list(range(16)), "metadata": privacy, "costs": {"parameters": 100}}
+        write_json(folder / "bank.json", about)
+        for family in ("release", "disclosure", "synthetic_epsilon"):
+            attacks["table", treatment, family] = root / "attacks" / "table" / "synthetic" / family
+    write_measures(stage / "utility.csv", [row for name in GENERATORS for row in use(name)])
+    marginals = [
+        {"treatment": name, **dict(zip(MARGINAL_COLUMNS, ("sex", "F", "", "", 0.3, 0.35, 80), strict=True))}
+        for name in GENERATORS
+    ]
+    write_csv(stage / "marginals.csv", ("treatment", *MARGINAL_COLUMNS), marginals)
+    for family, made in (("release", release), ("disclosure", disclosure), ("synthetic_epsilon", canaries)):
+        found = [row for name in GENERATORS for row in made(name)]
+        write_measures(root / "attacks" / "table" / "synthetic" / family / "measures.csv", found)
+    return arguments | {"banks": banks, "attacks": attacks}

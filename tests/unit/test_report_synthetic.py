@@ -1,0 +1,96 @@
+"""The section on synthetic tables: which figures it takes, what it concludes, and what it keeps apart."""
+
+from dataclasses import replace
+
+import pytest
+from made_up_results import as_artefacts, write_results
+from made_up_synthetic import GENERATORS, add_generators
+from made_up_tables import add_tables
+
+from medpriv.report.comparison import choose_headlines
+from medpriv.report.render import places_of, render_section
+from medpriv.report.results import Results, read_results
+from medpriv.report.section import fill
+from medpriv.report.sections.synthetic.figures import SECTION, Released, Synthetic, collect
+from medpriv.report.summary import summarise
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    root = tmp_path_factory.mktemp("synthetic")
+    return read_results(**as_artefacts(add_generators(root, add_tables(root, write_results(root)))))
+
+
+@pytest.fixture(scope="module")
+def found(results: Results) -> Synthetic:
+    return collect(results, choose_headlines(results))
+
+
+def bank(found: Synthetic, treatment: str) -> Released:
+    return next(each for each in found.judged[0].banks if each.result.treatment == treatment)
+
+
+def test_each_generator_is_a_row_with_its_own_figures_out_of_the_table_of_all(found: Synthetic) -> None:
+    (judged,) = found.judged
+    assert [row.of.result.treatment for row in judged.table.rows] == list(GENERATORS)
+    for treatment, (made, _, _, near, best) in GENERATORS.items():
+        own = bank(found, treatment)
+        assert own.use("tstr_auroc").value == made
+        assert (own.attack("release-dcr").value, own.attack("release-best").value) == (near, best)
+        assert {row["treatment"] for row in own.result.rows("marginals")} == {treatment}
+
+
+def test_a_generator_that_passes_by_distance_alone_is_named_and_one_that_passes_all_is_not(found: Synthetic) -> None:
+    assert {each.result.treatment for each in found.fooled} == {"synthetic-gan", "synthetic-gan-weights0.3"}
+
+
+def test_the_claims_are_told_by_the_banks_that_they_speak_of(found: Synthetic) -> None:
+    claims = {claim.name: claim for claim in found.claims}
+    banks = {name: [each.result.treatment for each in claim.banks] for name, claim in claims.items()}
+    assert banks == {
+        "comparable": ["synthetic-gan"],
+        "tuning": ["synthetic-gan-short"],
+        "privacy": ["synthetic-mst-eps1"],
+        "perturbation": ["synthetic-gan-weights0.3"],
+    }
+    assert not claims["comparable"].equivalent and not claims["comparable"].different  # undecided
+    assert [len(claims[name].found) for name in ("tuning", "privacy", "perturbation")] == [0, 0, 1]
+
+
+def test_cells_say_what_a_figure_rests_on(found: Synthetic) -> None:
+    (judged,) = found.judged
+    columns = {column.label: column for column in judged.table.columns}
+    cart, mst = bank(found, "synthetic-cart"), bank(found, "synthetic-mst-eps1")
+    assert columns["… minus real"].value(cart).details[-2:] == ("equivalent", "provable: ±0.040")
+    assert columns["… minus real"].value(bank(found, "synthetic-gan")).details[-2] == "undecided"
+    assert columns["Strongest attack"].value(cart).details[-2:] == ("by luck up to 0.520", "Learnt over the bank")
+    assert columns["Guarantee"].value(cart).text == "no guarantee"
+    assert columns["Guarantee"].value(mst).text == "ε = 0.99"
+    assert columns["Guarantee"].value(mst).details == ("matches: at least 0.30", "canaries: at least 0.80")
+
+
+def test_generators_are_compared_among_themselves_and_stand_in_the_comparison(results: Results) -> None:
+    headlines = choose_headlines(results)
+    made = [item for item in headlines if item.kind == "generator"]
+    assert {item.result.treatment for item in made} == set(GENERATORS)
+    cart = next(item for item in made if item.result.treatment == "synthetic-cart")
+    assert (cart.utility.measure, cart.leak("patient").value, cart.chance("patient").upper) == (
+        "tstr_auroc",
+        0.69,
+        0.52,
+    )
+    classifiers = [item for item in headlines if item.kind == "classifier"]
+    assert summarise(classifiers) == summarise([item for item in headlines if item not in made])
+
+
+def test_without_generators_there_is_no_section(results: Results) -> None:
+    others = tuple(each for each in results.banks if each.treatment not in GENERATORS)
+    assert fill(SECTION, replace(results, banks=others), []) is None
+
+
+def test_the_section_says_in_words_what_was_found(results: Results) -> None:
+    filled = fill(SECTION, results, choose_headlines(results))
+    text = " ".join(render_section(filled, places_of([filled])).split())
+    assert "By the distance to the closest record alone 2 banks would pass" in text
+    assert "0 of 1 shown equivalent, 0 shown not to be" in text
+    assert "noise on weights or activations carries no guarantee" in text
