@@ -23,7 +23,7 @@ _ABOVE, _BELOW = 10, 5  # lines at most that may stand around a table
 _LEAST = 5  # records, below which a sum or mean of a column is no sign
 _TOTAL = re.compile(
     r"(grand |sub-?)?totals?|(sub)?sum(me)?|overall|gesamt(summe)?|insgesamt|mean|average|avg|(arith\. )?mittel(wert)?|"
-    r"median|std|sd|min(imum)?|max(imum)?|count|anzahl",
+    r"median|minimum|maximum|count|anzahl",
     re.IGNORECASE,
 )
 
