@@ -31,7 +31,7 @@ from medpriv.synthesis.stacking import refuse_empty
 
 VECTOR = 16  # floats that a processor works on at once: S is a multiple
 FEATURES = 32  # sines and cosines that tell the MLP the step
-BLOCK = 256  # rows generated, or asked about, at once
+BLOCK = 128  # rows generated, or asked about, at once
 TINY = 1e-30
 
 _LOG = logging.getLogger(__name__)

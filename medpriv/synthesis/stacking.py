@@ -4,12 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from medpriv.bank import engine
+from medpriv.bank.engine import CACHE
 from medpriv.errors import InputError
+
+ROOM = 64 * 2**20  # bytes of a stack: steps of small networks are mostly calls, which many replicates share
 
 
 def share_stacks(alike: Sequence[int], floats: int) -> list[list[int]]:
-    """Return replicates of one shape in groups that stay in the cache.
+    """Return replicates of one shape in groups; those of which two leave the cache are worked on one by one.
 
     Torch rounds a product of one pair of matrices otherwise than a batch of such products: where there is room for two,
     none is alone. A lone replicate comes twice; its second results are to be dropped.
@@ -18,7 +20,7 @@ def share_stacks(alike: Sequence[int], floats: int) -> list[list[int]]:
         alike: numbers of the replicates.
         floats: numbers that one's training keeps at hand.
     """
-    size = max(1, engine.CACHE // (4 * floats))
+    size = ROOM // (4 * floats) if 8 * floats <= CACHE else 1
     if size > 1 and len(alike) == 1:
         return [[alike[0], alike[0]]]
     groups = [list(alike[start : start + size]) for start in range(0, len(alike), size)]

@@ -207,8 +207,7 @@ def audited(monkeypatch, broken: str = "") -> tuple[np.ndarray, np.ndarray]:
         tables.append(np.concatenate([np.column_stack([np.zeros(PATIENTS), label]), canaries]))
     _give_canaries_their_coordinates(monkeypatch)
     settings = DP | {"epsilon": CLAIM.epsilon, "steps": 40, "bins": 2}
-    batch = [DP.get("rate", 0.25) * len(table) for table in tables]
-    sums, multipliers = _watch(monkeypatch, batch)
+    sums, places = _watch(monkeypatch)
     if broken == "noise":
         monkeypatch.setattr(dp_gan, "fill_normal", lambda row, rng, scratch: row.zero_())
     if broken == "clipping":
@@ -217,8 +216,8 @@ def audited(monkeypatch, broken: str = "") -> tuple[np.ndarray, np.ndarray]:
         tables = [np.concatenate([table, table]) for table in tables]
     dp_gan.synthesise(tables, MARKED, private_recipe(DpGanSettings, **settings), rngs(SEEDS), [1] * SEEDS)
     noise = accountant.noise_for(CLAIM.epsilon, CLAIM.delta, 0.25, 40)
-    order = np.argsort(multipliers)  # replicates are trained in groups
-    path = np.concatenate([np.stack(sums[group]) for group in sums], axis=1)[:, order]
+    order = np.argsort(places)  # replicates are trained in groups
+    path = np.concatenate([np.stack(group) for group in sums], axis=1)[:, order]
     ratios = np.logaddexp(np.log(0.75), np.log(0.25) + np.clip((path - 0.5) / noise**2, -700, 700))
     return ratios.sum(0), inside
 
@@ -242,21 +241,22 @@ def _give_canaries_their_coordinates(monkeypatch) -> None:
     monkeypatch.setattr(critic.Critic, "gradient", gradient)
 
 
-def _watch(monkeypatch, batch):
+def _watch(monkeypatch):
     """Record each group's noisy sums of the canaries' coordinates, by step, and which replicates it holds."""
-    sums, order = {}, []
+    sums, order = [], []
     plain_init, plain_update = CriticStack.__init__, dp_gan.Adam.update
 
     def init(self, encoder, replicates, *rest):
         plain_init(self, encoder, replicates, *rest)
-        sums[id(self._optimiser)] = []
+        sums.append([])
+        self._optimiser.sums = sums[-1]  # by itself, not by its id, which another may get
         self._optimiser.watched = torch.tensor([0.25 * own.units for own in replicates])
         order.extend(own.place for own in replicates)
 
     def update(self, rate):
         if hasattr(self, "watched"):
             value = self.gradients["critic1.weight"][:, 0, 1 : 1 + CANARIES] * self.watched[:, None]
-            sums[id(self)].append(value.double().numpy().copy())
+            self.sums.append(value.double().numpy().copy())
         plain_update(self, rate)
 
     counter = iter(range(10**6))
