@@ -3,12 +3,12 @@
     python benchmarks/workflow_overhead.py [--overlay config/tiny.yaml] [--cores 2]
 
 Clones the project's last commit into a temporary folder, makes the report there twice, and prints where the first run's
-core-seconds went. Imports are timed inside the jobs (outermost imports only); the rest of a job's wall time, as
-Snakemake's benchmark files have it, counts as computing. DVC is timed on a commit of its own after the run.
+core-seconds went. Imports are timed inside the jobs (outermost imports only); the rest of a job's wall time, as it
+measured itself, counts as computing. DVC is timed on a commit of its own after the run.
 """
 
 import argparse
-import csv
+import json
 import os
 import subprocess
 import sys
@@ -71,11 +71,7 @@ def main() -> None:
             if overlay
             else timed([sys.executable, "-m", "medpriv.workflow.dvc", "commit"], project, dict(os.environ))
         )
-        jobs = [
-            float(row["s"])
-            for file in project.rglob("logs/benchmarks/**/*.tsv")
-            for row in csv.DictReader(file.read_text().splitlines(), delimiter="\t")
-        ]
+        jobs = [json.loads(file.read_text())["seconds"] for file in project.rglob("logs/**/*.cost.json")]
     total = first * options.cores
     computing = sum(jobs) - imports
     parts = {

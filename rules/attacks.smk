@@ -15,8 +15,6 @@ for family in bank_families():
             **tables_of(family),
         log:
             f"logs/attacks/{{dataset}}/{where}/{family.name}.log",
-        benchmark:
-            f"logs/benchmarks/attacks/{{dataset}}/{where}/{family.name}.tsv"
         conda:
             "../envs/environment.yaml"
         threads: 1
@@ -41,8 +39,6 @@ rule attack_linkage:
         criteria="results/attacks/{dataset}/linkage/criteria.csv",
     log:
         "logs/attacks/{dataset}/linkage.log",
-    benchmark:
-        "logs/benchmarks/attacks/{dataset}/linkage.tsv"
     conda:
         "../envs/environment.yaml"
     threads: 1
@@ -69,8 +65,6 @@ rule attack_personalization:
         exposure="results/attacks/{dataset}/personalized-{variant}/personalization/exposure.csv",
     log:
         "logs/attacks/{dataset}/personalized-{variant}/personalization.log",
-    benchmark:
-        "logs/benchmarks/attacks/{dataset}/personalized-{variant}/personalization.tsv"
     conda:
         "../envs/environment.yaml"
     threads: 1
@@ -97,8 +91,6 @@ rule attack_unlearning:
         patients="results/attacks/{dataset}/unlearned/unlearning/patients.csv",
     log:
         "logs/attacks/{dataset}/unlearned/unlearning.log",
-    benchmark:
-        "logs/benchmarks/attacks/{dataset}/unlearned/unlearning.tsv"
     conda:
         "../envs/environment.yaml"
     threads: 1
@@ -130,8 +122,6 @@ rule attack_unlearning_personal:
         patients="results/attacks/{dataset}/unlearned-personal/unlearning/patients.csv",
     log:
         "logs/attacks/{dataset}/unlearned-personal/unlearning.log",
-    benchmark:
-        "logs/benchmarks/attacks/{dataset}/unlearned-personal/unlearning.tsv"
     conda:
         "../envs/environment.yaml"
     threads: 1

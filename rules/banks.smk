@@ -14,8 +14,6 @@ for suffix, kind in bank_kinds().items():
             outputs=f"results/{{stage}}/{{dataset}}/{{treatment}}/{kind.outputs}",
         log:
             "logs/{stage}/{dataset}/{treatment}/gather.log",
-        benchmark:
-            "logs/benchmarks/{stage}/{dataset}/{treatment}/gather.tsv"
         wildcard_constraints:
             treatment=ARTEFACTS.treatments_of(kind),
         conda:
@@ -40,8 +38,6 @@ for suffix, kind in bank_kinds().items():
             measures="results/{stage}/{dataset}/{treatment}/utility.csv",
         log:
             "logs/{stage}/{dataset}/{treatment}/utility.log",
-        benchmark:
-            "logs/benchmarks/{stage}/{dataset}/{treatment}/utility.tsv"
         wildcard_constraints:
             treatment=ARTEFACTS.treatments_of(kind),
         conda:

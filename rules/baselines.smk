@@ -12,8 +12,6 @@ rule train_baseline_shard:
         predictions=temp("shards/baselines/{dataset}/baseline-{network}/{shard}-of-{shards}/predictions.safetensors"),
     log:
         "logs/baselines/{dataset}/baseline-{network}/{shard}-of-{shards}.log",
-    benchmark:
-        "logs/benchmarks/baselines/{dataset}/baseline-{network}/{shard}-of-{shards}.tsv"
     conda:
         "../envs/environment.yaml"
     threads: 1
@@ -41,8 +39,6 @@ rule train_tree_shard:
         predictions=temp("shards/baselines/{dataset}/baseline-{tree}/{shard}-of-{shards}/predictions.safetensors"),
     log:
         "logs/baselines/{dataset}/baseline-{tree}/{shard}-of-{shards}.log",
-    benchmark:
-        "logs/benchmarks/baselines/{dataset}/baseline-{tree}/{shard}-of-{shards}.tsv"
     conda:
         "../envs/environment.yaml"
     threads: 1

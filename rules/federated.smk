@@ -12,8 +12,6 @@ rule train_federated_shard:
         predictions=temp("shards/federated/{dataset}/fed-{strategy}/{shard}-of-{shards}/predictions.safetensors"),
     log:
         "logs/federated/{dataset}/fed-{strategy}/{shard}-of-{shards}.log",
-    benchmark:
-        "logs/benchmarks/federated/{dataset}/fed-{strategy}/{shard}-of-{shards}.tsv"
     conda:
         "../envs/environment.yaml"
     threads: 1

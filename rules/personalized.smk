@@ -12,8 +12,6 @@ rule personalize:
         about="results/personalized/{dataset}/personalized-{variant}/bank.json",
     log:
         "logs/personalized/{dataset}/personalized-{variant}.log",
-    benchmark:
-        "logs/benchmarks/personalized/{dataset}/personalized-{variant}.tsv"
     conda:
         "../envs/environment.yaml"
     threads: 1

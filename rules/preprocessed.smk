@@ -11,8 +11,6 @@ rule preprocess_dataset:
         about="results/preprocessed/{dataset}/dataset.json",
     log:
         "logs/preprocessed/{dataset}.log",
-    benchmark:
-        "logs/benchmarks/preprocessed/{dataset}.tsv"
     conda:
         "../envs/environment.yaml"
     threads: 1

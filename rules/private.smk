@@ -14,8 +14,6 @@ rule train_private_shard:
         ),
     log:
         "logs/private/{dataset}/dp-{mechanism}-{model}-eps{epsilon}/{shard}-of-{shards}.log",
-    benchmark:
-        "logs/benchmarks/private/{dataset}/dp-{mechanism}-{model}-eps{epsilon}/{shard}-of-{shards}.tsv"
     conda:
         "../envs/environment.yaml"
     threads: 1

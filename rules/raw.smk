@@ -10,8 +10,6 @@ rule fetch_raw:
         manifest="results/raw/{dataset}/manifest.json",
     log:
         "logs/raw/{dataset}.log",
-    benchmark:
-        "logs/benchmarks/raw/{dataset}.tsv"
     conda:
         "../envs/environment.yaml"
     threads: 1

@@ -25,8 +25,6 @@ rule build_report:
         figures=directory("results/report/figures"),
     log:
         "logs/report/build.log",
-    benchmark:
-        "logs/benchmarks/report/build.tsv"
     conda:
         "../envs/environment.yaml"
     threads: 1
@@ -35,8 +33,8 @@ rule build_report:
         runtime=30,
     params:
         artefacts=ARTEFACTS.reported(),
-        benchmarks=lambda wildcards: ARTEFACTS.benchmark_files(),
-        timings={(d, t): f"logs/unlearned/{d}/{t}.json" for d, t in ARTEFACTS.derived(stage="unlearned")},
+        costs=lambda wildcards: ARTEFACTS.cost_files(),
+        timings={(d, t): f"logs/unlearned/{d}/{t}.timing.json" for d, t in ARTEFACTS.derived(stage="unlearned")},
         config=setting(),
     script:
         "../scripts/build_report.py"

@@ -12,8 +12,6 @@ rule train_robust_shard:
         predictions=temp("shards/robust/{dataset}/robust-{defence}/{shard}-of-{shards}/predictions.safetensors"),
     log:
         "logs/robust/{dataset}/robust-{defence}/{shard}-of-{shards}.log",
-    benchmark:
-        "logs/benchmarks/robust/{dataset}/robust-{defence}/{shard}-of-{shards}.tsv"
     conda:
         "../envs/environment.yaml"
     threads: 1

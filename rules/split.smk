@@ -12,8 +12,6 @@ rule train_split_shard:
         predictions=temp("shards/split/{dataset}/split-{topology}-cut{cut}/{shard}-of-{shards}/predictions.safetensors"),
     log:
         "logs/split/{dataset}/split-{topology}-cut{cut}/{shard}-of-{shards}.log",
-    benchmark:
-        "logs/benchmarks/split/{dataset}/split-{topology}-cut{cut}/{shard}-of-{shards}.tsv"
     conda:
         "../envs/environment.yaml"
     threads: 1

@@ -12,9 +12,7 @@ rule unlearn:
         about="results/unlearned/{dataset}/unlearned-{method}/bank.json",
     log:
         "logs/unlearned/{dataset}/unlearned-{method}.log",
-        timing="logs/unlearned/{dataset}/unlearned-{method}.json",
-    benchmark:
-        "logs/benchmarks/unlearned/{dataset}/unlearned-{method}.tsv"
+        timing="logs/unlearned/{dataset}/unlearned-{method}.timing.json",
     conda:
         "../envs/environment.yaml"
     threads: 1
@@ -46,9 +44,7 @@ rule unlearn_personal:
         about="results/unlearned/{dataset}/unlearned-{method}-personal/bank.json",
     log:
         "logs/unlearned/{dataset}/unlearned-{method}-personal.log",
-        timing="logs/unlearned/{dataset}/unlearned-{method}-personal.json",
-    benchmark:
-        "logs/benchmarks/unlearned/{dataset}/unlearned-{method}-personal.tsv"
+        timing="logs/unlearned/{dataset}/unlearned-{method}-personal.timing.json",
     conda:
         "../envs/environment.yaml"
     threads: 1

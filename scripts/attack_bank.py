@@ -3,13 +3,14 @@
 from importlib import import_module
 from pathlib import Path
 
+from medpriv.workflow.job import job
 from medpriv.bank.bank import Bank
 from medpriv.dataset import Dataset
 from medpriv.measures.findings import Findings
-from medpriv.workflow.job import job
+
+family = import_module(snakemake.params.module)
 
 with job(snakemake) as params:
-    family = import_module(params.module)
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
     folders = dict.fromkeys(Path(file).parent for file in snakemake.input.bank)
     found = [family.audit(dataset, Bank.load(folder), params.settings, params.seed) for folder in folders]

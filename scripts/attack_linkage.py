@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from medpriv.workflow.job import job
 from medpriv.attacks.linkage.audit import audit
 from medpriv.dataset import Dataset
-from medpriv.workflow.job import job
 
 with job(snakemake) as params:
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from medpriv.sources.acquire import acquire_raw
 from medpriv.workflow.job import job
+from medpriv.sources.acquire import acquire_raw
 
 with job(snakemake) as params:
     folder = Path(snakemake.output.manifest).parent

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from medpriv.bank.gather import gather_shards
 from medpriv.workflow.job import job
+from medpriv.bank.gather import gather_shards
 
 with job(snakemake):
     folders = dict.fromkeys(Path(file).parent for file in snakemake.input.shards)

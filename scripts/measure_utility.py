@@ -3,12 +3,13 @@
 from importlib import import_module
 from pathlib import Path
 
+from medpriv.workflow.job import job
 from medpriv.bank.bank import Bank
 from medpriv.dataset import Dataset
-from medpriv.workflow.job import job
+
+kind = import_module(snakemake.params.module)
 
 with job(snakemake) as params:
-    kind = import_module(params.module)
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
     bank = Bank.load(Path(snakemake.input.bank[0]).parent)
     reference = Bank.load(Path(snakemake.input.reference[0]).parent) if snakemake.input.reference else None

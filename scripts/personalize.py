@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from medpriv.workflow.job import job
 from medpriv.bank.bank import Bank
 from medpriv.dataset import Dataset
 from medpriv.treatments.personalized import personalize
-from medpriv.workflow.job import job
 
 with job(snakemake) as params:
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)

@@ -4,11 +4,12 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
-from medpriv.leakage import check_leakage
 from medpriv.workflow.job import job
+from medpriv.leakage import check_leakage
+
+source = import_module(f"medpriv.sources.{snakemake.params.format}")
 
 with job(snakemake) as params:
-    source = import_module(f"medpriv.sources.{params.format}")
     raw = Path(snakemake.input.manifest).parent
     dataset = source.parse(snakemake.wildcards.dataset, raw, params.preprocess, params.seed)
     if limits := params.preprocess.get("leakage"):  # tables have them, signals don't

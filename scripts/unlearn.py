@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from medpriv.workflow.job import job
 from medpriv.bank.bank import Bank
 from medpriv.dataset import Dataset
 from medpriv.files import write_json
 from medpriv.unlearning.catalogue import unlearn
-from medpriv.workflow.job import job
 
 with job(snakemake) as params:
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)

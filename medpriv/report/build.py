@@ -23,7 +23,7 @@ from medpriv.report.tidy import write_comparison, write_metrics
 
 def build_report(
     artefacts: Sequence[Artefact],
-    benchmarks: Mapping[tuple[str, str, str], Path],
+    costs: Mapping[tuple[str, str, str], Path],
     timings: Mapping[tuple[str, str], Path],
     config: dict,
     destination: Path,
@@ -36,14 +36,14 @@ def build_report(
             a family found on a bank (`name`), on an audit's subject, or on a dataset (no name), with `measures.csv`
             and what else it writes. Of other stages: a bank, with `bank.json`, and with `utility.csv` and
             `reliability.csv` unless it is derived from another one. A model may lack a family.
-        benchmarks: (stage, dataset, name) -> Snakemake benchmark file; the name is the treatment and, after "/", the
-            part of the work (`baseline-cnn/0-of-2`, `baseline-cnn/membership`). Missing files are left out.
+        costs: (stage, dataset, name) -> JSON with what a job took; the name is the treatment and, after "/", the part
+            of the work (`baseline-cnn/0-of-2`, `baseline-cnn/membership`). Missing files are left out.
         timings: (dataset, treatment) -> JSON with the `seconds` that `models` unlearned models took; may be missing.
         config: the whole checked config, printed on the page.
         destination: `results/report`.
 
     Same inputs, same bytes, apart from `costs.csv` and the block of the page between `<!-- measured:begin -->` and
-    `<!-- measured:end -->`, which hold what the benchmark files measured.
+    `<!-- measured:end -->`, which hold what was measured.
 
     Raises:
         InputError: a table of measures, or the comparison made of them, has figures that can't be right; then there is
@@ -51,7 +51,7 @@ def build_report(
     """
     destination = Path(destination)
     check_figures(tables_of_measures(artefacts))
-    results = read_results(artefacts, benchmarks, timings, config)
+    results = read_results(artefacts, costs, timings, config)
     headlines = choose_headlines(results)
     write_comparison(destination / "comparison.csv", headlines, results.audits)
     check_figures([destination / "comparison.csv"])

@@ -1,14 +1,9 @@
-"""What the run cost on this machine, from Snakemake's benchmark files.
+"""What the run cost on this machine, as every job measured it (`medpriv.workflow.job`).
 
 These are the only figures of the report that differ between two runs of the same config. They stand in `costs.csv`
 and in the marked block of the page, nowhere else.
-
-Snakemake looks at a job every half second for 15 seconds and every 30 seconds from then on. So the wall time is exact,
-the peak memory may miss a short peak, and the CPU time of a longer job is that of the last look: too low by up to 30
-seconds, which is why the page leaves it out.
 """
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,28 +16,22 @@ COLUMNS = ("stage", "dataset", "simulated", "name", "seconds", "cpu_seconds", "p
 
 @dataclass(frozen=True)
 class Cost:
-    """One job: wall seconds, CPU seconds and peak resident memory in MB; None where the job was too short to tell."""
+    """One job: wall seconds, CPU seconds and peak resident memory in MiB.
+
+    The last two are None for an unlearning request, which is a part of a job.
+    """
 
     stage: str
     dataset: str
     name: str
-    seconds: float | None
+    seconds: float
     cpu_seconds: float | None
     peak_mb: float | None
 
 
-def read_costs(benchmarks: Mapping[tuple[str, str, str], Path]) -> list[Cost]:
-    """Read the first line of every benchmark file that exists."""
-    costs = []
-    for (stage, dataset, name), path in benchmarks.items():
-        if not Path(path).exists():
-            continue
-        with Path(path).open(encoding="utf-8", newline="") as stream:
-            row = next(csv.DictReader(stream, delimiter="\t"), None)
-        if row is not None:
-            seconds, cpu, peak = (_number(row.get(column)) for column in ("s", "cpu_time", "max_rss"))
-            costs.append(Cost(stage, dataset, name, seconds, cpu, peak or None))
-    return costs
+def read_costs(files: Mapping[tuple[str, str, str], Path]) -> list[Cost]:
+    """Read what jobs took, where that was written."""
+    return [Cost(*key, **read_json(path)) for key, path in files.items() if Path(path).exists()]
 
 
 @dataclass(frozen=True)
@@ -83,9 +72,9 @@ def training_cost(costs: Sequence[Cost], dataset: str, treatment: str) -> Cost |
         "training",
         dataset,
         treatment,
-        _total([job.seconds for job in jobs]),
-        _total([job.cpu_seconds for job in jobs]),
-        max((job.peak_mb for job in jobs if job.peak_mb is not None), default=None),
+        sum(job.seconds for job in jobs),
+        sum(job.cpu_seconds for job in jobs),
+        max(job.peak_mb for job in jobs),
     )
 
 
@@ -105,16 +94,3 @@ def _makes(cost: Cost, treatment: str) -> bool:
     """Tell the jobs that train a treatment from those that judge it."""
     name, _, work = cost.name.partition("/")
     return name == treatment and cost.stage != "attacks" and work != "utility"
-
-
-def _number(text: str | None) -> float | None:
-    """Return a benchmark cell as a number; Snakemake writes `NA` or `-` where it could not measure."""
-    try:
-        return float(text or "")
-    except ValueError:
-        return None
-
-
-def _total(figures: Sequence[float | None]) -> float | None:
-    known = [figure for figure in figures if figure is not None]
-    return sum(known) if known else None

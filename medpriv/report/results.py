@@ -336,7 +336,7 @@ def tables_of_measures(artefacts: Iterable[Artefact]) -> list[Path]:
 
 def read_results(
     artefacts: Sequence[Artefact],
-    benchmarks: Mapping[tuple[str, str, str], Path],
+    costs: Mapping[tuple[str, str, str], Path],
     timings: Mapping[tuple[str, str], Path],
     config: dict,
 ) -> Results:
@@ -374,7 +374,7 @@ def read_results(
         derived={(bank.dataset, bank.treatment): bank for bank in derived},
         audits=tuple(audits),
         linkage=tuple(linkage),
-        costs=tuple(map(named, read_costs(benchmarks))),
+        costs=tuple(map(named, read_costs(costs))),
         timings=tuple(map(named, read_timings(timings))),
         config=config,
     )

@@ -251,8 +251,8 @@ class Artefacts:
         parts = {part for treatment in TREATMENTS.values() for part in treatment.part_names}
         return {name: "|".join(sorted(set(names.get(name, [])))) or NO_BANK for name in (*names, *parts)}
 
-    def benchmark_files(self) -> dict[tuple[str, str, str], str]:
-        """Return (stage, dataset, name) -> benchmark file of every job."""
+    def cost_files(self) -> dict[tuple[str, str, str], str]:
+        """Return (stage, dataset, name) -> file of what every job took."""
         files = {}
         for dataset in self.datasets:
             shards = self.config["datasets"][dataset]["bank"]["shards"]
@@ -266,7 +266,7 @@ class Artefacts:
             names |= {("attacks", folder.split("/", 3)[3]) for folder in folders}
             names |= {("attacks", "linkage")} if self.linked([dataset]) else set()
             for stage, name in sorted(names):
-                files[stage, dataset, name] = f"logs/benchmarks/{stage}/{dataset}{'/' * bool(name)}{name}.tsv"
+                files[stage, dataset, name] = f"logs/{stage}/{dataset}{'/' * bool(name)}{name}.cost.json"
         return files
 
 

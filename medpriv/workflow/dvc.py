@@ -24,12 +24,12 @@ from typing import Any
 
 import yaml
 
+from medpriv.workflow.job import made_up
 from medpriv.catalogue.treatments import KINDS, STAGES, TREATMENTS
 from medpriv.files import read_json, write_text
 from medpriv.workflow.artefacts import EXAMPLES, looped_rules
 from medpriv.workflow.environment import surroundings
 from medpriv.workflow.guard import UNVERSIONED
-from medpriv.workflow.job import made_up
 from medpriv.workflow.plan import Job, dry_run, snakemake
 
 ROOT = Path(__file__).resolve().parents[2]

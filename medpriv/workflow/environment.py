@@ -16,6 +16,9 @@ FIXED = {
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "NUMEXPR_NUM_THREADS": "1",
+    # glibc: arrays of less than 64 MiB take memory that was used before; fresh pages cost up to a tenth of a job.
+    "MALLOC_MMAP_THRESHOLD_": str(64 * 2**20),
+    "MALLOC_TRIM_THRESHOLD_": str(128 * 2**20),
     # The same bytes every time.
     "PYTHONHASHSEED": "0",
     "SOURCE_DATE_EPOCH": "0",

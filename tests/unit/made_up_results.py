@@ -16,7 +16,7 @@ from medpriv.attacks.unlearning import audit as forgetting
 from medpriv.bank.bank import About, Bank
 from medpriv.bank.outputs import Predictions
 from medpriv.dataset import Dataset
-from medpriv.files import write_csv, write_json, write_text
+from medpriv.files import write_csv, write_json
 from medpriv.measures.table import NAN, Measure, write_measures
 from medpriv.measures.utility import RELIABILITY_COLUMNS
 from medpriv.report.results import Artefact
@@ -30,7 +30,7 @@ def write_results(
 ) -> dict[str, object]:
     """Write artefacts of two datasets with two treatments each; return where they lie, by kind (see `as_artefacts`)."""
     rng = np.random.default_rng(7)
-    datasets, banks, attacks, benchmarks = {}, {}, {}, {}
+    datasets, banks, attacks, costs = {}, {}, {}, {}
     plan = {
         "beats": (classes, 47, 60, ("baseline-cnn", "baseline-cnn_gn", "robust-pgd", "robust-noise"), 32),
         "table": (("absent", "present"), 400, 1, ("baseline-logistic", "baseline-mlp"), 64),
@@ -55,20 +55,20 @@ def write_results(
                 folder = attacks[name, treatment, "smoothing"] = root / "attacks" / name / treatment / "smoothing"
                 _smoothing(folder, dataset, treatment)
             for stage, work in (("baselines", "0-of-1"), ("baselines", "gather"), ("attacks", "membership")):
-                path = benchmarks[stage, name, f"{treatment}/{work}"] = (
-                    root / "logs" / f"{stage}{name}{treatment}{work}.tsv"
+                path = costs[stage, name, f"{treatment}/{work}"] = (
+                    root / "logs" / f"{stage}{name}{treatment}{work}.cost.json"
                 )
-                write_text(path, "s\th:m:s\tmax_rss\tcpu_time\n" + f"{12.3 + place}\t0:00:12\t{512.5 + place}\t11.2\n")
+                write_json(path, {"seconds": 12.3 + place, "cpu_seconds": 11.2, "peak_mb": 512.5 + place})
         if signal:
             derived, audits, timings = _derived(root, dataset, rng)
-    benchmarks["raw", "beats", ""] = root / "logs" / "never-written.tsv"
+    costs["raw", "beats", ""] = root / "logs" / "never-written.json"
     return {
         "datasets": datasets,
         "banks": banks,
         "attacks": attacks,
         "derived": derived,
         "audits": audits,
-        "benchmarks": benchmarks,
+        "costs": costs,
         "timings": timings,
         "linkage": {},
         "config": {"seed": 1, "datasets": {name: {"format": name, "raw": _local(name)} for name in plan}},
@@ -87,7 +87,7 @@ def as_artefacts(folders: dict) -> dict[str, object]:
         if (at / "examples.csv").exists()
     ]
     artefacts += [Artefact("attacks", name, "", "linkage", folder) for name, folder in folders["linkage"].items()]
-    return {"artefacts": artefacts, **{name: folders[name] for name in ("benchmarks", "timings", "config")}}
+    return {"artefacts": artefacts, **{name: folders[name] for name in ("costs", "timings", "config")}}
 
 
 def _local(name: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ from made_up_results import as_artefacts, write_results
 from recomputed import check_report
 
 from medpriv.errors import InputError
-from medpriv.files import read_csv, read_json, write_csv, write_json, write_text
+from medpriv.files import read_csv, read_json, write_csv, write_json
 from medpriv.measures.table import COLUMNS, read_measures
 from medpriv.report.build import build_report
 from medpriv.report.results import read_result
@@ -61,7 +61,7 @@ def test_report_has_page_tables_metrics_and_a_table_behind_every_figure(report: 
 
 
 def test_a_run_with_nothing_to_draw_ends_in_a_page_and_an_empty_folder(arguments: dict, tmp_path: Path) -> None:
-    nothing = {name: {} for name in ("banks", "attacks", "derived", "audits", "benchmarks", "timings")}
+    nothing = {name: {} for name in ("banks", "attacks", "derived", "audits", "costs", "timings")}
     alone = dict(list(arguments["datasets"].items())[:1])
     build_report(
         **as_artefacts(arguments | nothing | {"datasets": alone, "linkage": {}}), destination=tmp_path / "report"
@@ -73,14 +73,14 @@ def test_a_run_with_nothing_to_draw_ends_in_a_page_and_an_empty_folder(arguments
 def test_same_inputs_give_the_same_bytes_apart_from_what_was_measured(
     arguments: dict, report: Path, tmp_path: Path
 ) -> None:
-    slower = dict(arguments["benchmarks"])
+    slower = dict(arguments["costs"])
     for place, key in enumerate(list(slower)[:-1]):
-        slower[key] = tmp_path / f"{place}.tsv"
-        write_text(slower[key], "s\tmax_rss\tcpu_time\n99.5\t777\t98.1\n")
+        slower[key] = tmp_path / f"{place}.json"
+        write_json(slower[key], {"seconds": 99.5, "cpu_seconds": 98.1, "peak_mb": 777})
     late = dict(arguments["timings"])
     late["beats", "unlearned-scrub"] = tmp_path / "scrub.json"
     write_json(late["beats", "unlearned-scrub"], {"seconds": 77.7, "models": 24})
-    build_report(**as_artefacts(arguments | {"benchmarks": slower, "timings": late}), destination=tmp_path / "second")
+    build_report(**as_artefacts(arguments | {"costs": slower, "timings": late}), destination=tmp_path / "second")
     for first in (path for path in report.rglob("*") if path.is_file()):
         second = tmp_path / "second" / first.relative_to(report)
         if first.name == "costs.csv":
@@ -280,9 +280,9 @@ def test_long_tables_are_read_when_they_are_drawn(arguments: dict) -> None:
     assert result.rows("federated_server-examples") == ()
 
 
-def test_costs_of_missing_benchmark_files_are_left_out(arguments: dict, report: Path) -> None:
+def test_costs_of_jobs_that_did_not_run_are_left_out(arguments: dict, report: Path) -> None:
     rows = read_csv(report / "costs.csv")
-    assert sum(row["stage"] != "unlearned" for row in rows) == len(arguments["benchmarks"]) - 1
+    assert sum(row["stage"] != "unlearned" for row in rows) == len(arguments["costs"]) - 1
     assert {row["name"] for row in rows if row["stage"] == "unlearned"} == {
         f"{treatment}/request" for (_, treatment), path in arguments["timings"].items() if path.exists()
     }
@@ -290,7 +290,7 @@ def test_costs_of_missing_benchmark_files_are_left_out(arguments: dict, report: 
 
 
 def test_report_without_attacks_still_builds(arguments: dict, tmp_path: Path) -> None:
-    nothing = {name: {} for name in ("attacks", "audits", "derived", "benchmarks", "timings")}
+    nothing = {name: {} for name in ("attacks", "audits", "derived", "costs", "timings")}
     build_report(**as_artefacts(arguments | nothing), destination=tmp_path)
     page = (tmp_path / "index.html").read_text()
     assert "No membership attack was run" in page

@@ -695,7 +695,7 @@ def test_credentialed_table_shows_no_record(tmp_path: Path) -> None:
 def test_page_stands_with_any_single_treatment(kept: str, tmp_path: Path) -> None:
     arguments = add_tables(tmp_path, write_results(tmp_path))
     some = {key: path for key, path in arguments["banks"].items() if key == ("table", kept)}
-    nothing = {"derived": {}, "audits": {}, "benchmarks": {}, "timings": {}, "linkage": {}}
+    nothing = {"derived": {}, "audits": {}, "costs": {}, "timings": {}, "linkage": {}}
     for attacks in (arguments["attacks"], {}):
         build_report(
             **as_artefacts(arguments | nothing | {"banks": some, "attacks": attacks}), destination=tmp_path / "report"

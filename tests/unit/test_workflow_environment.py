@@ -1,13 +1,15 @@
 """The environment of Snakemake and of its jobs."""
 
 import os
+import platform
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from medpriv.workflow.environment import fix_environment, surroundings
+from medpriv.workflow.environment import FIXED, fix_environment, surroundings
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +55,24 @@ def test_a_python_in_any_folder_can_be_pasted_into_a_shell_line(
     monkeypatch.setattr(os, "environ", dict(os.environ))
     fix_environment(tmp_path)
     assert sys.executable == "python" and shutil.which("python", path=os.environ["PATH"]) == str(python)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the variables are glibc's")
+def test_a_job_uses_memory_of_arrays_again() -> None:
+    count = """
+import numpy, resource
+def pages(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+before = pages()
+for _ in range(20): numpy.ones(40 * 2**20, numpy.uint8).sum()
+print(pages() - before)
+"""
+    free = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    free["NUMPY_MADVISE_HUGEPAGE"] = "0"  # else the count hangs on what huge pages the machine has left
+    faults = [
+        int(subprocess.run([sys.executable, "-c", count], env=env, check=True, capture_output=True).stdout)
+        for env in (free, free | FIXED)
+    ]
+    assert faults[1] < faults[0] / 4, faults
 
 
 def test_a_python_with_a_plain_path_keeps_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

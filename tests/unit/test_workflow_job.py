@@ -1,18 +1,24 @@
 """What a script gets from its harness."""
 
+import gc
 import logging
 import os
+import resource
 import stat
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
-from medpriv.errors import InputError
-from medpriv.files import write_text
-from medpriv.workflow.guard import HEAD
 from medpriv.workflow.job import job
+from medpriv.errors import InputError
+from medpriv.files import read_json, write_text
+from medpriv.workflow.guard import HEAD
 from medpriv.workflow.run import failures
 
 
@@ -40,6 +46,22 @@ def test_the_library_logs_into_the_rules_log(snakemake: SimpleNamespace) -> None
     assert params == {"seed": 1}
     log = Path("logs/train.log").read_text()
     assert "epoch 3" in log and "chatter" not in log
+
+
+def test_what_a_job_took_stands_beside_its_log(snakemake: SimpleNamespace) -> None:
+    began = time.process_time()
+    with job(snakemake):
+        np.ones(20_000_000, np.uint8).sum()
+    took = read_json(Path("logs/train.cost.json"))
+    assert set(took) == {"seconds", "cpu_seconds", "peak_mb"}
+    assert began <= took["cpu_seconds"] <= time.process_time() + 0.1 and took["seconds"] > 0
+    assert 20 < took["peak_mb"] <= resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 + 1
+
+
+def test_a_job_that_failed_states_no_costs(snakemake: SimpleNamespace) -> None:
+    with pytest.raises(SystemExit), job(snakemake):
+        raise ValueError
+    assert not Path("logs/train.cost.json").exists()
 
 
 def test_bad_input_is_one_message_in_log_and_on_stderr(snakemake: SimpleNamespace) -> None:
@@ -73,6 +95,15 @@ def test_what_a_killed_job_left_is_removed_and_nothing_else(snakemake: SimpleNam
     with job(snakemake):
         assert not (folder / ".bank.json.123.partial").exists()
     assert (folder / ".other.json.123.partial").exists()
+
+
+def test_garbage_is_looked_for_from_the_jobs_begin(snakemake: SimpleNamespace) -> None:
+    for script, looked_for in (("snakemake = None; ", False), ("", True)):
+        before = f"{script}import gc; from medpriv.workflow.job import job; raise SystemExit(gc.isenabled())"
+        assert subprocess.run([sys.executable, "-c", before]).returncode == looked_for
+    with job(snakemake):
+        assert gc.isenabled() and gc.get_freeze_count()
+    gc.unfreeze()
 
 
 @pytest.mark.parametrize(

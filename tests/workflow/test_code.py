@@ -44,7 +44,7 @@ def test_every_rule_with_a_script_says_what_it_needs() -> None:
             if "script:" in block:
                 name = block.partition(":")[0]
                 assert f'"../scripts/{name}.py"' in block
-                for directive in ("code=code_deps(", "log:", "benchmark:", "threads: 1", "mem_mb=", "runtime="):
+                for directive in ("code=code_deps(", "log:", "threads: 1", "mem_mb=", "runtime="):
                     assert directive in block, f"{name} lacks {directive}"
 
 

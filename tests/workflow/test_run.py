@@ -11,6 +11,7 @@ from recomputed import check_report
 
 from medpriv.catalogue.attacks import FAMILIES
 from medpriv.catalogue.treatments import KINDS, spec_of
+from medpriv.files import read_csv
 from medpriv.measures.table import read_measures
 
 NO_NETWORK = ("unshare", "--net", "--")
@@ -93,9 +94,11 @@ def test_a_run_needs_no_network(elsewhere: Project) -> None:
     assert (elsewhere.folder / "results/report/index.html").exists()
 
 
-def test_costs_come_from_the_benchmark_files(finished: Project) -> None:
-    costs = (finished.folder / "results/report/costs.csv").read_text()
-    assert "heart" in costs and "mitdb" in costs
+def test_the_costs_of_every_job_but_the_report_s_are_stated(finished: Project) -> None:
+    rows = read_csv(finished.folder / "results/report/costs.csv")
+    jobs = [row for row in rows if not row["name"].endswith("/request")]
+    assert len(jobs) == len(list(finished.folder.glob("logs/**/*.log"))) - 1
+    assert all(float(row["cpu_seconds"]) > 0 and float(row["peak_mb"]) > 10 for row in jobs)
 
 
 def test_an_overlay_runs_in_its_own_folder_and_drops_what_it_sets_to_null(scratch: Project) -> None:

@@ -12,8 +12,6 @@ rule train_recited_shard:
         scores=temp("shards/language/{dataset}/language-{size}/{shard}-of-{shards}/token_scores.safetensors"),
     log:
         "logs/language/{dataset}/language-{size}/{shard}-of-{shards}.log",
-    benchmark:
-        "logs/benchmarks/language/{dataset}/language-{size}/{shard}-of-{shards}.tsv"
     conda:
         "../envs/environment.yaml"
     threads: 1

@@ -12,8 +12,6 @@ rule train_released_shard:
         samples=temp("shards/synthetic/{dataset}/synthetic-{generator}/{shard}-of-{shards}/samples.safetensors"),
     log:
         "logs/synthetic/{dataset}/synthetic-{generator}/{shard}-of-{shards}.log",
-    benchmark:
-        "logs/benchmarks/synthetic/{dataset}/synthetic-{generator}/{shard}-of-{shards}.tsv"
     conda:
         "../envs/environment.yaml"
     threads: 1

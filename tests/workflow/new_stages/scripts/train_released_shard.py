@@ -4,10 +4,10 @@ from pathlib import Path
 
 from medpriv.treatments.released import train
 
+from medpriv.workflow.job import job
 from medpriv.bank.draw import Draw
 from medpriv.bank.spec import TrainingSpec
 from medpriv.dataset import Dataset
-from medpriv.workflow.job import job
 
 with job(snakemake) as params:
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
