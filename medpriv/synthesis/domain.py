@@ -45,8 +45,7 @@ class Coding:
     def encode(self, cells: np.ndarray) -> np.ndarray:
         """Return int64 [n] of cells float64 [n], gaps included."""
         if self.edges is None:
-            codes = np.where(cells < 0, self.levels, cells).astype(np.int64)
-            return codes
+            return np.where(cells < 0, self.levels, cells).astype(np.int64)
         held = np.clip(np.where(np.isnan(cells), self.lower, cells), self.lower, self.upper)
         codes = np.clip(np.searchsorted(self.edges, held, side="right") - 1, 0, self.levels - 1)
         return np.where(np.isnan(cells), self.levels, codes)
