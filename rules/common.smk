@@ -13,6 +13,7 @@ from medpriv.workflow.artefacts import (
     bank_kinds,
     folder_of,
     is_sharded,
+    module_of,
     own_generators,
     package_generators,
     tables_of,

@@ -6,7 +6,7 @@ for generator, about in own_generators().items():
         name:
             f"synthesise_{generator}"
         input:
-            code=code_deps("scripts/synthesise.py", f"medpriv/synthesis/{generator}.py"),
+            code=code_deps("scripts/synthesise.py", f"medpriv/synthesis/{module_of(generator)}.py"),
             dataset=multiext("results/preprocessed/{dataset}/dataset", ".safetensors", ".json"),
         output:
             bank="results/synthetic/{dataset}/{treatment}/bank.safetensors",

@@ -8,11 +8,11 @@ from medpriv.bank.spec import TrainingSpec
 from medpriv.dataset import Dataset
 from medpriv.treatments.synthetic import generator_of, train
 
-generator_of(snakemake.params.spec[1]["generator"])  # imported before the job begins
+generator_of(snakemake.params.spec["model"])  # imported before the job begins
 
 with job(snakemake) as params:
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
-    word, parts = params.spec
-    spec = TrainingSpec(snakemake.wildcards.treatment, word, parts, parts["generator"], params.recipe, params.settings)
+    about = {"name": snakemake.wildcards.treatment, **params.spec}
+    spec = TrainingSpec(**about, hyperparameters=params.recipe, settings=params.settings)
     bank = train(dataset, spec, Draw(range(params.total), params.total, params.seed))
     bank.save(Path(snakemake.output.bank).parent)

@@ -240,12 +240,14 @@ class Generator:
         control: what it shows, for one that nobody would release; empty for the others.
         guaranteed: it has an epsilon of its own.
         package: it is another package's, which makes all of its generators in one job.
+        module: of `medpriv.synthesis` that fits it, where that is not its own name.
     """
 
     label: str
     control: str = ""
     guaranteed: bool = False
     package: str = ""
+    module: str = ""
 
 
 GENERATORS = {
@@ -257,6 +259,7 @@ GENERATORS = {
     "gan": Generator("Conditional GAN"),
     "diffusion": Generator("Diffusion"),
     "dp_gan": Generator("DP-CTGAN", guaranteed=True),
+    "dp_gan_layers": Generator("DP-CTGAN, noise by layer", guaranteed=True, module="dp_gan"),
     "pate_gan": Generator("PATE-GAN", guaranteed=True),
     "mst": Generator("MST", guaranteed=True),
     "aim": Generator("AIM", guaranteed=True),

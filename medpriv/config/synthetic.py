@@ -7,7 +7,13 @@ from pydantic import Field, ValidationError, model_validator
 
 from medpriv.config.section import Count, Epsilon, Fraction, Section
 from medpriv.config.synthetic_marginals import AimSettings, MstSettings
-from medpriv.config.synthetic_neural import DiffusionSettings, DpGanSettings, GanSettings, PateGanSettings
+from medpriv.config.synthetic_neural import (
+    DiffusionSettings,
+    DpGanLayersSettings,
+    DpGanSettings,
+    GanSettings,
+    PateGanSettings,
+)
 from medpriv.config.synthetic_sdv import SdvSettings
 from medpriv.config.synthetic_simple import CartSettings, OutlierCopiesSettings, Recipe
 
@@ -35,6 +41,7 @@ class Generators(Section):
     gan: GanSettings | None = Field(None, description="our own conditional tabular GAN")
     diffusion: DiffusionSettings | None = Field(None, description="tabular diffusion")
     dp_gan: DpGanSettings | None = Field(None, description="a GAN with a critic under differential privacy")
+    dp_gan_layers: DpGanLayersSettings | None = Field(None, description="the same, clipped and noised layer by layer")
     pate_gan: PateGanSettings | None = Field(None, description="PATE-GAN")
     mst: MstSettings | None = Field(None, description="noisy marginals on a tree of pairs")
     aim: AimSettings | None = Field(None, description="noisy marginals, chosen where the model errs most")

@@ -72,6 +72,12 @@ class DpGanSettings(Recipe):
     critic_rate: Positive = Field(5e-3, description="Adam's learning rate of the critic, over noisy sums")
 
 
+class DpGanLayersSettings(DpGanSettings):
+    """The same, every layer clipped by itself: the reading of layer-wise perturbation that carries a guarantee."""
+
+    clipping: Literal["layers"] = Field("layers", description="every layer by itself, to clip / sqrt(layers)")
+
+
 class PateGanSettings(Recipe):
     """PATE-GAN: teachers on disjoint patients, a student that learns from noisy votes, and a generator against it."""
 

@@ -268,10 +268,10 @@ class Artefacts:
         names = {name for (_, name), spec in self.banks().items() if spec.parts.get("generator") == generator}
         return "|".join(sorted(names)) or NO_BANK
 
-    def spec(self, wildcards: Wildcards) -> tuple[str, dict[str, Any]]:
-        """Return word and parts of the wildcard `treatment`, which a job is told since it never reads the catalogue."""
+    def spec(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return word, parts and model of a generator's bank, which its job is told: it never reads the catalogue."""
         spec = spec_of(wildcards.treatment)
-        return spec.word, spec.parts
+        return {"word": spec.word, "parts": spec.parts, "model": module_of(spec.parts["generator"])}
 
     def modality(self, dataset: str) -> str:
         """Return what a dataset's records are."""
@@ -425,6 +425,11 @@ def looped_rules() -> dict[str, list[str]]:
 def package_generators(package: str) -> list[str]:
     """Return another package's generators, which one job makes."""
     return [name for name, generator in GENERATORS.items() if generator.package == package]
+
+
+def module_of(generator: str) -> str:
+    """Return the module of `medpriv.synthesis` that fits a generator."""
+    return GENERATORS[generator].module or generator
 
 
 def own_generators() -> dict[str, Generator]:
