@@ -62,3 +62,30 @@ rule synthesise_sdv:
         seed=setting("seed"),
     script:
         "../scripts/synthesise_sdv.py"
+
+
+rule describe_synthetic:
+    """Write the first table of a bank, as many rows as it was fitted on, with its papers; only when asked for."""
+    input:
+        code=code_deps("scripts/describe_synthetic.py"),
+        dataset=multiext("results/preprocessed/{dataset}/dataset", ".safetensors", ".json"),
+        bank=files_of_bank,
+        measures=ARTEFACTS.measures_of_generator,
+    output:
+        table="released/{dataset}/{treatment}/table.csv",
+        card="released/{dataset}/{treatment}/data_card.md",
+        metadata="released/{dataset}/{treatment}/croissant.json",
+    log:
+        "logs/released/{dataset}/{treatment}.log",
+    wildcard_constraints:
+        treatment="synthetic-.+",
+    conda:
+        "../envs/environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        software=ARTEFACTS.software,
+    script:
+        "../scripts/describe_synthetic.py"

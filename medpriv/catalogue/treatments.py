@@ -330,7 +330,7 @@ def _synthetic_private(section: Section) -> Iterator[Parts]:
 
 def _synthetic_varied(section: Section) -> Iterator[Parts]:
     for name, variations in ((section.get("synthetic") or {}).get("variations") or {}).items():
-        yield from ({"generator": name, "variation": variation} for variation in variations)
+        yield from ({"generator": name, "variation": variation} for variation in chosen(variations))
 
 
 _ALL = (

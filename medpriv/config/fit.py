@@ -67,7 +67,8 @@ def _strategies(section: Any) -> Iterator[str]:
 
 def _one_site(section: Any) -> bool:
     if section.format == "heart":
-        return len(section.preprocess.hospitals or section.raw.simulated.patients) == 1
+        made = section.raw.simulated.patients if section.raw.source == "simulated" else ()
+        return len(section.preprocess.hospitals or made) == 1
     return section.format in ONE_SITE or (section.format == "table" and section.preprocess.site is None)
 
 

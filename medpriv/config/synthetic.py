@@ -63,9 +63,10 @@ class SyntheticSettings(Section):
         None, description="their delta, below 1/n; empty: 1/(10 n) rounded down to a digit, n a replicate's patients"
     )
     generators: Generators = Field(default_factory=Generators, description="what to fit, and how")
-    variations: dict[str, dict[Variation, dict[str, Any]]] = Field(
+    variations: dict[str, dict[Variation, dict[str, Any] | None]] = Field(
         default_factory=dict,
-        description="further banks of a generator under a name of their own: the settings that differ, by generator",
+        description="further banks of a generator under names of their own: by generator and name, the settings that differ; "
+        "a name without any is skipped",
     )
 
     @model_validator(mode="after")
@@ -84,7 +85,7 @@ class SyntheticSettings(Section):
                 raise ValueError(f"variations of {generator}, which `generators` doesn't fit: add it there")
             for name, changed in variations.items():
                 try:
-                    type(recipe).model_validate(varied(recipe.model_dump(), changed))
+                    type(recipe).model_validate(varied(recipe.model_dump(), changed or {}))
                 except ValidationError as error:
                     fault = error.errors()[0]
                     place = ".".join(map(str, fault["loc"]))

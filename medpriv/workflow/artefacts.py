@@ -22,6 +22,7 @@ from medpriv.config.check import modality_of
 
 BANK_FILES = ("bank.safetensors", "bank.json")  # of every bank; one of K replicates has its outputs beside
 EXAMPLES = "examples"  # the folder of the tables of attacks that hold rows of patients
+LICENCES = {"sdv": dict.fromkeys(("sdv", "ctgan", "copulas", "rdt"), "BUSL-1.1")}
 NO_BANK = "none"  # what a wildcard is where nothing asks for one
 
 Key = tuple[str, str]  # dataset and treatment
@@ -272,6 +273,17 @@ class Artefacts:
         """Return word, parts and model of a generator's bank, which its job is told: it never reads the catalogue."""
         spec = spec_of(wildcards.treatment)
         return {"word": spec.word, "parts": spec.parts, "model": module_of(spec.parts["generator"])}
+
+    def measures_of_generator(self, wildcards: Wildcards) -> list[str]:
+        """Return the tables of measures of a generator's bank: its use, and every attack on it."""
+        dataset, treatment = wildcards.dataset, wildcards.treatment
+        attacks = [folder for (_, name, _), folder in self.attacks([dataset]).items() if name == treatment]
+        return [f"{use_folder(dataset, treatment)}/utility.csv", *(f"{folder}/measures.csv" for folder in attacks)]
+
+    def software(self, wildcards: Wildcards) -> dict[str, str]:
+        """Return the packages that make a generator's tables, with the SPDX id of their licences."""
+        package = GENERATORS[spec_of(wildcards.treatment).parts["generator"]].package
+        return {"medpriv": "MIT"} | (LICENCES[package] if package else {})
 
     def modality(self, dataset: str) -> str:
         """Return what a dataset's records are."""
