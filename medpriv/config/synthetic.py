@@ -65,8 +65,7 @@ class SyntheticSettings(Section):
     generators: Generators = Field(default_factory=Generators, description="what to fit, and how")
     variations: dict[str, dict[Variation, dict[str, Any] | None]] = Field(
         default_factory=dict,
-        description="further banks of a generator under names of their own: by generator and name, the settings that differ; "
-        "a name without any is skipped",
+        description="further banks of a generator, under names of their own: by generator and name, what differs",
     )
 
     @model_validator(mode="after")

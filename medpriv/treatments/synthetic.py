@@ -69,7 +69,7 @@ def generator_of(model: str) -> Callable[..., Synthesis]:
 
 
 def cells_of_release(dataset: Dataset, bank: Bank, place: int) -> np.ndarray:
-    """Return what the replicate at this place would release, cells float64 [n, V + 1]: as many rows as it has members."""
+    """Return what a replicate would release, float64 [n, V + 1]: as many rows as its members have."""
     size = int(bank.record_members(dataset)[place].sum())
     made = bank.outputs.of(place)
     return np.column_stack([made["raw"][:size], made["y"][:size].astype(np.float64)])
