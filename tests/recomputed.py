@@ -30,13 +30,14 @@ def check_report(folder: Path) -> None:
     models = read_models(rows)
     page = (folder / "index.html").read_text(encoding="utf-8")
     said = [html.unescape(text) for text in re.findall(r'<p class="answer">(.*?)</p>', page, re.DOTALL)]
-    assert said == sentences([model for model in models if not treatment(model).startswith("synthetic-")])
+    classifiers = [model for model in models if not treatment(model).startswith("synthetic-")]
+    assert said == sentences(classifiers)
     table = page[page.index('<section id="comparison">') : page.index("</section>")]
     lines = [html.unescape(text) for text in re.findall(r"<small>(leaks per \w+: .*?)</small>", table)]
     assert lines == counts(models)
     text = html.unescape(re.sub(r"<[^>]*>", "", page))
-    for name in dict.fromkeys(map(dataset, models)):
-        own = [model for model in models if dataset(model) == name]
+    for name in dict.fromkeys(map(dataset, classifiers)):
+        own = [model for model in classifiers if dataset(model) == name]
         for start, needed in (*guarantees(name, own), *firmness(name, own), *forgetting(name, rows)):
             (sentence,) = (line for line in text.splitlines() if line.strip().startswith(start))
             assert needed in sentence, (needed, sentence)
