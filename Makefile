@@ -70,8 +70,8 @@ lint: $(STAMP) ## ruff, snakefmt, Snakemake's linter, generated files
 generate: $(STAMP) ## after a change of rules or config models: the files that follow from them
 	@"$(PYTHON)" -m medpriv.workflow.dvc generate
 	@"$(PYTHON)" -m medpriv.workflow.reference
-	@"$(PYTHON)" -m medpriv.workflow.reruns generate
 	@"$(PYTHON)" -m medpriv.workflow.rulegraph
+	@"$(PYTHON)" -m medpriv.workflow.reruns generate
 
 restore: $(STAMP) ## after make dvc ARGS=pull: take the pulled results as up to date
 	@"$(PYTHON)" -m medpriv.workflow.dvc restore

@@ -109,7 +109,7 @@ class Kind:
         tables: that it writes beside `utility.csv`.
         rows_of_patients: the outputs may hold true values of single patients' records (a generator can copy them), so
             they leave the machine for nobody.
-        joint: a job measures all banks of a dataset's stage, which share what is dear, by the module's `audit_banks`.
+        joint: a job measures all banks of a dataset's stage, which share what is dear, by the module's `audit_stage`.
         settings: the section of the config that the measuring hangs on.
         membership: the attack family that says how far its members can be told.
     """

@@ -54,6 +54,22 @@ class DatasetSettings(Section):
     )
 
     @model_validator(mode="after")
+    def _no_empty_shard(self) -> "DatasetSettings":
+        banks = {"bank": self.bank} | {
+            name: section
+            for name in ("robust", "private", "federated", "split")
+            if (section := getattr(self, name, None))
+        }
+        for name, section in banks.items():
+            if section.replicates < self.bank.shards:
+                count = section.replicates
+                raise ValueError(
+                    f"bank.shards: {self.bank.shards} for the {count} replicates of {name}, so that some would be "
+                    f"empty: ask for {count} at most"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _fits_together(self) -> "DatasetSettings":
         # What isn't trained can't misfit: the one fault first.
         if faults := list(self._unfounded()) or misfits(self):

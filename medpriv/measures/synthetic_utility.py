@@ -59,6 +59,12 @@ def audit(dataset: Dataset, bank: Bank, reference: Bank | None, settings: Mappin
     return audit_banks(dataset, [bank], settings, seed)[0]
 
 
+def audit_stage(dataset: Dataset, banks: Sequence[Bank], settings: Mapping[str, object], seed: int) -> Findings:
+    """Measure the use of all generators of a stage, as one; see `audit_banks`."""
+    found = audit_banks(dataset, banks, settings, seed)
+    return Findings.joined({bank.treatment: one for bank, one in zip(banks, found, strict=True)})
+
+
 def audit_banks(dataset: Dataset, banks: Sequence[Bank], settings: Mapping[str, object], seed: int) -> list[Findings]:
     """Measure the use of several generators' tables; what hangs on the members alone is worked out once.
 

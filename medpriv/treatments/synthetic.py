@@ -68,13 +68,6 @@ def generator_of(model: str) -> Callable[..., Synthesis]:
     return import_module(f"medpriv.synthesis.{model}").synthesise
 
 
-def cells_of_release(dataset: Dataset, bank: Bank, place: int) -> np.ndarray:
-    """Return what a replicate would release, float64 [n, V + 1]: as many rows as its members have."""
-    size = int(bank.record_members(dataset)[place].sum())
-    made = bank.outputs.of(place)
-    return np.column_stack([made["raw"][:size], made["y"][:size].astype(np.float64)])
-
-
 def samples_of(tables: list[np.ndarray]) -> Samples:
     """Return the synthetic tables, cells float64 [S_k, V + 1], as a bank keeps them: `raw` and `y`."""
     cells = np.concatenate(tables)

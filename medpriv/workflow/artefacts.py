@@ -1,5 +1,6 @@
 """Which artefacts a config asks for, and where each lies: what the rules' inputs and targets are worked out from."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -257,17 +258,17 @@ class Artefacts:
             for (_, name), spec in self.banks().items()
             if KINDS[spec.treatment.kind] is kind and (spec.treatment.sharded or not sharded)
         }
-        return "|".join(sorted(names)) or NO_BANK
+        return _pattern(names)
 
     def stages_of(self, kind: Kind) -> str:
         """Return the pattern of the stages that make a kind's banks."""
         stages = {spec.treatment.stage for spec in self.banks().values() if KINDS[spec.treatment.kind] is kind}
-        return "|".join(sorted(stages)) or NO_BANK
+        return _pattern(stages)
 
     def synthetic_by(self, generator: str) -> str:
         """Return the pattern of the names of the banks that a generator makes."""
         names = {name for (_, name), spec in self.banks().items() if spec.parts.get("generator") == generator}
-        return "|".join(sorted(names)) or NO_BANK
+        return _pattern(names)
 
     def spec(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return word, parts and model of a generator's bank, which its job is told: it never reads the catalogue."""
@@ -308,7 +309,7 @@ class Artefacts:
                 for part, value in spec.parts.items():
                     names.setdefault(part, []).append(f"{value:g}" if isinstance(value, float) else str(value))
         parts = {part for treatment in TREATMENTS.values() for part in treatment.part_names}
-        return {name: "|".join(sorted(set(names.get(name, [])))) or NO_BANK for name in (*names, *parts)}
+        return {name: _pattern(names.get(name, [])) for name in (*names, *parts)}
 
     def cost_files(self) -> dict[tuple[str, str, str], str]:
         """Return (stage, dataset, name) -> file of what every job took."""
@@ -331,6 +332,11 @@ class Artefacts:
             for stage, name in sorted(names):
                 files[stage, dataset, name] = f"logs/{stage}/{dataset}{'/' * bool(name)}{name}.cost.json"
         return files
+
+
+def _pattern(names: Iterable[str]) -> str:
+    """Return what a wildcard with these values matches."""
+    return "|".join(map(re.escape, sorted(set(names)))) or NO_BANK
 
 
 def folder_of(dataset: str, treatment: str) -> str:

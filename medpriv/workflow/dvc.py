@@ -88,9 +88,11 @@ def config_keys(root: Path) -> dict[str, list[str]]:
             for kind in re.findall(r'\breplicates_of_bank\("(\w+)-', block):
                 own = TREATMENTS[kind].section
                 asked += ["datasets.{dataset}.bank.replicates", f"datasets.{{dataset}}.{own}.replicates"]
+            asked += [f"datasets.{{dataset}}.{section}.model" for section in re.findall(r'\bbase_of\("(\w+)"\)', block)]
             asked += [RECIPES] * len(re.findall(r"\b(?:recipe|layers)_of\(", block))
             keys[block.partition(":")[0]] = asked
-    return keys | looped_rules()
+    looped = {rule: [key for key in asked if not key.startswith("-")] for rule, asked in looped_rules().items()}
+    return keys | looped
 
 
 # --- dvc.yaml ------------------------------------------------------------------------------------------------------

@@ -67,6 +67,14 @@ def test_generators_of_tables_are_refused_elsewhere() -> None:
     assert fault.endswith("synthetic makes tables, and these are signals: take it out")
 
 
+def test_more_shards_than_replicates_are_refused() -> None:
+    heart = {"format": "heart", "baselines": {"mlp": {}}, "bank": {"replicates": 8, "shards": 4}}
+    assert not faults_of({"datasets": {"ours": heart}})
+    private = {"private": {"replicates": 3, "models": {"mlp": {"sgd": {}}}}}
+    (fault,) = faults_of({"datasets": {"ours": heart | private}})
+    assert "bank.shards: 4 for the 3 replicates of private, so that some would be empty: ask for 3 at most" in fault
+
+
 def test_one_hospital_alone_has_no_sites_to_federate() -> None:
     heart = {"format": "heart", "baselines": {"mlp": {}}, "federated": {"model": "mlp", "strategies": {"avg": {}}}}
     assert not faults_of({"datasets": {"ours": heart}})

@@ -1,5 +1,6 @@
 """Which artefacts a config asks for, where each lies, and what a job needs of them."""
 
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -18,7 +19,7 @@ datasets:
     baselines: {mlp: {}, logistic: {}, forest: {}}
     private: {epsilons: [0.5, 8], replicates: 4, models: {mlp: {sgd: {}}, logistic: {output: {}}}}
     federated: {replicates: 16, strategies: {avg: {}, local: {}, sample_dp: {}}}
-    split: {replicates: 2, variants: {vanilla: {cuts: [1, 2]}, noise: {}}}
+    split: {replicates: 3, variants: {vanilla: {cuts: [1, 2]}, noise: {}}}
   beats:
     format: mitdb
     baselines: {cnn: {}}
@@ -81,7 +82,7 @@ def test_a_bank_is_compared_with_the_baseline_of_its_own_network(artefacts: Arte
 def test_no_bank_has_more_replicates_than_the_dataset_has_members_drawn(artefacts: Artefacts) -> None:
     section = artefacts.config["datasets"]["hearts"]
     names = ("baseline-mlp", "dp-sgd-mlp-eps8", "fed-avg", "split-noise-cut1")
-    assert [replicates_of(section, spec_of(name)) for name in names] == [8, 4, 8, 2]
+    assert [replicates_of(section, spec_of(name)) for name in names] == [8, 4, 8, 3]
 
 
 def test_shards_share_a_banks_replicates_out(artefacts: Artefacts) -> None:
@@ -134,9 +135,21 @@ def test_a_joint_family_attacks_all_banks_of_a_stage_in_one_job(artefacts: Artef
 def test_wildcards_take_the_values_of_the_config_and_no_others(artefacts: Artefacts) -> None:
     patterns = artefacts.wildcards()
     assert patterns["network"] == "cnn|logistic|mlp" and patterns["tree"] == "boosting|forest"
-    assert patterns["epsilon"] == "0.5|8" and patterns["cut"] == "1|2" and patterns["defence"] == "none"
+    assert patterns["epsilon"] == r"0\.5|8" and patterns["cut"] == "1|2" and patterns["defence"] == "none"
     assert "unlearned-sisa" not in patterns["treatment"] and patterns["method"] == "fake|retrain|sisa"
     assert patterns["stage"] == "baselines|federated|private|split"
+
+
+def test_a_name_is_no_pattern_of_others() -> None:
+    section = {
+        "format": "heart",
+        "baselines": {"mlp": {}},
+        "private": {"epsilons": [1e6], "models": {"mlp": {"sgd": {}}}},
+    }
+    made = Artefacts(check_config({"datasets": {"one": section}}))
+    ((_, name),) = made.banks(stage="private")
+    assert re.fullmatch(made.wildcards()["treatment"], name)
+    assert re.fullmatch(made.wildcards()["epsilon"], name.partition("-eps")[2])
 
 
 def test_stages_without_an_outcome_are_no_targets(artefacts: Artefacts) -> None:

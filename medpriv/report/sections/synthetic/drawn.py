@@ -114,13 +114,13 @@ def draw_marginals(groups: Groups) -> Figure | None:
     """Return some columns, real against synthetic, of each dataset's generators that are no controls."""
     panels: list[Panel] = []
     for dataset, banks in groups.items():
-        first, *more = [_marginals(dataset, bank) for bank in banks if not bank.generator.control] or [None]
-        panels += [first, *drawing.folded(more)] if first else []
+        own = [_marginals(dataset, bank) for bank in banks if not bank.generator.control]
+        panels += [*own[:1], *drawing.folded(own[1:])]
     return Figure("synthetic-marginals", "Columns, real against synthetic", tuple(panels)) if panels else None
 
 
 def _marginals(dataset: str, bank: Released) -> Panel:
-    rows = bank.result.rows("marginals")
+    rows = [row for row in bank.result.rows("marginals") if row["real"] and row["synthetic"]]
     names = list(dict.fromkeys(row["column"] for row in rows))[:SHOWN]
     kept = [row for row in rows if row["column"] in names]
     with drawing.drawing(90 + 13 * len(kept), left=128) as axes:
