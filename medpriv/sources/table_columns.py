@@ -20,6 +20,7 @@ LEVELS = 100  # a category with more levels is refused
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _COMMA = re.compile(r"[+-]?(\d+,\d*|,\d+)([eE][+-]?\d+)?", re.ASCII)
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
+_POINTED, _WHOLE = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}", re.ASCII), re.compile(r"[+-]?\d+", re.ASCII)
 # What studies and programs write for "unknown" into columns of numbers; below 0 also where that is the only sign of it.
 _CODES = (-7, -8, -9, -77, -88, -99, -99.9, -777, -888, -999, -999.9, -7777, -8888, -9999, -9999.9, -99999, -999999)
 _CODES += (99, 888, 999, 999.9, 8888, 9999, 9999.9, 88888, 99999, 999999)
@@ -128,6 +129,7 @@ def numbers(
             remedy = "write decimals with a point (or save the table with semicolons), thousands without a mark"
         faults.append(Fault(_cells(column, bad), "not a number", remedy))
         return values[column.code]
+    _refuse_thousands(column, faults)
     if missing_codes is None:
         _refuse_codes(column, values[column.code], faults)
     elif absent := [code for code in missing_codes if code not in values]:
@@ -137,6 +139,21 @@ def numbers(
     if (found := len(set(values[~np.isnan(values)]))) < 2:
         faults.append(_constant(column, beside_gaps=found == 1 and bool(np.isnan(values).any())))
     return values[column.code]
+
+
+def _refuse_thousands(column: TextColumn, faults: list[Fault]) -> None:
+    """Refuse `8.238` beside `802`: thousands with a point, as German spreadsheets show them, would be read as 8.2.
+
+    They are if every cell with a point has three digits after it, and the others are whole numbers, one of them of
+    three digits or more: decimals would end in a 0 here and there, which is either cut everywhere or nowhere.
+    """
+    pointed = [place for place, text in enumerate(column.texts) if _POINTED.fullmatch(text)]
+    rest = [text for text in column.texts if not _POINTED.fullmatch(text) and not is_gap(text)]
+    whole = all(_WHOLE.fullmatch(text) for text in rest)
+    if len(pointed) >= _REPEATED and whole and any(abs(int(text)) >= 100 and int(text) not in _CODES for text in rest):
+        problem = "a point before three digits in a column whose other numbers are whole: probably before thousands"
+        remedy = "write thousands without a mark (8238); if they are decimals, write all numbers with them (802.000)"
+        faults.append(Fault(_cells(column, pointed), problem, remedy))
 
 
 def probable_codes(values: np.ndarray) -> dict[float, int]:

@@ -102,3 +102,23 @@ def test_a_code_in_an_own_table_reaches_the_notes(tmp_path):
     assert found.x[:, 0].min() > 0
     with pytest.raises(InputError, match="drug is no column of numbers"):
         table.parse("mine", tmp_path / "raw", settings | {"missing_codes": {"kalium": [-999], "drug": [1]}}, 1)
+
+
+@pytest.mark.parametrize(
+    ("cells", "fault"),
+    [
+        ("8.238 802 3.393 1.500 640", True),  # as a German spreadsheet shows 8238
+        ("8.238 802 3.393 -1.500 NA", True),
+        ("8.238 802.000 3.393 1.500", False),  # decimals, of three digits everywhere
+        ("8.238 802 3.39 1.5", False),
+        ("8.238 8 3.393 1.512", False),  # no number that could stand before them
+        ("0.238 802 3.393 1.512", False),
+        ("8.238 802 3.393", False),  # too few to tell
+        ("1.238 999 3.393 1.512", False),  # a code
+    ],
+)
+def test_a_point_before_thousands_is_not_read_as_decimals(cells, fault):
+    faults: list = []
+    numbers(column_of("leukocytes", cells.split()), ".", faults)
+    assert [one.problem.startswith("a point before three digits") for one in faults] == [True] * fault
+    assert not fault or (faults[0].place.startswith("row 1, ") and "without a mark" in faults[0].remedy)
