@@ -20,6 +20,8 @@ NO_PATIENT = NO_SITE | {"unknown", "unk", "anonymous", "not known"}
 # Exponents with a sign alone, as R and spreadsheets write 100000: "1e5" may as well be part of an id.
 SPELLED = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]\d+)?", re.ASCII)
 _ROUNDED = re.compile(r"\d([.,]\d+)?E\+\d{2,}", re.ASCII)
+_FLOAT = re.compile(r"[+-]?(\d+\.\d*|\d(\.\d+)?e\+?\d+)", re.ASCII)
+_EXACT = 2**53  # beyond which doubles skip whole numbers (IEEE 754)
 _TRUTH = {Decimal(1): True, "true": True, "yes": True, "y": True}
 _TRUTH |= {Decimal(0): False, "false": False, "no": False, "n": False}
 
@@ -30,8 +32,11 @@ def is_gap(text: str) -> bool:
 
 
 def is_rounded(text: str) -> bool:
-    """Return whether a text is a number as spreadsheets show long ones, `1.23E+15`: its last digits are lost."""
-    return bool(_ROUNDED.fullmatch(text))
+    """Return whether a text is a long number of which the last digits are lost.
+
+    So does a spreadsheet show it (`1.23E+15`), and a data frame that holds it as a double (`9e+17`).
+    """
+    return bool(_ROUNDED.fullmatch(text) or (_FLOAT.fullmatch(text) and abs(float(text)) >= _EXACT))
 
 
 def plain(name: str) -> str:

@@ -283,10 +283,13 @@ def check_label(column: TextColumn, faults: list[Fault]) -> None:
 
 
 def refuse_rounded(column: TextColumn, faults: list[Fault]) -> None:
-    """Refuse ids as a spreadsheet shows long ones, `1.23E+15`: several people would be one."""
+    """Refuse ids that are rounded numbers, `1.23E+15` or `9e+17`: several people would be one."""
     if rounded := [place for place, text in enumerate(column.texts) if is_rounded(text)]:
-        problem = "an id of which a spreadsheet has kept the first digits alone, so that several people may share it"
-        remedy = "take the ids from their source anew, the column formatted as text"
+        problem = (
+            "an id of which a spreadsheet, or a column of floating-point numbers, has kept the first digits alone, "
+        )
+        problem += "so that several people may share it"
+        remedy = "take the ids from their source anew, as text (pandas: dtype=str) or whole numbers"
         faults.append(Fault(_cells(column, rounded), problem, remedy))
 
 
