@@ -5,7 +5,7 @@ Numbers are in `medpriv.sources.cells`.
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 
 # What the usual programs write where there is no value, in any case; "none" is left out, since it may well be a word
@@ -14,12 +14,19 @@ _GAPS = frozenset(
     ["?", ".", "na", "n/a", "n.a.", "#n/a", "#na", "<na>", "nan", "-nan", "null", "(null)", "\\n", "nat"]
 ) | {"#null!", "#div/0!", "#value!", "#ref!", "#num!"}
 NO_SITE = frozenset(
-    ["-", "--", "–", "—", "none", "missing", "not available", "n.d.", "-1", "-9", "-99", "-999", "-9999"]
+    "-;--;–;—;none;missing;not available;n.d.;-1;-9;-99;-999;-9999;not recorded;not given;not stated;nil;empty;tbd;"
+    "k.a.;k. a.;k.a;keine angabe;keine angaben;ohne angabe;o.a.;fehlt;fehlend;keine;manquant;non renseigné;"
+    "non disponible;no disponible;non disponibile;mancante;ontbreekt;ninguno;aucun".split(";")
 )  # in any case, where a name must be
-NO_PATIENT = NO_SITE | {"unknown", "unk", "anonymous", "not known"}
+NO_PATIENT = NO_SITE | frozenset(
+    "unknown;unk;unkn;anonymous;not known;blank;dummy;placeholder;xxx;unbekannt;unbek.;nicht bekannt;anonym;n.n.;leer;"
+    "inconnu;inconnue;anonyme;desconocido;desconocida;anónimo;desconhecido;sconosciuto;sconosciuta;anonimo;onbekend;"
+    "anoniem;ukendt;okänd;ukjent;nieznany".split(";")
+)
 # Exponents with a sign alone, as R and spreadsheets write 100000: "1e5" may as well be part of an id.
 SPELLED = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]\d+)?", re.ASCII)
 _ROUNDED = re.compile(r"\d([.,]\d+)?E\+\d{2,}", re.ASCII)
+_NOBODY = re.compile(r"[^\W\d]{0,4}[-_ ]?(0+(\.0+)?|9{3,}(\.0+)?|8{3,}(\.0+)?)|-[1-9](\.0+)?|-9+(\.0+)?", re.ASCII)
 _FLOAT = re.compile(r"[+-]?(\d+\.\d*|\d(\.\d+)?e\+?\d+)", re.ASCII)
 _EXACT = 2**53  # beyond which doubles skip whole numbers (IEEE 754)
 _TRUTH = {Decimal(1): True, "true": True, "yes": True, "y": True}
@@ -29,6 +36,16 @@ _TRUTH |= {Decimal(0): False, "false": False, "no": False, "n": False}
 def is_gap(text: str) -> bool:
     """Return whether a cell stands for a missing value: nothing, or a word such as `?`, `NA`, `NaN`, `NULL`, `None`."""
     return not text or text == "None" or text.casefold() in _GAPS
+
+
+def no_name(text: str, words: Collection[str]) -> bool:
+    """Return whether a cell holds no name where one must be: a gap, or one of `words`, in any case."""
+    return is_gap(text) or " ".join(text.casefold().split()) in words
+
+
+def no_person(text: str) -> bool:
+    """Return whether an id is what programs fill in for nobody: `0`, `000`, `999`, `P00000`, `-1`, `-9`."""
+    return bool(_NOBODY.fullmatch(text))
 
 
 def is_rounded(text: str) -> bool:
@@ -57,6 +74,18 @@ def spelling(text: str) -> object:
     if not (letters.isascii() and letters.isprintable()):
         letters = shown(letters)
     return " ".join(letters.split())
+
+
+def id_spelling(text: str) -> object:
+    """Return what all spellings of an id share: `spelling`, blanks and zeros before digits left out.
+
+    `P1`, `P00001`, `P 00001` and `p-1` are one; `1-11` and `11-1` are two.
+    """
+    found = spelling(text)
+    if not isinstance(found, str):
+        return found
+    joined = re.sub(r"(?<=[^\W\d])[-_./]+(?=\d)", "", found.replace(" ", ""))
+    return spelling(re.sub(r"(?<!\d)0+(?=\d)", "", joined))
 
 
 def spellings(texts: Sequence[str]) -> list[object]:

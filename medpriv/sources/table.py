@@ -34,6 +34,7 @@ from medpriv.sources.table_columns import (
     names,
     numbers,
     refuse,
+    refuse_nobody,
     refuse_rounded,
 )
 from medpriv.sources.table_edges import read_records
@@ -212,6 +213,7 @@ def _convert(path: Path, settings: dict) -> _Converted:
     if patient:
         patients, owner = names(patient, faults, no_names=NO_PATIENT)
         refuse_rounded(patient, faults)
+        refuse_nobody(patient, faults)
     if site:
         sites, place = names(site, faults, no_names=NO_SITE)
         _refuse_people_as_sites(site, len(sites), len(patients), settings["patient"], faults)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from medpriv.errors import InputError
-from medpriv.sources.names import SPELLED, is_gap, is_rounded, plain, spellings
+from medpriv.sources.names import SPELLED, id_spelling, is_gap, is_rounded, no_name, no_person, plain, spellings
 from medpriv.sources.table_file import SHOWN, TextColumn
 
 LEVELS = 100  # a category with more levels is refused
@@ -195,11 +195,11 @@ def names(
 
     Names are those of `plain`. Gaps, `no_names` (in any case) and names in two spellings are faults.
     """
-    missing = np.flatnonzero(gaps(column) | [text.casefold() in no_names for text in column.texts])
+    missing = np.flatnonzero([no_name(text, no_names) for text in column.texts])
     if len(missing):
         remedy = "fill it in, or remove the row; if it is a name, write another word"
         faults.append(Fault(_cells(column, missing), "a missing value that must not be", remedy))
-    _refuse_spellings(column, faults)
+    _refuse_spellings(column, faults, ids=bool(no_names))
     found = sorted({plain(text) for text in column.texts}, key=key)
     place = {name: index for index, name in enumerate(found)}
     return found, np.array([place[plain(text)] for text in column.texts], dtype=np.int64)[column.code]
@@ -293,23 +293,53 @@ def refuse_rounded(column: TextColumn, faults: list[Fault]) -> None:
         faults.append(Fault(_cells(column, rounded), problem, remedy))
 
 
-def _refuse_spellings(column: TextColumn, faults: list[Fault]) -> None:
+def refuse_nobody(column: TextColumn, faults: list[Fault]) -> None:
+    """Refuse an id such as `0` or `999` in far more rows than people have: it is written where nobody is known.
+
+    Far more: three or more rows, and more than three times as many as 95 % of the other ids have.
+    """
+    rows = np.bincount(column.code, minlength=len(column.texts))
+    nobody = np.array([no_person(text) for text in column.texts])
+    if nobody.all() or not nobody.any():
+        return
+    usual = np.quantile(rows[~nobody], 0.95)
+    if len(found := np.flatnonzero(nobody & (rows >= _REPEATED) & (rows > 3 * usual))):
+        problem = (
+            "an id of one digit repeated, in far more rows than others have: probably written where nobody is known"
+        )
+        remedy = "fill it in, or remove the rows; if it is one person, write another id"
+        faults.append(Fault(_cells(column, found), problem, remedy))
+
+
+def _refuse_spellings(column: TextColumn, faults: list[Fault], ids: bool = False) -> None:
     """Refuse one name in two spellings: `1` and `1.0`, `7` and `007`, `Died` and `died`, `yes` and `1`.
 
-    They may be one (files were joined) or two (codes): the table's owner alone knows, so none is unified here.
+    They may be one (files were joined) or two (codes): the table's owner alone knows, so none is unified here. Of `ids`
+    and places also `P7` and `P 007` are one, as `id_spelling` has it; but not two of one length, such as hashes.
     """
     named = np.flatnonzero(~gaps(column))
-    held: dict[object, int] = {}
-    twice = []
-    for place, key in zip(named, spellings(column.texts[named]), strict=True):
-        if (first := held.setdefault(key, place)) != place:
-            twice.append((place, first, key))
+    keys = spellings(column.texts[named])
+    twice = _again(named, keys)
+    if ids and not twice:
+        lengths = np.array([len(text) for text in column.texts])
+        twice = [
+            (place, first, key)
+            for place, first, key in _again(named, [id_spelling(text) for text in column.texts[named]])
+            if lengths[place] != lengths[first]
+        ]
     if twice:
         _, first, key = twice[0]
         kind = "yes or no" if isinstance(key, bool) else "number" if isinstance(key, Decimal) else "name"
         problem = f"another spelling of the {kind} in row {column.first[first] + 1}"
         remedy = "write it in one way; if they are two, give them names that differ in more than that"
         faults.append(Fault(_cells(column, [place for place, *_ in twice]), problem, remedy))
+
+
+def _again(places: Sequence[int], keys: Sequence[object]) -> list[tuple[int, int, object]]:
+    """Return the places whose key an earlier one has, that one, and the key."""
+    held: dict[object, int] = {}
+    pairs = [(place, held.setdefault(key, place), key) for place, key in zip(places, keys, strict=True)]
+    return [pair for pair in pairs if pair[0] != pair[1]]
 
 
 def _constant(column: TextColumn, beside_gaps: bool = False) -> Fault:
