@@ -13,16 +13,19 @@ from decimal import Decimal
 _GAPS = frozenset(
     ["?", ".", "na", "n/a", "n.a.", "#n/a", "#na", "<na>", "nan", "-nan", "null", "(null)", "\\n", "nat"]
 ) | {"#null!", "#div/0!", "#value!", "#ref!", "#num!"}
-NO_SITE = frozenset(
+# What people write where a name must be and none is known, in any case.
+_NOTHING = (
     "-;--;–;—;none;missing;not available;n.d.;-1;-9;-99;-999;-9999;not recorded;not given;not stated;nil;empty;tbd;"
     "k.a.;k. a.;k.a;keine angabe;keine angaben;ohne angabe;o.a.;fehlt;fehlend;keine;manquant;non renseigné;"
-    "non disponible;no disponible;non disponibile;mancante;ontbreekt;ninguno;aucun".split(";")
-)  # in any case, where a name must be
-NO_PATIENT = NO_SITE | frozenset(
+    "non disponible;no disponible;non disponibile;mancante;ontbreekt;ninguno;aucun"
+)
+_NOBODY_KNOWN = (
     "unknown;unk;unkn;anonymous;not known;blank;dummy;placeholder;xxx;unbekannt;unbek.;nicht bekannt;anonym;n.n.;leer;"
     "inconnu;inconnue;anonyme;desconocido;desconocida;anónimo;desconhecido;sconosciuto;sconosciuta;anonimo;onbekend;"
-    "anoniem;ukendt;okänd;ukjent;nieznany".split(";")
+    "anoniem;ukendt;okänd;ukjent;nieznany"
 )
+NO_SITE = frozenset(_NOTHING.split(";"))
+NO_PATIENT = NO_SITE | frozenset(_NOBODY_KNOWN.split(";"))
 # Exponents with a sign alone, as R and spreadsheets write 100000: "1e5" may as well be part of an id.
 SPELLED = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]\d+)?", re.ASCII)
 _ROUNDED = re.compile(r"\d([.,]\d+)?E\+\d{2,}", re.ASCII)

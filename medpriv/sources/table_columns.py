@@ -14,6 +14,7 @@ import numpy as np
 
 from medpriv.errors import InputError
 from medpriv.sources.names import SPELLED, id_spelling, is_gap, is_rounded, no_name, no_person, plain, spellings
+from medpriv.sources.table_codes import CODES, REPEATED, absurd_values, probable_codes
 from medpriv.sources.table_file import SHOWN, TextColumn
 
 LEVELS = 100  # a category with more levels is refused
@@ -21,10 +22,6 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _COMMA = re.compile(r"[+-]?(\d+,\d*|,\d+)([eE][+-]?\d+)?", re.ASCII)
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
 _POINTED, _WHOLE = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}", re.ASCII), re.compile(r"[+-]?\d+", re.ASCII)
-# What studies and programs write for "unknown" into columns of numbers; below 0 also where that is the only sign of it.
-_CODES = (-7, -8, -9, -77, -88, -99, -99.9, -777, -888, -999, -999.9, -7777, -8888, -9999, -9999.9, -99999, -999999)
-_CODES += (99, 888, 999, 999.9, 8888, 9999, 9999.9, 88888, 99999, 999999)
-_REPEATED, _VARIED = 3, 5  # rows with a code; distinct other values from which -1 is one
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -132,9 +129,11 @@ def numbers(
     _refuse_thousands(column, faults)
     if missing_codes is None:
         _refuse_codes(column, values[column.code], faults)
-    elif absent := [code for code in missing_codes if code not in values]:
+    if absent := [code for code in missing_codes or () if code not in values]:
         problem = f"no value {', '.join(f'{code:g}' for code in absent)} (preprocess.missing_codes)"
         faults.append(Fault(f"column {column.name}", problem, "write the codes as the table has them"))
+    elif missing_codes != []:
+        _refuse_absurd(column, values, missing_codes, faults)
     values[np.isin(values, missing_codes or ())] = np.nan
     if (found := len(set(values[~np.isnan(values)]))) < 2:
         faults.append(_constant(column, beside_gaps=found == 1 and bool(np.isnan(values).any())))
@@ -150,30 +149,10 @@ def _refuse_thousands(column: TextColumn, faults: list[Fault]) -> None:
     pointed = [place for place, text in enumerate(column.texts) if _POINTED.fullmatch(text)]
     rest = [text for text in column.texts if not _POINTED.fullmatch(text) and not is_gap(text)]
     whole = all(_WHOLE.fullmatch(text) for text in rest)
-    if len(pointed) >= _REPEATED and whole and any(abs(int(text)) >= 100 and int(text) not in _CODES for text in rest):
+    if len(pointed) >= REPEATED and whole and any(abs(int(text)) >= 100 and int(text) not in CODES for text in rest):
         problem = "a point before three digits in a column whose other numbers are whole: probably before thousands"
         remedy = "write thousands without a mark (8238); if they are decimals, write all numbers with them (802.000)"
         faults.append(Fault(_cells(column, pointed), problem, remedy))
-
-
-def probable_codes(values: np.ndarray) -> dict[float, int]:
-    """Return what is probably a code for a missing value in a column of numbers, float64 [N], and in how many rows.
-
-    Such a number is one of those in use (-9, -99, 999, 9999, ...), stands in three or more rows, and either no other
-    value is below 0 as it is, or it lies farther from all others than these do from one another.
-    """
-    held, counts = np.unique(values[~np.isnan(values)], return_counts=True)
-    often = counts >= _REPEATED
-    rest = held[~(np.isin(held, (*_CODES, -1)) & often)]
-    if not len(rest):
-        return {}
-    spread, found = np.ptp(rest), {}
-    for value, count in zip(held[often].tolist(), counts[often].tolist(), strict=True):
-        alone = rest[0] >= 0 > value and (value in _CODES or (value == -1 and len(rest) >= _VARIED))
-        far = value in _CODES and max(rest[0] - value, value - rest[-1]) > spread
-        if alone or far:
-            found[value] = count
-    return found
 
 
 def _refuse_codes(column: TextColumn, values: np.ndarray, faults: list[Fault]) -> None:
@@ -186,6 +165,20 @@ def _refuse_codes(column: TextColumn, values: np.ndarray, faults: list[Fault]) -
             f"write preprocess.missing_codes: {{{column.name}: [{codes}]}}, or {{{column.name}: []}} if it is a value"
         )
         faults.append(Fault(f"column {column.name}", problem, remedy))
+
+
+def _refuse_absurd(column: TextColumn, values: np.ndarray, codes: Sequence[float] | None, faults: list[Fault]) -> None:
+    """Refuse values, float64 [texts], that flatten all others; `codes`, declared or else probable, are none."""
+    held = values[column.code]
+    held[np.isin(held, list(probable_codes(held) if codes is None else codes))] = np.nan
+    if not len(found := absurd_values(held)):
+        return
+    problem = "so far from all other values that a slip, another unit or a lost decimal point is likely"
+    remedy = "correct it, or leave it empty; if it is a value, write "
+    remedy += f"preprocess.missing_codes: {{{column.name}: []}}" + (
+        " and leave cells with codes empty" if codes else ""
+    )
+    faults.append(Fault(_cells(column, np.flatnonzero(np.isin(values, found))), problem, remedy))
 
 
 def names(
@@ -268,7 +261,7 @@ def check_label(column: TextColumn, faults: list[Fault]) -> None:
         remedy = "take a column with two or more classes, or a table with patients of both"
         faults.append(Fault(place, "one class only, so there is nothing to learn", remedy))
     numeric = [float(text) for text in texts if _NUMBER.fullmatch(text)]
-    if len(texts) == len(numeric) and (codes := [value for value in numeric if value in _CODES]):
+    if len(texts) == len(numeric) and (codes := [value for value in numeric if value in CODES]):
         problem = f"a class {codes[0]:g}: probably a code for a missing value"
         remedy = "remove its rows; if it is a class, give it a name in words"
         faults.append(Fault(place, problem, remedy))
@@ -303,7 +296,7 @@ def refuse_nobody(column: TextColumn, faults: list[Fault]) -> None:
     if nobody.all() or not nobody.any():
         return
     usual = np.quantile(rows[~nobody], 0.95)
-    if len(found := np.flatnonzero(nobody & (rows >= _REPEATED) & (rows > 3 * usual))):
+    if len(found := np.flatnonzero(nobody & (rows >= REPEATED) & (rows > 3 * usual))):
         problem = (
             "an id of one digit repeated, in far more rows than others have: probably written where nobody is known"
         )
