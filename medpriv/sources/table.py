@@ -34,6 +34,7 @@ from medpriv.sources.table_columns import (
     names,
     numbers,
     refuse,
+    refuse_no_ages,
     refuse_nobody,
     refuse_rounded,
 )
@@ -223,6 +224,8 @@ def _convert(path: Path, settings: dict) -> _Converted:
     numeric = [column for name, column in columns.items() if name not in {*beside, *settings["categorical"]}]
     if not numeric and not settings["categorical"]:
         faults.append(Fault("preprocess", "no column is left to learn from", "shorten preprocess.ignore"))
+    for column in (columns[name] for name in settings.get("ages") or () if name in columns):
+        refuse_no_ages(column, (settings.get("missing_codes") or {}).get(column.name), faults)
     values = _values(numeric, rows, table.separator, settings, faults)
     known = settings.get("levels", {})
     categories = {plain(column.name): category(column, faults, known.get(column.name)) for column in chosen}

@@ -22,6 +22,7 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _COMMA = re.compile(r"[+-]?(\d+,\d*|,\d+)([eE][+-]?\d+)?", re.ASCII)
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
 _POINTED, _WHOLE = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}", re.ASCII), re.compile(r"[+-]?\d+", re.ASCII)
+OLDEST = 130  # years
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -251,6 +252,25 @@ def group(column: TextColumn, owner: np.ndarray, faults: list[Fault]) -> tuple[s
         remedy = "a group is one value a patient: correct it, or take the column out of preprocess.groups"
         faults.append(Fault(f"row {row + 1}, column {column.name}", problem, remedy))
     return tuple("unknown" if code[row] < 0 else levels[code[row]] for row in first)
+
+
+def refuse_no_ages(column: TextColumn, missing_codes: Sequence[float] | None, faults: list[Fault]) -> None:
+    """Refuse numbers of a declared column of ages, learnt from or not, that nobody's age in years is."""
+    bad = []
+    for place, text in enumerate(column.texts):
+        try:
+            age = to_number(text, ",")  # either mark, since nobody is a thousand years old
+        except ValueError:
+            continue  # a band, such as 80+
+        if not (np.isnan(age) or 0 <= age <= OLDEST or age in (missing_codes or ())):
+            bad.append(place)
+    if bad:
+        problem = f"no age in years, which are 0 to {OLDEST}"
+        remedy = (
+            "correct it, or leave it empty; a code goes under preprocess.missing_codes; if the column is a year of "
+        )
+        remedy += "birth, or not in years, take it out of preprocess.ages (not out of .quasi_identifiers)"
+        faults.append(Fault(_cells(column, bad), problem, remedy))
 
 
 def check_label(column: TextColumn, faults: list[Fault]) -> None:
