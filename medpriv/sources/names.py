@@ -69,6 +69,24 @@ def shown(text: str) -> str:
     return "".join(letter for letter in text if unicodedata.category(letter) not in ("Cc", "Cf"))
 
 
+def is_garbled(text: str) -> bool:
+    """Return whether letters were lost on the way: `KÃ¶ln`, which is UTF-8 read as Windows-1252, or `K\ufffdln`.
+
+    Text that isn't garbled hardly ever encodes to what is UTF-8 again.
+    """
+    if text.isascii() or "\ufffd" in text:
+        return "\ufffd" in text
+    try:
+        return b"".join(map(_windows_byte, text)).decode("utf-8") != text
+    except UnicodeError:
+        return False
+
+
+def _windows_byte(letter: str) -> bytes:
+    """Return the byte of a letter in Windows-1252; five bytes that it leaves open are what Latin-1 has there."""
+    return letter.encode("latin-1" if letter in "\x81\x8d\x8f\x90\x9d" else "cp1252")
+
+
 def spelling(text: str) -> object:
     """Return what all spellings of a name share: the number (Decimal), or the letters whatever their case."""
     if SPELLED.fullmatch(text):

@@ -34,6 +34,7 @@ from medpriv.sources.table_columns import (
     names,
     numbers,
     refuse,
+    refuse_garbled,
     refuse_no_ages,
     refuse_nobody,
     refuse_rounded,
@@ -277,6 +278,7 @@ def _kept_aside(
         if name in dates:
             aside[_aside_name(name)] = as_days(column, faults)
         elif name in known and name not in seen:
+            refuse_garbled(column, faults)
             aside[_aside_name(name)] = as_known(column, age=name in ages)
     return aside
 

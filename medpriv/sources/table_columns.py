@@ -13,7 +13,17 @@ from pathlib import Path
 import numpy as np
 
 from medpriv.errors import InputError
-from medpriv.sources.names import SPELLED, id_spelling, is_gap, is_rounded, no_name, no_person, plain, spellings
+from medpriv.sources.names import (
+    SPELLED,
+    id_spelling,
+    is_gap,
+    is_garbled,
+    is_rounded,
+    no_name,
+    no_person,
+    plain,
+    spellings,
+)
 from medpriv.sources.table_codes import CODES, REPEATED, absurd_values, probable_codes
 from medpriv.sources.table_file import SHOWN, TextColumn
 
@@ -193,6 +203,7 @@ def names(
     if len(missing):
         remedy = "fill it in, or remove the row; if it is a name, write another word"
         faults.append(Fault(_cells(column, missing), "a missing value that must not be", remedy))
+    refuse_garbled(column, faults)
     _refuse_spellings(column, faults, ids=bool(no_names))
     found = sorted({plain(text) for text in column.texts}, key=key)
     place = {name: index for index, name in enumerate(found)}
@@ -207,6 +218,7 @@ def category(
     Levels in two spellings, more than `LEVELS` of them, one level in every row, and others than those that are
     `declared` are faults.
     """
+    refuse_garbled(column, faults)
     _refuse_spellings(column, faults)
     missing = gaps(column)
     levels = sorted({plain(text) for text, gap in zip(column.texts, missing, strict=True) if not gap})
@@ -241,6 +253,7 @@ def group(column: TextColumn, owner: np.ndarray, faults: list[Fault]) -> tuple[s
         faults: where the fault goes.
     """
     levels, code = category(column, [])
+    refuse_garbled(column, faults)
     _refuse_spellings(column, faults)
     if len(levels) > LEVELS:
         remedy = "join values in the table (ages to bands), or take it out of preprocess.groups"
@@ -346,6 +359,14 @@ def _refuse_spellings(column: TextColumn, faults: list[Fault], ids: bool = False
         problem = f"another spelling of the {kind} in row {column.first[first] + 1}"
         remedy = "write it in one way; if they are two, give them names that differ in more than that"
         faults.append(Fault(_cells(column, [place for place, *_ in twice]), problem, remedy))
+
+
+def refuse_garbled(column: TextColumn, faults: list[Fault]) -> None:
+    """Refuse names whose letters were lost: `KÃ¶ln` beside `Köln` would be two places."""
+    if garbled := [place for place, text in enumerate(column.texts) if is_garbled(text)]:
+        problem = "garbled letters (such as Ã¼ for ü): text in UTF-8 was once read in another encoding"
+        remedy = "export it anew as UTF-8, or correct the letters"
+        faults.append(Fault(_cells(column, garbled), problem, remedy))
 
 
 def _again(places: Sequence[int], keys: Sequence[object]) -> list[tuple[int, int, object]]:

@@ -242,3 +242,20 @@ def test_gaps_codes_and_bands_of_ages_are_no_fault(parse):
     assert parse(cells, missing_codes={"alter": [-9]}, **DECLARED).notes["missing_cells"]["alter"] == 4
     cells[0][2], cells[1][2], cells[2][2], cells[3][2] = "90+", "80-89", ">89", "NA"
     assert parse(cells, ignore=["alter"], **DECLARED)
+
+
+@pytest.mark.parametrize("name", ["Köln", "Århus", "Łódź", "Zürich–Süd", "São Luís", "Besançon", "東京"])
+def test_garbled_letters_are_refused_wherever_a_name_stands(parse, name):
+    double = "".join(
+        bytes([byte]).decode("cp1252" if byte not in b"\x81\x8d\x8f\x90\x9d" else "latin-1") for byte in name.encode()
+    )
+    cells = rows()
+    for row in range(0, 120, 3):
+        cells[row][1] = name
+    assert parse(cells, **DECLARED).sites == tuple(sorted({row[1] for row in cells}))
+    cells[5][1] = double
+    with pytest.raises(InputError, match=r"row 6, column klinik: garbled letters.*Remedy: export it anew as UTF-8"):
+        parse(cells, **DECLARED)
+    cells[5][1], cells[7][4] = name, "M\ufffdnster"
+    with pytest.raises(InputError, match="row 8, column plz: garbled letters"):
+        parse(cells, **DECLARED, ignore=["plz"])
