@@ -23,7 +23,7 @@ from medpriv.records.labels import Labels
 from medpriv.records.tables import Column, Table
 from medpriv.seeds import generator
 from medpriv.sources.manifest import MANIFEST, verify_raw
-from medpriv.sources.names import NO_PATIENT, NO_SITE, plain, shown
+from medpriv.sources.names import NO_PATIENT, NO_SITE, is_gap, plain, shown
 from medpriv.sources.table_columns import (
     Fault,
     category,
@@ -48,7 +48,7 @@ from medpriv.sources.table_ids import (
     repeated_ids,
     sites_of_few,
 )
-from medpriv.sources.table_roles import ROLES, as_days, as_known, declared, holds_dates
+from medpriv.sources.table_roles import ROLES, as_days, as_known, day_of, declared, holds_dates
 from medpriv.sources.tabular import centre_and_scale, check_classes, fills, impute, stratified_split
 
 LICENCE = "its owner's; not stated"
@@ -195,11 +195,12 @@ def _convert(path: Path, settings: dict) -> _Converted:
     """Read the table and convert each column by its role; refuse all faults of the table at once."""
     faults: list[Fault] = []
     table = read_records(path, faults)
-    columns = named_columns(table, faults, settings["label"])
+    columns = named_columns(table, faults, _stated(settings))
     if not columns:
         refuse(path, faults)
     meant = _check_roles(table, settings, faults)
-    _refuse_second_header(table, faults)
+    again = np.flatnonzero(_header_again(table))
+    faults += [Fault(f"row {row + 1}", "the header again", "remove it") for row in again]
     rows = len(table.columns[0].code)
     label, patient, site = (columns.get(settings[key]) for key in ("label", "patient", "site"))
     patients, owner = [f"row-{row:05d}" for row in range(1, rows + 1)], np.arange(rows)
@@ -228,10 +229,12 @@ def _convert(path: Path, settings: dict) -> _Converted:
     grouping = [columns[name] for name in settings["groups"] if name in columns]
     groups = {_key(column.name): group(column, owner, faults) for column in grouping}
     numbered = [plain(column.name) for column in numeric]
-    onehot = [f"{column}={level}" for column, (levels, _) in categories.items() for level in levels]
-    for feature, count in Counter([*numbered, *onehot]).items():
-        if count > 1:
-            faults.append(Fault("line 1", f"{count} features would be called {feature}", "rename a column"))
+    onehot = [(f"{column}={level}", column) for column, (levels, _) in categories.items() for level in levels]
+    called: dict[str, list[str]] = {}
+    for feature, column in [*zip(numbered, numbered, strict=True), *onehot]:
+        called.setdefault(feature, []).append(column)
+    for alike in dict.fromkeys(tuple(dict.fromkeys(some)) for some in called.values() if len(some) > 1):
+        faults.append(Fault("line 1", f"two features of {', '.join(alike)} would have one name", "rename a column"))
     seen = {column.name: plain(column.name) for column in [*numeric, *chosen]}
     seen |= {settings["site"]: "site"} if len(sites) > 1 else {}
     aside = _kept_aside(columns, settings, seen, faults)
@@ -281,17 +284,29 @@ def _aside_name(column: str) -> str:
     return f"{column} (column)" if column == "site" else plain(column)
 
 
-def named_columns(table: TextTable, faults: list[Fault], label: str | None = None) -> dict[str, TextColumn]:
+def named_columns(table: TextTable, faults: list[Fault], stated: Collection[str] = ()) -> dict[str, TextColumn]:
     """Return the columns by name; those without a name, or with another's, are faults and left out.
 
-    Most names are numbers where a header is missing, but also where columns are years: then the `label` is among them.
+    Where the first line is a record and no header, that is the only fault, and none of its cells is shown.
+
+    Args:
+        table: with its header.
+        faults: where they go.
+        stated: the columns that the settings name.
     """
     header = [column.name for column in table.columns]
-    figures = sum(is_number(name) for name in header)
-    if figures > len(header) / 2 and label not in header and header != [str(at) for at in range(len(header))]:
-        faults.append(
-            Fault("line 1", "numbers instead of names: there is no header", "begin the file with a line of names")
+    if _is_data(header, table, stated):
+        problem = f"no names of columns but {_kinds(table)}: there is no header"
+        faults.append(Fault("line 1", problem, "put a line with the columns' names first"))
+        return {}
+    if len(stated) > 1 and not any(_near(name, header) for name in stated):
+        problem = (
+            f"none of the {len(stated)} columns that the settings name; none is shown here, for they may be a record"
         )
+        remedy = (
+            "write the names in the settings as line 1 has them; if there is no header, put a line with the names first"
+        )
+        faults.append(Fault("line 1", problem, remedy))
         return {}
     for number, column in enumerate(table.columns, 1):
         if _NAMELESS.fullmatch(column.name):
@@ -306,33 +321,100 @@ def named_columns(table: TextTable, faults: list[Fault], label: str | None = Non
     return {column.name: column for column in table.columns if count[column.name] == 1}
 
 
+def _near(name: str, header: Collection[str]) -> str:
+    """Return the name in a header that is nearest to one, whatever its case; empty if none is near."""
+    folded = {other.casefold(): other for other in header}
+    near = difflib.get_close_matches(name.casefold(), folded, n=1)
+    return folded[near[0]] if near else ""
+
+
+def _is_data(header: list[str], table: TextTable, stated: Collection[str]) -> bool:
+    """Return whether a header is a record: most of its names look like cells, or some where none is of the settings.
+
+    Columns may well be called by years, or 0, 1, 2, …: then the settings name one of them, or they count up.
+    """
+    cells = sum(map(bool, _looks_like_cells(table)))
+    if header == [str(at) for at in range(len(header))] or not set(stated).isdisjoint(header):
+        return False
+    return cells > len(header) / 2 or bool(stated and cells)
+
+
+def _looks_like_cells(table: TextTable) -> list[str]:
+    """Return what kind of a cell each column's name looks like: a number, a date, one of the cells below it, or none.
+
+    A name with a digit is like the cells below it if most are written in its way: `P00001` above `P00002`.
+    """
+    again = _header_again(table)
+    return [_kind_of(column, np.unique(column.code[~again])) for column in table.columns]
+
+
+def _kind_of(column: TextColumn, held: np.ndarray) -> str:
+    """Return the kind of a column's name, where `held` are the places of the texts below it."""
+    name, below = column.name, column.texts[held]
+    if is_gap(name):
+        return ""
+    if is_number(name):
+        return "number"
+    if day_of(name):
+        return "date"
+    ways = sum(_way(text) == _way(name) for text in below) if any(map(str.isdigit, name)) else 0
+    return "cell" if np.any(below == name) or ways > len(below) / 2 else ""
+
+
+def _way(text: str) -> str:
+    """Return in which way a text is written: each digit 9, each letter a."""
+    return "".join("9" if letter.isdigit() else "a" if letter.isalpha() else letter for letter in text)
+
+
+def _kinds(table: TextTable) -> str:
+    """Return how many names of columns look like numbers, dates and cells of their columns."""
+    count = Counter(kind for kind in _looks_like_cells(table) if kind)
+    said = {"number": "number{s}", "date": "date{s}", "cell": "word{s} or code{s} as in the rows below"}
+    told = [f"{count[kind]} {text.format(s='s' * (count[kind] > 1))}" for kind, text in said.items() if count[kind]]
+    return ", ".join(told)
+
+
+def _stated(settings: dict) -> set[str]:
+    """Return all columns that the settings name."""
+    lists = ("groups", "categorical", "ignore", *ROLES)
+    named = {settings[key] for key in ("label", "patient", "site")} - {None}
+    return named.union(*(settings.get(key) or () for key in lists))
+
+
 def _check_roles(table: TextTable, settings: dict, faults: list[Fault]) -> list[str]:
     """Refuse settings that name a column which the table lacks; return the columns that were probably meant."""
     header = list(dict.fromkeys(column.name for column in table.columns if not _NAMELESS.fullmatch(column.name)))
-    folded = {name.casefold(): name for name in header}
     roles = [(key, settings[key]) for key in ("label", "patient", "site") if settings[key] is not None]
     lists = ("groups", "categorical", "ignore", *ROLES)
     roles += [(key, column) for key in lists for column in settings.get(key) or ()]
     roles += [("ranges", column) for column in settings.get("ranges", ())]
-    meant = []
+    cells = [column.name for column, kind in zip(table.columns, _looks_like_cells(table), strict=True) if kind]
+    safe = [name for name in header if name not in cells or name in _stated(settings)]  # to be shown
+    meant, lost = [], []
     for key, name in roles:
-        if name not in header:
-            near = [folded[other] for other in difflib.get_close_matches(name.casefold(), folded, n=1)]
-            some = ", ".join(header[: 2 * SHOWN]) + (", …" if len(header) > 2 * SHOWN else "")
-            remedy = f"did you mean {near[0]}?" if near else f"name one of {some}"
-            if near and shown(near[0]) == name:
+        if name in header:
+            continue
+        near = _near(name, header)
+        if near in safe:
+            remedy = f"did you mean {near}?"
+            if shown(near) == name:
                 remedy = "the header has it with a character that doesn't show: type the name there anew"
             faults.append(Fault("line 1", f"no column {name} (preprocess.{key})", remedy))
-            meant += near
+        else:
+            lost.append(f"{name} (preprocess.{key})")
+        meant += [near] if near else []
+    if lost:
+        some = ", ".join(safe[: 2 * SHOWN]) + (", …" if len(safe) > 2 * SHOWN else "")
+        faults.append(Fault("line 1", f"no column {', '.join(lost)}", f"name one of {some}"))
     return meant
 
 
-def _refuse_second_header(table: TextTable, faults: list[Fault]) -> None:
-    """Refuse rows that repeat the header, as those of files that were joined."""
+def _header_again(table: TextTable) -> np.ndarray:
+    """Return bool [N]: the rows that repeat the header, as in files that were joined."""
     again = np.ones(len(table.columns[0].code), dtype=bool)
     for column in table.columns:
-        again &= np.isin(column.code, [place for place, text in enumerate(column.texts) if text == column.name])
-    faults += [Fault(f"row {row + 1}", "the header again", "remove it") for row in np.flatnonzero(again)]
+        again &= np.isin(column.code, np.flatnonzero(column.texts == column.name))
+    return again
 
 
 def _values(columns: list[TextColumn], rows: int, separator: str, settings: dict, faults: list[Fault]) -> np.ndarray:

@@ -10,7 +10,7 @@ import pytest
 
 from medpriv.errors import InputError
 from medpriv.leakage import check_leakage
-from medpriv.sources import table
+from medpriv.sources import starter, table
 from medpriv.sources.acquire import acquire_raw
 from medpriv.sources.names import is_gap
 from medpriv.sources.table_file import read_table
@@ -246,7 +246,7 @@ def test_numbers_are_those_of_plain_digits(parse, cell):
         (lambda held: held.assign(died=[f"word{row}" for row in range(80)]), "column died: 80 classes, of 50 at most"),
         (lambda held: pandas.concat([held] * 2).assign(sex=[f"{i}s" for i in range(160)]), "column sex: 160 levels"),
         (lambda held: held.assign(**{"sex=F": held.lactate}), None),
-        (lambda held: held.assign(**{"a,b": held.lactate, "a;b": held.age}), "2 features would be called a;b"),
+        (lambda held: held.assign(**{"a,b": held.lactate, "a;b": held.age}), "two features of a;b would have one name"),
     ],
 )
 def test_columns_that_mean_something_else_are_refused(parse, change, message):
@@ -333,9 +333,44 @@ def test_an_id_of_stays_is_not_taken_for_the_patients(parse):
 
 def test_a_table_without_a_header_is_told_so(parse):
     text = refused(parse, frame().to_csv(index=False, header=False).encode())
-    assert "line 1: numbers instead of names: there is no header. Remedy: begin the file with a line of names" in text
+    assert "line 1: no names of columns but 5 numbers, 1 word or code as in the rows below: there is no header" in text
     years = frame().assign(**{str(year): frame().lactate + year for year in range(2010, 2020)})
     assert parse(years).features[2:4] == ("2010", "2011")
+
+
+def test_a_record_in_place_of_the_header_is_one_fault_that_shows_no_cell(tmp_path):
+    """By the settings, whose names it lacks, and by itself for `make config`."""
+    line = ["P00001", "Ulm", "07.11.2021", "46", "weiblich", "36,8", "ja"]
+    rows = [
+        f"P0{i // 2:04};{['Ulm', 'Bonn'][i % 2]};0{1 + i % 9}.11.2021;{40 + i % 31};weiblich;36,{i % 10};ja"
+        for i in range(60)
+    ]
+    file = tmp_path / "mine.csv"
+    file.write_text("\n".join([";".join(line), *rows]) + "\n")
+    settings = SETTINGS | {"label": "Tod", "patient": "Kennung", "site": "Klinik", "categorical": ["Geschlecht"]}
+    acquire_raw("table", "mine", {"source": "local", "path": str(file)}, 1, tmp_path / "raw", tmp_path / "scratch")
+    for read in (lambda: table.parse("mine", tmp_path / "raw", settings, 1), lambda: starter.starter(file, "mine")):
+        with pytest.raises(InputError) as caught:
+            read()
+        said = caught.value
+        assert (
+            said.problem
+            == "no names of columns but 2 numbers, 1 date, 4 words or codes as in the rows below: there is no header"
+        )
+        assert (said.place, said.remedy) == ("line 1", "put a line with the columns' names first")
+        assert not any(cell in str(said) for cell in line)
+
+
+def test_names_that_may_be_a_record_are_not_listed(parse):
+    """A line of words alone that holds none of the settings' names, and single names that look like cells."""
+    held = frame().rename(
+        columns=dict(zip(frame().columns, ["Meier", "Anna", "Ulm", "Husten", "Fieber", "Tod"], strict=True))
+    )
+    text = refused(parse, held.to_csv(index=False).encode())
+    assert "put a line with the names first" in text and not any(name in text for name in held.columns)
+    one = frame().rename(columns={"lactate": "4711"})
+    text = refused(parse, one.to_csv(index=False).encode(), ignore=["zzz"])
+    assert "no column zzz (preprocess.ignore)" in text and "name one of pid" in text and "4711" not in text
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3])
