@@ -113,7 +113,8 @@ def test_a_comma_before_decimals_or_thousands_is_not_guessed(parse):
         ("pid;sex\n1;f\n2;wéiblich\n".encode("latin-1"), "line 3: byte 0xe9 is not UTF-8"),
         (b"PK\x03\x04 and so on", "not a CSV table but a spreadsheet"),
         (gzip.compress(b"pid,age\n1,2\n"), "not a CSV table but gzip.*ending .gz"),
-        (b"pid|age\n1|2\n", "one column only: neither `,` nor `;` nor a tab"),
+        (b"pid:age\n1:2\n", "one column only: neither `,` nor `;` nor a tab"),
+        (b"pid|age\n1|2\n", r"separated by `\|`"),
         (b"sep=|\npid|age\n1|2\n", r"line 1: separator '\|'"),
         (b'pid,note\n1,"open\n2,x\n3,y\n', "the row that begins at line 2: a quote opens here"),
         (
