@@ -17,6 +17,10 @@ NO_SITE = frozenset(
     ["-", "--", "–", "—", "none", "missing", "not available", "n.d.", "-1", "-9", "-99", "-999", "-9999"]
 )  # in any case, where a name must be
 NO_PATIENT = NO_SITE | {"unknown", "unk", "anonymous", "not known"}
+# What stands in an outcome that nobody knows; "none", "-" and "missing" may well be outcomes.
+_UNKNOWN = frozenset(
+    ["unknown", "unk", "not known", "not available", "not specified", "unbekannt", "k.a.", "k. a.", "keine angabe"]
+) | {"nicht bekannt", "inconnu", "inconnue", "desconocido", "desconocida", "sconosciuto", "sconosciuta", "onbekend"}
 # Exponents with a sign alone, as R and spreadsheets write 100000: "1e5" may as well be part of an id.
 SPELLED = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]\d+)?", re.ASCII)
 _ROUNDED = re.compile(r"\d([.,]\d+)?E\+\d{2,}", re.ASCII)
@@ -27,6 +31,11 @@ _TRUTH |= {Decimal(0): False, "false": False, "no": False, "n": False}
 def is_gap(text: str) -> bool:
     """Return whether a cell stands for a missing value: nothing, or a word such as `?`, `NA`, `NaN`, `NULL`, `None`."""
     return not text or text == "None" or text.casefold() in _GAPS
+
+
+def is_unknown(text: str) -> bool:
+    """Return whether a name of a class says that nobody knows it."""
+    return text.casefold() in _UNKNOWN
 
 
 def is_rounded(text: str) -> bool:

@@ -23,7 +23,7 @@ from medpriv.records.labels import Labels
 from medpriv.records.tables import Column, Table
 from medpriv.seeds import generator
 from medpriv.sources.manifest import MANIFEST, verify_raw
-from medpriv.sources.names import NO_PATIENT, NO_SITE, is_gap, plain, shown
+from medpriv.sources.names import NO_PATIENT, NO_SITE, is_gap, is_unknown, plain, shown
 from medpriv.sources.table_columns import (
     Fault,
     category,
@@ -49,7 +49,7 @@ from medpriv.sources.table_ids import (
     sites_of_few,
 )
 from medpriv.sources.table_roles import ROLES, as_days, as_known, day_of, declared, holds_dates
-from medpriv.sources.tabular import centre_and_scale, check_classes, fills, impute, stratified_split
+from medpriv.sources.tabular import centre_and_scale, fills, impute, stratified_split
 
 LICENCE = "its owner's; not stated"
 _NAMELESS = re.compile(r"|Unnamed: \d+|__index_level_\d+__|\.\.\.\d+")  # what pandas and R make of no name, too
@@ -86,16 +86,12 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     path = Path(folder) / next(iter(manifest["files"]))
     own = Path(path.name)  # in errors, which ask the owner to correct the table: not this copy of it
     try:
-        held = _convert(path, settings)
+        held = _convert(path, settings, generator(seed, name, "split"))
     except InputError as error:
         raise InputError(error.problem, file=own, place=error.place, remedy=error.remedy) from None
     y, owner, place = held.y, held.owner, held.place
-    _, first = np.unique(owner, return_index=True)  # each patient's first row
-    strata = place[first] * len(held.classes) + y[first]
-    split = stratified_split(strata, settings["test_fraction"], generator(seed, name, "split"))
+    split = held.split
     train = (split == TRAIN)[owner]
-    check_classes(y, ~train, held.classes, own, f"column {settings['label']}")
-
     table, gaps = _make_table(held, train, own, settings)
     return Dataset(
         name,
@@ -126,6 +122,7 @@ class _Converted:
 
     Attributes:
         classes, y: the label, int64 [N] into its classes; likewise `patients`, `owner` and `sites`, `place`.
+        split: uint8 [P], training and test patients.
         numeric, values: names of the numbers, and float64 [N, numbers] with NaN where one is missing.
         categories: of each its levels and int64 [N] into them, -1 where it is missing.
         groups: each patient's value.
@@ -143,6 +140,7 @@ class _Converted:
     owner: np.ndarray
     sites: list[str]
     place: np.ndarray
+    split: np.ndarray
     numeric: list[str]
     values: np.ndarray
     categories: dict[str, tuple[list[str], np.ndarray]]
@@ -191,7 +189,7 @@ def _make_table(held: _Converted, train: np.ndarray, path: Path, settings: dict)
     return table, {"missing_cells": missing, "imputed_with": imputed, "cells_of_levels_unseen_in_training": unseen}
 
 
-def _convert(path: Path, settings: dict) -> _Converted:
+def _convert(path: Path, settings: dict, rng: np.random.Generator) -> _Converted:
     """Read the table and convert each column by its role; refuse all faults of the table at once."""
     faults: list[Fault] = []
     table = read_records(path, faults)
@@ -205,17 +203,22 @@ def _convert(path: Path, settings: dict) -> _Converted:
     label, patient, site = (columns.get(settings[key]) for key in ("label", "patient", "site"))
     patients, owner = [f"row-{row:05d}" for row in range(1, rows + 1)], np.arange(rows)
     sites, place = ["all"], np.zeros(rows, dtype=np.int64)
-    classes, y = [], place
+    classes, y, before = [], place, len(faults)
     if label:
         classes, y = names(label, faults, key=numbers_first)
         check_label(label, faults)
-        classes, y = _positive_last(classes, y, settings.get("positive"), faults)
     if patient:
         patients, owner = names(patient, faults, no_names=NO_PATIENT)
         refuse_rounded(patient, faults)
     if site:
         sites, place = names(site, faults, no_names=NO_SITE)
         _refuse_people_as_sites(site, len(sites), len(patients), settings["patient"], faults)
+    split = np.zeros(len(patients), np.uint8)
+    if label and not len(again) and len(faults) == before:  # else nobody knows yet which people and classes there are
+        split = _split(y, owner, place, len(classes), settings["test_fraction"], rng)
+        _refuse_missing_classes(label, y, owner, split, faults)
+    if label:
+        classes, y = _positive_last(classes, y, settings.get("positive"), label.name if len(again) else "", faults)
     chosen = [columns[name] for name in settings["categorical"] if name in columns]
     dates = settings.get("dates") or ()
     beside = {settings["label"], settings["patient"], settings["site"], *settings["ignore"], *dates, *meant}
@@ -244,23 +247,70 @@ def _convert(path: Path, settings: dict) -> _Converted:
     count, by_chance = copied_rows(list(columns.values()))
     copies = {"copied_rows": count} | ({} if patient else {"copies_by_chance": float(f"{by_chance:.3g}")})
     return _Converted(
-        classes, y, patients, owner, sites, place, numbered, values, categories, groups, ids, roles, aside, copies
+        classes,
+        y,
+        patients,
+        owner,
+        sites,
+        place,
+        split,
+        numbered,
+        values,
+        categories,
+        groups,
+        ids,
+        roles,
+        aside,
+        copies,
     )
 
 
+def _split(
+    y: np.ndarray, owner: np.ndarray, place: np.ndarray, classes: int, fraction: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Return uint8 [P], which patients are training and which test ones, stratified by a patient's first row."""
+    _, first = np.unique(owner, return_index=True)
+    return stratified_split(place[first] * classes + y[first], fraction, rng)
+
+
+def _refuse_missing_classes(
+    label: TextColumn, y: np.ndarray, owner: np.ndarray, split: np.ndarray, faults: list[Fault]
+) -> None:
+    """Refuse classes without a training or a test record: told by their first row, since a class is what cells hold."""
+    test = split[owner] == TEST
+    for one in np.unique(y):
+        rows = np.flatnonzero(y == one)
+        parts = [part for part, there in (("training", ~test), ("test", test)) if not there[rows].any()]
+        if not parts:
+            continue
+        people = len(np.unique(owner[rows]))
+        count = f"{len(rows)} row{'s' if len(rows) > 1 else ''} of {people} {'people' if people > 1 else 'person'}"
+        problem = f"no {parts[0]} record has this class"
+        remedy = "add patients of it, join it with another class, or change preprocess.test_fraction"
+        if len(split) < FEWEST:
+            problem = f"{len(split)} patients in the whole table, each in training or test with all rows: {problem}"
+            remedy = "name under preprocess.patient the column that tells people apart, or add patients"
+        faults.append(Fault(f"column {label.name}, the class of row {rows[0] + 1}, {count}", problem, remedy))
+
+
 def _positive_last(
-    classes: list[str], y: np.ndarray, positive: str | None, faults: list[Fault]
+    classes: list[str], y: np.ndarray, positive: str | None, heading: str, faults: list[Fault]
 ) -> tuple[list[str], np.ndarray]:
-    """Return classes and labels with the positive one of two classes last, as `Labels` has it."""
-    if positive is None:
+    """Return classes and labels with the positive one of two classes last, as `Labels` has it.
+
+    What is no class, and a fault of its own, is not counted: gaps, words for unknown, a `heading` among the rows.
+    """
+    found = [name for name in classes if not (is_gap(name) or is_unknown(name) or name == plain(heading))]
+    if positive is None or len(found) < 2:  # one class alone is a fault itself
         return classes, y
-    if len(classes) != 2 or plain(positive) not in classes:
-        problem = f"no class {positive} (preprocess.positive)" if len(classes) == 2 else f"{len(classes)} classes"
-        remedy = (
-            "write it as the table does" if len(classes) == 2 else "leave preprocess.positive out: it is of two classes"
-        )
+    if len(found) != 2:
+        problem = f"{len(found)} classes in the label's column, where it is of two"
+        remedy = "remove the rows of those that are none; if all are, leave preprocess.positive out"
         faults.append(Fault("preprocess.positive", problem, remedy))
-    elif classes[0] == plain(positive):
+    elif plain(positive) not in found:
+        problem, remedy = f"no class {positive} (preprocess.positive)", "write it as the table does"
+        faults.append(Fault("preprocess.positive", problem, remedy))
+    elif classes[0] == plain(positive) and len(classes) == 2:
         return classes[::-1], 1 - y
     return classes, y
 

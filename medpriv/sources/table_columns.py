@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from medpriv.errors import InputError
-from medpriv.sources.names import SPELLED, is_gap, is_rounded, plain, spellings
+from medpriv.sources.names import SPELLED, is_gap, is_rounded, is_unknown, plain, spellings
 from medpriv.sources.table_file import SHOWN, TextColumn
 
 LEVELS = 100  # a category with more levels is refused
@@ -244,12 +244,15 @@ def group(column: TextColumn, owner: np.ndarray, faults: list[Fault]) -> tuple[s
 
 
 def check_label(column: TextColumn, faults: list[Fault]) -> None:
-    """Refuse a label that is one class, a measurement or free text."""
+    """Refuse a label that is one class, a measurement or free text, and words for unknown among its classes."""
     texts = [text for text, gap in zip(column.texts, gaps(column), strict=True) if not gap]
     place, rows = f"column {column.name}", len(column.code)
     if len(texts) == 1:
         remedy = "take a column with two or more classes, or a table with patients of both"
         faults.append(Fault(place, "one class only, so there is nothing to learn", remedy))
+    if unknown := [at for at, text in enumerate(column.texts) if is_unknown(text) and not _NUMBER.fullmatch(text)]:
+        remedy = "remove the rows; if it is a class to be learnt, call it otherwise, such as `not determined`"
+        faults.append(Fault(_cells(column, unknown), "a word for unknown, which would be learnt as a class", remedy))
     numeric = [float(text) for text in texts if _NUMBER.fullmatch(text)]
     if len(texts) == len(numeric) and (codes := [value for value in numeric if value in _CODES]):
         problem = f"a class {codes[0]:g}: probably a code for a missing value"
