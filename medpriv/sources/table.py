@@ -30,6 +30,7 @@ from medpriv.sources.table_columns import (
     check_label,
     decimal_mark,
     group,
+    has_unit,
     is_number,
     names,
     numbers,
@@ -496,11 +497,16 @@ def _names_rows(column: TextColumn, patient: str | None) -> Fault | None:
         problem, owner = "it numbers the rows: the index of a data frame was probably written", aside
     elif own_in_every_row(column):
         problem = "an id by its name, another one in every row: it could only be memorised"
-    elif names_in_words(column):
+    elif names_in_words(column) and not _measured(column):
         problem = f"words, {len(column.texts)} different ones in {len(column.code)} rows: an id, dates or free text"
     else:
         return None
     return Fault(f"column {column.name}", problem, aside if patient else owner)
+
+
+def _measured(column: TextColumn) -> bool:
+    """Return whether a column's words are numbers with a unit; `numbers` says so."""
+    return has_unit([text for text in map(str, column.texts) if not (is_gap(text) or is_number(text))])
 
 
 def _memorised(column: TextColumn) -> Fault | None:

@@ -20,6 +20,8 @@ LEVELS = 100  # a category with more levels is refused
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _COMMA = re.compile(r"[+-]?(\d+,\d*|,\d+)([eE][+-]?\d+)?", re.ASCII)
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
+_UNIT = re.compile(r"[+-]?(?:\d+[.,]?\d*|[.,]\d+)\s*(?![eE]$)([^\W\d_][^\d,;]{0,11}|%|°C?)")
+_BEYOND = re.compile(r"[<>≤≥]=?\s*[+-]?(\d+[.,]?\d*|[.,]\d+)")
 # What studies and programs write for "unknown" into columns of numbers; below 0 also where that is the only sign of it.
 _CODES = (-7, -8, -9, -77, -88, -99, -99.9, -777, -888, -999, -999.9, -7777, -8888, -9999, -9999.9, -99999, -999999)
 _CODES += (99, 888, 999, 999.9, 8888, 9999, 9999.9, 88888, 99999, 999999)
@@ -120,13 +122,8 @@ def numbers(
         except ValueError:
             bad.append(place)
     if bad:
-        remedy = (
-            "write it in digits 0 to 9 with a point, no unit and nothing between thousands, of a size below 3e38, or "
-        )
-        remedy += "leave it empty, or name the column under preprocess.categorical or .ignore"
-        if any(_COMMA.fullmatch(column.texts[place]) for place in bad):
-            remedy = "write decimals with a point (or save the table with semicolons), thousands without a mark"
-        faults.append(Fault(_cells(column, bad), "not a number", remedy))
+        problem, remedy = _not_a_number([str(column.texts[place]) for place in bad], mark)
+        faults.append(Fault(_cells(column, bad), problem, remedy))
         return values[column.code]
     if missing_codes is None:
         _refuse_codes(column, values[column.code], faults)
@@ -137,6 +134,32 @@ def numbers(
     if (found := len(set(values[~np.isnan(values)]))) < 2:
         faults.append(_constant(column, beside_gaps=found == 1 and bool(np.isnan(values).any())))
     return values[column.code]
+
+
+def _not_a_number(texts: Sequence[str], mark: str) -> tuple[str, str]:
+    """Return what is wrong with texts that are no numbers, and the remedy, in a table with that decimal mark."""
+    sign = "comma" if mark == "," else "point"
+    aside = "leave it empty, or name the column under preprocess.categorical or .ignore"
+    if any(_COMMA.fullmatch(text) for text in texts):
+        remedy = "write decimals with a point (or save the table with semicolons), thousands without a mark"
+        return "not a number", remedy
+    if has_unit(texts):
+        if texts[0].endswith("%"):
+            return "a number with a percent sign", "write it without percent signs"
+        return "a number with its unit", "write it without the unit, the same in all rows"
+    if all(_BEYOND.fullmatch(text) for text in texts):
+        remedy = f"write the limit itself, or half of it, as a number with a {sign}, the same in all rows; or {aside}"
+        return "a limit (such as < before a number), not a number", remedy
+    remedy = (
+        f"write it in digits 0 to 9 with a {sign}, no unit and nothing between thousands, of a size below 3e38, or "
+    )
+    return "not a number", remedy + aside
+
+
+def has_unit(texts: Sequence[str]) -> bool:
+    """Return whether all texts are numbers with the same few letters or signs behind them: %, mg/l."""
+    found = [_UNIT.fullmatch(text) for text in texts]
+    return bool(found) and all(found) and len({one[1].casefold() for one in found if one}) == 1
 
 
 def probable_codes(values: np.ndarray) -> dict[float, int]:

@@ -62,7 +62,8 @@ def read_table(path: Path) -> TextTable:
     """Return every cell of a table as text.
 
     CSV: `,`, `;` or tab between cells (read off the header, or off a first line `sep=;`), UTF-8 with or without a byte
-    order mark, as it is or in a `.gz`. Parquet: values as DuckDB writes them, nulls as empty cells.
+    order mark, as it is or in a `.gz`. Parquet: values as DuckDB writes them, moments with a time zone in UTC,
+    nulls as empty cells.
 
     Raises:
         InputError: the file is no such table; lines with too many or too few cells are all named.
@@ -273,6 +274,7 @@ def _parquet_columns(path: Path) -> tuple[TextColumn, ...]:
 
     with duckdb.connect() as database:
         try:
+            database.execute("SET TimeZone = 'UTC'")  # else a moment's day would be that of the machine
             found = database.execute("SELECT CAST(COLUMNS(*) AS VARCHAR) FROM read_parquet(?)", [str(path)])
             frame = found.df()
             schema = database.execute("SELECT name, num_children FROM parquet_schema(?)", [str(path)]).fetchall()

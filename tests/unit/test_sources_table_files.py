@@ -404,3 +404,40 @@ def test_values_are_those_that_pandas_reads(tmp_path):
     pandas.DataFrame({"a": values, "b": 1}).to_csv(tmp_path / "mine.csv", index=False)
     column = read_table(Path(tmp_path / "mine.csv")).columns[0]
     assert np.array_equal(np.array(column.texts, dtype=float)[column.code], values)
+
+
+@pytest.mark.parametrize(
+    ("cell", "problem", "remedy"),
+    [
+        ("{}%", "a number with a percent sign", "write it without percent signs"),
+        ("{} mg/l", "a number with its unit", "write it without the unit, the same in all rows"),
+        ("<{}", "a limit (such as < before a number), not a number", "as a number with a comma"),
+        ("ca. {}", "not a number", "write it in digits 0 to 9 with a comma"),
+    ],
+)
+def test_what_stands_beside_a_number_is_told_with_the_tables_own_decimal_sign(parse, cell, problem, remedy):
+    held = frame().assign(crp=[f"{value:.2f}".replace(".", ",") for value in frame().lactate])
+    some = held.assign(lactate=[cell.format(value) if row % 9 == 0 else value for row, value in enumerate(held.crp)])
+    text = refused(parse, some.to_csv(index=False, sep=";").encode())
+    assert f"row 1, column lactate (and 8 further rows): {problem}" in text and remedy in text
+
+
+@pytest.mark.parametrize(("cell", "said"), [("{}%", "a percent sign"), ("{} mg/l", "its unit")])
+def test_a_whole_column_of_numbers_with_units_is_no_column_of_words(parse, cell, said):
+    held = frame(80).assign(lactate=[cell.format(value) for value in frame(80).lactate])
+    assert f"column lactate (and 159 further rows): a number with {said}" in refused(parse, held)
+
+
+def test_moments_with_a_time_zone_are_dates_wherever_the_table_is_read(parse, tmp_path, monkeypatch):
+    held = frame()
+    held["seen"] = pandas.to_datetime("2024-03-01 23:30") + pandas.to_timedelta(held.age, unit="D")
+    found = []
+    for zone in ("UTC", "Pacific/Auckland"):
+        monkeypatch.setenv("TZ", zone)
+        with duckdb.connect() as database:
+            database.execute("SET TimeZone = 'UTC'")
+            query = "SELECT * REPLACE (seen::TIMESTAMPTZ AS seen) FROM held"
+            database.execute(f"COPY ({query}) TO '{tmp_path / 'moments.parquet'}' (FORMAT parquet)")
+        dataset = parse((tmp_path / "moments.parquet").read_bytes(), name="mine.parquet", dates=["seen"])
+        found.append(dataset.records.aside[:, 0])
+    assert np.array_equal(*found) and len(set(found[0])) == held.age.nunique()
