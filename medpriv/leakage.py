@@ -105,12 +105,13 @@ def _check_names(dataset: Dataset, allow: set[str]) -> None:
     columns = dataset.records.variables if dataset.modality == "table" else ()
     known = tuple(dict.fromkeys((*dataset.features, *columns, *dataset.notes.get("ids", {}), *_BESIDE)))
     for name in sorted(allow - set(known)):
-        near = difflib.get_close_matches(name, known, n=1)
+        shown = [one for one in known if one in columns or one not in dataset.features]  # no level, which cells hold
+        near = difflib.get_close_matches(name, shown, n=1)
         raise InputError(
             f"no column {name}",
             file=f"dataset {dataset.name}",
             place="preprocess.leakage.allow",
-            remedy=f"did you mean {near[0]}?" if near else f"name one of {', '.join(known)}",
+            remedy=f"did you mean {near[0]}?" if near else f"name one of {', '.join(shown)}",
         )
 
 

@@ -165,6 +165,8 @@ def _explain(fault: Any, datasets: Sequence[str]) -> list[str]:
         beside = _keys_at(fault["loc"][:-1])
         if (renamed := RENAMED.get(str(place[-1]))) in beside:
             return [f"{key}: it is called `{renamed}` now; rename it"]
+        if elsewhere := _places_of(place[-1], fault["loc"]):
+            return [f"{key}: unknown key here; it belongs to {' or '.join(f'`{one}`' for one in elsewhere)}: move it"]
         return [f"{key}: unknown key; {_nearest(place[-1], beside)}"]
     if fault["type"] == "missing":
         return [f"{key}: missing; add it"]
@@ -178,6 +180,8 @@ def _explain(fault: Any, datasets: Sequence[str]) -> list[str]:
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "value_error":  # ours, of a whole section: each line of the message holds its remedy
         return [f"{key}: {line}" for line in message.splitlines()]
+    if fault["type"] == "string_type" and isinstance(fault["input"], list):
+        return [f"{key}: found a list, {_short(fault['input'])}, where one name stands; write it without brackets"]
     remedy = _REMEDIES.get(fault["type"], "give a value of that kind").format(**fault.get("ctx", {}))
     return [f"{key}: {message[0].lower()}{message[1:]}, found {_short(fault['input'])}; {remedy}"]
 
@@ -218,6 +222,25 @@ def _keys_at(place: tuple[str | int, ...]) -> list[str]:
     for step in steps:
         section = _section_of(section.model_fields[step].annotation)
     return list(section.model_fields)
+
+
+def _places_of(name: object, loc: tuple[str | int, ...]) -> list[str]:
+    """Return where a key of that name stands in the config, as users write it: of the same dataset, or elsewhere."""
+    if loc[:1] == ("datasets",) and len(loc) > 2:
+        kind = next(kind for kind in dataset_kinds() if kind.model_fields["format"].default == loc[2])
+        if found := list(_keys_called(str(name), kind, f"datasets.{loc[1]}")):
+            return found[:3]
+    return list(_keys_called(str(name), Config, ""))[:3]
+
+
+def _keys_called(name: str, section: type[Section], before: str) -> Iterator[str]:
+    """Yield the keys of that name in a section and those below it."""
+    for key, about in section.model_fields.items():
+        place = f"{before}.{key}".removeprefix(".")
+        if key == name:
+            yield place
+        elif below := _section_of(about.annotation):
+            yield from _keys_called(name, below, place)
 
 
 def dataset_kinds() -> tuple[type[DatasetSettings], ...]:

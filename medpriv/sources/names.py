@@ -26,6 +26,10 @@ _NOBODY_KNOWN = (
 )
 NO_SITE = frozenset(_NOTHING.split(";"))
 NO_PATIENT = NO_SITE | frozenset(_NOBODY_KNOWN.split(";"))
+# What stands in an outcome that nobody knows; "none", "-" and "missing" may well be outcomes.
+_UNKNOWN = frozenset(
+    ["unknown", "unk", "not known", "not available", "not specified", "unbekannt", "k.a.", "k. a.", "keine angabe"]
+) | {"nicht bekannt", "inconnu", "inconnue", "desconocido", "desconocida", "sconosciuto", "sconosciuta", "onbekend"}
 # Exponents with a sign alone, as R and spreadsheets write 100000: "1e5" may as well be part of an id.
 SPELLED = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]\d+)?", re.ASCII)
 _ROUNDED = re.compile(r"\d([.,]\d+)?E\+\d{2,}", re.ASCII)
@@ -49,6 +53,11 @@ def no_name(text: str, words: Collection[str]) -> bool:
 def no_person(text: str) -> bool:
     """Return whether an id is what programs fill in for nobody: `0`, `000`, `999`, `P00000`, `-1`, `-9`."""
     return bool(_NOBODY.fullmatch(text))
+
+
+def is_unknown(text: str) -> bool:
+    """Return whether a name of a class says that nobody knows it."""
+    return text.casefold() in _UNKNOWN
 
 
 def is_rounded(text: str) -> bool:

@@ -23,13 +23,14 @@ from medpriv.records.labels import Labels
 from medpriv.records.tables import Column, Table
 from medpriv.seeds import generator
 from medpriv.sources.manifest import MANIFEST, verify_raw
-from medpriv.sources.names import NO_PATIENT, NO_SITE, plain, shown
+from medpriv.sources.names import NO_PATIENT, NO_SITE, is_gap, is_unknown, plain, shown
 from medpriv.sources.table_columns import (
     Fault,
     category,
     check_label,
     decimal_mark,
     group,
+    has_unit,
     is_number,
     names,
     numbers,
@@ -51,8 +52,8 @@ from medpriv.sources.table_ids import (
     repeated_ids,
     sites_of_few,
 )
-from medpriv.sources.table_roles import ROLES, as_days, as_known, declared, holds_dates
-from medpriv.sources.tabular import centre_and_scale, check_classes, fills, impute, stratified_split
+from medpriv.sources.table_roles import ROLES, as_days, as_known, day_of, declared, holds_dates
+from medpriv.sources.tabular import centre_and_scale, fills, impute, stratified_split
 
 LICENCE = "its owner's; not stated"
 _NAMELESS = re.compile(r"|Unnamed: \d+|__index_level_\d+__|\.\.\.\d+")  # what pandas and R make of no name, too
@@ -89,16 +90,12 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     path = Path(folder) / next(iter(manifest["files"]))
     own = Path(path.name)  # in errors, which ask the owner to correct the table: not this copy of it
     try:
-        held = _convert(path, settings)
+        held = _convert(path, settings, generator(seed, name, "split"))
     except InputError as error:
         raise InputError(error.problem, file=own, place=error.place, remedy=error.remedy) from None
     y, owner, place = held.y, held.owner, held.place
-    _, first = np.unique(owner, return_index=True)  # each patient's first row
-    strata = place[first] * len(held.classes) + y[first]
-    split = stratified_split(strata, settings["test_fraction"], generator(seed, name, "split"))
+    split = held.split
     train = (split == TRAIN)[owner]
-    check_classes(y, ~train, held.classes, own, f"column {settings['label']}")
-
     table, gaps = _make_table(held, train, own, settings)
     return Dataset(
         name,
@@ -129,6 +126,7 @@ class _Converted:
 
     Attributes:
         classes, y: the label, int64 [N] into its classes; likewise `patients`, `owner` and `sites`, `place`.
+        split: uint8 [P], training and test patients.
         numeric, values: names of the numbers, and float64 [N, numbers] with NaN where one is missing.
         categories: of each its levels and int64 [N] into them, -1 where it is missing.
         groups: each patient's value.
@@ -146,6 +144,7 @@ class _Converted:
     owner: np.ndarray
     sites: list[str]
     place: np.ndarray
+    split: np.ndarray
     numeric: list[str]
     values: np.ndarray
     categories: dict[str, tuple[list[str], np.ndarray]]
@@ -194,24 +193,24 @@ def _make_table(held: _Converted, train: np.ndarray, path: Path, settings: dict)
     return table, {"missing_cells": missing, "imputed_with": imputed, "cells_of_levels_unseen_in_training": unseen}
 
 
-def _convert(path: Path, settings: dict) -> _Converted:
+def _convert(path: Path, settings: dict, rng: np.random.Generator) -> _Converted:
     """Read the table and convert each column by its role; refuse all faults of the table at once."""
     faults: list[Fault] = []
     table = read_records(path, faults)
-    columns = named_columns(table, faults, settings["label"])
+    columns = named_columns(table, faults, _stated(settings))
     if not columns:
         refuse(path, faults)
     meant = _check_roles(table, settings, faults)
-    _refuse_second_header(table, faults)
+    again = np.flatnonzero(_header_again(table))
+    faults += [Fault(f"row {row + 1}", "the header again", "remove it") for row in again]
     rows = len(table.columns[0].code)
     label, patient, site = (columns.get(settings[key]) for key in ("label", "patient", "site"))
     patients, owner = [f"row-{row:05d}" for row in range(1, rows + 1)], np.arange(rows)
     sites, place = ["all"], np.zeros(rows, dtype=np.int64)
-    classes, y = [], place
+    classes, y, before = [], place, len(faults)
     if label:
         classes, y = names(label, faults, key=numbers_first)
         check_label(label, faults)
-        classes, y = _positive_last(classes, y, settings.get("positive"), faults)
     if patient:
         patients, owner = names(patient, faults, no_names=NO_PATIENT)
         refuse_rounded(patient, faults)
@@ -219,6 +218,12 @@ def _convert(path: Path, settings: dict) -> _Converted:
     if site:
         sites, place = names(site, faults, no_names=NO_SITE)
         _refuse_people_as_sites(site, len(sites), len(patients), settings["patient"], faults)
+    split = np.zeros(len(patients), np.uint8)
+    if label and not len(again) and len(faults) == before:  # else nobody knows yet which people and classes there are
+        split = _split(y, owner, place, len(classes), settings["test_fraction"], rng)
+        _refuse_missing_classes(label, y, owner, split, faults)
+    if label:
+        classes, y = _positive_last(classes, y, settings.get("positive"), label.name if len(again) else "", faults)
     chosen = [columns[name] for name in settings["categorical"] if name in columns]
     dates = settings.get("dates") or ()
     beside = {settings["label"], settings["patient"], settings["site"], *settings["ignore"], *dates, *meant}
@@ -234,10 +239,12 @@ def _convert(path: Path, settings: dict) -> _Converted:
     grouping = [columns[name] for name in settings["groups"] if name in columns]
     groups = {_key(column.name): group(column, owner, faults) for column in grouping}
     numbered = [plain(column.name) for column in numeric]
-    onehot = [f"{column}={level}" for column, (levels, _) in categories.items() for level in levels]
-    for feature, count in Counter([*numbered, *onehot]).items():
-        if count > 1:
-            faults.append(Fault("line 1", f"{count} features would be called {feature}", "rename a column"))
+    onehot = [(f"{column}={level}", column) for column, (levels, _) in categories.items() for level in levels]
+    called: dict[str, list[str]] = {}
+    for feature, column in [*zip(numbered, numbered, strict=True), *onehot]:
+        called.setdefault(feature, []).append(column)
+    for alike in dict.fromkeys(tuple(dict.fromkeys(some)) for some in called.values() if len(some) > 1):
+        faults.append(Fault("line 1", f"two features of {', '.join(alike)} would have one name", "rename a column"))
     seen = {column.name: plain(column.name) for column in [*numeric, *chosen]}
     seen |= {settings["site"]: "site"} if len(sites) > 1 else {}
     aside = _kept_aside(columns, settings, seen, faults)
@@ -247,23 +254,70 @@ def _convert(path: Path, settings: dict) -> _Converted:
     count, by_chance = copied_rows(list(columns.values()))
     copies = {"copied_rows": count} | ({} if patient else {"copies_by_chance": float(f"{by_chance:.3g}")})
     return _Converted(
-        classes, y, patients, owner, sites, place, numbered, values, categories, groups, ids, roles, aside, copies
+        classes,
+        y,
+        patients,
+        owner,
+        sites,
+        place,
+        split,
+        numbered,
+        values,
+        categories,
+        groups,
+        ids,
+        roles,
+        aside,
+        copies,
     )
 
 
+def _split(
+    y: np.ndarray, owner: np.ndarray, place: np.ndarray, classes: int, fraction: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Return uint8 [P], which patients are training and which test ones, stratified by a patient's first row."""
+    _, first = np.unique(owner, return_index=True)
+    return stratified_split(place[first] * classes + y[first], fraction, rng)
+
+
+def _refuse_missing_classes(
+    label: TextColumn, y: np.ndarray, owner: np.ndarray, split: np.ndarray, faults: list[Fault]
+) -> None:
+    """Refuse classes without a training or a test record: told by their first row, since a class is what cells hold."""
+    test = split[owner] == TEST
+    for one in np.unique(y):
+        rows = np.flatnonzero(y == one)
+        parts = [part for part, there in (("training", ~test), ("test", test)) if not there[rows].any()]
+        if not parts:
+            continue
+        people = len(np.unique(owner[rows]))
+        count = f"{len(rows)} row{'s' if len(rows) > 1 else ''} of {people} {'people' if people > 1 else 'person'}"
+        problem = f"no {parts[0]} record has this class"
+        remedy = "add patients of it, join it with another class, or change preprocess.test_fraction"
+        if len(split) < FEWEST:
+            problem = f"{len(split)} patients in the whole table, each in training or test with all rows: {problem}"
+            remedy = "name under preprocess.patient the column that tells people apart, or add patients"
+        faults.append(Fault(f"column {label.name}, the class of row {rows[0] + 1}, {count}", problem, remedy))
+
+
 def _positive_last(
-    classes: list[str], y: np.ndarray, positive: str | None, faults: list[Fault]
+    classes: list[str], y: np.ndarray, positive: str | None, heading: str, faults: list[Fault]
 ) -> tuple[list[str], np.ndarray]:
-    """Return classes and labels with the positive one of two classes last, as `Labels` has it."""
-    if positive is None:
+    """Return classes and labels with the positive one of two classes last, as `Labels` has it.
+
+    What is no class, and a fault of its own, is not counted: gaps, words for unknown, a `heading` among the rows.
+    """
+    found = [name for name in classes if not (is_gap(name) or is_unknown(name) or name == plain(heading))]
+    if positive is None or len(found) < 2:  # one class alone is a fault itself
         return classes, y
-    if len(classes) != 2 or plain(positive) not in classes:
-        problem = f"no class {positive} (preprocess.positive)" if len(classes) == 2 else f"{len(classes)} classes"
-        remedy = (
-            "write it as the table does" if len(classes) == 2 else "leave preprocess.positive out: it is of two classes"
-        )
+    if len(found) != 2:
+        problem = f"{len(found)} classes in the label's column, where it is of two"
+        remedy = "remove the rows of those that are none; if all are, leave preprocess.positive out"
         faults.append(Fault("preprocess.positive", problem, remedy))
-    elif classes[0] == plain(positive):
+    elif plain(positive) not in found:
+        problem, remedy = f"no class {positive} (preprocess.positive)", "write it as the table does"
+        faults.append(Fault("preprocess.positive", problem, remedy))
+    elif classes[0] == plain(positive) and len(classes) == 2:
         return classes[::-1], 1 - y
     return classes, y
 
@@ -288,17 +342,29 @@ def _aside_name(column: str) -> str:
     return f"{column} (column)" if column == "site" else plain(column)
 
 
-def named_columns(table: TextTable, faults: list[Fault], label: str | None = None) -> dict[str, TextColumn]:
+def named_columns(table: TextTable, faults: list[Fault], stated: Collection[str] = ()) -> dict[str, TextColumn]:
     """Return the columns by name; those without a name, or with another's, are faults and left out.
 
-    Most names are numbers where a header is missing, but also where columns are years: then the `label` is among them.
+    Where the first line is a record and no header, that is the only fault, and none of its cells is shown.
+
+    Args:
+        table: with its header.
+        faults: where they go.
+        stated: the columns that the settings name.
     """
     header = [column.name for column in table.columns]
-    figures = sum(is_number(name) for name in header)
-    if figures > len(header) / 2 and label not in header and header != [str(at) for at in range(len(header))]:
-        faults.append(
-            Fault("line 1", "numbers instead of names: there is no header", "begin the file with a line of names")
+    if _is_data(header, table, stated):
+        problem = f"no names of columns but {_kinds(table)}: there is no header"
+        faults.append(Fault("line 1", problem, "put a line with the columns' names first"))
+        return {}
+    if len(stated) > 1 and not any(_near(name, header) for name in stated):
+        problem = (
+            f"none of the {len(stated)} columns that the settings name; none is shown here, for they may be a record"
         )
+        remedy = (
+            "write the names in the settings as line 1 has them; if there is no header, put a line with the names first"
+        )
+        faults.append(Fault("line 1", problem, remedy))
         return {}
     for number, column in enumerate(table.columns, 1):
         if _NAMELESS.fullmatch(column.name):
@@ -313,33 +379,100 @@ def named_columns(table: TextTable, faults: list[Fault], label: str | None = Non
     return {column.name: column for column in table.columns if count[column.name] == 1}
 
 
+def _near(name: str, header: Collection[str]) -> str:
+    """Return the name in a header that is nearest to one, whatever its case; empty if none is near."""
+    folded = {other.casefold(): other for other in header}
+    near = difflib.get_close_matches(name.casefold(), folded, n=1)
+    return folded[near[0]] if near else ""
+
+
+def _is_data(header: list[str], table: TextTable, stated: Collection[str]) -> bool:
+    """Return whether a header is a record: most of its names look like cells, or some where none is of the settings.
+
+    Columns may well be called by years, or 0, 1, 2, …: then the settings name one of them, or they count up.
+    """
+    cells = sum(map(bool, _looks_like_cells(table)))
+    if header == [str(at) for at in range(len(header))] or not set(stated).isdisjoint(header):
+        return False
+    return cells > len(header) / 2 or bool(stated and cells)
+
+
+def _looks_like_cells(table: TextTable) -> list[str]:
+    """Return what kind of a cell each column's name looks like: a number, a date, one of the cells below it, or none.
+
+    A name with a digit is like the cells below it if most are written in its way: `P00001` above `P00002`.
+    """
+    again = _header_again(table)
+    return [_kind_of(column, np.unique(column.code[~again])) for column in table.columns]
+
+
+def _kind_of(column: TextColumn, held: np.ndarray) -> str:
+    """Return the kind of a column's name, where `held` are the places of the texts below it."""
+    name, below = column.name, column.texts[held]
+    if is_gap(name):
+        return ""
+    if is_number(name):
+        return "number"
+    if day_of(name):
+        return "date"
+    ways = sum(_way(text) == _way(name) for text in below) if any(map(str.isdigit, name)) else 0
+    return "cell" if np.any(below == name) or ways > len(below) / 2 else ""
+
+
+def _way(text: str) -> str:
+    """Return in which way a text is written: each digit 9, each letter a."""
+    return "".join("9" if letter.isdigit() else "a" if letter.isalpha() else letter for letter in text)
+
+
+def _kinds(table: TextTable) -> str:
+    """Return how many names of columns look like numbers, dates and cells of their columns."""
+    count = Counter(kind for kind in _looks_like_cells(table) if kind)
+    said = {"number": "number{s}", "date": "date{s}", "cell": "word{s} or code{s} as in the rows below"}
+    told = [f"{count[kind]} {text.format(s='s' * (count[kind] > 1))}" for kind, text in said.items() if count[kind]]
+    return ", ".join(told)
+
+
+def _stated(settings: dict) -> set[str]:
+    """Return all columns that the settings name."""
+    lists = ("groups", "categorical", "ignore", *ROLES)
+    named = {settings[key] for key in ("label", "patient", "site")} - {None}
+    return named.union(*(settings.get(key) or () for key in lists))
+
+
 def _check_roles(table: TextTable, settings: dict, faults: list[Fault]) -> list[str]:
     """Refuse settings that name a column which the table lacks; return the columns that were probably meant."""
     header = list(dict.fromkeys(column.name for column in table.columns if not _NAMELESS.fullmatch(column.name)))
-    folded = {name.casefold(): name for name in header}
     roles = [(key, settings[key]) for key in ("label", "patient", "site") if settings[key] is not None]
     lists = ("groups", "categorical", "ignore", *ROLES)
     roles += [(key, column) for key in lists for column in settings.get(key) or ()]
     roles += [("ranges", column) for column in settings.get("ranges", ())]
-    meant = []
+    cells = [column.name for column, kind in zip(table.columns, _looks_like_cells(table), strict=True) if kind]
+    safe = [name for name in header if name not in cells or name in _stated(settings)]  # to be shown
+    meant, lost = [], []
     for key, name in roles:
-        if name not in header:
-            near = [folded[other] for other in difflib.get_close_matches(name.casefold(), folded, n=1)]
-            some = ", ".join(header[: 2 * SHOWN]) + (", …" if len(header) > 2 * SHOWN else "")
-            remedy = f"did you mean {near[0]}?" if near else f"name one of {some}"
-            if near and shown(near[0]) == name:
+        if name in header:
+            continue
+        near = _near(name, header)
+        if near in safe:
+            remedy = f"did you mean {near}?"
+            if shown(near) == name:
                 remedy = "the header has it with a character that doesn't show: type the name there anew"
             faults.append(Fault("line 1", f"no column {name} (preprocess.{key})", remedy))
-            meant += near
+        else:
+            lost.append(f"{name} (preprocess.{key})")
+        meant += [near] if near else []
+    if lost:
+        some = ", ".join(safe[: 2 * SHOWN]) + (", …" if len(safe) > 2 * SHOWN else "")
+        faults.append(Fault("line 1", f"no column {', '.join(lost)}", f"name one of {some}"))
     return meant
 
 
-def _refuse_second_header(table: TextTable, faults: list[Fault]) -> None:
-    """Refuse rows that repeat the header, as those of files that were joined."""
+def _header_again(table: TextTable) -> np.ndarray:
+    """Return bool [N]: the rows that repeat the header, as in files that were joined."""
     again = np.ones(len(table.columns[0].code), dtype=bool)
     for column in table.columns:
-        again &= np.isin(column.code, [place for place, text in enumerate(column.texts) if text == column.name])
-    faults += [Fault(f"row {row + 1}", "the header again", "remove it") for row in np.flatnonzero(again)]
+        again &= np.isin(column.code, np.flatnonzero(column.texts == column.name))
+    return again
 
 
 def _values(columns: list[TextColumn], rows: int, separator: str, settings: dict, faults: list[Fault]) -> np.ndarray:
@@ -371,11 +504,16 @@ def _names_rows(column: TextColumn, patient: str | None) -> Fault | None:
         problem, owner = "it numbers the rows: the index of a data frame was probably written", aside
     elif own_in_every_row(column):
         problem = "an id by its name, another one in every row: it could only be memorised"
-    elif names_in_words(column):
+    elif names_in_words(column) and not _measured(column):
         problem = f"words, {len(column.texts)} different ones in {len(column.code)} rows: an id, dates or free text"
     else:
         return None
     return Fault(f"column {column.name}", problem, aside if patient else owner)
+
+
+def _measured(column: TextColumn) -> bool:
+    """Return whether a column's words are numbers with a unit; `numbers` says so."""
+    return has_unit([text for text in map(str, column.texts) if not (is_gap(text) or is_number(text))])
 
 
 def _memorised(column: TextColumn) -> Fault | None:

@@ -19,6 +19,7 @@ from medpriv.sources.names import (
     is_gap,
     is_garbled,
     is_rounded,
+    is_unknown,
     no_name,
     no_person,
     plain,
@@ -33,6 +34,8 @@ _COMMA = re.compile(r"[+-]?(\d+,\d*|,\d+)([eE][+-]?\d+)?", re.ASCII)
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
 _POINTED, _WHOLE = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}", re.ASCII), re.compile(r"[+-]?\d+", re.ASCII)
 OLDEST = 130  # years
+_UNIT = re.compile(r"[+-]?(?:\d+[.,]?\d*|[.,]\d+)\s*(?![eE]$)([^\W\d_][^\d,;]{0,11}|%|°C?)")
+_BEYOND = re.compile(r"[<>≤≥]=?\s*[+-]?(\d+[.,]?\d*|[.,]\d+)")
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -129,13 +132,8 @@ def numbers(
         except ValueError:
             bad.append(place)
     if bad:
-        remedy = (
-            "write it in digits 0 to 9 with a point, no unit and nothing between thousands, of a size below 3e38, or "
-        )
-        remedy += "leave it empty, or name the column under preprocess.categorical or .ignore"
-        if any(_COMMA.fullmatch(column.texts[place]) for place in bad):
-            remedy = "write decimals with a point (or save the table with semicolons), thousands without a mark"
-        faults.append(Fault(_cells(column, bad), "not a number", remedy))
+        problem, remedy = _not_a_number([str(column.texts[place]) for place in bad], mark)
+        faults.append(Fault(_cells(column, bad), problem, remedy))
         return values[column.code]
     _refuse_thousands(column, faults)
     if missing_codes is None:
@@ -149,6 +147,32 @@ def numbers(
     if (found := len(set(values[~np.isnan(values)]))) < 2:
         faults.append(_constant(column, beside_gaps=found == 1 and bool(np.isnan(values).any())))
     return values[column.code]
+
+
+def _not_a_number(texts: Sequence[str], mark: str) -> tuple[str, str]:
+    """Return what is wrong with texts that are no numbers, and the remedy, in a table with that decimal mark."""
+    sign = "comma" if mark == "," else "point"
+    aside = "leave it empty, or name the column under preprocess.categorical or .ignore"
+    if any(_COMMA.fullmatch(text) for text in texts):
+        remedy = "write decimals with a point (or save the table with semicolons), thousands without a mark"
+        return "not a number", remedy
+    if has_unit(texts):
+        if texts[0].endswith("%"):
+            return "a number with a percent sign", "write it without percent signs"
+        return "a number with its unit", "write it without the unit, the same in all rows"
+    if all(_BEYOND.fullmatch(text) for text in texts):
+        remedy = f"write the limit itself, or half of it, as a number with a {sign}, the same in all rows; or {aside}"
+        return "a limit (such as < before a number), not a number", remedy
+    remedy = (
+        f"write it in digits 0 to 9 with a {sign}, no unit and nothing between thousands, of a size below 3e38, or "
+    )
+    return "not a number", remedy + aside
+
+
+def has_unit(texts: Sequence[str]) -> bool:
+    """Return whether all texts are numbers with the same few letters or signs behind them: %, mg/l."""
+    found = [_UNIT.fullmatch(text) for text in texts]
+    return bool(found) and all(found) and len({one[1].casefold() for one in found if one}) == 1
 
 
 def _refuse_thousands(column: TextColumn, faults: list[Fault]) -> None:
@@ -287,12 +311,15 @@ def refuse_no_ages(column: TextColumn, missing_codes: Sequence[float] | None, fa
 
 
 def check_label(column: TextColumn, faults: list[Fault]) -> None:
-    """Refuse a label that is one class, a measurement or free text."""
+    """Refuse a label that is one class, a measurement or free text, and words for unknown among its classes."""
     texts = [text for text, gap in zip(column.texts, gaps(column), strict=True) if not gap]
     place, rows = f"column {column.name}", len(column.code)
     if len(texts) == 1:
         remedy = "take a column with two or more classes, or a table with patients of both"
         faults.append(Fault(place, "one class only, so there is nothing to learn", remedy))
+    if unknown := [at for at, text in enumerate(column.texts) if is_unknown(text) and not _NUMBER.fullmatch(text)]:
+        remedy = "remove the rows; if it is a class to be learnt, call it otherwise, such as `not determined`"
+        faults.append(Fault(_cells(column, unknown), "a word for unknown, which would be learnt as a class", remedy))
     numeric = [float(text) for text in texts if _NUMBER.fullmatch(text)]
     if len(texts) == len(numeric) and (codes := [value for value in numeric if value in CODES]):
         problem = f"a class {codes[0]:g}: probably a code for a missing value"

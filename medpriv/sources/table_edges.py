@@ -16,7 +16,15 @@ from medpriv.errors import InputError
 from medpriv.files import open_text
 from medpriv.sources.names import is_gap
 from medpriv.sources.table_columns import Fault, is_number, to_number
-from medpriv.sources.table_file import SEPARATORS, TextColumn, TextTable, of_rows, read_table
+from medpriv.sources.table_file import (
+    OTHER_SEPARATORS,
+    SEPARATORS,
+    TextColumn,
+    TextTable,
+    WidthError,
+    of_rows,
+    read_table,
+)
 
 _LOOKED_AT = 30  # rows at the top, by which a table's width is known
 _ABOVE, _BELOW = 10, 5  # lines at most that may stand around a table
@@ -37,9 +45,8 @@ def read_records(path: Path, faults: list[Fault]) -> TextTable:
     is_text = path.suffix.lower() != ".parquet"
     try:
         table = read_table(path)
-    except InputError:
-        if is_text:
-            _refuse_title(path)  # which may be why it can't be read
+    except WidthError:  # not of an open quote or a broken gzip, which no title explains
+        _refuse_title(path)
         raise
     if is_text and 2 * sum(not column.name for column in table.columns) > len(table.columns):
         _refuse_title(path)
@@ -50,17 +57,23 @@ def _refuse_title(path: Path) -> None:
     """Raise an InputError if lines stand above the header of a CSV table.
 
     They do if a line further down has as many cells as most, all of them words that differ, and the first line has
-    another number of cells, or leaves most of its own empty.
+    another number of cells, or leaves most of its own empty. Cells are separated by what makes most lines alike in
+    their number: the commas in decimals make fewer so, for the header has none.
     """
-    for separator in SEPARATORS:
-        rows = _first_rows(path, separator)
-        if not rows or (place := _header_at(rows)) < 1:
-            continue
-        first, header = rows[0][0], rows[place][0]
-        above = f"line {first}" if place == 1 else f"lines {first} to {rows[place - 1][0]}"
-        problem = f"no names of columns, which seem to stand in line {header}: a title or a note above the table"
-        remedy = f"remove all lines above line {header}"
-        raise InputError(problem, file=path, place=above, remedy=remedy) from None
+    read = [_first_rows(path, separator) for separator in (*SEPARATORS, *OTHER_SEPARATORS)]
+    rows = max(read, key=lambda rows: _usual(rows)[::-1])
+    if not rows or (place := _header_at(rows)) < 1:
+        return
+    first, header = rows[0][0], rows[place][0]
+    above = f"line {first}" if place == 1 else f"lines {first} to {rows[place - 1][0]}"
+    problem = f"no names of columns, which seem to stand in line {header}: a title or a note above the table"
+    raise InputError(problem, file=path, place=above, remedy=f"remove all lines above line {header}") from None
+
+
+def _usual(rows: Sequence[tuple[int, list[str]]]) -> tuple[int, int]:
+    """Return how many cells most rows have that have more than one, and how many rows do; zeros if none."""
+    width = Counter(len(cells) for _, cells in rows if len(cells) > 1)
+    return max(width.items(), key=lambda one: one[::-1], default=(0, 0))
 
 
 def _first_rows(path: Path, separator: str) -> list[tuple[int, list[str]]]:
@@ -81,9 +94,9 @@ def _first_rows(path: Path, separator: str) -> list[tuple[int, list[str]]]:
 
 def _header_at(rows: Sequence[tuple[int, list[str]]]) -> int:
     """Return which row is the header; -1 if none, or the first, may be one that isn't written as others are."""
-    width, often = Counter(len(cells) for _, cells in rows).most_common(1)[0]
+    width, often = _usual(rows)
     first = rows[0][1]
-    if width < 2 or often < 2 or (len(first) == width and 2 * sum(map(bool, first)) >= width):
+    if often < 2 or (len(first) == width and 2 * sum(map(bool, first)) >= width):
         return -1
     for place, (_, cells) in enumerate(rows[:_ABOVE]):
         words = all(cell and not is_number(cell) and not is_gap(cell) for cell in cells)

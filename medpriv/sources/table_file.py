@@ -19,8 +19,13 @@ from medpriv.files import open_text
 
 ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
+OTHER_SEPARATORS = ("|", "^", "~")  # that some programs write, and nobody reads here
 SHOWN = 10  # faults of one kind that an error lists
 _BINARY = {b"PK\x03\x04": "a spreadsheet or zip archive", b"\xd0\xcf\x11\xe0": "a spreadsheet", b"\x1f\x8b": "gzip"}
+
+
+class WidthError(InputError):
+    """Lines don't have the cells that the header has, or the header has one alone."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,8 @@ def read_table(path: Path) -> TextTable:
     """Return every cell of a table as text.
 
     CSV: `,`, `;` or tab between cells (read off the header, or off a first line `sep=;`), UTF-8 with or without a byte
-    order mark, as it is or in a `.gz`. Parquet: values as DuckDB writes them, nulls as empty cells.
+    order mark, as it is or in a `.gz`. Parquet: values as DuckDB writes them, moments with a time zone in UTC,
+    nulls as empty cells.
 
     Raises:
         InputError: the file is no such table; lines with too many or too few cells are all named.
@@ -166,16 +172,20 @@ def _check_lines(path: Path, separator: str, told: bool) -> tuple[list[str], int
     if header is None or not rows:
         raise InputError("the table has no rows", file=path, remedy="give it a header line and a line a record")
     if len(header) == 1:
-        raise InputError(
-            "one column only: neither `,` nor `;` nor a tab separates names in the header",
-            file=path,
-            place="line 1",
-            remedy="separate cells by one of them; with a first line `sep=;` the file can say by which",
-        )
+        raise _one_column(path, header[0])
     if faults:
         below = fitting == rows - len(faults) and all(cells < len(header) for _, cells in faults)
         raise _width_error(path, faults, len(header), separator, every=extra == rows, below=below and fitting > 0)
     return header, rows
+
+
+def _one_column(path: Path, header: str) -> WidthError:
+    problem = "one column only: neither `,` nor `;` nor a tab separates names in the header"
+    remedy = "separate cells by one of them; with a first line `sep=;` the file can say by which"
+    if mark := next((mark for mark in OTHER_SEPARATORS if mark in header), ""):
+        problem = f"names in the header are separated by `{mark}`, which is none of `,`, `;` and tab"
+        remedy = "save the table with semicolons (or tabs) between cells"
+    return WidthError(problem, file=path, place="line 1", remedy=remedy)
 
 
 def _lines(first: int, last: int) -> str:
@@ -196,7 +206,7 @@ def _quote_error(path: Path, line: int, error: csv.Error) -> InputError:
 
 def _width_error(
     path: Path, faults: list[tuple[str, int]], width: int, separator: str, every: bool, below: bool
-) -> InputError:
+) -> WidthError:
     """Return the error about lines that have other cells than the header.
 
     Args:
@@ -204,7 +214,7 @@ def _width_error(
         below: they are the last lines, and have fewer.
     """
     if every:
-        return InputError(
+        return WidthError(
             f"each row has {width + 1} columns, the header {width}: a data frame's row names were probably written",
             file=path,
             place="line 1",
@@ -218,10 +228,10 @@ def _width_error(
         remedy = f"if it is a total or a note below the table, remove it; if not, {remedy}"
     if len(faults) == 1:
         place, cells = faults[0]
-        return InputError(_found(cells, width), file=path, place=place, remedy=remedy)
+        return WidthError(_found(cells, width), file=path, place=place, remedy=remedy)
     shown = "\n".join(f"  - {place}: {_found(cells, width)}" for place, cells in faults[:SHOWN])
     more = f"\n  and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
-    return InputError(f"{len(faults)} lines do not fit the header", file=path, remedy=f"{remedy}:\n{shown}{more}")
+    return WidthError(f"{len(faults)} lines do not fit the header", file=path, remedy=f"{remedy}:\n{shown}{more}")
 
 
 def _found(cells: int, width: int) -> str:
@@ -264,6 +274,7 @@ def _parquet_columns(path: Path) -> tuple[TextColumn, ...]:
 
     with duckdb.connect() as database:
         try:
+            database.execute("SET TimeZone = 'UTC'")  # else a moment's day would be that of the machine
             found = database.execute("SELECT CAST(COLUMNS(*) AS VARCHAR) FROM read_parquet(?)", [str(path)])
             frame = found.df()
             schema = database.execute("SELECT name, num_children FROM parquet_schema(?)", [str(path)]).fetchall()

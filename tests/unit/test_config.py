@@ -255,3 +255,11 @@ def test_a_set_of_ones_own_has_no_name_of_a_derived_one() -> None:
     text = message_of(content)
     assert "attacks.linkage.sets.heart.all" in text and "give yours another name" in text
     assert "mine" not in text
+
+
+def test_a_key_in_a_wrong_place_is_told_where_it_belongs_and_a_list_its_brackets():
+    own = {"label": "died", "patient": ["pid"], "replicates": 8, "categorial": []}
+    text = message_of({"datasets": {"own": {"format": "table", "raw": {"path": "x.csv"}, "preprocess": own}}})
+    assert "preprocess.replicates: unknown key here; it belongs to `datasets.own.bank.replicates`" in text
+    assert "preprocess.categorial: unknown key; did you mean `categorical`?" in text
+    assert "preprocess.patient: found a list, ['pid'], where one name stands; write it without brackets" in text

@@ -210,6 +210,7 @@ def test_models_judged_on_few_patients_have_no_mark() -> None:
     figure = collect(Results(), [item("baseline-cnn", 20, 15), item("baseline-gn", 9, 15), item("baseline-mlp", 20, 9)])
     (panel,) = figure.panels
     assert {row["treatment"] for row in rows_of(panel.table)} == {"baseline-cnn"}
+    assert panel.note.startswith("n = 500 test records of 20 patients for utility, ")
     assert panel.note.endswith("; 2 treatments on fewer than 10 patients are not drawn")
     assert collect(Results(), [item("baseline-cnn", 9, 9)]) is None
     few = replace(item("baseline-cnn", 9, 9), result=replace(result(), dataset="e"))

@@ -78,8 +78,37 @@ def test_the_positive_class_is_the_last_one_or_the_one_that_is_named(parse):
     assert np.array_equal(plain.y, 1 - other.y)
     with pytest.raises(InputError, match=r"no class yes \(preprocess\.positive\)"):
         parse(text, positive="yes")
-    with pytest.raises(InputError, match="it is of two classes"):
+    with pytest.raises(InputError, match="3 classes in the label's column, where it is of two"):
         parse(positive="2")
+
+
+def test_what_is_no_class_is_not_counted_as_one(parse):
+    """A gap, a word for unknown, a repeated header, one class alone: each is the label's only fault."""
+    text = [one[: one.rindex(",")] + f",{'no' if place % 3 else 'yes'}" for place, one in enumerate(lines()[1:])]
+    text = [HEADER, *text]
+    for last, told in (("", "a missing value"), ("Unbekannt", "a word for unknown")):
+        with pytest.raises(InputError) as caught:
+            parse([*text[:-1], text[-1].rsplit(",", 1)[0] + f",{last}"], positive="yes")
+        assert caught.value.problem.startswith(told) and caught.value.place == "row 80, column outcome"
+    for changed, told in (
+        ([*text, HEADER], "the header again"),
+        ([one.replace(",yes", ",no") for one in text], "one class"),
+    ):
+        with pytest.raises(InputError, match=told) as caught:
+            parse(changed, positive="yes")
+        assert "preprocess.positive" not in str(caught.value)
+
+
+def test_a_rare_third_class_is_told_with_the_positive_one_and_a_table_of_two_patients_by_its_cause(parse):
+    text = [one[: one.rindex(",")] + f",{'no' if place % 3 else 'yes'}" for place, one in enumerate(lines()[1:])]
+    with pytest.raises(InputError) as caught:
+        parse([HEADER, text[0].replace(",yes", ",moved"), *text[1:]], positive="yes")
+    assert "the class of row 1, 1 row of 1 person: no test record has this class" in str(caught.value)
+    assert "3 classes in the label's column" in str(caught.value) and "moved" not in str(caught.value)
+    two = [f"p{place % 2},{one.split(',', 1)[1]}" for place, one in enumerate(text)]
+    with pytest.raises(InputError, match="2 patients in the whole table") as caught:
+        parse([HEADER, *two], groups=[], test_fraction=0.01)
+    assert "name under preprocess.patient the column that tells people apart" in str(caught.value)
 
 
 def test_rows_of_a_patient_are_in_one_split_of_the_share_asked_for(parse):
@@ -167,7 +196,7 @@ def test_a_table_without_rows_is_refused(parse):
 def test_a_class_too_rare_to_be_split_is_named(parse):
     text = lines()
     text[1], text[2] = (line.rsplit(",", 1)[0] + ",77" for line in text[1:3])
-    with pytest.raises(InputError, match=r"record of class 77 \(2 in all\)"):
+    with pytest.raises(InputError, match="the class of row 1, 2 rows of 1 person: no test record has this class"):
         parse(text)
 
 

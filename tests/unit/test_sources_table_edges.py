@@ -1,5 +1,6 @@
 """What a spreadsheet has around a table is refused by its line: titles above, totals and notes below."""
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,42 @@ def test_a_title_above_the_header_is_named_with_the_line_of_the_header(tmp_path,
     for error in refusals(tmp_path, text, name):
         assert error.place == place and f"which seem to stand in line {header}: a title" in error.problem
         assert error.remedy == f"remove all lines above line {header}"
+
+
+GERMAN = ROWS.replace(",", ";").replace(".", ",")  # decimal commas, which separate nothing
+
+
+@pytest.mark.parametrize(
+    ("title", "place", "header"),
+    [
+        ("ICU register 2023\n", "line 1", 2),
+        ("ICU register\n", "line 1", 2),
+        ("ICU register 2023;;;;;\n", "line 1", 2),
+        ("Ages, laboratory, outcome, 2023\n", "line 1", 2),
+        ("ICU register\n\nas of 2023\n", "lines 1 to 3", 4),
+    ],
+)
+def test_decimal_commas_do_not_move_the_header(tmp_path, title, place, header):
+    for error in refusals(tmp_path, title + GERMAN):
+        assert (error.place, error.remedy) == (place, f"remove all lines above line {header}")
+
+
+@pytest.mark.parametrize("text", [ROWS, GERMAN])
+def test_bars_between_cells_and_open_quotes_are_no_title(tmp_path, text):
+    between = ";" if text == GERMAN else ","
+    for error in refusals(tmp_path, text.replace(between, "|")):
+        assert error.place == "line 1" and "separated by `|`" in error.problem
+    for error in refusals(tmp_path, text.replace("\n011", '\n"011', 1)):
+        assert error.place.startswith("the row that begins at line") and "never closed" in error.problem
+
+
+@pytest.mark.parametrize("text", [ROWS, GERMAN])
+def test_a_gzip_that_was_cut_is_no_title(tmp_path, text):
+    file = tmp_path / "mine.csv.gz"
+    file.write_bytes(gzip.compress(text.encode())[:-200])
+    with pytest.raises(InputError, match="not a whole gzip file") as caught:
+        starter.starter(file, "mine")
+    assert caught.value.remedy == "get the file again"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from medpriv.errors import InputError
 from medpriv.leakage import check_leakage
-from medpriv.sources import table
+from medpriv.sources import starter, table
 from medpriv.sources.acquire import acquire_raw
 from medpriv.sources.names import is_gap
 from medpriv.sources.table_file import read_table
@@ -113,7 +113,8 @@ def test_a_comma_before_decimals_or_thousands_is_not_guessed(parse):
         ("pid;sex\n1;f\n2;wéiblich\n".encode("latin-1"), "line 3: byte 0xe9 is not UTF-8"),
         (b"PK\x03\x04 and so on", "not a CSV table but a spreadsheet"),
         (gzip.compress(b"pid,age\n1,2\n"), "not a CSV table but gzip.*ending .gz"),
-        (b"pid|age\n1|2\n", "one column only: neither `,` nor `;` nor a tab"),
+        (b"pid:age\n1:2\n", "one column only: neither `,` nor `;` nor a tab"),
+        (b"pid|age\n1|2\n", r"separated by `\|`"),
         (b"sep=|\npid|age\n1|2\n", r"line 1: separator '\|'"),
         (b'pid,note\n1,"open\n2,x\n3,y\n', "the row that begins at line 2: a quote opens here"),
         (
@@ -261,7 +262,7 @@ def test_numbers_are_those_of_plain_digits(parse, cell):
         (lambda held: held.assign(died=[f"word{row}" for row in range(80)]), "column died: 80 classes, of 50 at most"),
         (lambda held: pandas.concat([held] * 2).assign(sex=[f"{i}s" for i in range(160)]), "column sex: 160 levels"),
         (lambda held: held.assign(**{"sex=F": held.lactate}), None),
-        (lambda held: held.assign(**{"a,b": held.lactate, "a;b": held.age}), "2 features would be called a;b"),
+        (lambda held: held.assign(**{"a,b": held.lactate, "a;b": held.age}), "two features of a;b would have one name"),
     ],
 )
 def test_columns_that_mean_something_else_are_refused(parse, change, message):
@@ -348,9 +349,44 @@ def test_an_id_of_stays_is_not_taken_for_the_patients(parse):
 
 def test_a_table_without_a_header_is_told_so(parse):
     text = refused(parse, frame().to_csv(index=False, header=False).encode())
-    assert "line 1: numbers instead of names: there is no header. Remedy: begin the file with a line of names" in text
+    assert "line 1: no names of columns but 5 numbers, 1 word or code as in the rows below: there is no header" in text
     years = frame().assign(**{str(year): frame().lactate + year for year in range(2010, 2020)})
     assert parse(years).features[2:4] == ("2010", "2011")
+
+
+def test_a_record_in_place_of_the_header_is_one_fault_that_shows_no_cell(tmp_path):
+    """By the settings, whose names it lacks, and by itself for `make config`."""
+    line = ["P00001", "Ulm", "07.11.2021", "46", "weiblich", "36,8", "ja"]
+    rows = [
+        f"P0{i // 2:04};{['Ulm', 'Bonn'][i % 2]};0{1 + i % 9}.11.2021;{40 + i % 31};weiblich;36,{i % 10};ja"
+        for i in range(60)
+    ]
+    file = tmp_path / "mine.csv"
+    file.write_text("\n".join([";".join(line), *rows]) + "\n")
+    settings = SETTINGS | {"label": "Tod", "patient": "Kennung", "site": "Klinik", "categorical": ["Geschlecht"]}
+    acquire_raw("table", "mine", {"source": "local", "path": str(file)}, 1, tmp_path / "raw", tmp_path / "scratch")
+    for read in (lambda: table.parse("mine", tmp_path / "raw", settings, 1), lambda: starter.starter(file, "mine")):
+        with pytest.raises(InputError) as caught:
+            read()
+        said = caught.value
+        assert (
+            said.problem
+            == "no names of columns but 2 numbers, 1 date, 4 words or codes as in the rows below: there is no header"
+        )
+        assert (said.place, said.remedy) == ("line 1", "put a line with the columns' names first")
+        assert not any(cell in str(said) for cell in line)
+
+
+def test_names_that_may_be_a_record_are_not_listed(parse):
+    """A line of words alone that holds none of the settings' names, and single names that look like cells."""
+    held = frame().rename(
+        columns=dict(zip(frame().columns, ["Meier", "Anna", "Ulm", "Husten", "Fieber", "Tod"], strict=True))
+    )
+    text = refused(parse, held.to_csv(index=False).encode())
+    assert "put a line with the names first" in text and not any(name in text for name in held.columns)
+    one = frame().rename(columns={"lactate": "4711"})
+    text = refused(parse, one.to_csv(index=False).encode(), ignore=["zzz"])
+    assert "no column zzz (preprocess.ignore)" in text and "name one of pid" in text and "4711" not in text
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3])
@@ -383,3 +419,40 @@ def test_values_are_those_that_pandas_reads(tmp_path):
     pandas.DataFrame({"a": values, "b": 1}).to_csv(tmp_path / "mine.csv", index=False)
     column = read_table(Path(tmp_path / "mine.csv")).columns[0]
     assert np.array_equal(np.array(column.texts, dtype=float)[column.code], values)
+
+
+@pytest.mark.parametrize(
+    ("cell", "problem", "remedy"),
+    [
+        ("{}%", "a number with a percent sign", "write it without percent signs"),
+        ("{} mg/l", "a number with its unit", "write it without the unit, the same in all rows"),
+        ("<{}", "a limit (such as < before a number), not a number", "as a number with a comma"),
+        ("ca. {}", "not a number", "write it in digits 0 to 9 with a comma"),
+    ],
+)
+def test_what_stands_beside_a_number_is_told_with_the_tables_own_decimal_sign(parse, cell, problem, remedy):
+    held = frame().assign(crp=[f"{value:.2f}".replace(".", ",") for value in frame().lactate])
+    some = held.assign(lactate=[cell.format(value) if row % 9 == 0 else value for row, value in enumerate(held.crp)])
+    text = refused(parse, some.to_csv(index=False, sep=";").encode())
+    assert f"row 1, column lactate (and 8 further rows): {problem}" in text and remedy in text
+
+
+@pytest.mark.parametrize(("cell", "said"), [("{}%", "a percent sign"), ("{} mg/l", "its unit")])
+def test_a_whole_column_of_numbers_with_units_is_no_column_of_words(parse, cell, said):
+    held = frame(80).assign(lactate=[cell.format(value) for value in frame(80).lactate])
+    assert f"column lactate (and 159 further rows): a number with {said}" in refused(parse, held)
+
+
+def test_moments_with_a_time_zone_are_dates_wherever_the_table_is_read(parse, tmp_path, monkeypatch):
+    held = frame()
+    held["seen"] = pandas.to_datetime("2024-03-01 23:30") + pandas.to_timedelta(held.age, unit="D")
+    found = []
+    for zone in ("UTC", "Pacific/Auckland"):
+        monkeypatch.setenv("TZ", zone)
+        with duckdb.connect() as database:
+            database.execute("SET TimeZone = 'UTC'")
+            query = "SELECT * REPLACE (seen::TIMESTAMPTZ AS seen) FROM held"
+            database.execute(f"COPY ({query}) TO '{tmp_path / 'moments.parquet'}' (FORMAT parquet)")
+        dataset = parse((tmp_path / "moments.parquet").read_bytes(), name="mine.parquet", dates=["seen"])
+        found.append(dataset.records.aside[:, 0])
+    assert np.array_equal(*found) and len(set(found[0])) == held.age.nunique()

@@ -162,6 +162,14 @@ def test_where_nothing_is_declared_there_is_no_figure(parse):
     assert "set=quasi" not in values(audit(dataset, asked, 1), "linkage-anonymity", "unique")
 
 
+def test_names_in_other_languages_are_not_said_to_be_absent(parse):
+    """A column called Nachname or Telefon is not found by English words: that is no all-clear."""
+    found = told(audit(parse(dates=["aufnahmedatum"]), LINKAGE, 1))
+    assert found["(A)"] == "by English words only: none; not looked for in other languages"
+    assert found["(D)"] == "by English words only: none (nor a text of that form); not looked for in other languages"
+    assert all("no such" not in text for text in found.values())
+
+
 def test_where_others_know_nothing_by_declaration_there_is_no_figure_either(parse):
     found = audit(parse(quasi_identifiers=[], ages=[], dates=["aufnahmedatum"], places=[]), LINKAGE, 1)
     assert np.isnan(values(found, "linkage-anonymity", "unique")["set=quasi"])

@@ -23,6 +23,7 @@ GDPR = "GDPR recital 26, WP29 opinion 05/2014"
 
 _NAMES = "English words in the names of features, of columns kept aside and of groups"
 _TEXTS = f"{_NAMES}; the text of patient ids, sites, groups and categories"
+_OTHER_LANGUAGES = "not looked for in other languages"
 _TABLE_ONLY = "free text of the raw files, which the table does not hold"
 _PLACES = "address street city town county zip zipcode postcode postal region hospital latitude longitude"
 _DATES = "date time month year day dob dod birth birthday admittime dischtime deathtime"
@@ -74,6 +75,8 @@ def _hipaa(dataset: Dataset, found: Mapping[tuple[str, str, str], float]) -> Ite
         parts += extra
         checked = _TEXTS if pattern else _NAMES
         none = "no such name or text" if pattern else "no such name"  # which is no proof that there is nothing
+        if dataset.notes.get("roles") is not None:  # an own table, whose language nobody knows
+            none = f"by English words only: none{' (nor a text of that form)' if pattern else ''}; {_OTHER_LANGUAGES}"
         yield _row(HIPAA, f"({letter}) {identifier}", checked, "; ".join(parts) or none, left)
     yield _row(
         HIPAA,

@@ -13,7 +13,7 @@ from medpriv.measures.table import Measure
 from medpriv.report import drawing
 from medpriv.report.comparison import Headline, chance_of, strongest_leak
 from medpriv.report.drawing import COLOURS, Figure, Panel, csv_text, line_style, mark, slug
-from medpriv.report.enough import enough, left_out
+from medpriv.report.enough import enough, left_out, of_patients
 from medpriv.report.formatting import span
 from medpriv.report.labels import kind_of, measure_name, treatment_label
 from medpriv.report.results import resolved
@@ -82,7 +82,7 @@ def _privacy_panel(dataset: str, headlines: Sequence[Headline], more: str) -> Pa
         drawing.legend_below(axes, len(lines) + len(others))
         counts = [item.utility.n for item in headlines]
         guesses = [item.audited.n for item in headlines if item.audited]
-        note = f"n = {span(counts)} test records"
+        note = f"n = {span(counts)} test records{of_patients(item.utility for item in headlines)}"
         note += f"; audits: {span(guesses)} guesses" if guesses else ""
         note += "".join(f"; the unit of {name} is a {unit}" for name, unit in _other_units(headlines).items())
         note += more
@@ -180,8 +180,9 @@ def _leakage_panel(dataset: str, headlines: Sequence[Headline], more: str) -> Pa
         for item in headlines:
             rows += [_figure_row(item, "utility", item.utility)]
             rows += [_figure_row(item, "membership_auc", strongest_leak(item))]
+        used = [item.utility for item in headlines]
         note = (
-            f"n = {span([item.utility.n for item in headlines])} test records for utility, "
+            f"n = {span([item.n for item in used])} test records{of_patients(used)} for utility, "
             f"{span([strongest_leak(item).n for item in headlines])} non-members a target for leakage{more}"
         )
         spoken = f"{dataset}: AUC of the strongest membership attack against {name}, every treatment"

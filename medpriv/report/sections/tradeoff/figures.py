@@ -6,7 +6,7 @@ from medpriv.report import drawing
 from medpriv.report.comparison import Headline
 from medpriv.report.differences import by_dataset
 from medpriv.report.drawing import Figure, Panel, csv_text, line_style, mark, slug
-from medpriv.report.enough import enough, left_out
+from medpriv.report.enough import enough, left_out, of_patients
 from medpriv.report.formatting import span
 from medpriv.report.labels import measure_name
 from medpriv.report.panels import legible
@@ -59,7 +59,8 @@ def _panel(title: str, headlines: Sequence[Headline], more: str) -> Panel:
         drawing.legend_below(axes, len(headlines))
         columns = ("treatment", "figure", "attack", "value", "lower", "upper", "n", "patients")
         spoken = f"{title}: {name} on test patients against patient-level AUC of the strongest membership attack"
-        note = f"n = {span([item.utility.n for item in headlines])} for utility, "
+        used = [item.utility for item in headlines]
+        note = f"n = {span([item.n for item in used])} test records{of_patients(used)} for utility, "
         note += f"{span([item.leak('patient').n for item in headlines])} non-member patients a target for leakage"
         note += more
         return drawing.render(axes, slug("tradeoff", title), spoken, csv_text(columns, rows), note)
