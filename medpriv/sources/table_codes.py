@@ -14,6 +14,7 @@ _BESIDE += (66, 77, 88, 666, 777, 6666, 7777, 66666, 77777, -66, -666, -6666, -6
 REPEATED = 3  # rows from which a code is one
 _VARIED = 5  # distinct other values from which -1 is a code
 _APART, _RARE, _CHANCE = 3, 0.05, 2e-4  # of absurd values: how far, in how many rows, and what luck may do
+_LEAST = 0.1  # of the median, by which a column varies at least
 _SEEN = 20  # rows from which a column has a shape
 _NEAR_TEN = 0.06  # decades by which the factor between two units may differ from 10, 100, 1000
 _GAP = 1.5  # between two units: the least of one is this many times the largest of the other
@@ -66,9 +67,10 @@ def _apart_together(line: np.ndarray, code: np.ndarray) -> set[float]:
 def absurd_values(values: np.ndarray) -> np.ndarray:
     """Return the distinct values of float64 [N] that no measurement explains, beside which all others look the same.
 
-    k values are if they lie r times as far from the median as the next one, r >= 3 and r^-k below a chance: that is how
-    often the k largest draws of a tail as heavy as 1 / x do so (Pareto, index 1; its ordered values have independent
-    ratios, Renyi 1953). Also if they are as many as they like, but a power of ten away and nothing between: two units.
+    k distinct values are if they lie r times as far from the median as the next one, r >= 3 and r^-k below a chance:
+    that is how often the k largest draws of a tail as heavy as 1 / x do so (Pareto, index 1; its ordered values have
+    independent ratios, Renyi 1953). Also if they are as many as they like, but a power of ten away and nothing between:
+    two units.
     """
     line = np.sort(values[~np.isnan(values)])
     if len(line) < _SEEN:
@@ -78,14 +80,22 @@ def absurd_values(values: np.ndarray) -> np.ndarray:
 
 
 def _far_tail(line: np.ndarray) -> np.ndarray:
-    """Return the end of sorted values that is absurdly far from their median."""
-    above = line - np.median(line)
-    for rows in range(int(max(1, _RARE * len(line))), 0, -1):
-        near, next_one = above[-rows], above[-rows - 1]
-        ratio = near / next_one if next_one > 0 else 0.0
-        if ratio >= _APART and -rows * np.log(ratio) < np.log(_CHANCE) and len(set(line[:-rows])) >= _VARIED:
-            return line[-rows:]
-    return line[:0]
+    """Return the end of sorted values that is absurdly far from their median, in few rows.
+
+    A value in many rows counts once, since one habit or limit may have written them all. A column that crowds below its
+    largest value, such as shares of 100, is measured by its lower side,
+    and one that hardly varies by a tenth of its median.
+    """
+    held, rows = np.unique(line, return_counts=True)
+    median, low = np.quantile(line, [0.5, _RARE])
+    if len(held) <= _VARIED:
+        return held[:0]
+    values = np.arange(len(held), 0, -1)[_VARIED:]  # distinct ones from each value on
+    few = np.cumsum(rows[::-1])[::-1][_VARIED:] <= max(1, _RARE * len(line))
+    others = np.maximum(held[_VARIED - 1 : -1] - median, max(median - low, _LEAST * abs(median)))
+    ratio = np.divide(held[_VARIED:] - median, others, out=np.zeros(len(others)), where=others > 0)
+    absurd = few & (ratio >= _APART) & (values * np.log(np.maximum(ratio, 1)) > -np.log(_CHANCE))
+    return held[_VARIED + int(np.argmax(absurd)) :] if absurd.any() else held[:0]
 
 
 def _other_unit(line: np.ndarray) -> np.ndarray:

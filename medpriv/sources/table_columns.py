@@ -206,12 +206,13 @@ def _refuse_absurd(column: TextColumn, values: np.ndarray, codes: Sequence[float
     """Refuse values, float64 [texts], that flatten all others; `codes`, declared or else probable, are none."""
     held = values[column.code]
     held[np.isin(held, list(probable_codes(held) if codes is None else codes))] = np.nan
-    if not len(found := absurd_values(held)):
+    found = [*absurd_values(held), *(probable_codes(held) if codes else ())]  # one that was forgotten
+    if not found:
         return
     problem = "so far from all other values that a slip, another unit or a lost decimal point is likely"
     remedy = "correct it, or leave it empty; if it is a value, write "
     remedy += f"preprocess.missing_codes: {{{column.name}: []}}" + (
-        " and leave cells with codes empty" if codes else ""
+        " and leave cells with codes empty; if it is a code, add it there" if codes else ""
     )
     faults.append(Fault(_cells(column, np.flatnonzero(np.isin(values, found))), problem, remedy))
 

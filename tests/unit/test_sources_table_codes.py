@@ -159,6 +159,16 @@ def test_what_lies_beside_a_declared_code_is_still_looked_at():
     assert ["so far from all other values" in one.problem for one in faults] == [True]
 
 
+def test_no_alarm_over_limits_and_shares_that_crowd_below_their_largest_value():
+    limits = np.repeat([85.0, 88, 90, 92, 94, 95, 120], [50, 60, 900, 300, 40, 30, 40])  # one habit, 40 rows
+    shares = np.concatenate([RNG.uniform(0, 99, size=60), np.repeat(100.0, 140), [101, 160, 330]])
+    assert not len(absurd_values(limits)) and not len(absurd_values(shares))
+    doses = np.concatenate([RNG.normal(50, 1e-6, size=120), [49, 100, 500]])
+    assert not len(absurd_values(doses))
+    few = np.concatenate([RNG.normal(1.2, 0.3, size=400), [138.0, 172, 180]])  # what charts of a hospital had
+    assert np.array_equal(absurd_values(few), [138, 172, 180])
+
+
 def test_no_alarm_over_measurements_with_heavy_tails():
     rng, alarms = generator(0, "tails"), 0
     for _ in range(100):
