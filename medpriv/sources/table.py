@@ -2,8 +2,8 @@
 
 docs/data/own-table.md shows how to use it. Such a table is always treated as credentialed: no report shows a row of it.
 `table_file` reads the text, `table_edges` finds what is no record, `table_columns` converts the rest by each column's
-role, `table_ids` looks for forgotten ids, `table_roles` for what others may know of a person; `starter` guesses the
-roles.
+role, `table_ids` looks for forgotten ids, `table_roles` for what others may know of a person, `table_spread` says what
+numbers look like; `starter` guesses the roles.
 """
 
 import difflib
@@ -50,6 +50,7 @@ from medpriv.sources.table_ids import (
     sites_of_few,
 )
 from medpriv.sources.table_roles import ROLES, as_days, as_known, day_of, declared, holds_dates
+from medpriv.sources.table_spread import spreads
 from medpriv.sources.tabular import centre_and_scale, fills, impute, stratified_split
 
 LICENCE = "its owner's; not stated"
@@ -113,6 +114,7 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
         {"rows": len(y), "test_patients": int(np.sum(split == TEST)), "roles": held.roles}
         | held.copies
         | gaps
+        | {"spreads": spreads(held.values[train], owner[train], held.numeric)}
         | ({"ids": held.ids} if held.ids else {}),
     )
 
