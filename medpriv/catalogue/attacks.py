@@ -131,7 +131,7 @@ _ALL = (
         ),
         {
             "release-dcr": Attack("Distance to the closest record", READER),
-            "release-dcr-difference": Attack("… against the reference", READER),
+            "release-dcr-difference": Attack("Distance, against the reference", READER),
             "release-adversarial": Attack("Nearest-neighbour adversary", READER),
             "release-monte-carlo": Attack("Monte Carlo", READER),
             "release-domias": Attack("DOMIAS", READER),

@@ -256,7 +256,7 @@ GENERATORS = {
     "outlier_copies": Generator("Near-outlier copier", control="control: copies those who stand out"),
     "copula": Generator("Gaussian copula"),
     "cart": Generator("Sequential trees"),
-    "gan": Generator("Conditional GAN"),
+    "gan": Generator("GAN"),
     "diffusion": Generator("Diffusion"),
     "dp_gan": Generator("DP-CTGAN", guaranteed=True),
     "dp_gan_layers": Generator("DP-CTGAN, noise by layer", guaranteed=True, module="dp_gan"),

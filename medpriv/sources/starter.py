@@ -21,7 +21,7 @@ import yaml
 from medpriv.errors import InputError
 from medpriv.files import write_text
 from medpriv.sources.table import local_files, named_columns, numbers_first
-from medpriv.sources.table_columns import LEVELS, Fault, decimal_mark, gaps, group, names, refuse, to_number
+from medpriv.sources.table_columns import LEVELS, Fault, decimal_mark, gaps, group, is_number, names, refuse, to_number
 from medpriv.sources.table_edges import read_records
 from medpriv.sources.table_file import ENDINGS, SHOWN, TextColumn
 from medpriv.sources.table_ids import counts_rows, named_like_id, names_in_words, numbers_every_row, repeated_ids
@@ -31,6 +31,7 @@ ROOT = Path(__file__).parents[2]
 UNKNOWN = "NAME_IT"  # the label, where no column looks like one
 WIDTH = 110
 FEW = 10  # classes of a label, levels of a group, values of a number that may be a code
+MOST_WORDS = 0.2  # of the cells of a column that is taken for numbers nevertheless
 _PEOPLE = "patient|subject|person|participant"
 _PERSON = re.compile(rf"{_PEOPLE}|pid|mrn", re.IGNORECASE)
 _OUTCOME = re.compile(
@@ -121,8 +122,14 @@ def guess_roles(columns: Mapping[str, TextColumn], separator: str) -> Guess:
         elif column.name in numeric:
             few = 2 < levels <= FEW
             _assign(guess, left, "numbers", column.name, "few values: codes would be `categorical`" if few else "")
+        elif reason := _but_in_few(column):
+            _assign(guess, left, "numbers", column.name, reason)
         elif levels <= LEVELS:
-            _assign(guess, left, "categorical", column.name, f"words, {levels} levels")
+            what = "codes with leading zeros" if _padded(column) else "words"
+            _assign(guess, left, "categorical", column.name, f"{what}, {levels} levels")
+        elif _padded(column):
+            reason = f"codes with leading zeros, {levels} different ones (postcodes? join them to regions)"
+            _assign(guess, left, "ignore", column.name, reason)
         else:
             kinds = "people's ids? then `patient`; " if not guess.patient else ""
             _assign(guess, left, "ignore", column.name, f"words, {levels} different ones ({kinds}dates, free text?)")
@@ -172,7 +179,24 @@ def _is_numeric(column: TextColumn, mark: str) -> bool:
         values = [to_number(text, mark) for text in column.texts]
     except ValueError:
         return False
-    return not np.isnan(values).all()
+    return not np.isnan(values).all() and not _padded(column)
+
+
+def _padded(column: TextColumn) -> bool:
+    """Return whether some cells are digits with a zero before them, as postcodes and codes have, but no number."""
+    return any(re.fullmatch(r"0\d+", text, re.ASCII) for text in column.texts)
+
+
+def _but_in_few(column: TextColumn) -> str:
+    """Return what to say of a column of numbers with words in a few cells (`k.A.`, `-`, `<5`); else nothing."""
+    word = np.array([not is_number(text) for text in column.texts]) & ~gaps(column)
+    rows = np.bincount(column.code, minlength=len(column.texts))
+    words, figures = int(rows[word].sum()), int(rows[~word & ~gaps(column)].sum())
+    varied = int(np.sum(~word & ~gaps(column))) > FEW
+    if not words or not varied or words > MOST_WORDS * (words + figures) or _padded(column):
+        return ""
+    first = int(column.first[word].min()) + 1
+    return f"numbers, but in {words} cells (row {first} first): correct or empty them, else it is refused"
 
 
 def _levels(column: TextColumn) -> int:

@@ -35,6 +35,9 @@ from medpriv.sources.table_columns import (
     names,
     numbers,
     refuse,
+    refuse_garbled,
+    refuse_no_ages,
+    refuse_nobody,
     refuse_rounded,
 )
 from medpriv.sources.table_edges import read_records
@@ -213,6 +216,7 @@ def _convert(path: Path, settings: dict, rng: np.random.Generator) -> _Converted
     if patient:
         patients, owner = names(patient, faults, no_names=NO_PATIENT)
         refuse_rounded(patient, faults)
+        refuse_nobody(patient, faults)
     if site:
         sites, place = names(site, faults, no_names=NO_SITE)
         _refuse_people_as_sites(site, len(sites), len(patients), settings["patient"], faults)
@@ -228,6 +232,8 @@ def _convert(path: Path, settings: dict, rng: np.random.Generator) -> _Converted
     numeric = [column for name, column in columns.items() if name not in {*beside, *settings["categorical"]}]
     if not numeric and not settings["categorical"]:
         faults.append(Fault("preprocess", "no column is left to learn from", "shorten preprocess.ignore"))
+    for column in (columns[name] for name in settings.get("ages") or () if name in columns):
+        refuse_no_ages(column, (settings.get("missing_codes") or {}).get(column.name), faults)
     values = _values(numeric, rows, table.separator, settings, faults)
     known = settings.get("levels", {})
     categories = {plain(column.name): category(column, faults, known.get(column.name)) for column in chosen}
@@ -328,6 +334,7 @@ def _kept_aside(
         if name in dates:
             aside[_aside_name(name)] = as_days(column, faults)
         elif name in known and name not in seen:
+            refuse_garbled(column, faults)
             aside[_aside_name(name)] = as_known(column, age=name in ages)
     return aside
 

@@ -13,7 +13,19 @@ from pathlib import Path
 import numpy as np
 
 from medpriv.errors import InputError
-from medpriv.sources.names import SPELLED, is_gap, is_rounded, is_unknown, plain, spellings
+from medpriv.sources.names import (
+    SPELLED,
+    id_spelling,
+    is_gap,
+    is_garbled,
+    is_rounded,
+    is_unknown,
+    no_name,
+    no_person,
+    plain,
+    spellings,
+)
+from medpriv.sources.table_codes import CODES, REPEATED, absurd_values, probable_codes
 from medpriv.sources.table_file import SHOWN, TextColumn
 
 LEVELS = 100  # a category with more levels is refused
@@ -22,10 +34,8 @@ _COMMA = re.compile(r"[+-]?(\d+,\d*|,\d+)([eE][+-]?\d+)?", re.ASCII)
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
 _UNIT = re.compile(r"[+-]?(?:\d+[.,]?\d*|[.,]\d+)\s*(?![eE]$)([^\W\d_][^\d,;]{0,11}|%|°C?)")
 _BEYOND = re.compile(r"[<>≤≥]=?\s*[+-]?(\d+[.,]?\d*|[.,]\d+)")
-# What studies and programs write for "unknown" into columns of numbers; below 0 also where that is the only sign of it.
-_CODES = (-7, -8, -9, -77, -88, -99, -99.9, -777, -888, -999, -999.9, -7777, -8888, -9999, -9999.9, -99999, -999999)
-_CODES += (99, 888, 999, 999.9, 8888, 9999, 9999.9, 88888, 99999, 999999)
-_REPEATED, _VARIED = 3, 5  # rows with a code; distinct other values from which -1 is one
+_POINTED, _WHOLE = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}", re.ASCII), re.compile(r"[+-]?\d+", re.ASCII)
+OLDEST = 130  # years
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -125,11 +135,14 @@ def numbers(
         problem, remedy = _not_a_number([str(column.texts[place]) for place in bad], mark)
         faults.append(Fault(_cells(column, bad), problem, remedy))
         return values[column.code]
+    _refuse_thousands(column, faults)
     if missing_codes is None:
         _refuse_codes(column, values[column.code], faults)
-    elif absent := [code for code in missing_codes if code not in values]:
+    if absent := [code for code in missing_codes or () if code not in values]:
         problem = f"no value {', '.join(f'{code:g}' for code in absent)} (preprocess.missing_codes)"
         faults.append(Fault(f"column {column.name}", problem, "write the codes as the table has them"))
+    elif missing_codes != []:
+        _refuse_absurd(column, values, missing_codes, faults)
     values[np.isin(values, missing_codes or ())] = np.nan
     if (found := len(set(values[~np.isnan(values)]))) < 2:
         faults.append(_constant(column, beside_gaps=found == 1 and bool(np.isnan(values).any())))
@@ -162,24 +175,19 @@ def has_unit(texts: Sequence[str]) -> bool:
     return bool(found) and all(found) and len({one[1].casefold() for one in found if one}) == 1
 
 
-def probable_codes(values: np.ndarray) -> dict[float, int]:
-    """Return what is probably a code for a missing value in a column of numbers, float64 [N], and in how many rows.
+def _refuse_thousands(column: TextColumn, faults: list[Fault]) -> None:
+    """Refuse `8.238` beside `802`: thousands with a point, as German spreadsheets show them, would be read as 8.2.
 
-    Such a number is one of those in use (-9, -99, 999, 9999, ...), stands in three or more rows, and either no other
-    value is below 0 as it is, or it lies farther from all others than these do from one another.
+    They are if every cell with a point has three digits after it, and the others are whole numbers, one of them of
+    three digits or more: decimals would end in a 0 here and there, which is either cut everywhere or nowhere.
     """
-    held, counts = np.unique(values[~np.isnan(values)], return_counts=True)
-    often = counts >= _REPEATED
-    rest = held[~(np.isin(held, (*_CODES, -1)) & often)]
-    if not len(rest):
-        return {}
-    spread, found = np.ptp(rest), {}
-    for value, count in zip(held[often].tolist(), counts[often].tolist(), strict=True):
-        alone = rest[0] >= 0 > value and (value in _CODES or (value == -1 and len(rest) >= _VARIED))
-        far = value in _CODES and max(rest[0] - value, value - rest[-1]) > spread
-        if alone or far:
-            found[value] = count
-    return found
+    pointed = [place for place, text in enumerate(column.texts) if _POINTED.fullmatch(text)]
+    rest = [text for text in column.texts if not _POINTED.fullmatch(text) and not is_gap(text)]
+    whole = all(_WHOLE.fullmatch(text) for text in rest)
+    if len(pointed) >= REPEATED and whole and any(abs(int(text)) >= 100 and int(text) not in CODES for text in rest):
+        problem = "a point before three digits in a column whose other numbers are whole: probably before thousands"
+        remedy = "write thousands without a mark (8238); if they are decimals, write all numbers with them (802.000)"
+        faults.append(Fault(_cells(column, pointed), problem, remedy))
 
 
 def _refuse_codes(column: TextColumn, values: np.ndarray, faults: list[Fault]) -> None:
@@ -194,6 +202,20 @@ def _refuse_codes(column: TextColumn, values: np.ndarray, faults: list[Fault]) -
         faults.append(Fault(f"column {column.name}", problem, remedy))
 
 
+def _refuse_absurd(column: TextColumn, values: np.ndarray, codes: Sequence[float] | None, faults: list[Fault]) -> None:
+    """Refuse values, float64 [texts], that flatten all others; `codes`, declared or else probable, are none."""
+    held = values[column.code]
+    held[np.isin(held, list(probable_codes(held) if codes is None else codes))] = np.nan
+    if not len(found := absurd_values(held)):
+        return
+    problem = "so far from all other values that a slip, another unit or a lost decimal point is likely"
+    remedy = "correct it, or leave it empty; if it is a value, write "
+    remedy += f"preprocess.missing_codes: {{{column.name}: []}}" + (
+        " and leave cells with codes empty" if codes else ""
+    )
+    faults.append(Fault(_cells(column, np.flatnonzero(np.isin(values, found))), problem, remedy))
+
+
 def names(
     column: TextColumn, faults: list[Fault], key: Callable | None = None, no_names: Collection[str] = ()
 ) -> tuple[list[str], np.ndarray]:
@@ -201,11 +223,12 @@ def names(
 
     Names are those of `plain`. Gaps, `no_names` (in any case) and names in two spellings are faults.
     """
-    missing = np.flatnonzero(gaps(column) | [text.casefold() in no_names for text in column.texts])
+    missing = np.flatnonzero([no_name(text, no_names) for text in column.texts])
     if len(missing):
         remedy = "fill it in, or remove the row; if it is a name, write another word"
         faults.append(Fault(_cells(column, missing), "a missing value that must not be", remedy))
-    _refuse_spellings(column, faults)
+    refuse_garbled(column, faults)
+    _refuse_spellings(column, faults, ids=bool(no_names))
     found = sorted({plain(text) for text in column.texts}, key=key)
     place = {name: index for index, name in enumerate(found)}
     return found, np.array([place[plain(text)] for text in column.texts], dtype=np.int64)[column.code]
@@ -219,6 +242,7 @@ def category(
     Levels in two spellings, more than `LEVELS` of them, one level in every row, and others than those that are
     `declared` are faults.
     """
+    refuse_garbled(column, faults)
     _refuse_spellings(column, faults)
     missing = gaps(column)
     levels = sorted({plain(text) for text, gap in zip(column.texts, missing, strict=True) if not gap})
@@ -253,6 +277,7 @@ def group(column: TextColumn, owner: np.ndarray, faults: list[Fault]) -> tuple[s
         faults: where the fault goes.
     """
     levels, code = category(column, [])
+    refuse_garbled(column, faults)
     _refuse_spellings(column, faults)
     if len(levels) > LEVELS:
         remedy = "join values in the table (ages to bands), or take it out of preprocess.groups"
@@ -266,6 +291,25 @@ def group(column: TextColumn, owner: np.ndarray, faults: list[Fault]) -> tuple[s
     return tuple("unknown" if code[row] < 0 else levels[code[row]] for row in first)
 
 
+def refuse_no_ages(column: TextColumn, missing_codes: Sequence[float] | None, faults: list[Fault]) -> None:
+    """Refuse numbers of a declared column of ages, learnt from or not, that nobody's age in years is."""
+    bad = []
+    for place, text in enumerate(column.texts):
+        try:
+            age = to_number(text, ",")  # either mark, since nobody is a thousand years old
+        except ValueError:
+            continue  # a band, such as 80+
+        if not (np.isnan(age) or 0 <= age <= OLDEST or age in (missing_codes or ())):
+            bad.append(place)
+    if bad:
+        problem = f"no age in years, which are 0 to {OLDEST}"
+        remedy = (
+            "correct it, or leave it empty; a code goes under preprocess.missing_codes; if the column is a year of "
+        )
+        remedy += "birth, or not in years, take it out of preprocess.ages (not out of .quasi_identifiers)"
+        faults.append(Fault(_cells(column, bad), problem, remedy))
+
+
 def check_label(column: TextColumn, faults: list[Fault]) -> None:
     """Refuse a label that is one class, a measurement or free text, and words for unknown among its classes."""
     texts = [text for text, gap in zip(column.texts, gaps(column), strict=True) if not gap]
@@ -277,7 +321,7 @@ def check_label(column: TextColumn, faults: list[Fault]) -> None:
         remedy = "remove the rows; if it is a class to be learnt, call it otherwise, such as `not determined`"
         faults.append(Fault(_cells(column, unknown), "a word for unknown, which would be learnt as a class", remedy))
     numeric = [float(text) for text in texts if _NUMBER.fullmatch(text)]
-    if len(texts) == len(numeric) and (codes := [value for value in numeric if value in _CODES]):
+    if len(texts) == len(numeric) and (codes := [value for value in numeric if value in CODES]):
         problem = f"a class {codes[0]:g}: probably a code for a missing value"
         remedy = "remove its rows; if it is a class, give it a name in words"
         faults.append(Fault(place, problem, remedy))
@@ -292,30 +336,71 @@ def check_label(column: TextColumn, faults: list[Fault]) -> None:
 
 
 def refuse_rounded(column: TextColumn, faults: list[Fault]) -> None:
-    """Refuse ids as a spreadsheet shows long ones, `1.23E+15`: several people would be one."""
+    """Refuse ids that are rounded numbers, `1.23E+15` or `9e+17`: several people would be one."""
     if rounded := [place for place, text in enumerate(column.texts) if is_rounded(text)]:
-        problem = "an id of which a spreadsheet has kept the first digits alone, so that several people may share it"
-        remedy = "take the ids from their source anew, the column formatted as text"
+        problem = (
+            "an id of which a spreadsheet, or a column of floating-point numbers, has kept the first digits alone, "
+        )
+        problem += "so that several people may share it"
+        remedy = "take the ids from their source anew, as text (pandas: dtype=str) or whole numbers"
         faults.append(Fault(_cells(column, rounded), problem, remedy))
 
 
-def _refuse_spellings(column: TextColumn, faults: list[Fault]) -> None:
+def refuse_nobody(column: TextColumn, faults: list[Fault]) -> None:
+    """Refuse an id such as `0` or `999` in far more rows than people have: it is written where nobody is known.
+
+    Far more: three or more rows, and more than three times as many as 95 % of the other ids have.
+    """
+    rows = np.bincount(column.code, minlength=len(column.texts))
+    nobody = np.array([no_person(text) for text in column.texts])
+    if nobody.all() or not nobody.any():
+        return
+    usual = np.quantile(rows[~nobody], 0.95)
+    if len(found := np.flatnonzero(nobody & (rows >= REPEATED) & (rows > 3 * usual))):
+        problem = (
+            "an id of one digit repeated, in far more rows than others have: probably written where nobody is known"
+        )
+        remedy = "fill it in, or remove the rows; if it is one person, write another id"
+        faults.append(Fault(_cells(column, found), problem, remedy))
+
+
+def _refuse_spellings(column: TextColumn, faults: list[Fault], ids: bool = False) -> None:
     """Refuse one name in two spellings: `1` and `1.0`, `7` and `007`, `Died` and `died`, `yes` and `1`.
 
-    They may be one (files were joined) or two (codes): the table's owner alone knows, so none is unified here.
+    They may be one (files were joined) or two (codes): the table's owner alone knows, so none is unified here. Of `ids`
+    and places also `P7` and `P 007` are one, as `id_spelling` has it; but not two of one length, such as hashes.
     """
     named = np.flatnonzero(~gaps(column))
-    held: dict[object, int] = {}
-    twice = []
-    for place, key in zip(named, spellings(column.texts[named]), strict=True):
-        if (first := held.setdefault(key, place)) != place:
-            twice.append((place, first, key))
+    keys = spellings(column.texts[named])
+    twice = _again(named, keys)
+    if ids and not twice:
+        lengths = np.array([len(text) for text in column.texts])
+        twice = [
+            (place, first, key)
+            for place, first, key in _again(named, [id_spelling(text) for text in column.texts[named]])
+            if lengths[place] != lengths[first]
+        ]
     if twice:
         _, first, key = twice[0]
         kind = "yes or no" if isinstance(key, bool) else "number" if isinstance(key, Decimal) else "name"
         problem = f"another spelling of the {kind} in row {column.first[first] + 1}"
         remedy = "write it in one way; if they are two, give them names that differ in more than that"
         faults.append(Fault(_cells(column, [place for place, *_ in twice]), problem, remedy))
+
+
+def refuse_garbled(column: TextColumn, faults: list[Fault]) -> None:
+    """Refuse names whose letters were lost: `KÃ¶ln` beside `Köln` would be two places."""
+    if garbled := [place for place, text in enumerate(column.texts) if is_garbled(text)]:
+        problem = "garbled letters (such as Ã¼ for ü): text in UTF-8 was once read in another encoding"
+        remedy = "export it anew as UTF-8, or correct the letters"
+        faults.append(Fault(_cells(column, garbled), problem, remedy))
+
+
+def _again(places: Sequence[int], keys: Sequence[object]) -> list[tuple[int, int, object]]:
+    """Return the places whose key an earlier one has, that one, and the key."""
+    held: dict[object, int] = {}
+    pairs = [(place, held.setdefault(key, place), key) for place, key in zip(places, keys, strict=True)]
+    return [pair for pair in pairs if pair[0] != pair[1]]
 
 
 def _constant(column: TextColumn, beside_gaps: bool = False) -> Fault:

@@ -12,7 +12,7 @@ import numpy as np
 
 from medpriv.errors import InputError
 from medpriv.files import read_lines, read_rows
-from medpriv.sources.names import NO_PATIENT, is_gap, is_rounded, spelling
+from medpriv.sources.names import NO_PATIENT, is_rounded, no_name, spelling
 from medpriv.sources.wfdb_annotations import read_annotations
 from medpriv.sources.wfdb_header import Header, read_header, unfit_name
 from medpriv.sources.wfdb_signals import is_shorter_than_files, read_stored, signals_of
@@ -100,7 +100,7 @@ def read_patients(folder: Path) -> dict[str, str]:
     for line, row in read_rows(file, ("record", "patient"), remedy):
         record, patient = row["record"] and str(PurePosixPath(row["record"])), row["patient"]
         problem = None
-        if not record or is_gap(patient) or patient.casefold() in NO_PATIENT:
+        if not record or no_name(patient, NO_PATIENT):
             problem = f"{patient!r} is no patient" if record and patient else "an empty cell"
         elif is_rounded(patient):
             problem = f"{patient} is an id of which a spreadsheet has kept the first digits alone"

@@ -150,3 +150,28 @@ def test_a_folder_or_an_empty_file_is_called_so(tmp_path):
     (tmp_path / "notes.txt").write_text("")
     with pytest.raises(SystemExit, match=r": a folder, not a table \(it holds icu\.csv\)\. Remedy: make config TABLE="):
         starter.main(["--write", str(tmp_path)])
+
+
+@pytest.mark.parametrize("word", ["k.A.", "-", "<5"])
+@pytest.mark.parametrize("column", ["lactate", "age"])
+def test_numbers_with_words_in_a_few_cells_are_told_and_not_set_aside(config, word, column):
+    held = frame().astype({column: str})
+    held.loc[[7, 20, 33], column] = word
+    _, text = config(held)
+    assert f"#   numbers      {column}: numbers, but in 3 cells (row 8 first)" in text
+    section = yaml.safe_load(text)["datasets"]["stays2020"]["preprocess"]
+    assert column not in section["ignore"] + section["categorical"]
+
+
+def test_words_beside_a_few_numbers_stay_words(config):
+    held = frame()
+    held["score"] = np.where(np.arange(300) % 3 > 0, "none", np.arange(300).astype(str))
+    assert "score: words, 101 different ones" in config(held)[1]
+
+
+@pytest.mark.parametrize(("count", "role"), [(6, "categorical"), (150, "ignore")])
+def test_postcodes_with_leading_zeros_are_no_numbers(config, count, role):
+    held = frame().assign(plz=[f"{1067 + 331 * (row * 7 % count):05d}" for row in range(300)])
+    _, text = config(held)
+    assert "plz: codes with leading zeros" in text
+    assert "plz" in yaml.safe_load(text)["datasets"]["stays2020"]["preprocess"][role]

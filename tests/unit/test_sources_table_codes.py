@@ -5,7 +5,8 @@ import pytest
 
 from medpriv.errors import InputError
 from medpriv.seeds import generator
-from medpriv.sources.table_columns import check_label, numbers, probable_codes
+from medpriv.sources.table_codes import absurd_values, probable_codes
+from medpriv.sources.table_columns import check_label, numbers
 from medpriv.sources.table_file import column_of
 
 RNG = generator(0, "codes")
@@ -26,6 +27,11 @@ def mixed(values: np.ndarray, *codes: float, rows: int = 5) -> np.ndarray:
         (np.arange(2).repeat(50), (99,)),
         (RNG.normal(0, 5, size=100), (-99,)),
         (AGES, (999, -1)),
+        (POTASSIUM, (777, 888)),
+        (AGES, (996, 997, 998, 999)),
+        (AGES, (-97, -98, -99)),
+        (POTASSIUM, (97, 98, 99)),
+        (RNG.normal(0, 5, size=100), (-98, -99, 98, 99)),
     ],
 )
 def test_a_repeated_number_far_from_all_others_is_probably_a_code(values, codes):
@@ -48,6 +54,9 @@ def test_a_repeated_number_far_from_all_others_is_probably_a_code(values, codes)
         RNG.integers(0, 2, size=100).astype(float),
         np.array([-999.0, -999, -999, 99, 99, 99]),  # nothing beside
         np.full(9, np.nan),
+        np.array([94, 95, 96, 97, 98, 99]).repeat(20).astype(float),  # oxygen saturation, which has the same numbers
+        np.array([0, 1, 2, 9]).repeat(20).astype(float),  # counts
+        np.array([60, 66, 77]).repeat(20).astype(float),  # doses
     ],
 )
 def test_a_number_that_may_be_a_value_is_none(values):
@@ -102,3 +111,59 @@ def test_a_code_in_an_own_table_reaches_the_notes(tmp_path):
     assert found.x[:, 0].min() > 0
     with pytest.raises(InputError, match="drug is no column of numbers"):
         table.parse("mine", tmp_path / "raw", settings | {"missing_codes": {"kalium": [-999], "drug": [1]}}, 1)
+
+
+@pytest.mark.parametrize(
+    ("cells", "fault"),
+    [
+        ("8.238 802 3.393 1.500 640", True),  # as a German spreadsheet shows 8238
+        ("8.238 802 3.393 -1.500 NA", True),
+        ("8.238 802.000 3.393 1.500", False),  # decimals, of three digits everywhere
+        ("8.238 802 3.39 1.5", False),
+        ("8.238 8 3.393 1.512", False),  # no number that could stand before them
+        ("0.238 802 3.393 1.512", False),
+        ("8.238 802 3.393", False),  # too few to tell
+        ("1.238 999 3.393 1.512", False),  # a code
+    ],
+)
+def test_a_point_before_thousands_is_not_read_as_decimals(cells, fault):
+    faults: list = []
+    numbers(column_of("leukocytes", cells.split()), ".", faults)
+    assert [one.problem.startswith("a point before three digits") for one in faults] == [True] * fault
+    assert not fault or (faults[0].place.startswith("row 1, ") and "without a mark" in faults[0].remedy)
+
+
+def test_a_value_that_flattens_all_others_is_refused_and_can_be_kept():
+    for slip in (["1e37"], ["1250000"], ["-1250000"], ["365", "370"], ["980", "1000"]):
+        column = column_of("temperature", [*RNG.normal(37, 0.5, size=400).round(1).astype(str), *slip])
+        faults: list = []
+        values = numbers(column, ".", faults)
+        assert np.array_equal(absurd_values(values), sorted(map(float, slip)))
+        assert [one.place.partition(" (")[0] for one in faults] == ["row 401, column temperature"]
+        assert "missing_codes: {temperature: []}" in faults[0].remedy and slip[0] not in str(faults)
+        faults.clear()
+        numbers(column, ".", faults, [])
+        assert not faults
+
+
+def test_numbers_in_two_units_are_refused():
+    pressure = RNG.normal(130, 20, size=300).round()
+    mixed_up = np.where(np.arange(300) < 60, 10 * pressure, pressure)
+    assert np.array_equal(absurd_values(mixed_up), np.unique(10 * pressure[:60]))
+    assert not len(absurd_values(np.where(np.arange(300) < 60, 4 * pressure, pressure)))  # two kinds of patients
+
+
+def test_what_lies_beside_a_declared_code_is_still_looked_at():
+    faults: list = []
+    numbers(column_of("kalium", mixed(POTASSIUM, -999, 998).astype(str)), ".", faults, [-999])
+    assert ["so far from all other values" in one.problem for one in faults] == [True]
+
+
+def test_no_alarm_over_measurements_with_heavy_tails():
+    rng, alarms = generator(0, "tails"), 0
+    for _ in range(100):
+        drawn = [rng.lognormal(3, 2, size=500), rng.pareto(1.5, size=500), rng.standard_t(2, size=500)]
+        drawn += [rng.poisson(0.3, size=500), rng.geometric(0.5, size=500), rng.gamma(0.2, 100, size=500).round(1)]
+        drawn += [np.where(rng.random(500) < 0.9, 0, rng.lognormal(5, 1.5, size=500)), rng.integers(0, 3, size=500)]
+        alarms += sum(len(absurd_values(values.astype(float))) > 0 for values in drawn)
+    assert alarms <= 2

@@ -206,8 +206,23 @@ def test_words_for_yes_and_no_are_told_from_other_codes(parse):
 def test_ids_that_a_spreadsheet_rounded_are_refused(parse):
     long = frame().assign(pid=[f"{1.234e15 + row // 2 * 1e10:.2E}" for row in range(80)])
     text = refused(parse, long, groups=[])
-    assert "row 1, column pid (and 79 further rows): an id of which a spreadsheet has kept the first digits" in text
+    assert "row 1, column pid (and 79 further rows): an id of which a spreadsheet" in text
+    assert "kept the first digits alone" in text
     assert len(parse(frame().replace({"pid": {"007": "1e+05"}})).patients) == 40  # as R writes 100000
+
+
+@pytest.mark.parametrize(("least", "merged"), [(9 * 10**17, True), (2**53, True), (2**53 - 80, False), (4711, False)])
+def test_ids_that_a_float_column_of_parquet_rounds_are_refused(parse, tmp_path, least, merged):
+    held = frame().assign(pid=[float(least + row // 2) for row in range(80)])
+    with duckdb.connect() as database:
+        database.register("held", held)
+        database.execute(f"COPY held TO '{tmp_path / 'mine.parquet'}' (FORMAT parquet)")
+    content = (tmp_path / "mine.parquet").read_bytes()
+    if merged:
+        text = refused(parse, content, name="mine.parquet", groups=[])
+        assert "column pid" in text and "a column of floating-point numbers" in text and "Remedy: take the ids" in text
+    else:
+        assert len(parse(content, name="mine.parquet").patients) == 40
 
 
 def test_a_header_that_differs_by_what_nobody_sees_is_told_so(parse):

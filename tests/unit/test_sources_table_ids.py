@@ -9,6 +9,8 @@ from medpriv.leakage import check_leakage
 from medpriv.seeds import generator
 from medpriv.sources import table
 from medpriv.sources.acquire import acquire_raw
+from medpriv.sources.names import NO_PATIENT
+from medpriv.sources.table_columns import names, refuse_nobody
 from medpriv.sources.table_file import column_of
 from medpriv.sources.table_ids import copied_rows, named_like_id, numbers_every_row, sites_of_few
 
@@ -135,3 +137,50 @@ def test_a_category_of_which_most_rows_have_their_own_level_is_refused(check):
 def test_ids_are_known_by_their_names_in_several_languages(name):
     assert named_like_id(name)
     assert not named_like_id("lipid") and not named_like_id("alter")
+
+
+@pytest.mark.parametrize(
+    ("cells", "fault"),
+    [
+        ("P00002 P1 P00001", True),
+        ("P00002;P 00001;P00001", True),
+        ("P00002;P-1;P00001", True),
+        ("A-01-007 A-1-7", True),
+        ("12 345;12345", True),
+        ("1-11 11-1", False),
+        ("P1 P10 P100 Q1", False),
+        ("a00b3 a0b03", False),  # as long as each other: parts of a hash
+    ],
+)
+def test_one_person_in_two_spellings_is_refused(cells, fault):
+    faults: list = []
+    names(column_of("pid", cells.split(";") if ";" in cells else cells.split()), faults, no_names=NO_PATIENT)
+    assert [one.problem.startswith("another spelling of the n") for one in faults] == [True] * fault
+
+
+def test_levels_and_classes_with_zeros_stay_two():
+    faults: list = []
+    names(column_of("icd", ["A1", "A01"]), faults)
+    assert not faults
+
+
+@pytest.mark.parametrize("word", ["unbekannt", "k.A.", "K. A.", "Keine  Angabe", "inconnu", "XXX", "-1", "-"])
+def test_words_for_nobody_are_no_patient(word):
+    faults: list = []
+    names(column_of("pid", ["P1", "P2", word]), faults, no_names=NO_PATIENT)
+    assert [one.problem for one in faults] == ["a missing value that must not be"]
+
+
+@pytest.mark.parametrize("one", ["0", "999", "P00000", "-2", "0.0"])
+@pytest.mark.parametrize(("rows", "fault"), [(28, True), (6, False), (1, False)])
+def test_an_id_that_stands_for_nobody_is_known_by_its_many_rows(one, rows, fault):
+    faults: list = []
+    people = [f"P{row // 2 + 1:05d}" for row in range(100)]
+    refuse_nobody(column_of("pid", people + [one] * rows), faults)
+    assert [one.problem.startswith("an id of one digit repeated") for one in faults] == [True] * fault
+
+
+def test_people_of_any_other_id_may_have_many_rows():
+    faults: list = []
+    refuse_nobody(column_of("pid", [*map(str, range(50)), *["7"] * 40]), faults)
+    assert not faults

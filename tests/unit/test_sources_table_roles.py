@@ -228,3 +228,42 @@ def test_a_set_without_columns_is_refused():
     sets = {"linkage": {"sets": {"akten": {"mine": []}}}}
     with pytest.raises(InputError, match=r"attacks\.linkage\.sets\.akten\.mine"):
         check_config({"datasets": {"akten": section}, "attacks": sets})
+
+
+@pytest.mark.parametrize(("cell", "ignore"), [("1957", []), ("-3", []), ("1957", ["alter"]), ("140.5", [])])
+def test_declared_ages_that_are_none_are_refused(parse, cell, ignore):
+    cells = rows()
+    for row in (4, 9):
+        cells[row][2] = cell
+    with pytest.raises(
+        InputError, match=r"row 5, column alter \(and 1 further row\): no age in years.*out of preprocess\.ages"
+    ):
+        parse(cells, ignore=ignore, **DECLARED)
+    kept = {"missing_codes": {"alter": []}} if not ignore else {}  # a value, of something else than an age
+    assert parse(cells, ignore=ignore, **DECLARED | {"ages": []}, **kept)
+
+
+def test_gaps_codes_and_bands_of_ages_are_no_fault(parse):
+    cells = rows()
+    for row, age in enumerate(["", "-9", "-9", "-9", "0", "104"]):
+        cells[row][2] = age
+    assert parse(cells, missing_codes={"alter": [-9]}, **DECLARED).notes["missing_cells"]["alter"] == 4
+    cells[0][2], cells[1][2], cells[2][2], cells[3][2] = "90+", "80-89", ">89", "NA"
+    assert parse(cells, ignore=["alter"], **DECLARED)
+
+
+@pytest.mark.parametrize("name", ["Köln", "Århus", "Łódź", "Zürich–Süd", "São Luís", "Besançon", "東京"])
+def test_garbled_letters_are_refused_wherever_a_name_stands(parse, name):
+    double = "".join(
+        bytes([byte]).decode("cp1252" if byte not in b"\x81\x8d\x8f\x90\x9d" else "latin-1") for byte in name.encode()
+    )
+    cells = rows()
+    for row in range(0, 120, 3):
+        cells[row][1] = name
+    assert parse(cells, **DECLARED).sites == tuple(sorted({row[1] for row in cells}))
+    cells[5][1] = double
+    with pytest.raises(InputError, match=r"row 6, column klinik: garbled letters.*Remedy: export it anew as UTF-8"):
+        parse(cells, **DECLARED)
+    cells[5][1], cells[7][4] = name, "M\ufffdnster"
+    with pytest.raises(InputError, match="row 8, column plz: garbled letters"):
+        parse(cells, **DECLARED, ignore=["plz"])

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from medpriv.measures.classifiers import CLASSIFIERS
+from medpriv.measures.verdicts import verdict_name
 from medpriv.report import drawing
 from medpriv.report.drawing import COLOURS, Figure, Panel, csv_text, line_style, mark, slug
 from medpriv.report.formatting import span
@@ -17,26 +18,29 @@ if TYPE_CHECKING:
 Groups = Mapping[str, Sequence["Released"]]
 SHOWN = 6  # columns of a table of which marginals are drawn
 BEST = "release-best"
+ACROSS = {"tstr_auroc": "AUROC on patients, trained on synthetic rows", "quality": "likeness (SDMetrics’ quality)"}
+SIGNS = {"supported": "=", "contradicted": "≠"}  # of an equivalence with training on real rows
 
 
 def draw_front(groups: Groups) -> Figure:
-    """Return usefulness against the strongest attack, a panel a dataset, a mark a generator."""
+    """Return use, and likeness, against the strongest attack, a panel a dataset each, a mark a generator."""
     panels, undrawn = [], []
     for dataset, banks in groups.items():
-        known = [bank for bank in banks if resolved(bank.use("tstr_auroc")) and resolved(bank.attack(BEST))]
-        if known:
-            panels.append(_front(dataset, known))
-        else:
-            undrawn.append(dataset)
+        for measure, named in ACROSS.items():
+            known = [bank for bank in banks if resolved(bank.use(measure)) and resolved(bank.attack(BEST))]
+            if known:
+                panels.append(_front(dataset, known, measure, named))
+            else:
+                undrawn.append(dataset)
     return Figure("synthetic-front", "Synthetic tables: usefulness against leakage", tuple(panels), tuple(undrawn))
 
 
-def _front(dataset: str, banks: Sequence[Released]) -> Panel:
+def _front(dataset: str, banks: Sequence[Released], measure: str, named: str) -> Panel:
     rows = []
     with drawing.drawing(330, legend=len(banks)) as axes:
         drawing.draw_guessing(axes, [bank.attack(BEST, "auc_chance") for bank in banks])
         for index, bank in enumerate(banks):
-            use, leak = bank.use("tstr_auroc"), bank.attack(BEST)
+            use, leak = bank.use(measure), bank.attack(BEST)
             axes.errorbar(
                 use.value,
                 leak.value,
@@ -51,25 +55,22 @@ def _front(dataset: str, banks: Sequence[Released]) -> Panel:
             )
             rows += [
                 {"generator": bank.label, "figure": name} | drawing.figures_of(item)
-                for name, item in (("tstr_auroc", use), ("release_auc_patient", leak))
+                for name, item in ((measure, use), ("release_auc_patient", leak))
             ]
         low, high = axes.get_ylim()
         axes.set_ylim(min(low, 0.45), max(high, 0.62))
-        real = banks[0].use("trtr_auroc")
+        real = banks[0].use("trtr_auroc") if measure == "tstr_auroc" else banks[0].use(measure, {"rows": "members"})
         if resolved(real):
             axes.axvline(real.value, color=COLOURS["muted"], linestyle=(0, (1, 2)), linewidth=1)
-        axes.set(
-            xlabel="AUROC on patients, trained on synthetic rows", ylabel="AUC of the strongest attack", title=dataset
-        )
+        axes.set(xlabel=named, ylabel="AUC of the strongest attack", title=dataset)
         drawing.legend_below(axes, len(banks))
         columns = ("generator", "figure", "value", "lower", "upper", "n", "patients")
-        spoken = f"{dataset}: AUROC of classifiers trained on synthetic rows against the AUC of the strongest attack"
+        spoken = f"{dataset}: {named}, against the AUC of the strongest attack"
         note = (
-            f"n = {span([bank.use('tstr_auroc').patients for bank in banks])} patients for use, "
-            f"{span([bank.attack(BEST).n for bank in banks])} non-members a target for leakage; "
-            "dotted: trained on real members"
+            f"n = {span([bank.use(measure).n for bank in banks])} records for what goes right, "
+            f"{span([bank.attack(BEST).n for bank in banks])} non-members a target for leakage; dotted: real members"
         )
-        return drawing.render(axes, slug("synthetic-front", dataset), spoken, csv_text(columns, rows), note)
+        return drawing.render(axes, slug("synthetic-front", dataset, measure), spoken, csv_text(columns, rows), note)
 
 
 def draw_classifiers(groups: Groups) -> Figure:
@@ -88,20 +89,26 @@ def _classifiers(dataset: str, banks: Sequence[Released]) -> Panel:
         for name, item in zip(names, row, strict=True)
         if item is not None
     ]
-    with drawing.drawing(110 + 17 * len(banks), left=128, bottom=92) as axes:
+    with drawing.drawing(110 + 17 * len(banks), left=160, bottom=92) as axes:
         axes.grid(visible=False)
         axes.imshow(values, vmin=0.5, vmax=1.0, aspect="auto", cmap=_shades())
         axes.set_yticks(range(len(banks)), [bank.label for bank in banks])
         axes.set_xticks(range(len(names)), [name.replace("_", " ") for name in names], rotation=45, ha="right")
-        for place, row in enumerate(values):
-            for across, value in enumerate(row):
-                if value == value:
-                    axes.text(across, place, f"{value:.2f}"[1:], ha="center", va="center", fontsize=8.5)
+        for place, bank in enumerate(banks):
+            for across, name in enumerate(names):
+                if (value := values[place][across]) == value:
+                    told = f"{value:.2f}".removeprefix("0") + _sign(bank, name)
+                    axes.text(across, place, told, ha="center", va="center", fontsize=8)
         axes.set_title(dataset)
         spoken = f"{dataset}: AUROC on patients of ten classifiers, trained on each generator’s rows"
         columns = ("generator", "classifier", "value", "lower", "upper", "n", "patients")
         note = f"n = {span([item.patients for row in found for item in row if item])} patients"
         return drawing.render(axes, slug("synthetic-classifiers", dataset), spoken, csv_text(columns, rows), note)
+
+
+def _sign(bank: Released, classifier: str) -> str:
+    verdict = bank.use("verdict_equivalent", {"figure": "auroc", "classifier": classifier})
+    return SIGNS.get(verdict_name(verdict.value), "") if verdict else ""
 
 
 def _shades() -> object:

@@ -207,11 +207,20 @@ def _claims(dataset: str, banks: Sequence[Released]) -> list[Claim]:
 def _table(dataset: str, banks: Sequence[Released]) -> Table:
     rows = tuple(
         Row(
-            bank.label, bank, below=tuple(filter(None, (bank.generator.control,))), control=bool(bank.generator.control)
+            bank.label,
+            bank,
+            below=tuple(filter(None, (bank.generator.control, _columns_of(bank)))),
+            control=bool(bank.generator.control),
         )
         for bank in banks
     )
     return Table(f"Synthetic tables of {dataset}", "Generator", COLUMNS, rows)
+
+
+def _columns_of(bank: Released) -> str:
+    """Return the columns that a generator was told to take; empty where it takes all."""
+    chosen = bank.result.recipe.get("columns")
+    return f"of {len(chosen)} columns alone: {', '.join(chosen)}" if chosen else ""
 
 
 def _real_cell(bank: Released) -> Cell:
