@@ -234,6 +234,7 @@ def _convert(path: Path, settings: dict, rng: np.random.Generator) -> _Converted
         faults.append(Fault("preprocess", "no column is left to learn from", "shorten preprocess.ignore"))
     for column in (columns[name] for name in settings.get("ages") or () if name in columns):
         refuse_no_ages(column, (settings.get("missing_codes") or {}).get(column.name), faults)
+    faults += _second_header(numeric)
     values = _values(numeric, rows, table.separator, settings, faults)
     known = settings.get("levels", {})
     categories = {plain(column.name): category(column, faults, known.get(column.name)) for column in chosen}
@@ -467,6 +468,19 @@ def _check_roles(table: TextTable, settings: dict, faults: list[Fault]) -> list[
         some = ", ".join(safe[: 2 * SHOWN]) + (", …" if len(safe) > 2 * SHOWN else "")
         faults.append(Fault("line 1", f"no column {', '.join(lost)}", f"name one of {some}"))
     return meant
+
+
+def _second_header(columns: Sequence[TextColumn]) -> list[Fault]:
+    """Return what is wrong with a first row of words, such as units, in two or more columns of numbers."""
+    words = [column for column in columns if len(column.texts) > 2 and _no_number(column.texts[0])]
+    if sum(not any(map(_no_number, column.texts[1:])) for column in words) < 2:
+        return []
+    problem = "words where all further rows have numbers: probably units, or a second line of names"
+    return [Fault("row 1", problem, "remove it; units may stand in the columns' names")]
+
+
+def _no_number(text: str) -> bool:
+    return not (is_number(text) or is_gap(text))
 
 
 def _header_again(table: TextTable) -> np.ndarray:
