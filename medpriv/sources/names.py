@@ -27,9 +27,9 @@ _NOBODY_KNOWN = (
 NO_SITE = frozenset(_NOTHING.split(";"))
 NO_PATIENT = NO_SITE | frozenset(_NOBODY_KNOWN.split(";"))
 # What stands in an outcome that nobody knows; "none", "-" and "missing" may well be outcomes.
-_UNKNOWN = frozenset(_NOBODY_KNOWN.split(";")) - {"blank", "leer"} | frozenset(
-    ["not available", "not recorded", "not specified", "k.a.", "k. a.", "k.a", "keine angabe", "keine angaben"]
-)
+_UNKNOWN = frozenset(
+    ["unknown", "unk", "not known", "not available", "not specified", "unbekannt", "k.a.", "k. a.", "keine angabe"]
+) | {"nicht bekannt", "inconnu", "inconnue", "desconocido", "desconocida", "sconosciuto", "sconosciuta", "onbekend"}
 # Exponents with a sign alone, as R and spreadsheets write 100000: "1e5" may as well be part of an id.
 SPELLED = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]\d+)?", re.ASCII)
 _ROUNDED = re.compile(r"\d([.,]\d+)?E\+\d{2,}", re.ASCII)
@@ -45,11 +45,6 @@ def is_gap(text: str) -> bool:
     return not text or text == "None" or text.casefold() in _GAPS
 
 
-def is_unknown(text: str) -> bool:
-    """Return whether a name of a class says that nobody knows it."""
-    return text.casefold() in _UNKNOWN
-
-
 def no_name(text: str, words: Collection[str]) -> bool:
     """Return whether a cell holds no name where one must be: a gap, or one of `words`, in any case."""
     return is_gap(text) or " ".join(text.casefold().split()) in words
@@ -58,6 +53,11 @@ def no_name(text: str, words: Collection[str]) -> bool:
 def no_person(text: str) -> bool:
     """Return whether an id is what programs fill in for nobody: `0`, `000`, `999`, `P00000`, `-1`, `-9`."""
     return bool(_NOBODY.fullmatch(text))
+
+
+def is_unknown(text: str) -> bool:
+    """Return whether a name of a class says that nobody knows it."""
+    return text.casefold() in _UNKNOWN
 
 
 def is_rounded(text: str) -> bool:
