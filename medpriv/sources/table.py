@@ -2,8 +2,8 @@
 
 docs/data/own-table.md shows how to use it. Such a table is always treated as credentialed: no report shows a row of it.
 `table_file` reads the text, `table_edges` finds what is no record, `table_columns` converts the rest by each column's
-role, `table_ids` looks for forgotten ids, `table_roles` for what others may know of a person; `starter` guesses the
-roles.
+role, `table_ids` looks for forgotten ids, `table_roles` for what others may know of a person, `table_spread` says what
+numbers look like; `starter` guesses the roles.
 """
 
 import difflib
@@ -53,6 +53,7 @@ from medpriv.sources.table_ids import (
     sites_of_few,
 )
 from medpriv.sources.table_roles import ROLES, as_days, as_known, day_of, declared, holds_dates
+from medpriv.sources.table_spread import spreads
 from medpriv.sources.tabular import centre_and_scale, fills, impute, stratified_split
 
 LICENCE = "its owner's; not stated"
@@ -116,6 +117,7 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
         {"rows": len(y), "test_patients": int(np.sum(split == TEST)), "roles": held.roles}
         | held.copies
         | gaps
+        | {"spreads": spreads(held.values[train], owner[train], held.numeric)}
         | ({"ids": held.ids} if held.ids else {}),
     )
 
@@ -232,6 +234,7 @@ def _convert(path: Path, settings: dict, rng: np.random.Generator) -> _Converted
         faults.append(Fault("preprocess", "no column is left to learn from", "shorten preprocess.ignore"))
     for column in (columns[name] for name in settings.get("ages") or () if name in columns):
         refuse_no_ages(column, (settings.get("missing_codes") or {}).get(column.name), faults)
+    faults += _second_header(numeric)
     values = _values(numeric, rows, table.separator, settings, faults)
     known = settings.get("levels", {})
     categories = {plain(column.name): category(column, faults, known.get(column.name)) for column in chosen}
@@ -465,6 +468,19 @@ def _check_roles(table: TextTable, settings: dict, faults: list[Fault]) -> list[
         some = ", ".join(safe[: 2 * SHOWN]) + (", …" if len(safe) > 2 * SHOWN else "")
         faults.append(Fault("line 1", f"no column {', '.join(lost)}", f"name one of {some}"))
     return meant
+
+
+def _second_header(columns: Sequence[TextColumn]) -> list[Fault]:
+    """Return what is wrong with a first row of words, such as units, in two or more columns of numbers."""
+    words = [column for column in columns if len(column.texts) > 2 and _no_number(column.texts[0])]
+    if sum(not any(map(_no_number, column.texts[1:])) for column in words) < 2:
+        return []
+    problem = "words where all further rows have numbers: probably units, or a second line of names"
+    return [Fault("row 1", problem, "remove it; units may stand in the columns' names")]
+
+
+def _no_number(text: str) -> bool:
+    return not (is_number(text) or is_gap(text))
 
 
 def _header_again(table: TextTable) -> np.ndarray:

@@ -1,8 +1,12 @@
 """Numbers as the page prints them."""
 
+from written_sections import write
+
 from medpriv.measures.table import NAN, Measure
 from medpriv.report.formatting import integer, interval, number, percent, scientific, span
 from medpriv.report.labels import attack_name, display_name, simulated_cell, stored_name, treatment_label
+from medpriv.report.results import Cohort
+from medpriv.report.sections.provenance.figures import SECTION as PROVENANCE
 from medpriv.report.sections.provenance.figures import explain_notes
 
 
@@ -51,3 +55,17 @@ def test_filled_gaps_are_stated_by_column_and_small_counts_withheld() -> None:
     notes = {"missing_cells": {"age": 0, "crp": 9, "laktat": 1200}}
     assert explain_notes(notes, names=False) == [("missing cells", f"crp: withheld, laktat: {integer(1200)}")]
     assert explain_notes({"missing_cells": {"age": 0}}, names=False) == [("missing cells", "none")]
+
+
+def test_an_own_tables_numbers_stand_on_the_page():
+    about = {"classes": ["0", "1"], "credentialed": True, "features": ["crp"], "units": [""], "sites": ["all"]}
+    about |= {
+        "source": "local",
+        "licence": "",
+        "digest": "",
+        "sampling_rate": 0,
+        "notes": {"spreads": {"crp": [0.5, 12.0, 99.5]}},
+    }
+    cohort = Cohort("icu", {"train": 40, "test": 20}, {"train": 40, "test": 20}, {}, about)
+    text = write(PROVENANCE, (), {"icu": cohort}).text
+    assert "crp 0.5 to 99.5, median 12" in text and "at least ten people have a value as low" in text

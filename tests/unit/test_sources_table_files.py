@@ -456,3 +456,10 @@ def test_moments_with_a_time_zone_are_dates_wherever_the_table_is_read(parse, tm
         dataset = parse((tmp_path / "moments.parquet").read_bytes(), name="mine.parquet", dates=["seen"])
         found.append(dataset.records.aside[:, 0])
     assert np.array_equal(*found) and len(set(found[0])) == held.age.nunique()
+
+
+def test_a_row_of_units_below_the_header_is_told_as_such(parse):
+    head, rest = frame().to_csv(index=False).split("\n", 1)
+    text = refused(parse, f"{head}\n,,,years,mmol/l,\n{rest}".encode())
+    assert "row 1: words where all further rows have numbers: probably units" in text
+    assert "words where" not in refused(parse, f"{head}\n1,2,F,40,high,1\n{rest}".encode())

@@ -3,7 +3,7 @@
 import importlib.metadata
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,7 @@ PACKAGES = (
     "snakemake",
     "dvc",
 )
-ELSEWHERE = ("hospitals", "leakage", "roles")  # notes that are too long for the page, or have a section of their own
+ELSEWHERE = ("hospitals", "leakage", "roles", "spreads")  # notes too long for the page, or with a place of their own
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Described:
         classes: (name, how many records), small counts withheld.
         positive: of two classes, the one that `auprc` is of; else empty.
         notes: of preprocessing, as (what, how many or why).
+        spreads: of an own table's numbers, as (name, low to high with the median).
         replicates: K of its banks.
     """
 
@@ -47,6 +48,7 @@ class Described:
     positive: str
     features: tuple[str, ...]
     notes: tuple[tuple[str, str], ...]
+    spreads: tuple[tuple[str, str], ...]
     replicates: tuple[int, ...]
 
 
@@ -99,8 +101,15 @@ def _described(cohort: Cohort, results: Results) -> Described:
         about["classes"][1] if len(about["classes"]) == 2 else "",
         tuple(f"{name} ({unit})" if unit else name for name, unit in units),
         tuple(explain_notes(notes, names=not cohort.credentialed)),
+        tuple(_spreads(about["notes"].get("spreads", {}))),
         tuple(sorted({bank.replicates for bank in results.banks if bank.dataset == cohort.name})),
     )
+
+
+def _spreads(spreads: Mapping[str, Sequence[float]]) -> Iterator[tuple[str, str]]:
+    for name, values in spreads.items():
+        low, middle, high = (f"{value:.6g}" for value in values)
+        yield name, f"{low} to {high}, median {middle}"
 
 
 def _class_counts(cohort: Cohort) -> list[tuple[str, str]]:
