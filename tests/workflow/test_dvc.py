@@ -105,4 +105,4 @@ def test_restore_after_clone_and_pull_leaves_nothing_to_do(scratch: Project, tmp
     assert {"train_baseline_shard", "gather_bank"} < {job.rule for job in planned}
     clone("git", "checkout", "--quiet", "config.yaml")
     clone.append("medpriv/attacks/membership/audit.py", "\n")
-    assert clone.planned_rules() == {"attack_membership", "build_report"}
+    assert clone.planned_rules() == {"attack_membership", "attack_release", "build_report"}

@@ -39,7 +39,8 @@ FIELDS = """
     release: ReleaseSettings | None = Field(None, description="a toy generator")
     recite: ReciteSettings | None = Field(None, description="a toy language model")
 
-    @model_validator"""
+    @model_validator(mode="after")
+    def _no_empty_shard"""
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     shutil.copytree(OWN, found.folder, dirs_exist_ok=True)
     found.edit("medpriv/catalogue/treatments.py", "\nTREATMENTS = {", TREATMENTS)
     found.edit("medpriv/catalogue/attacks.py", "\nFAMILIES = {", FAMILIES)
-    found.edit("medpriv/config/dataset.py", "\n    @model_validator", FIELDS)
+    found.edit("medpriv/config/dataset.py", FIELDS[FIELDS.index("\n    @model_validator") :], FIELDS)
     imports = "\nfrom medpriv.config.toys import ReciteSettings, ReleaseSettings\nfrom medpriv.config.trees"
     found.edit("medpriv/config/dataset.py", "\nfrom medpriv.config.trees", imports)
     rules = [f'include: "rules/{name}.smk"' for name in ("copied", "language", "attacks")]

@@ -20,6 +20,8 @@ SEED_OF_ALL |= {
     "attack_split_server",
     "attack_linkage",
 }
+OF_SYNTHETIC = {"attack_release", "attack_disclosure", "attack_synthetic_epsilon", "measure_utility_generator"}
+SEED_OF_ALL |= {"synthesise_marginals", "synthesise_cart", "synthesise_gan", "synthesise_mst", *OF_SYNTHETIC}
 
 UTILITIES = {"baselines-admissions", "baselines-heart", "baselines-mitdb", "robust-mitdb"}
 UTILITIES |= {"private-heart", "federated-heart", "split-heart"}
@@ -64,11 +66,15 @@ def test_touched_files_replan_nothing(draft: Project) -> None:
 @pytest.mark.parametrize(
     ("module", "rules", "stages"),
     [
-        ("medpriv/attacks/membership/audit.py", {"attack_membership"}, ATTACKS),
+        ("medpriv/attacks/membership/audit.py", {"attack_membership", "attack_release"}, ATTACKS),
         ("medpriv/attacks/evasion.py", {"attack_evasion"}, {"attacks-mitdb"}),
         ("medpriv/attacks/unlearning/ulira.py", OF_DERIVED - {"attack_personalization"}, {"attacks-mitdb"}),
         ("medpriv/unlearning/gradients.py", {"unlearn", "unlearn_personal", *OF_DERIVED}, {"unlearned-mitdb"}),
-        ("medpriv/measures/predictions.py", {"measure_utility", *OF_DERIVED}, {*UTILITIES, "attacks-mitdb"}),
+        (
+            "medpriv/measures/predictions.py",
+            {"measure_utility", "measure_utility_generator", *OF_DERIVED},
+            {*UTILITIES, "synthetic-heart", "attacks-mitdb"},
+        ),
         ("medpriv/report/page.html", set(), {"report"}),
     ],
 )
