@@ -140,7 +140,8 @@ def test_the_card_says_what_nobody_guarantees_and_nobody_tried(written):
 
 def test_the_card_states_epsilon_risk_licence_and_terms(written):
     made, _, _ = written
-    metadata = {"epsilon": 1.0, "delta": 0.003, "unit": "patient", "caveats": ["n is public"], "tuning": "Fixed."}
+    privacy = {"epsilon": 1.0, "delta": 0.003, "unit": "patient", "caveats": ["n is public"], "tuning": "Fixed."}
+    metadata = {"privacy": privacy}
     rows = [attack(0.52), attack(0.63)]
     found = made(metadata, rows, {"sdv 2.0.0": "BUSL-1.1"}, source="local", credentialed=True)
     assert "epsilon = 1, delta = 0.003 (patient)" in found.data_card

@@ -24,6 +24,10 @@ def test_a_release_has_as_many_rows_as_its_members_and_papers_of_its_own_bank(tm
     card = (tmp_path / "data_card.md").read_text(encoding="utf-8")
     assert "0.777" in card and "0.999" not in card
     assert "no guarantee" in card
+    private = replace(bank, about=replace(bank.about, metadata={"privacy": {"epsilon": 0.5, "delta": 0.001}}))
+    write_release(dataset, private, [tmp_path / "measures.csv"], {"medpriv": "MIT"}, tmp_path)
+    card = (tmp_path / "data_card.md").read_text(encoding="utf-8")
+    assert "epsilon = 0.5, delta = 0.001 (patient)" in card and "no guarantee" not in card
     metadata = mlcroissant.Dataset(jsonld=tmp_path / "croissant.json").metadata
     assert metadata.issues.errors == set()
     (file,) = json.loads((tmp_path / "croissant.json").read_text(encoding="utf-8"))["distribution"]
