@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, model_validator
 
+from medpriv.catalogue.treatments import GENERATORS
 from medpriv.config.section import Count, Epsilon, Fraction, Section
 from medpriv.config.synthetic_marginals import AimSettings, MstSettings
 from medpriv.config.synthetic_neural import (
@@ -80,6 +81,11 @@ class SyntheticSettings(Section):
         for generator, variations in self.variations.items():
             if named := [name for name in variations if name.startswith("eps")]:
                 raise ValueError(f"variations.{generator}.{named[0]}: such names are those of guarantees, use another")
+            if generator not in GENERATORS or GENERATORS[generator].guaranteed or GENERATORS[generator].package:
+                raise ValueError(
+                    f"variations.{generator}: only our own generators without a guarantee have variations (those with "
+                    "one are varied by `epsilons`)"
+                )
             if (recipe := getattr(self.generators, generator, None)) is None:
                 raise ValueError(f"variations of {generator}, which `generators` doesn't fit: add it there")
             for name, changed in variations.items():

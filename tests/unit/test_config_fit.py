@@ -67,6 +67,22 @@ def test_generators_of_tables_are_refused_elsewhere() -> None:
     assert fault.endswith("synthetic makes tables, and these are signals: take it out")
 
 
+@pytest.mark.parametrize(
+    ("generator", "changed", "fault"),
+    [
+        ("mst", {"bins": 4}, "only our own generators without a guarantee have variations"),
+        ("sdv", {"ctgan": {"epochs": 3}}, "only our own generators without a guarantee have variations"),
+        ("gann", {"epochs": 3}, "only our own generators without a guarantee have variations"),
+        ("cart", {"min_leaf": 9}, "variations of cart, which `generators` doesn't fit: add it there"),
+        ("gan", {"epoch": 3}, "variations.gan.other: epoch: Extra inputs are not permitted"),
+    ],
+)
+def test_a_variation_of_what_has_none_is_refused(generator: str, changed: dict, fault: str) -> None:
+    synthetic = {"generators": {"mst": {}, "sdv": {}, "gan": {}}, "variations": {generator: {"other": changed}}}
+    (told,) = faults_of({"datasets": {"ours": {"format": "heart", "synthetic": synthetic}}})
+    assert fault in told
+
+
 def test_more_shards_than_replicates_are_refused() -> None:
     heart = {"format": "heart", "baselines": {"mlp": {}}, "bank": {"replicates": 8, "shards": 4}}
     assert not faults_of({"datasets": {"ours": heart}})
