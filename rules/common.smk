@@ -12,10 +12,11 @@ from medpriv.workflow.artefacts import (
     bank_families,
     bank_kinds,
     folder_of,
+    generator_file,
     is_sharded,
-    module_of,
     own_generators,
     package_generators,
+    settings_of_others,
     tables_of,
     use_tables,
 )

@@ -51,7 +51,7 @@ def test_every_attack_and_measure_of_the_tables_is_in_the_catalogue(finished: Pr
             known = row.attack in family.attacks or (not row.attack and family.subject == "personalized")
             strange |= set() if known and family.tells(row.measure) else {(family.name, row.attack, row.measure)}
     for file in results.glob("*/*/*/utility.csv"):
-        told = KINDS[spec_of(file.parent.name).treatment.kind].told.split()
+        told = KINDS[spec_of(file.parent.name).kind].told.split()
         strange |= {
             (file.parent.name, row.attack, row.measure) for row in read_measures(file) if row.measure not in told
         }
