@@ -50,6 +50,7 @@ for suffix, kind in bank_kinds().items():
             runtime=60,
         params:
             module=kind.module,
+            names=kind.names,
             measures=setting(kind.settings, without=("synthetic",)),
             seed=setting("seed"),
         script:
