@@ -51,6 +51,7 @@ for suffix, kind in bank_kinds().items():
             runtime=60,
         params:
             module=kind.module,
+            names=kind.names,
             measures=setting(kind.settings, without=settings_of_others(kind)),
             seed=setting("seed"),
         script:

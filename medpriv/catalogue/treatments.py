@@ -5,7 +5,7 @@ back. Everything that knows treatments by name asks here.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -136,6 +136,11 @@ class Kind:
     def file(self) -> str:
         """That module's file, from the project's folder."""
         return f"{self.module.replace('.', '/')}.py"
+
+    @property
+    def names(self) -> dict[str, list[str]]:
+        """What the job may write that measures the use of its banks: names of attacks (none) and of measures."""
+        return {"attacks": [""], "measures": self.told.split()}
 
 
 KINDS = {
@@ -451,6 +456,33 @@ def spec_of(name: str) -> Spec:
         if found := pattern.fullmatch(name):
             return Spec(word, {key: _NUMBERS.get(key, str)(text) for key, text in found.groupdict().items()})
     raise KeyError(f"no treatment has names like {name}")
+
+
+def check_treatments(treatments: Sequence[Treatment]) -> None:
+    """Refuse treatments that nothing could tell apart, or that build on what isn't there.
+
+    Raises:
+        ValueError: two have one word, another one's pattern takes the names of one, or a kind or an origin is unknown.
+    """
+    words = [treatment.word for treatment in treatments]
+    patterns = {treatment.word: _pattern(treatment.form) for treatment in treatments}
+    faults = [f"two treatments are called {word}" for word in patterns if words.count(word) > 1]
+    for treatment in treatments:
+        name = treatment.name(
+            {part: {float: 1.5, int: 1}.get(_NUMBERS.get(part), "x") for part in treatment.part_names}
+        )
+        taken = next((word for word, pattern in patterns.items() if pattern.fullmatch(name)), treatment.word)
+        if taken != treatment.word:
+            faults.append(f"{treatment.word}: {name} would be read as {taken}; put it before, or use another form")
+        if treatment.kind not in KINDS:
+            faults.append(f"{treatment.word}: no kind {treatment.kind}")
+        if treatment.origin not in ("", *words):
+            faults.append(f"{treatment.word}: no origin {treatment.origin}")
+    if faults:
+        raise ValueError(f"medpriv/catalogue/treatments.py: {'; '.join(faults)}")
+
+
+check_treatments(_ALL)
 
 
 def specs_of(section: Section) -> list[Spec]:
