@@ -78,6 +78,7 @@ class Judged:
 
     Attributes:
         table: use, likeness and leaks of each.
+        likeness: more of how like real rows those of each are.
         subgroups: whom training on the rows of each serves worst; None where no part of the patients is told apart.
         disclosed: what the rows of each disclose of single people.
         attacks: every attack on each.
@@ -86,6 +87,7 @@ class Judged:
     dataset: str
     banks: tuple[Released, ...]
     table: Table
+    likeness: Table
     subgroups: Table | None
     disclosed: Table
     attacks: Table
@@ -204,6 +206,7 @@ def _judged(dataset: str, banks: tuple[Released, ...], credentialed: bool) -> Ju
         dataset,
         banks,
         _table(dataset, banks),
+        Table(f"How like real rows, {dataset}", "Generator", LIKENESS, tuple(map(_row, banks))),
         subgroups.table(dataset, banks, credentialed),
         _disclosed_table(dataset, banks),
         _attacks_table(dataset, banks),
@@ -224,6 +227,10 @@ def _table(dataset: str, banks: Sequence[Released]) -> Table:
         for bank in banks
     )
     return Table(f"Synthetic tables of {dataset}", "Generator", COLUMNS, rows)
+
+
+def _row(bank: Released) -> Row:
+    return Row(bank.label, bank, control=bool(bank.generator.control))
 
 
 def _columns_of(bank: Released) -> str:
@@ -303,13 +310,7 @@ COLUMNS = (
         Column("… minus real", _real_cell, "TSTR − TRTR"),
         Column("Added to real", lambda bank: value_cell(bank.use("augmented_auroc_difference"), signed=True), "− TRTR"),
     ),
-    *columns_over(
-        "Likeness to test rows",
-        Column("Quality", _likeness("quality"), "SDMetrics’ score"),
-        Column("Told apart", _likeness("c2st_auc"), "AUC, ½: not at all"),
-        Column("Covered", _likeness("beta_recall"), "β-recall"),
-        Column("Impossible", _impossible_cell, "rows that break a rule"),
-    ),
+    Column("Likeness", _likeness("quality"), "SDMetrics’ score"),
     *columns_over(
         "Who was in the table? (per patient)",
         Column("Closest record", lambda bank: value_cell(bank.attack(CLOSEST)), "AUC, a mere baseline"),
@@ -318,6 +319,12 @@ COLUMNS = (
     ),
     Column("Guarantee", _guarantee_cell, "and what audits prove"),
 )
+LIKENESS = (
+    Column("Told apart", _likeness("c2st_auc"), "from test rows by a classifier; AUC, ½: not at all"),
+    Column("Covered", _likeness("beta_recall"), "test rows with a synthetic one near; β-recall"),
+    Column("Pairs off by", _likeness("association_gap_mean"), "mean error of what ties two columns"),
+    Column("Impossible", _impossible_cell, "rows that break a clinical rule"),
+)
 
 
 def _disclosed_table(dataset: str, banks: Sequence[Released]) -> Table:
@@ -325,7 +332,7 @@ def _disclosed_table(dataset: str, banks: Sequence[Released]) -> Table:
         Column(attack.label, partial(_disclosed, name), over="Memorisation: success about members minus about others")
         for name, attack in FAMILIES["disclosure"].attacks.items()
     )
-    rows = tuple(Row(bank.label, bank, control=bool(bank.generator.control)) for bank in banks)
+    rows = tuple(map(_row, banks))
     return Table(f"What single people give away, {dataset}", "Generator", columns, rows)
 
 
