@@ -201,8 +201,8 @@ def csv_text(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> st
 
 
 def rows_csv(rows: Sequence[Mapping[str, object]]) -> str:
-    """Return rows that all have the same keys as CSV text."""
-    return csv_text(tuple(rows[0]), rows)
+    """Return rows that all have the same keys as CSV text; patients stay unnamed, for the page may be passed on."""
+    return csv_text(tuple(name for name in rows[0] if name != "patient"), rows)
 
 
 def line_style(index: int) -> dict[str, Any]:

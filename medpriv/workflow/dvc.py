@@ -27,7 +27,7 @@ import yaml
 from medpriv.workflow.job import made_up
 from medpriv.catalogue.treatments import KINDS, STAGES, TREATMENTS
 from medpriv.files import read_json, write_text
-from medpriv.workflow.artefacts import EXAMPLES, looped_rules
+from medpriv.workflow.artefacts import PATIENTS_FOLDER, looped_rules
 from medpriv.workflow.environment import surroundings
 from medpriv.workflow.guard import UNVERSIONED
 from medpriv.workflow.plan import Job, dry_run, snakemake
@@ -36,12 +36,12 @@ ROOT = Path(__file__).resolve().parents[2]
 HEADER = "# Generated from the rules by `make generate`; do not edit by hand.\n"
 REPORT = "report"
 RECIPES = "datasets.{dataset}.baselines"  # where recipes stand that other treatments build on
-FOLDERS = {"raw", "preprocessed", *STAGES, "attacks", EXAMPLES, REPORT}
+FOLDERS = {"raw", "preprocessed", *STAGES, "attacks", PATIENTS_FOLDER, REPORT}
 ASKING = ("setting", "of_dataset", "federation_of", "private_of", "raw_of", "if_simulated")  # rules' helpers with a key
-# Folders that hold patients' own rows and signals. Only made-up ones are pushed: a folder may be anybody's, and what a
-# publisher gave under its terms everybody is to get from the publisher.
-PATIENT_ROWS = {"raw", "preprocessed", EXAMPLES}
-PATIENT_ROWS |= {treatment.stage for treatment in TREATMENTS.values() if KINDS[treatment.kind].rows_of_patients}
+# Folders that hold patients' own rows and signals, or speak of single patients. Only made-up ones are pushed: a folder
+# may be anybody's, and what a publisher gave under its terms everybody is to get from the publisher.
+KEPT_HERE = {"raw", "preprocessed", PATIENTS_FOLDER}
+KEPT_HERE |= {treatment.stage for treatment in TREATMENTS.values() if KINDS[treatment.kind].rows_of_patients}
 # Tables that `dvc plots` draws, one plot a dataset: file name -> x, y, template.
 PLOTS = {
     "reliability.csv": ("confidence", "accuracy", "linear"),
@@ -54,7 +54,7 @@ def stage_of(path: str) -> str:
     parts = path.split("/")
     if parts[0] not in ("results", "shards") or len(parts) < 3:
         return ""
-    stage = "attacks" if parts[1] == EXAMPLES else parts[1]
+    stage = "attacks" if parts[1] == PATIENTS_FOLDER else parts[1]
     return REPORT if stage == REPORT else f"{stage}-{parts[2]}"
 
 
@@ -144,8 +144,8 @@ def _stage(name: str, jobs: list[Job], keys: Mapping[str, list[str]], config: Ma
 
 
 def _kept_here(folder: str, simulated: bool) -> dict[str, bool]:
-    """Return the mark of what is never pushed: rows of patients who are not made up."""
-    return {"push": False} if folder in PATIENT_ROWS and not simulated else {}
+    """Return the mark of what is never pushed: what speaks of patients who are not made up."""
+    return {"push": False} if folder in KEPT_HERE and not simulated else {}
 
 
 def _plots(outputs: list[str]) -> list[dict[str, Any]]:

@@ -95,7 +95,7 @@ def test_of_credentialed_patients_no_part_gives_a_small_one_away(found: Syntheti
 
 def test_generators_are_compared_among_themselves_and_stand_in_the_comparison(results: Results) -> None:
     headlines = choose_headlines(results)
-    made = [item for item in headlines if item.kind == "generator"]
+    made = [item for item in headlines if item.kind == "table_generator"]
     assert {item.result.treatment for item in made} == set(GENERATORS)
     cart = next(item for item in made if item.result.treatment == "synthetic-cart")
     assert (cart.utility.measure, cart.leak("patient").value, cart.chance("patient").upper) == (
