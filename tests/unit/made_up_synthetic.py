@@ -34,6 +34,22 @@ def use(treatment: str) -> list[Measure]:
         Measure(*about, "provable_margin", 0.04, group="figure=auroc", **counted),
     ]
     rows += [Measure(*about, "tstr_auroc", made, group=f"classifier={name}", **counted) for name in CLASSIFIERS]
+    rows += [
+        Measure(*about, "trtr_accuracy", 0.81, 0.78, 0.84, **counted),
+        Measure(*about, "tstr_accuracy", 0.77, 0.74, 0.8, **counted),
+        Measure(*about, "tstr_accuracy_difference", -0.04, -0.06, -0.02, **counted),
+    ]
+    told = {"svm": SUPPORTED, "tree": CONTRADICTED}
+    rows += [
+        Measure(
+            *about,
+            "verdict_equivalent",
+            told.get(name, UNDECIDED),
+            group=f"figure=accuracy,classifier={name}",
+            **counted,
+        )
+        for name in CLASSIFIERS
+    ]
     parts = (("sex=F", 0.02, 120), ("sex=M", -0.1, 140), ("site=a", -0.04, 250), ("site=b", -0.3, 5))
     rows += [
         Measure(

@@ -6,6 +6,7 @@ from functools import partial
 
 from medpriv.catalogue.attacks import FAMILIES
 from medpriv.catalogue.treatments import GENERATORS, Generator, Spec, spec_of
+from medpriv.measures.classifiers import CLASSIFIERS
 from medpriv.measures.table import Measure
 from medpriv.measures.verdicts import verdict_name
 from medpriv.report.comparison import Headline
@@ -118,6 +119,15 @@ class Claim:
     def different(self) -> list[Released]:
         """The banks that are shown not to be equivalent."""
         return [bank for bank in self.banks if _says(bank, "contradicted")]
+
+    def verdicts(self, bank: Released) -> dict[str, list[str]]:
+        """Return, of one of the banks, which classifiers' accuracy is equivalent, isn't, or undecided: by verdict."""
+        found: dict[str, list[str]] = {"supported": [], "contradicted": [], "undecided": []}
+        for name in CLASSIFIERS:
+            told = bank.use("verdict_equivalent", {"figure": "accuracy", "classifier": name})
+            if resolved(told):
+                found.setdefault(verdict_name(told.value), []).append(name.replace("_", " "))
+        return {verdict: names for verdict, names in found.items() if names}
 
     @property
     def found(self) -> list[Released]:
