@@ -13,10 +13,11 @@ from medpriv.workflow.artefacts import (
     bank_kinds,
     families_on,
     folder_of,
+    generator_file,
     is_sharded,
-    module_of,
     own_generators,
     package_generators,
+    settings_of_others,
     tables_of,
     use_tables,
 )

@@ -115,7 +115,7 @@ def network_of(spec: Spec, section: Section) -> str:
 
 
 def _with_gradients(spec: Spec, section: Section) -> bool:
-    return spec.treatment.kind == "classifier" and NETWORKS[network_of(spec, section)].gradients
+    return spec.kind == "classifier" and NETWORKS[network_of(spec, section)].gradients
 
 
 _ALL = (
@@ -134,7 +134,7 @@ _ALL = (
             "membership-informia": Attack("InfoRMIA"),
             "membership-best": Attack("Best of all, by chance", CONTROL),
         },
-        applies=lambda spec, modality, section: KINDS[spec.treatment.kind].membership == "membership",
+        applies=lambda spec, modality, section: KINDS[spec.kind].membership == "membership",
         keys=("attacks.membership",),
         place="membership.audit",
         tables={
@@ -172,7 +172,7 @@ _ALL = (
             "release-null-members": Attack("Members against other members", CHECK),
             "release-null-shuffled": Attack("Membership shuffled", CHECK),
         },
-        applies=lambda spec, modality, section: KINDS[spec.treatment.kind].membership == "release",
+        applies=lambda spec, modality, section: KINDS[spec.kind].membership == "release",
         keys=("attacks.release",),
         place="release.audit",
         tables={
@@ -192,7 +192,7 @@ _ALL = (
             "disclosure-inference": Attack("Inference", READER),
             "disclosure-reconstruction": Attack("Reconstruction of one column", READER),
         },
-        applies=lambda spec, modality, section: KINDS[spec.treatment.kind].membership == "release",
+        applies=lambda spec, modality, section: KINDS[spec.kind].membership == "release",
         keys=("attacks.disclosure",),
         by_dataset=("known", "sensitive"),
         place="disclosure.audit",
@@ -248,7 +248,7 @@ _ALL = (
             "audit-one-run": Attack("Canaries in one run"),
             "audit-bank": Attack("Members of the bank"),
         },
-        applies=lambda spec, modality, section: spec.guaranteed and spec.treatment.kind == "classifier",
+        applies=lambda spec, modality, section: spec.guaranteed and spec.kind == "classifier",
         keys=("attacks.epsilon",),
         joint=True,
     ),

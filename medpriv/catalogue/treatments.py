@@ -21,7 +21,7 @@ class Treatment:
         word: with which the names of its banks begin.
         stage: in which they are made; a folder below `results/`.
         section: under which a dataset's config asks for them.
-        kind: what its banks are of, a key of `KINDS`.
+        kind: what its banks are of, a key of `KINDS`; of generators, each says what it makes (`Spec.kind`).
         label: what it does, in a few words.
         form: of its names.
         parts: from a dataset's section, the parts of every bank asked for, in the config's order.
@@ -77,6 +77,12 @@ class Spec:
         return self.treatment.name(self.parts)
 
     @property
+    def kind(self) -> str:
+        """What its models are, a key of `KINDS`."""
+        generator = self.parts.get("generator")
+        return GENERATORS[generator].kind if generator else self.treatment.kind
+
+    @property
     def guaranteed(self) -> bool:
         """Whether it has an epsilon of its own."""
         return self.treatment.guaranteed(self.parts)
@@ -112,6 +118,7 @@ class Kind:
         joint: a job measures all banks of a dataset's stage, which share what is dear, by the module's `audit_stage`.
         settings: the section of the config that the measuring hangs on.
         membership: the attack family that says how far its members can be told.
+        generators: the package with the modules that fit its generators; empty for what is no generator.
     """
 
     outputs: str
@@ -123,6 +130,7 @@ class Kind:
     joint: bool = False
     settings: str = "measures"
     membership: str = "membership"
+    generators: str = ""
 
     @property
     def file(self) -> str:
@@ -144,7 +152,7 @@ KINDS = {
         "medpriv.measures.utility",
         ("reliability",),
     ),
-    "generator": Kind(
+    "table_generator": Kind(
         "samples.safetensors",
         (Figure("tstr_auroc"), Figure("tstr_accuracy"), Figure("quality")),
         (
@@ -160,6 +168,7 @@ KINDS = {
         joint=True,
         settings="measures.synthetic",
         membership="release",
+        generators="medpriv.synthesis",
     ),
 }
 
@@ -238,17 +247,19 @@ VARIANTS = {"all": "all weights", "head": "last layer alone", "regularized": "al
 
 @dataclass(frozen=True)
 class Generator:
-    """A way to make synthetic tables.
+    """A way to make synthetic records.
 
     Attributes:
         label: as the field writes it.
+        kind: what it makes, a key of `KINDS`.
         control: what it shows, for one that nobody would release; empty for the others.
         guaranteed: it has an epsilon of its own.
         package: it is another package's, which makes all of its generators in one job.
-        module: of `medpriv.synthesis` that fits it, where that is not its own name.
+        module: that fits it, of its kind's package, where that is not its own name.
     """
 
     label: str
+    kind: str = "table_generator"
     control: str = ""
     guaranteed: bool = False
     package: str = ""
@@ -391,10 +402,10 @@ _ALL = (
         "synthetic-dp",
         "synthetic",
         "synthetic",
-        "synthetic table with differential privacy",
+        "synthetic records with differential privacy",
         "synthetic-{generator}-eps{epsilon}",
         _synthetic_private,
-        kind="generator",
+        kind="table_generator",
         guaranteed=lambda parts: True,
         sharded=False,
     ),
@@ -402,20 +413,20 @@ _ALL = (
         "synthetic",
         "synthetic",
         "synthetic",
-        "synthetic table",
+        "synthetic records",
         "synthetic-{generator}",
         _synthetic,
-        kind="generator",
+        kind="table_generator",
         sharded=False,
     ),
     Treatment(
         "synthetic-varied",
         "synthetic",
         "synthetic",
-        "synthetic table, other settings",
+        "synthetic records, other settings",
         "synthetic-{generator}-{variation}",
         _synthetic_varied,
-        kind="generator",
+        kind="table_generator",
         sharded=False,
     ),
 )
@@ -486,4 +497,4 @@ def stage_of(name: str) -> str:
 
 def kind_of_bank(name: str) -> Kind:
     """Return what the models of the bank of a name are."""
-    return KINDS[spec_of(name).treatment.kind]
+    return KINDS[spec_of(name).kind]

@@ -83,7 +83,7 @@ class Artefacts:
         found = [
             f"{use_folder(*key)}/{table}.csv"
             for key, spec in self.banks().items()
-            for table in ("utility", *KINDS[spec.treatment.kind].tables)
+            for table in ("utility", *KINDS[spec.kind].tables)
         ]
         return list(dict.fromkeys(found))
 
@@ -204,7 +204,7 @@ class Artefacts:
         if not hasattr(wildcards, "treatment"):
             return []
         spec = spec_of(wildcards.treatment)
-        if spec.word == "baseline" or spec.treatment.kind != "classifier":
+        if spec.word == "baseline" or spec.kind != "classifier":
             return []
         model = network_of(spec, self.config["datasets"][wildcards.dataset])
         return bank_files(wildcards.dataset, Spec("baseline", {"model": model}).name)
@@ -273,14 +273,18 @@ class Artefacts:
         names = {
             name
             for (_, name), spec in self.banks().items()
-            if KINDS[spec.treatment.kind] is kind and (spec.treatment.sharded or not sharded)
+            if KINDS[spec.kind] is kind and (spec.treatment.sharded or not sharded)
         }
         return _pattern(names)
 
     def stages_of(self, kind: Kind) -> str:
         """Return the pattern of the stages that make a kind's banks."""
-        stages = {spec.treatment.stage for spec in self.banks().values() if KINDS[spec.treatment.kind] is kind}
+        stages = {spec.treatment.stage for spec in self.banks().values() if KINDS[spec.kind] is kind}
         return _pattern(stages)
+
+    def datasets_of(self, kind: Kind) -> str:
+        """Return the pattern of the datasets with banks of a kind: two kinds of one stage are of different datasets."""
+        return _pattern({dataset for (dataset, _), spec in self.banks().items() if KINDS[spec.kind] is kind})
 
     def synthetic_by(self, generator: str) -> str:
         """Return the pattern of the names of the banks that a generator makes."""
@@ -341,7 +345,7 @@ class Artefacts:
                 else:
                     names |= {(stage, f"{treatment}/{shard}-of-{shards}") for shard in range(shards)}
                     names |= {(stage, f"{treatment}/gather")}
-                names |= {(stage, "utility" if KINDS[spec.treatment.kind].joint else f"{treatment}/utility")}
+                names |= {(stage, "utility" if KINDS[spec.kind].joint else f"{treatment}/utility")}
             names |= {(spec.treatment.stage, treatment) for (_, treatment), spec in self.derived([dataset]).items()}
             attacks = {**self.attacks([dataset]), **self.audits([dataset]), **self.of_datasets([dataset])}
             names |= {("attacks", folder.split("/", 3)[3]) for folder in attacks.values()}
@@ -380,7 +384,7 @@ def package_of(spec: Spec) -> str:
 
 def bank_file_names(spec: Spec) -> tuple[str, ...]:
     """Return the names of the files of a bank of K replicates."""
-    return (*BANK_FILES, KINDS[spec.treatment.kind].outputs)
+    return (*BANK_FILES, KINDS[spec.kind].outputs)
 
 
 def bank_files(dataset: str, treatment: str) -> list[str]:
@@ -435,6 +439,13 @@ def bank_kinds() -> dict[str, Kind]:
     return {"" if name == "classifier" else f"_{name}": kind for name, kind in KINDS.items()}
 
 
+def settings_of_others(kind: Kind) -> tuple[str, ...]:
+    """Return the subsections of a kind's settings that are other kinds' own."""
+    inside = f"{kind.settings}."
+    found = (other.settings for other in KINDS.values() if other.settings.startswith(inside))
+    return tuple(name.removeprefix(inside) for name in found)
+
+
 def is_sharded(kind: Kind) -> bool:
     """Return whether any treatment trains a kind's banks in shards."""
     return any(treatment.sharded for treatment in TREATMENTS.values() if KINDS[treatment.kind] is kind)
@@ -450,7 +461,7 @@ def looped_rules() -> dict[str, list[str]]:
             found[f"gather_bank{suffix}"] = ["datasets.{dataset}.bank.shards"]
         found[f"measure_utility{suffix}"] = [
             kind.settings,
-            f"-{kind.settings}.synthetic",
+            *(f"-{kind.settings}.{name}" for name in settings_of_others(kind)),
             "seed",
             *([] if suffix else models),
         ]
@@ -469,8 +480,13 @@ def package_generators(package: str) -> list[str]:
 
 
 def module_of(generator: str) -> str:
-    """Return the module of `medpriv.synthesis` that fits a generator."""
+    """Return the module that fits a generator, of its kind's package."""
     return GENERATORS[generator].module or generator
+
+
+def generator_file(generator: str) -> str:
+    """Return that module's file, from the project's folder."""
+    return f"{KINDS[GENERATORS[generator].kind].generators.replace('.', '/')}/{module_of(generator)}.py"
 
 
 def own_generators() -> dict[str, Generator]:

@@ -71,7 +71,7 @@ def test_cells_say_what_a_figure_rests_on(found: Synthetic) -> None:
 
 def test_generators_are_compared_among_themselves_and_stand_in_the_comparison(results: Results) -> None:
     headlines = choose_headlines(results)
-    made = [item for item in headlines if item.kind == "generator"]
+    made = [item for item in headlines if item.kind == "table_generator"]
     assert {item.result.treatment for item in made} == set(GENERATORS)
     cart = next(item for item in made if item.result.treatment == "synthetic-cart")
     assert (cart.utility.measure, cart.leak("patient").value, cart.chance("patient").upper) == (

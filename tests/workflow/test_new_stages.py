@@ -32,9 +32,9 @@ TREATMENTS = {"""
 FAMILIES = """
 _ALL += (
     Family("closeness", BANK, "gap", {"closeness-gap": Attack("Closeness")}, keys=("attacks.membership",),
-           applies=lambda spec, modality, section: spec.treatment.kind == "copier", tables={"nearest": PATIENTS}),
+           applies=lambda spec, modality, section: spec.kind == "copier", tables={"nearest": PATIENTS}),
     Family("recitation", BANK, "gap", {"recitation-gap": Attack("Recitation")}, keys=("attacks.membership",),
-           applies=lambda spec, modality, section: spec.treatment.kind == "language"),
+           applies=lambda spec, modality, section: spec.kind == "language"),
 )
 FAMILIES = {"""
 FIELDS = """

@@ -149,7 +149,7 @@ class Synthetic:
 def collect(results: Results, headlines: Sequence[Headline]) -> Synthetic | None:
     """Return what the section says; None without a bank of generators."""
     groups = {
-        dataset: tuple(Released(item) for item in own if spec_of(item.result.treatment).treatment.kind == "generator")
+        dataset: tuple(Released(item) for item in own if spec_of(item.result.treatment).kind == "table_generator")
         for dataset, own in by_dataset(headlines).items()
     }
     groups = {dataset: own for dataset, own in groups.items() if own}
@@ -361,6 +361,6 @@ SECTION = Section(
     collect,
     families=("release", "disclosure", "synthetic_epsilon"),
     treatments=("synthetic", "synthetic-dp", "synthetic-varied"),
-    kinds=("generator",),
+    kinds=("table_generator",),
     figures=lambda found: found.figures,
 )
