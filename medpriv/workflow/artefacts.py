@@ -31,6 +31,8 @@ from medpriv.catalogue.treatments import (
     stage_of,
 )
 from medpriv.config.check import modality_of
+from medpriv.workflow.settings import DATASET as SECTION
+from medpriv.workflow.settings import model_key, reads, replicates_keys
 
 BANK_FILES = ("bank.safetensors", "bank.json")  # of every bank; one of K replicates has its outputs beside
 PATIENTS_FOLDER = "patients"  # of the tables of attacks that speak of single patients
@@ -207,6 +209,7 @@ class Artefacts:
         model = network_of(spec, self.config["datasets"][wildcards.dataset])
         return bank_files(wildcards.dataset, Spec("baseline", {"model": model}).name)
 
+    @reads("base_of", model_key)
     def base_of(self, section: str) -> Callable[[Wildcards], list[str]]:
         """Return an input function: the files of the baseline that a section of the dataset builds on."""
 
@@ -245,6 +248,7 @@ class Artefacts:
         files = bank_file_names(spec_of(wildcards.treatment))
         return [f"{folder}/{shard}-of-{shards}/{file}" for shard in range(shards) for file in files]
 
+    @reads("replicates_of_bank", replicates_keys)
     def replicates_of_bank(self, treatment: str) -> Callable[[Wildcards], int]:
         """Return an input function: how many replicates a bank has."""
 
@@ -258,6 +262,7 @@ class Artefacts:
         """Return how many replicates the bank of the wildcard `treatment` has."""
         return replicates_of(self.config["datasets"][wildcards.dataset], spec_of(wildcards.treatment))
 
+    @reads("replicates_of_shard", lambda treatment: [*replicates_keys(treatment), f"{SECTION}.bank.shards"])
     def replicates_of_shard(self, treatment: str) -> Callable[[Wildcards], list[int]]:
         """Return an input function: the replicate numbers that one shard trains, every so-many-th of the bank's."""
         count = self.replicates_of_bank(treatment)
@@ -448,7 +453,8 @@ def is_sharded(kind: Kind) -> bool:
 
 def looped_rules() -> dict[str, list[str]]:
     """Return the rules that are made in a loop, with the config's keys that their jobs hang on."""
-    models = [f"datasets.{{dataset}}.{section}.model" for section in ("robust", "federated", "split")]
+    built = [item for item in TREATMENTS.values() if item.kind == "classifier" and not item.origin]
+    models = [key for item in built if "model" not in item.part_names for key in model_key(item.section)]
     found = {}
     for suffix, kind in bank_kinds().items():
         if is_sharded(kind):
