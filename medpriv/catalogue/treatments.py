@@ -170,6 +170,22 @@ KINDS = {
         membership="release",
         generators="medpriv.synthesis",
     ),
+    "image_generator": Kind(
+        "samples.safetensors",
+        (Figure("tstr_auroc"), Figure("tstr_accuracy"), Figure("kid", "lower")),
+        (
+            "alpha_precision augmented_accuracy augmented_accuracy_difference augmented_auroc "
+            "augmented_auroc_difference beta_recall c2st_auc c2st_p equivalence_p kid provable_margin proved_margin "
+            "trtr_accuracy trtr_auroc trts_accuracy trts_auroc tstr_accuracy tstr_accuracy_difference tstr_auroc "
+            "tstr_auroc_difference verdict_equivalent"
+        ),
+        "medpriv.measures.image_utility",
+        rows_of_patients=True,
+        joint=True,
+        settings="measures.synthetic_images",
+        membership="image_release",
+        generators="medpriv.image_synthesis",
+    ),
 }
 
 
@@ -279,6 +295,8 @@ GENERATORS = {
     "pate_gan": Generator("PATE-GAN", guaranteed=True),
     "mst": Generator("MST", guaranteed=True),
     "aim": Generator("AIM", guaranteed=True),
+    "dcgan": Generator("DCGAN", kind="image_generator"),
+    "dp_dcgan": Generator("DP-DCGAN", kind="image_generator", guaranteed=True),
     "sdv_copula": Generator("SDV’s Gaussian copula", package="sdv"),
     "sdv_ctgan": Generator("SDV’s CTGAN", package="sdv"),
     "sdv_tvae": Generator("SDV’s TVAE", package="sdv"),

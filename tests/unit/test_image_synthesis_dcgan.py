@@ -102,9 +102,7 @@ def test_steps_on_64_pixels_are_those_of_the_tutorial():
         loss(judge(fake).flatten(), torch.ones(6)).backward()
         moving[0].step()
     for ours, other in zip((pair.generator, pair.discriminator), theirs, strict=True):
-        found, expected = (
-            [v for v in network.state_dict().values() if v.dim() == 4] for network in (ours, other)
-        )
+        found, expected = ([v for v in network.state_dict().values() if v.dim() == 4] for network in (ours, other))
         assert len(found) == 5
         for value, wanted in zip(found, expected, strict=True):
             torch.testing.assert_close(value, wanted, rtol=0, atol=5e-5)  # three steps of Adam move by 6e-4

@@ -69,7 +69,7 @@ def test_patients_norms_and_clipped_sums_equal_autograd(side, clipping):
     own, (fake, y) = images(5, 2, side), generated(10, side)
     judge = judge_of(own, clip=0.05, clipping=clipping)
     norms = judge.add_clipped(whole_pass(5), fake, y)
-    expected = {name: 0 for name in judge.gradients}
+    expected = dict.fromkeys(judge.gradients, 0)
     for unit in range(5):
         some = slice(2 * unit, 2 * unit + 2)
         judge.network.requires_grad_(True).zero_grad(set_to_none=True)
