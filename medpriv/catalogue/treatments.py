@@ -295,8 +295,19 @@ GENERATORS = {
     "pate_gan": Generator("PATE-GAN", guaranteed=True),
     "mst": Generator("MST", guaranteed=True),
     "aim": Generator("AIM", guaranteed=True),
+    "pixel_gaussian": Generator(
+        "Independent pixels", control="floor: nothing but each class's mean and spread", kind="image_generator"
+    ),
+    "noisy_copies": Generator(
+        "Copies with noise", control="control: members' images", kind="image_generator", module="copies"
+    ),
+    "moved_copies": Generator(
+        "Moved copies", control="control: members' images, moved", kind="image_generator", module="copies"
+    ),
     "dcgan": Generator("DCGAN", kind="image_generator"),
+    "image_diffusion": Generator("Diffusion of images", kind="image_generator", module="diffusion"),
     "dp_dcgan": Generator("DP-DCGAN", kind="image_generator", guaranteed=True),
+    "dp_merf": Generator("DP-MERF", kind="image_generator", guaranteed=True),
     "sdv_copula": Generator("SDV’s Gaussian copula", package="sdv"),
     "sdv_ctgan": Generator("SDV’s CTGAN", package="sdv"),
     "sdv_tvae": Generator("SDV’s TVAE", package="sdv"),
