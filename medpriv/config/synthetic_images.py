@@ -1,6 +1,6 @@
 """Generators of synthetic images: DCGAN, with differential privacy DP-DCGAN."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
