@@ -2,11 +2,11 @@
 
     python benchmarks/image_generators.py [--rounds N] [--side N] [--batch N] [--widths N ...]
 
-"step": one update of discriminator and generator: by the tutorial's code on the same layers (binary cross-entropy of a
-sigmoid, three whole backward passes, `torch.optim.Adam`), of a plain model, of a conditional one, and with differential
-privacy, of as many patients with an image each. "stack": forward and backward of the discriminator's second convolution,
-of four replicates one after another, as groups of one convolution, and by `torch.func.vmap`. One thread; processor
-milliseconds, medians of the rounds, in which variants take turns.
+"step": one update of discriminator and generator: by the tutorial's code on the same layers (binary cross-entropy of
+a sigmoid, three whole backward passes, `torch.optim.Adam`), of a plain model, of a conditional one, and with
+differential privacy, of as many patients with an image each. "stack": forward and backward of the discriminator's
+second convolution, of four replicates one after another, as groups of one convolution, and by `torch.func.vmap`. One
+thread; processor milliseconds, medians of the rounds, in which variants take turns.
 """
 
 import argparse
