@@ -95,7 +95,7 @@ def draw_person(number: int, rng: np.random.Generator) -> Person:
     gap = rng.uniform(0.10, 0.16)
     return Person(
         cause=cause,
-        severity=float(0.45 * rng.beta(1.2, 3.5) if cause == "normal" else 0.12 + 0.88 * rng.beta(2.0, 1.2)),
+        severity=float(0.5 * rng.beta(1.3, 3.2) if cause == "normal" else 0.12 + 0.88 * rng.beta(2.0, 1.2)),
         chest=rng.uniform(0.66, 0.84),
         apex=rng.uniform(-0.86, -0.70),
         base=rng.uniform(0.40, 0.66),
@@ -112,7 +112,7 @@ def draw_person(number: int, rng: np.random.Generator) -> Person:
             rng.uniform(0.24, 0.40),
         ),
         mark=rng.choice((-1.0, 1.0)) * rng.uniform(0.82, 0.92),
-        exposure=rng.normal(0, 0.03),
+        exposure=rng.normal(0, 0.02),
         contrast=rng.lognormal(0, 0.08),
         grain=rng.uniform(0.008, 0.024),
     )
@@ -193,7 +193,7 @@ def _inside(person: Person, u: np.ndarray, v: np.ndarray, breath: float, rng: np
     cloud = (0.17 + 0.07 * np.clip(pattern, -1, 2)) * (0.55 + 0.9 * near)
     lobar = {"bacteria": 0.9, "virus": 0.15}.get(person.cause, 0.45)
     severity = np.clip(person.severity + rng.normal(0, 0.04), 0, 1)
-    return (inside + severity * (lobar * lobe + (1 - lobar) * 1.5 * cloud)).astype(np.float32)
+    return (inside + severity * (0.06 + lobar * lobe + (1 - lobar) * 1.5 * cloud)).astype(np.float32)
 
 
 def _stretched(pattern: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
