@@ -1,14 +1,14 @@
 """What a dataset's section holds beside its format's own parts: bank, baselines, and the treatments built on them."""
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 from pydantic import Field, model_validator
 
 from medpriv.config.evasion import ImageEvasionSettings, SignalEvasionSettings
 from medpriv.config.federated import FederatedSettings
 from medpriv.config.fit import misfits
-from medpriv.config.models import BankSettings, Cnn2dRecipe, CnnRecipe, LogisticRecipe, MlpRecipe
+from medpriv.config.models import BankSettings, Cnn2dRecipe, CnnRecipe, LogisticRecipe, MlpRecipe, Recipe
 from medpriv.config.networks import DilatedRecipe, ResnetRecipe
 from medpriv.config.personalized import PersonalizationSettings
 from medpriv.config.private import PrivateSettings
@@ -32,6 +32,15 @@ class Baselines(Section):
     resnet1d: ResnetRecipe | None = Field(None, description="1-D residual network")
     forest: ForestRecipe | None = Field(None, description="random forest, for tables")
     boosting: BoostingRecipe | None = Field(None, description="gradient-boosted trees, for tables")
+
+
+# Of each network, what of its recipe says which layers it has.
+LAYERS: dict[str, tuple[str, ...]] = {
+    name: kind.layers
+    for name, field in Baselines.model_fields.items()
+    for kind in get_args(field.annotation)
+    if issubclass(kind, Recipe)
+}
 
 
 class DatasetSettings(Section):

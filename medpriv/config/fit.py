@@ -79,26 +79,11 @@ def _cuts(section: Any) -> Iterator[str]:
         return
     model = section.split.model
     for variant, settings in section.split.variants:
-        cuts = possible_cuts(model, getattr(section.baselines, model), keep_head=variant == "ushaped")
+        cuts = getattr(section.baselines, model).cuts(keep_head=variant == "ushaped")
         for cut in settings.cuts if settings else ():
             if cut not in cuts:
                 remedy = f"use {_or(list(map(str, cuts)))}" if cuts else "take a network of more layers"
                 yield f"split.variants.{variant}.cuts: {model} can't be cut after layer {cut}: {remedy}"
-
-
-def possible_cuts(model: str, recipe: Any, *, keep_head: bool) -> list[int]:
-    """Return the cuts n of a network, n the number of layers before the cut; see `medpriv.split.protocol`.
-
-    Args:
-        recipe: its section under `baselines`.
-        keep_head: the client keeps the last layer, and the server needs another one with parameters.
-    """
-    if model in ("cnn", "cnn_gn", "cnn2d"):
-        convolutions = len(recipe.channels)
-        middle = [convolutions + 1] * recipe.pooled  # a pooling; a flattening computes nothing
-        return list(range(1, convolutions + (not keep_head))) + ([] if keep_head else [*middle, convolutions + 2])
-    dense = len(recipe.hidden) + 1 if model == "mlp" else 1
-    return list(range(1, dense - 1 if keep_head else dense + 1))
 
 
 def _or(names: list[str] | tuple[str, ...]) -> str:

@@ -8,7 +8,7 @@ import yaml
 from medpriv.attacks.membership.scored import ROC_COLUMNS
 from medpriv.files import write_json, write_text
 from medpriv.measures.utility import RELIABILITY_COLUMNS
-from medpriv.workflow.artefacts import table_path
+from medpriv.workflow.artefacts import attack_folder, table_path
 from medpriv.workflow.dvc import PLOTS, mirror, remove_stale, stage_of
 from medpriv.workflow.plan import Job
 
@@ -74,15 +74,16 @@ def test_patients_rows_are_pushed_of_simulated_data_alone(stages: dict) -> None:
 def test_an_attacks_table_of_patients_rows_stays_here_and_its_figures_are_pushed() -> None:
     tables = (
         "results/attacks/heart/mlp/federated_server/measures.csv",
-        "results/examples/heart/mlp/federated_server.csv",
+        "results/patients/heart/mlp/federated_server/examples.csv",
     )
     jobs = [*JOBS, Job("attack_federated_server", ("results/baselines/heart/mlp/utility.csv",), tables)]
     made = yaml.safe_load(mirror(jobs, KEYS | {"attack_federated_server": []}, CONFIG, [*ORDER, "attacks"]))["stages"]
     assert made["attacks-heart"]["outs"] == [
         {"results/attacks/heart": {"persist": True}},
-        {"results/examples/heart": {"persist": True, "push": False}},
+        {"results/patients/heart": {"persist": True, "push": False}},
     ]
-    assert table_path("heart", "mlp", "federated_server", "examples") == tables[1]
+    folder = attack_folder("heart", "mlp", "federated_server")
+    assert [table_path(folder, table) for table in ("measures", "examples")] == list(tables)
     assert stage_of(tables[1]) == "attacks-heart"
 
 
