@@ -21,8 +21,8 @@ from medpriv.seeds import generator
 # own has more of pneumonia (74 %).
 CAUSES = ("normal", "bacteria", "normal", "virus", "normal", "bacteria", "normal", "bacteria", "normal", "virus")
 SEVERAL = (0.74, 0.16, 0.10)  # shares of patients with one, two, three images
-TESTED = 5  # every so manieth patient is of the publisher's part `test`
-WIDTHS, HEIGHTS = (112, 137), (92, 113)  # pixels of an image, from and below
+TESTED = 5  # one patient in so many is of the publisher's part `test`
+WIDTHS, HEIGHTS = (112, 137), (92, 113)  # pixels of an image: least, and one more than most
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def _chest(person: Person, u: np.ndarray, v: np.ndarray, breath: float) -> tuple
     side = np.abs(u)
     trunk = person.chest + 0.07 + 0.28 * _step(-v - 0.62, 0.10)  # shoulders are wider
     body = _step(trunk + 0.03 - side, 0.035)
-    base = person.base + breath - 0.10 * np.cos((side - 0.42) * 4.2) + 0.10 + 0.03 * (u < 0) * -1
+    base = person.base + breath - 0.10 * np.cos((side - 0.42) * 4.2) + 0.10 - 0.03 * (u < 0)  # the liver lifts one side
     depth = np.clip((v - person.apex) / (person.base - person.apex), 0, 1)  # 0 at the apex
     outer = person.chest * (0.26 + 0.74 * np.sqrt(1 - (1 - depth) ** 2))
     hilum = 0.05 * np.exp(-(((v + 0.05) / 0.22) ** 2))
@@ -186,7 +186,7 @@ def _inside(person: Person, u: np.ndarray, v: np.ndarray, breath: float, rng: np
     near = np.exp(-(((side - person.gap) / 0.26) ** 2) - (((v - 0.02) / 0.42) ** 2))  # around the hila
     shape = (u + v).shape
     pattern = gaussian_filter(_stretched(person.texture, shape), 0.8) + 0.25 * rng.standard_normal(shape)
-    inside = person.vessels * near * (1.1 + 0.9 * pattern) + 0.018 * pattern - 0.7 * breath * 0.35
+    inside = person.vessels * near * (1.1 + 0.9 * pattern) + 0.018 * pattern - 0.25 * breath
     lung, height, across, down = person.focus
     spot = ((u - lung * 0.44) / across) ** 2 + ((v - height) / down) ** 2
     lobe = _step(1.0 + 0.35 * pattern - spot, 0.55) * 0.42

@@ -20,7 +20,7 @@ from medpriv.errors import InputError
 from medpriv.seeds import generator
 from medpriv.sources.acquire import acquire_raw
 
-MOST_BYTES = 60_000_000  # of one case, whose pictures take a few thousand
+MOST_BYTES = 60_000_000  # of one case, whose pictures take a few thousand; what Pillow itself holds is not counted
 
 
 def write_folders(folder):
