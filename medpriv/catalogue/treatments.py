@@ -283,6 +283,7 @@ GENERATORS = {
     "sdv_ctgan": Generator("SDV’s CTGAN", package="sdv"),
     "sdv_tvae": Generator("SDV’s TVAE", package="sdv"),
 }
+LICENCES = {"sdv": dict.fromkeys(("sdv", "ctgan", "copulas", "rdt"), "BUSL-1.1")}  # SPDX ids, by package of generators
 
 
 def chosen(sections: Mapping[str, Any] | None) -> list[str]:

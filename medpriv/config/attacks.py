@@ -14,7 +14,7 @@ from medpriv.config.release import ReleaseSettings
 from medpriv.config.section import Count, Fraction, Section, Unlike
 from medpriv.config.split_server import SplitServerSettings
 from medpriv.config.synthetic_marginals import MarginalsAuditSettings
-from medpriv.config.synthetic_use import SyntheticUseSettings
+from medpriv.config.synthetic_use import ImageUseSettings, SyntheticUseSettings
 from medpriv.config.unlearning_audit import UnlearningAuditSettings
 
 
@@ -87,4 +87,7 @@ class MeasureSettings(Section):
     calibration_bins: Count = Field(10, description="bins of the reliability curve")
     synthetic: SyntheticUseSettings = Field(
         default_factory=SyntheticUseSettings, description="of what use synthetic tables are"
+    )
+    synthetic_images: ImageUseSettings = Field(
+        default_factory=ImageUseSettings, description="of what use synthetic images are"
     )

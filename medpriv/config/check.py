@@ -19,8 +19,10 @@ from medpriv.config.cinc2017 import Cinc2017Settings
 from medpriv.config.dataset import DatasetSettings, PatientSignalSettings
 from medpriv.config.eicu import EicuSettings
 from medpriv.config.heart import HeartSettings
+from medpriv.config.images import OwnImagesSettings
 from medpriv.config.mimic3 import Mimic3AdmissionsSettings, Mimic3Settings
 from medpriv.config.mitdb import MitdbSettings
+from medpriv.config.pneumonia import PneumoniaSettings
 from medpriv.config.ptbxl import PtbxlSettings
 from medpriv.config.section import RENAMED, Name, Section, Unlike
 from medpriv.config.table import TableSettings
@@ -35,7 +37,9 @@ AnyDataset = Annotated[
     | Cinc2012Settings
     | EicuSettings
     | HeartSettings
-    | TableSettings,
+    | TableSettings
+    | PneumoniaSettings
+    | OwnImagesSettings,
     Field(discriminator="format"),
 ]
 

@@ -27,9 +27,7 @@ class Baselines(Section):
     mlp: MlpRecipe | None = Field(None, description="multi-layer perceptron")
     cnn: CnnRecipe | None = Field(None, description="1-D CNN with batch normalisation")
     cnn_gn: CnnRecipe | None = Field(None, description="its twin with group normalisation, fit for DP-SGD")
-    cnn2d: Cnn2dRecipe | None = Field(
-        None, description="2-D CNN with group normalisation, for images (no format yields any yet)"
-    )
+    cnn2d: Cnn2dRecipe | None = Field(None, description="2-D CNN with group normalisation, for images")
     dilated: DilatedRecipe | None = Field(None, description="13-layer dilated CNN of the smooth-attack work")
     resnet1d: ResnetRecipe | None = Field(None, description="1-D residual network")
     forest: ForestRecipe | None = Field(None, description="random forest, for tables")

@@ -10,8 +10,9 @@ from typing import Any
 from medpriv.catalogue.networks import NETWORKS, networks
 from medpriv.catalogue.treatments import STRATEGIES
 
+OWN = ("table", "images")  # formats of users' own data, where a setting names the column of the sites
 PLURAL = {"table": "tables", "signal": "signals", "image": "images"}
-ONE_SITE = ("cinc2017", "mimic3admissions")  # formats whose records say nothing of a site
+ONE_SITE = ("cinc2017", "mimic3admissions", "pneumonia")  # formats whose records say nothing of a site
 
 
 def misfits(section: Any) -> list[str]:
@@ -57,7 +58,7 @@ def _strategies(section: Any) -> Iterator[str]:
     if not federated or federated.partition.group is not None or not _one_site(section):
         return
     if named := [name for name, settings in federated.strategies if settings and not STRATEGIES[name].deals]:
-        column = "name the column of the sites under preprocess.site, " if section.format == "table" else ""
+        column = "name the column of the sites under preprocess.site, " if section.format in OWN else ""
         yield (
             f"federated.strategies: {', '.join(named)} {'needs' if len(named) == 1 else 'need'} sites, and all "
             f"records are of one: {column}part the patients by an attribute (federated.partition.group), or use `iid` "
@@ -69,7 +70,7 @@ def _one_site(section: Any) -> bool:
     if section.format == "heart":
         made = section.raw.simulated.patients if section.raw.source == "simulated" else ()
         return len(section.preprocess.hospitals or made) == 1
-    return section.format in ONE_SITE or (section.format == "table" and section.preprocess.site is None)
+    return section.format in ONE_SITE or (section.format in OWN and section.preprocess.site is None)
 
 
 def _cuts(section: Any) -> Iterator[str]:

@@ -229,6 +229,25 @@ def whiskers(measures: Sequence[Measure]) -> list[list[float]]:
     return [[0.0 if math.isnan(end) else max(end, 0.0) for end in side] for side in zip(*ends, strict=True)]
 
 
+def draw_point(axes: "Axes", index: int, across: Measure, up: Measure, label: str, *, hollow: bool = False) -> None:
+    """Draw the index-th mark of a front: one figure by another, both with their intervals."""
+    colour = line_style(index)["color"]
+    axes.errorbar(
+        across.value,
+        up.value,
+        xerr=whiskers([across]),
+        yerr=whiskers([up]),
+        marker=mark(index),
+        color=colour,
+        markerfacecolor=COLOURS["paper"] if hollow else colour,
+        markeredgewidth=1.6 if hollow else 1.0,
+        linewidth=1.2,
+        markersize=7,
+        linestyle="none",
+        label=label,
+    )
+
+
 def draw_guessing(axes: "Axes", chances: Iterable[Measure | None]) -> None:
     """Draw what is chance for leaks on the y axis: 0.5, and where the strongest of as many attacks falls by luck.
 

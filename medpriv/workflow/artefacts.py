@@ -19,6 +19,7 @@ from medpriv.catalogue.networks import networks
 from medpriv.catalogue.treatments import (
     GENERATORS,
     KINDS,
+    LICENCES,
     STAGES,
     TREATMENTS,
     Generator,
@@ -35,7 +36,6 @@ from medpriv.workflow.settings import model_key, reads, replicates_keys
 
 BANK_FILES = ("bank.safetensors", "bank.json")  # of every bank; one of K replicates has its outputs beside
 PATIENTS_FOLDER = "patients"  # of the tables of attacks that speak of single patients
-LICENCES = {"sdv": dict.fromkeys(("sdv", "ctgan", "copulas", "rdt"), "BUSL-1.1")}
 NO_BANK = "none"  # what a wildcard is where nothing asks for one
 
 Key = tuple[str, str]  # dataset and treatment

@@ -82,7 +82,9 @@ def test_no_bank_of_generators_holds_a_value_beside_a_count_of_0_nor_a_gap_besid
 
 def test_a_copy_of_rows_is_no_other_for_it() -> None:
     dataset = table_dataset(train=80, test=40)
-    made = TrainingSpec("synthetic-bootstrap", "synthetic", {"generator": "bootstrap"}, "bootstrap", {}, {"released": 1})
+    made = TrainingSpec(
+        "synthetic-bootstrap", "synthetic", {"generator": "bootstrap"}, "bootstrap", {}, {"released": 1}
+    )
     bank = train(dataset, made, Draw(range(2), 2, 1))
     assert bank.metadata == {"made_consistent": 0.0}
     rows = {row.tobytes() for row in np.nan_to_num(cells_of(dataset, np.arange(120))[:, :-1], nan=-9)}
