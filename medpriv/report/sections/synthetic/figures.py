@@ -303,7 +303,7 @@ def _tested_cell(bank: Released) -> Cell:
 
 def _impossible_cell(bank: Released) -> Cell:
     """Return the rows that nobody could have, and how many cells had been mended before."""
-    mended = bank.result.facts.get("made_consistent")
+    mended = bank.result.metadata.get("made_consistent")
     return value_cell(bank.use("rules_broken"), share=True).below(f"cells mended: {percent(mended)}" if mended else "")
 
 
