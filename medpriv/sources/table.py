@@ -118,8 +118,16 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
         | held.copies
         | gaps
         | {"spreads": spreads(held.values[train], owner[train], held.numeric)}
-        | ({"ids": held.ids} if held.ids else {}),
+        | ({"ids": held.ids} if held.ids else {})
+        | _of_several_sites(owner, place),
     )
+
+
+def _of_several_sites(owner: np.ndarray, place: np.ndarray) -> dict[str, int]:
+    """Return the note on patients with rows of more than one site: the split takes each for one of the first row's."""
+    _, first = np.unique(owner, return_index=True)
+    moved = len(np.unique(owner[place != place[first][owner]]))
+    return {"patients_of_several_sites": moved} if moved else {}
 
 
 @dataclass(frozen=True)

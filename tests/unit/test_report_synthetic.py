@@ -123,8 +123,6 @@ def test_the_section_says_in_words_what_was_found(results: Results) -> None:
         "Trained on GAN’s rows it is 0.770 (−0.060 to −0.020 against real): equivalent for svm; not equivalent for"
         in text
     )
-    assert re.search(
-        r"n = 260 patients, 130 attacked; results/synthetic/\S+/utility\.csv, results/attacks/\S+/release/measures\.csv",
-        text,
-    )
+    files = r"results/synthetic/\S+/utility\.csv, results/attacks/\S+/release/measures\.csv"
+    assert re.search(f"n = 260 patients, 130 attacked; {files}", text)
     assert "noise on weights or activations carries no guarantee" in text

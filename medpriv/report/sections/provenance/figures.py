@@ -121,7 +121,8 @@ def _class_counts(cohort: Cohort) -> list[tuple[str, str]]:
 def explain_notes(notes: Mapping[str, object], names: bool) -> list[tuple[str, str]]:
     """Return a dataset's preprocessing notes as (what, how many or why).
 
-    Without `names`, plain counts only, and those of each column's gaps, which were filled: small ones are withheld.
+    Without `names`, plain counts only, and those of each column's gaps, which were filled: small ones of gaps and of
+    patients are withheld.
     """
     lines = []
     for name, value in notes.items():
@@ -129,6 +130,8 @@ def explain_notes(notes: Mapping[str, object], names: bool) -> list[tuple[str, s
             value = {key: WITHHELD if count < SMALL_COUNT else integer(count) for key, count in value.items() if count}
         elif not names and not isinstance(value, int | float):
             continue
+        elif not names and name.startswith("patients_") and value < SMALL_COUNT:
+            value = WITHHELD
         if isinstance(value, Mapping):
             text = ", ".join(f"{key}: {item}" for key, item in value.items()) or "none"
         elif isinstance(value, list | tuple):
