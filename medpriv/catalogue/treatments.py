@@ -492,7 +492,8 @@ def check_treatments(treatments: Sequence[Treatment]) -> None:
     """Refuse treatments that nothing could tell apart, or that build on what isn't there.
 
     Raises:
-        ValueError: two have one word, another one's pattern takes the names of one, or a kind or an origin is unknown.
+        ValueError: two have one word, another one's pattern takes the names of one, or a kind (of a generator,
+            too) or an origin is unknown.
     """
     words = [treatment.word for treatment in treatments]
     patterns = {treatment.word: _pattern(treatment.form) for treatment in treatments}
@@ -508,6 +509,7 @@ def check_treatments(treatments: Sequence[Treatment]) -> None:
             faults.append(f"{treatment.word}: no kind {treatment.kind}")
         if treatment.origin not in ("", *words):
             faults.append(f"{treatment.word}: no origin {treatment.origin}")
+    faults += [f"generator {name}: no kind {one.kind}" for name, one in GENERATORS.items() if one.kind not in KINDS]
     if faults:
         raise ValueError(f"medpriv/catalogue/treatments.py: {'; '.join(faults)}")
 

@@ -289,10 +289,10 @@ def claimed_epsilon(result: Result) -> Measure | None:
     """Return what the accountant says; n counts the patients of a replicate, or the clients if these are the unit."""
     if stated := result.attacks.holding("epsilon_accountant"):
         return stated[0]
-    privacy = result.facts.get("privacy")
+    privacy = result.metadata.get("privacy")
     if not privacy:
         return None
-    units = privacy.get("patients") or len(result.facts.get("federation", {}).get("clients", ()))
+    units = privacy.get("patients") or len(result.metadata.get("federation", {}).get("clients", ()))
     about = (result.dataset, result.treatment, "accountant", "epsilon_accountant")
     return Measure(*about, privacy["epsilon"], n=units, group=f"delta={privacy['delta']:g}")
 

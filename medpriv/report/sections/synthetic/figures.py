@@ -199,7 +199,7 @@ def _claims(dataset: str, banks: Sequence[Released]) -> list[Claim]:
     networks = [by_name[name] for name in ("synthetic-gan", "synthetic-sdv_ctgan") if name in by_name]
     base = by_name.get("synthetic-gan")
     varied = [bank for bank in banks if bank.spec.parts["generator"] == "gan" and "variation" in bank.spec.parts]
-    noisy = [bank for bank in varied if (bank.result.recipe.get("perturbation") or {})]
+    noisy = [bank for bank in varied if (bank.result.hyperparameters.get("perturbation") or {})]
     tuned = [bank for bank in varied if bank not in noisy]
     private = [bank for bank in banks if bank.spec.guaranteed]
     claims = (
@@ -245,7 +245,7 @@ def _row(bank: Released) -> Row:
 
 def _columns_of(bank: Released) -> str:
     """Return the columns that a generator was told to take; empty where it takes all."""
-    chosen = bank.result.recipe.get("columns")
+    chosen = bank.result.hyperparameters.get("columns")
     return f"of {len(chosen)} columns alone: {', '.join(chosen)}" if chosen else ""
 
 
@@ -288,7 +288,7 @@ def _chosen(bank: Released) -> str:
 
 def _guarantee_cell(bank: Released) -> Cell:
     """Return the accountant's epsilon, or that there is none, with what the holdout test proves at least."""
-    privacy, least = bank.result.facts.get("privacy"), bank.attack(HOLDOUT, "epsilon_lower")
+    privacy, least = bank.result.metadata.get("privacy"), bank.attack(HOLDOUT, "epsilon_lower")
     claimed = f"ε = {number(privacy['epsilon'], 2)}" if privacy else "no guarantee"
     below = f"matches: at least {number(least.value, 2)}" if resolved(least) and least.value > 0 else ""
     canaries = next((item for item in bank.result.attacks.holding("epsilon_lower", attack=AUDIT)), None)
@@ -303,7 +303,7 @@ def _tested_cell(bank: Released) -> Cell:
 
 def _impossible_cell(bank: Released) -> Cell:
     """Return the rows that nobody could have, and how many cells had been mended before."""
-    mended = bank.result.facts.get("made_consistent")
+    mended = bank.result.metadata.get("made_consistent")
     return value_cell(bank.use("rules_broken"), share=True).below(f"cells mended: {percent(mended)}" if mended else "")
 
 
