@@ -12,7 +12,7 @@ from medpriv.measures.verdicts import verdict_name
 from medpriv.report.comparison import Headline
 from medpriv.report.differences import by_dataset
 from medpriv.report.drawing import Figure
-from medpriv.report.formatting import number, percent, signed
+from medpriv.report.formatting import number, percent, signed, span
 from medpriv.report.labels import attack_name
 from medpriv.report.layout import NOTHING, Cell, Column, Row, Table, columns_over, value_cell
 from medpriv.report.results import Group, Result, Results, highest, parse_group, resolved
@@ -119,6 +119,17 @@ class Claim:
     def different(self) -> list[Released]:
         """The banks that are shown not to be equivalent."""
         return [bank for bank in self.banks if _says(bank, "contradicted")]
+
+    @property
+    def tested(self) -> str:
+        """How many patients the banks' use rests on, from the fewest to the most."""
+        return span([used.patients for bank in self.banks if (used := bank.use("tstr_auroc"))] or [0])
+
+    @property
+    def attacked(self) -> str:
+        """How many patients were attacked, likewise; empty where none were."""
+        counts = [found.patients or found.n for bank in self.banks if (found := bank.attack(BEST))]
+        return span(counts) if counts else ""
 
     def verdicts(self, bank: Released) -> dict[str, list[str]]:
         """Return, of one of the banks, which classifiers' accuracy is equivalent, isn't, or undecided: by verdict."""
