@@ -12,7 +12,7 @@ from medpriv.measures.verdicts import verdict_name
 from medpriv.report.comparison import Headline
 from medpriv.report.differences import by_dataset
 from medpriv.report.drawing import Figure
-from medpriv.report.formatting import number, percent, signed
+from medpriv.report.formatting import number, percent, signed, span
 from medpriv.report.labels import attack_name
 from medpriv.report.layout import NOTHING, Cell, Column, Row, Table, columns_over, value_cell
 from medpriv.report.results import Group, Result, Results, highest, parse_group, resolved
@@ -120,12 +120,29 @@ class Claim:
         """The banks that are shown not to be equivalent."""
         return [bank for bank in self.banks if _says(bank, "contradicted")]
 
+    @property
+    def tested(self) -> str:
+        """How many patients the banks' use rests on, from the fewest to the most."""
+        return span([used.patients for bank in self.banks if (used := bank.use("tstr_auroc"))] or [0])
+
+    @property
+    def attacked(self) -> str:
+        """How many patients were attacked, likewise; empty where none were."""
+        counts = [found.patients or found.n for bank in self.banks if (found := bank.attack(BEST))]
+        return span(counts) if counts else ""
+
+    @property
+    def on_real(self) -> list[tuple[str, Measure]]:
+        """Each classifier's accuracy trained on real rows, from the lowest to the highest."""
+        held = ((name, self.banks[0].use("trtr_accuracy", {"classifier": name})) for name in CLASSIFIERS)
+        return sorted(((name, used) for name, used in held if resolved(used)), key=lambda pair: pair[1].value)
+
     def verdicts(self, bank: Released) -> dict[str, list[str]]:
         """Return, of one of the banks, which classifiers' accuracy is equivalent, isn't, or undecided: by verdict."""
         found: dict[str, list[str]] = {"supported": [], "contradicted": [], "undecided": []}
         for name in CLASSIFIERS:
             told = bank.use("verdict_equivalent", {"figure": "accuracy", "classifier": name})
-            if resolved(told):
+            if told:
                 found.setdefault(verdict_name(told.value), []).append(name.replace("_", " "))
         return {verdict: names for verdict, names in found.items() if names}
 
@@ -199,7 +216,7 @@ def _claims(dataset: str, banks: Sequence[Released]) -> list[Claim]:
     networks = [by_name[name] for name in ("synthetic-gan", "synthetic-sdv_ctgan") if name in by_name]
     base = by_name.get("synthetic-gan")
     varied = [bank for bank in banks if bank.spec.parts["generator"] == "gan" and "variation" in bank.spec.parts]
-    noisy = [bank for bank in varied if (bank.result.hyperparameters.get("perturbation") or {})]
+    noisy = [bank for bank in varied if any((bank.result.hyperparameters.get("perturbation") or {}).values())]
     tuned = [bank for bank in varied if bank not in noisy]
     private = [bank for bank in banks if bank.spec.guaranteed]
     claims = (
