@@ -208,6 +208,26 @@ _ALL = (
         joint=True,
     ),
     Family(
+        "image_copies",
+        BANK,
+        (
+            "auc auc_filtered copied_patients copied_patients_difference copied_patients_others copy_share "
+            "copy_share_difference copy_share_others copy_share_outsiders filter_dropped filter_missed planted_found"
+        ),
+        {
+            "image-copies-features": Attack("Copies, by learnt features", READER),
+            "image-copies-pixels": Attack("Copies, by pixels", READER),
+            "image-filter": Attack("What a filter of near images misses", CHECK),
+        },
+        applies=lambda spec, modality, section: KINDS[spec.kind].membership == "image_release",
+        keys=("attacks.image_copies",),
+        place="image_copies.audit",
+        tables={
+            "examples": PATIENTS,
+        },
+        joint=True,
+    ),
+    Family(
         "disclosure",
         BANK,
         "memorisation risk success_control success_members success_naive",

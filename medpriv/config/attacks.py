@@ -8,6 +8,7 @@ from medpriv.config.attribute import AttributeSettings
 from medpriv.config.disclosure import DisclosureSettings
 from medpriv.config.epsilon import EpsilonSettings
 from medpriv.config.federated_server import FederatedServerSettings
+from medpriv.config.image_copies import ImageCopiesSettings
 from medpriv.config.linkage import LinkageSettings
 from medpriv.config.personalized import PersonalAttackSettings
 from medpriv.config.release import ImageReleaseSettings, ReleaseSettings
@@ -49,6 +50,9 @@ class AttackSettings(Section):
     )
     image_release: ImageReleaseSettings = Field(
         default_factory=ImageReleaseSettings, description="who was among the images that a generator was fitted to"
+    )
+    image_copies: ImageCopiesSettings = Field(
+        default_factory=ImageCopiesSettings, description="which synthetic images are copies of a patient's"
     )
     disclosure: DisclosureSettings = Field(
         default_factory=DisclosureSettings, description="what a synthetic table discloses of those behind it"

@@ -49,11 +49,15 @@ def changed(x: np.ndarray, settings: Mapping[str, object], rng: np.random.Genera
         return np.clip(np.rint(x + settings["deviation"] * noise), 0, 255).astype(np.uint8)
     if settings["change"] == "flip":
         return x[..., ::-1].copy()
-    step = settings["pixels"]
-    around = np.pad(x, ((0, 0), (0, 0), (step, step), (step, step)), mode="edge")
-    corners = step * (1 + DIRECTIONS[rng.integers(len(DIRECTIONS), size=len(x))])
+    return moved(x, settings["pixels"] * DIRECTIONS[rng.integers(len(DIRECTIONS), size=len(x))])
+
+
+def moved(x: np.ndarray, by: np.ndarray) -> np.ndarray:
+    """Return images uint8 [n, C, H, W] moved by int [n, 2] pixels up and to the left; the edge fills what is empty."""
+    reach = int(np.abs(by).max(initial=0))
+    around = np.pad(x, ((0, 0), (0, 0), (reach, reach), (reach, reach)), mode="edge")
     height, width = x.shape[2:]
-    moved = [
-        image[:, top : top + height, left : left + width] for image, (top, left) in zip(around, corners, strict=True)
-    ]
-    return np.stack(moved) if moved else x
+    found = np.empty_like(x, order="C")
+    for place, (image, (top, left)) in enumerate(zip(around, reach + by, strict=True)):
+        found[place] = image[:, top : top + height, left : left + width]
+    return found

@@ -28,6 +28,8 @@ SHARES = frozenset(  # in the order of the stages that measure them
         distance_correlation distance_correlation_shuffled isolated isolated_blindly joined unique under_5
         persons_alone disclosed prosecutor_max marketer journalist_max journalist_mean t_max t_mean linked by_chance
         same_person same_person_by_chance right right_from_others excess violations certified_share
+        copy_share copy_share_others copy_share_outsiders copied_patients copied_patients_others planted_found
+        filter_missed filter_dropped
     """.split()  # noqa: SIM905
 )
 VERDICTS = re.compile(r"forgotten|usable|verdict_.*")  # numbers of `medpriv.measures.verdicts`
