@@ -13,8 +13,8 @@ delta (Balle and Wang 2018). The constant a carries the shares of the classes, i
 patients.
 
 **Generator.** All else is post-processing, of any length. A network maps noise and class to images; with e_c the mean
-features of B of class c, it descends on the unbiased estimate of sum_c |M_c / p_c - E phi(G_c)|^2, in which the squares
-of B features of norm 1 are left out: sum_c B / (B - 1) |e_c|^2 - 2 e_c M_c / p_c. An image is a sum of waves whose
+features of B of class c, it descends on the unbiased estimate of sum_c |M_c / p_c - E phi(G_c)|^2, in which squares of
+B features of norm 1 are left out: sum_c B / (B - 1) |e_c|^2 - 2 e_c M_c / p_c. An image is a sum of waves whose
 amplitudes are taken for Gaussian beforehand, smaller the shorter the wave; they add (sigma / p_c)^2 times their squares,
 as in a posterior mode: the more noise there is, the less of it is painted. This is not in the paper; without it images
 of a few hundred patients at small epsilon are noise, and classifiers trained on them worse.
@@ -43,8 +43,9 @@ FADING = 2  # a wave of h half periods is (1 + h)^2 times smaller than a constan
 BLOCK = 256  # images at once
 
 TUNING = (
-    "length scale, number of features and the generator's settings are fixed in the config. Their defaults were tried on "
-    "simulated images and on training images of PneumoniaMNIST: there alone they were chosen with a look at the dataset. "
+    "length scale, number of features and the generator's settings are fixed in the config. Their defaults were tried "
+    "on simulated images and on training images of PneumoniaMNIST: there alone they were chosen with a look at the "
+    "dataset. "
     "Values chosen after a look at this dataset's results would spend privacy that is not counted here."
 )
 CAVEATS = (
