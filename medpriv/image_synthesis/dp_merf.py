@@ -15,7 +15,7 @@ patients.
 **Generator.** All else is post-processing, of any length. A network maps noise and class to images; with e_c the mean
 features of B of class c, it descends on the unbiased estimate of sum_c |M_c / p_c - E phi(G_c)|^2, in which squares of
 B features of norm 1 are left out: sum_c B / (B - 1) |e_c|^2 - 2 e_c M_c / p_c. An image is a sum of waves whose
-amplitudes are taken for Gaussian beforehand, smaller the shorter the wave; they add (sigma / p_c)^2 times their squares,
+amplitudes are taken for Gaussian beforehand, smaller the shorter the wave; they add (sigma / p_c)^2 times the squares,
 as in a posterior mode: the more noise there is, the less of it is painted. This is not in the paper; without it images
 of a few hundred patients at small epsilon are noise, and classifiers trained on them worse.
 """
