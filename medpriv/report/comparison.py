@@ -51,7 +51,7 @@ class Headline:
     @property
     def kind(self) -> str:
         """What its models are, a key of the catalogue's kinds."""
-        return spec_of(self.result.treatment).treatment.kind
+        return spec_of(self.result.treatment).kind
 
     @property
     def utility(self) -> Measure | None:
@@ -156,9 +156,7 @@ Chosen = dict[str, Measure | None]
 def _usefulness(cohort: Cohort, result: Result) -> Chosen:
     """Return utility (the first figure of the kind's that was measured), the gap to training patients, two of skill."""
     two = len(cohort.about["classes"]) == 2
-    names = [
-        one.measure for one in KINDS[spec_of(result.treatment).treatment.kind].figures if two or not one.two_classes
-    ]
+    names = [one.measure for one in KINDS[spec_of(result.treatment).kind].figures if two or not one.two_classes]
     return {
         "utility": next(filter(None, map(result.utility.find, names)), None),
         "generalisation_gap": result.utility.find("generalisation_gap"),
@@ -291,10 +289,10 @@ def claimed_epsilon(result: Result) -> Measure | None:
     """Return what the accountant says; n counts the patients of a replicate, or the clients if these are the unit."""
     if stated := result.attacks.holding("epsilon_accountant"):
         return stated[0]
-    privacy = result.facts.get("privacy")
+    privacy = result.metadata.get("privacy")
     if not privacy:
         return None
-    units = privacy.get("patients") or len(result.facts.get("federation", {}).get("clients", ()))
+    units = privacy.get("patients") or len(result.metadata.get("federation", {}).get("clients", ()))
     about = (result.dataset, result.treatment, "accountant", "epsilon_accountant")
     return Measure(*about, privacy["epsilon"], n=units, group=f"delta={privacy['delta']:g}")
 

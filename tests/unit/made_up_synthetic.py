@@ -34,6 +34,33 @@ def use(treatment: str) -> list[Measure]:
         Measure(*about, "provable_margin", 0.04, group="figure=auroc", **counted),
     ]
     rows += [Measure(*about, "tstr_auroc", made, group=f"classifier={name}", **counted) for name in CLASSIFIERS]
+    rows += [
+        Measure(*about, "trtr_accuracy", 0.81, 0.78, 0.84, **counted),
+        Measure(*about, "tstr_accuracy", 0.77, 0.74, 0.8, **counted),
+        Measure(*about, "tstr_accuracy_difference", -0.04, -0.06, -0.02, **counted),
+    ]
+    rows += [
+        Measure(*about, "trtr_accuracy", value, value - 0.03, value + 0.03, group=f"classifier={name}", **counted)
+        for name, value in (("logistic", 0.84), ("tree", 0.76), ("mlp", 0.82))
+    ]
+    told = {"svm": SUPPORTED, "tree": CONTRADICTED}
+    rows += [
+        Measure(
+            *about,
+            "verdict_equivalent",
+            told.get(name, UNDECIDED),
+            group=f"figure=accuracy,classifier={name}",
+            **counted,
+        )
+        for name in CLASSIFIERS
+    ]
+    parts = (("sex=F", 0.02, 120), ("sex=M", -0.1, 140), ("site=a", -0.04, 250), ("site=b", -0.3, 5))
+    rows += [
+        Measure(
+            *about, "tstr_auroc_difference", lost + more, lost + more - 0.05, lost + more + 0.05, n, part, patients=n
+        )
+        for part, more, n in parts
+    ]
     for group, quality in (("", 0.88), ("rows=members", 0.91)):
         rows += [
             Measure(*about, "quality", quality, quality - 0.02, quality + 0.02, 260, group),
@@ -93,10 +120,15 @@ def add_generators(root: Path, arguments: dict) -> dict[str, object]:
     banks, attacks, stage = dict(arguments["banks"]), dict(arguments["attacks"]), root / "synthetic" / "table"
     for treatment in GENERATORS:
         folder = banks["table", treatment] = stage / treatment
-        noise = {"weights": 0.3} if "weights" in treatment else {}
+        noise = {"weights": 0.3 if "weights" in treatment else 0.0, "activations": 0.0}
         spec = {"model": "cart", "hyperparameters": {"perturbation": noise}, "settings": {"released": 5}}
         privacy = {"privacy": {"epsilon": 0.99, "delta": 0.001, "unit": "patient"}} if "eps" in treatment else {}
-        about = {"spec": spec, "replicates": list(range(16)), "metadata": privacy, "costs": {"parameters": 100}}
+        about = {
+            "spec": spec,
+            "replicates": list(range(16)),
+            "metadata": privacy | {"made_consistent": 0.03},
+            "costs": {"parameters": 100},
+        }
         write_json(folder / "bank.json", about)
         for family in ("release", "disclosure", "synthetic_epsilon"):
             attacks["table", treatment, family] = root / "attacks" / "table" / "synthetic" / family

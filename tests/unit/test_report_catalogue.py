@@ -92,7 +92,6 @@ def set_to(results: Results, family: str, attack: str, place: int) -> Results:
         results,
         banks=tuple(replace(bank, attacks=changed(bank.attacks)) for bank in results.banks),
         audits=tuple(replace(audit, measures=changed(audit.measures)) for audit in results.audits),
-        linkage=tuple(replace(audit, measures=changed(audit.measures)) for audit in results.linkage),
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from medpriv.measures.classifiers import CLASSIFIERS
 from medpriv.measures.verdicts import verdict_name
 from medpriv.report import drawing
-from medpriv.report.drawing import COLOURS, Figure, Panel, csv_text, line_style, mark, slug
+from medpriv.report.drawing import COLOURS, Figure, Panel, csv_text, slug
 from medpriv.report.formatting import span
 from medpriv.report.results import resolved
 
@@ -41,18 +41,7 @@ def _front(dataset: str, banks: Sequence[Released], measure: str, named: str) ->
         drawing.draw_guessing(axes, [bank.attack(BEST, "auc_chance") for bank in banks])
         for index, bank in enumerate(banks):
             use, leak = bank.use(measure), bank.attack(BEST)
-            axes.errorbar(
-                use.value,
-                leak.value,
-                xerr=drawing.whiskers([use]),
-                yerr=drawing.whiskers([leak]),
-                marker=mark(index),
-                color=line_style(index)["color"],
-                linewidth=1.2,
-                markersize=7,
-                linestyle="none",
-                label=bank.label,
-            )
+            drawing.draw_point(axes, index, use, leak, bank.label)
             rows += [
                 {"generator": bank.label, "figure": name} | drawing.figures_of(item)
                 for name, item in ((measure, use), ("release_auc_patient", leak))

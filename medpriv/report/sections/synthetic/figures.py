@@ -6,17 +6,18 @@ from functools import partial
 
 from medpriv.catalogue.attacks import FAMILIES
 from medpriv.catalogue.treatments import GENERATORS, Generator, Spec, spec_of
+from medpriv.measures.classifiers import CLASSIFIERS
 from medpriv.measures.table import Measure
 from medpriv.measures.verdicts import verdict_name
 from medpriv.report.comparison import Headline
 from medpriv.report.differences import by_dataset
 from medpriv.report.drawing import Figure
-from medpriv.report.formatting import number, percent, signed
+from medpriv.report.formatting import number, percent, signed, span
 from medpriv.report.labels import attack_name
 from medpriv.report.layout import NOTHING, Cell, Column, Row, Table, columns_over, value_cell
 from medpriv.report.results import Group, Result, Results, highest, parse_group, resolved
 from medpriv.report.section import Section
-from medpriv.report.sections.synthetic import drawn
+from medpriv.report.sections.synthetic import drawn, subgroups
 
 PATIENT: Group = {"level": "patient"}
 CEILING: Group = {"rows": "members"}  # the replicate's own members, compared with the test rows
@@ -77,8 +78,9 @@ class Judged:
     """The generators of one dataset.
 
     Attributes:
-        few: test patients, where these are so few that classifiers were tested out of fold; else None.
         table: use, likeness and leaks of each.
+        likeness: more of how like real rows those of each are.
+        subgroups: whom training on the rows of each serves worst; None where no part of the patients is told apart.
         disclosed: what the rows of each disclose of single people.
         attacks: every attack on each.
     """
@@ -86,6 +88,8 @@ class Judged:
     dataset: str
     banks: tuple[Released, ...]
     table: Table
+    likeness: Table
+    subgroups: Table | None
     disclosed: Table
     attacks: Table
 
@@ -115,6 +119,32 @@ class Claim:
     def different(self) -> list[Released]:
         """The banks that are shown not to be equivalent."""
         return [bank for bank in self.banks if _says(bank, "contradicted")]
+
+    @property
+    def tested(self) -> str:
+        """How many patients the banks' use rests on, from the fewest to the most."""
+        return span([used.patients for bank in self.banks if (used := bank.use("tstr_auroc"))] or [0])
+
+    @property
+    def attacked(self) -> str:
+        """How many patients were attacked, likewise; empty where none were."""
+        counts = [found.patients or found.n for bank in self.banks if (found := bank.attack(BEST))]
+        return span(counts) if counts else ""
+
+    @property
+    def on_real(self) -> list[tuple[str, Measure]]:
+        """Each classifier's accuracy trained on real rows, from the lowest to the highest."""
+        held = ((name, self.banks[0].use("trtr_accuracy", {"classifier": name})) for name in CLASSIFIERS)
+        return sorted(((name, used) for name, used in held if resolved(used)), key=lambda pair: pair[1].value)
+
+    def verdicts(self, bank: Released) -> dict[str, list[str]]:
+        """Return, of one of the banks, which classifiers' accuracy is equivalent, isn't, or undecided: by verdict."""
+        found: dict[str, list[str]] = {"supported": [], "contradicted": [], "undecided": []}
+        for name in CLASSIFIERS:
+            told = bank.use("verdict_equivalent", {"figure": "accuracy", "classifier": name})
+            if told:
+                found.setdefault(verdict_name(told.value), []).append(name.replace("_", " "))
+        return {verdict: names for verdict, names in found.items() if names}
 
     @property
     def found(self) -> list[Released]:
@@ -149,7 +179,7 @@ class Synthetic:
 def collect(results: Results, headlines: Sequence[Headline]) -> Synthetic | None:
     """Return what the section says; None without a bank of generators."""
     groups = {
-        dataset: tuple(Released(item) for item in own if spec_of(item.result.treatment).treatment.kind == "generator")
+        dataset: tuple(Released(item) for item in own if spec_of(item.result.treatment).kind == "table_generator")
         for dataset, own in by_dataset(headlines).items()
     }
     groups = {dataset: own for dataset, own in groups.items() if own}
@@ -157,10 +187,7 @@ def collect(results: Results, headlines: Sequence[Headline]) -> Synthetic | None
         return None
     everyone = [bank for own in groups.values() for bank in own]
     return Synthetic(
-        tuple(
-            Judged(dataset, own, _table(dataset, own), _disclosed_table(dataset, own), _attacks_table(dataset, own))
-            for dataset, own in groups.items()
-        ),
+        tuple(_judged(dataset, own, results.cohorts[dataset].credentialed) for dataset, own in groups.items()),
         drawn.draw_front(groups),
         drawn.draw_classifiers(groups),
         drawn.draw_marginals(groups),
@@ -189,7 +216,7 @@ def _claims(dataset: str, banks: Sequence[Released]) -> list[Claim]:
     networks = [by_name[name] for name in ("synthetic-gan", "synthetic-sdv_ctgan") if name in by_name]
     base = by_name.get("synthetic-gan")
     varied = [bank for bank in banks if bank.spec.parts["generator"] == "gan" and "variation" in bank.spec.parts]
-    noisy = [bank for bank in varied if (bank.result.recipe.get("perturbation") or {})]
+    noisy = [bank for bank in varied if any((bank.result.hyperparameters.get("perturbation") or {}).values())]
     tuned = [bank for bank in varied if bank not in noisy]
     private = [bank for bank in banks if bank.spec.guaranteed]
     claims = (
@@ -199,6 +226,18 @@ def _claims(dataset: str, banks: Sequence[Released]) -> list[Claim]:
         Claim("perturbation", dataset, tuple(noisy), base),
     )
     return [claim for claim in claims if claim.banks]
+
+
+def _judged(dataset: str, banks: tuple[Released, ...], credentialed: bool) -> Judged:
+    return Judged(
+        dataset,
+        banks,
+        _table(dataset, banks),
+        Table(f"How like real rows, {dataset}", "Generator", LIKENESS, tuple(map(_row, banks))),
+        subgroups.table(dataset, banks, credentialed),
+        _disclosed_table(dataset, banks),
+        _attacks_table(dataset, banks),
+    )
 
 
 # --- tables ---------------------------------------------------------------------------------------------------------
@@ -217,9 +256,13 @@ def _table(dataset: str, banks: Sequence[Released]) -> Table:
     return Table(f"Synthetic tables of {dataset}", "Generator", COLUMNS, rows)
 
 
+def _row(bank: Released) -> Row:
+    return Row(bank.label, bank, control=bool(bank.generator.control))
+
+
 def _columns_of(bank: Released) -> str:
     """Return the columns that a generator was told to take; empty where it takes all."""
-    chosen = bank.result.recipe.get("columns")
+    chosen = bank.result.hyperparameters.get("columns")
     return f"of {len(chosen)} columns alone: {', '.join(chosen)}" if chosen else ""
 
 
@@ -250,7 +293,8 @@ def _likeness(measure: str) -> Callable[[Released], Cell]:
 def _best_cell(bank: Released) -> Cell:
     found, chance = bank.attack(BEST), bank.attack(BEST, "auc_chance")
     luck = f"by luck up to {number(chance.upper)}" if resolved(chance) else ""
-    return value_cell(found).below(luck, _chosen(bank))
+    attacked = f"{found.patients or found.n} patients" if resolved(found) else ""
+    return value_cell(found).below(attacked, luck, _chosen(bank))
 
 
 def _chosen(bank: Released) -> str:
@@ -261,7 +305,7 @@ def _chosen(bank: Released) -> str:
 
 def _guarantee_cell(bank: Released) -> Cell:
     """Return the accountant's epsilon, or that there is none, with what the holdout test proves at least."""
-    privacy, least = bank.result.facts.get("privacy"), bank.attack(HOLDOUT, "epsilon_lower")
+    privacy, least = bank.result.metadata.get("privacy"), bank.attack(HOLDOUT, "epsilon_lower")
     claimed = f"ε = {number(privacy['epsilon'], 2)}" if privacy else "no guarantee"
     below = f"matches: at least {number(least.value, 2)}" if resolved(least) and least.value > 0 else ""
     canaries = next((item for item in bank.result.attacks.holding("epsilon_lower", attack=AUDIT)), None)
@@ -269,35 +313,44 @@ def _guarantee_cell(bank: Released) -> Cell:
     return Cell(claimed, order=str(privacy["epsilon"]) if privacy else "inf").below(below, audited)
 
 
-def _n_cell(bank: Released) -> Cell:
-    best, used = bank.attack(BEST), bank.use("tstr_auroc") or bank.use("tstr_accuracy")
-    tested = f"{used.patients} tested" if used else ""
-    return Cell(f"{best.patients or best.n} attacked" if best else "–", form="prose").below(tested)
+def _tested_cell(bank: Released) -> Cell:
+    used = bank.use("tstr_auroc")
+    return value_cell(used).below(f"{used.patients} patients" if resolved(used) else "")
+
+
+def _impossible_cell(bank: Released) -> Cell:
+    """Return the rows that nobody could have, and how many cells had been mended before."""
+    mended = bank.result.metadata.get("made_consistent")
+    return value_cell(bank.use("rules_broken"), share=True).below(f"cells mended: {percent(mended)}" if mended else "")
+
+
+def _found_cell(bank: Released) -> Cell:
+    more = bank.attack(BEST, "tpr_at_fpr_0.1")
+    least = value_cell(bank.attack(BEST, "tpr_at_fpr_0.01"), share=True)
+    return least.below(f"at 10 %: {percent(more.value)}" if resolved(more) else "")
 
 
 COLUMNS = (
     *columns_over(
         "Trained on it, tested on patients (AUROC)",
-        Column("Synthetic", lambda bank: value_cell(bank.use("tstr_auroc")), "TSTR, ten classifiers"),
+        Column("Synthetic", _tested_cell, "TSTR, ten classifiers"),
         Column("… minus real", _real_cell, "TSTR − TRTR"),
         Column("Added to real", lambda bank: value_cell(bank.use("augmented_auroc_difference"), signed=True), "− TRTR"),
     ),
-    *columns_over(
-        "Likeness to test rows",
-        Column("Quality", _likeness("quality"), "SDMetrics’ score"),
-        Column("Told apart", _likeness("c2st_auc"), "AUC, ½: not at all"),
-        Column("Covered", _likeness("beta_recall"), "β-recall"),
-        Column("Impossible", lambda bank: value_cell(bank.use("rules_broken"), share=True), "rows that break a rule"),
-    ),
+    Column("Likeness", _likeness("quality"), "SDMetrics’ score"),
     *columns_over(
         "Who was in the table? (per patient)",
         Column("Closest record", lambda bank: value_cell(bank.attack(CLOSEST)), "AUC, a mere baseline"),
         Column("Strongest attack", _best_cell, "AUC"),
-        Column("Found", lambda bank: value_cell(bank.attack(BEST, "tpr_at_fpr_0.01"), share=True), "at 1 % FPR"),
-        Column("Found", lambda bank: value_cell(bank.attack(BEST, "tpr_at_fpr_0.1"), share=True), "at 10 % FPR"),
+        Column("Found", _found_cell, "at 1 % FPR"),
     ),
     Column("Guarantee", _guarantee_cell, "and what audits prove"),
-    Column("Patients", _n_cell, "", form="prose"),
+)
+LIKENESS = (
+    Column("Told apart", _likeness("c2st_auc"), "from test rows by a classifier; AUC, ½: not at all"),
+    Column("Covered", _likeness("beta_recall"), "test rows with a synthetic one near; β-recall"),
+    Column("Pairs off by", _likeness("association_gap_mean"), "mean error of what ties two columns"),
+    Column("Impossible", _impossible_cell, "rows that break a clinical rule"),
 )
 
 
@@ -306,7 +359,7 @@ def _disclosed_table(dataset: str, banks: Sequence[Released]) -> Table:
         Column(attack.label, partial(_disclosed, name), over="Memorisation: success about members minus about others")
         for name, attack in FAMILIES["disclosure"].attacks.items()
     )
-    rows = tuple(Row(bank.label, bank, control=bool(bank.generator.control)) for bank in banks)
+    rows = tuple(map(_row, banks))
     return Table(f"What single people give away, {dataset}", "Generator", columns, rows)
 
 
@@ -361,6 +414,6 @@ SECTION = Section(
     collect,
     families=("release", "disclosure", "synthetic_epsilon"),
     treatments=("synthetic", "synthetic-dp", "synthetic-varied"),
-    kinds=("generator",),
+    kinds=("table_generator",),
     figures=lambda found: found.figures,
 )
