@@ -290,7 +290,7 @@ _ALL = (
     Family(
         "federated_server",
         BANK,
-        "accuracy auc balanced_accuracy chance fpr_reached_@ gain match rows tpr_at_fpr_@",
+        "accuracy auc balanced_accuracy chance fpr_reached_@ gain identified match psnr rows ssim tpr_at_fpr_@",
         {
             "membership-updates": Attack("From the updates", CURIOUS),
             "property-site": Attack("Which site sent it", CURIOUS),

@@ -295,8 +295,19 @@ GENERATORS = {
     "pate_gan": Generator("PATE-GAN", guaranteed=True),
     "mst": Generator("MST", guaranteed=True),
     "aim": Generator("AIM", guaranteed=True),
+    "pixel_gaussian": Generator(
+        "Independent pixels", control="floor: nothing but each class's mean and spread", kind="image_generator"
+    ),
+    "noisy_copies": Generator(
+        "Copies with noise", control="control: members' images", kind="image_generator", module="copies"
+    ),
+    "moved_copies": Generator(
+        "Moved copies", control="control: members' images, moved", kind="image_generator", module="copies"
+    ),
     "dcgan": Generator("DCGAN", kind="image_generator"),
+    "image_diffusion": Generator("Diffusion of images", kind="image_generator", module="diffusion"),
     "dp_dcgan": Generator("DP-DCGAN", kind="image_generator", guaranteed=True),
+    "dp_merf": Generator("DP-MERF", kind="image_generator", guaranteed=True),
     "sdv_copula": Generator("SDV’s Gaussian copula", package="sdv"),
     "sdv_ctgan": Generator("SDV’s CTGAN", package="sdv"),
     "sdv_tvae": Generator("SDV’s TVAE", package="sdv"),
@@ -481,7 +492,8 @@ def check_treatments(treatments: Sequence[Treatment]) -> None:
     """Refuse treatments that nothing could tell apart, or that build on what isn't there.
 
     Raises:
-        ValueError: two have one word, another one's pattern takes the names of one, or a kind or an origin is unknown.
+        ValueError: two have one word, another one's pattern takes the names of one, or a kind (of a generator,
+            too) or an origin is unknown.
     """
     words = [treatment.word for treatment in treatments]
     patterns = {treatment.word: _pattern(treatment.form) for treatment in treatments}
@@ -497,6 +509,7 @@ def check_treatments(treatments: Sequence[Treatment]) -> None:
             faults.append(f"{treatment.word}: no kind {treatment.kind}")
         if treatment.origin not in ("", *words):
             faults.append(f"{treatment.word}: no origin {treatment.origin}")
+    faults += [f"generator {name}: no kind {one.kind}" for name, one in GENERATORS.items() if one.kind not in KINDS]
     if faults:
         raise ValueError(f"medpriv/catalogue/treatments.py: {'; '.join(faults)}")
 

@@ -7,7 +7,14 @@ from pydantic import Field, ValidationError, model_validator
 
 from medpriv.catalogue.treatments import GENERATORS
 from medpriv.config.section import Count, Epsilon, Fraction, Section
-from medpriv.config.synthetic_images import DcganSettings, DpDcganSettings
+from medpriv.config.synthetic_images import (
+    DcganSettings,
+    DpDcganSettings,
+    DpMerfSettings,
+    ImageDiffusionSettings,
+    MovedCopiesSettings,
+    NoisyCopiesSettings,
+)
 from medpriv.config.synthetic_marginals import AimSettings, MstSettings
 from medpriv.config.synthetic_neural import (
     DiffusionSettings,
@@ -104,10 +111,17 @@ class SyntheticSettings(SyntheticBanks):
 class ImageGenerators(Section):
     """The generators of images; leave one out to skip it."""
 
+    pixel_gaussian: Recipe | None = Field(None, description="each pixel by itself, by class: the floor")
+    noisy_copies: NoisyCopiesSettings | None = Field(None, description="members with noise: a control that must fail")
+    moved_copies: MovedCopiesSettings | None = Field(
+        None, description="members moved or flipped: a control that comparing pixels doesn't find"
+    )
     dcgan: DcganSettings | None = Field(None, description="DCGAN")
+    image_diffusion: ImageDiffusionSettings | None = Field(None, description="a small diffusion model")
     dp_dcgan: DpDcganSettings | None = Field(
         None, description="a DCGAN with a discriminator under differential privacy"
     )
+    dp_merf: DpMerfSettings | None = Field(None, description="DP-MERF: one noisy mean of random features")
 
 
 class ImageSyntheticSettings(SyntheticBanks):

@@ -1,4 +1,4 @@
-"""Generators of synthetic images: DCGAN, DP-DCGAN, DP-MERF, diffusion, and controls that copy members."""
+"""Generators of synthetic images: controls, DCGAN, diffusion; with differential privacy DP-DCGAN and DP-MERF."""
 
 from typing import Annotated, Literal
 
@@ -82,8 +82,8 @@ class DpMerfSettings(Recipe):
         description="length scale of the kernel, grey levels of 255 a pixel: how far apart images are told apart; "
         "from public knowledge, never from the patients",
     )
-    updates: Count = Field(500, description="Adam updates of the generator; they cost no privacy")
+    updates: Count = Field(300, description="Adam updates of the generator; they cost no privacy")
     batch_size: Annotated[int, Field(ge=2)] = Field(64, description="images of each class of an update")
     embedding: Count = Field(16, description="random numbers that an image is made from")
     width: Count = Field(256, description="units of each of two hidden layers")
-    learning_rate: Positive = Field(2e-3, description="at first; it falls along a half cosine")
+    learning_rate: Positive = Field(1e-2, description="at first; it falls along a half cosine")

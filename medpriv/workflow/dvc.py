@@ -105,10 +105,15 @@ def _stage(name: str, jobs: list[Job], keys: Mapping[str, list[str]], config: Ma
     local = raw.get("path")
     asked = (key for job in jobs for key in keys[job.rule] if not key.startswith("-"))
     wanted = {key.replace("{dataset}", dataset) for key in asked}
+    # A section says which banks there are, too, which no job asks for.
+    wanted |= {
+        f"datasets.{dataset}.{one.section}" for one in TREATMENTS.values() if one.stage == name.partition("-")[0]
+    }
+    present = {found for key in wanted for found in _present(key, config)}
     stage = {
         "cmd": "make --no-print-directory report" + (f" TARGET={name}" if name != REPORT else ""),
         "deps": sorted({_dependency(path, local) for path in inputs}),
-        "params": [{"config.yaml": sorted({found for key in wanted for found in _present(key, config)})}],
+        "params": [{"config.yaml": sorted(key for key in present if not any(_below(key, other) for other in present))}],
     }
     if name == REPORT:
         outputs = sorted(path for job in jobs for path in job.outputs)
@@ -119,6 +124,10 @@ def _stage(name: str, jobs: list[Job], keys: Mapping[str, list[str]], config: Ma
             {f"results/{folder}/{dataset}": {"persist": True, **_kept_here(folder, made_up(raw))}} for folder in folders
         ]
     return stage
+
+
+def _below(key: str, other: str) -> bool:
+    return key.startswith(f"{other}.")
 
 
 def _kept_here(folder: str, simulated: bool) -> dict[str, bool]:
@@ -184,11 +193,16 @@ def check(root: Path = ROOT) -> None:
         sys.exit("dvc.yaml: does not follow from the rules. Remedy: make generate")
 
 
-def commit(root: Path = ROOT) -> None:
-    """Bring dvc.yaml up to date, prune, and version every finished stage."""
+def commit(root: Path = ROOT, jobs: list[Job] | None = None) -> None:
+    """Bring dvc.yaml up to date, prune, and version every finished stage.
+
+    Args:
+        jobs: every job of the default run, where they are known.
+    """
     with ThreadPoolExecutor() as pool:  # two dry looks at the workflow, side by side
-        planned, pending = pool.submit(whole_plan, root), pool.submit(unfinished_stages, root)
-        jobs, unfinished = planned.result(), pending.result()
+        pending = pool.submit(unfinished_stages, root)
+        jobs = jobs or whole_plan(root)
+        unfinished = pending.result()
     text = generated(root, jobs)
     if not (root / "dvc.yaml").exists() or (root / "dvc.yaml").read_text(encoding="utf-8") != text:
         write_text(root / "dvc.yaml", text)
@@ -254,8 +268,8 @@ def dvc(root: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def version_results(root: Path, config: Mapping[str, Any]) -> None:
-    """Commit after a successful run; called by Snakemake's head process.
+def version_results(root: Path, config: Mapping[str, Any], jobs: list[Job] | None = None) -> None:
+    """Commit after a successful run, with all its jobs if that was whole; called by Snakemake's head process.
 
     Left out within a DVC stage (DVC commits itself), in an overlay's folder or config, and outside a git and DVC
     repository. A failure here is told, but does not spoil the run, which is complete. A mark stays until `commit` has
@@ -275,7 +289,7 @@ def version_results(root: Path, config: Mapping[str, Any]) -> None:
     mark.parent.mkdir(exist_ok=True)
     mark.touch()
     try:
-        commit(root)
+        commit(root, jobs)
     except RuntimeError as error:
         print(f"The results are complete but not versioned: {error}", file=sys.stderr)
 

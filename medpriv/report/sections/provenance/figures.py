@@ -157,7 +157,7 @@ def _models(banks: Sequence[Result]) -> Table:
 
 
 def _whole_recipe(bank: Result) -> dict:
-    return bank.recipe | ({"settings": bank.settings} if bank.settings else {})
+    return bank.hyperparameters | ({"settings": bank.settings} if bank.settings else {})
 
 
 def _derived(banks: Sequence[Derived]) -> Table:
@@ -165,7 +165,7 @@ def _derived(banks: Sequence[Derived]) -> Table:
         Column("Models", lambda bank: Cell(str(bank.models))),
         Column("Updates", _cost("updates"), "one model"),
         Column("Passes", _cost("passes"), "records, one model"),
-        Column("Recipe", lambda bank: prose(recipe_text(bank.recipe)), form="prose"),
+        Column("Recipe", lambda bank: prose(recipe_text(bank.settings)), form="prose"),
     )
     return Table("Table of derived models", "Bank", columns, tuple(map(_row, banks)))
 
