@@ -175,6 +175,12 @@ def add_image_generators(root: Path, arguments: dict) -> dict[str, object]:
         found += [
             replace(told[0], attack=name, group=f"statistic=plain,{PATIENT}", measure="auc") for name in sorted(rest)
         ]
+        attacks["beats", treatment, "synthetic_image_epsilon"] = (
+            root / "attacks" / "beats" / "synthetic" / "synthetic_image_epsilon"
+        )
+    group = "canary=patient,bound=independent-gaussian,delta=0.001"
+    audited = Measure("beats", "synthetic-dp_merf-eps1", "audit-embedding", "epsilon_lower", 0.8, n=12800, group=group)
+    write_measures(root / "attacks" / "beats" / "synthetic" / "synthetic_image_epsilon" / "measures.csv", [audited])
     write_measures(stage / "utility.csv", used)
     write_measures(root / "attacks" / "beats" / "synthetic" / "image_release" / "measures.csv", found)
     return arguments | {"banks": banks, "attacks": attacks}

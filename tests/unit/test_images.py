@@ -135,7 +135,9 @@ def test_a_square_is_one_window_of_both_sides():
 def test_the_baseline_learns_and_gives_in_to_evasion_and_membership_attacks():
     assert accuracy(bank()) > 0.8
     result = evasion.audit(images(), bank(), EVASION, seed=1)
-    assert not result.tables["examples"].rows
+    for row in result.tables["examples"].rows:
+        clean, attacked = (png_image(row[name]).astype(int) for name in ("clean", "attacked"))
+        assert 0 < np.abs(attacked - clean).max() <= row["budget"] and row["attacked_as"] != row["class"]
     weak, strong = (found(result.measures, "evasion-pgd", "flip_rate", f"budget={size}").value for size in (2, 40))
     assert strong > 0.6 > 0.4 > weak
     assert found(result.measures, "evasion-pgd", "flip_rate_requantised", "budget=40").value > 0.6
@@ -194,7 +196,10 @@ def test_a_server_of_split_learning_gives_images_back():
         "decoder_steps": 50,
     }
     few |= {"decoder_steps": 50, "fsha_updates": 5, "fsha_pilot_steps": 5, "unsplit_rounds": 2, "unsplit_steps": 3}
-    measures = cut(images(), made, few, seed=1).measures
+    seen = cut(images(), made, few, seed=1)
+    measures = seen.measures
+    known = images().x[images().rows(TRAIN)]
+    assert all((png_image(row["true"]) == known).all((1, 2, 3)).any() for row in seen.tables["examples"].rows)
     assert found(measures, "cut-inversion", "explained").value > 0.3
     assert any(row.group == "feature=grey" for row in measures)
 

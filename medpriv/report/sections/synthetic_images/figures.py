@@ -129,7 +129,7 @@ SECTION = Section(
     "Synthetic images",
     "Synthetic images",
     collect,
-    families=("image_release",),
+    families=("image_release", "synthetic_image_epsilon"),
     treatments=("synthetic", "synthetic-dp", "synthetic-varied"),
     kinds=("image_generator",),
     figures=lambda found: found.figures,
