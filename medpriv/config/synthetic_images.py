@@ -10,7 +10,7 @@ from medpriv.config.synthetic_simple import Recipe
 
 
 class DcganSettings(Recipe):
-    """DCGAN. The paper has a width of 64, batches of 128 and a rate of 0.0002, for many times more images and updates."""
+    """DCGAN. Radford et al. have a width of 64, batches of 128 and a rate of 0.0002, for many times more images."""
 
     conditional: bool = Field(True, description="one model, told the classes; else a model a class")
     epochs: Count = Field(100, description="passes over a replicate's images")
