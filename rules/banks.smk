@@ -41,8 +41,11 @@ for suffix, kind in bank_kinds().items():
         log:
             f"logs/{where}/utility.log",
         wildcard_constraints:
-            **{"dataset": ARTEFACTS.datasets_of(kind), "stage": ARTEFACTS.stages_of(kind)} if kind.joint
-            else {"treatment": ARTEFACTS.treatments_of(kind)},
+            **(
+                {"dataset": ARTEFACTS.datasets_of(kind), "stage": ARTEFACTS.stages_of(kind)}
+                if kind.joint
+                else {"treatment": ARTEFACTS.treatments_of(kind)}
+            ),
         conda:
             "../envs/environment.yaml"
         threads: 1

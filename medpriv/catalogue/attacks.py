@@ -5,7 +5,7 @@ tables is the family's word and its own (`membership-rmia`).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from medpriv.catalogue.networks import NETWORKS
 from medpriv.catalogue.treatments import KINDS, STRATEGIES, Section, Spec
@@ -118,6 +118,42 @@ def _with_gradients(spec: Spec, section: Section) -> bool:
     return spec.kind == "classifier" and NETWORKS[network_of(spec, section)].gradients
 
 
+_TOLD_BY_RELEASES = (
+    "auc auc_all_rows auc_all_rows_difference auc_chance balanced_accuracy chosen_share epsilon_lower "
+    "fpr_reached_@ match_share p_value passes tpr_at_fpr_@"
+)
+# By what was released who was trained on: the attacks on tables and on images, but for the family's word.
+_ON_RELEASES = {
+    "dcr": Attack("Distance to the closest record", READER),
+    "dcr-difference": Attack("Distance, against the reference", READER),
+    "adversarial": Attack("Nearest-neighbour adversary", READER),
+    "monte-carlo": Attack("Monte Carlo", READER),
+    "domias": Attack("DOMIAS", READER),
+    "dpi": Attack("DPI", READER),
+    "gen-lra": Attack("Gen-LRA", READER),
+    "gan-leaks": Attack("GAN-leaks", READER),
+    "logan": Attack("LOGAN", READER),
+    "classifier": Attack("Classifier", READER),
+    "local-density": Attack("Local density", READER),
+    "ensemble": Attack("Ensemble of shadow features", READER),
+    "meta": Attack("Learnt over the bank", READER),
+    "diffusion-loss": Attack("Losses over time steps"),
+    "diffusion-learnt": Attack("Losses, learnt over the bank"),
+    "best": Attack("The strongest, chosen on other replicates", READER),
+    "holdout": Attack("Matches with members and others", CHECK),
+    "distance-check": Attack("The check of distances that data sheets state", CHECK),
+    "null-members": Attack("Members against other members", CHECK),
+    "null-shuffled": Attack("Membership shuffled", CHECK),
+}
+_IN_FEATURES = (
+    *("dcr", "dcr-difference", "adversarial", "monte-carlo", "domias", "dpi", "gen-lra", "logan", "classifier"),
+    "local-density",
+)
+_ON_IMAGES = _ON_RELEASES | {
+    f"feature-{name}": replace(_ON_RELEASES[name], label=f"{_ON_RELEASES[name].label}, in features")
+    for name in _IN_FEATURES
+}
+
 _ALL = (
     Family(
         "membership",
@@ -145,36 +181,26 @@ _ALL = (
     Family(
         "release",
         BANK,
-        (
-            "auc auc_all_rows auc_all_rows_difference auc_chance balanced_accuracy chosen_share epsilon_lower "
-            "fpr_reached_@ match_share p_value passes tpr_at_fpr_@"
-        ),
-        {
-            "release-dcr": Attack("Distance to the closest record", READER),
-            "release-dcr-difference": Attack("Distance, against the reference", READER),
-            "release-adversarial": Attack("Nearest-neighbour adversary", READER),
-            "release-monte-carlo": Attack("Monte Carlo", READER),
-            "release-domias": Attack("DOMIAS", READER),
-            "release-dpi": Attack("DPI", READER),
-            "release-gen-lra": Attack("Gen-LRA", READER),
-            "release-gan-leaks": Attack("GAN-leaks", READER),
-            "release-logan": Attack("LOGAN", READER),
-            "release-classifier": Attack("Classifier", READER),
-            "release-local-density": Attack("Local density", READER),
-            "release-queries": Attack("Marginal queries", READER),
-            "release-ensemble": Attack("Ensemble of shadow features", READER),
-            "release-meta": Attack("Learnt over the bank", READER),
-            "release-diffusion-loss": Attack("Losses over time steps"),
-            "release-diffusion-learnt": Attack("Losses, learnt over the bank"),
-            "release-best": Attack("The strongest, chosen on other replicates", READER),
-            "release-holdout": Attack("Matches with members and others", CHECK),
-            "release-distance-check": Attack("The check of distances that data sheets state", CHECK),
-            "release-null-members": Attack("Members against other members", CHECK),
-            "release-null-shuffled": Attack("Membership shuffled", CHECK),
-        },
+        _TOLD_BY_RELEASES,
+        {f"release-{name}": attack for name, attack in _ON_RELEASES.items()}
+        | {"release-queries": Attack("Marginal queries", READER)},
         applies=lambda spec, modality, section: KINDS[spec.kind].membership == "release",
         keys=("attacks.release",),
         place="release.audit",
+        tables={
+            "roc": FIGURES,
+            "exposure": PATIENTS,
+        },
+        joint=True,
+    ),
+    Family(
+        "image_release",
+        BANK,
+        _TOLD_BY_RELEASES,
+        {f"image-release-{name}": attack for name, attack in _ON_IMAGES.items()},
+        applies=lambda spec, modality, section: KINDS[spec.kind].membership == "image_release",
+        keys=("attacks.image_release",),
+        place="image_release.audit",
         tables={
             "roc": FIGURES,
             "exposure": PATIENTS,
@@ -262,9 +288,18 @@ _ALL = (
         joint=True,
     ),
     Family(
+        "synthetic_image_epsilon",
+        BANK,
+        "epsilon_lower violations",
+        {"audit-embedding": Attack("Canaries in the noisy embedding", CHECK)},
+        applies=lambda spec, modality, section: spec.parts.get("generator") == "dp_merf",
+        keys=("attacks.synthetic_epsilon",),
+        joint=True,
+    ),
+    Family(
         "federated_server",
         BANK,
-        "accuracy auc balanced_accuracy chance fpr_reached_@ gain match rows tpr_at_fpr_@",
+        "accuracy auc balanced_accuracy chance fpr_reached_@ gain identified match psnr rows ssim tpr_at_fpr_@",
         {
             "membership-updates": Attack("From the updates", CURIOUS),
             "property-site": Attack("Which site sent it", CURIOUS),

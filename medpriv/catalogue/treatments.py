@@ -170,6 +170,22 @@ KINDS = {
         membership="release",
         generators="medpriv.synthesis",
     ),
+    "image_generator": Kind(
+        "samples.safetensors",
+        (Figure("tstr_auroc"), Figure("tstr_accuracy"), Figure("kid", "lower")),
+        (
+            "alpha_precision augmented_accuracy augmented_accuracy_difference augmented_auroc "
+            "augmented_auroc_difference beta_recall c2st_auc c2st_p equivalence_p kid provable_margin proved_margin "
+            "trtr_accuracy trtr_auroc trts_accuracy trts_auroc tstr_accuracy tstr_accuracy_difference tstr_auroc "
+            "tstr_auroc_difference verdict_equivalent"
+        ),
+        "medpriv.measures.image_utility",
+        rows_of_patients=True,
+        joint=True,
+        settings="measures.synthetic_images",
+        membership="image_release",
+        generators="medpriv.image_synthesis",
+    ),
 }
 
 
@@ -279,6 +295,19 @@ GENERATORS = {
     "pate_gan": Generator("PATE-GAN", guaranteed=True),
     "mst": Generator("MST", guaranteed=True),
     "aim": Generator("AIM", guaranteed=True),
+    "pixel_gaussian": Generator(
+        "Independent pixels", control="floor: nothing but each class's mean and spread", kind="image_generator"
+    ),
+    "noisy_copies": Generator(
+        "Copies with noise", control="control: members' images", kind="image_generator", module="copies"
+    ),
+    "moved_copies": Generator(
+        "Moved copies", control="control: members' images, moved", kind="image_generator", module="copies"
+    ),
+    "dcgan": Generator("DCGAN", kind="image_generator"),
+    "image_diffusion": Generator("Diffusion of images", kind="image_generator", module="diffusion"),
+    "dp_dcgan": Generator("DP-DCGAN", kind="image_generator", guaranteed=True),
+    "dp_merf": Generator("DP-MERF", kind="image_generator", guaranteed=True),
     "sdv_copula": Generator("SDV’s Gaussian copula", package="sdv"),
     "sdv_ctgan": Generator("SDV’s CTGAN", package="sdv"),
     "sdv_tvae": Generator("SDV’s TVAE", package="sdv"),
@@ -463,7 +492,8 @@ def check_treatments(treatments: Sequence[Treatment]) -> None:
     """Refuse treatments that nothing could tell apart, or that build on what isn't there.
 
     Raises:
-        ValueError: two have one word, another one's pattern takes the names of one, or a kind or an origin is unknown.
+        ValueError: two have one word, another one's pattern takes the names of one, or a kind (of a generator,
+            too) or an origin is unknown.
     """
     words = [treatment.word for treatment in treatments]
     patterns = {treatment.word: _pattern(treatment.form) for treatment in treatments}
@@ -479,6 +509,7 @@ def check_treatments(treatments: Sequence[Treatment]) -> None:
             faults.append(f"{treatment.word}: no kind {treatment.kind}")
         if treatment.origin not in ("", *words):
             faults.append(f"{treatment.word}: no origin {treatment.origin}")
+    faults += [f"generator {name}: no kind {one.kind}" for name, one in GENERATORS.items() if one.kind not in KINDS]
     if faults:
         raise ValueError(f"medpriv/catalogue/treatments.py: {'; '.join(faults)}")
 

@@ -10,7 +10,7 @@ from medpriv.config.epsilon import EpsilonSettings
 from medpriv.config.federated_server import FederatedServerSettings
 from medpriv.config.linkage import LinkageSettings
 from medpriv.config.personalized import PersonalAttackSettings
-from medpriv.config.release import ReleaseSettings
+from medpriv.config.release import ImageReleaseSettings, ReleaseSettings
 from medpriv.config.section import Count, Fraction, Section, Unlike
 from medpriv.config.split_server import SplitServerSettings
 from medpriv.config.synthetic_marginals import MarginalsAuditSettings
@@ -46,6 +46,9 @@ class AttackSettings(Section):
     )
     release: ReleaseSettings = Field(
         default_factory=ReleaseSettings, description="who was in the table behind a synthetic one"
+    )
+    image_release: ImageReleaseSettings = Field(
+        default_factory=ImageReleaseSettings, description="who was among the images that a generator was fitted to"
     )
     disclosure: DisclosureSettings = Field(
         default_factory=DisclosureSettings, description="what a synthetic table discloses of those behind it"

@@ -15,7 +15,7 @@ from medpriv.config.private import PrivateSettings
 from medpriv.config.robust import ImageRobustSettings, RobustSettings
 from medpriv.config.section import Section
 from medpriv.config.split import SplitSettings
-from medpriv.config.synthetic import SyntheticSettings
+from medpriv.config.synthetic import ImageSyntheticSettings, SyntheticSettings
 from medpriv.config.trees import BoostingRecipe, ForestRecipe
 from medpriv.config.unlearning import UnlearningSettings
 
@@ -122,6 +122,9 @@ class ImageSettings(DatasetSettings):
         default_factory=ImageEvasionSettings, description="how small a change flips a diagnosis: the attacks"
     )
     robust: ImageRobustSettings | None = Field(None, description="banks trained to withstand evasion; empty: skip")
+    synthetic: ImageSyntheticSettings | None = Field(
+        None, description="banks of generators of synthetic images; empty: skip"
+    )
 
 
 class PatientSignalSettings(SignalSettings):

@@ -16,6 +16,9 @@ class FederatedServerSettings(Section):
     batches: Annotated[list[Count], Field(min_length=1), Unlike] = Field(
         [1, 4, 16], description="records behind an update; under secure aggregation those of one client"
     )
+    image_batches: Annotated[list[Count], Field(min_length=1), Unlike] = Field(
+        [1, 4], description="the same of images, whose search costs much more"
+    )
     local_steps: Annotated[list[Count], Field(min_length=1), Unlike] = Field(
         [1, 4], description="full steps that a client takes before it answers, at the second batch size"
     )

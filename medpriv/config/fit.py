@@ -30,8 +30,8 @@ def _defences(section: Any) -> Iterator[str]:
 
 
 def _synthetic(section: Any) -> Iterator[str]:
-    """Generators of tables where there is none."""
-    if section.synthetic and section.modality != "table":
+    """Generators of what the records are not."""
+    if section.synthetic and section.modality == "signal":
         yield f"synthetic makes tables, and these are {PLURAL[section.modality]}: take it out"
 
 

@@ -7,6 +7,14 @@ from pydantic import Field, ValidationError, model_validator
 
 from medpriv.catalogue.treatments import GENERATORS
 from medpriv.config.section import Count, Epsilon, Fraction, Section
+from medpriv.config.synthetic_images import (
+    DcganSettings,
+    DpDcganSettings,
+    DpMerfSettings,
+    ImageDiffusionSettings,
+    MovedCopiesSettings,
+    NoisyCopiesSettings,
+)
 from medpriv.config.synthetic_marginals import AimSettings, MstSettings
 from medpriv.config.synthetic_neural import (
     DiffusionSettings,
@@ -98,3 +106,27 @@ class SyntheticSettings(SyntheticBanks):
     """Banks of generators of synthetic tables."""
 
     generators: Generators = Field(default_factory=Generators, description="what to fit, and how")
+
+
+class ImageGenerators(Section):
+    """The generators of images; leave one out to skip it."""
+
+    pixel_gaussian: Recipe | None = Field(None, description="each pixel by itself, by class: the floor")
+    noisy_copies: NoisyCopiesSettings | None = Field(None, description="members with noise: a control that must fail")
+    moved_copies: MovedCopiesSettings | None = Field(
+        None, description="members moved or flipped: a control that comparing pixels doesn't find"
+    )
+    dcgan: DcganSettings | None = Field(None, description="DCGAN")
+    image_diffusion: ImageDiffusionSettings | None = Field(None, description="a small diffusion model")
+    dp_dcgan: DpDcganSettings | None = Field(
+        None, description="a DCGAN with a discriminator under differential privacy"
+    )
+    dp_merf: DpMerfSettings | None = Field(None, description="DP-MERF: one noisy mean of random features")
+
+
+class ImageSyntheticSettings(SyntheticBanks):
+    """Banks of generators of synthetic images."""
+
+    replicates: Annotated[int, Field(ge=2)] = Field(4, description="replicates of each, at most the bank's K")
+    released: Count = Field(1, description="images that a replicate releases, in multiples of those it was fitted on")
+    generators: ImageGenerators = Field(default_factory=ImageGenerators, description="what to fit, and how")

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 MARGIN = 12  # at both sides of the drawing
 GAP = 1  # transparent pixels between pictures
 LARGEST = 84  # side of a picture in the drawing
-LETTERS = 58  # of a line of text across the drawing
+LETTERS = 58  # of a line of text across the drawing; of the title, which is bold, `TITLE`
+TITLE = 50
 LINE, SMALL = 14, 9  # from line to line, and the type under pictures
 
 
@@ -82,7 +83,7 @@ def picture_panel(stem: str, title: str, rows: Sequence[PictureRow], table: str,
     high, wide = sheets[0].shape[1:]
     scale = min((WIDTH - 2 * MARGIN) / wide, LARGEST / high)
     step = (wide + GAP) / _columns(rows) * scale  # from column to column
-    parts, y = _title(title), MARGIN + LINE * (len(_lines(title)) + (SIMULATED in title))
+    parts, y = _title(title), MARGIN + LINE * (len(_lines(title, TITLE)) + (SIMULATED in title))
     for row, sheet in zip(rows, sheets, strict=True):
         for line in _lines(row.label):
             y += LINE
@@ -110,13 +111,13 @@ def _columns(rows: Sequence[PictureRow]) -> int:
     return max(len(row.images) for row in rows)
 
 
-def _lines(text: str) -> list[str]:
-    return textwrap.wrap(text.replace(SIMULATED, ""), LETTERS)
+def _lines(text: str, letters: int = LETTERS) -> list[str]:
+    return textwrap.wrap(text.replace(SIMULATED, ""), letters)
 
 
 def _title(title: str) -> list[str]:
     """Return the title's lines, and below them that no real patient is behind the pictures."""
-    lines = _lines(title)
+    lines = _lines(title, TITLE)
     parts = [
         _text(MARGIN, MARGIN + LINE * (i + 1), line, 11.5, more='font-weight="bold" ') for i, line in enumerate(lines)
     ]

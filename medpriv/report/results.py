@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import NamedTuple, NoReturn, TypeVar
 
 from medpriv.catalogue.attacks import BANK, FAMILIES, PATIENTS
+from medpriv.catalogue.networks import networks
 from medpriv.catalogue.treatments import TREATMENTS, kind_of_bank, stage_of
 from medpriv.dataset import TRAIN
 from medpriv.errors import InputError
@@ -160,12 +161,12 @@ class Result:
 
     Attributes:
         replicates: K.
-        recipe, costs: hyperparameters and costs, as `bank.json` has them.
+        hyperparameters, costs: as `bank.json` has them.
         utility, attacks: measures; the attacks of every family together.
         tables: what else was written, by file stem (`reliability`), those of attacks with the family before it
             (`membership-exposure`); missing: none. A path is read when its rows are asked for: those of all banks'
             patients together would fill the memory.
-        facts: what the bank says of itself (`privacy`, `federation`, `split`).
+        metadata: what the bank says of itself (`privacy`, `federation`, `split`).
         settings: of the treatment.
     """
 
@@ -173,18 +174,23 @@ class Result:
     treatment: str
     model: str
     replicates: int
-    recipe: dict
+    hyperparameters: dict
     costs: dict
     utility: Measures
     attacks: Measures
     tables: dict[str, tuple[Row, ...] | Path]
-    facts: dict = field(default_factory=dict)
+    metadata: dict = field(default_factory=dict)
     settings: dict = field(default_factory=dict)
 
     @property
     def key(self) -> str:
         """`dataset/treatment`, the row's name throughout the page."""
         return f"{self.dataset}/{self.treatment}"
+
+    @property
+    def images(self) -> bool:
+        """True where it reads images, whose changes are in grey levels; else they are of signals, in millivolts."""
+        return self.model in networks("image")
 
     def rows(self, table: str) -> tuple[Row, ...]:
         """Return the rows of one table; none where the stage that writes it was not run.
@@ -213,13 +219,14 @@ class Derived:
 
     Attributes:
         models: R.
-        recipe, costs: hyperparameters and costs, as `bank.json` has them.
+        settings: of the treatment, the parts of its name among them.
+        costs: as `bank.json` has them.
     """
 
     dataset: str
     treatment: str
     models: int
-    recipe: dict
+    settings: dict
     costs: dict
 
     @property
@@ -420,12 +427,12 @@ def read_result(
         treatment=treatment,
         model=about["spec"]["model"],
         replicates=len(about["replicates"]),
-        recipe=about["spec"]["hyperparameters"],
+        hyperparameters=about["spec"]["hyperparameters"],
         costs=about["costs"],
         utility=Measures(item for item in used if item.treatment == treatment),
         attacks=Measures(measures),
         tables=tables,
-        facts=about["metadata"],
+        metadata=about["metadata"],
         settings=about["spec"]["settings"],
     )
 
@@ -433,8 +440,8 @@ def read_result(
 def read_derived(dataset: str, treatment: str, folder: Path) -> Derived:
     """Read a derived bank's description."""
     about = read_json(folder / "bank.json")
-    recipe = about["spec"]["parts"] | about["spec"]["settings"]
-    return Derived(dataset, treatment, len(about["replicates"]), recipe, about["costs"])
+    settings = about["spec"]["parts"] | about["spec"]["settings"]
+    return Derived(dataset, treatment, len(about["replicates"]), settings, about["costs"])
 
 
 def read_audit(dataset: str, subject: str, family: str, folder: Path, patients: Path | None = None) -> Audit:

@@ -21,8 +21,8 @@ from medpriv.seeds import generator
 # own has more of pneumonia (74 %).
 CAUSES = ("normal", "bacteria", "normal", "virus", "normal", "bacteria", "normal", "bacteria", "normal", "virus")
 SEVERAL = (0.74, 0.16, 0.10)  # shares of patients with one, two, three images
-TESTED = 5  # every so manieth patient is of the publisher's part `test`
-WIDTHS, HEIGHTS = (112, 137), (92, 113)  # pixels of an image, from and below
+TESTED = 5  # one patient in so many is of the publisher's part `test`
+WIDTHS, HEIGHTS = (112, 137), (92, 113)  # pixels of an image: least, and one more than most
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def draw_person(number: int, rng: np.random.Generator) -> Person:
     gap = rng.uniform(0.10, 0.16)
     return Person(
         cause=cause,
-        severity=float(0.45 * rng.beta(1.2, 3.5) if cause == "normal" else 0.12 + 0.88 * rng.beta(2.0, 1.2)),
+        severity=float(0.5 * rng.beta(1.3, 3.2) if cause == "normal" else 0.12 + 0.88 * rng.beta(2.0, 1.2)),
         chest=rng.uniform(0.66, 0.84),
         apex=rng.uniform(-0.86, -0.70),
         base=rng.uniform(0.40, 0.66),
@@ -112,7 +112,7 @@ def draw_person(number: int, rng: np.random.Generator) -> Person:
             rng.uniform(0.24, 0.40),
         ),
         mark=rng.choice((-1.0, 1.0)) * rng.uniform(0.82, 0.92),
-        exposure=rng.normal(0, 0.03),
+        exposure=rng.normal(0, 0.02),
         contrast=rng.lognormal(0, 0.08),
         grain=rng.uniform(0.008, 0.024),
     )
@@ -147,7 +147,7 @@ def _chest(person: Person, u: np.ndarray, v: np.ndarray, breath: float) -> tuple
     side = np.abs(u)
     trunk = person.chest + 0.07 + 0.28 * _step(-v - 0.62, 0.10)  # shoulders are wider
     body = _step(trunk + 0.03 - side, 0.035)
-    base = person.base + breath - 0.10 * np.cos((side - 0.42) * 4.2) + 0.10 + 0.03 * (u < 0) * -1
+    base = person.base + breath - 0.10 * np.cos((side - 0.42) * 4.2) + 0.10 - 0.03 * (u < 0)  # the liver lifts one side
     depth = np.clip((v - person.apex) / (person.base - person.apex), 0, 1)  # 0 at the apex
     outer = person.chest * (0.26 + 0.74 * np.sqrt(1 - (1 - depth) ** 2))
     hilum = 0.05 * np.exp(-(((v + 0.05) / 0.22) ** 2))
@@ -186,14 +186,14 @@ def _inside(person: Person, u: np.ndarray, v: np.ndarray, breath: float, rng: np
     near = np.exp(-(((side - person.gap) / 0.26) ** 2) - (((v - 0.02) / 0.42) ** 2))  # around the hila
     shape = (u + v).shape
     pattern = gaussian_filter(_stretched(person.texture, shape), 0.8) + 0.25 * rng.standard_normal(shape)
-    inside = person.vessels * near * (1.1 + 0.9 * pattern) + 0.018 * pattern - 0.7 * breath * 0.35
+    inside = person.vessels * near * (1.1 + 0.9 * pattern) + 0.018 * pattern - 0.25 * breath
     lung, height, across, down = person.focus
     spot = ((u - lung * 0.44) / across) ** 2 + ((v - height) / down) ** 2
     lobe = _step(1.0 + 0.35 * pattern - spot, 0.55) * 0.42
     cloud = (0.17 + 0.07 * np.clip(pattern, -1, 2)) * (0.55 + 0.9 * near)
     lobar = {"bacteria": 0.9, "virus": 0.15}.get(person.cause, 0.45)
     severity = np.clip(person.severity + rng.normal(0, 0.04), 0, 1)
-    return (inside + severity * (lobar * lobe + (1 - lobar) * 1.5 * cloud)).astype(np.float32)
+    return (inside + severity * (0.06 + lobar * lobe + (1 - lobar) * 1.5 * cloud)).astype(np.float32)
 
 
 def _stretched(pattern: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -8,8 +8,8 @@ import numpy as np
 from medpriv.dataset import TEST, TRAIN
 from medpriv.errors import InputError
 from medpriv.records.images import Images
+from medpriv.sources.image_files import SHOWN
 
-SHOWN = 5
 _AT_ONCE = 1000  # images whose grey levels are counted together
 
 
@@ -46,9 +46,7 @@ def torn(patient: np.ndarray, tested: np.ndarray) -> np.ndarray:
     return np.flatnonzero((held_out > 0) & (held_out < images))
 
 
-def given_split(
-    patient: np.ndarray, tested: np.ndarray, names: Sequence[str], file: object, remedy: str, shown: bool = True
-) -> np.ndarray:
+def given_split(patient: np.ndarray, tested: np.ndarray, names: Sequence[str], file: object, remedy: str) -> np.ndarray:
     """Return uint8 [P], `TEST` for patients whose images are held out by a given split.
 
     Args:
@@ -56,17 +54,14 @@ def given_split(
         tested: bool [N].
         names: the patients.
         file, remedy: of an error.
-        shown: whether an error may name patients.
 
     Raises:
         InputError: a patient has images on both sides, or a side is empty.
     """
     if (both := torn(patient, tested)).size:
-        who = f" ({', '.join(names[index] for index in both[:SHOWN])}{', …' if len(both) > SHOWN else ''})"
+        who = ", ".join(names[index] for index in both[:SHOWN]) + (", …" if len(both) > SHOWN else "")
         count = "1 patient has" if len(both) == 1 else f"{len(both)} patients have"
-        raise InputError(
-            f"{count} images in the training and in the test part{who if shown else ''}", file=file, remedy=remedy
-        )
+        raise InputError(f"{count} images in the training and in the test part ({who})", file=file, remedy=remedy)
     if tested.all() or not tested.any():
         part = "training" if tested.all() else "test"
         raise InputError(f"the split leaves no {part} image", file=file, remedy=remedy)

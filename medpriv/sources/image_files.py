@@ -109,15 +109,16 @@ def read_images(
 
 def _read_image(path: Path, size: int, bits: int) -> tuple[np.ndarray, list[str], int]:
     """Return the grey square of one file, what was done to it, and the highest level of a 16-bit one (else 0)."""
-    image = _open(path)
-    try:
-        with image:
-            return _square(image, size, bits)
-    except _Unfit:
-        raise
-    # Whatever else a decoder says, of whatever kind, it is the file's fault; a MemoryError here is a file's, too.
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, MemoryError) as error:
-        raise _Unfit(f"damaged or cut short ({_words(error)})", _AGAIN) from None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of many pixels, which are refused here, and of odd EXIF
+        try:
+            with _open(path) as image:
+                return _square(image, size, bits)
+        except _Unfit:
+            raise
+        except Exception as error:  # whatever a decoder says, and of whatever kind, of a damaged file
+            words = " ".join(str(error).replace(str(path), "").split())[:80]
+            raise _Unfit(f"damaged or cut short ({words or type(error).__name__})", _AGAIN) from None
 
 
 def _open(path: Path) -> Image.Image:
@@ -126,21 +127,15 @@ def _open(path: Path) -> Image.Image:
         raise _Unfit("no such file", "add the file, or take its row out")
     if not path.stat().st_size:
         raise _Unfit("empty, 0 bytes", _AGAIN)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns of many pixels, which are refused here
-        try:
+    try:
+        image = Image.open(path, formats=("JPEG", "PNG"))
+        if image.format == "PNG" and image.width * image.height <= MOST_PIXELS:
+            image.verify()  # the checksum of each part; it closes the file
             image = Image.open(path, formats=("JPEG", "PNG"))
-            if image.format == "PNG" and image.width * image.height <= MOST_PIXELS:
-                image.verify()  # the checksum of each part; it closes the file
-                image = Image.open(path, formats=("JPEG", "PNG"))
-        except UnidentifiedImageError:
-            raise _Unfit(
-                "neither a PNG nor a JPEG, whatever its name ends in", "save it as PNG, or remove it"
-            ) from None
-        except Image.DecompressionBombError:
-            raise _Unfit(f"more than {MOST_PIXELS:,} pixels by its header", "scale it down, or remove it") from None
-        except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, MemoryError) as error:
-            raise _Unfit(f"damaged or cut short ({_words(error)})", _AGAIN) from None
+    except UnidentifiedImageError:
+        raise _Unfit("neither a PNG nor a JPEG, whatever its name ends in", "save it as PNG, or remove it") from None
+    except Image.DecompressionBombError:
+        raise _Unfit(f"more than {MOST_PIXELS:,} pixels by its header", "scale it down, or remove it") from None
     width, height = image.size
     if width * height > MOST_PIXELS:
         image.close()
@@ -188,9 +183,3 @@ def _middle(extent: tuple[int, int]) -> tuple[int, int, int, int]:
     edge = min(extent)
     left, upper = (extent[0] - edge) // 2, (extent[1] - edge) // 2
     return left, upper, left + edge, upper + edge
-
-
-def _words(error: BaseException) -> str:
-    """Return what a decoder says of a file, without its name and in a line."""
-    text = " ".join(str(error).split())
-    return text[:80] or type(error).__name__

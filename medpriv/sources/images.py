@@ -18,7 +18,7 @@ from medpriv.records.labels import Labels
 from medpriv.seeds import generator
 from medpriv.sources.age import age_band
 from medpriv.sources.cells import number_in
-from medpriv.sources.image_cohort import first_copies, given_split, join_copies, standardised_by
+from medpriv.sources.image_cohort import first_copies, given_split, join_copies, standardised_by, torn
 from medpriv.sources.image_files import FaultList, is_image, is_junk, read_images
 from medpriv.sources.manifest import MANIFEST, verify_raw
 from medpriv.sources.names import NO_PATIENT, NO_SITE, id_spelling, is_gap, is_unknown, no_name, plain, spelling
@@ -28,7 +28,9 @@ LICENCE = "its owner's; not stated"
 AGE_BANDS = (18, 40, 65)
 MOST_CLASSES = 50
 _SIDES = {"train": TRAIN, "training": TRAIN, "val": TRAIN, "validation": TRAIN, "valid": TRAIN, "test": TEST}
-_COMMAS = "write one row a picture, cells separated by commas, the first line naming the columns"
+_COMMAS = (
+    "name its columns under preprocess; write one row a picture, cells separated by commas, names in the first line"
+)
 _CORRECT = "correct the cell"
 Rows = Sequence[tuple[int, dict[str, str]]]  # lines of the CSV, and their cells by column
 
@@ -97,7 +99,12 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     _, earliest = np.unique(patient, return_index=True)
     if "split" in cells:
         tested = np.array([_SIDES[side.casefold()] == TEST for side in cells["split"]])
-        split = given_split(patient, tested, patients, folder / table, _whole_patients(settings["split"]), shown=False)
+        remedy = f"keep a patient's rows on one side in column {settings['split']}, or leave preprocess.split empty"
+        for person in torn(patient, tested):
+            trained, held_out = (np.flatnonzero((patient == person) & (tested == side))[0] for side in (False, True))
+            faults.add(places[held_out], f"test, but {places[trained]}, of the same patient, is training", remedy)
+        faults.refuse()
+        split = given_split(patient, tested, patients, folder / table, remedy)
     else:
         strata = (site * len(classes) + y)[earliest]
         split = stratified_split(strata, settings["test_fraction"], generator(seed, name, "split"))
@@ -125,10 +132,6 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
         }
         | {f"images_converted: {what}": count for what, count in converted.items()},
     )
-
-
-def _whole_patients(column: str) -> str:
-    return f"keep each patient on one side in column {column}, or leave preprocess.split empty: then a split is drawn"
 
 
 def _check_files(named: Sequence[str], places: Sequence[str], there: Sequence[str], faults: FaultList) -> list[str]:

@@ -105,10 +105,15 @@ def _stage(name: str, jobs: list[Job], keys: Mapping[str, list[str]], config: Ma
     local = raw.get("path")
     asked = (key for job in jobs for key in keys[job.rule] if not key.startswith("-"))
     wanted = {key.replace("{dataset}", dataset) for key in asked}
+    # A section says which banks there are, too, which no job asks for.
+    wanted |= {
+        f"datasets.{dataset}.{one.section}" for one in TREATMENTS.values() if one.stage == name.partition("-")[0]
+    }
+    present = {found for key in wanted for found in _present(key, config)}
     stage = {
         "cmd": "make --no-print-directory report" + (f" TARGET={name}" if name != REPORT else ""),
         "deps": sorted({_dependency(path, local) for path in inputs}),
-        "params": [{"config.yaml": sorted({found for key in wanted for found in _present(key, config)})}],
+        "params": [{"config.yaml": sorted(key for key in present if not any(_below(key, other) for other in present))}],
     }
     if name == REPORT:
         outputs = sorted(path for job in jobs for path in job.outputs)
@@ -119,6 +124,10 @@ def _stage(name: str, jobs: list[Job], keys: Mapping[str, list[str]], config: Ma
             {f"results/{folder}/{dataset}": {"persist": True, **_kept_here(folder, made_up(raw))}} for folder in folders
         ]
     return stage
+
+
+def _below(key: str, other: str) -> bool:
+    return key.startswith(f"{other}.")
 
 
 def _kept_here(folder: str, simulated: bool) -> dict[str, bool]:

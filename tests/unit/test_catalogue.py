@@ -20,7 +20,7 @@ from medpriv.catalogue.attacks import (
     families_of_dataset,
 )
 from medpriv.catalogue.networks import NETWORKS, networks
-from medpriv.catalogue.treatments import TREATMENTS, Spec, Treatment, check_treatments, spec_of, specs_of
+from medpriv.catalogue.treatments import GENERATORS, TREATMENTS, Spec, Treatment, check_treatments, spec_of, specs_of
 from medpriv.config.check import check_config
 from medpriv.workflow.overlay import read_config
 
@@ -142,6 +142,12 @@ def test_treatments_that_cannot_be_told_apart_are_refused(changed: dict, problem
     else:
         with pytest.raises(ValueError, match=problem):
             check_treatments([*known, toy])
+
+
+def test_a_generator_of_no_known_kind_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(GENERATORS, "oracle", replace(GENERATORS["cart"], kind="oracle"))
+    with pytest.raises(ValueError, match="generator oracle: no kind oracle"):
+        check_treatments(list(TREATMENTS.values()))
 
 
 def test_a_form_that_takes_the_names_of_a_later_one_is_refused() -> None:

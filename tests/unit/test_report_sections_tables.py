@@ -65,12 +65,12 @@ def headline(
         treatment=treatment,
         model="mlp",
         replicates=8,
-        recipe=more.get("recipe", {}),
+        hyperparameters=more.get("hyperparameters", {}),
         costs=more.get("costs", {}),
         utility=Measures(utility(treatment, auroc, sites=sites)),
         attacks=Measures(attacks),
         tables=more.get("tables", {}),
-        facts=facts or {},
+        metadata=facts or {},
         settings=more.get("settings", {}),
     )
     return choose_headline(cohort(), result)

@@ -54,7 +54,9 @@ def test_optional_columns_are_sites_groups_and_a_given_split(tmp_path):
     assert dataset.groups["age"][:3] == ("<18", "<18", "18-39") and dataset.groups["age"][7] == "65+"
     assert np.flatnonzero(dataset.split == TEST).tolist() == [2, 3]
     change_row(folder, 0, part="test")
-    with pytest.raises(InputError, match="1 patient has images in the training and in the test part") as caught:
+    with pytest.raises(
+        InputError, match=r"line 2: test, but labels\.csv, line 3, of the same patient, is training"
+    ) as caught:
         read(folder, split="part")
     assert "P0" not in str(caught.value)
 

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 from made_up_pictures import add_manifest, bomb, kermany_folder, levels, save
-from PIL import Image
+from PIL import Image, ImageFile
 from pydantic import ValidationError
 
 from medpriv.config.pneumonia import PneumoniaSettings, PreprocessPneumonia
@@ -255,6 +255,16 @@ def test_what_is_no_sound_picture_is_refused_with_the_file(folder, kind):
     with pytest.raises(InputError, match=problem) as caught:
         read(folder)
     assert caught.value.file.endswith("train/NORMAL/IM-0001-0001.jpeg")
+
+
+def test_a_bomb_is_refused_before_anything_is_decoded(folder, monkeypatch):
+    (folder / "train/NORMAL/IM-0001-0001.jpeg").write_bytes(bomb(8_000, 8_000))
+    decoded = []
+    load = ImageFile.ImageFile.load
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda image: decoded.append(image.size) or load(image))
+    with pytest.raises(InputError, match="8000 x 8000"):
+        read(folder)
+    assert (8_000, 8_000) not in decoded and len(decoded) >= 23
 
 
 @pytest.mark.parametrize("ending", ["jpeg", "png"])

@@ -9,7 +9,8 @@ from medpriv.attacks.membership.scored import ROC_COLUMNS
 from medpriv.files import write_json, write_text
 from medpriv.measures.utility import RELIABILITY_COLUMNS
 from medpriv.workflow.artefacts import attack_folder, table_path
-from medpriv.workflow.dvc import PLOTS, mirror, remove_stale, stage_of
+from medpriv.workflow.asked import asked_by_rules
+from medpriv.workflow.dvc import PLOTS, ROOT, mirror, remove_stale, stage_of
 from medpriv.workflow.plan import Job
 
 JOBS = [
@@ -56,6 +57,16 @@ def test_keys_end_at_a_wildcard_and_must_stand_in_the_config(stages: dict) -> No
     assert stages["raw-heart"]["params"] == [{"config.yaml": ["datasets.heart.raw", "seed"]}]
     assert stages["baselines-heart"]["params"] == [{"config.yaml": ["datasets.heart.baselines"]}]
     assert stages["report"]["params"] == [{"config.yaml": ["datasets", "seed"]}]
+
+
+def test_a_stage_asks_for_what_says_which_banks_there_are_too() -> None:
+    private = {"epsilons": [1], "models": {"mlp": {"sgd": {"steps": 9}}}}
+    config = {"seed": 1, "datasets": {"heart": {"raw": {}, "baselines": {"mlp": {"hidden": [4]}}, "private": private}}}
+    job = Job("train_private_shard", ("code.py",), ("results/private/heart/dp-sgd-mlp-eps1/bank.json",))
+    asked = {"train_private_shard": asked_by_rules(ROOT)["train_private_shard"]}
+    (stage,) = yaml.safe_load(mirror([job], asked, config, ["private"]))["stages"].values()
+    keys = ["datasets.heart.baselines.mlp.hidden", "datasets.heart.private", "seed"]
+    assert stage["params"] == [{"config.yaml": keys}]
 
 
 def test_outputs_persist_and_metrics_live_in_git(stages: dict) -> None:

@@ -1,5 +1,7 @@
 """A trial: two toy stages move in, a generator and a language model, each with an attack family and a section.
 
+Beside them a second family that attacks the dataset itself.
+
 Their own files lie in `new_stages/`; of the project's files five are edited, below. Membership attacks serve both
 unchanged, and find what was put in.
 """
@@ -35,6 +37,7 @@ _ALL += (
            applies=lambda spec, modality, section: spec.kind == "copier", tables={"nearest": PATIENTS}),
     Family("recitation", BANK, "gap", {"recitation-gap": Attack("Recitation")}, keys=("attacks.membership",),
            applies=lambda spec, modality, section: spec.kind == "language"),
+    Family("head_count", DATASET, "people", {"head_count-all": Attack("Head count", CHECK)}, keys=("attacks.linkage",)),
 )
 FAMILIES = {"""
 FIELDS = """
@@ -91,6 +94,8 @@ def test_each_new_family_and_section_is_there_and_nothing_that_does_not_apply(pr
     assert figures(project, "copied-copies", "closeness")["closeness-gap", "gap", ""].lower > 0
     page = (project.folder / "results/report/index.html").read_text(encoding="utf-8")
     assert "nearer to members" in page and "likelier to" in page
+    assert {path.name for path in attacks.iterdir()} >= {"head_count", "linkage"}
+    assert f"is of {figures(project, '', 'head_count')['head_count-all', 'people', ''].n} people" in page
     assert (project.folder / "results/copied/heart/copied-copies/utility.csv").exists()
 
 
