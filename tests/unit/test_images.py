@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from made_up_banks import federated_settings, training_spec
-from made_up_datasets import put_together
+from made_up_datasets import put_together, with_changes
 from pydantic import ValidationError
 
 from medpriv.attacks import evasion, randomized_smoothing
@@ -32,6 +32,7 @@ from medpriv.config.robust import ImageRobustSettings
 from medpriv.config.split import SplitSettings
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
+from medpriv.pictures import png_image
 from medpriv.seeds import generator
 from medpriv.treatments import baseline, federated, private, robust, split
 from medpriv.unlearning.catalogue import unlearn
@@ -134,7 +135,9 @@ def test_a_square_is_one_window_of_both_sides():
 def test_the_baseline_learns_and_gives_in_to_evasion_and_membership_attacks():
     assert accuracy(bank()) > 0.8
     result = evasion.audit(images(), bank(), EVASION, seed=1)
-    assert not result.tables["examples"].rows
+    for row in result.tables["examples"].rows:
+        clean, attacked = (png_image(row[name]).astype(int) for name in ("clean", "attacked"))
+        assert 0 < np.abs(attacked - clean).max() <= row["budget"] and row["attacked_as"] != row["class"]
     weak, strong = (found(result.measures, "evasion-pgd", "flip_rate", f"budget={size}").value for size in (2, 40))
     assert strong > 0.6 > 0.4 > weak
     assert found(result.measures, "evasion-pgd", "flip_rate_requantised", "budget=40").value > 0.6
@@ -170,8 +173,15 @@ def test_a_server_of_a_federation_sees_who_took_part():
         training_spec("fed-avg", "cnn2d", RECIPE, federated_settings(FEDERATED, "avg")),
         Draw(range(K), K, 1),
     )
-    seen = server(images(), made, ATTACKS["federated_server"] | {"bootstraps": 20}, seed=1)
-    assert not seen.tables["examples"].rows
+    few = {"bootstraps": 20, "replicates": 2, "targets": 2, "image_batches": [1], "steps": 4}
+    seen = server(images(), made, ATTACKS["federated_server"] | few, seed=1)
+    single = "model=start,batch=1,steps=1,defence=none"
+    for name in ("psnr", "ssim", "identified", "match", "gain"):
+        assert np.isfinite(found(seen.measures, "inversion-cosine", name, single).value)
+    shown = [row for row in seen.tables["examples"].rows if row["attack"] == "inversion-cosine"]
+    assert any(np.array_equal(png_image(shown[0]["true"]), image) for image in images().x[images().rows(TRAIN)])
+    closed = with_changes(images(), credentialed=True)
+    assert not server(closed, made, ATTACKS["federated_server"] | few, seed=1).tables["examples"].rows
     assert np.isfinite(found(seen.measures, "membership-updates", "auc", "level=patient").value)
 
 
@@ -186,7 +196,10 @@ def test_a_server_of_split_learning_gives_images_back():
         "decoder_steps": 50,
     }
     few |= {"decoder_steps": 50, "fsha_updates": 5, "fsha_pilot_steps": 5, "unsplit_rounds": 2, "unsplit_steps": 3}
-    measures = cut(images(), made, few, seed=1).measures
+    seen = cut(images(), made, few, seed=1)
+    measures = seen.measures
+    known = images().x[images().rows(TRAIN)]
+    assert all((png_image(row["true"]) == known).all((1, 2, 3)).any() for row in seen.tables["examples"].rows)
     assert found(measures, "cut-inversion", "explained").value > 0.3
     assert any(row.group == "feature=grey" for row in measures)
 

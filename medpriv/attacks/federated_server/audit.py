@@ -4,8 +4,8 @@
 - `property-site`: the share of answers whose sender is guessed (`accuracy`), beside chance (`chance`); n counts
   answers, `patients` the people whom some replicate trained on; the interval draws replicates. There is none where the
   server sees only the clients' sum.
-- `inversion-*`: see `reconstruction` beside this module; for networks of dense layers alone. FedAvg is tried in
-  every setting, other strategies under their own protection.
+- `inversion-*`: see `reconstruction` beside this module, for networks of dense layers, and `image_reconstruction` for
+  images. FedAvg is tried in every setting, other strategies under their own protection.
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,8 @@ import numpy as np
 
 from medpriv.attacks.federated_server.client_updates import NOTHING, Protection
 from medpriv.attacks.federated_server.encoding import Encoding
+from medpriv.attacks.federated_server.image_inversion import PublicImages
+from medpriv.attacks.federated_server.image_reconstruction import IMAGE_COLUMNS, image_settings_of, reconstruct_images
 from medpriv.attacks.federated_server.reconstruction import EXAMPLE_COLUMNS, InversionTask, reconstruct, settings_of
 from medpriv.attacks.federated_server.updates import guess_sites, loss_decrease, score_membership
 from medpriv.attacks.membership.scored import measure_attack
@@ -41,7 +43,7 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping, seed: int) -> Finding
         settings: the `server` section.
 
     Returns:
-        Measures, and the table `examples`, empty of a credentialed dataset.
+        Measures, and the table `examples`, empty of a credentialed dataset; of images it holds pictures.
     """
     rounds = bank.spec.settings["rounds"]
     wanted = set(np.unique(np.linspace(0, rounds - 1, settings["rounds"]).astype(int)).tolist())
@@ -59,10 +61,12 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping, seed: int) -> Finding
             dataset, bank, int(bank.members[:replicates].any(axis=0).sum()), holder, decrease, settings, seed
         )
     examples: list[dict] = []
-    if all(isinstance(layer, Dense) for layer in federation.network.layers):
+    images = dataset.modality == "image"
+    if images or all(isinstance(layer, Dense) for layer in federation.network.layers):
         found, examples = _inversion(dataset, bank, federation, views[0].sent, settings, seed)
         measures += found
-    return Findings(measures, {"examples": Rows(EXAMPLE_COLUMNS, [] if dataset.credentialed else examples)})
+    columns = IMAGE_COLUMNS if images else EXAMPLE_COLUMNS
+    return Findings(measures, {"examples": Rows(columns, [] if dataset.credentialed else examples)})
 
 
 def _membership(
@@ -105,14 +109,14 @@ def _inversion(
     dataset: Dataset, bank: Bank, federation: Federation, first: Mapping, settings: Mapping, seed: int
 ) -> tuple[list[Measure], list[dict]]:
     """Return measures and examples of gradient inversion, at the network as drawn and as trained."""
-    strategy, local = federation.strategy, federation.local
+    strategy, local, images = federation.strategy, federation.local, dataset.modality == "image"
     rows = np.flatnonzero(dataset.rows(TRAIN))
     names = [name for name in first if name in bank.weights]
     task = InversionTask(
         dataset=dataset,
         treatment=bank.treatment,
         network=federation.network,
-        encoding=Encoding.of(dataset),
+        encoding=PublicImages.of(dataset) if images else Encoding.of(dataset),
         models={
             "start": {name: first[name] for name in names},
             "end": {name: bank.weights[name][: settings["replicates"]] for name in names},
@@ -130,8 +134,12 @@ def _inversion(
         protections["dp"] = _private(bank, federation, settings)
     measures: list[Measure] = []
     examples: list[dict] = []
-    for setting in settings_of(settings, defence, whole, protections, round_):
-        found, shown = reconstruct(task, setting)
+    if images:
+        chosen = image_settings_of(settings, defence, whole, protections)
+    else:
+        chosen = settings_of(settings, defence, whole, protections, round_)
+    for setting in chosen:
+        found, shown = reconstruct_images(task, setting) if images else reconstruct(task, setting)
         measures += found
         examples += shown
     return measures, examples

@@ -1,5 +1,7 @@
 """Gradient inversion: the records behind a client's update of a dense network (MLP, logistic regression).
 
+For images and convolutional networks see `image_inversion` beside this module.
+
 All attacks work on a stack of problems at once: [R, ...] updates of networks that the server sent out itself, so it
 knows their parameters. Records are standardised, [R, B, F]; labels [R, B] of binary models or of C classes.
 
@@ -27,6 +29,8 @@ from torch import Tensor
 
 from medpriv.attacks.federated_server.encoding import Encoding
 from medpriv.bank.optimiser import cosine
+from medpriv.models.differentiable import outputs
+from medpriv.models.layers import Dense
 from medpriv.models.network import Network
 
 BETAS, SMALL = (0.9, 0.999), 1e-8  # Adam's
@@ -38,7 +42,6 @@ class ObservedGradients:
     """What R clients sent, as gradients: one step's, or the mean of several.
 
     Attributes:
-        network: dense layers only.
         parameters, gradients: parameter name -> float32 [R, ...].
         batch: B, the records behind each, which the server knows.
     """
@@ -52,13 +55,16 @@ class ObservedGradients:
 def gradients_of(network: Network, parameters: dict[str, Tensor], x: Tensor, labels: Tensor) -> dict[str, Tensor]:
     """Return the gradients [R, ...] of the mean cross-entropy of each problem's records.
 
-    They can be differentiated by x and by the labels.
+    They can be differentiated by x and by the labels. Of dense layers the backward pass is written out, in the order
+    of the layers from the last.
 
     Args:
         parameters: parameter name -> [R, ...].
-        x: [R, B, F].
+        x: [R, B, *shape of a record].
         labels: probabilities, [R, B, 1] of the second class of a binary model, or [R, B, C].
     """
+    if not all(isinstance(layer, Dense) for layer in network.layers):
+        return _gradients_by_autograd(network, parameters, x, labels)
     inputs, active = [], []
     for layer in network.layers:
         inputs.append(x)
@@ -79,6 +85,19 @@ def gradients_of(network: Network, parameters: dict[str, Tensor], x: Tensor, lab
         if inputs:
             slope = torch.bmm(slope, parameters[f"{layer.name}.weight"])
     return found
+
+
+def _gradients_by_autograd(
+    network: Network, parameters: dict[str, Tensor], x: Tensor, labels: Tensor
+) -> dict[str, Tensor]:
+    with torch.enable_grad():
+        leaves = {name: value.detach().requires_grad_() for name, value in parameters.items()}
+        logits = outputs(network, leaves, x)
+        if logits.shape[-1] == 1:
+            logits, labels = torch.cat([torch.zeros_like(logits), logits], -1), torch.cat([1 - labels, labels], -1)
+        loss = -(labels * torch.log_softmax(logits, -1)).sum(-1).mean(1).sum()
+        sought = x.requires_grad or labels.requires_grad
+        return dict(zip(leaves, torch.autograd.grad(loss, list(leaves.values()), create_graph=sought), strict=True))
 
 
 def invert_analytic(observed: ObservedGradients) -> np.ndarray:
@@ -151,9 +170,13 @@ def search(
     if method == "dlg":
         label = torch.zeros_like(target).requires_grad_(True)
         variables.append(label)
-    distance = _distance_to(method, wide)
-    loss = _descend(
-        variables, steps, learning_rate, lambda: distance(relaxed.records(), _labels(target, label)), relaxed
+    distance = distance_to(wide, by_angle=bounded)
+    loss = descend(
+        variables,
+        steps,
+        learning_rate,
+        lambda: distance(relaxed.records(), probabilities(target, label)),
+        relaxed.confine,
     )
     return _pooled(method, relaxed, loss, problems, restarts)
 
@@ -166,17 +189,25 @@ def soft_labels(labels: np.ndarray, classes: int) -> Tensor:
     return torch.nn.functional.one_hot(given, classes).float()
 
 
-def _labels(known: Tensor, sought: Tensor | None) -> Tensor:
+def probabilities(known: Tensor, sought: Tensor | None) -> Tensor:
     """Return the labels as probabilities: those known, or those that are searched for by their logits."""
     if sought is None:
         return known
     return torch.sigmoid(sought) if sought.shape[-1] == 1 else torch.softmax(sought, -1)
 
 
-def _distance_to(method: str, observed: ObservedGradients) -> Callable[[Tensor, Tensor], Tensor]:
-    """Return the function of records and labels that gives each problem's distance of gradients, [R]."""
+def distance_to(observed: ObservedGradients, *, by_angle: bool) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return the function of records and labels that gives each problem's distance of gradients, [R].
+
+    Args:
+        by_angle: the cosine distance; else the squared one, in parts of the square of what was observed.
+    """
     parameters = {name: torch.from_numpy(value) for name, value in observed.parameters.items()}
-    names = [f"{layer.name}.{part}" for layer in reversed(observed.network.layers) for part in ("weight", "bias")]
+    kinds = ("weight", "bias", "scale", "shift")
+    every = (
+        f"{layer.name}.{kind}" for layer in reversed(observed.network.layers) if layer.has_parameters for kind in kinds
+    )
+    names = [name for name in every if name in parameters]
     true = [torch.from_numpy(observed.gradients[name]).flatten(1) for name in names]
     length = _squares(true)
 
@@ -184,7 +215,7 @@ def _distance_to(method: str, observed: ObservedGradients) -> Callable[[Tensor, 
         made = gradients_of(observed.network, parameters, records, labels)
         own = [made[name].flatten(1) for name in names]
         pairs = zip(own, true, strict=True)
-        if method in ("dlg", "idlg"):
+        if not by_angle:
             return _squares(one - other for one, other in pairs) / (length + SMALL)
         return 1 - sum((one * other).sum(1) for one, other in pairs) / torch.sqrt(_squares(own) * length + SMALL**2)
 
@@ -196,19 +227,33 @@ def _squares(parts: Iterable[Tensor]) -> Tensor:
     return sum((part**2).sum(1) for part in parts)
 
 
-def _descend(variables: Sequence[Tensor], steps: int, learning_rate: float, distance, relaxed: "_Relaxed") -> Tensor:
-    """Take Adam steps in place; return the last distances [R]."""
+def descend(
+    variables: Sequence[Tensor],
+    steps: int,
+    learning_rate: float,
+    distance: Callable[[], Tensor],
+    confine: Callable[[], None],
+    *,
+    signs: bool = False,
+) -> Tensor:
+    """Take Adam steps in place; return the last distances [R].
+
+    Args:
+        confine: brings the variables back to where they may be, after each step.
+        signs: steps see the gradient's signs alone.
+    """
     moments = [(torch.zeros_like(value), torch.zeros_like(value)) for value in variables]
     for step in range(steps):
         slopes = torch.autograd.grad(distance().sum(), variables)
         rate = learning_rate * cosine(step, steps)
         with torch.no_grad():
             for value, slope, (first, second) in zip(variables, slopes, moments, strict=True):
+                slope = slope.sign() if signs else slope
                 first.lerp_(slope, 1 - BETAS[0])
                 second.lerp_(slope**2, 1 - BETAS[1])
                 mean, square = first / (1 - BETAS[0] ** (step + 1)), second / (1 - BETAS[1] ** (step + 1))
                 value -= rate * mean / (square.sqrt() + SMALL)
-            relaxed.confine()
+            confine()
     with torch.no_grad():
         return distance()
 

@@ -8,7 +8,7 @@ ones so as to lie as near as they can, for the baselines too.
 Measures: `match`, the share of variables recovered (all, and by kind: numbers to 0.319 standard deviations, categories
 by their nearest state); `rows`, the share of records recovered whole; `gain`, match minus the better baseline's, paired
 by update. Intervals are bootstraps over updates; n counts the different records behind them that are asked for,
-`patients` the people they are of.
+`patients` the people they are of. For images see `image_reconstruction` beside this module.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,15 +18,18 @@ import numpy as np
 
 from medpriv.attacks.federated_server.client_updates import NOTHING, ClientUpdate, Protection, simulate_updates
 from medpriv.attacks.federated_server.encoding import Encoding
+from medpriv.attacks.federated_server.image_inversion import PublicImages
 from medpriv.attacks.federated_server.inversion import SEARCHES, invert_analytic, pair_records, search
 from medpriv.dataset import Dataset
-from medpriv.measures.intervals import draw_patients, holding, percentile_interval, rate_interval
+from medpriv.measures.image_quality import EQUAL_DB
+from medpriv.measures.intervals import draw_patients, holding, percentile_interval, rate_interval, stretched_interval
 from medpriv.measures.table import Measure
 from medpriv.models.network import Network
 from medpriv.seeds import generator
 
 EXAMPLE_COLUMNS = ("attack", "setting", "feature", "unit", "true", "found")
 BASELINES = ("mode", "random")
+BOUNDS = {"psnr": (0.0, EQUAL_DB), "ssim": (-1.0, 1.0)}  # what the measures that are no rates can be
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ class InversionTask:
     """What all settings share.
 
     Attributes:
+        encoding: of a table's columns, or what is known of images.
         models: `start` and `end`: name -> float32 [R, ...], one model an update to invert.
         holder: int [N], each record's client.
         rows: int, the training records.
@@ -69,7 +73,7 @@ class InversionTask:
     dataset: Dataset
     treatment: str
     network: Network
-    encoding: Encoding
+    encoding: Encoding | PublicImages
     models: Mapping[str, Mapping[str, np.ndarray]]
     holder: np.ndarray
     rows: np.ndarray
@@ -121,7 +125,7 @@ def settings_of(
 
 def reconstruct(task: InversionTask, setting: InversionSetting) -> tuple[list[Measure], list[dict]]:
     """Return measures of every attack in one setting, and the rows of an example (columns `EXAMPLE_COLUMNS`)."""
-    update = _simulate(task, setting)
+    update = simulated(task, setting)
     shares, measures, examples = {}, [], []
     for attack, found in _attempts(task, setting, update):
         paired = np.stack([records[pair_records(records, true)] for records, true in zip(found, update.x, strict=True)])
@@ -133,11 +137,11 @@ def reconstruct(task: InversionTask, setting: InversionSetting) -> tuple[list[Me
     best = max((shares[name] for name in BASELINES), key=np.mean)
     for attack, own in shares.items():
         if attack not in BASELINES:
-            measures.append(_measure(task, setting, attack, "gain", own - best, update.rows))
+            measures.append(mean_measure(task, setting, attack, "gain", own - best, update.rows))
     return measures, examples
 
 
-def _simulate(task: InversionTask, setting: InversionSetting) -> ClientUpdate:
+def simulated(task: InversionTask, setting: InversionSetting) -> ClientUpdate:
     """Return the updates, each of another client (or group of clients) and other records."""
     rng, targets = task.generator(setting, "records"), task.settings["targets"]
     clients = np.unique(task.holder[task.rows])
@@ -187,15 +191,15 @@ def _measures(
 ) -> list[Measure]:
     whole = np.concatenate([*matched.values()], axis=-1)
     found = [
-        _measure(task, setting, attack, "match", _by_update(matched), rows),
-        _measure(task, setting, attack, "rows", whole.all(axis=-1).mean(axis=1), rows),
+        mean_measure(task, setting, attack, "match", _by_update(matched), rows),
+        mean_measure(task, setting, attack, "rows", whole.all(axis=-1).mean(axis=1), rows),
     ]
     for kind, part in matched.items():
-        found.append(_measure(task, setting, attack, "match", part.mean(axis=(1, 2)), rows, f",kind={kind}"))
+        found.append(mean_measure(task, setting, attack, "match", part.mean(axis=(1, 2)), rows, f",kind={kind}"))
     return found
 
 
-def _measure(
+def mean_measure(
     task: InversionTask,
     setting: InversionSetting,
     attack: str,
@@ -213,8 +217,12 @@ def _measure(
     rng = generator(task.seed, task.dataset.name, "inversion", "bootstrap")
     value, updates = float(values.mean()), len(values)
     draws = draw_patients(rng, updates, task.settings["bootstraps"]) @ values / updates
-    gained = measure == "gain"
-    limits = holding(value, percentile_interval(draws)) if gained else rate_interval(value, draws, updates)
+    if measure == "gain":
+        limits = holding(value, percentile_interval(draws))
+    elif measure in BOUNDS:
+        limits = stretched_interval(value, draws, updates, bounds=BOUNDS[measure])
+    else:
+        limits = rate_interval(value, draws, updates)
     about = (task.dataset.name, task.treatment, f"inversion-{attack}", measure)
     counted = {"n": len(np.unique(rows)), "patients": len(np.unique(task.dataset.patient[rows]))}
     return Measure(*about, value, *limits, group=setting.group + more, **counted)

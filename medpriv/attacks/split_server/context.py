@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from medpriv.attacks.split_server.nets import Grid, LocalPerceptrons, Perceptrons
 from medpriv.bank.bank import Bank
 from medpriv.dataset import TEST, Dataset
 from medpriv.seeds import generator
@@ -80,6 +81,23 @@ class SplitAttackContext:
     def public_activations(self) -> np.ndarray:
         """What was sent for the public records, float32 [R, P, W], flat."""
         return self.sent[:, self.public].reshape(len(self.replicates), len(self.public), -1)
+
+    @cached_property
+    def grid(self) -> Grid | None:
+        """How activations lie on images; None for other records and for activations without positions."""
+        return Grid.of(self.split.parts.whole, self.split.parts.width)
+
+    def decoder(self, units: int, draws: list[np.random.Generator], weight_decay: float = 0.0) -> Perceptrons:
+        """Return networks from activations [R, B, W] to records [R, B, F], one hidden layer wide."""
+        if self.grid:
+            return LocalPerceptrons(self.grid, (units, self.grid.pixels), draws, weight_decay=weight_decay)
+        return Perceptrons((self.sent[0, 0].size, units, self.flat.shape[1]), draws, weight_decay)
+
+    def critic(self, units: int, draws: list[np.random.Generator]) -> Perceptrons:
+        """Return networks from activations [R, B, W] to one value, [R, B, 1], two hidden layers wide."""
+        if self.grid:
+            return LocalPerceptrons(self.grid, (units, units, 1), draws)
+        return Perceptrons((self.sent[0, 0].size, units, units, 1), draws)
 
     def averaged(self, repeats: int) -> "SplitAttackContext":
         """Return the context of a server that got every record's activation so many times and takes the mean.

@@ -9,8 +9,9 @@ size. The server decides how long the training goes on.
 Two forms. As published, the server knows the shape of the clients' layers and draws an encoder of its own (its authors
 train encoder and decoder during the attack, here they are trained beforehand). Dragging fits distributions, though,
 and a table's columns can be mixed in many ways that fit; what ties a published attack's space to its records is the
-locality of images. In the second form the server handed out the layers that the training begins from, as coordinators
-do: its encoder is these layers as they were, so clients need only be held in place.
+locality of images, for which decoder and critic are the same at every position. In the second form the server handed
+out the layers that the training begins from, as coordinators do: its encoder is these layers as they were, so clients
+need only be held in place.
 """
 
 from collections.abc import Mapping
@@ -87,14 +88,14 @@ def _noise(context: SplitAttackContext, purpose: str) -> list[np.random.Generato
 
 def _train_pilot(context: SplitAttackContext, start: Parameters | None, settings: Mapping[str, float]) -> Pilot:
     """Return the server's networks, the decoder trained on public records; the encoder too, unless it is given."""
-    width, features, units = context.victim_activations.shape[-1], context.flat.shape[1], settings["fsha_units"]
+    units = settings["fsha_units"]
     trained = start is None
     if trained:
         start = initial_stack(context.split.parts.whole, context.draws("fsha", "encoder"))
     pilot = Pilot(
         encoder=Half(context.split.parts.body, start),
-        decoder=Perceptrons((width, units, features), context.draws("fsha", "decoder")),
-        critic=Perceptrons((width, units, units, 1), context.draws("fsha", "critic")),
+        decoder=context.decoder(units, context.draws("fsha", "decoder")),
+        critic=context.critic(units, context.draws("fsha", "critic")),
     )
     picks, steps = Picks(len(context.public), BATCH, context.draws("fsha", "pilot")), settings["fsha_pilot_steps"]
     noise_draws = context.draws("fsha", "pilot blur")

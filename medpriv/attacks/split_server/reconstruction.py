@@ -51,14 +51,10 @@ def decode(context: SplitAttackContext, settings: Mapping[str, int]) -> np.ndarr
         settings: `decoder_units`, `decoder_steps`.
     """
     given, wanted = torch.from_numpy(context.public_activations), torch.from_numpy(context.flat[context.public])
-    centre, scale = given.mean(1, keepdim=True), given.std(1, keepdim=True).clamp_min(SMALL)
+    centre, scale = _spread(context, given)
     given, sent = (given - centre) / scale, (torch.from_numpy(context.victim_activations) - centre) / scale
     kept = -(-len(wanted) // 5)
-    net = Perceptrons(
-        (given.shape[-1], settings["decoder_units"], wanted.shape[-1]),
-        context.draws("decoder", "initial"),
-        DECODER_DECAY,
-    )
+    net = context.decoder(settings["decoder_units"], context.draws("decoder", "initial"), DECODER_DECAY)
     picks = Picks(len(wanted) - kept, BATCH, context.draws("decoder", "batches"))
     both = torch.cat([given[:, :kept], sent], 1)
     told, least = torch.zeros(*both.shape[:2], wanted.shape[-1]), torch.full((len(sent),), float("inf"))
@@ -71,6 +67,18 @@ def decode(context: SplitAttackContext, settings: Mapping[str, int]) -> np.ndarr
             better = error < least
             told[better], least = net(both)[better], torch.minimum(error, least)
     return _drawn_in(told[:, :kept], wanted, told[:, kept:]).numpy()
+
+
+def _spread(context: SplitAttackContext, given: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation, each [R, 1, W], of each unit; of images one for all positions of a channel.
+
+    At a single position a channel may be 0 for nearly all public images, and large for a victim.
+    """
+    if context.grid is None:
+        return given.mean(1, keepdim=True), given.std(1, keepdim=True).clamp_min(SMALL)
+    laid = given.unflatten(2, (-1, context.grid.channels))
+    parts = laid.mean((1, 2)), laid.std((1, 2)).clamp_min(SMALL)
+    return tuple(part.repeat(1, laid.shape[2]).unsqueeze(1) for part in parts)
 
 
 def _drawn_in(tried: Tensor, public: Tensor, told: Tensor) -> Tensor:
