@@ -173,7 +173,7 @@ def test_a_server_of_a_federation_sees_who_took_part():
         training_spec("fed-avg", "cnn2d", RECIPE, federated_settings(FEDERATED, "avg")),
         Draw(range(K), K, 1),
     )
-    few = {"bootstraps": 20, "replicates": 2, "targets": 2, "image_batches": [1], "steps": 4}
+    few = {"bootstraps": 20, "replicates": 2, "targets": 2, "image_batches": [1], "image_steps": 4}
     seen = server(images(), made, ATTACKS["federated_server"] | few, seed=1)
     single = "model=start,batch=1,steps=1,defence=none"
     for name in ("psnr", "ssim", "identified", "match", "gain"):
