@@ -84,7 +84,12 @@ def make_bank(dataset: Dataset, logits: np.ndarray) -> Bank:
     members = np.zeros((size, patients + 4), bool)
     members[:, patients : patients + 2] = True
     spec = TrainingSpec("baseline-mlp", "baseline", {"model": "mlp"}, "mlp", {})
-    return Bank(About(dataset.name, spec, tuple(range(size)), dataset.patients, {}), members, None, Predictions(whole))
+    return Bank(
+        About(dataset.name, spec, tuple(range(size)), dataset.cohort.patients_digest, {}),
+        members,
+        None,
+        Predictions(whole),
+    )
 
 
 def draw_labels(rng: np.random.Generator, world: str, patients: int, holders: float) -> np.ndarray:

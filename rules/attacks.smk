@@ -1,7 +1,7 @@
-# attacks: what each bank gives away, and how little flips it; whether models forgot; what a table gives away. One job a bank and family, as the catalogue has
-# them; of a joint family one job for all banks of a stage.
+# attacks: what each bank gives away, and how little flips it; whether models forgot; what a table gives away. One job a
+# bank and family, as the catalogue has them; of a joint family one job for all banks of a stage.
 
-for family in bank_families():
+for family in families_on("bank"):
     where = "{stage}" if family.joint else "{treatment}"
 
     rule:
@@ -23,33 +23,38 @@ for family in bank_families():
             runtime=120,
         params:
             module=family.module,
+            names=family.names,
             settings=of_family(family),
             seed=setting("seed"),
         script:
             "../scripts/attack_bank.py"
 
 
-rule attack_linkage:
-    """Find out how far a table's rows can be traced back to people, whatever is trained on it."""
-    input:
-        code=code_deps("scripts/attack_linkage.py"),
-        dataset=multiext("results/preprocessed/{dataset}/dataset", ".safetensors", ".json"),
-    output:
-        measures="results/attacks/{dataset}/linkage/measures.csv",
-        criteria="results/attacks/{dataset}/linkage/criteria.csv",
-    log:
-        "logs/attacks/{dataset}/linkage.log",
-    conda:
-        "../envs/environment.yaml"
-    threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=60,
-    params:
-        linkage=of_dataset("attacks.linkage", "sets", "sensitive"),
-        seed=setting("seed"),
-    script:
-        "../scripts/attack_linkage.py"
+for family in families_on("dataset"):
+
+    rule:
+        name:
+            f"attack_{family.name}"
+        input:
+            code=code_deps("scripts/attack_dataset.py", family.file),
+            dataset=multiext("results/preprocessed/{dataset}/dataset", ".safetensors", ".json"),
+        output:
+            **tables_of(family),
+        log:
+            f"logs/attacks/{{dataset}}/{family.name}.log",
+        conda:
+            "../envs/environment.yaml"
+        threads: 1
+        resources:
+            mem_mb=4000,
+            runtime=60,
+        params:
+            module=family.module,
+            names=family.names,
+            settings=of_family(family),
+            seed=setting("seed"),
+        script:
+            "../scripts/attack_dataset.py"
 
 
 rule attack_personalization:
@@ -61,8 +66,8 @@ rule attack_personalization:
         derived=personal_banks,
     output:
         measures="results/attacks/{dataset}/personalized-{variant}/personalization/measures.csv",
-        patients="results/attacks/{dataset}/personalized-{variant}/personalization/patients.csv",
-        exposure="results/attacks/{dataset}/personalized-{variant}/personalization/exposure.csv",
+        patients="results/patients/{dataset}/personalized-{variant}/personalization/patients.csv",
+        exposure="results/patients/{dataset}/personalized-{variant}/personalization/exposure.csv",
     log:
         "logs/attacks/{dataset}/personalized-{variant}/personalization.log",
     conda:
@@ -72,6 +77,7 @@ rule attack_personalization:
         mem_mb=4000,
         runtime=120,
     params:
+        names=FAMILIES["personalization"].names,
         personalization=setting("attacks.personalization"),
         seed=setting("seed"),
     script:
@@ -88,7 +94,7 @@ rule attack_unlearning:
         about=unlearned_by("unlearned", "bank.json"),
     output:
         measures="results/attacks/{dataset}/unlearned/unlearning/measures.csv",
-        patients="results/attacks/{dataset}/unlearned/unlearning/patients.csv",
+        patients="results/patients/{dataset}/unlearned/unlearning/patients.csv",
     log:
         "logs/attacks/{dataset}/unlearned/unlearning.log",
     conda:
@@ -98,6 +104,7 @@ rule attack_unlearning:
         mem_mb=4000,
         runtime=120,
     params:
+        names=FAMILIES["unlearning"].names,
         unlearning=setting("attacks.unlearning"),
         seed=setting("seed"),
     script:
@@ -119,7 +126,7 @@ rule attack_unlearning_personal:
         about=unlearned_by("unlearned-personal", "bank.json"),
     output:
         measures="results/attacks/{dataset}/unlearned-personal/unlearning/measures.csv",
-        patients="results/attacks/{dataset}/unlearned-personal/unlearning/patients.csv",
+        patients="results/patients/{dataset}/unlearned-personal/unlearning/patients.csv",
     log:
         "logs/attacks/{dataset}/unlearned-personal/unlearning.log",
     conda:
@@ -129,6 +136,7 @@ rule attack_unlearning_personal:
         mem_mb=4000,
         runtime=120,
     params:
+        names=FAMILIES["unlearning"].names,
         unlearning=setting("attacks.unlearning"),
         seed=setting("seed"),
     script:

@@ -41,7 +41,11 @@ for suffix, kind in bank_kinds().items():
         log:
             f"logs/{where}/utility.log",
         wildcard_constraints:
-            **{"stage": ARTEFACTS.stages_of(kind)} if kind.joint else {"treatment": ARTEFACTS.treatments_of(kind)},
+            **(
+                {"dataset": ARTEFACTS.datasets_of(kind), "stage": ARTEFACTS.stages_of(kind)}
+                if kind.joint
+                else {"treatment": ARTEFACTS.treatments_of(kind)}
+            ),
         conda:
             "../envs/environment.yaml"
         threads: 1
@@ -50,7 +54,8 @@ for suffix, kind in bank_kinds().items():
             runtime=60,
         params:
             module=kind.module,
-            measures=setting(kind.settings, without=("synthetic",)),
+            names=kind.names,
+            measures=setting(kind.settings, without=settings_of_others(kind)),
             seed=setting("seed"),
         script:
             "../scripts/measure_utility.py"

@@ -5,17 +5,19 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from medpriv.catalogue.attacks import FAMILIES
 from medpriv.errors import InputError
 from medpriv.workflow import settings
 from medpriv.workflow.artefacts import (
     Artefacts,
-    bank_families,
     bank_kinds,
+    families_on,
     folder_of,
+    generator_file,
     is_sharded,
-    module_of,
     own_generators,
     package_generators,
+    settings_of_others,
     tables_of,
     use_tables,
 )

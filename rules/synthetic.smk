@@ -1,4 +1,6 @@
-# synthetic: banks of generators of synthetic tables, all replicates in one job. SDV's are made in one job together.
+# synthetic: banks of generators of synthetic records, all replicates in one job. SDV's are made in one job together.
+
+SYNTHESISE = {"table_generator": "scripts/synthesise.py", "image_generator": "scripts/synthesise_images.py"}
 
 for generator, about in own_generators().items():
 
@@ -6,7 +8,7 @@ for generator, about in own_generators().items():
         name:
             f"synthesise_{generator}"
         input:
-            code=code_deps("scripts/synthesise.py", f"medpriv/synthesis/{module_of(generator)}.py"),
+            code=code_deps(SYNTHESISE[about.kind], generator_file(generator)),
             dataset=multiext("results/preprocessed/{dataset}/dataset", ".safetensors", ".json"),
         output:
             bank="results/synthetic/{dataset}/{treatment}/bank.safetensors",
@@ -29,7 +31,7 @@ for generator, about in own_generators().items():
             total=ARTEFACTS.replicates,
             seed=setting("seed"),
         script:
-            "../scripts/synthesise.py"
+            f"../{SYNTHESISE[about.kind]}"
 
 
 rule synthesise_sdv:

@@ -15,4 +15,5 @@ with job(snakemake) as params:
     folders = dict.fromkeys(Path(file).parent for file in snakemake.input.bank)
     found = {folder.name: family.audit(dataset, Bank.load(folder), params.settings, params.seed) for folder in folders}
     joint = hasattr(snakemake.wildcards, "stage")
-    (Findings.joined(found) if joint else found[folders.popitem()[0].name]).save(dict(snakemake.output.items()))
+    told = Findings.joined(found) if joint else found[folders.popitem()[0].name]
+    told.save(dict(snakemake.output.items()), params.names)

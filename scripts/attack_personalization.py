@@ -12,4 +12,4 @@ with job(snakemake) as params:
     base = Bank.load(Path(snakemake.input.bank[0]).parent)
     derived = [Bank.load(Path(file).parent) for file in snakemake.input.derived[::2]]
     found = audit(dataset, base, derived[0], params.personalization, params.seed, derived[1:])
-    found.save(dict(snakemake.output.items()))
+    found.save(dict(snakemake.output.items()), params.names)

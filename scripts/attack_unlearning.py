@@ -12,4 +12,4 @@ with job(snakemake) as params:
     base = Bank.load(Path(snakemake.input.bank[0]).parent)
     retrain, *methods = [Bank.load(Path(file).parent) for file in snakemake.input.forgotten]
     found = audit(dataset, base, None, retrain, methods, params.unlearning, params.seed)
-    found.save(dict(snakemake.output.items()))
+    found.save(dict(snakemake.output.items()), params.names)

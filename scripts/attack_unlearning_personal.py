@@ -13,4 +13,4 @@ with job(snakemake) as params:
     start = Bank.load(Path(snakemake.input.personalized[0]).parent)
     retrain, *methods = [Bank.load(Path(file).parent) for file in snakemake.input.forgotten]
     found = audit(dataset, base, start, retrain, methods, params.unlearning, params.seed)
-    found.save(dict(snakemake.output.items()))
+    found.save(dict(snakemake.output.items()), params.names)

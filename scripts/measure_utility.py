@@ -17,4 +17,4 @@ with job(snakemake) as params:
         found = kind.audit(dataset, banks[0], reference, params.measures, params.seed)
     else:
         found = kind.audit_stage(dataset, banks, params.measures, params.seed)
-    found.save(dict(snakemake.output.items()))
+    found.save(dict(snakemake.output.items()), params.names)

@@ -40,7 +40,8 @@ class About:
         dataset: its name.
         spec: how the models were made.
         replicates: the K replicate numbers held (a shard holds some of them); of a derived bank 0 to R - 1.
-        patients: the P patient names that `members` speaks of.
+        patients: of the P patients that `members` speaks of, the digest of their names (`Cohort.patients_digest`): the
+            names stay beside the dataset, since a bank may leave the machine.
         costs: of one model on average, machine-independent: `updates` (optimiser steps), `flops`, `parameters`, and
             what else the treatment counts (`bytes_up`, `passes`, ...).
         abilities: what can be done with the models, some of `ABILITIES`.
@@ -50,7 +51,7 @@ class About:
     dataset: str
     spec: TrainingSpec
     replicates: tuple[int, ...]
-    patients: tuple[str, ...]
+    patients: str
     costs: Mapping[str, float]
     abilities: frozenset[str] = frozenset()
     metadata: Mapping[str, object] = field(default_factory=dict)
@@ -67,7 +68,8 @@ class About:
     ) -> "About":
         """Return what a bank of the replicates drawn says of itself."""
         numbers = tuple(int(replicate) for replicate in draw.replicates)
-        return cls(dataset.name, spec, numbers, dataset.patients, costs, frozenset(abilities), metadata or {})
+        digest = dataset.cohort.patients_digest
+        return cls(dataset.name, spec, numbers, digest, costs, frozenset(abilities), metadata or {})
 
     @property
     def file(self) -> str:
@@ -149,11 +151,6 @@ class Bank:
         return np.array(self.about.replicates, np.int64)
 
     @property
-    def patients(self) -> tuple[str, ...]:
-        """The patients' names."""
-        return self.about.patients
-
-    @property
     def costs(self) -> Mapping[str, float]:
         """What one model cost."""
         return self.about.costs
@@ -186,7 +183,9 @@ class Bank:
         """Refuse a dataset other than the one that the models were made from."""
         counts = [self.outputs.records] if self.outputs is not None else []
         counts += [self.derived_from.records.shape[1]] if self.derived_from is not None else []
-        if self.patients != dataset.patients or any(count not in (None, len(dataset.cohort)) for count in counts):
+        if self.about.patients != dataset.cohort.patients_digest or any(
+            count not in (None, len(dataset.cohort)) for count in counts
+        ):
             raise InputError(
                 f"the bank {self.treatment} was trained on another version of {dataset.name}",
                 file=self.about.file,
@@ -283,7 +282,7 @@ def read_about(folder: Path) -> tuple[About, str | None, int | None]:
         dataset=held["dataset"],
         spec=TrainingSpec(**held["spec"]),
         replicates=tuple(held["replicates"]),
-        patients=tuple(held["patients"]),
+        patients=held["patients"],
         costs=held["costs"],
         abilities=frozenset(held["abilities"]),
         metadata=held["metadata"],
@@ -300,7 +299,7 @@ def derive(
 ) -> Bank:
     """Return a bank of models that were made from the replicates of a bank; weights are [R, ...] each."""
     numbers = tuple(range(len(derived_from)))
-    about = About(bank.dataset, spec, numbers, bank.patients, costs, bank.about.abilities)
+    about = About(bank.dataset, spec, numbers, bank.about.patients, costs, bank.about.abilities)
     return Bank(about, bank.members[rows_of(bank, derived_from.origin)], weights, None, derived_from)
 
 

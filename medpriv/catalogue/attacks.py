@@ -4,14 +4,14 @@ A family is a folder of results, a package or module of `medpriv.attacks`, and a
 tables is the family's word and its own (`membership-rmia`).
 """
 
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from medpriv.catalogue.networks import NETWORKS
 from medpriv.catalogue.treatments import KINDS, STRATEGIES, Section, Spec
 
 BANK, DATASET, PERSONALIZED, UNLEARNED = "bank", "dataset", "personalized", "unlearned"  # whom a family attacks
+DERIVED = (PERSONALIZED, UNLEARNED)  # of each the rules are written out for one family
 
 HOLDER = "whoever holds the model"
 CURIOUS = "a server that follows the protocol and looks"
@@ -22,7 +22,7 @@ CONTROL = "nobody: what is found without the model"
 CHECK = "nobody: a check"
 
 NOISY_MARGINALS = ("mst", "aim")  # generators whose guarantee is that of noisy counts
-FIGURES, ROWS = "figures", "rows of patients"  # what a table holds
+FIGURES, PATIENTS = "figures", "single patients"  # what a table speaks of
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,12 @@ class Family:
         subject: whom it attacks: `bank`, `dataset`, `personalized` or `unlearned`.
         told: the names of its measures, between blanks; `@` stands for a false-positive rate.
         attacks: by their names in the tables.
-        applies: whether it makes sense for a bank of this treatment on records of this modality, given the dataset's
-            section of the config.
+        applies: whether it makes sense for a bank of this treatment (None: of a dataset itself) on records of this
+            modality, given the dataset's section of the config.
         keys: of the config, which its job asks for; the first is the family's own section.
         by_dataset: mappings of that section that go by the names of datasets.
-        tables: that it writes beside `measures.csv`, by file stem; `ROWS` marks those that hold true values of single
-            patients' records, and so leave the machine for nobody.
+        tables: that it writes beside `measures.csv`, by file stem; `PATIENTS` marks those that speak of single patients
+            (a row a patient, or true values of a record), and so leave the machine for nobody.
         place: of its `audit`, in `medpriv.attacks`, where that is not the family's name.
         joint: a job attacks all banks of a dataset's stage, since one takes less than importing what it needs; its
             tables have a column `treatment`.
@@ -62,21 +62,41 @@ class Family:
     subject: str
     told: str
     attacks: Mapping[str, Attack]
-    applies: Callable[[Spec, str, Section], bool] = lambda spec, modality, section: True
+    applies: Callable[[Spec | None, str, Section], bool] = lambda spec, modality, section: True
     keys: tuple[str, ...] = ()
     by_dataset: tuple[str, ...] = ()
     tables: Mapping[str, str] = field(default_factory=dict)
     place: str = ""
     joint: bool = False
 
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """The names of its measures; `@` stands for a false-positive rate."""
-        return tuple(self.told.split())
+    def __post_init__(self) -> None:
+        """Refuse an entry that nothing would carry out."""
+        if faults := list(self._faults()):
+            raise ValueError(f"medpriv/catalogue/attacks.py: family {self.name}: {'; '.join(faults)}")
 
-    def tells(self, measure: str) -> bool:
-        """Return whether a measure's name is one of its own."""
-        return any(re.fullmatch(name.replace("@", r"0\.\d+"), measure) for name in self.measures)
+    def _faults(self) -> Iterator[str]:
+        if self.subject not in (BANK, DATASET, *DERIVED):
+            yield f"subject {self.subject}: nobody attacks that; use {', '.join((BANK, DATASET, *DERIVED))}"
+        if not self.attacks or not self.told.split():
+            yield "it has no attacks or no measures: name them"
+        if not self.keys:
+            yield "keys are empty: name its own section of the config first"
+        if self.joint and self.subject != BANK:
+            yield f"joint: only families on a {BANK} have a job for a whole stage"
+        for table, holds in self.tables.items():
+            if holds not in (FIGURES, PATIENTS):
+                yield f"table {table} holds {holds!r}: mark it FIGURES or PATIENTS"
+            elif table == "measures":
+                yield "table measures: every family has that, use another name"
+
+    @property
+    def names(self) -> dict[str, list[str]]:
+        """What its job may write: names of attacks and of measures.
+
+        What is said of personalised models themselves stands under no attack.
+        """
+        attacks = [*self.attacks, *[""] * (self.subject == PERSONALIZED)]
+        return {"attacks": attacks, "measures": self.told.split()}
 
     @property
     def module(self) -> str:
@@ -95,8 +115,44 @@ def network_of(spec: Spec, section: Section) -> str:
 
 
 def _with_gradients(spec: Spec, section: Section) -> bool:
-    return spec.treatment.kind == "classifier" and NETWORKS[network_of(spec, section)].gradients
+    return spec.kind == "classifier" and NETWORKS[network_of(spec, section)].gradients
 
+
+_TOLD_BY_RELEASES = (
+    "auc auc_all_rows auc_all_rows_difference auc_chance balanced_accuracy chosen_share epsilon_lower "
+    "fpr_reached_@ match_share p_value passes tpr_at_fpr_@"
+)
+# By what was released who was trained on: the attacks on tables and on images, but for the family's word.
+_ON_RELEASES = {
+    "dcr": Attack("Distance to the closest record", READER),
+    "dcr-difference": Attack("Distance, against the reference", READER),
+    "adversarial": Attack("Nearest-neighbour adversary", READER),
+    "monte-carlo": Attack("Monte Carlo", READER),
+    "domias": Attack("DOMIAS", READER),
+    "dpi": Attack("DPI", READER),
+    "gen-lra": Attack("Gen-LRA", READER),
+    "gan-leaks": Attack("GAN-leaks", READER),
+    "logan": Attack("LOGAN", READER),
+    "classifier": Attack("Classifier", READER),
+    "local-density": Attack("Local density", READER),
+    "ensemble": Attack("Ensemble of shadow features", READER),
+    "meta": Attack("Learnt over the bank", READER),
+    "diffusion-loss": Attack("Losses over time steps"),
+    "diffusion-learnt": Attack("Losses, learnt over the bank"),
+    "best": Attack("The strongest, chosen on other replicates", READER),
+    "holdout": Attack("Matches with members and others", CHECK),
+    "distance-check": Attack("The check of distances that data sheets state", CHECK),
+    "null-members": Attack("Members against other members", CHECK),
+    "null-shuffled": Attack("Membership shuffled", CHECK),
+}
+_IN_FEATURES = (
+    *("dcr", "dcr-difference", "adversarial", "monte-carlo", "domias", "dpi", "gen-lra", "logan", "classifier"),
+    "local-density",
+)
+_ON_IMAGES = _ON_RELEASES | {
+    f"feature-{name}": replace(_ON_RELEASES[name], label=f"{_ON_RELEASES[name].label}, in features")
+    for name in _IN_FEATURES
+}
 
 _ALL = (
     Family(
@@ -114,50 +170,40 @@ _ALL = (
             "membership-informia": Attack("InfoRMIA"),
             "membership-best": Attack("Best of all, by chance", CONTROL),
         },
-        applies=lambda spec, modality, section: KINDS[spec.treatment.kind].membership == "membership",
+        applies=lambda spec, modality, section: KINDS[spec.kind].membership == "membership",
         keys=("attacks.membership",),
         place="membership.audit",
         tables={
             "roc": FIGURES,
-            "exposure": FIGURES,
+            "exposure": PATIENTS,
         },
     ),
     Family(
         "release",
         BANK,
-        (
-            "auc auc_all_rows auc_all_rows_difference auc_chance balanced_accuracy chosen_share epsilon_lower "
-            "fpr_reached_@ match_share p_value passes tpr_at_fpr_@"
-        ),
-        {
-            "release-dcr": Attack("Distance to the closest record", READER),
-            "release-dcr-difference": Attack("Distance, against the reference", READER),
-            "release-adversarial": Attack("Nearest-neighbour adversary", READER),
-            "release-monte-carlo": Attack("Monte Carlo", READER),
-            "release-domias": Attack("DOMIAS", READER),
-            "release-dpi": Attack("DPI", READER),
-            "release-gen-lra": Attack("Gen-LRA", READER),
-            "release-gan-leaks": Attack("GAN-leaks", READER),
-            "release-logan": Attack("LOGAN", READER),
-            "release-classifier": Attack("Classifier", READER),
-            "release-local-density": Attack("Local density", READER),
-            "release-queries": Attack("Marginal queries", READER),
-            "release-ensemble": Attack("Ensemble of shadow features", READER),
-            "release-meta": Attack("Learnt over the bank", READER),
-            "release-diffusion-loss": Attack("Losses over time steps"),
-            "release-diffusion-learnt": Attack("Losses, learnt over the bank"),
-            "release-best": Attack("The strongest, chosen on other replicates", READER),
-            "release-holdout": Attack("Matches with members and others", CHECK),
-            "release-distance-check": Attack("The check of distances that data sheets state", CHECK),
-            "release-null-members": Attack("Members against other members", CHECK),
-            "release-null-shuffled": Attack("Membership shuffled", CHECK),
-        },
-        applies=lambda spec, modality, section: KINDS[spec.treatment.kind].membership == "release",
+        _TOLD_BY_RELEASES,
+        {f"release-{name}": attack for name, attack in _ON_RELEASES.items()}
+        | {"release-queries": Attack("Marginal queries", READER)},
+        applies=lambda spec, modality, section: KINDS[spec.kind].membership == "release",
         keys=("attacks.release",),
         place="release.audit",
         tables={
             "roc": FIGURES,
-            "exposure": FIGURES,
+            "exposure": PATIENTS,
+        },
+        joint=True,
+    ),
+    Family(
+        "image_release",
+        BANK,
+        _TOLD_BY_RELEASES,
+        {f"image-release-{name}": attack for name, attack in _ON_IMAGES.items()},
+        applies=lambda spec, modality, section: KINDS[spec.kind].membership == "image_release",
+        keys=("attacks.image_release",),
+        place="image_release.audit",
+        tables={
+            "roc": FIGURES,
+            "exposure": PATIENTS,
         },
         joint=True,
     ),
@@ -172,7 +218,7 @@ _ALL = (
             "disclosure-inference": Attack("Inference", READER),
             "disclosure-reconstruction": Attack("Reconstruction of one column", READER),
         },
-        applies=lambda spec, modality, section: KINDS[spec.treatment.kind].membership == "release",
+        applies=lambda spec, modality, section: KINDS[spec.kind].membership == "release",
         keys=("attacks.disclosure",),
         by_dataset=("known", "sensitive"),
         place="disclosure.audit",
@@ -207,7 +253,7 @@ _ALL = (
         applies=lambda spec, modality, section: modality in ("signal", "image") and _with_gradients(spec, section),
         keys=("datasets.{dataset}.evasion",),
         tables={
-            "examples": ROWS,
+            "examples": PATIENTS,
         },
     ),
     Family(
@@ -228,7 +274,7 @@ _ALL = (
             "audit-one-run": Attack("Canaries in one run"),
             "audit-bank": Attack("Members of the bank"),
         },
-        applies=lambda spec, modality, section: spec.guaranteed and spec.treatment.kind == "classifier",
+        applies=lambda spec, modality, section: spec.guaranteed and spec.kind == "classifier",
         keys=("attacks.epsilon",),
         joint=True,
     ),
@@ -238,6 +284,15 @@ _ALL = (
         "epsilon_lower violations",
         {"audit-marginals": Attack("Canaries in the noisy counts", CHECK)},
         applies=lambda spec, modality, section: spec.parts.get("generator") in NOISY_MARGINALS,
+        keys=("attacks.synthetic_epsilon",),
+        joint=True,
+    ),
+    Family(
+        "synthetic_image_epsilon",
+        BANK,
+        "epsilon_lower violations",
+        {"audit-embedding": Attack("Canaries in the noisy embedding", CHECK)},
+        applies=lambda spec, modality, section: spec.parts.get("generator") == "dp_merf",
         keys=("attacks.synthetic_epsilon",),
         joint=True,
     ),
@@ -260,7 +315,7 @@ _ALL = (
         keys=("attacks.federated_server",),
         place="federated_server.audit",
         tables={
-            "examples": ROWS,
+            "examples": PATIENTS,
         },
     ),
     Family(
@@ -290,7 +345,7 @@ _ALL = (
         keys=("attacks.split_server",),
         place="split_server.audit",
         tables={
-            "examples": ROWS,
+            "examples": PATIENTS,
         },
     ),
     Family(
@@ -331,8 +386,8 @@ _ALL = (
         },
         keys=("attacks.personalization",),
         tables={
-            "patients": FIGURES,
-            "exposure": FIGURES,
+            "patients": PATIENTS,
+            "exposure": PATIENTS,
         },
     ),
     Family(
@@ -357,7 +412,7 @@ _ALL = (
         },
         keys=("attacks.unlearning",),
         tables={
-            "patients": FIGURES,
+            "patients": PATIENTS,
         },
     ),
     Family(
@@ -379,16 +434,51 @@ _ALL = (
         },
         applies=lambda spec, modality, section: modality == "table",
         keys=("attacks.linkage",),
+        place="linkage.audit",
         by_dataset=("sets", "sensitive"),
         tables={
             "criteria": FIGURES,
         },
     ),
 )
+
+
+def check_families(families: Sequence[Family]) -> None:
+    """Refuse families that stand in each other's way.
+
+    Raises:
+        ValueError: two have one name, an attack of the same name, or one subject whose rules serve one family; or a
+            kind of models has a family of membership that isn't there.
+    """
+    names, attacks, subjects = (
+        [family.name for family in families],
+        [name for family in families for name in family.attacks],
+        [family.subject for family in families if family.subject in DERIVED],
+    )
+    faults = [f"two families are called {name}" for name in _twice(names)]
+    faults += [f"two families have an attack {name}" for name in _twice(attacks)]
+    faults += [f"two families attack {name}: its rules serve one, write the other's first" for name in _twice(subjects)]
+    faults += [
+        f"{name} models: no family {kind.membership}" for name, kind in KINDS.items() if kind.membership not in names
+    ]
+    if faults:
+        raise ValueError(f"medpriv/catalogue/attacks.py: {'; '.join(faults)}")
+
+
+def _twice(names: list[str]) -> list[str]:
+    return sorted({name for name in names if names.count(name) > 1})
+
+
 FAMILIES = {family.name: family for family in _ALL}
+check_families(_ALL)
 ATTACKS = {name: attack for family in _ALL for name, attack in family.attacks.items()}
 
 
-def families_of(spec: Spec, modality: str, section: Section) -> list[Family]:
+def families_of_bank(spec: Spec, modality: str, section: Section) -> list[Family]:
     """Return the families that a bank of K replicates faces, in their order."""
     return [family for family in _ALL if family.subject == BANK and family.applies(spec, modality, section)]
+
+
+def families_of_dataset(modality: str, section: Section) -> list[Family]:
+    """Return the families that a dataset itself faces, whatever is trained on it."""
+    return [family for family in _ALL if family.subject == DATASET and family.applies(None, modality, section)]

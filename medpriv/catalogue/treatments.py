@@ -5,7 +5,7 @@ back. Everything that knows treatments by name asks here.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ class Treatment:
         word: with which the names of its banks begin.
         stage: in which they are made; a folder below `results/`.
         section: under which a dataset's config asks for them.
-        kind: what its banks are of, a key of `KINDS`.
+        kind: what its banks are of, a key of `KINDS`; of generators, each says what it makes (`Spec.kind`).
         label: what it does, in a few words.
         form: of its names.
         parts: from a dataset's section, the parts of every bank asked for, in the config's order.
@@ -77,6 +77,12 @@ class Spec:
         return self.treatment.name(self.parts)
 
     @property
+    def kind(self) -> str:
+        """What its models are, a key of `KINDS`."""
+        generator = self.parts.get("generator")
+        return GENERATORS[generator].kind if generator else self.treatment.kind
+
+    @property
     def guaranteed(self) -> bool:
         """Whether it has an epsilon of its own."""
         return self.treatment.guaranteed(self.parts)
@@ -112,6 +118,7 @@ class Kind:
         joint: a job measures all banks of a dataset's stage, which share what is dear, by the module's `audit_stage`.
         settings: the section of the config that the measuring hangs on.
         membership: the attack family that says how far its members can be told.
+        generators: the package with the modules that fit its generators; empty for what is no generator.
     """
 
     outputs: str
@@ -123,11 +130,17 @@ class Kind:
     joint: bool = False
     settings: str = "measures"
     membership: str = "membership"
+    generators: str = ""
 
     @property
     def file(self) -> str:
         """That module's file, from the project's folder."""
         return f"{self.module.replace('.', '/')}.py"
+
+    @property
+    def names(self) -> dict[str, list[str]]:
+        """What the job may write that measures the use of its banks: names of attacks (none) and of measures."""
+        return {"attacks": [""], "measures": self.told.split()}
 
 
 KINDS = {
@@ -139,7 +152,7 @@ KINDS = {
         "medpriv.measures.utility",
         ("reliability",),
     ),
-    "generator": Kind(
+    "table_generator": Kind(
         "samples.safetensors",
         (Figure("tstr_auroc"), Figure("tstr_accuracy"), Figure("quality")),
         (
@@ -155,6 +168,23 @@ KINDS = {
         joint=True,
         settings="measures.synthetic",
         membership="release",
+        generators="medpriv.synthesis",
+    ),
+    "image_generator": Kind(
+        "samples.safetensors",
+        (Figure("tstr_auroc"), Figure("tstr_accuracy"), Figure("kid", "lower")),
+        (
+            "alpha_precision augmented_accuracy augmented_accuracy_difference augmented_auroc "
+            "augmented_auroc_difference beta_recall c2st_auc c2st_p equivalence_p kid provable_margin proved_margin "
+            "trtr_accuracy trtr_auroc trts_accuracy trts_auroc tstr_accuracy tstr_accuracy_difference tstr_auroc "
+            "tstr_auroc_difference verdict_equivalent"
+        ),
+        "medpriv.measures.image_utility",
+        rows_of_patients=True,
+        joint=True,
+        settings="measures.synthetic_images",
+        membership="image_release",
+        generators="medpriv.image_synthesis",
     ),
 }
 
@@ -233,17 +263,19 @@ VARIANTS = {"all": "all weights", "head": "last layer alone", "regularized": "al
 
 @dataclass(frozen=True)
 class Generator:
-    """A way to make synthetic tables.
+    """A way to make synthetic records.
 
     Attributes:
         label: as the field writes it.
+        kind: what it makes, a key of `KINDS`.
         control: what it shows, for one that nobody would release; empty for the others.
         guaranteed: it has an epsilon of its own.
         package: it is another package's, which makes all of its generators in one job.
-        module: of `medpriv.synthesis` that fits it, where that is not its own name.
+        module: that fits it, of its kind's package, where that is not its own name.
     """
 
     label: str
+    kind: str = "table_generator"
     control: str = ""
     guaranteed: bool = False
     package: str = ""
@@ -263,10 +295,24 @@ GENERATORS = {
     "pate_gan": Generator("PATE-GAN", guaranteed=True),
     "mst": Generator("MST", guaranteed=True),
     "aim": Generator("AIM", guaranteed=True),
+    "pixel_gaussian": Generator(
+        "Independent pixels", control="floor: nothing but each class's mean and spread", kind="image_generator"
+    ),
+    "noisy_copies": Generator(
+        "Copies with noise", control="control: members' images", kind="image_generator", module="copies"
+    ),
+    "moved_copies": Generator(
+        "Moved copies", control="control: members' images, moved", kind="image_generator", module="copies"
+    ),
+    "dcgan": Generator("DCGAN", kind="image_generator"),
+    "image_diffusion": Generator("Diffusion of images", kind="image_generator", module="diffusion"),
+    "dp_dcgan": Generator("DP-DCGAN", kind="image_generator", guaranteed=True),
+    "dp_merf": Generator("DP-MERF", kind="image_generator", guaranteed=True),
     "sdv_copula": Generator("SDV’s Gaussian copula", package="sdv"),
     "sdv_ctgan": Generator("SDV’s CTGAN", package="sdv"),
     "sdv_tvae": Generator("SDV’s TVAE", package="sdv"),
 }
+LICENCES = {"sdv": dict.fromkeys(("sdv", "ctgan", "copulas", "rdt"), "BUSL-1.1")}  # SPDX ids, by package of generators
 
 
 def chosen(sections: Mapping[str, Any] | None) -> list[str]:
@@ -386,10 +432,10 @@ _ALL = (
         "synthetic-dp",
         "synthetic",
         "synthetic",
-        "synthetic table with differential privacy",
+        "synthetic records with differential privacy",
         "synthetic-{generator}-eps{epsilon}",
         _synthetic_private,
-        kind="generator",
+        kind="table_generator",
         guaranteed=lambda parts: True,
         sharded=False,
     ),
@@ -397,20 +443,20 @@ _ALL = (
         "synthetic",
         "synthetic",
         "synthetic",
-        "synthetic table",
+        "synthetic records",
         "synthetic-{generator}",
         _synthetic,
-        kind="generator",
+        kind="table_generator",
         sharded=False,
     ),
     Treatment(
         "synthetic-varied",
         "synthetic",
         "synthetic",
-        "synthetic table, other settings",
+        "synthetic records, other settings",
         "synthetic-{generator}-{variation}",
         _synthetic_varied,
-        kind="generator",
+        kind="table_generator",
         sharded=False,
     ),
 )
@@ -442,6 +488,35 @@ def spec_of(name: str) -> Spec:
     raise KeyError(f"no treatment has names like {name}")
 
 
+def check_treatments(treatments: Sequence[Treatment]) -> None:
+    """Refuse treatments that nothing could tell apart, or that build on what isn't there.
+
+    Raises:
+        ValueError: two have one word, another one's pattern takes the names of one, or a kind (of a generator,
+            too) or an origin is unknown.
+    """
+    words = [treatment.word for treatment in treatments]
+    patterns = {treatment.word: _pattern(treatment.form) for treatment in treatments}
+    faults = [f"two treatments are called {word}" for word in patterns if words.count(word) > 1]
+    for treatment in treatments:
+        name = treatment.name(
+            {part: {float: 1.5, int: 1}.get(_NUMBERS.get(part), "x") for part in treatment.part_names}
+        )
+        taken = next((word for word, pattern in patterns.items() if pattern.fullmatch(name)), treatment.word)
+        if taken != treatment.word:
+            faults.append(f"{treatment.word}: {name} would be read as {taken}; put it before, or use another form")
+        if treatment.kind not in KINDS:
+            faults.append(f"{treatment.word}: no kind {treatment.kind}")
+        if treatment.origin not in ("", *words):
+            faults.append(f"{treatment.word}: no origin {treatment.origin}")
+    faults += [f"generator {name}: no kind {one.kind}" for name, one in GENERATORS.items() if one.kind not in KINDS]
+    if faults:
+        raise ValueError(f"medpriv/catalogue/treatments.py: {'; '.join(faults)}")
+
+
+check_treatments(_ALL)
+
+
 def specs_of(section: Section) -> list[Spec]:
     """Return every bank that a dataset's section asks for, in the order of the stages."""
     return [Spec(word, parts) for word, treatment in TREATMENTS.items() for parts in treatment.parts(section)]
@@ -454,4 +529,4 @@ def stage_of(name: str) -> str:
 
 def kind_of_bank(name: str) -> Kind:
     """Return what the models of the bank of a name are."""
-    return KINDS[spec_of(name).treatment.kind]
+    return KINDS[spec_of(name).kind]

@@ -1,5 +1,7 @@
 """The attack families and the measures."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from medpriv.config.attribute import AttributeSettings
@@ -8,18 +10,20 @@ from medpriv.config.epsilon import EpsilonSettings
 from medpriv.config.federated_server import FederatedServerSettings
 from medpriv.config.linkage import LinkageSettings
 from medpriv.config.personalized import PersonalAttackSettings
-from medpriv.config.release import ReleaseSettings
-from medpriv.config.section import Count, Fraction, Section
+from medpriv.config.release import ImageReleaseSettings, ReleaseSettings
+from medpriv.config.section import Count, Fraction, Section, Unlike
 from medpriv.config.split_server import SplitServerSettings
 from medpriv.config.synthetic_marginals import MarginalsAuditSettings
-from medpriv.config.synthetic_use import SyntheticUseSettings
+from medpriv.config.synthetic_use import ImageUseSettings, SyntheticUseSettings
 from medpriv.config.unlearning_audit import UnlearningAuditSettings
 
 
 class MembershipSettings(Section):
     """Membership inference on every bank."""
 
-    false_positive_rates: list[Fraction] = Field([0.01, 0.001], description="rates at which TPR is stated")
+    false_positive_rates: Annotated[list[Fraction], Unlike] = Field(
+        [0.01, 0.001], description="rates at which TPR is stated"
+    )
     bootstraps: Count = Field(500, description="patient bootstrap draws behind each interval")
 
 
@@ -42,6 +46,9 @@ class AttackSettings(Section):
     )
     release: ReleaseSettings = Field(
         default_factory=ReleaseSettings, description="who was in the table behind a synthetic one"
+    )
+    image_release: ImageReleaseSettings = Field(
+        default_factory=ImageReleaseSettings, description="who was among the images that a generator was fitted to"
     )
     disclosure: DisclosureSettings = Field(
         default_factory=DisclosureSettings, description="what a synthetic table discloses of those behind it"
@@ -83,4 +90,7 @@ class MeasureSettings(Section):
     calibration_bins: Count = Field(10, description="bins of the reliability curve")
     synthetic: SyntheticUseSettings = Field(
         default_factory=SyntheticUseSettings, description="of what use synthetic tables are"
+    )
+    synthetic_images: ImageUseSettings = Field(
+        default_factory=ImageUseSettings, description="of what use synthetic images are"
     )

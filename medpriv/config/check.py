@@ -12,16 +12,19 @@ from typing import Annotated, Any, get_args
 
 from pydantic import Field, ValidationError
 
+from medpriv.catalogue.attacks import FAMILIES
 from medpriv.config.attacks import AttackSettings, MeasureSettings
 from medpriv.config.cinc2012 import Cinc2012Settings
 from medpriv.config.cinc2017 import Cinc2017Settings
 from medpriv.config.dataset import DatasetSettings, PatientSignalSettings
 from medpriv.config.eicu import EicuSettings
 from medpriv.config.heart import HeartSettings
+from medpriv.config.images import OwnImagesSettings
 from medpriv.config.mimic3 import Mimic3AdmissionsSettings, Mimic3Settings
 from medpriv.config.mitdb import MitdbSettings
+from medpriv.config.pneumonia import PneumoniaSettings
 from medpriv.config.ptbxl import PtbxlSettings
-from medpriv.config.section import RENAMED, Name, Section
+from medpriv.config.section import RENAMED, Name, Section, Unlike
 from medpriv.config.table import TableSettings
 from medpriv.errors import InputError
 
@@ -34,7 +37,9 @@ AnyDataset = Annotated[
     | Cinc2012Settings
     | EicuSettings
     | HeartSettings
-    | TableSettings,
+    | TableSettings
+    | PneumoniaSettings
+    | OwnImagesSettings,
     Field(discriminator="format"),
 ]
 
@@ -45,17 +50,13 @@ class Config(Section):
     seed: Annotated[int, Field(ge=0)] = Field(
         1, description="root of all randomness; every job derives its own from names"
     )
-    only: Annotated[list[Name], Field(min_length=1)] | None = Field(
+    only: Annotated[list[Name], Field(min_length=1), Unlike] | None = Field(
         None,
         description="the datasets that run, by name, such as your own alone; empty: all that stand under `datasets`",
     )
     datasets: dict[Name, AnyDataset] = Field(description="one section a dataset, under a name of your choice")
     attacks: AttackSettings = Field(default_factory=AttackSettings, description="settings of the attack families")
     measures: MeasureSettings = Field(default_factory=MeasureSettings, description="settings of the utility measures")
-
-
-# Settings of attacks that go by the names of datasets.
-_BY_DATASET = ("attacks.attribute.features", "attacks.linkage.sets", "attacks.linkage.sensitive")
 
 
 def check_config(
@@ -106,9 +107,9 @@ def _truths_for_numbers(given: object, taken: object, key: str = "") -> Iterator
 
 
 def _unknown_datasets(content: Mapping[str, Any], datasets: list[str]) -> list[str]:
-    """Return one line for each name under `_BY_DATASET` that isn't a dataset's."""
+    """Return one line for each name that isn't a dataset's, where settings of attacks go by those."""
     faults = []
-    for key in _BY_DATASET:
+    for key in (f"{family.keys[0]}.{name}" for family in FAMILIES.values() for name in family.by_dataset):
         named: Any = content
         for part in key.split("."):
             named = named.get(part) if isinstance(named, Mapping) else None

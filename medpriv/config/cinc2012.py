@@ -6,7 +6,7 @@ from pydantic import Field, field_validator
 
 from medpriv.config.dataset import DatasetSettings
 from medpriv.config.leakage import CheckedTable
-from medpriv.config.section import Fraction, Raw, Section
+from medpriv.config.section import Fraction, Raw, Section, Unlike
 
 
 class SimulatedCinc2012(Section):
@@ -24,7 +24,7 @@ class RawCinc2012(Raw):
 class PreprocessCinc2012(CheckedTable):
     """78 features of 48 hours; median imputation and scaling fitted on the training split."""
 
-    sets: Annotated[list[Literal["a", "b", "c"]], Field(min_length=1)] = Field(
+    sets: Annotated[list[Literal["a", "b", "c"]], Field(min_length=1), Unlike] = Field(
         ["a"], description="sets used, 4,000 stays each; the simulator makes set a alone"
     )
     test_fraction: Fraction = Field(0.3, description="share of stays held out, stratified by unit and outcome")

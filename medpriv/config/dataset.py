@@ -1,21 +1,21 @@
 """What a dataset's section holds beside its format's own parts: bank, baselines, and the treatments built on them."""
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 from pydantic import Field, model_validator
 
 from medpriv.config.evasion import ImageEvasionSettings, SignalEvasionSettings
 from medpriv.config.federated import FederatedSettings
 from medpriv.config.fit import misfits
-from medpriv.config.models import BankSettings, Cnn2dRecipe, CnnRecipe, LogisticRecipe, MlpRecipe
+from medpriv.config.models import BankSettings, Cnn2dRecipe, CnnRecipe, LogisticRecipe, MlpRecipe, Recipe
 from medpriv.config.networks import DilatedRecipe, ResnetRecipe
 from medpriv.config.personalized import PersonalizationSettings
 from medpriv.config.private import PrivateSettings
 from medpriv.config.robust import ImageRobustSettings, RobustSettings
 from medpriv.config.section import Section
 from medpriv.config.split import SplitSettings
-from medpriv.config.synthetic import SyntheticSettings
+from medpriv.config.synthetic import ImageSyntheticSettings, SyntheticSettings
 from medpriv.config.trees import BoostingRecipe, ForestRecipe
 from medpriv.config.unlearning import UnlearningSettings
 
@@ -27,13 +27,20 @@ class Baselines(Section):
     mlp: MlpRecipe | None = Field(None, description="multi-layer perceptron")
     cnn: CnnRecipe | None = Field(None, description="1-D CNN with batch normalisation")
     cnn_gn: CnnRecipe | None = Field(None, description="its twin with group normalisation, fit for DP-SGD")
-    cnn2d: Cnn2dRecipe | None = Field(
-        None, description="2-D CNN with group normalisation, for images (no format yields any yet)"
-    )
+    cnn2d: Cnn2dRecipe | None = Field(None, description="2-D CNN with group normalisation, for images")
     dilated: DilatedRecipe | None = Field(None, description="13-layer dilated CNN of the smooth-attack work")
     resnet1d: ResnetRecipe | None = Field(None, description="1-D residual network")
     forest: ForestRecipe | None = Field(None, description="random forest, for tables")
     boosting: BoostingRecipe | None = Field(None, description="gradient-boosted trees, for tables")
+
+
+# Of each network, what of its recipe says which layers it has.
+LAYERS: dict[str, tuple[str, ...]] = {
+    name: kind.layers
+    for name, field in Baselines.model_fields.items()
+    for kind in get_args(field.annotation)
+    if issubclass(kind, Recipe)
+}
 
 
 class DatasetSettings(Section):
@@ -115,6 +122,9 @@ class ImageSettings(DatasetSettings):
         default_factory=ImageEvasionSettings, description="how small a change flips a diagnosis: the attacks"
     )
     robust: ImageRobustSettings | None = Field(None, description="banks trained to withstand evasion; empty: skip")
+    synthetic: ImageSyntheticSettings | None = Field(
+        None, description="banks of generators of synthetic images; empty: skip"
+    )
 
 
 class PatientSignalSettings(SignalSettings):

@@ -1,8 +1,10 @@
 """The evasion audit's settings: budgets are in the records' unit, millivolts of signals and grey levels of images."""
 
+from typing import Annotated
+
 from pydantic import Field
 
-from medpriv.config.section import Count, Fraction, Positive, Section
+from medpriv.config.section import Count, Fraction, Positive, Section, Unlike
 
 
 class EvasionSettings(Section):
@@ -29,7 +31,9 @@ class SignalEvasionSettings(EvasionSettings):
     `replicates` and `iterated_records_per_class`.
     """
 
-    epsilons: list[Positive] = Field([0.005, 0.01, 0.02, 0.05, 0.1], description="L-infinity budgets, millivolts")
+    epsilons: Annotated[list[Positive], Unlike] = Field(
+        [0.005, 0.01, 0.02, 0.05, 0.1], description="L-infinity budgets, millivolts"
+    )
     reference_epsilon: Positive = Field(
         0.01,
         description="millivolts; the budget of the masking checks, plausibility measures and recombinations, added to "
@@ -43,7 +47,7 @@ class SignalEvasionSettings(EvasionSettings):
 class ImageEvasionSettings(EvasionSettings):
     """Attacks on images, in grey levels of 0 to 255; those that are smooth in time are of signals alone."""
 
-    epsilons: list[Positive] = Field([1, 2, 4, 8], description="L-infinity budgets, grey levels")
+    epsilons: Annotated[list[Positive], Unlike] = Field([1, 2, 4, 8], description="L-infinity budgets, grey levels")
     reference_epsilon: Positive = Field(
         4, description="grey levels; the budget of the masking checks, added to the grid if it is not there"
     )

@@ -10,8 +10,9 @@ from typing import Any
 from medpriv.catalogue.networks import NETWORKS, networks
 from medpriv.catalogue.treatments import STRATEGIES
 
+OWN = ("table", "images")  # formats of users' own data, where a setting names the column of the sites
 PLURAL = {"table": "tables", "signal": "signals", "image": "images"}
-ONE_SITE = ("cinc2017", "mimic3admissions")  # formats whose records say nothing of a site
+ONE_SITE = ("cinc2017", "mimic3admissions", "pneumonia")  # formats whose records say nothing of a site
 
 
 def misfits(section: Any) -> list[str]:
@@ -29,8 +30,8 @@ def _defences(section: Any) -> Iterator[str]:
 
 
 def _synthetic(section: Any) -> Iterator[str]:
-    """Generators of tables where there is none."""
-    if section.synthetic and section.modality != "table":
+    """Generators of what the records are not."""
+    if section.synthetic and section.modality == "signal":
         yield f"synthetic makes tables, and these are {PLURAL[section.modality]}: take it out"
 
 
@@ -57,7 +58,7 @@ def _strategies(section: Any) -> Iterator[str]:
     if not federated or federated.partition.group is not None or not _one_site(section):
         return
     if named := [name for name, settings in federated.strategies if settings and not STRATEGIES[name].deals]:
-        column = "name the column of the sites under preprocess.site, " if section.format == "table" else ""
+        column = "name the column of the sites under preprocess.site, " if section.format in OWN else ""
         yield (
             f"federated.strategies: {', '.join(named)} {'needs' if len(named) == 1 else 'need'} sites, and all "
             f"records are of one: {column}part the patients by an attribute (federated.partition.group), or use `iid` "
@@ -69,7 +70,7 @@ def _one_site(section: Any) -> bool:
     if section.format == "heart":
         made = section.raw.simulated.patients if section.raw.source == "simulated" else ()
         return len(section.preprocess.hospitals or made) == 1
-    return section.format in ONE_SITE or (section.format == "table" and section.preprocess.site is None)
+    return section.format in ONE_SITE or (section.format in OWN and section.preprocess.site is None)
 
 
 def _cuts(section: Any) -> Iterator[str]:
@@ -78,26 +79,11 @@ def _cuts(section: Any) -> Iterator[str]:
         return
     model = section.split.model
     for variant, settings in section.split.variants:
-        cuts = possible_cuts(model, getattr(section.baselines, model), keep_head=variant == "ushaped")
+        cuts = getattr(section.baselines, model).cuts(keep_head=variant == "ushaped")
         for cut in settings.cuts if settings else ():
             if cut not in cuts:
                 remedy = f"use {_or(list(map(str, cuts)))}" if cuts else "take a network of more layers"
                 yield f"split.variants.{variant}.cuts: {model} can't be cut after layer {cut}: {remedy}"
-
-
-def possible_cuts(model: str, recipe: Any, *, keep_head: bool) -> list[int]:
-    """Return the cuts n of a network, n the number of layers before the cut; see `medpriv.split.protocol`.
-
-    Args:
-        recipe: its section under `baselines`.
-        keep_head: the client keeps the last layer, and the server needs another one with parameters.
-    """
-    if model in ("cnn", "cnn_gn", "cnn2d"):
-        convolutions = len(recipe.channels)
-        middle = [convolutions + 1] * recipe.pooled  # a pooling; a flattening computes nothing
-        return list(range(1, convolutions + (not keep_head))) + ([] if keep_head else [*middle, convolutions + 2])
-    dense = len(recipe.hidden) + 1 if model == "mlp" else 1
-    return list(range(1, dense - 1 if keep_head else dense + 1))
 
 
 def _or(names: list[str] | tuple[str, ...]) -> str:

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from medpriv.config.dataset import DatasetSettings
 from medpriv.config.leakage import CheckedTable
-from medpriv.config.section import Count, Fraction, Raw, Section
+from medpriv.config.section import Count, Fraction, Raw, Section, Unlike
 
 Hospital = Literal["cleveland", "hungarian", "switzerland", "va"]
 
@@ -34,7 +34,7 @@ class PreprocessHeart(CheckedTable):
         "complete patients, one-hot codes, its split, each hospital standardised by itself; `flamby-pooled`: the same, "
         "standardised together, as its pooled model is trained",
     )
-    hospitals: Annotated[list[Hospital], Field(min_length=1)] | None = Field(
+    hospitals: Annotated[list[Hospital], Field(min_length=1), Unlike] | None = Field(
         None, description="whose patients to take, `[cleveland]` for the set that most papers mean; empty: all"
     )
     test_fraction: Fraction = Field(

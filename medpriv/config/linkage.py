@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from medpriv.config.section import Count, Name, Section
+from medpriv.config.section import Count, Name, Section, Unlike
 
 DERIVED = ("all", "dates", "demographics", "quasi")  # names of sets that are made from the dataset
 
@@ -30,7 +30,7 @@ class LinkageSettings(Section):
     sensitive: dict[Name, list[str]] = Field(
         {}, description="by dataset, columns whose disclosure is measured, beside the outcome"
     )
-    known: Annotated[list[Count], Field(min_length=1)] = Field(
+    known: Annotated[list[Count], Field(min_length=1), Unlike] = Field(
         [1, 2, 3, 5], description="columns of a person that a predicate speaks of, drawn at random"
     )
     targets: Count = Field(1000, description="most patients that a predicate is made for")

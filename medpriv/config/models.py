@@ -1,6 +1,6 @@
 """The bank and the small networks: how many replicates, how each network is trained."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -31,12 +31,43 @@ class Recipe(Section):
         "of use where no `beats_per_patient` has evened out the classes",
     )
 
+    layers: ClassVar[tuple[str, ...]] = ()  # what says which layers the network has; the rest says how it is trained
+
+    def cuts(self, *, keep_head: bool) -> list[int]:
+        """Return where split learning can cut the network, each as the number of layers before it.
+
+        Args:
+            keep_head: the client keeps the last layer, and the server needs another one with parameters.
+        """
+        return []
+
+
+def _cuts_between(dense: int, *, keep_head: bool) -> list[int]:
+    """Return the cuts of a row of dense layers."""
+    return list(range(1, dense - 1 if keep_head else dense + 1))
+
+
+class _Convolutional(Recipe):
+    """Convolutions, then a pooling or a flattening, then a dense layer."""
+
+    layers: ClassVar[tuple[str, ...]] = ("patch", "channels", "pooled")
+
+    def cuts(self, *, keep_head: bool) -> list[int]:
+        """See `Recipe.cuts`."""
+        convolutions = len(self.channels)
+        middle = [convolutions + 1] * self.pooled  # a flattening computes nothing
+        return list(range(1, convolutions + (not keep_head))) + ([] if keep_head else [*middle, convolutions + 2])
+
 
 class LogisticRecipe(Recipe):
     """Logistic regression."""
 
     epochs: Count = Field(30, description="passes over a replicate's own records")
     learning_rate: Positive = Field(0.03, description="peak step size of Adam, decayed to zero by a half cosine")
+
+    def cuts(self, *, keep_head: bool) -> list[int]:
+        """See `Recipe.cuts`."""
+        return _cuts_between(1, keep_head=keep_head)
 
 
 class MlpRecipe(Recipe):
@@ -46,8 +77,14 @@ class MlpRecipe(Recipe):
     learning_rate: Positive = Field(0.003, description="peak step size of Adam, decayed to zero by a half cosine")
     hidden: Annotated[list[Count], Field(min_length=1)] = Field([64, 32], description="units of each hidden layer")
 
+    layers: ClassVar[tuple[str, ...]] = ("hidden",)
 
-class CnnRecipe(Recipe):
+    def cuts(self, *, keep_head: bool) -> list[int]:
+        """See `Recipe.cuts`."""
+        return _cuts_between(len(self.hidden) + 1, keep_head=keep_head)
+
+
+class CnnRecipe(_Convolutional):
     """Small 1-D convolutional network."""
 
     epochs: Count = Field(10, description="passes over a replicate's own records")
@@ -64,7 +101,7 @@ class CnnRecipe(Recipe):
     )
 
 
-class Cnn2dRecipe(Recipe):
+class Cnn2dRecipe(_Convolutional):
     """Small 2-D convolutional network with group normalisation, for images."""
 
     epochs: Count = Field(10, description="passes over a replicate's own records")
@@ -74,16 +111,3 @@ class Cnn2dRecipe(Recipe):
         [16, 32], description="channels of the first convolution and of each further one (3 x 3, stride 2)"
     )
     pooled: bool = Field(False, description="classify by each channel's mean and maximum, not by position")
-
-
-# What of a recipe says which layers a network has; the rest says how it is trained.
-_CNN = ("patch", "channels", "pooled")
-LAYERS: dict[str, tuple[str, ...]] = {
-    "logistic": (),
-    "mlp": ("hidden",),
-    "cnn": _CNN,
-    "cnn_gn": _CNN,
-    "cnn2d": _CNN,
-    "dilated": ("width", "dropout"),
-    "resnet1d": ("width", "blocks"),
-}

@@ -1,6 +1,6 @@
 """The networks for long signals: how each is built and trained (the small ones are in `medpriv.config.models`)."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -23,6 +23,8 @@ class DilatedRecipe(Recipe):
         "small widths",
     )
 
+    layers: ClassVar[tuple[str, ...]] = ("width", "dropout")
+
 
 class ResnetRecipe(Recipe):
     """1-D residual network; `width` 64 and `blocks` [3, 4, 6, 3] make it a ResNet-34."""
@@ -34,3 +36,5 @@ class ResnetRecipe(Recipe):
     blocks: Annotated[list[Count], Field(min_length=1)] = Field(
         [1, 1, 1], description="residual blocks of each stage; each further stage has half the positions"
     )
+
+    layers: ClassVar[tuple[str, ...]] = ("width", "blocks")

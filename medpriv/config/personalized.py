@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from medpriv.catalogue.networks import networks
-from medpriv.config.section import Count, Fraction, NotNegative, Positive, Section
+from medpriv.config.section import Count, Fraction, NotNegative, Positive, Section, Unlike
 
 
 class FineTuning(Section):
@@ -63,12 +63,12 @@ class PersonalAttackSettings(Section):
     false_positive_rate: Fraction = Field(
         0.1, description="rate at which the true-positive rate is stated; resolved by a model's blocks of non-members"
     )
-    epsilons: Annotated[list[Positive], Field(min_length=1)] = Field(
+    epsilons: Annotated[list[Positive], Field(min_length=1), Unlike] = Field(
         [0.01, 0.02, 0.05], description="L-infinity budgets, millivolts"
     )
     pgd_steps: Count = Field(10, description="steps of PGD, 2.5 budgets long together")
     sap_steps: Count = Field(10, description="steps of SAP through its smoothing filter, after those of PGD")
-    unlearned_attacks: Annotated[list[Literal["fgsm", "pgd", "sap"]], Field(min_length=1)] = Field(
+    unlearned_attacks: Annotated[list[Literal["fgsm", "pgd", "sap"]], Field(min_length=1), Unlike] = Field(
         ["fgsm"], description="attacks on models that should have forgotten some of the beats they were adapted to"
     )
     attacked_replicates: Count = Field(4, description="replicates whose models are attacked, the first ones")

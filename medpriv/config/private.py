@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, create_model, model_validator
 
+from medpriv.catalogue.networks import NETWORKS, networks
 from medpriv.config.section import Count, Epsilon, Fraction, Positive, Section
 
 Momentum = Annotated[float, Field(ge=0, lt=1)]
@@ -57,13 +58,16 @@ class PrivateLogistic(PrivateNetwork):
     output: Perturbation | None = Field(None, description="output perturbation (binary tables)")
 
 
-class PrivateModels(Section):
-    """The baseline networks to train privately, with their layers from `baselines`; leave one out to skip it."""
-
-    logistic: PrivateLogistic | None = Field(None, description="logistic regression")
-    mlp: PrivateNetwork | None = Field(None, description="multi-layer perceptron")
-    cnn_gn: PrivateNetwork | None = Field(None, description="1-D CNN with group normalisation")
-    cnn2d: PrivateNetwork | None = Field(None, description="2-D CNN with group normalisation")
+WAYS = {"logistic": PrivateLogistic}  # of the networks that are trained in more ways than others
+PrivateModels = create_model(
+    "PrivateModels",
+    __base__=Section,
+    __doc__="The baseline networks to train privately, with their layers from `baselines`; leave one out to skip it.",
+    **{
+        name: (WAYS.get(name, PrivateNetwork) | None, Field(None, description=NETWORKS[name].label))
+        for name in networks(private=True)
+    },
+)
 
 
 class PrivateSettings(Section):

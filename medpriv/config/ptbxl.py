@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from medpriv.config.dataset import PatientSignalSettings
-from medpriv.config.section import Fraction, Raw, Section
+from medpriv.config.section import Fraction, Raw, Section, Unlike
 
 Lead = Literal["I", "II", "III", "AVR", "AVL", "AVF", "V1", "V2", "V3", "V4", "V5", "V6"]
 Fold = Annotated[int, Field(ge=1, le=10)]
@@ -26,7 +26,7 @@ class RawPtbxl(Raw):
 class PreprocessPtbxl(Section):
     """Records or pieces of records, labelled with their one diagnostic superclass."""
 
-    leads: Annotated[list[Lead], Field(min_length=1)] = Field(
+    leads: Annotated[list[Lead], Field(min_length=1), Unlike] = Field(
         ["I", "II", "III", "AVR", "AVL", "AVF", "V1", "V2", "V3", "V4", "V5", "V6"],
         description="leads used, in this order",
     )
@@ -39,7 +39,7 @@ class PreprocessPtbxl(Section):
     split: Literal["folds", "random"] = Field(
         "folds", description="`folds`: the publisher's, which keep patients whole, or `random` by patient"
     )
-    test_folds: Annotated[list[Fold], Field(min_length=1, max_length=9)] = Field(
+    test_folds: Annotated[list[Fold], Field(min_length=1, max_length=9), Unlike] = Field(
         [9, 10], description="folds held out by a `folds` split; the publisher's 9 and 10 are the best validated"
     )
     test_fraction: Fraction = Field(0.3, description="share of patients held out by a `random` split")

@@ -68,8 +68,10 @@ class RobustSettings(Section):
 
     @model_validator(mode="after")
     def _ensembles_are_stacked(self) -> "RobustSettings":
-        if self.defences.decorrelated and self.model not in ("cnn", "cnn_gn"):
-            raise ValueError(f"decorrelated ensembles are of cnn or cnn_gn, not {self.model}: leave `decorrelated` out")
+        stacked = networks("signal", robust=True, layered=True)
+        if self.defences.decorrelated and self.model not in stacked:
+            fit = " or ".join(stacked)
+            raise ValueError(f"decorrelated ensembles are of {fit}, not {self.model}: leave `decorrelated` out")
         return self
 
 
@@ -102,5 +104,7 @@ class ImageDefences(Defences):
 class ImageRobustSettings(RobustSettings):
     """Banks of images trained to withstand evasion."""
 
-    model: Literal["cnn2d"] = Field("cnn2d", description="the baseline network that is defended, with its recipe")
+    model: Literal[networks("image", robust=True)] = Field(
+        "cnn2d", description="the baseline network that is defended, with its recipe"
+    )
     defences: ImageDefences = Field(default_factory=ImageDefences, description="the defences to train")

@@ -1,7 +1,7 @@
 """What every part of the config is made of: a base class that refuses unknown keys, and checked numbers."""
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -23,12 +23,19 @@ def _with_noise(value: float) -> float:
     return value
 
 
+def _all_different(values: list[Any]) -> list[Any]:
+    if repeated := [value for place, value in enumerate(values) if value in values[:place]]:
+        raise ValueError(f"{repeated[0]} stands there twice; say it once")
+    return values
+
+
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[float, Field(gt=0), AfterValidator(_finite)]
 NotNegative = Annotated[float, Field(ge=0), AfterValidator(_finite)]
 Epsilon = Annotated[float, Field(gt=0), AfterValidator(_with_noise)]
 Count = Annotated[int, Field(ge=1)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*$")]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*$", max_length=60)]  # stands in names of files, with others
+Unlike = AfterValidator(_all_different)  # of a list
 
 
 # Keys that were called otherwise: the old name's last part, and the new one.
@@ -48,6 +55,12 @@ class Section(BaseModel):
     """A part of the config: unknown keys are refused, values are not changed after the check."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def section_within(annotation: Any) -> type[Section] | None:
+    """Return the class of a section within an annotation such as `Raw | None`; None if there is none."""
+    candidates = (annotation, *get_args(annotation))
+    return next((item for item in candidates if isinstance(item, type) and issubclass(item, Section)), None)
 
 
 class Raw(Section):

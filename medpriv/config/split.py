@@ -5,13 +5,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from medpriv.catalogue.networks import networks
-from medpriv.config.section import Count, Positive, Section
+from medpriv.config.section import Count, Positive, Section, Unlike
 
 
 class SplitVariant(Section):
     """A way to train a cut network."""
 
-    cuts: Annotated[list[Count], Field(min_length=1)] = Field(
+    cuts: Annotated[list[Count], Field(min_length=1), Unlike] = Field(
         [1], description="layers before the cut, at the clients; a bank each"
     )
     least_patients: Count = Field(
@@ -23,7 +23,7 @@ class SplitVariant(Section):
 class VanillaSplit(SplitVariant):
     """Clients in turn, labels go to the server."""
 
-    cuts: Annotated[list[Count], Field(min_length=1)] = Field(
+    cuts: Annotated[list[Count], Field(min_length=1), Unlike] = Field(
         [1, 2], description="layers before the cut, at the clients; a bank each"
     )
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from medpriv.config.section import Count, Fraction, Positive, Section
+from medpriv.config.section import Count, Fraction, Positive, Section, Unlike
 
 
 class SplitServerSettings(Section):
@@ -31,7 +31,7 @@ class SplitServerSettings(Section):
     known_labels: Count = Field(
         5, description="training records of each class whose labels a server that seeks labels has"
     )
-    false_positive_rates: Annotated[list[Fraction], Field(min_length=1)] = Field(
+    false_positive_rates: Annotated[list[Fraction], Field(min_length=1), Unlike] = Field(
         [0.01], description="rates at which true positives of membership are stated"
     )
     bootstraps: Count = Field(300, description="bootstrap draws behind each interval")

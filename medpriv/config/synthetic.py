@@ -1,4 +1,4 @@
-"""Banks of generators of synthetic tables: which, how many, and what they release."""
+"""Banks of generators of synthetic records: which, how many, and what they release."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -7,6 +7,14 @@ from pydantic import Field, ValidationError, model_validator
 
 from medpriv.catalogue.treatments import GENERATORS
 from medpriv.config.section import Count, Epsilon, Fraction, Section
+from medpriv.config.synthetic_images import (
+    DcganSettings,
+    DpDcganSettings,
+    DpMerfSettings,
+    ImageDiffusionSettings,
+    MovedCopiesSettings,
+    NoisyCopiesSettings,
+)
 from medpriv.config.synthetic_marginals import AimSettings, MstSettings
 from medpriv.config.synthetic_neural import (
     DiffusionSettings,
@@ -49,21 +57,17 @@ class Generators(Section):
     sdv: SdvSettings | None = Field(None, description="SDV's Gaussian copula, CTGAN and TVAE, made together")
 
 
-class SyntheticSettings(Section):
-    """Banks of generators of synthetic tables."""
+class SyntheticBanks(Section):
+    """Banks of generators, whatever they make; `generators` is the modality's own."""
 
     replicates: Annotated[int, Field(ge=2)] = Field(16, description="replicates of each, at most the bank's K")
-    released: Count = Field(
-        5,
-        description="rows that a replicate releases, in multiples of those it was fitted on",
-    )
+    released: Count = Field(5, description="records that a replicate releases, in multiples of those it was fitted on")
     epsilons: Annotated[list[Epsilon], Field(min_length=1)] = Field(
         [1.0, 8.0], description="the guarantees to fit generators with differential privacy for"
     )
     delta: Fraction | None = Field(
         None, description="their delta, below 1/n; empty: 1/(10 n) rounded down to a digit, n a replicate's patients"
     )
-    generators: Generators = Field(default_factory=Generators, description="what to fit, and how")
     variations: dict[str, dict[Variation, dict[str, Any] | None]] = Field(
         default_factory=dict,
         description="further banks of a generator, under names of their own: by generator and name, what differs",
@@ -96,3 +100,33 @@ class SyntheticSettings(Section):
                     place = ".".join(map(str, fault["loc"]))
                     raise ValueError(f"variations.{generator}.{name}: {place}: {fault['msg']}") from error
         return self
+
+
+class SyntheticSettings(SyntheticBanks):
+    """Banks of generators of synthetic tables."""
+
+    generators: Generators = Field(default_factory=Generators, description="what to fit, and how")
+
+
+class ImageGenerators(Section):
+    """The generators of images; leave one out to skip it."""
+
+    pixel_gaussian: Recipe | None = Field(None, description="each pixel by itself, by class: the floor")
+    noisy_copies: NoisyCopiesSettings | None = Field(None, description="members with noise: a control that must fail")
+    moved_copies: MovedCopiesSettings | None = Field(
+        None, description="members moved or flipped: a control that comparing pixels doesn't find"
+    )
+    dcgan: DcganSettings | None = Field(None, description="DCGAN")
+    image_diffusion: ImageDiffusionSettings | None = Field(None, description="a small diffusion model")
+    dp_dcgan: DpDcganSettings | None = Field(
+        None, description="a DCGAN with a discriminator under differential privacy"
+    )
+    dp_merf: DpMerfSettings | None = Field(None, description="DP-MERF: one noisy mean of random features")
+
+
+class ImageSyntheticSettings(SyntheticBanks):
+    """Banks of generators of synthetic images."""
+
+    replicates: Annotated[int, Field(ge=2)] = Field(4, description="replicates of each, at most the bank's K")
+    released: Count = Field(1, description="images that a replicate releases, in multiples of those it was fitted on")
+    generators: ImageGenerators = Field(default_factory=ImageGenerators, description="what to fit, and how")

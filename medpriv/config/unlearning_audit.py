@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from medpriv.config.section import Count, Fraction, Positive, Section
+from medpriv.config.section import Count, Fraction, Positive, Section, Unlike
 
 
 class Budgets(Section):
@@ -17,7 +17,9 @@ class Budgets(Section):
 class UnlearningAuditSettings(Section):
     """What an unlearned model still knows, what it lost, and what it cost."""
 
-    false_positive_rates: list[Fraction] = Field([0.05, 0.01], description="rates at which U-LiRA's TPR is stated")
+    false_positive_rates: Annotated[list[Fraction], Unlike] = Field(
+        [0.05, 0.01], description="rates at which U-LiRA's TPR is stated"
+    )
     delta: Annotated[float, Field(ge=0, lt=1)] = Field(1e-5, description="delta of the unlearning epsilon")
     forgotten_records: Count = Field(128, description="most forgotten records a patient looked at, evenly spread")
     train_records: Count = Field(256, description="records of training patients looked at, evenly over patients")

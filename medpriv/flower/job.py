@@ -7,7 +7,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from medpriv.catalogue.treatments import STRATEGIES
 from medpriv.config.federated import LocalSteps, Plain, Strategies
-from medpriv.config.models import LAYERS, CnnRecipe, LogisticRecipe, MlpRecipe
+from medpriv.config.models import CnnRecipe, LogisticRecipe, MlpRecipe
 from medpriv.config.section import Count, Positive, Section
 from medpriv.errors import InputError
 from medpriv.federated.secure import check_threshold
@@ -100,7 +100,8 @@ class Job(Section):
 
     @model_validator(mode="after")
     def _shaped(self) -> "Job":
-        shape = RECIPES[self.model](**self.recipe).model_dump(include=set(LAYERS[self.model]))
+        kind = RECIPES[self.model]
+        shape = kind(**self.recipe).model_dump(include=set(kind.layers))
         self.recipe.update(shape)
         return self
 

@@ -187,8 +187,8 @@ def measures_of(
             for name, own in zip(names, values, strict=True)
             if not group
         ]
-    joined = _joined([each.told_apart for each in likenesses], len(test.people))
-    rows = [(joined, common, "")]
+    together = joined([each.told_apart for each in likenesses], len(test.people))
+    rows = [(together, common, "")]
     rows += [] if group else [(each.told_apart, 0.0, name) for each, name in zip(likenesses, names, strict=True)]
     for figure, shared, replicate in rows:
         found = summarise(figure, shared)
@@ -228,7 +228,7 @@ def over_replicates(
     return value, min(max(value - reach, bounds[0]), value), max(min(value + reach, bounds[1]), value)
 
 
-def _joined(figures: Sequence[Figure], people: int) -> Figure:
+def joined(figures: Sequence[Figure], people: int) -> Figure:
     """Return one figure of K replicates, whose patients are the same and whose synthetic records are their own."""
     own = [figure.parts.shape[1] - people for figure in figures]
     starts = people + np.cumsum(own) - own

@@ -23,9 +23,9 @@ def auc(scores: np.ndarray, positive: np.ndarray) -> float:
     m, n = int(positive.sum()), int((~positive).sum())
     if not m or not n or np.isnan(scores).any():
         return float("nan")
-    _, rank, count = np.unique(scores, return_inverse=True, return_counts=True)
-    midrank = np.cumsum(count) - (count - 1) / 2
-    return float((midrank[rank[positive]].sum() - m * (m + 1) / 2) / (m * n))
+    negatives, positives = np.sort(scores[~positive]), np.sort(scores[positive])  # sorted ones are found more quickly
+    passed = sum(int(np.searchsorted(negatives, positives, side=side).sum()) for side in ("left", "right"))
+    return passed / 2 / (m * n)
 
 
 def tpr_at(scores: np.ndarray, positive: np.ndarray, rate: float) -> float:

@@ -1,8 +1,11 @@
 """Whose records they are: patients, their sites and groups, the split, and where the data came from."""
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -58,6 +61,11 @@ class Cohort:
     def __len__(self) -> int:
         """Return N."""
         return len(self.patient)
+
+    @cached_property
+    def patients_digest(self) -> str:
+        """SHA-256 of the patients' names in their order: what knows them again and names nobody."""
+        return hashlib.sha256(json.dumps(self.patients).encode()).hexdigest()
 
     def rows(self, split: int) -> np.ndarray:
         """Return bool [N]: the records of the patients in `split` (`TRAIN` or `TEST`)."""

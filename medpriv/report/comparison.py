@@ -18,7 +18,7 @@ from medpriv.report.results import Cohort, Result, Results, highest, parse_group
 LEVELS = ("patient", "record")
 RATE = "0.01"
 SERVER_VIEW = "membership-updates"
-BEST_RELEASE = "release-best"
+BEST_RELEASES = {"release": "release-best", "image_release": "image-release-best"}  # by the family of membership
 BEST = "membership-best"  # the best of all attacks where membership was drawn anew
 ANY_CHECK = "masking"  # of gradient masking: holds if all others do
 ONE_STEP = "evasion-fgsm"  # attacks more records, of more replicates, than all other attacks
@@ -51,7 +51,7 @@ class Headline:
     @property
     def kind(self) -> str:
         """What its models are, a key of the catalogue's kinds."""
-        return spec_of(self.result.treatment).treatment.kind
+        return spec_of(self.result.treatment).kind
 
     @property
     def utility(self) -> Measure | None:
@@ -156,9 +156,7 @@ Chosen = dict[str, Measure | None]
 def _usefulness(cohort: Cohort, result: Result) -> Chosen:
     """Return utility (the first figure of the kind's that was measured), the gap to training patients, two of skill."""
     two = len(cohort.about["classes"]) == 2
-    names = [
-        one.measure for one in KINDS[spec_of(result.treatment).treatment.kind].figures if two or not one.two_classes
-    ]
+    names = [one.measure for one in KINDS[spec_of(result.treatment).kind].figures if two or not one.two_classes]
     return {
         "utility": next(filter(None, map(result.utility.find, names)), None),
         "generalisation_gap": result.utility.find("generalisation_gap"),
@@ -171,7 +169,7 @@ def _leaks(cohort: Cohort, result: Result) -> Chosen:
     found: Chosen = {}
     for level in LEVELS:
         attacks, group = result.attacks, {"level": level}
-        best = BEST if result.attacks.holding("auc_chance", attack=BEST) else BEST_RELEASE
+        best = BEST_RELEASES.get(kind_of_bank(result.treatment).membership, BEST)
         tried, rate = membership(result, "auc", level), strongest(membership(result, f"tpr_at_fpr_{RATE}", level))
         found |= {
             f"membership_auc_{level}": strongest(tried),
@@ -189,10 +187,10 @@ def _leaks(cohort: Cohort, result: Result) -> Chosen:
 def membership(result: Result, measure: str, level: str) -> list[Measure]:
     """Return what attacks on the model itself reach, which all banks meet; what a server sees is another question.
 
-    Of a synthetic table what the strongest attack reaches, which was chosen on other replicates.
+    Of synthetic records what the strongest attack reaches, which was chosen on other replicates.
     """
-    if kind_of_bank(result.treatment).membership == "release":
-        return result.attacks.select(measure, {"level": level}, BEST_RELEASE)
+    if best := BEST_RELEASES.get(kind_of_bank(result.treatment).membership):
+        return result.attacks.select(measure, {"level": level}, best)
     found = result.attacks.select(measure, {"level": level}, "membership-")
     return [item for item in found if item.attack != SERVER_VIEW]
 
@@ -291,10 +289,10 @@ def claimed_epsilon(result: Result) -> Measure | None:
     """Return what the accountant says; n counts the patients of a replicate, or the clients if these are the unit."""
     if stated := result.attacks.holding("epsilon_accountant"):
         return stated[0]
-    privacy = result.facts.get("privacy")
+    privacy = result.metadata.get("privacy")
     if not privacy:
         return None
-    units = privacy.get("patients") or len(result.facts.get("federation", {}).get("clients", ()))
+    units = privacy.get("patients") or len(result.metadata.get("federation", {}).get("clients", ()))
     about = (result.dataset, result.treatment, "accountant", "epsilon_accountant")
     return Measure(*about, privacy["epsilon"], n=units, group=f"delta={privacy['delta']:g}")
 

@@ -201,8 +201,8 @@ def csv_text(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> st
 
 
 def rows_csv(rows: Sequence[Mapping[str, object]]) -> str:
-    """Return rows that all have the same keys as CSV text."""
-    return csv_text(tuple(rows[0]), rows)
+    """Return rows that all have the same keys as CSV text; patients stay unnamed, for the page may be passed on."""
+    return csv_text(tuple(name for name in rows[0] if name != "patient"), rows)
 
 
 def line_style(index: int) -> dict[str, Any]:
@@ -227,6 +227,25 @@ def whiskers(measures: Sequence[Measure]) -> list[list[float]]:
     """Return intervals as distances below and above the values, as error bars want them; 0 where there is none."""
     ends = [(item.value - item.lower, item.upper - item.value) for item in measures]
     return [[0.0 if math.isnan(end) else max(end, 0.0) for end in side] for side in zip(*ends, strict=True)]
+
+
+def draw_point(axes: "Axes", index: int, across: Measure, up: Measure, label: str, *, hollow: bool = False) -> None:
+    """Draw the index-th mark of a front: one figure by another, both with their intervals."""
+    colour = line_style(index)["color"]
+    axes.errorbar(
+        across.value,
+        up.value,
+        xerr=whiskers([across]),
+        yerr=whiskers([up]),
+        marker=mark(index),
+        color=colour,
+        markerfacecolor=COLOURS["paper"] if hollow else colour,
+        markeredgewidth=1.6 if hollow else 1.0,
+        linewidth=1.2,
+        markersize=7,
+        linestyle="none",
+        label=label,
+    )
 
 
 def draw_guessing(axes: "Axes", chances: Iterable[Measure | None]) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, NoReturn, TypeVar
 
-from medpriv.catalogue.attacks import BANK, FAMILIES, ROWS
+from medpriv.catalogue.attacks import BANK, FAMILIES, PATIENTS
 from medpriv.catalogue.networks import networks
 from medpriv.catalogue.treatments import TREATMENTS, kind_of_bank, stage_of
 from medpriv.dataset import TRAIN
@@ -29,14 +29,14 @@ from medpriv.report.labels import display_name, kind_of, stored_name
 Row = dict[str, str]
 Group = Mapping[str, str]
 WHOLE: Group = MappingProxyType({})  # the group of figures over everything
-SEEN_BY_SERVER = ("federated_server", "split_server")  # families that attack what a server sees
+OF_PATIENTS = "patients"  # the stage of what attacks tell of single patients
 DERIVED = tuple(dict.fromkeys(item.stage for item in TREATMENTS.values() if item.origin))  # of banks made from others
 
 
 class Artefact(NamedTuple):
     """A folder of results: of a dataset, of a bank (`name`), or of a family of attacks on what `name` stands for.
 
-    The stage `examples` has a file in its place.
+    The stage `patients` has what a family tells of single patients.
     """
 
     stage: str
@@ -161,12 +161,12 @@ class Result:
 
     Attributes:
         replicates: K.
-        recipe, costs: hyperparameters and costs, as `bank.json` has them.
+        hyperparameters, costs: as `bank.json` has them.
         utility, attacks: measures; the attacks of every family together.
-        tables: what else was written, by file stem (`reliability`, `roc`, `exposure`, `examples`; those of an attack on
-            what a server sees with the family before it, `split_server-examples`); missing: none. A path is read when
-            its rows are asked for: those of all banks' patients together would fill the memory.
-        facts: what the bank says of itself (`privacy`, `federation`, `split`).
+        tables: what else was written, by file stem (`reliability`), those of attacks with the family before it
+            (`membership-exposure`); missing: none. A path is read when its rows are asked for: those of all banks'
+            patients together would fill the memory.
+        metadata: what the bank says of itself (`privacy`, `federation`, `split`).
         settings: of the treatment.
     """
 
@@ -174,12 +174,12 @@ class Result:
     treatment: str
     model: str
     replicates: int
-    recipe: dict
+    hyperparameters: dict
     costs: dict
     utility: Measures
     attacks: Measures
     tables: dict[str, tuple[Row, ...] | Path]
-    facts: dict = field(default_factory=dict)
+    metadata: dict = field(default_factory=dict)
     settings: dict = field(default_factory=dict)
 
     @property
@@ -214,37 +214,19 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Linkage:
-    """What the re-identification audit of one dataset found; no bank has a part in it.
-
-    Attributes:
-        measures: of treatment `data`.
-        criteria: rows of the table of legal criteria.
-    """
-
-    dataset: str
-    measures: Measures
-    criteria: tuple[Row, ...]
-
-    @property
-    def artefact(self) -> str:
-        """Return the file that holds its figures."""
-        return f"results/attacks/{stored_name(self.dataset)}/linkage/measures.csv"
-
-
-@dataclass(frozen=True)
 class Derived:
     """What a bank of personalised or unlearned models says of itself.
 
     Attributes:
         models: R.
-        recipe, costs: hyperparameters and costs, as `bank.json` has them.
+        settings: of the treatment, the parts of its name among them.
+        costs: as `bank.json` has them.
     """
 
     dataset: str
     treatment: str
     models: int
-    recipe: dict
+    settings: dict
     costs: dict
 
     @property
@@ -255,25 +237,31 @@ class Derived:
 
 @dataclass(frozen=True)
 class Audit:
-    """What one audit of derived banks found.
+    """What one audit of derived banks, or of a dataset itself, found.
 
     Attributes:
-        subject: `personalized-<variant>`, or `unlearned` or `unlearned-personal` for all methods of a request.
-        family: `personalization` or `unlearning`.
-        measures: a treatment of its own each.
-        patients: its rows of single patients.
+        subject: `personalized-<variant>`; `unlearned` or `unlearned-personal` for all methods of a request; empty of a
+            dataset.
+        family: of attacks.
+        measures: a treatment of its own each; `data` of a dataset.
+        tables: rows of what else it writes, by the catalogue's names.
     """
 
     dataset: str
     subject: str
     family: str
     measures: Measures
-    patients: tuple[Row, ...]
+    tables: Mapping[str, tuple[Row, ...]] = field(default_factory=dict)
 
     @property
     def artefact(self) -> str:
         """Return the file that holds its figures."""
         return artefact(self.dataset, self.subject, self.family)
+
+    @property
+    def patients(self) -> tuple[Row, ...]:
+        """Its rows of single patients."""
+        return self.tables.get("patients", ())
 
     @property
     def request(self) -> str:
@@ -289,8 +277,7 @@ class Results:
         cohorts: by the name that the report gives them.
         banks: in the order of the comparison.
         derived: banks made from others, by (dataset, treatment).
-        audits: of derived banks.
-        linkage: re-identification audits of tables.
+        audits: of derived banks, and of datasets.
         costs, timings: measured by the clock.
         config: the whole checked config.
     """
@@ -299,7 +286,6 @@ class Results:
     banks: tuple[Result, ...] = ()
     derived: dict[tuple[str, str], Derived] = field(default_factory=dict)
     audits: tuple[Audit, ...] = ()
-    linkage: tuple[Linkage, ...] = ()
     costs: tuple[Cost, ...] = ()
     timings: tuple[Timing, ...] = ()
     config: dict = field(default_factory=dict)
@@ -307,7 +293,7 @@ class Results:
     @cached_property
     def families(self) -> frozenset[str]:
         """The families of attacks that any figure comes from."""
-        tables = [bank.attacks for bank in self.banks] + [item.measures for item in (*self.audits, *self.linkage)]
+        tables = [bank.attacks for bank in self.banks] + [item.measures for item in self.audits]
         attacks = {item.attack for table in tables for item in table}
         return frozenset(name for name, family in FAMILIES.items() if attacks & family.attacks.keys())
 
@@ -317,7 +303,7 @@ class Results:
         return frozenset(kind_of(bank.treatment) for bank in self.banks)
 
     def audits_of(self, family: str) -> list[Audit]:
-        """Return the audits of derived banks by one family of attacks."""
+        """Return the audits of derived banks, or of datasets, by one family of attacks."""
         return [audit for audit in self.audits if audit.family == family]
 
     @property
@@ -330,18 +316,18 @@ class Results:
         return self.config.get("datasets", {}).get(stored_name(dataset), {}).get("format", "")
 
 
-Record = TypeVar("Record", Result, Audit, Derived, Linkage, Cost, Timing)
+Record = TypeVar("Record", Result, Audit, Derived, Cost, Timing)
 
 
 def artefact(dataset: str, subject: str, family: str) -> str:
     """Return the file of one audit's figures, as `results/` is laid out."""
-    return f"results/attacks/{stored_name(dataset)}/{subject}/{family}/measures.csv"
+    return "/".join(["results/attacks", stored_name(dataset), *[subject] * bool(subject), family, "measures.csv"])
 
 
 def tables_of_measures(artefacts: Iterable[Artefact]) -> list[Path]:
     """Return the tables of measures among the artefacts: the banks' first, then those of attacks."""
     banks = [_of_use(item.folder) / "utility.csv" for item in artefacts if _is_bank(item)]
-    attacks = [item.folder / "measures.csv" for item in artefacts if item.family and item.stage != "examples"]
+    attacks = [item.folder / "measures.csv" for item in artefacts if item.family and item.stage != OF_PATIENTS]
     return list(dict.fromkeys(banks + attacks))
 
 
@@ -361,30 +347,27 @@ def read_results(
         return replace(record, dataset=stored[record.dataset].name) if record.dataset in stored else record
 
     attacks: dict[tuple[str, str], dict[str, Path]] = {}
-    examples: dict[tuple[str, str], dict[str, Path]] = {}
+    patients: dict[tuple[str, str], dict[str, Path]] = {}
     for item in artefacts:
         if item.family:
-            found = examples if item.stage == "examples" else attacks
+            found = patients if item.stage == OF_PATIENTS else attacks
             found.setdefault((item.dataset, item.name), {})[item.family] = item.folder
-    banks, derived, audits, linkage = [], [], [], []
+    banks, derived, audits = [], [], []
     for stage, dataset, name, family, folder in artefacts:
-        if stage == "examples":
+        of_patients = patients.get((dataset, name), {})
+        if stage == OF_PATIENTS:
             continue
-        if family == "linkage":
-            linkage.append(named(read_linkage(dataset, folder)))
-        elif family and FAMILIES[family].subject != BANK:
-            audits.append(named(read_audit(dataset, name, family, folder)))
+        if family and FAMILIES[family].subject != BANK:
+            audits.append(named(read_audit(dataset, name, family, folder, of_patients.get(family))))
         elif not family and stage in DERIVED:
             derived.append(named(read_derived(dataset, name, folder)))
         elif not family and stage != "preprocessed":
-            of_bank = (found.get((dataset, name), {}) for found in (attacks, examples))
-            banks.append(named(read_result(dataset, name, folder, *of_bank)))
+            banks.append(named(read_result(dataset, name, folder, attacks.get((dataset, name), {}), of_patients)))
     return Results(
         cohorts={cohort.name: cohort for cohort in stored.values()},
         banks=tuple(banks),
         derived={(bank.dataset, bank.treatment): bank for bank in derived},
         audits=tuple(audits),
-        linkage=tuple(linkage),
         costs=tuple(map(named, read_costs(costs))),
         timings=tuple(map(named, read_timings(timings))),
         config=config,
@@ -421,13 +404,13 @@ def read_cohort(name: str, folder: Path) -> Cohort:
 
 
 def read_result(
-    dataset: str, treatment: str, bank: Path, attacks: Mapping[str, Path], examples: Mapping[str, Path] | None = None
+    dataset: str, treatment: str, bank: Path, attacks: Mapping[str, Path], patients: Mapping[str, Path] | None = None
 ) -> Result:
     """Read one treatment's bank description, its utility and all attacks on it.
 
     Args:
         attacks: family -> folder.
-        examples: family -> the table of what the attack made of single records.
+        patients: family -> folder of what it tells of single patients.
     """
     about = read_json(bank / "bank.json")
     measures: list[Measure] = []
@@ -437,20 +420,19 @@ def read_result(
     for family, folder in attacks.items():
         found = _own(folder / "measures.csv", dataset, "" if FAMILIES[family].joint else treatment)
         measures += [item for item in found if item.treatment == treatment]
-        tables |= {name: folder / f"{name}.csv" for name, holds in FAMILIES[family].tables.items() if holds != ROWS}
-    for family, path in (examples or {}).items():
-        tables[f"{family}-examples" if family in SEEN_BY_SERVER else "examples"] = path
+        own = _tables_of(family, folder, (patients or {}).get(family))
+        tables |= {f"{family}-{name}": path for name, path in own.items()}
     return Result(
         dataset=dataset,
         treatment=treatment,
         model=about["spec"]["model"],
         replicates=len(about["replicates"]),
-        recipe=about["spec"]["hyperparameters"],
+        hyperparameters=about["spec"]["hyperparameters"],
         costs=about["costs"],
         utility=Measures(item for item in used if item.treatment == treatment),
         attacks=Measures(measures),
         tables=tables,
-        facts=about["metadata"],
+        metadata=about["metadata"],
         settings=about["spec"]["settings"],
     )
 
@@ -458,18 +440,24 @@ def read_result(
 def read_derived(dataset: str, treatment: str, folder: Path) -> Derived:
     """Read a derived bank's description."""
     about = read_json(folder / "bank.json")
-    recipe = about["spec"]["parts"] | about["spec"]["settings"]
-    return Derived(dataset, treatment, len(about["replicates"]), recipe, about["costs"])
+    settings = about["spec"]["parts"] | about["spec"]["settings"]
+    return Derived(dataset, treatment, len(about["replicates"]), settings, about["costs"])
 
 
-def read_audit(dataset: str, subject: str, family: str, folder: Path) -> Audit:
-    """Read what one audit of derived banks found; figures of another dataset are refused."""
-    return Audit(dataset, subject, family, _of_dataset(folder, dataset), _table(folder / "patients.csv"))
+def read_audit(dataset: str, subject: str, family: str, folder: Path, patients: Path | None = None) -> Audit:
+    """Read what one audit of derived banks, or of a dataset, found; figures of another dataset are refused.
+
+    Args:
+        patients: folder of what it tells of single patients.
+    """
+    tables = {name: _table(path) for name, path in _tables_of(family, folder, patients).items()}
+    return Audit(dataset, subject, family, _of_dataset(folder, dataset), tables)
 
 
-def read_linkage(dataset: str, folder: Path) -> Linkage:
-    """Read what the re-identification audit of a dataset found; figures of another one are refused."""
-    return Linkage(dataset, _of_dataset(folder, dataset), _table(folder / "criteria.csv"))
+def _tables_of(family: str, folder: Path, patients: Path | None) -> dict[str, Path]:
+    """Return the tables that a family writes beside its measures, by name; none of single patients without a folder."""
+    places = {name: patients if holds == PATIENTS else folder for name, holds in FAMILIES[family].tables.items()}
+    return {name: place / f"{name}.csv" for name, place in places.items() if place is not None}
 
 
 def _of_dataset(folder: Path, dataset: str) -> Measures:

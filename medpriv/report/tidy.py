@@ -96,7 +96,7 @@ def audit_figures(audit: Audit) -> list[tuple[str, Measure]]:
     return [
         (name, item)
         for own in audit.measures.by_treatment().values()
-        for name, (measure, attack, group) in OF_AUDITS[audit.family].items()
+        for name, (measure, attack, group) in OF_AUDITS.get(audit.family, {}).items()
         if (item := own.find(measure, {**request, **group}, attack))
     ]
 

@@ -5,7 +5,7 @@ that a raw folder is either whole or not there. The formats know their files (`m
 simulate them (`medpriv.simulate.<format>`); only a `remote` source opens a connection (`medpriv.sources.download`).
 
 A format states the SHA-256 of its remote files in one of two ways:
-- `remote_files() -> dict[str, str]`: they ship with it, SHA-256 by path.
+- `remote_files() -> dict[str, str]`: they ship with it, SHA-256 by path (`md5:...` if nobody states that).
 - `CHECKSUMS`, the path of the publisher's own list of checksums, and `wanted(published: Collection[str]) -> list[str]`,
   which of the paths listed belong to the dataset (and any other that it cannot do without): for publishers of many
   files whose checksums nobody could ship. Such a download is checked for damage, not for the publisher's honesty.

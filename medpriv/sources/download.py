@@ -38,7 +38,8 @@ def download(
     """Bring files from `base_url` into `folder`; those already there with the right checksum are left as they are.
 
     Args:
-        files: SHA-256 (64 hex digits) by path relative to `base_url` and to `folder`.
+        files: SHA-256 (64 hex digits) by path relative to `base_url` and to `folder`; or `md5:` and 32 hex digits, of
+            publishers who state no other.
         base_url: the publisher's address or a mirror's, http or https, without credentials.
         folder: where the files go; only files with the right checksum appear there.
         parts: where unfinished downloads wait for the next attempt or run.
@@ -53,7 +54,7 @@ def download(
 
     _check_address(base_url)
     pooch.get_logger().setLevel(logging.WARNING)  # it would add a line a file to ours
-    registry = {name: f"sha256:{digest}" for name, digest in files.items()}
+    registry = {name: digest if ":" in digest else f"sha256:{digest}" for name, digest in files.items()}
     stock = pooch.create(path=folder, base_url=base_url.rstrip("/") + "/", registry=registry, retry_if_failed=0)
     with requests.Session() as session, _progress(len(files)) as show:
         sign_in(session, base_url)
@@ -142,10 +143,10 @@ def _check_address(base_url: str) -> None:
 
 
 def _wrong_checksum(url: str, error: ValueError) -> InputError:
-    digests = re.findall(r"[0-9a-f]{64}", str(error))
+    digests = re.findall(r"\b(?:[0-9a-f]{64}|[0-9a-f]{32})\b", str(error))
     detail = f": it is {digests[-1]}, not {digests[0]}" if len(digests) == 2 else ""
     return InputError(
-        f"wrong SHA-256{detail}; the file was not kept",
+        f"wrong {'MD5' if digests and len(digests[0]) == 32 else 'SHA-256'}{detail}; the file was not kept",
         file=url,
         remedy="the server holds another or a truncated version: use the publisher or another mirror (raw.base_url)",
     )

@@ -74,18 +74,7 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     """
     folder = Path(folder)
     manifest = verify_raw(folder)
-    with connect() as connection:
-        check_labels(connection, folder)
-        stays, counts = choose_stays(connection, folder)
-        lost = partnerless(connection, *JOINS)
-        if not stays:
-            raise InputError(
-                f"no adult stayed {HOURS} hours in one unit",
-                file=table_path(folder, "ICUSTAYS"),
-                remedy="use all of the publisher's tables, or simulate more patients",
-            )
-        summaries, values = measure(connection, folder, stays)
-    stays, summaries, unmeasured = _measured(stays, summaries)
+    stays, summaries, notes = _read_stays(folder)
     columns = {"age": [stay.age for stay in stays], "sex": [float(stay.sex == "M") for stay in stays]} | summaries
     y = np.array([stay.died for stay in stays], dtype=np.int64)
     patients, owner = np.unique([stay.subject for stay in stays], return_inverse=True)
@@ -104,8 +93,7 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
         measured=_measured_by(tuple(columns)),
         dictionary=dictionary(),
     )
-    simulated = manifest["source"] == "simulated"
-    demo = simulated or is_demo(folder)
+    by_unit = {str(unit): int(np.sum(site == index)) for index, unit in enumerate(sites)}
     return Dataset(
         name,
         Cohort(
@@ -114,23 +102,40 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
             split=split,
             patients=tuple(str(subject) for subject in patients),
             sites=tuple(plain_name(unit) for unit in sites),
-            licence=manifest["licence"] if simulated else LICENCES[demo],
-            source=manifest["source"],
-            digest=sha256(folder / MANIFEST),
             groups=_groups(stays, owner),
-            credentialed=not demo,
+            digest=sha256(folder / MANIFEST),
+            **_origin(manifest, folder),
         ),
         table,
         Labels(y, CLASSES),
-        notes={
-            "stays_left_after_each_step": counts | {"with a measurement": counts[list(counts)[-1]] - unmeasured},
-            "deaths": int(y.sum()),
-            "stays_by_unit": {str(unit): int(np.sum(site == index)) for index, unit in enumerate(sites)},
-        }
-        | ({"rows_left_out": lost} if lost else {})
-        | gaps
-        | values,
+        notes={"deaths": int(y.sum()), "stays_by_unit": by_unit} | notes | gaps,
     )
+
+
+def _read_stays(folder: Path) -> tuple[list[Stay], dict[str, np.ndarray], dict[str, object]]:
+    """Return the cohort's stays with a measurement, name -> [N] of their summaries, and notes on what was left out."""
+    with connect() as connection:
+        check_labels(connection, folder)
+        stays, counts = choose_stays(connection, folder)
+        lost = partnerless(connection, *JOINS)
+        if not stays:
+            raise InputError(
+                f"no adult stayed {HOURS} hours in one unit",
+                file=table_path(folder, "ICUSTAYS"),
+                remedy="use all of the publisher's tables, or simulate more patients",
+            )
+        summaries, values = measure(connection, folder, stays)
+    stays, summaries, unmeasured = _measured(stays, summaries)
+    left = counts | {"with a measurement": counts[list(counts)[-1]] - unmeasured}
+    return stays, summaries, {"stays_left_after_each_step": left} | ({"rows_left_out": lost} if lost else {}) | values
+
+
+def _origin(manifest: dict, folder: Path) -> dict[str, object]:
+    """Return where the data came from, under which licence, and whether that is a credentialed one."""
+    simulated = manifest["source"] == "simulated"
+    demo = simulated or is_demo(folder)
+    licence = manifest["licence"] if simulated else LICENCES[demo]
+    return {"source": manifest["source"], "licence": licence, "credentialed": not demo}
 
 
 def _measured(stays: list[Stay], summaries: dict[str, np.ndarray]) -> tuple[list[Stay], dict[str, np.ndarray], int]:

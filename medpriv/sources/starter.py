@@ -77,16 +77,23 @@ def starter(path: Path, name: str) -> str:
     """Return the config for a table, as YAML with comments, of a dataset called `name`.
 
     Raises:
-        InputError: the file is no table that can be read, or its header has faults.
+        InputError: the file is no table that can be read, has a single row, or its header has faults.
     """
     local_files(path)
     faults: list[Fault] = []
     table = read_records(path, faults)
     columns = named_columns(table, faults)
     refuse(path, faults)
+    rows = len(table.columns[0].code)
+    if rows == 1:
+        raise InputError(
+            "one row below the header, from which nothing can be learnt",
+            file=path,
+            place="line 2",
+            remedy="give a table with a row for each patient, or each of their records",
+        )
     guess = guess_roles(columns, table.separator)
     shown = path if path.is_absolute() else Path(os.path.relpath(path, ROOT))
-    rows = len(table.columns[0].code)
     return "\n".join([*_config(guess, name, shown), *_comments(guess, name, path, rows, len(columns))]) + "\n"
 
 

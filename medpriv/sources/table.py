@@ -94,8 +94,8 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
         held = _convert(path, settings, generator(seed, name, "split"))
     except InputError as error:
         raise InputError(error.problem, file=own, place=error.place, remedy=error.remedy) from None
-    y, owner, place = held.y, held.owner, held.place
-    split = held.split
+    whose = held.whose
+    y, owner, place, split = whose.y, whose.owner, whose.place, whose.split
     train = (split == TRAIN)[owner]
     table, gaps = _make_table(held, train, own, settings)
     return Dataset(
@@ -104,8 +104,8 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
             patient=owner.astype(np.int32),
             site=place.astype(np.int32),
             split=split,
-            patients=tuple(held.patients),
-            sites=tuple(held.sites),
+            patients=tuple(whose.patients),
+            sites=tuple(whose.sites),
             licence=manifest["licence"],
             source=manifest["source"],
             digest=sha256(Path(folder) / MANIFEST),
@@ -113,13 +113,39 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
             credentialed=True,
         ),
         table,
-        Labels(y, tuple(held.classes)),
+        Labels(y, tuple(whose.classes)),
         {"rows": len(y), "test_patients": int(np.sum(split == TEST)), "roles": held.roles}
         | held.copies
         | gaps
         | {"spreads": spreads(held.values[train], owner[train], held.numeric)}
-        | ({"ids": held.ids} if held.ids else {}),
+        | ({"ids": held.ids} if held.ids else {})
+        | _of_several_sites(owner, place),
     )
+
+
+def _of_several_sites(owner: np.ndarray, place: np.ndarray) -> dict[str, int]:
+    """Return the note on patients with rows of more than one site: the split takes each for one of the first row's."""
+    _, first = np.unique(owner, return_index=True)
+    moved = len(np.unique(owner[place != place[first][owner]]))
+    return {"patients_of_several_sites": moved} if moved else {}
+
+
+@dataclass(frozen=True)
+class _Whose:
+    """Whose rows they are, and what happened to them.
+
+    Attributes:
+        classes, y: the label, int64 [N] into its classes; likewise `patients`, `owner` and `sites`, `place`.
+        split: uint8 [P], training and test patients.
+    """
+
+    classes: list[str]
+    y: np.ndarray
+    patients: list[str]
+    owner: np.ndarray
+    sites: list[str]
+    place: np.ndarray
+    split: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -127,8 +153,7 @@ class _Converted:
     """What a table's columns are, by their roles, before anything is fitted.
 
     Attributes:
-        classes, y: the label, int64 [N] into its classes; likewise `patients`, `owner` and `sites`, `place`.
-        split: uint8 [P], training and test patients.
+        whose: the rows' label, patient and site.
         numeric, values: names of the numbers, and float64 [N, numbers] with NaN where one is missing.
         categories: of each its levels and int64 [N] into them, -1 where it is missing.
         groups: each patient's value.
@@ -140,13 +165,7 @@ class _Converted:
             `copies_by_chance`, how many pairs would be equal by luck.
     """
 
-    classes: list[str]
-    y: np.ndarray
-    patients: list[str]
-    owner: np.ndarray
-    sites: list[str]
-    place: np.ndarray
-    split: np.ndarray
+    whose: _Whose
     numeric: list[str]
     values: np.ndarray
     categories: dict[str, tuple[list[str], np.ndarray]]
@@ -203,6 +222,31 @@ def _convert(path: Path, settings: dict, rng: np.random.Generator) -> _Converted
     if not columns:
         refuse(path, faults)
     meant = _check_roles(table, settings, faults)
+    whose = _whose_rows(table, columns, settings, rng, faults)
+    numeric, chosen = _learnt_from(columns, settings, meant, faults)
+    values = _values(numeric, len(whose.owner), table.separator, settings, faults)
+    known = settings.get("levels", {})
+    categories = {plain(column.name): category(column, faults, known.get(column.name)) for column in chosen}
+    faults += [fault for column in chosen if (fault := _memorised(column))]
+    grouping = [columns[name] for name in settings["groups"] if name in columns]
+    groups = {_key(column.name): group(column, whose.owner, faults) for column in grouping}
+    numbered = [plain(column.name) for column in numeric]
+    _refuse_features_alike(numbered, categories, faults)
+    seen = {column.name: plain(column.name) for column in [*numeric, *chosen]}
+    seen |= {settings["site"]: "site"} if len(whose.sites) > 1 else {}
+    aside = _kept_aside(columns, settings, seen, faults)
+    refuse(path, faults)
+    ids = _forgotten_ids(columns, settings, whose.owner, numeric)
+    roles = declared(settings, seen | {name: _aside_name(name) for name in columns if name not in seen}, columns)
+    return _Converted(
+        whose, numbered, values, categories, groups, ids, roles, aside, _copies(columns, settings["patient"])
+    )
+
+
+def _whose_rows(
+    table: TextTable, columns: dict[str, TextColumn], settings: dict, rng: np.random.Generator, faults: list[Fault]
+) -> _Whose:
+    """Return label, patient and site of each row, and the patients' split, which is drawn where these have no fault."""
     again = np.flatnonzero(_header_again(table))
     faults += [Fault(f"row {row + 1}", "the header again", "remove it") for row in again]
     rows = len(table.columns[0].code)
@@ -226,6 +270,13 @@ def _convert(path: Path, settings: dict, rng: np.random.Generator) -> _Converted
         _refuse_missing_classes(label, y, owner, split, faults)
     if label:
         classes, y = _positive_last(classes, y, settings.get("positive"), label.name if len(again) else "", faults)
+    return _Whose(classes, y, patients, owner, sites, place, split)
+
+
+def _learnt_from(
+    columns: dict[str, TextColumn], settings: dict, meant: Collection[str], faults: list[Fault]
+) -> tuple[list[TextColumn], list[TextColumn]]:
+    """Return the numbers and the categories to learn from; columns that are probably `meant` otherwise are none."""
     chosen = [columns[name] for name in settings["categorical"] if name in columns]
     dates = settings.get("dates") or ()
     beside = {settings["label"], settings["patient"], settings["site"], *settings["ignore"], *dates, *meant}
@@ -235,44 +286,25 @@ def _convert(path: Path, settings: dict, rng: np.random.Generator) -> _Converted
     for column in (columns[name] for name in settings.get("ages") or () if name in columns):
         refuse_no_ages(column, (settings.get("missing_codes") or {}).get(column.name), faults)
     faults += _second_header(numeric)
-    values = _values(numeric, rows, table.separator, settings, faults)
-    known = settings.get("levels", {})
-    categories = {plain(column.name): category(column, faults, known.get(column.name)) for column in chosen}
-    faults += [fault for column in chosen if (fault := _memorised(column))]
-    grouping = [columns[name] for name in settings["groups"] if name in columns]
-    groups = {_key(column.name): group(column, owner, faults) for column in grouping}
-    numbered = [plain(column.name) for column in numeric]
+    return numeric, chosen
+
+
+def _refuse_features_alike(
+    numbered: Sequence[str], categories: dict[str, tuple[list[str], np.ndarray]], faults: list[Fault]
+) -> None:
+    """Refuse columns of which two features would bear one name."""
     onehot = [(f"{column}={level}", column) for column, (levels, _) in categories.items() for level in levels]
     called: dict[str, list[str]] = {}
     for feature, column in [*zip(numbered, numbered, strict=True), *onehot]:
         called.setdefault(feature, []).append(column)
     for alike in dict.fromkeys(tuple(dict.fromkeys(some)) for some in called.values() if len(some) > 1):
         faults.append(Fault("line 1", f"two features of {', '.join(alike)} would have one name", "rename a column"))
-    seen = {column.name: plain(column.name) for column in [*numeric, *chosen]}
-    seen |= {settings["site"]: "site"} if len(sites) > 1 else {}
-    aside = _kept_aside(columns, settings, seen, faults)
-    refuse(path, faults)
-    ids = _forgotten_ids(columns, settings, owner, numeric)
-    roles = declared(settings, seen | {name: _aside_name(name) for name in columns if name not in seen}, columns)
+
+
+def _copies(columns: dict[str, TextColumn], patient: str | None) -> dict[str, float]:
+    """Return how many rows copy another one, see `_Converted`."""
     count, by_chance = copied_rows(list(columns.values()))
-    copies = {"copied_rows": count} | ({} if patient else {"copies_by_chance": float(f"{by_chance:.3g}")})
-    return _Converted(
-        classes,
-        y,
-        patients,
-        owner,
-        sites,
-        place,
-        split,
-        numbered,
-        values,
-        categories,
-        groups,
-        ids,
-        roles,
-        aside,
-        copies,
-    )
+    return {"copied_rows": count} | ({} if patient else {"copies_by_chance": float(f"{by_chance:.3g}")})
 
 
 def _split(

@@ -7,7 +7,7 @@ never means that there is nothing.
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from medpriv.sources.table_file import TextColumn
 
 ROLES = ("quasi_identifiers", "dates", "ages", "places")
 FORMS = "2021-01-19, 20210119, 19.01.2021, 01/19/2021, with or without a time"
+_MONTHS = 12
 _FULL = 0.9  # of a column's distinct texts that are dates where it is one of dates
 _TRIED = 200  # distinct texts that are tried first
 _FEWEST, _FEWEST_DIGITS = 3, 6  # distinct dates, below which a column may only look like one of them
@@ -36,7 +37,8 @@ _WORDS = {
     "places": "zip plz ort kreis land city town county region street address adresse strasse stadt ville "
     "commune ciudad provincia comune indirizzo gemeinde bundesland wohnort plaats district",
     "dates": "date datum fecha month monat mois mes maand year jahr dob dod admittime dischtime deathtime",
-    "quasi_identifiers": "sex gender male female sexe sexo sesso race religion language sprache insurance kasse nation",
+    "quasi_identifiers": "sex gender male female sexe sexo sesso race religion language sprache insurance kasse nation "
+    "doctor arzt medico medecin",
 }
 _BIRTH = (
     r"birth[\W_]?(date|day|year|month)|(date|year|day)[\W_]?of[\W_]?birth|geburts[\W_]?(datum|tag|jahr|monat)|"
@@ -47,7 +49,8 @@ _STEMS = {
     "places": "postleit|postcode|postal|zipcode|wohnort|strasse|landkreis|municip|latitude|longitude|geburtsort",
     "dates": f"datum|{_BIRTH}|admitted|discharged|zeitpunkt|timestamp",
     "quasi_identifiers": "geschlecht|geslacht|ethnic|ethnie|nationalit|staatsang|familienstand|marital|beruf|"
-    f"occupation|profession|versicher|krankenkasse|{_BIRTH}|konfession|herkunft",
+    f"occupation|profession|versicher|krankenkasse|{_BIRTH}|konfession|herkunft|surname|nachname|vorname|"
+    r"familienname|apellido|cognome|prenom|physician|^(patient|full|last|first|family|doctor)?[\W_]*name$",
 }
 
 
@@ -70,7 +73,7 @@ def day_of(text: str) -> tuple | None:
 
 def _day(year: str, one: str, other: str | None) -> tuple | None:
     parts = [int(one)] if other is None else [int(one), int(other)]
-    fits = all(1 <= part <= 31 for part in parts) and min(parts) <= 12
+    fits = all(1 <= part <= 31 for part in parts) and min(parts) <= _MONTHS
     return (int(year), *parts) if fits else None
 
 
@@ -131,7 +134,27 @@ def as_days(column: TextColumn, faults: list[Fault]) -> np.ndarray:
         where = f"row {column.first[bad[0]] + 1}, column {column.name}{more}"
         remedy = f"write it in one of these forms: {FORMS}; or take the column out of preprocess.dates"
         faults.append(Fault(where, "not a date", remedy))
+    faults += _mixed_orders(column, missing)
     return _coded(days)[column.code]
+
+
+def _mixed_orders(column: TextColumn, missing: np.ndarray) -> Iterator[Fault]:
+    """Yield that a column has dates that begin with the day and others that begin with the month.
+
+    Which a date such as 03/04/2021 is can't be told then, and equal days would be taken for different ones.
+    """
+    parts = {place: _DAY_FIRST.fullmatch(text) for place, text in enumerate(column.texts) if not missing[place]}
+    first = {
+        order: next((place for place, found in parts.items() if found and int(found[group]) > _MONTHS), None)
+        for order, group in (("day", 1), ("month", 3))
+    }
+    if None not in first.values():
+        rows = {order: column.first[place] + 1 for order, place in first.items()}
+        yield Fault(
+            f"column {column.name}",
+            f"row {rows['day']} begins with the day, row {rows['month']} with the month",
+            "write all dates in one order, best as 2021-01-19",
+        )
 
 
 def as_known(column: TextColumn, age: bool = False) -> np.ndarray:

@@ -118,7 +118,8 @@ def losses(
         for i, t in enumerate(timesteps):
             at = torch.full(x.shape[:2], int(t))
             for j, noise in enumerate(torch.from_numpy(noises)):
-                asked = process.noised(x, at, noise.expand_as(x))
+                normal, gumbel = noise.expand_as(x).tensor_split([process.numbers], 2)
+                asked = process.noised(x, at, normal, gumbel)
                 outputs = network.forward(held, asked.inputs, work, training=False)
                 found[k, :, i, j] = process.loss(asked, outputs)[0].numpy()
     return found.reshape(*found.shape[:2], -1)
@@ -208,37 +209,38 @@ class Process:
         """Return [K, B, C] of slots."""
         return slots.flatten(2) @ self._place.T
 
-    def noised(self, x: Tensor, at: Tensor, noise: Tensor) -> Asked:
-        """Return rows x [K, B, width] at steps [K, B], under noise [K, B, width], Gaussian and Gumbel."""
+    def noised(self, x: Tensor, at: Tensor, normal: Tensor, gumbel: Tensor, work: Workspace | None = None) -> Asked:
+        """Return rows x [K, B, width] at steps [K, B], under noise of numbers [K, B, V'] and of places [K, B, C]."""
         share = self.alphas[at].unsqueeze(2)
-        normal, clean = noise[..., : self.numbers], self.slots(x[..., self.numbers :])
+        clean = self.slots(x[..., self.numbers :])
         numbers = share.sqrt() * x[..., : self.numbers] + (1 - share).sqrt() * normal
-        odds = self._mixed(clean, share.unsqueeze(3))
-        noised = self.chosen(odds, noise[..., self.numbers :])
-        return Asked(self.inputs(numbers, noised, at), normal, at, clean, noised)
+        noised = self.chosen(self._mixed(clean, share.unsqueeze(3)), gumbel)
+        return Asked(self.inputs(numbers, noised, at, work), normal, at, clean, noised)
 
-    def inputs(self, numbers: Tensor, noised: Tensor, at: Tensor) -> Tensor:
-        """Return what the MLP reads."""
-        return torch.cat([numbers, self.places(noised), self._features[at]], 2)
+    def inputs(self, numbers: Tensor, noised: Tensor, at: Tensor, work: Workspace | None = None) -> Tensor:
+        """Return what the MLP reads, in a buffer if one is given."""
+        out = None if work is None else work.buffer("inputs", *at.shape, self.width + FEATURES)
+        return torch.cat([numbers, self.places(noised), self._features[at]], 2, out=out)
 
     def chosen(self, odds: Tensor, gumbel: Tensor) -> Tensor:
         """Return one place a span, one-hot in slots, drawn by the odds [K, B, M, S] with Gumbel noise [K, B, C]."""
-        scores = odds.clamp_min(TINY).log() + self._shut + self.slots(gumbel)
+        scores = odds.clamp_min(TINY).log_().add_(self._shut).add_(self.slots(gumbel))
         return (scores == scores.amax(2, keepdim=True)).to(scores.dtype)
 
     def posterior(self, noised: Tensor, clean: Tensor, at: Tensor) -> Tensor:
         """Return the law of x_{t-1} in slots, of x_t and (probabilities of) x_0."""
         single, before = (value[at][:, :, None, None] for value in (self._single, self._before))
-        odds = self._mixed(noised, single) * self._mixed(clean, before)
-        return odds / odds.sum(2, keepdim=True).clamp_min(TINY)
+        return _normalised(self._mixed(noised, single) * self._mixed(clean, before))
 
-    def probabilities(self, outputs: Tensor, present: Tensor | None = None) -> Tensor:
-        """Return pi in slots, of the MLP's outputs [K, B, width]; places not `present` [K, 1, C] get 0."""
-        logits = self.slots(outputs[..., self.numbers :]) + self._shut
-        if present is not None:
-            absent = self.slots((~present).to(logits.dtype)) > 0
-            logits = logits.masked_fill(absent, -torch.inf)
-        return torch.softmax(logits, 2)
+    def shut(self, present: Tensor) -> Tensor:
+        """Return what `probabilities` adds so that places not `present` [K, C] get 0, in slots [K, 1, M, S]."""
+        absent = self.slots((~present).to(self._shut.dtype).unsqueeze(1)) > 0
+        return torch.where(absent, -torch.inf, self._shut)
+
+    def probabilities(self, outputs: Tensor, shut: Tensor | None = None) -> Tensor:
+        """Return pi in slots, of the MLP's outputs [K, B, width]; `shut` as the function of this name returns it."""
+        logits = self.slots(outputs[..., self.numbers :])
+        return torch.softmax(logits.add_(self._shut if shut is None else shut), 2)
 
     def loss(self, asked: Asked, outputs: Tensor) -> Tensor:
         """Return the loss of each row, [K, B]."""
@@ -253,30 +255,37 @@ class Process:
     def gradient(self, asked: Asked, outputs: Tensor, out: Tensor) -> Tensor:
         """Write the gradient of the rows' mean loss at the outputs, [K, B, width]."""
         pi, size = self.probabilities(outputs), outputs.shape[1]
-        before = self._before[asked.at][:, :, None, None]
-        p, q = (self.posterior(asked.noised, clean, asked.at) for clean in (pi, asked.clean))
-        slope = before * (p - q) * pi / self._mixed(pi, before).clamp_min(TINY)
-        slope = slope - pi * slope.sum(2, keepdim=True)
+        single, before = (value[asked.at][:, :, None, None] for value in (self._single, self._before))
+        onward, guessed = self._mixed(asked.noised, single), self._mixed(pi, before)
+        p, q = (_normalised(onward * clean) for clean in (guessed, self._mixed(asked.clean, before)))
+        slope = p.sub_(q).mul_(before).mul_(pi).div_(guessed.clamp_min_(TINY))
+        slope.sub_(pi.mul_(slope.sum(2, keepdim=True)))
         out[..., self.numbers :] = self.places(slope) * (self.steps / self.spans / size)
         if self.numbers:
             out[..., : self.numbers] = (outputs[..., : self.numbers] - asked.noise) * (2 / self.numbers / size)
         return out
 
-    def earlier(self, inputs: Tensor, outputs: Tensor, t: int, noise: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-        """Return numbers [K, B, V'] and categories in slots of x_{t-1}, of x_t as the MLP reads it and what it says."""
+    def earlier(
+        self, x: Tensor, noised: Tensor, outputs: Tensor, t: int, noise: Tensors, shut: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return numbers x [K, B, V'] and categories in slots of x_{t-1}, of those of x_t and what the MLP says."""
         share, before, single = self.alphas[t], self._before[t], self._single[t]
-        x, wave = inputs[..., : self.numbers], outputs[..., : self.numbers]
+        wave = outputs[..., : self.numbers]
         start = ((x - (1 - share).sqrt() * wave) / share.sqrt()).clamp_(-FARTHEST, FARTHEST)
         mean = (before.sqrt() * (1 - single) * start + single.sqrt() * (1 - before) * x) / (1 - share)
         spread = ((1 - before) / (1 - share) * (1 - single)).sqrt()
         at = torch.full(x.shape[:2], t)
-        noised = self.slots(inputs[..., self.numbers : self.width])
-        odds = self.posterior(noised, self.probabilities(outputs, present), at)
-        return mean + spread * noise[..., : self.numbers], self.chosen(odds, noise[..., self.numbers :])
+        odds = self.posterior(noised, self.probabilities(outputs, shut), at)
+        return mean + spread * noise["normal"], self.chosen(odds, noise["gumbel"])
 
     def _mixed(self, x: Tensor, share: Tensor) -> Tensor:
         """Return share x + (1 - share) / m, 0 where there is no place."""
-        return share * x + (1 - share) * self._chance
+        return (share * x).add_((1 - share) * self._chance)
+
+
+def _normalised(odds: Tensor) -> Tensor:
+    """Turn odds [K, B, M, S] into probabilities, in place, and return them."""
+    return odds.div_(odds.sum(2, keepdim=True).clamp_min_(TINY))
 
 
 def _groups(network: Network, start: Mapping[str, np.ndarray], records: int) -> list[slice]:
@@ -310,9 +319,8 @@ def _train(
         at = update % 64
         drawn = noise.next()
         x = records[rows[at]]
-        asked = process.noised(x, steps[at], torch.cat([drawn["normal"], drawn["gumbel"]], 2))
-        inputs = work.buffer("inputs", *asked.inputs.shape).copy_(asked.inputs)
-        outputs = network.forward(optimiser.parameters, inputs, work, training=True)
+        asked = process.noised(x, steps[at], drawn["normal"], drawn["gumbel"], work)
+        outputs = network.forward(optimiser.parameters, asked.inputs, work, training=True)
         gradient = process.gradient(asked, outputs, work.buffer("gradient", *outputs.shape))
         network.backward(optimiser.parameters, gradient, work, optimiser.gradients)
         optimiser.update(settings["learning_rate"] * cosine(update, settings["updates"]))
@@ -328,7 +336,7 @@ def _generate(
     generators: Sequence[torch.Generator],
 ) -> list[np.ndarray]:
     """Return each replicate's cells [rows_k, V + 1]."""
-    present = torch.from_numpy(np.stack([encoder.present for encoder in encoders])).unsqueeze(1)
+    shut = process.shut(torch.from_numpy(np.stack([encoder.present for encoder in encoders])))
     parts: list[list[np.ndarray]] = [[] for _ in rows]
     work, noise = Workspace(), Noise(generators, _noise_sizes(process, BLOCK))
     for start in range(0, max(rows), BLOCK):
@@ -338,12 +346,9 @@ def _generate(
             process.chosen(process.slots(torch.ones_like(drawn["gumbel"])), drawn["gumbel"]),
         )
         for t in reversed(range(process.steps)):
-            inputs = process.inputs(numbers, chosen, torch.full(numbers.shape[:2], t))
-            inputs = work.buffer("inputs", *inputs.shape).copy_(inputs)
+            inputs = process.inputs(numbers, chosen, torch.full(numbers.shape[:2], t), work)
             outputs = network.forward(held, inputs, work, training=False)
-            drawn = noise.next()
-            both = torch.cat([drawn["normal"], drawn["gumbel"]], 2)
-            numbers, chosen = process.earlier(inputs, outputs, t, both, present)
+            numbers, chosen = process.earlier(numbers, chosen, outputs, t, noise.next(), shut)
         made = torch.cat([numbers, process.places(chosen)], 2).numpy()
         for own, part, encoder, wanted in zip(parts, made, encoders, rows, strict=True):
             own.append(encoder.decode(part[: max(0, wanted - start)]))

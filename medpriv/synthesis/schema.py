@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from medpriv.dataset import Dataset
+from medpriv.records.tables import Column
 
 LABEL = "outcome"
 
@@ -43,10 +44,31 @@ class Field:
 
 
 @dataclass(frozen=True)
+class Counted:
+    """Columns that are gaps exactly where another one is 0: it says whether, or how often, they were measured.
+
+    Attributes:
+        count: the place of that one.
+        never: the cell by which it says 0: of a category, the level's place.
+        values: the places of the columns that have gaps there.
+    """
+
+    count: int
+    never: float
+    values: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Schema:
-    """The V + 1 columns of cells [rows, V + 1]: those of the table, then the label."""
+    """The V + 1 columns of cells [rows, V + 1]: those of the table, then the label.
+
+    Attributes:
+        fields: one a column.
+        counted: which of them are gaps where which are 0.
+    """
 
     fields: tuple[Field, ...]
+    counted: tuple[Counted, ...] = ()
 
     def __len__(self) -> int:
         """Return V + 1."""
@@ -67,7 +89,20 @@ class Schema:
             else Field(column.name, (), column.lower, column.upper, column.decimals, complete=column.complete)
             for column in dataset.records.columns
         ]
-        return cls((*fields, Field(LABEL, tuple(dataset.classes), declared=True, complete=True)))
+        label = Field(LABEL, tuple(dataset.classes), declared=True, complete=True)
+        return cls((*fields, label), _counted(dataset.records.columns))
+
+
+def _counted(columns: Sequence[Column]) -> tuple[Counted, ...]:
+    """Return the counts among the columns with their values; a category that can't say 0 is none."""
+    found = []
+    for place, column in enumerate(columns):
+        values = tuple(at for at, other in enumerate(columns) if other.measured == column.name)
+        if values and column.kind == "number":
+            found.append(Counted(place, 0.0, values))
+        elif values and 0 in column.codes:
+            found.append(Counted(place, float(column.codes.index(0)), values))
+    return tuple(found)
 
 
 def cells_of(dataset: Dataset, rows: np.ndarray) -> np.ndarray:

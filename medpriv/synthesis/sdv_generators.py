@@ -141,6 +141,7 @@ def _states(seed: int) -> Iterator[None]:
 def _quiet() -> Iterator[None]:
     """Keep progress bars and advice for people at a keyboard out of the log."""
     logging.getLogger("sdv").setLevel(logging.ERROR)
-    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+    told = io.StringIO()
+    with warnings.catch_warnings(), contextlib.redirect_stderr(told), contextlib.redirect_stdout(told):
         warnings.simplefilter("ignore")
         yield

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from medpriv.bank.engine import CACHE
 from medpriv.errors import InputError
 
 ROOM = 64 * 2**20  # bytes of a stack: steps of small networks are mostly calls, which many replicates share
+PAIR = 16 * 2**20  # bytes of two replicates, at most: beyond, steps are mostly arithmetic, and a twin's costs as much
 
 
 def share_stacks(alike: Sequence[int], floats: int) -> list[list[int]]:
-    """Return replicates of one shape in groups; those of which two leave the cache are worked on one by one.
+    """Return replicates of one shape in groups; those of which two are larger than `PAIR` are worked on one by one.
 
     Torch rounds a product of one pair of matrices otherwise than a batch of such products: where there is room for two,
     none is alone. A lone replicate comes twice; its second results are to be dropped.
@@ -20,7 +20,7 @@ def share_stacks(alike: Sequence[int], floats: int) -> list[list[int]]:
         alike: numbers of the replicates.
         floats: numbers that one's training keeps at hand.
     """
-    size = ROOM // (4 * floats) if 8 * floats <= CACHE else 1
+    size = ROOM // (4 * floats) if 8 * floats <= PAIR else 1
     if size > 1 and len(alike) == 1:
         return [[alike[0], alike[0]]]
     groups = [list(alike[start : start + size]) for start in range(0, len(alike), size)]

@@ -1,7 +1,8 @@
 """Synthetic treatments: banks of generators, each fitted to the rows of its own half of the training patients.
 
 A replicate releases several times as many rows as it was fitted on. Utility and attacks look at the first n of them, as
-many as it was fitted on; all of them show what a larger release gives away.
+many as it was fitted on; all of them show what a larger release gives away. Whatever the generator, gaps are made to
+agree with the counts beside them (`medpriv.synthesis.consistency`).
 """
 
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from medpriv.bank.outputs import Samples
 from medpriv.bank.spec import TrainingSpec
 from medpriv.dataset import Dataset
 from medpriv.privacy.accountant import check_delta, default_delta
+from medpriv.synthesis.consistency import made_consistent
 from medpriv.synthesis.schema import Schema, Synthesis, cells_of
 
 SDV = "sdv_"  # how the names of its generators begin
@@ -51,11 +53,17 @@ def train(dataset: Dataset, spec: TrainingSpec, draw: Draw) -> Bank:
         **private,
     )
     metadata = {} if made.guarantee is None else {"privacy": made.guarantee}
+    samples = made.samples
+    if schema.counted:
+        rngs = draw.rngs(dataset.name, spec.name, "consistency")
+        mended = [made_consistent(cells, schema, rng) for cells, rng in zip(samples, rngs, strict=True)]
+        samples, changed = [cells for cells, _ in mended], sum(count for _, count in mended)
+        metadata["made_consistent"] = changed / sum(cells.size for cells in samples)
     return Bank(
         About.of(dataset, spec, draw, made.costs, {SAMPLE}, metadata),
         members,
         made.weights,
-        samples_of(made.samples),
+        samples_of(samples),
         audit_arrays=made.audit_arrays or {},
     )
 

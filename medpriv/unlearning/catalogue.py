@@ -32,8 +32,6 @@ METHODS: Mapping[str, Method] = {
     "fake": controls.fake,
     "destroyed": controls.destroyed,
 }
-# Those that answer the personal request too; a personalised model has no shards.
-PERSONAL = tuple(name for name in METHODS if name != "sisa")
 
 
 def unlearn(

@@ -4,11 +4,22 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from medpriv.catalogue.attacks import BANK, FAMILIES, PERSONALIZED, ROWS, Family, families_of, network_of
+from medpriv.catalogue.attacks import (
+    BANK,
+    DATASET,
+    FAMILIES,
+    PATIENTS,
+    PERSONALIZED,
+    Family,
+    families_of_bank,
+    families_of_dataset,
+    network_of,
+)
 from medpriv.catalogue.networks import networks
 from medpriv.catalogue.treatments import (
     GENERATORS,
     KINDS,
+    LICENCES,
     STAGES,
     TREATMENTS,
     Generator,
@@ -20,10 +31,11 @@ from medpriv.catalogue.treatments import (
     stage_of,
 )
 from medpriv.config.check import modality_of
+from medpriv.workflow.settings import DATASET as SECTION
+from medpriv.workflow.settings import model_key, reads, replicates_keys
 
 BANK_FILES = ("bank.safetensors", "bank.json")  # of every bank; one of K replicates has its outputs beside
-EXAMPLES = "examples"  # the folder of the tables of attacks that hold rows of patients
-LICENCES = {"sdv": dict.fromkeys(("sdv", "ctgan", "copulas", "rdt"), "BUSL-1.1")}
+PATIENTS_FOLDER = "patients"  # of the tables of attacks that speak of single patients
 NO_BANK = "none"  # what a wildcard is where nothing asks for one
 
 Key = tuple[str, str]  # dataset and treatment
@@ -71,7 +83,7 @@ class Artefacts:
         found = [
             f"{use_folder(*key)}/{table}.csv"
             for key, spec in self.banks().items()
-            for table in ("utility", *KINDS[spec.treatment.kind].tables)
+            for table in ("utility", *KINDS[spec.kind].tables)
         ]
         return list(dict.fromkeys(found))
 
@@ -87,7 +99,7 @@ class Artefacts:
 
     def families(self, dataset: str, spec: Spec) -> list[Family]:
         """Return the attack families that a bank of K replicates faces."""
-        return families_of(spec, self.modality(dataset), self.config["datasets"][dataset])
+        return families_of_bank(spec, self.modality(dataset), self.config["datasets"][dataset])
 
     def attacks(self, datasets: Iterable[str] | None = None) -> dict[tuple[str, str, str], str]:
         """Return (dataset, treatment, family) -> folder of every attack on a bank of K replicates."""
@@ -112,33 +124,35 @@ class Artefacts:
 
     def tables_of_attacks(self, datasets: Iterable[str] | None = None) -> list[str]:
         """Return every table of every attack: on banks, on derived banks, and on the tables themselves."""
+        attacks = {**self.attacks(datasets), **self.audits(datasets), **self.of_datasets(datasets)}
         found = []
-        for (dataset, _, family), folder in {**self.attacks(datasets), **self.audits(datasets)}.items():
-            subject = folder.split("/")[3]  # of a joint family the stage
-            found += [table_path(dataset, subject, family, table) for table in ("measures", *FAMILIES[family].tables)]
-        tables = ("measures", *FAMILIES["linkage"].tables)
-        found += [f"{folder}/{table}.csv" for folder in self.linked(datasets).values() for table in tables]
+        for (_, _, family), folder in attacks.items():
+            found += [table_path(folder, table) for table in ("measures", *FAMILIES[family].tables)]
         return list(dict.fromkeys(found))
 
-    def linked(self, datasets: Iterable[str] | None = None) -> dict[str, str]:
-        """Return dataset -> folder of the audit of the table itself, for those that are tables."""
-        names = self.datasets if datasets is None else datasets
-        return {name: f"results/attacks/{name}/linkage" for name in names if self.modality(name) == "table"}
+    def of_datasets(self, datasets: Iterable[str] | None = None) -> dict[tuple[str, str, str], str]:
+        """Return (dataset, "", family) -> folder of every attack on a dataset itself."""
+        return {
+            (name, "", family.name): attack_folder(name, "", family.name)
+            for name in (self.datasets if datasets is None else datasets)
+            for family in families_of_dataset(self.modality(name), self.config["datasets"][name])
+        }
 
     def reported(self) -> list[tuple[str, str, str, str, str]]:
-        """Return (stage, dataset, name, family, folder) of everything that the report reads, in its order."""
+        """Return (stage, dataset, name, family, folder) of everything that the report reads, in its order.
+
+        What speaks of single patients is of the stage `patients`.
+        """
         found = [("preprocessed", dataset, "", "", f"results/preprocessed/{dataset}") for dataset in self.datasets]
         banks = {**self.banks(), **self.derived()}
         found += [(spec.treatment.stage, *key, "", folder_of(*key)) for key, spec in banks.items()]
-        attacks = {**self.attacks(), **self.audits()}
+        attacks = {**self.attacks(), **self.audits(), **self.of_datasets()}
         found += [("attacks", *key, folder) for key, folder in attacks.items()]
-        found += [
-            (EXAMPLES, *key, table_path(*key, table))
-            for key in attacks
-            for table, holds in FAMILIES[key[2]].tables.items()
-            if holds == ROWS
+        return found + [
+            (PATIENTS_FOLDER, *key, patients_folder(folder))
+            for key, folder in attacks.items()
+            if PATIENTS in FAMILIES[key[2]].tables.values()
         ]
-        return found + [("attacks", dataset, "", "linkage", folder) for dataset, folder in self.linked().items()]
 
     # --- stages -------------------------------------------------------------------------------------------------------
 
@@ -190,11 +204,12 @@ class Artefacts:
         if not hasattr(wildcards, "treatment"):
             return []
         spec = spec_of(wildcards.treatment)
-        if spec.word == "baseline" or spec.treatment.kind != "classifier":
+        if spec.word == "baseline" or spec.kind != "classifier":
             return []
         model = network_of(spec, self.config["datasets"][wildcards.dataset])
         return bank_files(wildcards.dataset, Spec("baseline", {"model": model}).name)
 
+    @reads("base_of", model_key)
     def base_of(self, section: str) -> Callable[[Wildcards], list[str]]:
         """Return an input function: the files of the baseline that a section of the dataset builds on."""
 
@@ -233,6 +248,7 @@ class Artefacts:
         files = bank_file_names(spec_of(wildcards.treatment))
         return [f"{folder}/{shard}-of-{shards}/{file}" for shard in range(shards) for file in files]
 
+    @reads("replicates_of_bank", replicates_keys)
     def replicates_of_bank(self, treatment: str) -> Callable[[Wildcards], int]:
         """Return an input function: how many replicates a bank has."""
 
@@ -246,6 +262,7 @@ class Artefacts:
         """Return how many replicates the bank of the wildcard `treatment` has."""
         return replicates_of(self.config["datasets"][wildcards.dataset], spec_of(wildcards.treatment))
 
+    @reads("replicates_of_shard", lambda treatment: [*replicates_keys(treatment), f"{SECTION}.bank.shards"])
     def replicates_of_shard(self, treatment: str) -> Callable[[Wildcards], list[int]]:
         """Return an input function: the replicate numbers that one shard trains, every so-many-th of the bank's."""
         count = self.replicates_of_bank(treatment)
@@ -256,14 +273,18 @@ class Artefacts:
         names = {
             name
             for (_, name), spec in self.banks().items()
-            if KINDS[spec.treatment.kind] is kind and (spec.treatment.sharded or not sharded)
+            if KINDS[spec.kind] is kind and (spec.treatment.sharded or not sharded)
         }
         return _pattern(names)
 
     def stages_of(self, kind: Kind) -> str:
         """Return the pattern of the stages that make a kind's banks."""
-        stages = {spec.treatment.stage for spec in self.banks().values() if KINDS[spec.treatment.kind] is kind}
+        stages = {spec.treatment.stage for spec in self.banks().values() if KINDS[spec.kind] is kind}
         return _pattern(stages)
+
+    def datasets_of(self, kind: Kind) -> str:
+        """Return the pattern of the datasets with banks of a kind: two kinds of one stage are of different datasets."""
+        return _pattern({dataset for (dataset, _), spec in self.banks().items() if KINDS[spec.kind] is kind})
 
     def synthetic_by(self, generator: str) -> str:
         """Return the pattern of the names of the banks that a generator makes."""
@@ -324,11 +345,10 @@ class Artefacts:
                 else:
                     names |= {(stage, f"{treatment}/{shard}-of-{shards}") for shard in range(shards)}
                     names |= {(stage, f"{treatment}/gather")}
-                names |= {(stage, "utility" if KINDS[spec.treatment.kind].joint else f"{treatment}/utility")}
+                names |= {(stage, "utility" if KINDS[spec.kind].joint else f"{treatment}/utility")}
             names |= {(spec.treatment.stage, treatment) for (_, treatment), spec in self.derived([dataset]).items()}
-            folders = {*self.attacks([dataset]).values(), *self.audits([dataset]).values()}
-            names |= {("attacks", folder.split("/", 3)[3]) for folder in folders}
-            names |= {("attacks", "linkage")} if self.linked([dataset]) else set()
+            attacks = {**self.attacks([dataset]), **self.audits([dataset]), **self.of_datasets([dataset])}
+            names |= {("attacks", folder.split("/", 3)[3]) for folder in attacks.values()}
             for stage, name in sorted(names):
                 files[stage, dataset, name] = f"logs/{stage}/{dataset}{'/' * bool(name)}{name}.cost.json"
         return files
@@ -364,7 +384,7 @@ def package_of(spec: Spec) -> str:
 
 def bank_file_names(spec: Spec) -> tuple[str, ...]:
     """Return the names of the files of a bank of K replicates."""
-    return (*BANK_FILES, KINDS[spec.treatment.kind].outputs)
+    return (*BANK_FILES, KINDS[spec.kind].outputs)
 
 
 def bank_files(dataset: str, treatment: str) -> list[str]:
@@ -373,8 +393,13 @@ def bank_files(dataset: str, treatment: str) -> list[str]:
 
 
 def attack_folder(dataset: str, subject: str, family: str) -> str:
-    """Return the folder of an attack family's measures."""
-    return f"results/attacks/{dataset}/{subject}/{family}"
+    """Return the folder of an attack family's measures; an attack on the dataset itself has no subject."""
+    return "/".join(["results/attacks", dataset, *[subject] * bool(subject), family])
+
+
+def patients_folder(folder: str) -> str:
+    """Return the folder of those tables of an attack that speak of single patients, which are never pushed."""
+    return folder.replace("results/attacks/", f"results/{PATIENTS_FOLDER}/", 1)
 
 
 def place_of(spec: Spec, family: Family) -> str:
@@ -382,17 +407,17 @@ def place_of(spec: Spec, family: Family) -> str:
     return spec.treatment.stage if family.joint else spec.name
 
 
-def table_path(dataset: str, subject: str, family: str, table: str) -> str:
-    """Return the path of a table of an attack; those that hold rows of patients lie apart, and are never pushed."""
-    if FAMILIES[family].tables.get(table) == ROWS:
-        return f"results/{EXAMPLES}/{dataset}/{subject}/{family}.csv"
-    return f"{attack_folder(dataset, subject, family)}/{table}.csv"
+def table_path(folder: str, table: str) -> str:
+    """Return the path of a table of the attack whose measures lie in a folder."""
+    family = FAMILIES[folder.rpartition("/")[2]]
+    return f"{patients_folder(folder) if family.tables.get(table) == PATIENTS else folder}/{table}.csv"
 
 
 def tables_of(family: Family) -> dict[str, str]:
-    """Return the tables that a job of a family on banks writes, with the wildcards of its rule."""
-    subject = "{stage}" if family.joint else "{treatment}"
-    return {table: table_path("{dataset}", subject, family.name, table) for table in ("measures", *family.tables)}
+    """Return the tables that a family's job writes, with the wildcards of its rule."""
+    subject = {BANK: "{stage}" if family.joint else "{treatment}", DATASET: ""}[family.subject]
+    folder = attack_folder("{dataset}", subject, family.name)
+    return {table: table_path(folder, table) for table in ("measures", *family.tables)}
 
 
 def replicates_of(section: Mapping[str, Any], spec: Spec) -> int:
@@ -404,14 +429,21 @@ def replicates_of(section: Mapping[str, Any], spec: Spec) -> int:
     return min(wanted, section["bank"]["replicates"])
 
 
-def bank_families() -> list[Family]:
-    """Return the attack families on banks of K replicates."""
-    return [family for family in FAMILIES.values() if family.subject == BANK]
+def families_on(subject: str) -> list[Family]:
+    """Return the attack families on a subject: `bank` (of K replicates) or `dataset`."""
+    return [family for family in FAMILIES.values() if family.subject == subject]
 
 
 def bank_kinds() -> dict[str, Kind]:
     """Return the kinds of banks, by what the names of their rules end in."""
     return {"" if name == "classifier" else f"_{name}": kind for name, kind in KINDS.items()}
+
+
+def settings_of_others(kind: Kind) -> tuple[str, ...]:
+    """Return the subsections of a kind's settings that are other kinds' own."""
+    inside = f"{kind.settings}."
+    found = (other.settings for other in KINDS.values() if other.settings.startswith(inside))
+    return tuple(name.removeprefix(inside) for name in found)
 
 
 def is_sharded(kind: Kind) -> bool:
@@ -421,14 +453,15 @@ def is_sharded(kind: Kind) -> bool:
 
 def looped_rules() -> dict[str, list[str]]:
     """Return the rules that are made in a loop, with the config's keys that their jobs hang on."""
-    models = [f"datasets.{{dataset}}.{section}.model" for section in ("robust", "federated", "split")]
+    built = [item for item in TREATMENTS.values() if item.kind == "classifier" and not item.origin]
+    models = [key for item in built if "model" not in item.part_names for key in model_key(item.section)]
     found = {}
     for suffix, kind in bank_kinds().items():
         if is_sharded(kind):
             found[f"gather_bank{suffix}"] = ["datasets.{dataset}.bank.shards"]
         found[f"measure_utility{suffix}"] = [
             kind.settings,
-            f"-{kind.settings}.synthetic",
+            *(f"-{kind.settings}.{name}" for name in settings_of_others(kind)),
             "seed",
             *([] if suffix else models),
         ]
@@ -437,7 +470,8 @@ def looped_rules() -> dict[str, list[str]]:
     for name, generator in own_generators().items():
         own = [f"{section}.generators.{name}", f"{section}.variations"]
         found[f"synthesise_{name}"] = [*own, *[f"{section}.delta"] * generator.guaranteed, *always]
-    return found | {f"attack_{family.name}": [*family.keys, "seed"] for family in bank_families()}
+    families = [*families_on(DATASET), *families_on(BANK)]
+    return found | {f"attack_{family.name}": [*family.keys, "seed"] for family in families}
 
 
 def package_generators(package: str) -> list[str]:
@@ -446,8 +480,13 @@ def package_generators(package: str) -> list[str]:
 
 
 def module_of(generator: str) -> str:
-    """Return the module of `medpriv.synthesis` that fits a generator."""
+    """Return the module that fits a generator, of its kind's package."""
     return GENERATORS[generator].module or generator
+
+
+def generator_file(generator: str) -> str:
+    """Return that module's file, from the project's folder."""
+    return f"{KINDS[GENERATORS[generator].kind].generators.replace('.', '/')}/{module_of(generator)}.py"
 
 
 def own_generators() -> dict[str, Generator]:

@@ -7,13 +7,12 @@
     python -m medpriv.workflow.dvc restore    after `make dvc ARGS=pull`: make Snakemake accept what was pulled
 
 Only the default run in the project's root is versioned. Outputs, inputs and code come from a dry run in which every job
-is forced; config keys from the `setting("...")` calls in the rules. DVC must never relink: that scrambles the
+is forced; config keys from what the rules ask for (`medpriv.workflow.asked`). DVC must never relink: that scrambles the
 modification times on which Snakemake looks first.
 """
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -27,7 +26,8 @@ import yaml
 from medpriv.workflow.job import made_up
 from medpriv.catalogue.treatments import KINDS, STAGES, TREATMENTS
 from medpriv.files import read_json, write_text
-from medpriv.workflow.artefacts import EXAMPLES, looped_rules
+from medpriv.workflow.artefacts import PATIENTS_FOLDER
+from medpriv.workflow.asked import asked_by_rules, rule_files
 from medpriv.workflow.environment import surroundings
 from medpriv.workflow.guard import UNVERSIONED
 from medpriv.workflow.plan import Job, dry_run, snakemake
@@ -35,13 +35,11 @@ from medpriv.workflow.plan import Job, dry_run, snakemake
 ROOT = Path(__file__).resolve().parents[2]
 HEADER = "# Generated from the rules by `make generate`; do not edit by hand.\n"
 REPORT = "report"
-RECIPES = "datasets.{dataset}.baselines"  # where recipes stand that other treatments build on
-FOLDERS = {"raw", "preprocessed", *STAGES, "attacks", EXAMPLES, REPORT}
-ASKING = ("setting", "of_dataset", "federation_of", "private_of", "raw_of", "if_simulated")  # rules' helpers with a key
-# Folders that hold patients' own rows and signals. Only made-up ones are pushed: a folder may be anybody's, and what a
-# publisher gave under its terms everybody is to get from the publisher.
-PATIENT_ROWS = {"raw", "preprocessed", EXAMPLES}
-PATIENT_ROWS |= {treatment.stage for treatment in TREATMENTS.values() if KINDS[treatment.kind].rows_of_patients}
+FOLDERS = {"raw", "preprocessed", *STAGES, "attacks", PATIENTS_FOLDER, REPORT}
+# Folders that hold patients' own rows and signals, or speak of single patients. Only made-up ones are pushed: a folder
+# may be anybody's, and what a publisher gave under its terms everybody is to get from the publisher.
+KEPT_HERE = {"raw", "preprocessed", PATIENTS_FOLDER}
+KEPT_HERE |= {treatment.stage for treatment in TREATMENTS.values() if KINDS[treatment.kind].rows_of_patients}
 # Tables that `dvc plots` draws, one plot a dataset: file name -> x, y, template.
 PLOTS = {
     "reliability.csv": ("confidence", "accuracy", "linear"),
@@ -54,7 +52,7 @@ def stage_of(path: str) -> str:
     parts = path.split("/")
     if parts[0] not in ("results", "shards") or len(parts) < 3:
         return ""
-    stage = "attacks" if parts[1] == EXAMPLES else parts[1]
+    stage = "attacks" if parts[1] == PATIENTS_FOLDER else parts[1]
     return REPORT if stage == REPORT else f"{stage}-{parts[2]}"
 
 
@@ -72,27 +70,6 @@ def unfinished_stages(root: Path) -> set[str]:
     head = next(number for number, line in enumerate(lines) if line.startswith("output_file\t"))
     rows = [line.split("\t") for line in lines[head + 1 :] if "\t" in line]
     return {stage_of(row[0]) for row in rows if row[-1] != "no update" or row[-2] == "missing"}
-
-
-def rule_files(root: Path) -> list[Path]:
-    """Return the rules' files in the order of the Snakefile, which is the order of the stages."""
-    return [root / name for name in re.findall(r'^include: "(.+)"', (root / "Snakefile").read_text(), re.MULTILINE)]
-
-
-def config_keys(root: Path) -> dict[str, list[str]]:
-    """Return, for every rule, the keys that its params ask for; the empty key means the whole config."""
-    keys = {}
-    for file in rule_files(root):
-        for block in re.split(r"^rule ", file.read_text(), flags=re.MULTILINE)[1:]:
-            asked = re.findall(rf'\b(?:{"|".join(ASKING)})\(\s*(?:"([^"]+)")?', block)
-            for kind in re.findall(r'\breplicates_of_bank\("(\w+)-', block):
-                own = TREATMENTS[kind].section
-                asked += ["datasets.{dataset}.bank.replicates", f"datasets.{{dataset}}.{own}.replicates"]
-            asked += [f"datasets.{{dataset}}.{section}.model" for section in re.findall(r'\bbase_of\("(\w+)"\)', block)]
-            asked += [RECIPES] * len(re.findall(r"\b(?:recipe|layers)_of\(", block))
-            keys[block.partition(":")[0]] = asked
-    looped = {rule: [key for key in asked if not key.startswith("-")] for rule, asked in looped_rules().items()}
-    return keys | looped
 
 
 # --- dvc.yaml ------------------------------------------------------------------------------------------------------
@@ -126,11 +103,17 @@ def _stage(name: str, jobs: list[Job], keys: Mapping[str, list[str]], config: Ma
     inputs = {path for job in jobs for path in job.inputs if stage_of(path) != name}
     raw = (config["datasets"] or {}).get(dataset, {}).get("raw", {})
     local = raw.get("path")
-    wanted = {key.replace("{dataset}", dataset) for job in jobs for key in keys[job.rule]}
+    asked = (key for job in jobs for key in keys[job.rule] if not key.startswith("-"))
+    wanted = {key.replace("{dataset}", dataset) for key in asked}
+    # A section says which banks there are, too, which no job asks for.
+    wanted |= {
+        f"datasets.{dataset}.{one.section}" for one in TREATMENTS.values() if one.stage == name.partition("-")[0]
+    }
+    present = {found for key in wanted for found in _present(key, config)}
     stage = {
         "cmd": "make --no-print-directory report" + (f" TARGET={name}" if name != REPORT else ""),
         "deps": sorted({_dependency(path, local) for path in inputs}),
-        "params": [{"config.yaml": sorted({found for key in wanted for found in _present(key, config)})}],
+        "params": [{"config.yaml": sorted(key for key in present if not any(_below(key, other) for other in present))}],
     }
     if name == REPORT:
         outputs = sorted(path for job in jobs for path in job.outputs)
@@ -143,9 +126,13 @@ def _stage(name: str, jobs: list[Job], keys: Mapping[str, list[str]], config: Ma
     return stage
 
 
+def _below(key: str, other: str) -> bool:
+    return key.startswith(f"{other}.")
+
+
 def _kept_here(folder: str, simulated: bool) -> dict[str, bool]:
-    """Return the mark of what is never pushed: rows of patients who are not made up."""
-    return {"push": False} if folder in PATIENT_ROWS and not simulated else {}
+    """Return the mark of what is never pushed: what speaks of patients who are not made up."""
+    return {"push": False} if folder in KEPT_HERE and not simulated else {}
 
 
 def _plots(outputs: list[str]) -> list[dict[str, Any]]:
@@ -189,7 +176,7 @@ def _present(key: str, config: Mapping[str, Any]) -> list[str]:
 def generated(root: Path, jobs: Iterable[Job]) -> str:
     """Return the dvc.yaml that belongs to the root's rules and config."""
     config = yaml.safe_load((root / "config.yaml").read_text(encoding="utf-8"))
-    return mirror(jobs, config_keys(root), config, [file.stem for file in rule_files(root)])
+    return mirror(jobs, asked_by_rules(root), config, [file.stem for file in rule_files(root)])
 
 
 # --- the verbs -----------------------------------------------------------------------------------------------------
@@ -206,11 +193,16 @@ def check(root: Path = ROOT) -> None:
         sys.exit("dvc.yaml: does not follow from the rules. Remedy: make generate")
 
 
-def commit(root: Path = ROOT) -> None:
-    """Bring dvc.yaml up to date, prune, and version every finished stage."""
+def commit(root: Path = ROOT, jobs: list[Job] | None = None) -> None:
+    """Bring dvc.yaml up to date, prune, and version every finished stage.
+
+    Args:
+        jobs: every job of the default run, where they are known.
+    """
     with ThreadPoolExecutor() as pool:  # two dry looks at the workflow, side by side
-        planned, pending = pool.submit(whole_plan, root), pool.submit(unfinished_stages, root)
-        jobs, unfinished = planned.result(), pending.result()
+        pending = pool.submit(unfinished_stages, root)
+        jobs = jobs or whole_plan(root)
+        unfinished = pending.result()
     text = generated(root, jobs)
     if not (root / "dvc.yaml").exists() or (root / "dvc.yaml").read_text(encoding="utf-8") != text:
         write_text(root / "dvc.yaml", text)
@@ -276,8 +268,8 @@ def dvc(root: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def version_results(root: Path, config: Mapping[str, Any]) -> None:
-    """Commit after a successful run; called by Snakemake's head process.
+def version_results(root: Path, config: Mapping[str, Any], jobs: list[Job] | None = None) -> None:
+    """Commit after a successful run, with all its jobs if that was whole; called by Snakemake's head process.
 
     Left out within a DVC stage (DVC commits itself), in an overlay's folder or config, and outside a git and DVC
     repository. A failure here is told, but does not spoil the run, which is complete. A mark stays until `commit` has
@@ -297,7 +289,7 @@ def version_results(root: Path, config: Mapping[str, Any]) -> None:
     mark.parent.mkdir(exist_ok=True)
     mark.touch()
     try:
-        commit(root)
+        commit(root, jobs)
     except RuntimeError as error:
         print(f"The results are complete but not versioned: {error}", file=sys.stderr)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from medpriv.workflow.dvc import remove_stale, version_results
-from medpriv.workflow.plan import Job
+from medpriv.workflow.plan import jobs_of
 
 
 def finish_run(root: Path, config: Mapping[str, Any], dag: Any) -> None:
@@ -18,7 +18,7 @@ def finish_run(root: Path, config: Mapping[str, Any], dag: Any) -> None:
         config: as Snakemake has it.
         dag: Snakemake's jobs of this run, those that were up to date included.
     """
-    version_results(root, config)
-    if Path.cwd() != root and any(job.rule.name == "all" for job in dag.targetjobs):
-        jobs = [Job(job.rule.name, outputs=tuple(map(str, job.output))) for job in dag.jobs]
-        remove_stale(Path.cwd(), jobs)
+    whole = any(job.rule.name == "all" for job in dag.targetjobs)
+    version_results(root, config, jobs_of(dag) if whole else None)
+    if whole and Path.cwd() != root:
+        remove_stale(Path.cwd(), jobs_of(dag))

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from medpriv.workflow.environment import surroundings
 
@@ -38,6 +39,13 @@ def parse_plan(text: str) -> list[Job]:
         )
         jobs.append(Job(rule, inputs, outputs, fields.get("wildcards", ""), fields.get("reason", "")))
     return jobs
+
+
+def jobs_of(dag: Any) -> list[Job]:
+    """Return the jobs of a plan that a process of Snakemake's holds, those that are up to date included."""
+    return [
+        Job(job.rule.name, *(tuple(sorted(map(str, files))) for files in (job.input, job.output))) for job in dag.jobs
+    ]
 
 
 def dry_run(root: Path, *arguments: str) -> list[Job]:

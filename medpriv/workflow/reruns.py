@@ -4,32 +4,24 @@
     python -m medpriv.workflow.reruns check      fail if it is not what `generate` would write
 
 A job reruns when a param of its rule, or the set of its input files, has changed. Both are given in the rules by the
-helpers of `rules/common.smk`; here stands what of the config each helper looks at.
+helpers of `rules/common.smk`; `medpriv.workflow.asked` finds what of the config they look at.
 """
 
-import ast
-import re
 import sys
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
 
 from medpriv.catalogue.networks import networks
-from medpriv.catalogue.treatments import TREATMENTS
 from medpriv.config.check import Config, dataset_kinds
-from medpriv.config.dataset import PatientSignalSettings
-from medpriv.config.models import LAYERS
-from medpriv.config.section import Section
+from medpriv.config.section import Section, section_within
 from medpriv.files import write_text
-from medpriv.workflow.artefacts import looped_rules
-from medpriv.workflow.dvc import rule_files
+from medpriv.workflow.asked import asked_by_rules
 from medpriv.workflow.rulegraph import edges_of
+from medpriv.workflow.settings import DATASET
 
 ROOT = Path(__file__).resolve().parents[2]
 REPORT = "build_report"
 TREES = networks(gradients=False)
-DATASET = "datasets.{dataset}"
 HEAD = """# What a changed key reruns
 
 Generated from the rules by `make generate`; do not edit by hand. `make why` says it for
@@ -49,87 +41,6 @@ have fewer; keys of `raw` to other sources than their own, and `seed` to files t
 """
 
 
-# --- what the helpers look at ----------------------------------------------------------------------------------------
-
-
-def _setting(key: str = "", only: tuple[str, ...] = (), without: tuple[str, ...] = ()) -> list[str]:
-    return [f"{key}.{name}" for name in only] or [key, *(f"-{key}.{name}" for name in without)]
-
-
-def _recipe_of(section: str) -> list[str]:
-    return [*_base_of(section), *(f"{DATASET}.baselines.{model}" for model in _models_of(section))]
-
-
-def _layers_of(section: str) -> list[str]:
-    layers = [f"{DATASET}.baselines.{model}.{name}" for model in _models_of(section) for name in LAYERS[model]]
-    return [*_base_of(section), *layers]
-
-
-def _base_of(section: str) -> list[str]:
-    return [] if section == "private" else [f"{DATASET}.{section}.model"]
-
-
-def _replicates_of_bank(treatment: str) -> list[str]:
-    word = treatment.partition("-")[0]
-    own = [] if word == "baseline" else [f"{DATASET}.{TREATMENTS[word].section}.replicates"]
-    return [f"{DATASET}.bank.replicates", *own]
-
-
-READS: dict[str, Callable[..., list[str]]] = {
-    "setting": _setting,
-    "of_dataset": lambda key, *by_dataset: [key],
-    "federation_of": lambda key: _setting(key, only=("rounds", "partition", "local", "strategies.{strategy}")),
-    "private_of": lambda key: _setting(key, only=("models.{model}.{mechanism}", "delta", "engine")),
-    "raw_of": lambda key: [key],
-    "if_simulated": lambda key: [key],
-    "recipe_of": _recipe_of,
-    "layers_of": _layers_of,
-    "base_of": _base_of,
-    "replicates_of_bank": _replicates_of_bank,
-    "replicates_of_shard": lambda treatment: [*_replicates_of_bank(treatment), f"{DATASET}.bank.shards"],
-}
-
-
-def _models_of(section: str) -> tuple[str, ...]:
-    """Return the networks that a treatment's section may build on."""
-    settings = _section_of(PatientSignalSettings.model_fields[section].annotation)
-    if section == "private":
-        return tuple(_section_of(settings.model_fields["models"].annotation).model_fields)
-    return get_args(settings.model_fields["model"].annotation)
-
-
-# --- rules and keys --------------------------------------------------------------------------------------------------
-
-
-@cache
-def asked_by_rules(root: Path = ROOT) -> dict[str, list[str]]:
-    """Return, for every rule with a script, the patterns of the keys that its params and inputs hang on.
-
-    A pattern stands for all keys below it; `{x}` is any name, a leading `-` takes keys out, the empty one is all keys.
-    """
-    asked = {}
-    for file in rule_files(root):
-        for block in re.split(r"^rule ", file.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
-            if "script:" in block:
-                calls = re.finditer(rf"\b({'|'.join(READS)})\(", block)
-                found = [key for call in calls for key in READS[call[1]](*_arguments(block[call.end() :]))]
-                found += [f"{DATASET}.format"] if "{format}" in block else []
-                asked[block.partition(":")[0]] = found
-    return asked | looped_rules()
-
-
-def _arguments(text: str) -> list[Any]:
-    """Return the arguments of a call, from the text after its bracket; names of arguments are in the helper's order."""
-    depth, end = 1, 0
-    while depth:
-        depth += {"(": 1, ")": -1}.get(text[end], 0)
-        end += 1
-    call = ast.parse(f"f({text[: end - 1]})", mode="eval").body
-    given = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
-    named = [given.get(name, ()) for name in ("only", "without")] if given else []
-    return [*map(ast.literal_eval, call.args), *named]
-
-
 def all_keys() -> list[str]:
     """Return every key of the config that holds a value, in the order of the models, datasets as `{dataset}`."""
     keys = list(_keys_of(Config, ""))
@@ -142,16 +53,10 @@ def _keys_of(section: type[Section], prefix: str) -> Iterator[str]:
     for name, field in section.model_fields.items():
         if f"{prefix}{name}" == "datasets":
             continue
-        if inner := _section_of(field.annotation):
+        if inner := section_within(field.annotation):
             yield from _keys_of(inner, f"{prefix}{name}.")
         else:
             yield prefix + name
-
-
-def _section_of(annotation: Any) -> Any:
-    """Return the Section class within an annotation such as `Raw | None`."""
-    candidates = (annotation, *get_args(annotation))
-    return next((item for item in candidates if isinstance(item, type) and issubclass(item, Section)), None)
 
 
 def rerun_by(key: str, root: Path = ROOT) -> tuple[str, ...]:

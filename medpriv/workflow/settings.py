@@ -1,22 +1,76 @@
 """The config as the rules see it: overlays applied, checked, one value at a time by its dotted key.
 
-Rules ask for values with `setting("datasets.{dataset}.raw")` and its kin below. `medpriv.workflow.dvc` and
-`medpriv.workflow.reruns` find these calls in the rules' text, so that a key is written once. A job reruns when a value
-that it asked for changes: rules ask for what their script uses, and for no more.
+Rules ask for values with `setting("datasets.{dataset}.raw")` and its kin below. Each says by `reads`, beside its code,
+which keys it looks at; `medpriv.workflow.asked` finds the calls in the rules' text. A job reruns when a value that it
+asked for changes: rules ask for what their script uses, and for no more.
 """
 
 import os
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args
 
 from medpriv.catalogue.attacks import Family
-from medpriv.catalogue.treatments import STRATEGIES, spec_of
+from medpriv.catalogue.treatments import STRATEGIES, TREATMENTS, spec_of
 from medpriv.config.check import check_config
-from medpriv.config.models import LAYERS
+from medpriv.config.dataset import LAYERS, PatientSignalSettings
+from medpriv.config.section import section_within
 from medpriv.config.synthetic import varied
 from medpriv.errors import InputError
+
+DATASET = "datasets.{dataset}"
+
+Keys = Callable[..., list[str]]
+Helper = TypeVar("Helper", bound=Callable[..., Any])
+
+READS: dict[str, Keys] = {}  # of each of the rules' helpers: from what it is called with to the keys that it looks at
+
+
+def reads(name: str, keys: Keys) -> Callable[[Helper], Helper]:
+    """Return a decorator that says which keys of the config a helper of the rules looks at.
+
+    A key stands for all below it; `{x}` is any name, a leading `-` takes keys out, the empty one is the whole config.
+    """
+
+    def noted(helper: Helper) -> Helper:
+        READS[name] = keys
+        return helper
+
+    return noted
+
+
+def _setting_keys(key: str = "", only: tuple[str, ...] = (), without: tuple[str, ...] = ()) -> list[str]:
+    return [f"{key}.{name}" for name in only] or [key, *(f"-{key}.{name}" for name in without)]
+
+
+def model_key(section: str) -> list[str]:
+    """Return the key that names the network which a dataset's section builds on; none where treatments' names do."""
+    return [] if section == "private" else [f"{DATASET}.{section}.model"]
+
+
+def replicates_keys(treatment: str) -> list[str]:
+    """Return the keys that say how many replicates the banks of a form of names have."""
+    word = treatment.partition("-")[0]
+    own = [] if word == "baseline" else [f"{DATASET}.{TREATMENTS[word].section}.replicates"]
+    return [f"{DATASET}.bank.replicates", *own]
+
+
+def _recipe_keys(section: str) -> list[str]:
+    return [*model_key(section), *(f"{DATASET}.baselines.{model}" for model in _models_of(section))]
+
+
+def _layers_keys(section: str) -> list[str]:
+    layers = [f"{DATASET}.baselines.{model}.{name}" for model in _models_of(section) for name in LAYERS[model]]
+    return [*model_key(section), *layers]
+
+
+def _models_of(section: str) -> tuple[str, ...]:
+    """Return the networks that a treatment's section may build on."""
+    settings = section_within(PatientSignalSettings.model_fields[section].annotation)
+    if section == "private":
+        return tuple(section_within(settings.model_fields["models"].annotation).model_fields)
+    return get_args(settings.model_fields["model"].annotation)
 
 
 def effective_config(content: Mapping[str, Any], file: str, root: Path, faults: Sequence[str] = ()) -> dict[str, Any]:
@@ -71,6 +125,7 @@ def _without_braces(files: list[str]) -> list[str]:
     return files
 
 
+@reads("setting", _setting_keys)
 def setting_of(config: Mapping[str, Any]) -> Callable[..., Callable[[Any], Any]]:
     """Return the rules' `setting`: from a dotted key with wildcards in braces to a function of the wildcards.
 
@@ -91,6 +146,7 @@ def setting_of(config: Mapping[str, Any]) -> Callable[..., Callable[[Any], Any]]
     return setting
 
 
+@reads("recipe_of", _recipe_keys)
 def recipe_of(config: Mapping[str, Any], section: str) -> Callable[[Any], dict[str, Any]]:
     """Return a function of the wildcards: the recipe of the baseline network that a dataset's section builds on.
 
@@ -99,6 +155,7 @@ def recipe_of(config: Mapping[str, Any], section: str) -> Callable[[Any], dict[s
     return lambda wildcards: _recipe(config, section, wildcards)[1]
 
 
+@reads("layers_of", _layers_keys)
 def layers_of(config: Mapping[str, Any], section: str) -> Callable[[Any], dict[str, Any]]:
     """Return as `recipe_of`, but the network's layers alone: for treatments that train in a way of their own."""
 
@@ -116,6 +173,7 @@ def _recipe(config: Mapping[str, Any], section: str, wildcards: Any) -> tuple[st
     return model, dataset["baselines"][model]
 
 
+@reads("of_dataset", lambda key, *by_dataset: [key])
 def of_dataset(config: Mapping[str, Any], key: str, *by_dataset: str) -> Callable[[Any], dict[str, Any]]:
     """Return a function of the wildcards: a section, and of its mappings by dataset what is said of this one."""
 
@@ -137,6 +195,7 @@ def of_family(config: Mapping[str, Any], family: Family) -> Callable[[Any], dict
     return value
 
 
+@reads("federation_of", lambda key: _setting_keys(key, only=("rounds", "partition", "local", "strategies.{strategy}")))
 def federation_of(config: Mapping[str, Any], key: str) -> Callable[[Any], dict[str, Any]]:
     """Return a function of the wildcards: what of the section `federated` the wildcard `strategy` is trained by.
 
@@ -156,6 +215,7 @@ def federation_of(config: Mapping[str, Any], key: str) -> Callable[[Any], dict[s
     return value
 
 
+@reads("private_of", lambda key: _setting_keys(key, only=("models.{model}.{mechanism}", "delta", "engine")))
 def private_of(config: Mapping[str, Any], key: str) -> Callable[[Any], dict[str, Any]]:
     """Return a function of the wildcards: a mechanism's section below `private`, with `delta` and `engine`.
 
@@ -164,9 +224,10 @@ def private_of(config: Mapping[str, Any], key: str) -> Callable[[Any], dict[str,
 
     def value(wildcards: Any) -> dict[str, Any]:
         names = dict(wildcards.items())
-        section, mechanism = look_up(config, key.format(**names)), names["mechanism"]
-        shared = ("delta",) if mechanism in ("objective", "output") else ("delta", "engine")
-        return section["models"][names["model"]][mechanism] | {name: section[name] for name in shared}
+        section = look_up(config, key.format(**names))
+        own = section["models"][names["model"]][names["mechanism"]]
+        shared = ("delta", "engine") if "steps" in own else ("delta",)
+        return own | {name: section[name] for name in shared}
 
     return value
 
@@ -184,6 +245,7 @@ def synthesis_of(config: Mapping[str, Any], generator: str) -> Callable[[Any], d
     return value
 
 
+@reads("raw_of", lambda key: [key])
 def raw_of(config: Mapping[str, Any], key: str) -> Callable[[Any], dict[str, Any]]:
     """Return a function of the wildcards: what of a section `raw` its source uses."""
     uses = {"simulated": "simulated", "local": "path", "remote": "base_url"}
@@ -195,6 +257,7 @@ def raw_of(config: Mapping[str, Any], key: str) -> Callable[[Any], dict[str, Any
     return value
 
 
+@reads("if_simulated", lambda key: [key])
 def if_simulated(config: Mapping[str, Any], key: str) -> Callable[[Any], Any]:
     """Return a function of the wildcards: the value under a key, None where a dataset isn't made here."""
 

@@ -36,7 +36,14 @@ def bank_of(
     """Return a bank of this treatment that holds these arrays; the model is the name's last part."""
     numbers = tuple(range(len(members)) if replicates is None else replicates)
     spec = training_spec(name, name.rpartition("-")[2], hyperparameters)
-    about = About(dataset.name, spec, numbers, dataset.patients, {}, frozenset({QUERY, GRADIENTS} if weights else ()))
+    about = About(
+        dataset.name,
+        spec,
+        numbers,
+        dataset.cohort.patients_digest,
+        {},
+        frozenset({QUERY, GRADIENTS} if weights else ()),
+    )
     return Bank(about, members, weights, Predictions(logits))
 
 

@@ -78,7 +78,9 @@ def bank_of_tables(
     """Return a bank whose replicates released these cells [n, V + 1]."""
     spec = TrainingSpec(name, "synthetic", {"generator": name.removeprefix("synthetic-")}, "", {}, {"steps": 3})
     numbers = tuple(range(len(members)))
-    about = About(dataset.name, spec, numbers, dataset.patients, {"updates": 3.0}, frozenset({SAMPLE}), metadata)
+    about = About(
+        dataset.name, spec, numbers, dataset.cohort.patients_digest, {"updates": 3.0}, frozenset({SAMPLE}), metadata
+    )
     offsets = np.concatenate([[0], np.cumsum([len(table) for table in tables])]).astype(np.int64)
     whole = np.concatenate(tables)
     return Bank(about, members, None, Samples({"raw": whole[:, :-1], "y": whole[:, -1].astype(np.int64)}, offsets))

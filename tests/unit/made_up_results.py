@@ -15,6 +15,7 @@ from medpriv.attacks.personalization import audit as personal
 from medpriv.attacks.unlearning import audit as forgetting
 from medpriv.bank.bank import About, Bank
 from medpriv.bank.outputs import Predictions
+from medpriv.catalogue.attacks import FAMILIES, PATIENTS
 from medpriv.dataset import Dataset
 from medpriv.files import write_csv, write_json
 from medpriv.measures.table import NAN, Measure, write_measures
@@ -80,14 +81,20 @@ def as_artefacts(folders: dict) -> dict[str, object]:
     banks = {**folders["banks"], **folders["derived"]}
     artefacts = [Artefact("preprocessed", name, "", "", folder) for name, folder in folders["datasets"].items()]
     artefacts += [Artefact(folder.parts[-3], *key, "", folder) for key, folder in banks.items()]
-    artefacts += [Artefact("attacks", *key, at) for key, at in {**folders["attacks"], **folders["audits"]}.items()]
+    of_datasets = {(name, "", "linkage"): folder for name, folder in folders["linkage"].items()}
+    attacks = {**folders["attacks"], **folders["audits"], **of_datasets}
+    artefacts += [Artefact("attacks", *key, folder) for key, folder in attacks.items()]
     artefacts += [
-        Artefact("examples", *key, at / "examples.csv")
-        for key, at in folders["attacks"].items()
-        if (at / "examples.csv").exists()
+        Artefact("patients", *key, of_patients(folder))
+        for key, folder in attacks.items()
+        if PATIENTS in FAMILIES[key[2]].tables.values()
     ]
-    artefacts += [Artefact("attacks", name, "", "linkage", folder) for name, folder in folders["linkage"].items()]
     return {"artefacts": artefacts, **{name: folders[name] for name in ("costs", "timings", "config")}}
+
+
+def of_patients(folder: Path) -> Path:
+    """Return where an attack's tables of single patients lie, given its folder."""
+    return folder.parents[3] / "patients" / folder.relative_to(folder.parents[2])
 
 
 def _local(name: str) -> dict[str, str]:
@@ -140,7 +147,7 @@ def _bank(folder: Path, dataset: Dataset, treatment: str, replicates: int) -> No
     spec = training_spec(treatment, model, hyperparameters, settings)
     costs = {"updates": 1280.0, "flops": 3.2e10, "parameters": 5121.0}
     Bank(
-        About(dataset.name, spec, tuple(range(replicates)), dataset.patients, costs),
+        About(dataset.name, spec, tuple(range(replicates)), dataset.cohort.patients_digest, costs),
         np.zeros((replicates, len(dataset.patients)), bool),
         None,
         Predictions(np.zeros((replicates, len(dataset.y), len(dataset.classes)), np.float32)),
@@ -218,7 +225,7 @@ def _membership(
     people = len(train) // 2
     write_measures(folder / "measures.csv", [replace(item, patients=min(people, item.n)) for item in measures])
     write_csv(folder / "roc.csv", scored.ROC_COLUMNS, roc)
-    write_csv(folder / "exposure.csv", membership.EXPOSURE_COLUMNS, exposure)
+    write_csv(of_patients(folder) / "exposure.csv", membership.EXPOSURE_COLUMNS, exposure)
 
 
 def _evasion(folder: Path, dataset: Dataset, treatment: str, rng: np.random.Generator) -> None:
@@ -267,7 +274,7 @@ def _evasion(folder: Path, dataset: Dataset, treatment: str, rng: np.random.Gene
             for time, before, after in zip(seconds, clean, clean + late, strict=True):
                 examples.append(about | {"seconds": time, "clean_mv": before, "attacked_mv": after})
     write_measures(folder / "measures.csv", measures)
-    write_csv(folder / "examples.csv", evasion.EXAMPLE_COLUMNS, examples)
+    write_csv(of_patients(folder) / "examples.csv", evasion.EXAMPLE_COLUMNS, examples)
 
 
 def _smoothing(folder: Path, dataset: Dataset, treatment: str) -> None:
@@ -371,7 +378,7 @@ def _personal(folder: Path, dataset: Dataset, treatment: str, gain: float, rng: 
             row |= {"personalized": 0.8 + value, "gain": value, "lower": value - 0.05, "upper": value + 0.05}
             patients.append(row | {"records": 60, "adapted": 20})
     write_measures(folder / "measures.csv", measures)
-    write_csv(folder / "patients.csv", personal.PATIENT_COLUMNS, patients)
+    write_csv(of_patients(folder) / "patients.csv", personal.PATIENT_COLUMNS, patients)
 
 
 def _forgetting(folder: Path, dataset: Dataset, request: str, suffix: str) -> None:
@@ -413,7 +420,7 @@ def _forgetting(folder: Path, dataset: Dataset, request: str, suffix: str) -> No
         row = {"treatment": treatment, "request": request, "patient": dataset.patients[1], "auc": auc, "lower": 0.4}
         patients.append(row | {"upper": 0.9, "n_unlearned": 8, "n_never": 12, "phi_gap": 0.3})
     write_measures(folder / "measures.csv", measures)
-    write_csv(folder / "patients.csv", forgetting.PATIENT_COLUMNS, patients)
+    write_csv(of_patients(folder) / "patients.csv", forgetting.PATIENT_COLUMNS, patients)
 
 
 def write_config(path: Path, config: dict) -> None:

@@ -1,5 +1,6 @@
-"""Made-up artefacts of generators of synthetic tables, for the tests of the report."""
+"""Made-up artefacts of generators of synthetic tables and images, for the tests of the report."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from medpriv.catalogue.attacks import FAMILIES
@@ -34,6 +35,33 @@ def use(treatment: str) -> list[Measure]:
         Measure(*about, "provable_margin", 0.04, group="figure=auroc", **counted),
     ]
     rows += [Measure(*about, "tstr_auroc", made, group=f"classifier={name}", **counted) for name in CLASSIFIERS]
+    rows += [
+        Measure(*about, "trtr_accuracy", 0.81, 0.78, 0.84, **counted),
+        Measure(*about, "tstr_accuracy", 0.77, 0.74, 0.8, **counted),
+        Measure(*about, "tstr_accuracy_difference", -0.04, -0.06, -0.02, **counted),
+    ]
+    rows += [
+        Measure(*about, "trtr_accuracy", value, value - 0.03, value + 0.03, group=f"classifier={name}", **counted)
+        for name, value in (("logistic", 0.84), ("tree", 0.76), ("mlp", 0.82))
+    ]
+    told = {"svm": SUPPORTED, "tree": CONTRADICTED}
+    rows += [
+        Measure(
+            *about,
+            "verdict_equivalent",
+            told.get(name, UNDECIDED),
+            group=f"figure=accuracy,classifier={name}",
+            **counted,
+        )
+        for name in CLASSIFIERS
+    ]
+    parts = (("sex=F", 0.02, 120), ("sex=M", -0.1, 140), ("site=a", -0.04, 250), ("site=b", -0.3, 5))
+    rows += [
+        Measure(
+            *about, "tstr_auroc_difference", lost + more, lost + more - 0.05, lost + more + 0.05, n, part, patients=n
+        )
+        for part, more, n in parts
+    ]
     for group, quality in (("", 0.88), ("rows=members", 0.91)):
         rows += [
             Measure(*about, "quality", quality, quality - 0.02, quality + 0.02, 260, group),
@@ -93,10 +121,15 @@ def add_generators(root: Path, arguments: dict) -> dict[str, object]:
     banks, attacks, stage = dict(arguments["banks"]), dict(arguments["attacks"]), root / "synthetic" / "table"
     for treatment in GENERATORS:
         folder = banks["table", treatment] = stage / treatment
-        noise = {"weights": 0.3} if "weights" in treatment else {}
+        noise = {"weights": 0.3 if "weights" in treatment else 0.0, "activations": 0.0}
         spec = {"model": "cart", "hyperparameters": {"perturbation": noise}, "settings": {"released": 5}}
         privacy = {"privacy": {"epsilon": 0.99, "delta": 0.001, "unit": "patient"}} if "eps" in treatment else {}
-        about = {"spec": spec, "replicates": list(range(16)), "metadata": privacy, "costs": {"parameters": 100}}
+        about = {
+            "spec": spec,
+            "replicates": list(range(16)),
+            "metadata": privacy | {"made_consistent": 0.03},
+            "costs": {"parameters": 100},
+        }
         write_json(folder / "bank.json", about)
         for family in ("release", "disclosure", "synthetic_epsilon"):
             attacks["table", treatment, family] = root / "attacks" / "table" / "synthetic" / family
@@ -109,4 +142,45 @@ def add_generators(root: Path, arguments: dict) -> dict[str, object]:
     for family, made in (("release", release), ("disclosure", disclosure), ("synthetic_epsilon", canaries)):
         found = [row for name in GENERATORS for row in made(name)]
         write_measures(root / "attacks" / "table" / "synthetic" / family / "measures.csv", found)
+    return arguments | {"banks": banks, "attacks": attacks}
+
+
+IMAGES = {  # generator of images: the one of tables whose figures it is given
+    "synthetic-pixel_gaussian": "synthetic-marginals",
+    "synthetic-dcgan": "synthetic-gan",
+    "synthetic-image_diffusion": "synthetic-cart",
+    "synthetic-dp_merf-eps1": "synthetic-mst-eps1",
+}
+
+
+def add_image_generators(root: Path, arguments: dict) -> dict[str, object]:
+    """Add banks of generators of images of the dataset `beats`, as `add_generators` does."""
+    banks, attacks, stage = dict(arguments["banks"]), dict(arguments["attacks"]), root / "synthetic" / "beats"
+    used, found = [], []
+    for treatment, like in IMAGES.items():
+        folder = banks["beats", treatment] = stage / treatment
+        privacy = {"privacy": {"epsilon": 0.99, "delta": 0.001, "unit": "patient"}} if "eps" in treatment else {}
+        spec = {"model": "dcgan", "hyperparameters": {}, "settings": {"released": 1}}
+        about = {"spec": spec, "replicates": [0, 1, 2, 3], "metadata": privacy, "costs": {"parameters": 100}}
+        write_json(folder / "bank.json", about)
+        attacks["beats", treatment, "image_release"] = root / "attacks" / "beats" / "synthetic" / "image_release"
+        own = [replace(row, dataset="beats", treatment=treatment) for row in use(like)]
+        used += [row for row in own if row.measure not in ("quality", "rules_broken")]
+        used += [
+            replace(row, measure="kid", value=0.1, lower=0.05, upper=0.15) for row in own if row.measure == "quality"
+        ]
+        told = [replace(row, dataset="beats", treatment=treatment) for row in release(like)]
+        rest = FAMILIES["image_release"].attacks.keys() - {f"image-{row.attack}" for row in told}
+        found += [replace(row, attack=f"image-{row.attack}") for row in told if row.attack != "release-queries"]
+        found += [
+            replace(told[0], attack=name, group=f"statistic=plain,{PATIENT}", measure="auc") for name in sorted(rest)
+        ]
+        attacks["beats", treatment, "synthetic_image_epsilon"] = (
+            root / "attacks" / "beats" / "synthetic" / "synthetic_image_epsilon"
+        )
+    group = "canary=patient,bound=independent-gaussian,delta=0.001"
+    audited = Measure("beats", "synthetic-dp_merf-eps1", "audit-embedding", "epsilon_lower", 0.8, n=12800, group=group)
+    write_measures(root / "attacks" / "beats" / "synthetic" / "synthetic_image_epsilon" / "measures.csv", [audited])
+    write_measures(stage / "utility.csv", used)
+    write_measures(root / "attacks" / "beats" / "synthetic" / "image_release" / "measures.csv", found)
     return arguments | {"banks": banks, "attacks": attacks}

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from made_up_results import of_patients
+
 from medpriv.attacks.federated_server import inversion
 from medpriv.attacks.federated_server.reconstruction import EXAMPLE_COLUMNS as SERVER_COLUMNS
 from medpriv.attacks.linkage.criteria import CRITERIA_COLUMNS
@@ -210,9 +212,10 @@ def add_tables(root: Path, arguments: dict, *, leaks: bool = True) -> dict[str, 
         for attack, found in (("cosine", 76.4), ("analytic", 0.00001))
         for feature, unit in (("age", "years"), ("chol", "mg/dl"))
     ]
-    write_csv(place / "examples.csv", SERVER_COLUMNS, rows)
+    write_csv(of_patients(place) / "examples.csv", SERVER_COLUMNS, rows)
     rows = [dict(zip(CUT_COLUMNS, ("cut-decoder", 1, "age", "years", SECRET, 70), strict=True))]
-    write_csv(attacks["table", "split-vanilla-cut1", "split_server"] / "examples.csv", CUT_COLUMNS, rows)
+    place = attacks["table", "split-vanilla-cut1", "split_server"]
+    write_csv(of_patients(place) / "examples.csv", CUT_COLUMNS, rows)
     place = root / "attacks" / "table" / "linkage"
     write_measures(place / "measures.csv", linkage())
     write_csv(place / "criteria.csv", CRITERIA_COLUMNS, CRITERIA)

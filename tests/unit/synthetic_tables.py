@@ -67,7 +67,7 @@ def dataset(seed: int = 0, patients: int = 160, rows: int = 1) -> Dataset:
 def bank_of_samples(data: Dataset, members: np.ndarray, samples: Sequence[np.ndarray]) -> Bank:
     """Return a bank of generators that released these cells."""
     spec = TrainingSpec("synthetic-toy", "synthetic", {}, "toy", {}, {})
-    about = About(data.name, spec, tuple(range(len(samples))), data.patients, {})
+    about = About(data.name, spec, tuple(range(len(samples))), data.cohort.patients_digest, {})
     offsets = np.concatenate([[0], np.cumsum([len(cells) for cells in samples])]).astype(np.int64)
     cells = np.concatenate(samples)
     return Bank(about, members, None, Samples({"raw": cells[:, :-1], "y": cells[:, -1].astype(np.int64)}, offsets))

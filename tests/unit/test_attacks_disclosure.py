@@ -27,6 +27,7 @@ from medpriv.config.disclosure import DisclosureSettings
 from medpriv.config.synthetic_simple import OutlierCopiesSettings
 from medpriv.errors import InputError
 from medpriv.measures.bootstrap import PatientBootstrap
+from medpriv.records.tables import Column, Table
 from medpriv.synthesis import bootstrap, marginals, outlier_copies
 from medpriv.synthesis.schema import Field, Schema, cells_of
 
@@ -264,6 +265,18 @@ def test_copies_are_found_by_all_attacks():
         assert figures[attack, "risk", ""].lower > 0
         members, naive = (figures[attack, f"success_{side}", ""].value for side in ("members", "naive"))
         assert members > naive
+
+
+def test_copies_of_few_people_with_many_columns_are_found_though_luck_isolates_nearly_everybody():
+    data, wide = dataset(0, 48), 60
+    raw = np.hstack([data.records.raw, np.random.default_rng(5).standard_normal((48, wide)).round(2)])
+    columns = (*data.records.columns, *(Column(f"number {place}", fill=0.0) for place in range(wide)))
+    scaling = np.zeros(len(columns), np.float32), np.ones(len(columns), np.float32)
+    data = replace(data, records=Table(columns, raw, *scaling))
+    figures = found(data, bank_by(bootstrap, data), SETTINGS | {"predicates": 200})
+    for attack in EACH[:2]:
+        assert figures[attack, "memorisation", ""].value > 0.1
+        assert figures[attack, "success_members", ""].value > figures[attack, "success_control", ""].value + 0.4
 
 
 def test_a_few_copied_outliers_are_found():

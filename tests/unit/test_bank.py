@@ -229,3 +229,11 @@ def test_a_bank_of_another_version_of_the_dataset_is_refused(bank):
     for other in (renamed, fewer):
         with pytest.raises(InputError, match="another version of toy"):
             bank().record_members(other)
+
+
+@pytest.mark.parametrize("bank", [toy_bank, toy_derived])
+def test_a_bank_names_no_patient(bank, tmp_path):
+    bank().save(tmp_path)
+    text = (tmp_path / "bank.json").read_text()
+    assert toy_dataset().cohort.patients_digest in text
+    assert not any(f'"{name}"' in text for name in toy_dataset().patients)

@@ -194,9 +194,11 @@ def test_attacks_are_told_of_datasets_that_are_there():
     content = default()
     content["attacks"]["attribute"] = {"features": {"hart": ["age"], "heart": ["age"]}}
     content["attacks"]["linkage"] = {"sets": {"mine": {"known": ["age"]}}, "sensitive": {"eicus": ["age"]}}
+    content["attacks"]["disclosure"] = {"known": {"harts": ["age"]}}
     content["seed"] = -1
     text = message_of(content)
-    assert "4 faults" in text
+    assert "5 faults" in text
+    assert "attacks.disclosure.known.harts: no such dataset; did you mean `heart`?" in text
     assert "attacks.attribute.features.hart: no such dataset; did you mean `heart`?" in text
     assert "attacks.linkage.sets.mine: no such dataset; name one that stands under `datasets`" in text
     assert "attacks.linkage.sensitive.eicus: no such dataset; did you mean `eicu`?" in text
@@ -263,3 +265,26 @@ def test_a_key_in_a_wrong_place_is_told_where_it_belongs_and_a_list_its_brackets
     assert "preprocess.replicates: unknown key here; it belongs to `datasets.own.bank.replicates`" in text
     assert "preprocess.categorial: unknown key; did you mean `categorical`?" in text
     assert "preprocess.patient: found a list, ['pid'], where one name stands; write it without brackets" in text
+
+
+@pytest.mark.parametrize(
+    ("key", "part", "said"),
+    [
+        ("only", ["heart", "heart"], "only: heart stands there twice"),
+        ("split", {"variants": {"vanilla": {"cuts": [1, 2, 1]}}}, "split.variants.vanilla.cuts: 1 stands there twice"),
+    ],
+)
+def test_what_stands_twice_is_refused(key: str, part: object, said: str) -> None:
+    heart = {"format": "heart", "baselines": {"mlp": {}}}
+    content = (
+        {"only": part, "datasets": {"heart": heart}} if key == "only" else {"datasets": {"heart": heart | {key: part}}}
+    )
+    with pytest.raises(InputError, match=said):
+        check_config(content)
+
+
+def test_a_dataset_s_name_fits_into_names_of_files() -> None:
+    heart = {"format": "heart", "baselines": {"mlp": {}}}
+    assert list(check_config({"datasets": {60 * "a": heart}})["datasets"]) == [60 * "a"]
+    with pytest.raises(InputError, match="at most 60 characters"):
+        check_config({"datasets": {61 * "a": heart}})

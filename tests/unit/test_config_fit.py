@@ -7,9 +7,8 @@ import yaml
 
 from medpriv.catalogue.networks import NETWORKS, networks
 from medpriv.config.check import check_config
-from medpriv.config.dataset import Baselines
-from medpriv.config.fit import possible_cuts
-from medpriv.config.models import LAYERS, Cnn2dRecipe, CnnRecipe, LogisticRecipe, MlpRecipe
+from medpriv.config.dataset import LAYERS, Baselines
+from medpriv.config.models import Cnn2dRecipe, CnnRecipe, LogisticRecipe, MlpRecipe
 from medpriv.errors import InputError
 from medpriv.models.catalogue import build_network
 from medpriv.split.protocol import possible_cuts as cuts_of_network
@@ -149,7 +148,7 @@ def test_a_cut_that_the_network_has_not_is_refused(split: str, said: str) -> Non
 )
 def test_the_cuts_of_the_check_are_those_of_the_network(model, recipe, shape, keep_head: bool) -> None:
     network = build_network(model, shape, 2, recipe.model_dump())
-    assert tuple(possible_cuts(model, recipe, keep_head=keep_head)) == cuts_of_network(network, keep_head)
+    assert tuple(recipe.cuts(keep_head=keep_head)) == cuts_of_network(network, keep_head)
 
 
 def test_rotated_records_are_refused_where_nothing_rotates_them() -> None:

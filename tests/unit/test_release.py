@@ -138,6 +138,12 @@ def test_the_card_says_what_nobody_guarantees_and_nobody_tried(written):
     assert found == made({}, [], {"medpriv 1.0": "MIT"})  # no date, no chance
 
 
+def test_the_card_says_how_many_cells_were_mended(written):
+    made, _, _ = written
+    assert "In 1.2\u00a0% of all cells a gap and the count" in made({"made_consistent": 0.012}, [], {}).data_card
+    assert "of all cells a gap" not in made({"made_consistent": 0.0}, [], {}).data_card
+
+
 def test_the_card_states_epsilon_risk_licence_and_terms(written):
     made, _, _ = written
     privacy = {"epsilon": 1.0, "delta": 0.003, "unit": "patient", "caveats": ["n is public"], "tuning": "Fixed."}

@@ -39,10 +39,10 @@ def membership(attack: str, measure: str, value: float, group: str, n: int = 50)
 
 def test_a_claim_that_nobody_audited_counts_patients_or_the_clients_that_are_its_unit() -> None:
     about = {"epsilon": 1.0, "delta": 0.001}
-    patients = replace(made_result(), facts={"privacy": about | {"unit": "patient", "patients": 322}})
+    patients = replace(made_result(), metadata={"privacy": about | {"unit": "patient", "patients": 322}})
     assert (claimed_epsilon(patients).value, claimed_epsilon(patients).n) == (1.0, 322)
     clients = replace(
-        made_result(), facts={"privacy": about | {"unit": "client"}, "federation": {"clients": ["a", "b"]}}
+        made_result(), metadata={"privacy": about | {"unit": "client"}, "federation": {"clients": ["a", "b"]}}
     )
     assert claimed_epsilon(clients).n == 2
     assert claimed_epsilon(made_result()) is None

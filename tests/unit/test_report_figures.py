@@ -167,7 +167,8 @@ COHORT = Cohort(
 
 
 def result(treatment: str = "baseline-cnn", utility=(), attacks=(), **tables) -> Result:
-    return Result("d", treatment, "cnn", 8, {}, {}, Measures(utility), Measures(attacks), tables)
+    named = {f"membership-{name}": rows for name, rows in tables.items()}
+    return Result("d", treatment, "cnn", 8, {}, {}, Measures(utility), Measures(attacks), named)
 
 
 def leak(treatment: str, patients: int, level: str = "patient", n: int = 400) -> Measure:

@@ -243,7 +243,7 @@ def personal_audit(verdicts: dict[str, float], gaining: float = 4, patients: int
         {"patient": f"p{index}", "measure": "accuracy", "gain": "0.1", "lower": "0.05", "upper": "0.2"}
         for index in range(patients)
     )
-    return Audit("d", "personalized-all", "personalization", Measures(rows), people)
+    return Audit("d", "personalized-all", "personalization", Measures(rows), {"patients": people})
 
 
 def test_hypotheses_are_told_by_attack_and_an_empty_verdict_is_undecided() -> None:
@@ -318,7 +318,7 @@ def forgetting_audit(treatments: dict[str, tuple[float, float]], patients: int =
             ("gap", "test_accuracy_gap", (gap_of(treatment), NAN, NAN), "request=population"),
         )
     ]
-    return Audit("d", "unlearned", "unlearning", Measures(rows), ())
+    return Audit("d", "unlearned", "unlearning", Measures(rows))
 
 
 def gap_of(treatment: str) -> float:

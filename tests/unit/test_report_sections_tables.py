@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from made_up_results import as_artefacts, write_results
+from made_up_results import as_artefacts, of_patients, write_results
 from made_up_tables import (
     END,
     PRIVATE,
@@ -34,7 +34,7 @@ from medpriv.report.comparison import Headline, choose_headline
 from medpriv.report.differences import paired_difference
 from medpriv.report.labels import attack_name
 from medpriv.report.layout import Table
-from medpriv.report.results import Cohort, Linkage, Measures, Result, read_linkage, read_result
+from medpriv.report.results import Audit, Cohort, Measures, Result, read_audit, read_result
 from medpriv.report.sections.attributes.figures import SECTION as ATTRIBUTES
 from medpriv.report.sections.federated.figures import SECTION as FEDERATED
 from medpriv.report.sections.leakage.figures import SECTION as LEAKAGE
@@ -65,12 +65,12 @@ def headline(
         treatment=treatment,
         model="mlp",
         replicates=8,
-        recipe=more.get("recipe", {}),
+        hyperparameters=more.get("hyperparameters", {}),
         costs=more.get("costs", {}),
         utility=Measures(utility(treatment, auroc, sites=sites)),
         attacks=Measures(attacks),
         tables=more.get("tables", {}),
-        facts=facts or {},
+        metadata=facts or {},
         settings=more.get("settings", {}),
     )
     return choose_headline(cohort(), result)
@@ -452,7 +452,7 @@ def test_no_attack_on_servers_cuts_and_features_is_left_out(treatment: str, atta
 @pytest.mark.parametrize("attack", {row.attack: None for row in linkage()})
 def test_no_attack_on_the_table_is_left_out(attack: str) -> None:
     def told(rows: list[Measure]) -> str:
-        return write(REIDENTIFICATION, linkage=(Linkage("table", Measures(rows), ()),)).html
+        return write(REIDENTIFICATION, audits=(audit_of(rows),)).html
 
     assert told(otherwise(linkage(), attack)) != told(linkage())
 
@@ -602,8 +602,13 @@ def test_time_after_the_outcome_is_stated_in_hours() -> None:
 # --- re-identification -----------------------------------------------------------------------------------------------
 
 
+def audit_of(rows: list[Measure]) -> Audit:
+    """Return an audit of the table itself that found these figures."""
+    return Audit("table", "", "linkage", Measures(rows))
+
+
 def test_table_is_judged_by_what_others_know() -> None:
-    section = write(REIDENTIFICATION, linkage=(Linkage("table", Measures(linkage()), ()),))
+    section = write(REIDENTIFICATION, audits=(audit_of(linkage()),))
     spoken = " ".join(section.paragraphs)
     assert "25.0\u00a0% of people are unique in demographics+site (3 columns, n = 400 people; k-anonymity 1)" in spoken
     assert "100.0\u00a0% in all features" in spoken
@@ -620,22 +625,20 @@ def test_where_nobody_said_what_others_know_no_figure_stands_for_it() -> None:
     rows = [Measure("table", "data", "linkage-anonymity", "unique", NAN, group="set=quasi")]
     rows += [item for item in linkage() if "demographics" not in item.group]
     roles = {"quasi_identifiers": None, "suspected": {"quasi_identifiers": ["alter", "plz"]}}
-    section = write(
-        REIDENTIFICATION, [], {"table": cohort(notes={"roles": roles})}, linkage=(Linkage("table", Measures(rows), ()),)
-    )
+    section = write(REIDENTIFICATION, [], {"table": cohort(notes={"roles": roles})}, audits=(audit_of(rows),))
     spoken = " ".join(section.paragraphs)
     assert "In table nobody has declared which columns others know of a person" in spoken
     assert "others may know alter, plz. Name such columns under preprocess.quasi_identifiers" in spoken
     assert "are unique" not in spoken and cells(section.tables[0], "quasi")["Unique people"].endswith("n = 0")
     said = cohort(notes={"roles": roles | {"quasi_identifiers": []}})
-    section = write(REIDENTIFICATION, [], {"table": said}, linkage=(Linkage("table", Measures(rows), ()),))
+    section = write(REIDENTIFICATION, [], {"table": said}, audits=(audit_of(rows),))
     assert "the config declares that others know no column" in " ".join(section.paragraphs)
 
 
 def test_linkage_of_another_dataset_is_refused(tmp_path: Path) -> None:
     arguments = add_tables(tmp_path, write_results(tmp_path))
     with pytest.raises(InputError, match="a figure of table among those of beats"):
-        read_linkage("beats", arguments["linkage"]["table"])
+        read_audit("beats", "", "linkage", arguments["linkage"]["table"])
 
 
 # --- the page --------------------------------------------------------------------------------------------------------
@@ -709,16 +712,14 @@ def test_examples_of_evasion_and_of_the_cut_do_not_mix(tmp_path: Path) -> None:
     arguments = add_tables(tmp_path, write_results(tmp_path))
     key = ("table", "split-vanilla-cut1")
     attacks = dict(arguments["attacks"])
-    attacks[*key, "evasion"] = tmp_path / "evasion"
-    write_measures(tmp_path / "evasion" / "measures.csv", [])
-    write_csv(tmp_path / "evasion" / "examples.csv", ("example",), [{"example": "N"}])
+    attacks[*key, "evasion"] = attacks[*key, "split_server"].with_name("evasion")
+    write_measures(attacks[*key, "evasion"] / "measures.csv", [])
+    write_csv(of_patients(attacks[*key, "evasion"]) / "examples.csv", ("example",), [{"example": "N"}])
     for order in (attacks, dict(reversed(attacks.items()))):
         own = {family: folder for (*of, family), folder in order.items() if tuple(of) == key}
-        examples = {
-            family: folder / "examples.csv" for family, folder in own.items() if family in ("evasion", "split_server")
-        }
-        result = read_result(*key, arguments["banks"][key], own, examples)
-        assert [row["example"] for row in result.rows("examples")] == ["N"]
+        patients = {family: of_patients(folder) for family, folder in own.items()}
+        result = read_result(*key, arguments["banks"][key], own, patients)
+        assert [row["example"] for row in result.rows("evasion-examples")] == ["N"]
         assert [row["true"] for row in result.rows("split_server-examples")] == [SECRET]
 
 

@@ -205,7 +205,7 @@ def test_limits_of_simulated_data_are_stated_only_when_there_are_some() -> None:
 
 
 def test_limits_of_forgetting_are_stated_only_where_something_was_to_be_forgotten() -> None:
-    audit = Audit("d", "unlearned", "unlearning", Measures(), ())
+    audit = Audit("d", "unlearned", "unlearning", Measures())
     assert "proof of forgetting" in write(CONCLUSIONS, audits=(audit,)).text
     assert "proof of forgetting" not in write(CONCLUSIONS).text
 

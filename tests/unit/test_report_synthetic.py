@@ -1,5 +1,6 @@
 """The section on synthetic tables: which figures it takes, what it concludes, and what it keeps apart."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from medpriv.report.render import places_of, render_section
 from medpriv.report.results import Results, read_results
 from medpriv.report.section import fill
 from medpriv.report.sections.synthetic.figures import SECTION, Released, Synthetic, collect
+from medpriv.report.sections.synthetic.subgroups import parts_of
 from medpriv.report.summary import summarise
 
 
@@ -63,15 +65,38 @@ def test_cells_say_what_a_figure_rests_on(found: Synthetic) -> None:
     cart, mst = bank(found, "synthetic-cart"), bank(found, "synthetic-mst-eps1")
     assert columns["… minus real"].value(cart).details[-2:] == ("equivalent", "provable: ±0.040")
     assert columns["… minus real"].value(bank(found, "synthetic-gan")).details[-2] == "undecided"
-    assert columns["Strongest attack"].value(cart).details[-2:] == ("by luck up to 0.520", "Learnt over the bank")
+    told = ("130 patients", "by luck up to 0.520", "Learnt over the bank")
+    assert columns["Strongest attack"].value(cart).details[-3:] == told
+    assert columns["Synthetic"].value(cart).details[-1] == "260 patients"
+    assert (columns["Found"].value(cart).text, columns["Found"].value(cart).details[-1]) == (
+        "3.0\u00a0%",
+        "at 10 %: 20.0\u00a0%",
+    )
+    likeness = {column.label: column for column in judged.likeness.columns}
+    assert likeness["Impossible"].value(cart).details[-1] == "cells mended: 3.0\u00a0%"
     assert columns["Guarantee"].value(cart).text == "no guarantee"
     assert columns["Guarantee"].value(mst).text == "ε = 0.99"
     assert columns["Guarantee"].value(mst).details == ("matches: at least 0.30", "canaries: at least 0.80")
 
 
+def test_the_worst_part_of_the_patients_is_named_with_its_size_and_parts_of_few_are_left_out(found: Synthetic) -> None:
+    (judged,) = found.judged
+    columns = {column.label: column for column in judged.subgroups.columns}
+    assert list(columns) == ["All patients", "sex", "site"]
+    cell = columns["sex"].value(bank(found, "synthetic-cart"))
+    assert (cell.text, cell.details) == ("−0.110", ("−0.160 to −0.060", "M, 140 patients", "of 2"))
+    assert columns["site"].value(bank(found, "synthetic-cart")).details[-2:] == ("a, 250 patients", "alone")
+
+
+def test_of_credentialed_patients_no_part_gives_a_small_one_away(found: Synthetic) -> None:
+    cart = bank(found, "synthetic-cart")
+    assert set(parts_of(cart, credentialed=False)) == {("sex", "F"), ("sex", "M"), ("site", "a")}
+    assert set(parts_of(cart, credentialed=True)) == {("sex", "F"), ("sex", "M")}  # site b has 5, a would tell it
+
+
 def test_generators_are_compared_among_themselves_and_stand_in_the_comparison(results: Results) -> None:
     headlines = choose_headlines(results)
-    made = [item for item in headlines if item.kind == "generator"]
+    made = [item for item in headlines if item.kind == "table_generator"]
     assert {item.result.treatment for item in made} == set(GENERATORS)
     cart = next(item for item in made if item.result.treatment == "synthetic-cart")
     assert (cart.utility.measure, cart.leak("patient").value, cart.chance("patient").upper) == (
@@ -93,4 +118,9 @@ def test_the_section_says_in_words_what_was_found(results: Results) -> None:
     text = " ".join(render_section(filled, places_of([filled])).split())
     assert "By the distance to the closest record alone 2 banks would pass" in text
     assert "0 of 1 shown equivalent, 0 shown not to be" in text
+    assert "accuracy is 0.810 (0.780 to 0.840) on average, from 0.760 (tree) to 0.840 (logistic). Trained" in text
+    assert "Trained on GAN’s rows it is 0.770 (−0.060 to −0.020 against real): equivalent for svm; not" in text
+    assert "not equivalent for tree; undecided for logistic, " in text
+    files = r"results/synthetic/\S+/utility\.csv, results/attacks/\S+/release/measures\.csv"
+    assert re.search(f"n = 260 patients, 130 attacked; {files}", text)
     assert "noise on weights or activations carries no guarantee" in text

@@ -1,5 +1,6 @@
 """Downloads over a loopback server: what arrives is right, what is wrong is refused, what is cut resumes."""
 
+import hashlib
 import logging
 from pathlib import Path
 
@@ -55,6 +56,16 @@ def same(server, tmp_path, name):
 def test_files_arrive_in_the_publishers_layout(server, bring, tmp_path):
     bring()
     assert same(server, tmp_path, "a.dat") and same(server, tmp_path, "sub/b.dat")
+
+
+def test_a_publishers_md5_is_checked_where_it_states_no_other(server, bring, tmp_path):
+    right = hashlib.md5((server.folder / "a.dat").read_bytes()).hexdigest()
+    bring("a.dat", digest=f"md5:{right}")
+    assert same(server, tmp_path, "a.dat")
+    (tmp_path / "in" / "a.dat").unlink()
+    with pytest.raises(InputError, match=f"wrong MD5: it is {right}, not {'0' * 32}"):
+        bring("a.dat", digest="md5:" + "0" * 32)
+    assert not (tmp_path / "in" / "a.dat").exists()
 
 
 def test_files_already_there_are_not_asked_for_again(server, bring):

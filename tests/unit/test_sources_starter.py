@@ -126,6 +126,11 @@ def test_a_header_with_faults_is_refused(config):
         config(frame().rename(columns={"nr": ""}))
 
 
+def test_a_table_of_one_row_is_refused(config):
+    with pytest.raises(InputError, match="one row below the header"):
+        config(frame()[:1])
+
+
 def test_writing_keeps_what_is_there(config, tmp_path, monkeypatch, capsys):
     file = config(frame())[0]
     (tmp_path / "config.yaml").write_text("datasets: {}\n")

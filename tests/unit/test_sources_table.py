@@ -118,6 +118,14 @@ def test_rows_of_a_patient_are_in_one_split_of_the_share_asked_for(parse):
     assert len(set(dataset.patient[dataset.rows(TRAIN)]) & set(dataset.patient[dataset.rows(TEST)])) == 0
 
 
+def test_patients_with_rows_of_several_sites_are_counted(parse):
+    text = lines()
+    assert "patients_of_several_sites" not in parse(text).notes
+    for line in (2, 6):  # the second row of p0 and of p2
+        text[line] = text[line].replace(",A,", ",C,")
+    assert parse(text).notes["patients_of_several_sites"] == 2
+
+
 def test_one_hot_columns_say_which_level_a_row_has(parse):
     dataset = parse()
     row = lines()[1].split(",")

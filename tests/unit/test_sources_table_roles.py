@@ -112,7 +112,7 @@ def test_equal_days_are_one_whatever_the_time():
         *((name, "ages") for name in ("Alter", "âge", "patientAge")),
         *((name, "places") for name in ("PLZ", "code_postal")),
         *((name, "dates") for name in ("Aufnahmedatum", "fecha_ingreso", "birthYear", "Geburtsjahr", "date of birth")),
-        ("Geschlecht", "quasi_identifiers"),
+        *((name, "quasi_identifiers") for name in ("Geschlecht", "Nachname", "name", "last_name", "doctor", "Arzt")),
     ],
 )
 def test_names_suggest_a_role_in_several_languages(name, role):
@@ -127,6 +127,8 @@ def test_names_suggest_a_role_in_several_languages(name, role):
         "years_smoked",
         "cp",
         "state",
+        "drug_name",
+        "unit name",
     )
     assert not set().union(*map(named_roles, others))
 
@@ -145,6 +147,19 @@ def test_a_declared_date_that_is_none_is_refused_with_its_row(parse):
     cells = rows()
     cells[7][5] = "gestern"
     with pytest.raises(InputError, match=r"row 8, column aufnahmedatum: not a date.*take the column out of"):
+        parse(cells, dates=["aufnahmedatum"])
+
+
+def test_dates_that_begin_with_the_day_beside_some_that_begin_with_the_month_are_refused(parse):
+    cells = rows()
+    for place, row in enumerate(cells):
+        day, month = 13 + place % 15, 1 + place % 12
+        row[5] = f"{day}/{month:02d}/2021"
+    parse(cells, dates=["aufnahmedatum"])
+    cells[3][5] = "02/03/2021"  # fits both
+    parse(cells, dates=["aufnahmedatum"])
+    cells[4][5] = "02/28/2021"
+    with pytest.raises(InputError, match=r"column aufnahmedatum: row 1 begins with the day, row 5 with the month"):
         parse(cells, dates=["aufnahmedatum"])
 
 

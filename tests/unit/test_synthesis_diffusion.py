@@ -36,7 +36,8 @@ def asked_rows(process: Process, rows: int = 12):
     noise = torch.from_numpy(draw_noises(MIXED, 2 * rows, np.random.default_rng(0))).view(2, rows, -1)
     at = torch.arange(rows).expand(2, -1) % process.steps
     gen = torch.Generator().manual_seed(0)
-    return process.noised(x, at, noise), torch.randn(2, rows, process.width, generator=gen)
+    normal, gumbel = noise.tensor_split([process.numbers], 2)
+    return process.noised(x, at, normal, gumbel), torch.randn(2, rows, process.width, generator=gen)
 
 
 def test_the_gradient_equals_autograd_s():
@@ -53,7 +54,7 @@ def test_noise_keeps_the_share_of_levels_that_it_should():
     x = torch.from_numpy(Quantiles.fit(mixed_cells(50), MIXED).encode(np.tile([[60, 0, 1, 2, 0]], (20_000, 1))))[None]
     t = 5
     noise = torch.from_numpy(draw_noises(MIXED, 20_000, np.random.default_rng(1)))[None]
-    asked = process.noised(x, torch.full((1, 20_000), t), noise)
+    asked = process.noised(x, torch.full((1, 20_000), t), *noise.tensor_split([process.numbers], 2))
     share = process.alphas[t].item()
     # stage: four levels and a gap, the true one is the third.
     at = asked.noised.mean((0, 1))[:5, 1]

@@ -8,7 +8,7 @@ from synthetic_tables import SCHEMA, table
 
 from medpriv.config.synthetic_sdv import SdvCtganSettings
 from medpriv.errors import InputError
-from medpriv.synthesis.sdv_generators import check_batch, synthesise
+from medpriv.synthesis.sdv_generators import _quiet, check_batch, synthesise
 from medpriv.synthesis.tables import gaps_of
 
 SMALL = {
@@ -48,6 +48,13 @@ def test_form_and_bytes(name):
     torch.manual_seed(6)
     assert made(name, [second], [2])[0].tobytes() == together[1].tobytes()
     assert made(name, [second], [3])[0].tobytes() != together[1].tobytes()
+
+
+def test_what_sdv_tells_people_at_a_keyboard_is_kept_out_of_a_job(capsys):
+    with _quiet():
+        print("PerformanceAlert: (Exit this script using ctrl-C)")
+        print("Sampling: 100%", file=sys.stderr)
+    assert capsys.readouterr() == ("", "")
 
 
 def test_other_randomness_draws_other_rows_and_other_gaps_from_the_same_table():

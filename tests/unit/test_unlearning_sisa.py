@@ -9,7 +9,6 @@ from made_up_requests import forget_patients, odd_dataset
 
 from medpriv.bank import engine
 from medpriv.models.ensemble import build_ensemble
-from medpriv.unlearning.catalogue import PERSONAL
 from medpriv.unlearning.sisa import aggregate, place_patients, sisa, train_shards
 
 SETTINGS = {"shards": 3, "slices": 2}
@@ -75,7 +74,3 @@ def test_a_shard_without_records_is_silent():
     assert 0 < has.sum() < len(has)
     np.testing.assert_allclose(3 * whole[has], engine.logits(request.network, one, x)[has], rtol=1e-4, atol=1e-5)
     assert not whole[~has].any()
-
-
-def test_personalised_models_have_no_shards():
-    assert "sisa" not in PERSONAL

@@ -116,7 +116,7 @@ def test_every_attack_that_makes_sense_is_asked_for_and_no_other(artefacts: Arte
         ("beats", "unlearned", "unlearning"),
         ("beats", "unlearned-personal", "unlearning"),
     ]
-    assert list(artefacts.linked()) == ["hearts"]
+    assert artefacts.of_datasets() == {("hearts", "", "linkage"): "results/attacks/hearts/linkage"}
 
 
 def test_a_joint_family_attacks_all_banks_of_a_stage_in_one_job(artefacts: Artefacts) -> None:

@@ -8,8 +8,9 @@ import yaml
 from medpriv.attacks.membership.scored import ROC_COLUMNS
 from medpriv.files import write_json, write_text
 from medpriv.measures.utility import RELIABILITY_COLUMNS
-from medpriv.workflow.artefacts import table_path
-from medpriv.workflow.dvc import PLOTS, mirror, remove_stale, stage_of
+from medpriv.workflow.artefacts import attack_folder, table_path
+from medpriv.workflow.asked import asked_by_rules
+from medpriv.workflow.dvc import PLOTS, ROOT, mirror, remove_stale, stage_of
 from medpriv.workflow.plan import Job
 
 JOBS = [
@@ -58,6 +59,16 @@ def test_keys_end_at_a_wildcard_and_must_stand_in_the_config(stages: dict) -> No
     assert stages["report"]["params"] == [{"config.yaml": ["datasets", "seed"]}]
 
 
+def test_a_stage_asks_for_what_says_which_banks_there_are_too() -> None:
+    private = {"epsilons": [1], "models": {"mlp": {"sgd": {"steps": 9}}}}
+    config = {"seed": 1, "datasets": {"heart": {"raw": {}, "baselines": {"mlp": {"hidden": [4]}}, "private": private}}}
+    job = Job("train_private_shard", ("code.py",), ("results/private/heart/dp-sgd-mlp-eps1/bank.json",))
+    asked = {"train_private_shard": asked_by_rules(ROOT)["train_private_shard"]}
+    (stage,) = yaml.safe_load(mirror([job], asked, config, ["private"]))["stages"].values()
+    keys = ["datasets.heart.baselines.mlp.hidden", "datasets.heart.private", "seed"]
+    assert stage["params"] == [{"config.yaml": keys}]
+
+
 def test_outputs_persist_and_metrics_live_in_git(stages: dict) -> None:
     assert stages["baselines-heart"]["outs"] == [{"results/baselines/heart": {"persist": True}}]
     assert stages["report"]["outs"] == [{"results/report/metrics.json": {"persist": True, "cache": False}}]
@@ -74,15 +85,16 @@ def test_patients_rows_are_pushed_of_simulated_data_alone(stages: dict) -> None:
 def test_an_attacks_table_of_patients_rows_stays_here_and_its_figures_are_pushed() -> None:
     tables = (
         "results/attacks/heart/mlp/federated_server/measures.csv",
-        "results/examples/heart/mlp/federated_server.csv",
+        "results/patients/heart/mlp/federated_server/examples.csv",
     )
     jobs = [*JOBS, Job("attack_federated_server", ("results/baselines/heart/mlp/utility.csv",), tables)]
     made = yaml.safe_load(mirror(jobs, KEYS | {"attack_federated_server": []}, CONFIG, [*ORDER, "attacks"]))["stages"]
     assert made["attacks-heart"]["outs"] == [
         {"results/attacks/heart": {"persist": True}},
-        {"results/examples/heart": {"persist": True, "push": False}},
+        {"results/patients/heart": {"persist": True, "push": False}},
     ]
-    assert table_path("heart", "mlp", "federated_server", "examples") == tables[1]
+    folder = attack_folder("heart", "mlp", "federated_server")
+    assert [table_path(folder, table) for table in ("measures", "examples")] == list(tables)
     assert stage_of(tables[1]) == "attacks-heart"
 
 

@@ -121,7 +121,7 @@ def test_what_is_made_of_real_patients_is_the_users_alone(
 ) -> None:
     before = os.umask(0o022)
     try:
-        made = Path("results/examples/own")
+        made = Path("results/patients/own")
         made.mkdir(parents=True)
         snakemake.config = {"datasets": {"own": {"raw": raw}}}
         snakemake.output = [str(made / "a/x.csv"), "results/attacks/other/x.csv"]

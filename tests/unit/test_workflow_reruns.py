@@ -2,7 +2,8 @@
 
 import pytest
 
-from medpriv.workflow.reruns import ROOT, all_keys, asked_by_rules, page, rerun_by
+from medpriv.workflow.asked import asked_by_rules
+from medpriv.workflow.reruns import ROOT, all_keys, page, rerun_by
 
 HEART, MITDB = "datasets.heart", "datasets.mitdb"
 BY_RECIPE = ("train_baseline_shard", "train_split_shard")
@@ -44,4 +45,4 @@ def test_a_key_reruns_the_jobs_that_use_it_and_no_others(key: str, rules: tuple[
 
 
 def test_the_seed_reruns_whatever_draws() -> None:
-    assert set(asked_by_rules()) - set(rerun_by("seed")) == {"gather_bank", "build_report", "describe_synthetic"}
+    assert set(asked_by_rules(ROOT)) - set(rerun_by("seed")) == {"gather_bank", "build_report", "describe_synthetic"}

@@ -2,16 +2,22 @@
 
 import hashlib
 import os
+import pickle
 import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import yaml
 from dvc.repo import Repo
+from planner import snakemake
+from ruamel.yaml import YAML
 
-from medpriv.workflow.plan import Job, dry_run
+from medpriv.workflow.plan import JUDGEMENT, Job, parse_plan
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_COPIED = (
@@ -59,11 +65,12 @@ class Project:
 
     def plan(self) -> list[Job]:
         """Return the jobs that would run now, apart from those that only collect targets."""
-        return [job for job in dry_run(self.folder) if job.outputs]
+        said = snakemake(["--dry-run", *JUDGEMENT], self.folder, self.environment)
+        return [job for job in parse_plan(said) if job.outputs]
 
     def changed_in_dvc(self) -> set[str]:
         """Return the DVC stages that differ from the last run, in dependencies, parameters or outputs."""
-        with Repo(str(self.folder)) as repo:
+        with Repo(str(self.folder)) as repo, patch.object(YAML, "load", _load_once):
             return {name.rpartition(":")[2] for name in repo.status()}  # named from the working directory
 
     def planned_rules(self) -> set[str]:
@@ -108,6 +115,19 @@ class Project:
         """Return a copy with results, Snakemake's records and modification times."""
         shutil.copytree(self.folder, folder, symlinks=True)
         return Project(folder)
+
+
+_load = YAML.load
+
+
+@cache
+def _pickled(kind: str, text: str) -> bytes:
+    return pickle.dumps(_load(YAML(typ=kind), text))
+
+
+def _load_once(reader: YAML, text: str) -> Any:
+    """Return a YAML file's content to DVC, which reads the same text for every stage and takes most of its time so."""
+    return pickle.loads(_pickled(reader.typ[0], text))
 
 
 def clean_environment() -> dict[str, str]:

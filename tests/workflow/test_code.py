@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from project import ROOT
 
-from medpriv.workflow.dvc import config_keys, rule_files
+from medpriv.workflow.asked import asked_by_rules, rule_files
 from medpriv.workflow.plan import Job
 
 SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
@@ -52,6 +52,6 @@ def test_rules_name_settings_that_exist() -> None:
     from medpriv.config.check import Config
 
     known = str(Config.model_json_schema())
-    for rule, keys in config_keys(ROOT).items():
-        for part in {part for key in keys for part in key.split(".") if part and "{" not in part}:
+    for rule, keys in asked_by_rules(ROOT).items():
+        for part in {part for key in keys for part in key.lstrip("-").split(".") if part and "{" not in part}:
             assert f"'{part}'" in known, f"{rule}: {part}"

@@ -1,9 +1,13 @@
 """A trial: two toy stages move in, a generator and a language model, each with an attack family and a section.
 
+Beside them a second family that attacks the dataset itself.
+
 Their own files lie in `new_stages/`; of the project's files five are edited, below. Membership attacks serve both
 unchanged, and find what was put in.
 """
 
+import json
+import re
 import shutil
 from pathlib import Path
 
@@ -30,9 +34,10 @@ TREATMENTS = {"""
 FAMILIES = """
 _ALL += (
     Family("closeness", BANK, "gap", {"closeness-gap": Attack("Closeness")}, keys=("attacks.membership",),
-           applies=lambda spec, modality, section: spec.treatment.kind == "copier", tables={"nearest": ROWS}),
+           applies=lambda spec, modality, section: spec.kind == "copier", tables={"nearest": PATIENTS}),
     Family("recitation", BANK, "gap", {"recitation-gap": Attack("Recitation")}, keys=("attacks.membership",),
-           applies=lambda spec, modality, section: spec.treatment.kind == "language"),
+           applies=lambda spec, modality, section: spec.kind == "language"),
+    Family("head_count", DATASET, "people", {"head_count-all": Attack("Head count", CHECK)}, keys=("attacks.linkage",)),
 )
 FAMILIES = {"""
 FIELDS = """
@@ -78,7 +83,7 @@ def test_membership_attacks_serve_new_kinds_of_banks_and_find_what_was_put_in(pr
         assert auc.value > 0.8 and auc.lower > 0.5, (attack, auc)
     plain = figures(project, "baseline-logistic", "membership")["membership-lira-online-shared", "auc", "level=patient"]
     assert plain.lower < 0.6, "two epochs of logistic regression remember nobody"
-    exposure = (project.folder / "results/attacks/heart" / treatment / "membership/exposure.csv").read_text()
+    exposure = (project.folder / "results/patients/heart" / treatment / "membership/exposure.csv").read_text()
     assert exposure.count("membership-bavaria") > 50
 
 
@@ -89,11 +94,13 @@ def test_each_new_family_and_section_is_there_and_nothing_that_does_not_apply(pr
     assert figures(project, "copied-copies", "closeness")["closeness-gap", "gap", ""].lower > 0
     page = (project.folder / "results/report/index.html").read_text(encoding="utf-8")
     assert "nearer to members" in page and "likelier to" in page
+    assert {path.name for path in attacks.iterdir()} >= {"head_count", "linkage"}
+    assert f"is of {figures(project, '', 'head_count')['head_count-all', 'people', ''].n} people" in page
     assert (project.folder / "results/copied/heart/copied-copies/utility.csv").exists()
 
 
-def test_rows_of_patients_of_a_generator_lie_apart_and_its_samples_are_never_pushed(project: Project) -> None:
-    assert (project.folder / "results/examples/heart/copied-copies/closeness.csv").exists()
+def test_what_speaks_of_single_patients_lies_apart_and_is_never_pushed(project: Project) -> None:
+    assert (project.folder / "results/patients/heart/copied-copies/closeness/nearest.csv").exists()
     assert not list((project.folder / "results/attacks").rglob("nearest.csv"))
     local = {"datasets.heart.raw": {"source": "local", "path": "results/raw/heart"}}
     for key, value in local.items():
@@ -102,4 +109,11 @@ def test_rows_of_patients_of_a_generator_lie_apart_and_its_samples_are_never_pus
     stages = yaml.safe_load((project.folder / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     outs = {path: how for stage in stages.values() for out in stage["outs"] for path, how in out.items()}
     kept = {path for path, how in outs.items() if not how.get("push", True)}
-    assert kept == {f"results/{folder}/heart" for folder in ("raw", "preprocessed", "copied", "examples")}
+    assert kept == {f"results/{folder}/heart" for folder in ("raw", "preprocessed", "copied", "patients")}
+    about = json.loads((project.folder / "results/preprocessed/heart/dataset.json").read_text(encoding="utf-8"))
+    names, pushed = set(about["patients"]), [path for path in outs if path not in kept]
+    assert {"results/baselines/heart", "results/attacks/heart", "results/report/index.html"} <= set(pushed)
+    for path in (project.folder / path for path in pushed):
+        for file in path.rglob("*") if path.is_dir() else [path]:
+            words = set(re.split(r"[^\w-]+", file.read_bytes().decode("latin-1"))) if file.is_file() else set()
+            assert not names & words, f"{file} names patients"

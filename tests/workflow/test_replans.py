@@ -20,7 +20,7 @@ SEED_OF_ALL |= {
     "attack_split_server",
     "attack_linkage",
 }
-OF_SYNTHETIC = {"attack_release", "attack_disclosure", "attack_synthetic_epsilon", "measure_utility_generator"}
+OF_SYNTHETIC = {"attack_release", "attack_disclosure", "attack_synthetic_epsilon", "measure_utility_table_generator"}
 SEED_OF_ALL |= {"synthesise_marginals", "synthesise_cart", "synthesise_gan", "synthesise_mst", *OF_SYNTHETIC}
 
 UTILITIES = {"baselines-admissions", "baselines-heart", "baselines-mitdb", "robust-mitdb"}
@@ -72,7 +72,7 @@ def test_touched_files_replan_nothing(draft: Project) -> None:
         ("medpriv/unlearning/gradients.py", {"unlearn", "unlearn_personal", *OF_DERIVED}, {"unlearned-mitdb"}),
         (
             "medpriv/measures/predictions.py",
-            {"measure_utility", "measure_utility_generator", *OF_DERIVED},
+            {"measure_utility", "measure_utility_table_generator", *OF_DERIVED},
             {*UTILITIES, "synthetic-heart", "attacks-mitdb"},
         ),
         ("medpriv/report/page.html", set(), {"report"}),

@@ -7,7 +7,8 @@ members of other replicates. Every attack is run on both, beside one that never 
 Measures: `success_members`, `success_control`, `success_naive` (attacks that succeed), `risk` (what members add, as a
 share of what the control leaves), and `memorisation` (success about the same patient as a member minus as another);
 see `medpriv.attacks.disclosure.success`. `n` counts patients, of singling out's rates the predicates of a replicate on
-average; of its memorisation test success is to be isolated by any predicate. Groups: `secret=<column>` of inference
+average; of its memorisation test success is to be isolated by any of the first predicates, as many as there are people:
+many more isolate everybody in a small table, by luck as well. Groups: `secret=<column>` of inference
 and reconstruction, and none for all secrets together.
 """
 
@@ -130,7 +131,8 @@ def _singling_out(released: Released, settings: Mapping[str, object]) -> Iterato
             each = [(one >= 0).mean() if len(one) else np.nan for one in isolated]
             shares[kind].append([*each, blind, len(predicates)])
             hits[kind][place, np.isin(people, np.concatenate(sides))] = 0
-            hits[kind][place, np.isin(people, np.concatenate(isolated))] = 1
+            guessed = np.concatenate([one[: len(side)] for one, side in zip(isolated, sides, strict=True)])
+            hits[kind][place, np.isin(people, guessed)] = 1
     counted = np.sort(released.rng("people").permutation(len(people))[:MOST_PEOPLE])
     draws = released.bootstrap("people", len(counted), settings["bootstraps"])
     for kind, each in shares.items():

@@ -18,7 +18,7 @@ log v to those of a scaled F distribution (Smyth 2004, section 6.2).
 from collections.abc import Callable
 
 import numpy as np
-from scipy.special import digamma, gammaln, polygamma
+from scipy.special import digamma, gammaln, zeta
 
 from medpriv.attacks.membership.lira import BOTH_SIDES, VARIANCE_FLOOR
 from medpriv.attacks.membership.view import Moments, View, needs
@@ -56,7 +56,7 @@ def fit_prior(moments: Moments) -> tuple[np.ndarray, np.ndarray]:
     degrees = np.maximum(moments.count - 1, 1)
     variance = np.where(usable, moments.count * moments.variance / degrees, 1.0)
     expected = _by_count(lambda count: digamma(count / 2) - np.log(count / 2), degrees)
-    spread = _by_count(lambda count: polygamma(1, count / 2), degrees)
+    spread = _by_count(lambda count: zeta(2, count / 2), degrees)
 
     units = np.maximum(usable.sum(axis=1, keepdims=True), 1)
     residual = np.where(usable, np.log(variance) - expected, 0.0)
@@ -73,8 +73,10 @@ def inverse_trigamma(value: np.ndarray) -> np.ndarray:
     """Return y with trigamma(y) = value > 0, by Newton's method on 1 / trigamma (Smyth 2004, appendix)."""
     y = 0.5 + 1 / value
     for _ in range(20):  # monotone and quadratic; far fewer steps reach the last digit
-        trigamma = polygamma(1, y)
-        y = y + trigamma * (1 - trigamma / value) / polygamma(2, y)
+        trigamma = zeta(2, y)  # polygamma would work a digamma out beside it
+        last, y = y, y + trigamma * (1 - trigamma / value) / (-2 * zeta(3, y))
+        if np.array_equal(y, last):
+            break
     return y
 
 

@@ -35,7 +35,6 @@ from medpriv.attacks.release import best, distance_check, holdout, white_box
 from medpriv.attacks.release.contenders import PLAINLY, STATISTICS, Contender, contenders, learnt_contender
 from medpriv.attacks.release.features import Encoding
 from medpriv.attacks.release.learnt import Learnt, learn, prepare
-from medpriv.attacks.release.queries import Queries
 from medpriv.attacks.release.released import Asked
 from medpriv.attacks.release.scores import GAN_LEAKS, Told, read_releases, score_larger
 from medpriv.bank.bank import Bank
@@ -92,12 +91,19 @@ class Bench:
         patients, replicates = len(self.frame.patients), len(self.bank)
         return PatientBootstrap.draw(self.rng("bootstrap"), patients, self.settings["bootstraps"], replicates)
 
+    @property
+    def attacked(self) -> list[np.ndarray]:
+        """The cells of every replicate that are attacked."""
+        return [cells[:size] for cells, size in zip(self.released, self.size, strict=True)]
+
     @cached_property
     def told(self) -> Told:
         """What the attacked rows tell."""
-        queries = Queries.draw(self.asked, self.settings["queries"], self.rng("queries"))
-        attacked = [cells[:size] for cells, size in zip(self.released, self.size, strict=True)]
-        return read_releases(self.asked, attacked, queries)
+        return read_releases(self.asked, self.attacked, self.settings["queries"], self.rng("queries"))
+
+    def told_by_all(self) -> Mapping[str, np.ndarray]:
+        """Return scores [K, N] of all that was released, by name."""
+        return score_larger(self.asked, self.released)
 
     @property
     def apart(self) -> np.ndarray:
@@ -142,13 +148,23 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: in
         InputError: the dataset is no table, has fewer than two test patients, or the bank released no rows of it.
     """
     bench = set_up(dataset, bank, settings, seed)
+    return attack(bench, dataset, white_box.losses_of(dataset, bank, bench.rng("diffusion", "noise")))
+
+
+def attack(bench: Bench, dataset: Dataset, losses: np.ndarray | None) -> Findings:
+    """Attack what a bank released, of tables or of other records.
+
+    Args:
+        bench: the bank, and what its attackers have.
+        dataset: that it was trained on.
+        losses: float [K, N, F] of all its records by a diffusion model's weights; None of another generator.
+    """
     measures, roc = [], []
     for level, found in _by_level(bench):
         measures += [row for one in found for row in _measured(bench, one)]
         own, curve = _measured_best(bench, found, level)
         measures, roc = measures + own, roc + curve
         by_patient = found
-    losses = white_box.losses_of(dataset, bank, bench.rng("diffusion", "noise"))
     if losses is not None:
         measures += [row for one in _white_box(bench, dataset, losses) for row in _measured(bench, one)]
     measures += [*_measured_larger(bench), *_measured_holdout(bench), *_measured_distances(bench)]
@@ -165,6 +181,21 @@ def set_up(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: i
     schema = Schema.of(dataset)
     bank.check(dataset)
     tables = [_released(bank, place, len(schema)) for place in range(len(bank))]
+    frame, rows, outside = choose_records(dataset, bank, settings, seed)
+    cells = cells_of(dataset, rows)
+    encoding = Encoding.of(schema, cells[-outside:], [cells, *tables])
+    asked = Asked(encoding, cells, dataset.patient[rows], outside)
+    return with_quarters(Bench(bank, frame, asked, tables, sizes(dataset, bank), settings, seed))
+
+
+def choose_records(
+    dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: int
+) -> tuple[Scores, np.ndarray, int]:
+    """Return the frame of the candidates, the records asked about (candidates, then reference), and how many are these.
+
+    Raises:
+        InputError: fewer than two test patients.
+    """
     every = np.broadcast_to(np.arange(len(dataset.cohort), dtype=np.float64), (len(bank), len(dataset.cohort)))
     chosen = generator(seed, dataset.name, "release", "patients")
     frame = scores_of_some(scores_of_records(dataset, bank, every), settings["patients"], chosen)
@@ -175,13 +206,17 @@ def set_up(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: i
             file=f"dataset {dataset.name}",
             remedy="give the test split more patients",
         )
-    rows = np.concatenate([candidates, outside])
-    cells = cells_of(dataset, rows)
-    encoding = Encoding.of(schema, cells[len(candidates) :], [cells, *tables])
-    asked = Asked(encoding, cells, dataset.patient[rows], len(outside))
-    size = np.array([int(each.sum()) for each in bank.record_members(dataset)])
-    bench = Bench(bank, frame, asked, tables, size, settings, seed)
-    return replace(bench, frame=replace(frame, strata=(*frame.strata, _quarters(bench))))
+    return frame, np.concatenate([candidates, outside]), len(outside)
+
+
+def sizes(dataset: Dataset, bank: Bank) -> np.ndarray:
+    """Return how many released records of each replicate are attacked, int [K]: as many as it was trained on."""
+    return np.array([int(each.sum()) for each in bank.record_members(dataset)])
+
+
+def with_quarters(bench: Bench) -> Bench:
+    """Return the bench with candidates in subgroups by their distance from the reference."""
+    return replace(bench, frame=replace(bench.frame, strata=(*bench.frame.strata, _quarters(bench))))
 
 
 def record_contenders(bench: Bench) -> list[Contender]:
@@ -267,7 +302,7 @@ def _measured_larger(bench: Bench) -> list[Measure]:
     if all(len(cells) <= size for cells, size in zip(bench.released, bench.size, strict=True)):
         return []
     measures = []
-    for name, value in score_larger(bench.asked, bench.released).items():
+    for name, value in bench.told_by_all().items():
         pair = [bench.scores(bench.told.scores[name]), bench.scores(value)]
         for level, sides in {"record": pair, "patient": [scores_of_patients(one) for one in pair]}.items():
             if level == "patient" and bench.one_record:

@@ -69,8 +69,9 @@ class Told:
         return np.concatenate([np.stack(named, axis=2), self.distances, self.gower], axis=2)
 
 
-def read_releases(asked: Asked, released: Sequence[np.ndarray], queries: Queries) -> Told:
-    """Return what K released tables, cells [n_k, V + 1], tell."""
+def read_releases(asked: Asked, released: Sequence[np.ndarray], count: int, rng: np.random.Generator) -> Told:
+    """Return what K released tables, cells [n_k, V + 1], tell; `count` marginal queries are drawn."""
+    queries = Queries.draw(asked, count, rng)
     scores: dict[str, list[np.ndarray]] = {name: [] for name in (*PLAIN, QUERIES)}
     likely, distances, gower = [], [], []
     for cells in released:
@@ -82,16 +83,20 @@ def read_releases(asked: Asked, released: Sequence[np.ndarray], queries: Queries
         distances.append(_distances(beside))
         gower.append(_gower(asked, cells))
     found = {name: np.stack(each).astype(np.float64) for name, each in scores.items()}
-    near = found["dcr"]
-    found[GAN_LEAKS] = near - (near.sum(axis=0) - near) / max(len(released) - 1, 1)
+    found[GAN_LEAKS] = calibrated(found["dcr"])
     return Told(found, np.stack(likely), np.stack(distances), np.stack(gower))
+
+
+def calibrated(near: np.ndarray) -> np.ndarray:
+    """Return closeness [K, N] minus the mean of the other releases', as Chen et al. (2020) do by one generator."""
+    return near - (near.sum(axis=0) - near) / max(len(near) - 1, 1)
 
 
 def _distances(beside: Beside) -> np.ndarray:
     split, asked = beside.asked.encoding.split, beside.asked
     numbers = squared_distances(asked.x[:, :split], beside.x[:, :split])
     categories = np.maximum(beside.squares - numbers, 0)
-    parts = [*_at_places(beside.nearest).T, numbers.min(axis=1), categories.min(axis=1)]
+    parts = [*at_places(beside.nearest).T, numbers.min(axis=1), categories.min(axis=1)]
     return np.log(np.sqrt(np.stack(parts, axis=1).astype(np.float64)) + NEAR)
 
 
@@ -99,10 +104,10 @@ def _gower(asked: Asked, cells: np.ndarray) -> np.ndarray:
     encoding = asked.encoding
     shares, states = ((make(asked.cells), make(cells)) for make in (encoding.shares, encoding.states))
     gaps = encoding.gaps[encoding.schema.numbers]
-    return _at_places(smallest(gower_distances(shares, states, gaps), max(PLACES))).astype(np.float64)
+    return at_places(smallest(gower_distances(shares, states, gaps), max(PLACES))).astype(np.float64)
 
 
-def _at_places(nearest: np.ndarray) -> np.ndarray:
+def at_places(nearest: np.ndarray) -> np.ndarray:
     """Return those at `PLACES` of each row, [N, 3]; the last one where there are fewer."""
     return nearest[:, np.minimum(PLACES, nearest.shape[1]) - 1]
 

@@ -51,11 +51,11 @@ def draw_examples(results: Results) -> Examples:
     panels = []
     first: dict[str, Result] = {}
     for result in results.banks:
-        if not results.cohorts[result.dataset].credentialed and result.rows("examples"):
+        if not results.cohorts[result.dataset].credentialed and result.rows("evasion-examples"):
             first.setdefault(result.dataset, result)
     for result in first.values():
         examples: dict[str, list[Row]] = defaultdict(list)
-        for row in result.rows("examples"):
+        for row in result.rows("evasion-examples"):
             examples[row["example"]].append(row)
         if result.images:
             panels.append(_image_panel(result, list(examples.values())))

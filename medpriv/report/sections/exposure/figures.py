@@ -55,7 +55,7 @@ def collect(results: Results, headlines: Sequence[Headline]) -> Exposures | None
             panels.append(replace(panel(result, rows), folded=result.key not in leading))
         elif rows:
             undrawn.append(result.key)
-        elif result.rows("exposure"):
+        elif result.rows("membership-exposure"):
             untold.append(result.key)
     figure = Figure("exposure", "Who is exposed", tuple(panels), tuple(undrawn))
     return Exposures(figure, tuple(untold)) if panels else None
@@ -64,7 +64,7 @@ def collect(results: Results, headlines: Sequence[Headline]) -> Exposures | None
 def exposure_rows(result: Result) -> list[Row]:
     """Return one row a patient, of the attack with the highest mean exposure; patients without a value are left out."""
     by_attack: dict[str, list[Row]] = defaultdict(list)
-    for row in result.rows("exposure"):
+    for row in result.rows("membership-exposure"):
         if row["exposure"]:
             by_attack[row["attack"]].append(row)
     return max(by_attack.values(), key=lambda rows: sum(float(row["exposure"]) for row in rows) / len(rows), default=[])

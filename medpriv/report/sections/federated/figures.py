@@ -178,7 +178,7 @@ class Bank:
     @property
     def federation(self) -> dict:
         """What a federated bank says of its federation."""
-        return self.item.result.facts.get("federation", {})
+        return self.item.result.metadata.get("federation", {})
 
     def cost(self, name: str) -> float | None:
         """Return a cost of a federation; None of pooled training."""

@@ -84,7 +84,7 @@ def _lowered(split: Sequence[Headline]) -> list[Lowered]:
     found = []
     for variant, label in DEFENCES.items():
         for item in split:
-            about = item.result.facts.get("split", {})
+            about = item.result.metadata.get("split", {})
             plain = next((other for other in split if _cut(other) == ("vanilla", about.get("cut"))), None)
             if about.get("topology") != variant or plain is None:
                 continue
@@ -96,7 +96,7 @@ def _lowered(split: Sequence[Headline]) -> list[Lowered]:
 
 
 def _cut(item: Headline) -> tuple[object, object]:
-    about = item.result.facts.get("split", {})
+    about = item.result.metadata.get("split", {})
     return about.get("topology"), about.get("cut")
 
 
@@ -154,7 +154,7 @@ def _best_of(result: Result, attack: str) -> Measure | None:
 
 
 def _clients(result: Result) -> str:
-    count = len(result.facts.get("split", {}).get("clients", {}))
+    count = len(result.metadata.get("split", {}).get("clients", {}))
     return plural(count, "client") if count else ""
 
 

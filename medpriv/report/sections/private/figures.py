@@ -145,7 +145,7 @@ def collect(results: Results, headlines: Sequence[Headline]) -> Private | None:
     if not groups:
         return None
     alpha = results.config.get("attacks", {}).get("epsilon", {}).get("alpha", ALPHA)
-    stated = [item.result.facts.get("privacy", {}) for own in groups.values() for item in own]
+    stated = [item.result.metadata.get("privacy", {}) for own in groups.values() for item in own]
     return Private(
         tuple(_priced(name, own, alpha) for name, own in groups.items() if any(item.claimed for item in own)),
         tuple(dict.fromkeys(privacy["tuning"] for privacy in stated if "tuning" in privacy)),
@@ -249,7 +249,7 @@ def _artefact_cell(bank: Guaranteed) -> Cell:
 def _claimed_cell(bank: Guaranteed) -> Cell:
     if bank.reference:
         return Cell("none", order="inf")
-    claimed, privacy = bank.item.claimed, bank.item.result.facts.get("privacy", {})
+    claimed, privacy = bank.item.claimed, bank.item.result.metadata.get("privacy", {})
     delta, unit = parse_group(claimed.group).get("delta", ""), privacy.get("unit", "patient")
     cell = Cell(number(claimed.value, 2), order=f"{claimed.value:.6g}")
     people = f"n = {plural(claimed.n, unit)}" if claimed.n else ""

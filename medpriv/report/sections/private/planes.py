@@ -92,7 +92,9 @@ def _privacy_panel(dataset: str, headlines: Sequence[Headline], more: str) -> Pa
 
 def _other_units(headlines: Sequence[Headline]) -> dict[str, str]:
     """Return the units of guarantees that are not a patient's, by treatment: their epsilons mean something else."""
-    units = {item.result.treatment: item.result.facts.get("privacy", {}).get("unit", "patient") for item in headlines}
+    units = {
+        item.result.treatment: item.result.metadata.get("privacy", {}).get("unit", "patient") for item in headlines
+    }
     return {name: unit for name, unit in units.items() if unit != "patient"}
 
 

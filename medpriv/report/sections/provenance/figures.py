@@ -121,7 +121,8 @@ def _class_counts(cohort: Cohort) -> list[tuple[str, str]]:
 def explain_notes(notes: Mapping[str, object], names: bool) -> list[tuple[str, str]]:
     """Return a dataset's preprocessing notes as (what, how many or why).
 
-    Without `names`, plain counts only, and those of each column's gaps, which were filled: small ones are withheld.
+    Without `names`, plain counts only, and those of each column's gaps, which were filled: small ones of gaps and of
+    patients are withheld.
     """
     lines = []
     for name, value in notes.items():
@@ -129,6 +130,8 @@ def explain_notes(notes: Mapping[str, object], names: bool) -> list[tuple[str, s
             value = {key: WITHHELD if count < SMALL_COUNT else integer(count) for key, count in value.items() if count}
         elif not names and not isinstance(value, int | float):
             continue
+        elif not names and name.startswith("patients_") and value < SMALL_COUNT:
+            value = WITHHELD
         if isinstance(value, Mapping):
             text = ", ".join(f"{key}: {item}" for key, item in value.items()) or "none"
         elif isinstance(value, list | tuple):
@@ -154,7 +157,7 @@ def _models(banks: Sequence[Result]) -> Table:
 
 
 def _whole_recipe(bank: Result) -> dict:
-    return bank.recipe | ({"settings": bank.settings} if bank.settings else {})
+    return bank.hyperparameters | ({"settings": bank.settings} if bank.settings else {})
 
 
 def _derived(banks: Sequence[Derived]) -> Table:
@@ -162,7 +165,7 @@ def _derived(banks: Sequence[Derived]) -> Table:
         Column("Models", lambda bank: Cell(str(bank.models))),
         Column("Updates", _cost("updates"), "one model"),
         Column("Passes", _cost("passes"), "records, one model"),
-        Column("Recipe", lambda bank: prose(recipe_text(bank.recipe)), form="prose"),
+        Column("Recipe", lambda bank: prose(recipe_text(bank.settings)), form="prose"),
     )
     return Table("Table of derived models", "Bank", columns, tuple(map(_row, banks)))
 

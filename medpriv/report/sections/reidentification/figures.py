@@ -23,7 +23,7 @@ from medpriv.report.layout import (
     source_cell,
     value_cell,
 )
-from medpriv.report.results import Group, Linkage, Results, parse_group, resolved
+from medpriv.report.results import Audit, Group, Results, parse_group, resolved
 from medpriv.report.section import Section
 
 EVERY = "all"  # the set of all features
@@ -33,7 +33,7 @@ EVERY = "all"  # the set of all features
 class Known:
     """A set of columns that somebody knows of a person, in one audit."""
 
-    audit: Linkage
+    audit: Audit
     name: str
 
     def figure(self, attack: str, measure: str, **more: str) -> Measure | None:
@@ -76,22 +76,22 @@ class Reidentification:
 
 def collect(results: Results, headlines: Sequence[Headline]) -> Reidentification | None:
     """Return what the tables give away; None where none was audited."""
-    audits = [audit for audit in results.linkage if audit.measures]
+    audits = [audit for audit in results.audits_of("linkage") if audit.measures]
     return (
         Reidentification(_sets_table(audits), tuple(_audited(audit, results) for audit in audits)) if audits else None
     )
 
 
-def _figure(audit: Linkage, attack: str, measure: str, group: Group) -> Measure | None:
+def _figure(audit: Audit, attack: str, measure: str, group: Group) -> Measure | None:
     return audit.measures.find(measure, group, f"linkage-{attack}")
 
 
-def _sets(audit: Linkage) -> list[Known]:
+def _sets(audit: Audit) -> list[Known]:
     names = (parse_group(item.group).get("set") for item in audit.measures.holding("unique"))
     return [Known(audit, name) for name in dict.fromkeys(names) if name]
 
 
-def _audited(audit: Linkage, results: Results) -> Audited:
+def _audited(audit: Audit, results: Results) -> Audited:
     outside = [known for known in _sets(audit) if known.name != EVERY]
     known = [known for known in outside if resolved(known.figure("anonymity", "unique"))]
     cohort = results.cohorts.get(audit.dataset)
@@ -105,12 +105,12 @@ def _audited(audit: Linkage, results: Results) -> Audited:
         Known(audit, EVERY).figure("anonymity", "unique"),
         tuple((parse_group(item.group)["key"], item) for item in audit.measures.holding("joined")),
         _singling_table(audit),
-        _criteria_table(audit) if audit.criteria else None,
+        _criteria_table(audit) if audit.tables.get("criteria") else None,
         f"results/attacks/{stored_name(audit.dataset)}/linkage/criteria.csv",
     )
 
 
-def _sets_table(audits: Sequence[Linkage]) -> Table:
+def _sets_table(audits: Sequence[Audit]) -> Table:
     rows = tuple(Row(known.name, known, above=audit.dataset) for audit in audits for known in _sets(audit))
     columns = (
         *columns_over(
@@ -169,7 +169,7 @@ def _distance(known: Known) -> Cell:
     return value_cell(known.figure("disclosure", "t_max", sensitive="outcome"), places=2)
 
 
-def _singling_table(audit: Linkage) -> Table:
+def _singling_table(audit: Audit) -> Table:
     def share(measure: str) -> Callable[[Group], Cell]:
         return lambda group: value_cell(_figure(audit, "singling-out", measure, group), share=True)
 
@@ -190,9 +190,9 @@ def _singling_row(group: Group) -> Row:
     return Row(plural(int(group["columns"]), "column"), group, below=(known,))
 
 
-def _criteria_table(audit: Linkage) -> Table:
+def _criteria_table(audit: Audit) -> Table:
     rows, regime = [], ""
-    for row in audit.criteria:
+    for row in audit.tables["criteria"]:
         if row["regime"] != regime:
             regime = row["regime"]
             rows.append(Row(regime))

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from medpriv.report import drawing
 from medpriv.report.comparison import LEVELS, Headline
 from medpriv.report.differences import defended
-from medpriv.report.drawing import COLOURS, Figure, Panel, csv_text, line_style, mark, slug
+from medpriv.report.drawing import Figure, Panel, csv_text, slug
 from medpriv.report.enough import enough, left_out, of_patients
 from medpriv.report.formatting import percent, span
 from medpriv.report.results import resolved
@@ -36,20 +36,7 @@ def _panel(dataset: str, headlines: Sequence[Headline], level: str, budget: str,
         drawing.draw_guessing(axes, [headline.chance(level) for headline in headlines])
         for index, headline in enumerate(headlines):
             flip, leak = headline.flip, headline.leak(level)
-            axes.errorbar(
-                flip.value,
-                leak.value,
-                xerr=drawing.whiskers([flip]),
-                yerr=drawing.whiskers([leak]),
-                marker=mark(index),
-                color=line_style(index)["color"],
-                markerfacecolor=line_style(index)["color"] if defended(headline) else COLOURS["paper"],
-                markeredgewidth=1.6,
-                linewidth=1.1,
-                markersize=6.5,
-                linestyle="none",
-                label=headline.result.treatment,
-            )
+            drawing.draw_point(axes, index, flip, leak, headline.result.treatment, hollow=not defended(headline))
             rows += [
                 {"treatment": headline.result.treatment, "figure": figure, "attack": item.attack, "group": item.group}
                 | drawing.figures_of(item)

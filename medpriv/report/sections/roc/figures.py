@@ -53,14 +53,14 @@ def collect(results: Results, headlines: Sequence[Headline]) -> Figure | None:
     One panel a level and leading model with a line an attack; where there are more models, one with a line each.
     """
     leading = leading_keys(headlines)
-    attacks = sorted({row["attack"] for result in results.banks for row in result.rows("roc")})
+    attacks = sorted({row["attack"] for result in results.banks for row in result.rows("membership-roc")})
     panels, undrawn = [], []
     for level in LEVELS:
         found = [
             headline
             for headline in headlines
             if not (level == "record" and results.cohorts[headline.result.dataset].one_record_a_patient)
-            and any(row["level"] == level and row["tpr"] for row in headline.result.rows("roc"))
+            and any(row["level"] == level and row["tpr"] for row in headline.result.rows("membership-roc"))
         ]
         wanted = [headline for headline in found if enough(headline.leak(level))]
         undrawn += [f"{item.result.key} per {level}" for item in found if item not in wanted]
@@ -75,7 +75,7 @@ def collect(results: Results, headlines: Sequence[Headline]) -> Figure | None:
 
 
 def _roc_panel(result: Result, level: str, attacks: Sequence[str]) -> Panel:
-    rows = [row for row in result.rows("roc") if row["level"] == level]
+    rows = [row for row in result.rows("membership-roc") if row["level"] == level]
     curves = {
         attack_name(attack): _curve(result, level, attack, attacks.index(attack))
         for attack in dict.fromkeys(row["attack"] for row in rows)
@@ -103,7 +103,7 @@ def _strongest_curve(headline: Headline, level: str, index: int) -> Curve:
 
 
 def _curve(result: Result, level: str, attack: str, index: int) -> Curve:
-    rows = [row for row in result.rows("roc") if (row["level"], row["attack"]) == (level, attack)]
+    rows = [row for row in result.rows("membership-roc") if (row["level"], row["attack"]) == (level, attack)]
     auc = result.attacks.find("auc", {"level": level}, attack)
     return Curve(line_style(index), rows, auc, chance_rates(result, level))
 

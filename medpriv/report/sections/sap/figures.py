@@ -65,7 +65,7 @@ class Attacked:
     def network(self) -> str:
         """The network in words, with its width where it has one, and the number of its weights."""
         result = self.item.result
-        width, weights = result.recipe.get("width"), result.costs.get("parameters")
+        width, weights = result.hyperparameters.get("width"), result.costs.get("parameters")
         text = f"{result.model} of width {width:g}" if isinstance(width, int | float) else result.model
         return f"{text} ({integer(weights)} weights)" if weights else text
 

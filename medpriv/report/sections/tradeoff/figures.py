@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from medpriv.report import drawing
 from medpriv.report.comparison import Headline
 from medpriv.report.differences import by_dataset
-from medpriv.report.drawing import Figure, Panel, csv_text, line_style, mark, slug
+from medpriv.report.drawing import Figure, Panel, csv_text, slug
 from medpriv.report.enough import enough, left_out, of_patients
 from medpriv.report.formatting import span
 from medpriv.report.labels import measure_name
@@ -36,18 +36,7 @@ def _panel(title: str, headlines: Sequence[Headline], more: str) -> Panel:
         drawing.draw_guessing(axes, [headline.chance("patient") for headline in headlines])
         for index, headline in enumerate(headlines):
             utility, leak = headline.utility, headline.leak("patient")
-            axes.errorbar(
-                utility.value,
-                leak.value,
-                xerr=drawing.whiskers([utility]),
-                yerr=drawing.whiskers([leak]),
-                marker=mark(index),
-                color=line_style(index)["color"],
-                linewidth=1.2,
-                markersize=7,
-                linestyle="none",
-                label=headline.result.treatment,
-            )
+            drawing.draw_point(axes, index, utility, leak, headline.result.treatment)
             rows += [
                 {"treatment": headline.result.treatment, "figure": figure, "attack": item.attack}
                 | drawing.figures_of(item)
