@@ -190,12 +190,18 @@ def test_a_server_of_split_learning_gives_images_back():
     made = split.train(images(), training_spec("split-vanilla-cut1", "cnn2d", RECIPE, variants), Draw(range(2), K, 1))
     few = ATTACKS["split_server"] | {
         "replicates": 2,
-        "records": 8,
+        "image_records": 8,
         "bootstraps": 20,
         "inversion_steps": 200,
         "decoder_steps": 50,
     }
-    few |= {"decoder_steps": 50, "fsha_updates": 5, "fsha_pilot_steps": 5, "unsplit_rounds": 2, "unsplit_steps": 3}
+    few |= {
+        "decoder_steps": 50,
+        "image_fsha_updates": 5,
+        "fsha_pilot_steps": 5,
+        "image_unsplit_rounds": 2,
+        "unsplit_steps": 3,
+    }
     seen = cut(images(), made, few, seed=1)
     measures = seen.measures
     known = images().x[images().rows(TRAIN)]

@@ -20,6 +20,8 @@ from medpriv.split.defences import Back, noisy
 from medpriv.split.deployed import sent_activations
 from medpriv.treatments.split import Split, deployed_activations, draws, records_of, set_up
 
+BATCH = 64
+
 
 @dataclass(frozen=True)
 class SplitAttackContext:
@@ -86,6 +88,11 @@ class SplitAttackContext:
     def grid(self) -> Grid | None:
         """How activations lie on images; None for other records and for activations without positions."""
         return Grid.of(self.split.parts.whole, self.split.parts.width)
+
+    @property
+    def batch(self) -> int:
+        """Public records of a training step of the attackers' networks: of images fewer, each has many positions."""
+        return BATCH // 4 if self.grid else BATCH
 
     def decoder(self, units: int, draws: list[np.random.Generator], weight_decay: float = 0.0) -> Perceptrons:
         """Return networks from activations [R, B, W] to records [R, B, F], one hidden layer wide."""

@@ -33,7 +33,6 @@ from medpriv.treatments.split import batch_order, draws, first_parameters, recor
 
 PILOT_RATE = 2e-3
 CRITIC_RATE = 1e-3
-BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def hijack(context: SplitAttackContext, settings: Mapping[str, float], *, handed
         _noise(context, "noise"),
     )
     pilot = _train_pilot(context, start if handed_out else None, settings)
-    picks = Picks(len(context.public), BATCH, context.draws("fsha", "public"))
+    picks = Picks(len(context.public), context.batch, context.draws("fsha", "public"))
     mix, noise_draws = context.draws("fsha", "mix"), context.draws("fsha", "blur")
     for update in range(updates):
         sent, _ = clients.send(update)
@@ -97,7 +96,10 @@ def _train_pilot(context: SplitAttackContext, start: Parameters | None, settings
         decoder=context.decoder(units, context.draws("fsha", "decoder")),
         critic=context.critic(units, context.draws("fsha", "critic")),
     )
-    picks, steps = Picks(len(context.public), BATCH, context.draws("fsha", "pilot")), settings["fsha_pilot_steps"]
+    picks, steps = (
+        Picks(len(context.public), context.batch, context.draws("fsha", "pilot")),
+        settings["fsha_pilot_steps"],
+    )
     noise_draws = context.draws("fsha", "pilot blur")
     for step in range(steps):
         x = context.x[torch.from_numpy(context.public)[picks.next()]]
