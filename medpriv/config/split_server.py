@@ -27,7 +27,7 @@ class SplitServerSettings(Section):
     image_unsplit_rounds: Count = Field(40, description="the same of images")
     unsplit_steps: Count = Field(25, description="steps of each half of a round")
     fsha_updates: Count = Field(400, description="updates for which a malicious server keeps the training going")
-    image_fsha_updates: Count = Field(600, description="the same of images")
+    image_fsha_updates: Count = Field(500, description="the same of images; as published it takes some thousands")
     fsha_pilot_steps: Count = Field(600, description="training steps of its encoder and decoder beforehand")
     fsha_units: Count = Field(64, description="hidden units of its decoder and critic")
     fsha_penalty: Positive = Field(10.0, description="weight of the critic's gradient penalty")

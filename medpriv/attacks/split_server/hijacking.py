@@ -9,7 +9,9 @@ size. The server decides how long the training goes on.
 Two forms. As published, the server knows the shape of the clients' layers and draws an encoder of its own (its authors
 train encoder and decoder during the attack, here they are trained beforehand). Dragging fits distributions, though,
 and a table's columns can be mixed in many ways that fit; what ties a published attack's space to its records is the
-locality of images, for which decoder and critic are the same at every position. In the second form the server handed
+locality of images, for which decoder and critic are the same at every position. There the published form finds
+images, but takes long: its authors go on for 10,000 updates, and on 28 x 28 phantoms the share explained rose from 0.02
+after 600 to 0.29 after 2,500, while the second form reached 0.86 after 600. In that second form the server handed
 out the layers that the training begins from, as coordinators do: its encoder is these layers as they were, so clients
 need only be held in place.
 """
@@ -72,7 +74,8 @@ def hijack(context: SplitAttackContext, settings: Mapping[str, float], *, handed
         codes, _ = context.defended(
             pilot.encoder.forward(context.x[torch.from_numpy(context.public)[picks.next()]]), noise_draws
         )
-        _train_critic(pilot.critic, codes.flatten(2), sent.flatten(2), settings["fsha_penalty"], mix)
+        shown = sent[:, : context.batch] if context.grid else sent
+        _train_critic(pilot.critic, codes.flatten(2), shown.flatten(2), settings["fsha_penalty"], mix)
         clients.receive(_drag(pilot.critic, sent), plan.rate(update))
     noise = _noise(context, "deployed")
     sent = sent_activations(split.parts, start | clients.parameters(), context.x, split.defence, noise)
