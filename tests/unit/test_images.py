@@ -173,7 +173,7 @@ def test_a_server_of_a_federation_sees_who_took_part():
         training_spec("fed-avg", "cnn2d", RECIPE, federated_settings(FEDERATED, "avg")),
         Draw(range(K), K, 1),
     )
-    few = {"bootstraps": 20, "replicates": 2, "targets": 2, "image_batches": [1], "steps": 4}
+    few = {"bootstraps": 20, "replicates": 2, "targets": 2, "image_batches": [1], "image_steps": 4}
     seen = server(images(), made, ATTACKS["federated_server"] | few, seed=1)
     single = "model=start,batch=1,steps=1,defence=none"
     for name in ("psnr", "ssim", "identified", "match", "gain"):
@@ -190,12 +190,18 @@ def test_a_server_of_split_learning_gives_images_back():
     made = split.train(images(), training_spec("split-vanilla-cut1", "cnn2d", RECIPE, variants), Draw(range(2), K, 1))
     few = ATTACKS["split_server"] | {
         "replicates": 2,
-        "records": 8,
+        "image_records": 8,
         "bootstraps": 20,
         "inversion_steps": 200,
         "decoder_steps": 50,
     }
-    few |= {"decoder_steps": 50, "fsha_updates": 5, "fsha_pilot_steps": 5, "unsplit_rounds": 2, "unsplit_steps": 3}
+    few |= {
+        "decoder_steps": 50,
+        "image_fsha_updates": 5,
+        "fsha_pilot_steps": 5,
+        "image_unsplit_rounds": 2,
+        "unsplit_steps": 3,
+    }
     seen = cut(images(), made, few, seed=1)
     measures = seen.measures
     known = images().x[images().rows(TRAIN)]

@@ -52,7 +52,7 @@ IMAGE_COLUMNS = ("attack", "record", "true", "found", "psnr")  # true and found:
 PICTURES = 4  # of each attack
 
 
-def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: int) -> Findings:
+def audit(dataset: Dataset, bank: Bank, settings: dict[str, object], seed: int) -> Findings:
     """Attack a bank of `medpriv.treatments.split` with everything.
 
     Args:
@@ -63,6 +63,13 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: in
         Measures, and the table `examples`: what the server sees of the first replicate's first victim, of images as
         pictures of the first `PICTURES`; empty of signals and of a credentialed dataset.
     """
+    if dataset.modality == "image":
+        settings = settings | {
+            "records": settings["image_records"],
+            "replicates": min(settings["replicates"], 2),
+            "unsplit_rounds": settings["image_unsplit_rounds"],
+            "fsha_updates": settings["image_fsha_updates"],
+        }
     context = build_context(dataset, bank, settings, seed)
     rng = generator(seed, dataset.name, "cut", "bootstrap")
     crossed = PatientBootstrap.draw(rng, len(dataset.patients), settings["bootstraps"], len(context.replicates))

@@ -9,7 +9,9 @@ size. The server decides how long the training goes on.
 Two forms. As published, the server knows the shape of the clients' layers and draws an encoder of its own (its authors
 train encoder and decoder during the attack, here they are trained beforehand). Dragging fits distributions, though,
 and a table's columns can be mixed in many ways that fit; what ties a published attack's space to its records is the
-locality of images, for which decoder and critic are the same at every position. In the second form the server handed
+locality of images, for which decoder and critic are the same at every position. There the published form finds
+images, but takes long: its authors go on for 10,000 updates, and on 28 x 28 phantoms the share explained rose from 0.02
+after 600 to 0.29 after 2,500, while the second form reached 0.86 after 600. In that second form the server handed
 out the layers that the training begins from, as coordinators do: its encoder is these layers as they were, so clients
 need only be held in place.
 """
@@ -33,7 +35,6 @@ from medpriv.treatments.split import batch_order, draws, first_parameters, recor
 
 PILOT_RATE = 2e-3
 CRITIC_RATE = 1e-3
-BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -66,14 +67,15 @@ def hijack(context: SplitAttackContext, settings: Mapping[str, float], *, handed
         _noise(context, "noise"),
     )
     pilot = _train_pilot(context, start if handed_out else None, settings)
-    picks = Picks(len(context.public), BATCH, context.draws("fsha", "public"))
+    picks = Picks(len(context.public), context.batch, context.draws("fsha", "public"))
     mix, noise_draws = context.draws("fsha", "mix"), context.draws("fsha", "blur")
     for update in range(updates):
         sent, _ = clients.send(update)
         codes, _ = context.defended(
             pilot.encoder.forward(context.x[torch.from_numpy(context.public)[picks.next()]]), noise_draws
         )
-        _train_critic(pilot.critic, codes.flatten(2), sent.flatten(2), settings["fsha_penalty"], mix)
+        shown = sent[:, : context.batch] if context.grid else sent
+        _train_critic(pilot.critic, codes.flatten(2), shown.flatten(2), settings["fsha_penalty"], mix)
         clients.receive(_drag(pilot.critic, sent), plan.rate(update))
     noise = _noise(context, "deployed")
     sent = sent_activations(split.parts, start | clients.parameters(), context.x, split.defence, noise)
@@ -97,7 +99,10 @@ def _train_pilot(context: SplitAttackContext, start: Parameters | None, settings
         decoder=context.decoder(units, context.draws("fsha", "decoder")),
         critic=context.critic(units, context.draws("fsha", "critic")),
     )
-    picks, steps = Picks(len(context.public), BATCH, context.draws("fsha", "pilot")), settings["fsha_pilot_steps"]
+    picks, steps = (
+        Picks(len(context.public), context.batch, context.draws("fsha", "pilot")),
+        settings["fsha_pilot_steps"],
+    )
     noise_draws = context.draws("fsha", "pilot blur")
     for step in range(steps):
         x = context.x[torch.from_numpy(context.public)[picks.next()]]

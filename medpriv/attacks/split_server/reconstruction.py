@@ -31,7 +31,6 @@ from medpriv.treatments.split import first_parameters
 
 DECODER_RATE = 2e-3
 DECODER_DECAY = 0.05
-BATCH = 64
 INVERSION_RATE = 0.1
 START = 0.1  # standard deviation of the first records: at 0 a clone without biases has no slope
 UNSPLIT_RATE = 1e-2
@@ -55,7 +54,7 @@ def decode(context: SplitAttackContext, settings: Mapping[str, int]) -> np.ndarr
     given, sent = (given - centre) / scale, (torch.from_numpy(context.victim_activations) - centre) / scale
     kept = -(-len(wanted) // 5)
     net = context.decoder(settings["decoder_units"], context.draws("decoder", "initial"), DECODER_DECAY)
-    picks = Picks(len(wanted) - kept, BATCH, context.draws("decoder", "batches"))
+    picks = Picks(len(wanted) - kept, context.batch, context.draws("decoder", "batches"))
     both = torch.cat([given[:, :kept], sent], 1)
     told, least = torch.zeros(*both.shape[:2], wanted.shape[-1]), torch.full((len(sent),), float("inf"))
     for step in range(settings["decoder_steps"]):
