@@ -206,7 +206,8 @@ def test_a_server_of_split_learning_gives_images_back():
     measures = seen.measures
     known = images().x[images().rows(TRAIN)]
     assert all((png_image(row["true"]) == known).all((1, 2, 3)).any() for row in seen.tables["examples"].rows)
-    assert found(measures, "cut-inversion", "explained").value > 0.3
+    assert found(measures, "cut-inversion", "explained").value > 0.15
+    assert found(measures, "cut-decoder", "explained").value > 0.2
     assert any(row.group == "feature=grey" for row in measures)
 
 

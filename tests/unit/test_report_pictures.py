@@ -114,7 +114,7 @@ def test_attacked_images_stand_between_the_true_one_and_the_difference():
         | {"clean": png_text(GREY), "attacked": png_text(GREY + 4)}
         for label in ("no", "yes")
     )
-    bank = Result("d", "baseline-cnn2d", "cnn2d", 4, {}, {}, Measures(), Measures(), {"examples": rows})
+    bank = Result("d", "baseline-cnn2d", "cnn2d", 4, {}, {}, Measures(), Measures(), {"evasion-examples": rows})
     told = {"classes": ("no", "yes"), "source": "local", "credentialed": False, "modality": "image", "notes": {}}
     people = Cohort("d", {"train": 40, "test": 20}, {"train": 40, "test": 20}, {}, told)
     found = draw_examples(Results({"d": people}, (bank,)))

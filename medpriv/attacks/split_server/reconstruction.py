@@ -9,8 +9,8 @@ records besides, it looks for the likeliest one: at the first cut the strongest 
 
 UnSplit (Erdoğan et al. 2022). The server is honest but curious and has nothing but the activations and the shape of
 the clients' layers: it looks for records and for a clone of the layers in turn, so that together they give what was
-sent. Its only prior is that records are standardised: of the authors' two, total variation is for images. In a second
-form the server handed out the layers that the training began from, as coordinators do, and the clone starts there.
+sent. Its only prior is that records are standardised: of the authors' two, total variation is for images, and not
+built. In a second form the server handed out the layers that the training began from, as coordinators do, and the clone starts there.
 """
 
 from collections.abc import Mapping
@@ -156,7 +156,7 @@ class _Search:
         self, context: SplitAttackContext, sent: np.ndarray, prior: float, gaussian: tuple[Tensor, Tensor] | None = None
     ) -> None:
         replicates, count, units = sent.shape
-        self._gaussian = gaussian
+        self._gaussian, self._images = gaussian, context.dataset.modality == "image"
         self._shape = (replicates, count, *context.x.shape[1:])
         features = context.flat.shape[1]
         drawn = np.stack([rng.standard_normal((count, features), np.float32) for rng in context.draws("search")])
@@ -207,5 +207,12 @@ class _Search:
         return back(told.sub_(self._sent).mul_(self._scale)), x.shape[1]
 
     def found(self) -> np.ndarray:
-        """Return the records, float32 [R, n, F]."""
-        return self._records().flatten(2).numpy().copy()
+        """Return the records, float32 [R, n, F].
+
+        Group normalisation at the cut hides an image's contrast, which the search then leaves small: without public
+        images it is set to that of standardised ones, a mean square of 1.
+        """
+        found = self._records().flatten(2).numpy().copy()
+        if self._images and self._gaussian is None:
+            found /= np.sqrt(np.square(found).mean(axis=2, keepdims=True)).clip(SMALL)
+        return found
