@@ -86,4 +86,4 @@ class DpMerfSettings(Recipe):
     batch_size: Annotated[int, Field(ge=2)] = Field(64, description="images of each class of an update")
     embedding: Count = Field(16, description="random numbers that an image is made from")
     width: Count = Field(256, description="units of each of two hidden layers")
-    learning_rate: Positive = Field(1e-2, description="at first; it falls along a half cosine")
+    learning_rate: Positive = Field(5e-3, description="at first; it falls along a half cosine")

@@ -167,8 +167,9 @@ class Network:
     def amplitudes(self, noise: Tensor, y: Tensor) -> Tensor:
         """Return amplitudes [n, C, H, W] of noise [n, embedding] and classes [n]."""
         hidden = torch.cat([noise, functional.one_hot(y, self._classes)], 1)
+        # No ReLU: once all of a layer's units are dead, every image is the same grey for good.
         for weight, bias in zip(self.parameters[0:-2:2], self.parameters[1:-2:2], strict=True):
-            hidden = functional.relu(functional.linear(hidden, weight, bias))
+            hidden = functional.silu(functional.linear(hidden, weight, bias))
         return functional.linear(hidden, *self.parameters[-2:]).unflatten(1, self._shape)
 
     def draw(self, amplitudes: Tensor) -> Tensor:
