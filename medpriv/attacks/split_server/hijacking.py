@@ -12,7 +12,8 @@ and a table's columns can be mixed in many ways that fit; what ties a published 
 locality of images, for which decoder and critic are the same at every position. There the published form finds
 images, but takes long (its authors go on for 10,000 updates): on the simulator's of 28 x 28 the share explained is 0.3
 after 500 updates and 0.6 after 2,500, in the second form 0.7 after 500. In that the server handed out the layers that
-the training begins from, as coordinators do: its encoder is these layers as they were, so clients need only be held in place.
+the training begins from, as coordinators do: its encoder is these layers as they were, so clients need only be held in
+place.
 """
 
 from collections.abc import Mapping

@@ -10,7 +10,8 @@ records besides, it looks for the likeliest one: at the first cut the strongest 
 UnSplit (Erdoğan et al. 2022). The server is honest but curious and has nothing but the activations and the shape of
 the clients' layers: it looks for records and for a clone of the layers in turn, so that together they give what was
 sent. Its only prior is that records are standardised: of the authors' two, total variation is for images, and not
-built. In a second form the server handed out the layers that the training began from, as coordinators do, and the clone starts there.
+built. In a second form the server handed out the layers that the training began from, as coordinators do, and the
+clone starts there.
 """
 
 from collections.abc import Mapping
