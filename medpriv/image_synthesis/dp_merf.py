@@ -31,8 +31,8 @@ BLOCK = 256  # images at once
 
 TUNING = (
     "length scale, number of features and the generator's settings are fixed in the config. Their defaults were tried "
-    "on simulated images and on PneumoniaMNIST with a look at the AUC on its test images, so figures of that dataset are "
-    "optimistic. Values chosen after a look at this dataset's results would spend privacy that is not counted here."
+    "on simulated images and on PneumoniaMNIST with a look at the AUC on its test images, so figures of that dataset "
+    "are optimistic. Values chosen after a look at this dataset's results would spend privacy that is not counted here."
 )
 CAVEATS = (
     "image size, classes, how many patients there are and how many images are made are public; the random features are "
