@@ -27,7 +27,7 @@ from medpriv.report.sections.synthetic import drawn
 
 ACROSS = {
     "tstr_auroc": "AUROC on patients, trained on synthetic images",
-    "kid": "kernel distance from real images (KID, lower is more alike)",
+    "c2st_auc": "told apart from test images (AUC, ½: not at all)",
 }
 
 
@@ -112,7 +112,6 @@ COLUMNS = (
         "Likeness to test images, in learnt features",
         Column("KID", likeness("kid"), "0: alike"),
         Column("Told apart", likeness("c2st_auc"), "AUC, ½: not at all"),
-        Column("Covered", likeness("beta_recall"), "β-recall"),
     ),
     *columns_over(
         "Who was among the images? (per patient)",
