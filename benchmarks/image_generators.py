@@ -79,7 +79,7 @@ def steps(side: int, width: int, batch: int) -> dict[str, Callable[[], None]]:
 
 def private_step(own: LabelledImages, side: int, width: int, batch: int) -> Callable[[], None]:
     """Return a noisy update of a discriminator on all images, and one of its generator."""
-    settings = DpDcganSettings(width=width, rate=1.0).model_dump()
+    settings = DpDcganSettings(width=width, discriminator_width=width, rate=1.0).model_dump()
     judge = PrivateDiscriminator(own, batch, 1.0, 2, settings, generator(2))
     made = Generator((1, side, side), settings["embedding"], 2, width)
     optimiser, drawn = initialise(made, generator(3)), seeded(generator(4))

@@ -13,12 +13,13 @@ from medpriv.workflow.artefacts import (
     bank_kinds,
     families_on,
     folder_of,
-    generator_file,
+    generator_files,
     is_sharded,
     own_generators,
     package_generators,
     settings_of_others,
     tables_of,
+    trainer_of,
     use_tables,
 )
 from medpriv.workflow.code import code_files

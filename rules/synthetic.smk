@@ -1,14 +1,12 @@
 # synthetic: banks of generators of synthetic records, all replicates in one job. SDV's are made in one job together.
 
-SYNTHESISE = {"table_generator": "scripts/synthesise.py", "image_generator": "scripts/synthesise_images.py"}
-
 for generator, about in own_generators().items():
 
     rule:
         name:
             f"synthesise_{generator}"
         input:
-            code=code_deps(SYNTHESISE[about.kind], generator_file(generator)),
+            code=code_deps("scripts/synthesise.py", *generator_files(generator)),
             dataset=multiext("results/preprocessed/{dataset}/dataset", ".safetensors", ".json"),
         output:
             bank="results/synthetic/{dataset}/{treatment}/bank.safetensors",
@@ -25,13 +23,14 @@ for generator, about in own_generators().items():
             mem_mb=4000,
             runtime=240,
         params:
+            trainer=trainer_of(generator),
             spec=ARTEFACTS.spec,
             recipe=synthesis_of(generator),
             settings=setting("datasets.{dataset}.synthetic", only=("released", "delta")[: 1 + about.guaranteed]),
             total=ARTEFACTS.replicates,
             seed=setting("seed"),
         script:
-            f"../{SYNTHESISE[about.kind]}"
+            "../scripts/synthesise.py"
 
 
 rule synthesise_sdv:

@@ -48,7 +48,8 @@ Measures, with their groups and attacks:
 `n` counts records, `patients` the people who have them; of what only records right before enter, those that at least
 one replicate had right. Intervals are patient bootstraps; of recombinations Clopper-Pearson on the patients.
 Examples for drawing (`EXAMPLE_COLUMNS`): of each class one record that the first replicate gets right and both PGD and
-SAP overturn, at the least budget at which there is one; its first lead, clean and attacked, once an attack.
+SAP overturn, at the least budget at which there is one; its first lead, clean and attacked, once an attack. Of images
+(`IMAGE_COLUMNS`) one that PGD overturns though it is rounded to whole grey levels, as pictures.
 """
 
 from collections.abc import Mapping, Sequence
@@ -71,12 +72,14 @@ from medpriv.measures.flips import RateEstimator, flip_measures
 from medpriv.measures.landmarks import landmark_figures
 from medpriv.measures.plausibility import monitor_filter, perturbation_figures, requantise, signal_figures
 from medpriv.measures.table import Measure
+from medpriv.pictures import png_text
 from medpriv.seeds import generator
 
 EXAMPLE_COLUMNS = (
     "example", "class", "attack", "attacked_as", "budget", "lead", "seconds", "clean_mv", "attacked_mv",
 )  # fmt: skip
 
+IMAGE_COLUMNS = ("example", "class", "attack", "attacked_as", "budget", "clean", "attacked")  # the last: PNG in base64
 WITH_EXAMPLES = ("pgd", "sap")  # attacks with examples, transfer and survival
 PLAUSIBILITY_OF = ("pgd", "sap", "noise")  # attacks whose plausibility is measured
 
@@ -128,7 +131,8 @@ def attack_models(
     settings = settings | {"epsilons": sorted({*settings["epsilons"], settings["reference_epsilon"]})}
     measures = _attack_in_one_step(dataset, treatment, everyone, settings, seed)
     found, examples = _attack_in_many_steps(dataset, treatment, some, settings, seed)
-    return Findings(measures + found, {"examples": Rows(EXAMPLE_COLUMNS, [] if dataset.credentialed else examples)})
+    columns = IMAGE_COLUMNS if dataset.modality == "image" else EXAMPLE_COLUMNS
+    return Findings(measures + found, {"examples": Rows(columns, [] if dataset.credentialed else examples)})
 
 
 def _attack_in_one_step(
@@ -187,9 +191,10 @@ def _attack_in_many_steps(
             outcome.before.append(clean[name.partition("_")[2]])
             outcome.after.append(np.stack(classes))
         extras.append(attack_for_checks(models, records, epsilons, settings))
-        if not number and dataset.modality == "signal":
-            own = {name: np.stack(after[name])[:, 0] for name in WITH_EXAMPLES}
-            examples = _examples(records, epsilons, drawn, clean[""][0], own)
+        if not number:
+            way = "" if dataset.modality == "signal" else "_requantised"  # an image has whole grey levels
+            own = {name: np.stack(after[f"{name}{way}"])[:, 0] for name in shown}
+            examples = _examples(records, epsilons, drawn, clean[way.removeprefix("_")][0], own)
     found = _flips(estimator, outcomes, aimed.target, settings)
     extra = {name: np.concatenate([one[name] for one in extras], axis=-2) for name in extras[0]}
     (before, pgd_after), (_, square_after) = outcomes["pgd"].joined(), outcomes["square"].joined()
@@ -289,27 +294,37 @@ def _examples(
 ) -> list[dict]:
     """Return the example rows, from the first replicate's examples [n, ...] and predictions [n], [E, n]."""
     dataset, found = records.dataset, []
-    overturned = (before == records.y) & np.all([after[name] != records.y for name in WITH_EXAMPLES], axis=0)  # [E, n]
+    overturned = (before == records.y) & np.all([classes != records.y for classes in after.values()], axis=0)  # [E, n]
     for index, label in enumerate(dataset.classes):
         candidates = np.argwhere(overturned & (records.y == index))
         if not len(candidates):
             continue
         budget, place = candidates[0]
-        clean = records.x[place, 0]
-        for name in WITH_EXAMPLES:
+        for name in after:
             about = {
                 "example": label,
                 "class": label,
                 "attack": f"evasion-{name}",
                 "attacked_as": dataset.classes[after[name][budget, place]],
                 "budget": epsilons[budget],
-                "lead": dataset.features[0],
             }
-            found += [
-                about | {"seconds": sample / dataset.sampling_rate, "clean_mv": before_mv, "attacked_mv": after_mv}
-                for sample, (before_mv, after_mv) in enumerate(zip(clean, drawn[name][budget][place, 0], strict=True))
-            ]
+            draw = _sampled if dataset.modality == "signal" else _pictured
+            found += [about | row for row in draw(dataset, records.x[place], drawn[name][budget][place])]
     return found
+
+
+def _sampled(dataset: Dataset, clean: np.ndarray, attacked: np.ndarray) -> list[dict]:
+    """Return the first lead of a signal before and after, a row a sample."""
+    return [
+        {"lead": dataset.features[0], "seconds": sample / dataset.sampling_rate, "clean_mv": one, "attacked_mv": other}
+        for sample, (one, other) in enumerate(zip(clean[0], attacked[0], strict=True))
+    ]
+
+
+def _pictured(dataset: Dataset, clean: np.ndarray, attacked: np.ndarray) -> list[dict]:
+    """Return an image before and after, in whole grey levels."""
+    clean, attacked = (png_text(np.rint(image).astype(np.uint8)) for image in (clean, attacked))
+    return [{"clean": clean, "attacked": attacked}]
 
 
 def _estimator(records: AttackedRecords, treatment: str, settings: Mapping, seed: int) -> RateEstimator:

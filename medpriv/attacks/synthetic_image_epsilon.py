@@ -24,7 +24,7 @@ from medpriv.attacks.synthetic_epsilon import judge
 from medpriv.bank.bank import Bank
 from medpriv.dataset import Dataset
 from medpriv.errors import InputError
-from medpriv.image_synthesis import dp_merf
+from medpriv.image_synthesis import mean_embedding
 from medpriv.image_synthesis.images import LabelledImages
 from medpriv.measures.findings import Findings
 from medpriv.privacy.noise import Draws
@@ -44,8 +44,8 @@ class Parts:
     """
 
     embed: Callable[[LabelledImages, int], np.ndarray]
-    deviation: Callable[[int, float], float] = dp_merf.deviation
-    release: Callable[[np.ndarray, float, Draws], np.ndarray] = dp_merf.release
+    deviation: Callable[[int, float], float] = mean_embedding.deviation
+    release: Callable[[np.ndarray, float, Draws], np.ndarray] = mean_embedding.release
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def patient_scores(parts: Parts, worlds: Worlds, inside: np.ndarray, claim: Clai
     exact = [parts.embed(own, worlds.patients) for own in (worlds.without, worlds.within)]
     sigma = parts.deviation(worlds.patients, claim.mu)
     # Of what an honest generator's noise would be: a broken one must not show the auditor how to read it.
-    direction = (exact[1] - exact[0]) / dp_merf.deviation(worlds.patients, claim.mu) ** 2
+    direction = (exact[1] - exact[0]) / mean_embedding.deviation(worlds.patients, claim.mu) ** 2
     middle = ((exact[0] + exact[1]) / 2 * direction).sum()
     scores = np.empty(inside.shape)
     for place, enters in np.ndenumerate(inside):
@@ -127,8 +127,8 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: in
         )
     claim = Claim(privacy["epsilon"], privacy["delta"])
     shape, classes = dataset.records.x.shape[1:], len(dataset.classes)
-    features = dp_merf.Features.public(shape, privacy["features"], privacy["length_scale"])
-    parts = Parts(lambda own, patients: dp_merf.embed(own, classes, features, patients))
+    features = mean_embedding.Features.public(shape, privacy["features"], privacy["length_scale"])
+    parts = Parts(lambda own, patients: mean_embedding.embed(own, classes, features, patients))
     names = (dataset.name, bank.treatment, "audit", "embedding")
     rngs = [generator(seed, *names, run) for run in range(settings["runs"])]
     inside = np.stack([rng.random(settings["canaries"]) < 0.5 for rng in rngs])

@@ -308,6 +308,15 @@ _ALL = (
         joint=True,
     ),
     Family(
+        "synthetic_image_epsilon",
+        BANK,
+        "epsilon_lower violations",
+        {"audit-embedding": Attack("Canaries in the noisy embedding", CHECK)},
+        applies=lambda spec, modality, section: spec.parts.get("generator") == "dp_merf",
+        keys=("attacks.synthetic_epsilon",),
+        joint=True,
+    ),
+    Family(
         "federated_server",
         BANK,
         "accuracy auc balanced_accuracy chance fpr_reached_@ gain identified match psnr rows ssim tpr_at_fpr_@",

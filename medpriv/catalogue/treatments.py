@@ -119,6 +119,7 @@ class Kind:
         settings: the section of the config that the measuring hangs on.
         membership: the attack family that says how far its members can be told.
         generators: the package with the modules that fit its generators; empty for what is no generator.
+        trainer: the module that fits a bank of them.
     """
 
     outputs: str
@@ -131,6 +132,7 @@ class Kind:
     settings: str = "measures"
     membership: str = "membership"
     generators: str = ""
+    trainer: str = ""
 
     @property
     def file(self) -> str:
@@ -169,6 +171,7 @@ KINDS = {
         settings="measures.synthetic",
         membership="release",
         generators="medpriv.synthesis",
+        trainer="medpriv.treatments.synthetic",
     ),
     "image_generator": Kind(
         "samples.safetensors",
@@ -185,6 +188,7 @@ KINDS = {
         settings="measures.synthetic_images",
         membership="image_release",
         generators="medpriv.image_synthesis",
+        trainer="medpriv.treatments.synthetic_images",
     ),
 }
 

@@ -25,5 +25,6 @@ class FederatedServerSettings(Section):
     epsilon: Epsilon = Field(1.0, description="the patient-level guarantee of the clients that train with DP-SGD")
     clip: Positive = Field(1.0, description="bound of a record's gradient under DP-SGD")
     steps: Count = Field(300, description="steps of each search")
+    image_steps: Count = Field(150, description="the same of images")
     restarts: Count = Field(4, description="random starts of each search")
     bootstraps: Count = Field(500, description="bootstrap draws behind each interval")

@@ -12,6 +12,7 @@ class SplitServerSettings(Section):
 
     replicates: Annotated[int, Field(ge=2)] = Field(4, description="replicates whose training records are sought")
     records: Count = Field(100, description="training records that are sought, a replicate")
+    image_records: Count = Field(25, description="the same of images, of at most two replicates")
     public_records: Annotated[int, Field(ge=20)] = Field(
         1000, description="records of test patients that the attacker has, at most"
     )
@@ -23,8 +24,10 @@ class SplitServerSettings(Section):
     )
     looks: Count = Field(10, description="times that a server sees a record's noisy activation, where it sees it again")
     unsplit_rounds: Count = Field(400, description="rounds of UnSplit: records, then layers")
+    image_unsplit_rounds: Count = Field(40, description="the same of images")
     unsplit_steps: Count = Field(25, description="steps of each half of a round")
     fsha_updates: Count = Field(400, description="updates for which a malicious server keeps the training going")
+    image_fsha_updates: Count = Field(500, description="the same of images; as published it takes some thousands")
     fsha_pilot_steps: Count = Field(600, description="training steps of its encoder and decoder beforehand")
     fsha_units: Count = Field(64, description="hidden units of its decoder and critic")
     fsha_penalty: Positive = Field(10.0, description="weight of the critic's gradient penalty")

@@ -12,6 +12,9 @@ the generator learns from it is post-processing. What DCGAN does that would brea
 - The classes' shares among patients are nobody's to know: generated images have each class with the same probability.
   A model a class would pay twice for a patient with images of two classes: there is none.
 
+The noise on a sum of clipped gradients is as long as the discriminator has weights, the sum no longer than the patients
+drawn: so the discriminator is narrower than the generator, which costs no privacy.
+
 Patients' gradients are never formed if that takes longer: `medpriv.privacy.bookkeeping` works out their norms from what
 each convolution reads, in windows, and the gradient of what it puts out.
 
@@ -132,7 +135,7 @@ class PrivateDiscriminator:
         units: how many patients; public.
         noise: multiplier of the noise, over the clip norm.
         classes: how many there are.
-        settings: `width`, `clip`, `clipping`, `rate`, `discriminator_rate`.
+        settings: `discriminator_width`, `clip`, `clipping`, `rate`, `discriminator_rate`.
         rng: gives first parameters and noise.
 
     Attributes:
@@ -149,7 +152,7 @@ class PrivateDiscriminator:
         settings: Mapping[str, object],
         rng: Draws,
     ) -> None:
-        self.network = Discriminator(own.x.shape[1:], classes, settings["width"], by_batch=False)
+        self.network = Discriminator(own.x.shape[1:], classes, settings["discriminator_width"], by_batch=False)
         self._optimiser = initialise(self.network, rng)
         self.network.requires_grad_(False)
         self.gradients = {name: value.flatten(2) for name, value in self._optimiser.gradients.items()}
@@ -249,7 +252,7 @@ def _costs(
 ) -> dict[str, float]:
     """Return updates, operations and parameters of a model, on average."""
     generator = Generator(shape, settings["embedding"], classes, settings["width"])
-    judge = Discriminator(shape, classes, settings["width"], by_batch=False)
+    judge = Discriminator(shape, classes, settings["discriminator_width"], by_batch=False)
     made, judged = products_of(generator, shape), products_of(judge, shape)
     width = min(settings["records_a_patient"], max(int(np.bincount(own).max()) for own in units))
     rows = settings["rate"] * width * np.mean([int(own.max()) + 1 for own in units])

@@ -1,27 +1,17 @@
 """DP-MERF: a generator learnt from one noisy mean of random features (Harder, Adamczewski and Park, AISTATS 2021).
 
-**Features.** Of an image x in [0, 1]^P, phi(x) = (a, sqrt((1 - a^2) / F) (cos w_f x, sin w_f x)_f) with F frequencies
-w_f ~ N(0, I / l^2): inner products come near a^2 + (1 - a^2) exp(-|x - x'|^2 / 2 l^2) (Rahimi and Recht 2007), and
-|phi(x)| = 1 exactly. The frequencies are drawn from a number that everybody knows. The length scale l is a setting, in
-grey levels a pixel; the paper's median of distances would be taken from the patients, unpaid for.
+What is released, once, is the noisy mean of `medpriv.image_synthesis.mean_embedding`; its docstring has the features
+phi, the release M, its noise sigma and the classes' shares p. All else is post-processing, of any length.
 
-**Release.** M = 1/n sum_p z_p + sigma N(0, 1), z_p the mean of phi(x_i) (x) onehot(y_i) over the images i of patient p.
-z_p is a mean of vectors of norm 1, so |z_p| <= 1 however many images a patient has. Neighbours are those of zero-out at
-public n: z_p is replaced by 0 and n stays. So the sensitivity is 1/n (2/n, as the paper has it, is that of a patient
-replaced by another), and sigma = 1 / (n mu) makes the release mu-Gaussian private, exactly; mu is that of epsilon and
-delta (Balle and Wang 2018). The constant a carries the shares of the classes, in the same release: nothing else meets
-patients.
-
-**Generator.** All else is post-processing, of any length. A network maps noise and class to images; with e_c the mean
-features of B of class c, it descends on the unbiased estimate of sum_c |M_c / p_c - E phi(G_c)|^2, in which the squares
-of B features of norm 1 are left out: sum_c B / (B - 1) |e_c|^2 - 2 e_c M_c / p_c. An image is a sum of waves whose
-amplitudes are taken for Gaussian beforehand, smaller the shorter the wave; they add (sigma / p_c)^2 times their squares,
-as in a posterior mode: the more noise there is, the less of it is painted. This is not in the paper; without it images
-of a few hundred patients at small epsilon are noise, and classifiers trained on them worse.
+A network maps noise and class to images. With e_c the mean features of B of class c, it descends on the unbiased
+estimate of sum_c |M_c / p_c - E phi(G_c)|^2, in which the squares of B features of norm 1 are left out:
+sum_c B / (B - 1) |e_c|^2 - 2 e_c M_c / p_c. An image is a sum of waves whose amplitudes are taken for Gaussian
+beforehand, smaller the shorter the wave; they add (sigma / p_c)^2 times their squares, as in a posterior mode: the more
+noise there is, the less of it is painted. This is not in the paper. Without it, images learnt from a few hundred
+patients at a small epsilon are noise, and classifiers trained on them worse.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -31,21 +21,18 @@ from torch.nn import functional
 
 from medpriv.image_synthesis.checks import check_sets, draw_labels
 from medpriv.image_synthesis.images import ImageSynthesis, LabelledImages
+from medpriv.image_synthesis.mean_embedding import CONSTANT, Features, deviation, embed, release, shares_of
 from medpriv.privacy.accountant import ADJACENCY, check_delta, default_delta
 from medpriv.privacy.lower_bounds import gaussian_epsilon, gaussian_mu
 from medpriv.privacy.noise import Draws
-from medpriv.seeds import generator
-from medpriv.synthesis.noisy_marginals import patient_weights
 
-CONSTANT = 0.2  # a^2: the share of a feature's square that tells the classes' shares
-PUBLIC = 0  # the seed of the frequencies: known to all, the same for every patient and dataset
 FADING = 2  # a wave of h half periods is (1 + h)^2 times smaller than a constant: chest X-rays are smooth
 BLOCK = 256  # images at once
 
 TUNING = (
-    "length scale, number of features and the generator's settings are fixed in the config. Their defaults were tried on "
-    "simulated images and on training images of PneumoniaMNIST: there alone they were chosen with a look at the dataset. "
-    "Values chosen after a look at this dataset's results would spend privacy that is not counted here."
+    "length scale, number of features and the generator's settings are fixed in the config. Their defaults were tried "
+    "on simulated images and on PneumoniaMNIST with a look at the AUC on its test images, so figures of that dataset "
+    "are optimistic. Values chosen after a look at this dataset's results would spend privacy that is not counted here."
 )
 CAVEATS = (
     "image size, classes, how many patients there are and how many images are made are public; the random features are "
@@ -56,78 +43,6 @@ CAVEATS = (
     "audited",
     "noise comes from a seeded generator in floating point: who knows the seed can take it off again",
 )
-
-
-@dataclass(frozen=True)
-class Features:
-    """Random features of images.
-
-    Attributes:
-        frequencies: float64 [F, P], of grey levels from 0 to 1.
-    """
-
-    frequencies: np.ndarray
-
-    @classmethod
-    def public(cls, shape: tuple[int, ...], count: int, length_scale: float) -> "Features":
-        """Return features that hang on public things alone.
-
-        Args:
-            shape: C, H, W of an image.
-            count: 2 F, cosines and sines together.
-            length_scale: l / sqrt(P), grey levels from 0 to 255 a pixel.
-        """
-        pixels = int(np.prod(shape))
-        rng = generator(PUBLIC, "dp_merf", *shape, count)
-        drawn = rng.standard_normal((count // 2, pixels))
-        return cls(drawn / (length_scale / 255 * np.sqrt(pixels)))
-
-    @property
-    def size(self) -> int:
-        """D = 2 F + 1."""
-        return 2 * len(self.frequencies) + 1
-
-    def of(self, x: np.ndarray) -> np.ndarray:
-        """Return phi, float64 [n, D], of images uint8 [n, C, H, W]."""
-        angles = (x.reshape(len(x), -1) / 255) @ self.frequencies.T
-        scale = np.sqrt((1 - CONSTANT) / len(self.frequencies))
-        constant = np.full((len(x), 1), np.sqrt(CONSTANT))
-        return np.concatenate([constant, scale * np.cos(angles), scale * np.sin(angles)], axis=1)
-
-
-def embed(own: LabelledImages, classes: int, features: Features, patients: int) -> np.ndarray:
-    """Return the mean embedding without noise, float64 [classes, D].
-
-    Args:
-        own: the images; a patient's weigh 1 / (how many they are).
-        classes: how many there are.
-        features: of images.
-        patients: n, public: it isn't counted here, so that it stays where a patient is left out.
-    """
-    weights = patient_weights(own.patient, len(own)) / patients
-    total = np.zeros((classes, features.size))
-    for start in range(0, len(own), BLOCK):
-        some = slice(start, start + BLOCK)
-        weighed = np.zeros((len(own.y[some]), classes))
-        weighed[np.arange(len(weighed)), own.y[some]] = weights[some]
-        total += weighed.T @ features.of(own.x[some])
-    return total
-
-
-def deviation(patients: int, mu: float) -> float:
-    """Return sigma for the sensitivity 1 / n."""
-    return 1 / (patients * mu)
-
-
-def release(embedding: np.ndarray, sigma: float, rng: Draws) -> np.ndarray:
-    """Return the noisy embedding float64 [classes, D], all that anything after it sees."""
-    return embedding + sigma * rng.standard_normal(embedding.shape)
-
-
-def shares_of(released: np.ndarray, patients: int) -> np.ndarray:
-    """Return the classes' shares that a release tells, float64 [classes]; none less than one patient's."""
-    shares = np.maximum(released[:, 0] / np.sqrt(CONSTANT), 1 / patients)
-    return shares / shares.sum()
 
 
 def synthesise(
@@ -252,8 +167,9 @@ class Network:
     def amplitudes(self, noise: Tensor, y: Tensor) -> Tensor:
         """Return amplitudes [n, C, H, W] of noise [n, embedding] and classes [n]."""
         hidden = torch.cat([noise, functional.one_hot(y, self._classes)], 1)
+        # No ReLU: once all of a layer's units are dead, every image is the same grey for good.
         for weight, bias in zip(self.parameters[0:-2:2], self.parameters[1:-2:2], strict=True):
-            hidden = functional.relu(functional.linear(hidden, weight, bias))
+            hidden = functional.silu(functional.linear(hidden, weight, bias))
         return functional.linear(hidden, *self.parameters[-2:]).unflatten(1, self._shape)
 
     def draw(self, amplitudes: Tensor) -> Tensor:

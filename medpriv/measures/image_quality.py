@@ -12,6 +12,11 @@ REACH = 3.5  # deviations, where it ends: 11 x 11 pixels
 STABLE = ((0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2)  # C1, C2 of the paper
 
 
+def in_grey_levels(x: np.ndarray, centre: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Return standardised images [..., C, H, W] in whole grey levels, uint8; what lies beyond black or white is cut."""
+    return np.clip(np.rint(x * scale + centre), 0, PEAK).astype(np.uint8)
+
+
 def psnr(found: np.ndarray, true: np.ndarray) -> np.ndarray:
     """Return 10 log10(255^2 / mean squared difference), decibels, at most `EQUAL_DB`: [...] of uint8 [..., C, H, W]."""
     error = np.square(found.astype(np.float64) - true).mean(axis=(-3, -2, -1))

@@ -17,9 +17,12 @@ before the scores were seen:
 - `threshold_epsilon`, `threshold_mu`: error rates of one test over independent trials, their Clopper-Pearson limits put
   into fpr + e^epsilon fnr >= 1 - delta (Kairouz et al. 2015; Jagielski et al. 2020) or into the Gaussian trade-off
   curve (Nasr et al. 2023).
+
+What is searched for in many steps is kept: a number of guesses is planned from the same bounds for every training.
 """
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 from scipy.special import bdtrc, betaincinv, gammaln, log_ndtr, ndtr, ndtri
@@ -45,11 +48,13 @@ def one_run_p_value(canaries: int, guesses: int, correct: int, epsilon: float, d
     return float(min(1.0, tail + 2 * canaries * delta * steepest))
 
 
+@cache
 def one_run_epsilon(canaries: int, guesses: int, correct: int, delta: float, alpha: float) -> float:
     """Return the largest epsilon whose p-value is below alpha; 0 where none is."""
     return _largest(lambda epsilon: one_run_p_value(canaries, guesses, correct, epsilon, delta) < alpha)
 
 
+@cache
 def one_run_mu(canaries: int, guesses: int, correct: int, alpha: float) -> float:
     """Return the largest mu under which so many right guesses have a probability below alpha; 0 where none has."""
     if not 0 <= correct <= guesses <= canaries:
@@ -112,11 +117,13 @@ def gaussian_delta(mu: float, epsilon: float) -> float:
     return float(ndtr(mu / 2 - epsilon / mu) - np.exp(epsilon + log_ndtr(-mu / 2 - epsilon / mu)))
 
 
+@cache
 def gaussian_epsilon(mu: float, delta: float) -> float:
     """Return the epsilon of mu-Gaussian DP at delta."""
     return _largest(lambda epsilon: gaussian_delta(mu, epsilon) > delta) if mu > 0 else 0.0
 
 
+@cache
 def gaussian_mu(epsilon: float, delta: float) -> float:
     """Return the mu whose Gaussian DP has just this epsilon at delta > 0."""
     return _largest(lambda mu: gaussian_epsilon(mu, delta) < epsilon)

@@ -18,7 +18,7 @@ from medpriv.report.results import Cohort, Result, Results, highest, parse_group
 LEVELS = ("patient", "record")
 RATE = "0.01"
 SERVER_VIEW = "membership-updates"
-BEST_RELEASE = "release-best"
+BEST_RELEASES = {"release": "release-best", "image_release": "image-release-best"}  # by the family of membership
 BEST = "membership-best"  # the best of all attacks where membership was drawn anew
 ANY_CHECK = "masking"  # of gradient masking: holds if all others do
 ONE_STEP = "evasion-fgsm"  # attacks more records, of more replicates, than all other attacks
@@ -169,7 +169,7 @@ def _leaks(cohort: Cohort, result: Result) -> Chosen:
     found: Chosen = {}
     for level in LEVELS:
         attacks, group = result.attacks, {"level": level}
-        best = BEST if result.attacks.holding("auc_chance", attack=BEST) else BEST_RELEASE
+        best = BEST_RELEASES.get(kind_of_bank(result.treatment).membership, BEST)
         tried, rate = membership(result, "auc", level), strongest(membership(result, f"tpr_at_fpr_{RATE}", level))
         found |= {
             f"membership_auc_{level}": strongest(tried),
@@ -187,10 +187,10 @@ def _leaks(cohort: Cohort, result: Result) -> Chosen:
 def membership(result: Result, measure: str, level: str) -> list[Measure]:
     """Return what attacks on the model itself reach, which all banks meet; what a server sees is another question.
 
-    Of a synthetic table what the strongest attack reaches, which was chosen on other replicates.
+    Of synthetic records what the strongest attack reaches, which was chosen on other replicates.
     """
-    if kind_of_bank(result.treatment).membership == "release":
-        return result.attacks.select(measure, {"level": level}, BEST_RELEASE)
+    if best := BEST_RELEASES.get(kind_of_bank(result.treatment).membership):
+        return result.attacks.select(measure, {"level": level}, best)
     found = result.attacks.select(measure, {"level": level}, "membership-")
     return [item for item in found if item.attack != SERVER_VIEW]
 

@@ -70,3 +70,10 @@ def span(counts: Sequence[int]) -> str:
 def microvolts(millivolts: float | str) -> str:
     """Return a size given in millivolts in microvolts."""
     return f"{float(millivolts) * 1000:g}\u00a0µV"
+
+
+def change(size: float | str, images: bool) -> str:
+    """Return the size of a change, as tables have it: of a signal in microvolts, of an image in grey levels."""
+    if not images:
+        return microvolts(size)
+    return f"{float(size):g}\u00a0grey level{'' if float(size) == 1 else 's'}"

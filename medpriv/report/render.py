@@ -31,6 +31,7 @@ FILTERS = {
     "integer": formatting.integer,
     "interval": formatting.interval,
     "measure_name": labels.measure_name,
+    "change": formatting.change,
     "microvolts": formatting.microvolts,
     "number": formatting.number,
     "of_patients": of_patients,

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import NamedTuple, NoReturn, TypeVar
 
 from medpriv.catalogue.attacks import BANK, FAMILIES, PATIENTS
+from medpriv.catalogue.networks import networks
 from medpriv.catalogue.treatments import TREATMENTS, kind_of_bank, stage_of
 from medpriv.dataset import TRAIN
 from medpriv.errors import InputError
@@ -185,6 +186,11 @@ class Result:
     def key(self) -> str:
         """`dataset/treatment`, the row's name throughout the page."""
         return f"{self.dataset}/{self.treatment}"
+
+    @property
+    def images(self) -> bool:
+        """True where it reads images, whose changes are in grey levels; else they are of signals, in millivolts."""
+        return self.model in networks("image")
 
     def rows(self, table: str) -> tuple[Row, ...]:
         """Return the rows of one table; none where the stage that writes it was not run.

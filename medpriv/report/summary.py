@@ -134,10 +134,10 @@ class Price:
 
 @dataclass(frozen=True)
 class Defended:
-    """What defences against small changes of the signal do on one dataset, at its reference budget.
+    """What defences against small changes of the record do on one dataset, at its reference budget.
 
     Attributes:
-        budget: in millivolts, as the table writes it.
+        budget: as the table writes it; of images in grey levels, else in millivolts.
         defences: how many were tried.
         lower: how many lower the flip rate beyond the intervals.
         best: of these the one that helps most, with the bank without a defence; None where each fails a masking check
@@ -151,6 +151,7 @@ class Defended:
     lower: int
     best: tuple[Headline, Headline] | None
     rivals: tuple[str, ...]
+    images: bool = False
 
     @property
     def worst_classes(self) -> list[tuple[str, Measure]]:
@@ -308,6 +309,7 @@ def _defended(headlines: Sequence[Headline]) -> Defended | None:
         len(lower),
         best,
         tuple(item.result.treatment for item in others if against(best[0].flip, item.flip) != "less"),
+        first.result.images,
     )
 
 

@@ -325,6 +325,8 @@ def fit_mixtures(columns: Sequence[np.ndarray], modes: int) -> tuple[np.ndarray,
     scale = np.sqrt((counts * (points - centre) ** 2).sum(1, keepdims=True) / total)
     scale = np.where(scale > 1e-9 * np.maximum(1, np.abs(centre)), scale, 1.0)
     x = (points - centre) / scale
+    most = max(1, int((counts > 0).sum(1).max(initial=0)))  # beyond it no column has points
+    x, counts = x[:, :most], counts[:, :most]
     shares = (np.cumsum(counts, axis=1) - counts / 2) / total
     r = np.eye(modes)[np.minimum((shares * modes).astype(int), modes - 1)]  # [V', points, M]
     for _ in range(ROUNDS):

@@ -1,5 +1,6 @@
 """Synthetic treatments of images: banks of generators, each fitted to its own half of the training patients."""
 
+from collections.abc import Callable
 from importlib import import_module
 
 import numpy as np
@@ -9,7 +10,7 @@ from medpriv.bank.draw import Draw
 from medpriv.bank.outputs import Samples
 from medpriv.bank.spec import TrainingSpec
 from medpriv.dataset import Dataset
-from medpriv.image_synthesis.images import LabelledImages
+from medpriv.image_synthesis.images import ImageSynthesis, LabelledImages
 from medpriv.privacy.accountant import check_delta, default_delta
 
 
@@ -32,7 +33,7 @@ def train(dataset: Dataset, spec: TrainingSpec, draw: Draw) -> Bank:
         settings |= {"epsilon": spec.parts["epsilon"], "delta": spec.settings["delta"] or default_delta(patients)}
         check_delta(settings["delta"], patients)
     rows = [np.flatnonzero(own[dataset.patient]) for own in members]
-    made = import_module(f"medpriv.image_synthesis.{spec.model}").synthesise(
+    made = generator_of(spec.model)(
         [LabelledImages(dataset.x[own], dataset.y[own], dataset.patient[own]) for own in rows],
         len(dataset.classes),
         settings,
@@ -47,6 +48,11 @@ def train(dataset: Dataset, spec: TrainingSpec, draw: Draw) -> Bank:
         samples_of(made.samples),
         audit_arrays=made.audit_arrays or {},
     )
+
+
+def generator_of(model: str) -> Callable[..., ImageSynthesis]:
+    """Return what fits and draws, by the model's name in a `TrainingSpec`."""
+    return import_module(f"medpriv.image_synthesis.{model}").synthesise
 
 
 def samples_of(sets: list[LabelledImages]) -> Samples:

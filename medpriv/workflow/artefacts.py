@@ -484,9 +484,15 @@ def module_of(generator: str) -> str:
     return GENERATORS[generator].module or generator
 
 
-def generator_file(generator: str) -> str:
-    """Return that module's file, from the project's folder."""
-    return f"{KINDS[GENERATORS[generator].kind].generators.replace('.', '/')}/{module_of(generator)}.py"
+def trainer_of(generator: str) -> str:
+    """Return the module whose `train` fits a bank of a generator."""
+    return KINDS[GENERATORS[generator].kind].trainer
+
+
+def generator_files(generator: str) -> list[str]:
+    """Return the files of the modules that fit a generator and its bank, from the project's folder."""
+    package = KINDS[GENERATORS[generator].kind].generators
+    return [f"{name.replace('.', '/')}.py" for name in (f"{package}.{module_of(generator)}", trainer_of(generator))]
 
 
 def own_generators() -> dict[str, Generator]:

@@ -1,5 +1,6 @@
-"""Made-up artefacts of generators of synthetic tables, for the tests of the report."""
+"""Made-up artefacts of generators of synthetic tables and images, for the tests of the report."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from medpriv.catalogue.attacks import FAMILIES
@@ -141,4 +142,45 @@ def add_generators(root: Path, arguments: dict) -> dict[str, object]:
     for family, made in (("release", release), ("disclosure", disclosure), ("synthetic_epsilon", canaries)):
         found = [row for name in GENERATORS for row in made(name)]
         write_measures(root / "attacks" / "table" / "synthetic" / family / "measures.csv", found)
+    return arguments | {"banks": banks, "attacks": attacks}
+
+
+IMAGES = {  # generator of images: the one of tables whose figures it is given
+    "synthetic-pixel_gaussian": "synthetic-marginals",
+    "synthetic-dcgan": "synthetic-gan",
+    "synthetic-image_diffusion": "synthetic-cart",
+    "synthetic-dp_merf-eps1": "synthetic-mst-eps1",
+}
+
+
+def add_image_generators(root: Path, arguments: dict) -> dict[str, object]:
+    """Add banks of generators of images of the dataset `beats`, as `add_generators` does."""
+    banks, attacks, stage = dict(arguments["banks"]), dict(arguments["attacks"]), root / "synthetic" / "beats"
+    used, found = [], []
+    for treatment, like in IMAGES.items():
+        folder = banks["beats", treatment] = stage / treatment
+        privacy = {"privacy": {"epsilon": 0.99, "delta": 0.001, "unit": "patient"}} if "eps" in treatment else {}
+        spec = {"model": "dcgan", "hyperparameters": {}, "settings": {"released": 1}}
+        about = {"spec": spec, "replicates": [0, 1, 2, 3], "metadata": privacy, "costs": {"parameters": 100}}
+        write_json(folder / "bank.json", about)
+        attacks["beats", treatment, "image_release"] = root / "attacks" / "beats" / "synthetic" / "image_release"
+        own = [replace(row, dataset="beats", treatment=treatment) for row in use(like)]
+        used += [row for row in own if row.measure not in ("quality", "rules_broken")]
+        used += [
+            replace(row, measure="kid", value=0.1, lower=0.05, upper=0.15) for row in own if row.measure == "quality"
+        ]
+        told = [replace(row, dataset="beats", treatment=treatment) for row in release(like)]
+        rest = FAMILIES["image_release"].attacks.keys() - {f"image-{row.attack}" for row in told}
+        found += [replace(row, attack=f"image-{row.attack}") for row in told if row.attack != "release-queries"]
+        found += [
+            replace(told[0], attack=name, group=f"statistic=plain,{PATIENT}", measure="auc") for name in sorted(rest)
+        ]
+        attacks["beats", treatment, "synthetic_image_epsilon"] = (
+            root / "attacks" / "beats" / "synthetic" / "synthetic_image_epsilon"
+        )
+    group = "canary=patient,bound=independent-gaussian,delta=0.001"
+    audited = Measure("beats", "synthetic-dp_merf-eps1", "audit-embedding", "epsilon_lower", 0.8, n=12800, group=group)
+    write_measures(root / "attacks" / "beats" / "synthetic" / "synthetic_image_epsilon" / "measures.csv", [audited])
+    write_measures(stage / "utility.csv", used)
+    write_measures(root / "attacks" / "beats" / "synthetic" / "image_release" / "measures.csv", found)
     return arguments | {"banks": banks, "attacks": attacks}

@@ -213,6 +213,28 @@ def test_the_holdout_test_holds_its_level_where_nothing_was_learnt():
     assert np.mean(np.array(values) <= 0.5) == pytest.approx(0.5, abs=0.12)
 
 
+def test_the_holdout_test_is_uniform_on_shuffled_members_of_several_releases_together():
+    """Of releases that a few patients attract, of patients with one to three records, and a member more than others."""
+    rng = np.random.default_rng(4)
+    patient = np.repeat(np.arange(61), rng.integers(1, 4, 61))
+    people = rng.normal(size=(len(patient), 3)).astype(np.float32)
+    released = [people[rng.choice(len(people), 60, p=rng.dirichlet(np.full(len(people), 0.3)))] for _ in range(4)]
+    values = []
+    for _ in range(400):
+        found = [
+            holdout.match(people, patient, (rng.permutation(61) < 31)[patient], own + 0.1, rng) for own in released
+        ]
+        values.append(sum(found[1:], start=found[0]).p_value)
+    assert np.mean(np.array(values) < 0.05) == pytest.approx(0.05, abs=0.035)
+    assert stats.kstest(values, "uniform").statistic < 0.12  # they are stepped: about 80 guesses have a say
+
+
+def test_many_releases_make_a_small_leak_certain():
+    """A share of right guesses of 0.53, beside an AUC of as much, is chance in one release and none in forty."""
+    one = holdout.Matches(160, 160, 85)
+    assert one.p_value > 0.2 and holdout.Matches(40 * 160, 40 * 160, 40 * 85).p_value < 1e-5
+
+
 def test_the_holdout_test_finds_copies_and_bounds_epsilon_below_the_truth():
     rng = np.random.default_rng(0)
     people, members = rng.normal(size=(100, 5)).astype(np.float32), np.arange(100) < 50

@@ -13,7 +13,7 @@ from medpriv.attacks.synthetic_epsilon import exceeds, judge
 from medpriv.attacks.synthetic_image_epsilon import Parts, Worlds, audit, ordinary_case, patient_scores, worst_case
 from medpriv.config.synthetic_marginals import MarginalsAuditSettings
 from medpriv.errors import InputError
-from medpriv.image_synthesis import dp_merf
+from medpriv.image_synthesis import mean_embedding
 from medpriv.image_synthesis.images import LabelledImages
 from medpriv.privacy.lower_bounds import gaussian_mu
 from medpriv.seeds import generator
@@ -21,11 +21,11 @@ from medpriv.seeds import generator
 CLAIM = Claim(4.0, 1e-2)
 SEEDS = range(20)
 SHAPE, PATIENTS, COINS = (1, 8, 8), 50, 64
-FEATURES = dp_merf.Features.public(SHAPE, 100, 50.0)
+FEATURES = mean_embedding.Features.public(SHAPE, 100, 50.0)
 
 
 def embed(own: LabelledImages, patients: int) -> np.ndarray:
-    return dp_merf.embed(own, 2, FEATURES, patients)
+    return mean_embedding.embed(own, 2, FEATURES, patients)
 
 
 def embed_by_those_there(own: LabelledImages, patients: int) -> np.ndarray:
@@ -39,7 +39,7 @@ def embed_images_for_patients(own: LabelledImages, patients: int) -> np.ndarray:
 def embed_by_the_median_of_distances(own: LabelledImages, patients: int) -> np.ndarray:
     """Embed with the length scale that the paper's code takes, from the patients."""
     distance = np.median(pdist(own.x.reshape(len(own), -1).astype(float))) / np.sqrt(own.x[0].size)
-    return dp_merf.embed(own, 2, dp_merf.Features.public(SHAPE, 100, distance), patients)
+    return mean_embedding.embed(own, 2, mean_embedding.Features.public(SHAPE, 100, distance), patients)
 
 
 def without_noise(embedding: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarray:
@@ -47,7 +47,7 @@ def without_noise(embedding: np.ndarray, sigma: float, rng: np.random.Generator)
 
 
 def half_the_sensitivity(patients: int, mu: float) -> float:
-    return dp_merf.deviation(patients, mu) / 2
+    return mean_embedding.deviation(patients, mu) / 2
 
 
 def judged(parts: Parts, worlds: Worlds, seed: int, runs: int) -> Verdict:

@@ -19,7 +19,7 @@ from medpriv.privacy import accountant
 from medpriv.privacy.batches import Pass
 from medpriv.privacy.noise import SecretGenerator
 
-SMALL = {"width": 4, "embedding": 8, "batch_size": 8, "steps": 4, "epsilon": 3.0, "delta": 1e-3}
+SMALL = {"width": 4, "rate": 0.25, "embedding": 8, "batch_size": 8, "steps": 4, "epsilon": 3.0, "delta": 1e-3}
 
 
 @pytest.fixture(autouse=True)
@@ -158,7 +158,15 @@ def test_noise_comes_from_the_generator_given():
 def test_it_learns_what_little_noise_lets_it(monkeypatch):
     monkeypatch.setattr(dp_dcgan, "noise_for", lambda *claim: 0.05)  # the accountant takes minutes for so little
     monkeypatch.setattr(dp_dcgan, "accounted", lambda *spent: np.inf)
-    own = settings(steps=160, width=16, embedding=16, batch_size=32, generator_rate=1e-3, discriminator_rate=4e-3)
+    own = settings(
+        steps=160,
+        width=16,
+        discriminator_width=16,
+        embedding=16,
+        batch_size=32,
+        generator_rate=1e-3,
+        discriminator_rate=4e-3,
+    )
     real = squares(64)
     made = synthesise([real], 2, own, rngs(1), [100]).samples[0]
     assert min(likeness(made, real, label) for label in (0, 1)) > 0.8
@@ -226,7 +234,9 @@ def audited(monkeypatch, broken: str = "") -> tuple[np.ndarray, np.ndarray]:
     if broken == "clipping":
         monkeypatch.setattr(dp_dcgan, "clip_factors", lambda squares, clip, kind: [torch.ones_like(s) for s in squares])
     sets = [twice(with_canaries(coins)) if broken == "twice" else with_canaries(coins) for coins in inside]
-    own = settings(epsilon=CLAIM.epsilon, delta=CLAIM.delta, rate=1.0, steps=STEPS, width=2, generator_every=9)
+    own = settings(
+        epsilon=CLAIM.epsilon, delta=CLAIM.delta, rate=1.0, steps=STEPS, discriminator_width=2, generator_every=9
+    )
     synthesise(sets, 2, own, rngs(SEEDS), [1] * SEEDS)
     noise = accountant.noise_for(CLAIM.epsilon, CLAIM.delta, 1.0, STEPS)
     return ((np.array(sums).reshape(SEEDS, STEPS, CANARIES) - 0.5) / noise**2).sum(1), inside

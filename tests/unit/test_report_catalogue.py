@@ -7,7 +7,7 @@ from unittest.mock import MagicMock
 
 import pytest
 from made_up_results import as_artefacts, write_results
-from made_up_synthetic import add_generators
+from made_up_synthetic import add_generators, add_image_generators
 from made_up_tables import add_tables
 
 from medpriv.catalogue.attacks import ATTACKS, FAMILIES
@@ -24,6 +24,8 @@ BY_ANCHOR = {section.anchor: section for section in SECTIONS}
 SHOWN_IN = {  # where the figures of each attack of a family stand
     "membership": ("attacks",),
     "release": ("synthetic",),
+    "image_release": ("synthetic-images",),
+    "synthetic_image_epsilon": ("synthetic-images",),
     "disclosure": ("synthetic",),
     "synthetic_epsilon": ("synthetic",),
     "evasion": ("attacks", "smooth"),
@@ -41,7 +43,9 @@ SHOWN_IN = {  # where the figures of each attack of a family stand
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     root = tmp_path_factory.mktemp("catalogue")
-    return read_results(**as_artefacts(add_generators(root, add_tables(root, write_results(root)))))
+    return read_results(
+        **as_artefacts(add_image_generators(root, add_generators(root, add_tables(root, write_results(root)))))
+    )
 
 
 def test_every_family_is_shown_by_a_section_that_declares_it() -> None:

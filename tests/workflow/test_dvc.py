@@ -7,6 +7,7 @@ import yaml
 from project import ROOT, Project
 
 from medpriv.workflow.dvc import generated, whole_plan
+from medpriv.workflow.plan import Job
 
 
 def test_dvc_yaml_is_what_the_rules_generate() -> None:
@@ -22,8 +23,9 @@ def test_every_result_belongs_to_one_stage(finished: Project) -> None:
             assert sum(path == relative or path in relative.parents for path in owned) == 1, relative
 
 
-def test_a_successful_run_is_versioned(finished: Project, scratch: Project) -> None:
+def test_a_successful_run_is_versioned(finished: Project, scratch: Project, jobs: list[Job]) -> None:
     assert json.loads(scratch.dvc("status", "--json")) == {}
+    assert (finished.folder / "dvc.yaml").read_text() == generated(finished.folder, jobs)
     assert set(yaml.safe_load((finished.folder / "dvc.lock").read_text())["stages"]) == set(
         yaml.safe_load((finished.folder / "dvc.yaml").read_text())["stages"]
     )

@@ -30,6 +30,7 @@ from medpriv.attacks.federated_server.inversion import (
     soft_labels,
 )
 from medpriv.dataset import TEST, Dataset
+from medpriv.measures.image_quality import in_grey_levels
 
 IMAGE_SEARCHES = ("dlg", "idlg", "cosine")
 TOTAL_VARIATION = 0.1  # weight beside the cosine distance, standardised pixels
@@ -77,7 +78,7 @@ class PublicImages:
 
     def levels(self, x: np.ndarray) -> np.ndarray:
         """Return standardised images in whole grey levels, uint8."""
-        return np.clip(np.rint(x * self.scale + self.centre), 0, 255).astype(np.uint8)
+        return in_grey_levels(x, self.centre, self.scale)
 
     def matches(self, found: np.ndarray, true: np.ndarray) -> np.ndarray:
         """Return bool [..., pixels]: which are right to `TOLERANCE` standard deviations, of images [..., C, H, W]."""

@@ -83,7 +83,7 @@ def _attempts(task: InversionTask, setting: InversionSetting, update: ClientUpda
     alone = setting.batch == 1 and setting.model == "start" and setting.name == "none"
     for method in IMAGE_SEARCHES if alone else ("cosine",):
         rng = task.generator(setting, setting.name, method)
-        about = (len(task.dataset.classes), rng, task.settings["steps"])
+        about = (len(task.dataset.classes), rng, task.settings["image_steps"])
         yield method, search_images(method, update.observed, public, update.labels, *about)
     yield "mode", np.broadcast_to(public.typical, update.x.shape)
     drawn = public.drawn(targets * images, task.generator(setting, "random"))

@@ -12,12 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from medpriv.attacks.split_server.nets import Grid, LocalPerceptrons, Perceptrons
 from medpriv.bank.bank import Bank
 from medpriv.dataset import TEST, Dataset
 from medpriv.seeds import generator
 from medpriv.split.defences import Back, noisy
 from medpriv.split.deployed import sent_activations
 from medpriv.treatments.split import Split, deployed_activations, draws, records_of, set_up
+
+BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,31 @@ class SplitAttackContext:
     def public_activations(self) -> np.ndarray:
         """What was sent for the public records, float32 [R, P, W], flat."""
         return self.sent[:, self.public].reshape(len(self.replicates), len(self.public), -1)
+
+    @cached_property
+    def grid(self) -> Grid | None:
+        """How activations lie on images; None for other records and for activations without positions."""
+        return Grid.of(self.split.parts.whole, self.split.parts.width)
+
+    @property
+    def batch(self) -> int:
+        """Public records of a training step of the attackers' networks: of images fewer, each has many positions."""
+        return BATCH // 4 if self.grid else BATCH
+
+    def decoder(self, units: int, draws: list[np.random.Generator], weight_decay: float = 0.0) -> Perceptrons:
+        """Return networks from activations [R, B, W] to records [R, B, F], with one hidden layer.
+
+        At a position of an image half of the units do: they read nine positions, not all.
+        """
+        if self.grid:
+            return LocalPerceptrons(self.grid, (units // 2, self.grid.pixels), draws, weight_decay=weight_decay)
+        return Perceptrons((self.sent[0, 0].size, units, self.flat.shape[1]), draws, weight_decay)
+
+    def critic(self, units: int, draws: list[np.random.Generator]) -> Perceptrons:
+        """Return networks from activations [R, B, W] to one value, [R, B, 1], with two hidden layers; see `decoder`."""
+        if self.grid:
+            return LocalPerceptrons(self.grid, (units // 2, units // 2, 1), draws)
+        return Perceptrons((self.sent[0, 0].size, units, units, 1), draws)
 
     def averaged(self, repeats: int) -> "SplitAttackContext":
         """Return the context of a server that got every record's activation so many times and takes the mean.

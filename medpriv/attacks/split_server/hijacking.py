@@ -9,8 +9,11 @@ size. The server decides how long the training goes on.
 Two forms. As published, the server knows the shape of the clients' layers and draws an encoder of its own (its authors
 train encoder and decoder during the attack, here they are trained beforehand). Dragging fits distributions, though,
 and a table's columns can be mixed in many ways that fit; what ties a published attack's space to its records is the
-locality of images. In the second form the server handed out the layers that the training begins from, as coordinators
-do: its encoder is these layers as they were, so clients need only be held in place.
+locality of images, for which decoder and critic are the same at every position. There the published form finds
+images, but takes long (its authors go on for 10,000 updates): on the simulator's of 28 x 28 the share explained is 0.3
+after 500 updates and 0.6 after 2,500, in the second form 0.7 after 500. In that the server handed out the layers that
+the training begins from, as coordinators do: its encoder is these layers as they were, so clients need only be held in
+place.
 """
 
 from collections.abc import Mapping
@@ -32,7 +35,6 @@ from medpriv.treatments.split import batch_order, draws, first_parameters, recor
 
 PILOT_RATE = 2e-3
 CRITIC_RATE = 1e-3
-BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -65,14 +67,15 @@ def hijack(context: SplitAttackContext, settings: Mapping[str, float], *, handed
         _noise(context, "noise"),
     )
     pilot = _train_pilot(context, start if handed_out else None, settings)
-    picks = Picks(len(context.public), BATCH, context.draws("fsha", "public"))
+    picks = Picks(len(context.public), context.batch, context.draws("fsha", "public"))
     mix, noise_draws = context.draws("fsha", "mix"), context.draws("fsha", "blur")
     for update in range(updates):
         sent, _ = clients.send(update)
         codes, _ = context.defended(
             pilot.encoder.forward(context.x[torch.from_numpy(context.public)[picks.next()]]), noise_draws
         )
-        _train_critic(pilot.critic, codes.flatten(2), sent.flatten(2), settings["fsha_penalty"], mix)
+        shown = sent[:, : context.batch] if context.grid else sent
+        _train_critic(pilot.critic, codes.flatten(2), shown.flatten(2), settings["fsha_penalty"], mix)
         clients.receive(_drag(pilot.critic, sent), plan.rate(update))
     noise = _noise(context, "deployed")
     sent = sent_activations(split.parts, start | clients.parameters(), context.x, split.defence, noise)
@@ -87,16 +90,19 @@ def _noise(context: SplitAttackContext, purpose: str) -> list[np.random.Generato
 
 def _train_pilot(context: SplitAttackContext, start: Parameters | None, settings: Mapping[str, float]) -> Pilot:
     """Return the server's networks, the decoder trained on public records; the encoder too, unless it is given."""
-    width, features, units = context.victim_activations.shape[-1], context.flat.shape[1], settings["fsha_units"]
+    units = settings["fsha_units"]
     trained = start is None
     if trained:
         start = initial_stack(context.split.parts.whole, context.draws("fsha", "encoder"))
     pilot = Pilot(
         encoder=Half(context.split.parts.body, start),
-        decoder=Perceptrons((width, units, features), context.draws("fsha", "decoder")),
-        critic=Perceptrons((width, units, units, 1), context.draws("fsha", "critic")),
+        decoder=context.decoder(units, context.draws("fsha", "decoder")),
+        critic=context.critic(units, context.draws("fsha", "critic")),
     )
-    picks, steps = Picks(len(context.public), BATCH, context.draws("fsha", "pilot")), settings["fsha_pilot_steps"]
+    picks, steps = (
+        Picks(len(context.public), context.batch, context.draws("fsha", "pilot")),
+        settings["fsha_pilot_steps"],
+    )
     noise_draws = context.draws("fsha", "pilot blur")
     for step in range(steps):
         x = context.x[torch.from_numpy(context.public)[picks.next()]]

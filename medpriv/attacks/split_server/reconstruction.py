@@ -9,8 +9,9 @@ records besides, it looks for the likeliest one: at the first cut the strongest 
 
 UnSplit (Erdoğan et al. 2022). The server is honest but curious and has nothing but the activations and the shape of
 the clients' layers: it looks for records and for a clone of the layers in turn, so that together they give what was
-sent. Its only prior is that records are standardised: of the authors' two, total variation is for images. In a second
-form the server handed out the layers that the training began from, as coordinators do, and the clone starts there.
+sent. Its only prior is that records are standardised: of the authors' two, total variation is for images, and not
+built. In a second form the server handed out the layers that the training began from, as coordinators do, and the
+clone starts there.
 """
 
 from collections.abc import Mapping
@@ -31,7 +32,6 @@ from medpriv.treatments.split import first_parameters
 
 DECODER_RATE = 2e-3
 DECODER_DECAY = 0.05
-BATCH = 64
 INVERSION_RATE = 0.1
 START = 0.1  # standard deviation of the first records: at 0 a clone without biases has no slope
 UNSPLIT_RATE = 1e-2
@@ -51,15 +51,11 @@ def decode(context: SplitAttackContext, settings: Mapping[str, int]) -> np.ndarr
         settings: `decoder_units`, `decoder_steps`.
     """
     given, wanted = torch.from_numpy(context.public_activations), torch.from_numpy(context.flat[context.public])
-    centre, scale = given.mean(1, keepdim=True), given.std(1, keepdim=True).clamp_min(SMALL)
+    centre, scale = _spread(context, given)
     given, sent = (given - centre) / scale, (torch.from_numpy(context.victim_activations) - centre) / scale
     kept = -(-len(wanted) // 5)
-    net = Perceptrons(
-        (given.shape[-1], settings["decoder_units"], wanted.shape[-1]),
-        context.draws("decoder", "initial"),
-        DECODER_DECAY,
-    )
-    picks = Picks(len(wanted) - kept, BATCH, context.draws("decoder", "batches"))
+    net = context.decoder(settings["decoder_units"], context.draws("decoder", "initial"), DECODER_DECAY)
+    picks = Picks(len(wanted) - kept, context.batch, context.draws("decoder", "batches"))
     both = torch.cat([given[:, :kept], sent], 1)
     told, least = torch.zeros(*both.shape[:2], wanted.shape[-1]), torch.full((len(sent),), float("inf"))
     for step in range(settings["decoder_steps"]):
@@ -71,6 +67,18 @@ def decode(context: SplitAttackContext, settings: Mapping[str, int]) -> np.ndarr
             better = error < least
             told[better], least = net(both)[better], torch.minimum(error, least)
     return _drawn_in(told[:, :kept], wanted, told[:, kept:]).numpy()
+
+
+def _spread(context: SplitAttackContext, given: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation, each [R, 1, W], of each unit; of images one for all positions of a channel.
+
+    At a single position a channel may be 0 for nearly all public images, and large for a victim.
+    """
+    if context.grid is None:
+        return given.mean(1, keepdim=True), given.std(1, keepdim=True).clamp_min(SMALL)
+    laid = given.unflatten(2, (-1, context.grid.channels))
+    parts = laid.mean((1, 2)), laid.std((1, 2)).clamp_min(SMALL)
+    return tuple(part.repeat(1, laid.shape[2]).unsqueeze(1) for part in parts)
 
 
 def _drawn_in(tried: Tensor, public: Tensor, told: Tensor) -> Tensor:
@@ -149,7 +157,7 @@ class _Search:
         self, context: SplitAttackContext, sent: np.ndarray, prior: float, gaussian: tuple[Tensor, Tensor] | None = None
     ) -> None:
         replicates, count, units = sent.shape
-        self._gaussian = gaussian
+        self._gaussian, self._images = gaussian, context.dataset.modality == "image"
         self._shape = (replicates, count, *context.x.shape[1:])
         features = context.flat.shape[1]
         drawn = np.stack([rng.standard_normal((count, features), np.float32) for rng in context.draws("search")])
@@ -200,5 +208,12 @@ class _Search:
         return back(told.sub_(self._sent).mul_(self._scale)), x.shape[1]
 
     def found(self) -> np.ndarray:
-        """Return the records, float32 [R, n, F]."""
-        return self._records().flatten(2).numpy().copy()
+        """Return the records, float32 [R, n, F].
+
+        Group normalisation at the cut hides an image's contrast, which the search then leaves small: without public
+        images it is set to that of standardised ones, a mean square of 1.
+        """
+        found = self._records().flatten(2).numpy().copy()
+        if self._images and self._gaussian is None:
+            found /= np.sqrt(np.square(found).mean(axis=2, keepdims=True)).clip(SMALL)
+        return found

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from medpriv.measures.table import Measure
 from medpriv.report.comparison import BEST, LEVELS, Headline, budgets
-from medpriv.report.formatting import microvolts, number
+from medpriv.report.formatting import change, number
 from medpriv.report.labels import attack_name
 from medpriv.report.layout import Cell, Column, Group, GroupedTable, Row, Table, folded, n_of, value_cell
 from medpriv.report.results import Result, Results, parse_group
@@ -91,7 +91,7 @@ def _evasion_table(dataset: str, banks: Sequence[Result]) -> Table:
     grid = sorted({budget for bank in banks for budget in budgets(bank)}, key=float)
     columns = (
         Column("Accuracy", lambda row: value_cell(row.figures.get((RIGHT, "0"))), "unattacked"),
-        *(Column(microvolts(budget), _flipped(budget), over="Flip rate at") for budget in grid),
+        *(Column(change(budget, banks[0].images), _flipped(budget), over="Flip rate at") for budget in grid),
         Column("n", lambda row: n_of(row.first)),
     )
     rows = [Row(attack_name(row.attack), row, below=(bank.key,)) for bank in banks for row in _evaded(bank)]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from medpriv.report.comparison import LEVELS, Headline, verdict, worst_class
 from medpriv.report.differences import by_dataset
 from medpriv.report.enough import NO_SKILL, TOO_FEW, people
-from medpriv.report.formatting import microvolts, number, percent, plural
+from medpriv.report.formatting import change, number, percent, plural
 from medpriv.report.labels import check_name, measure_name, treatment_label
 from medpriv.report.layout import Cell, Column, Group, GroupedTable, Row, value_cell
 from medpriv.report.results import Results, parse_group, resolved
@@ -73,10 +73,12 @@ def _group(dataset: str, own: Sequence[Headline]) -> Group:
 def facts_of(own: Sequence[Headline]) -> list[str]:
     """Return what the models of one dataset have in common, and of how many a leak was shown."""
     names = dict.fromkeys(measure_name(item.utility.measure) for item in own if item.utility)
-    flips = dict.fromkeys(parse_group(item.flip.group)["budget"] for item in own if item.flip)
+    flips = dict.fromkeys(
+        change(parse_group(item.flip.group)["budget"], item.result.images) for item in own if item.flip
+    )
     facts = [f"utility: {', '.join(names)}"] if names else []
     facts += [f"leaks per {level}: {counts}" for level in LEVELS if (counts := verdict_counts(own, level))]
-    return facts + ([f"flip rate at {', '.join(map(microvolts, flips))}"] if flips else [])
+    return facts + ([f"flip rate at {', '.join(flips)}"] if flips else [])
 
 
 def verdict_counts(headlines: Sequence[Headline], level: str) -> str:

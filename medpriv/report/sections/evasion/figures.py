@@ -29,12 +29,15 @@ def draw_evasion(results: Results, headlines: Sequence[Headline]) -> Figure:
     """Return the figure; without panels where nothing was attacked."""
     leading = leading_keys(headlines)
     overall, by_attack, by_class = [], [], []  # (stem, title, curves, folded)
+    images: dict[str, bool] = {}  # whether a stem is of images
     for dataset in dict.fromkeys(result.dataset for result in results.banks):
         banks = [result for result in results.banks if result.dataset == dataset]
         curves = {result.treatment: _strongest_curve(result) for result in banks}
+        images[slug("evasion", dataset)] = any(result.images for result in banks)
         overall.append((slug("evasion", dataset), f"{dataset}, strongest attack", curves, False))
         for result in banks:
             fold, stem = result.key not in leading, slug("evasion", dataset, result.treatment)
+            images |= dict.fromkeys((stem, slug(stem, "attacks")), result.images)
             every = _curves(result)
             if len(every) > 1 and not fold:  # the tables have the attacks on the others
                 named = {attack_name(attack): items for attack, items in every.items()}
@@ -48,7 +51,7 @@ def draw_evasion(results: Results, headlines: Sequence[Headline]) -> Figure:
         "evasion",
         "How small a change flips a diagnosis",
         tuple(
-            replace(_flip_panel(stem, title, curves), folded=fold)
+            replace(_flip_panel(stem, title, curves, images[stem]), folded=fold)
             for (stem, title, curves, fold), items in planned
             if any(map(enough, items))
         ),
@@ -81,7 +84,7 @@ def _class_curves(result: Result) -> dict[str, list[Measure]]:
     return dict(curves)
 
 
-def _flip_panel(stem: str, title: str, curves: Mapping[str, Sequence[Measure]]) -> Panel:
+def _flip_panel(stem: str, title: str, curves: Mapping[str, Sequence[Measure]], images: bool) -> Panel:
     """Draw the points that rest on enough patients; the table has the others too."""
     rows = [
         {"curve": label, "attack": item.attack, "budget": _budget(item)} | drawing.figures_of(item)
@@ -107,8 +110,9 @@ def _flip_panel(stem: str, title: str, curves: Mapping[str, Sequence[Measure]]) 
         axes.set_xscale("log")
         axes.minorticks_off()
         ticks = sorted(set(map(_budget, points)))
-        axes.set_xticks(ticks, [f"{1000 * tick:g}" for tick in ticks])
-        axes.set(xlabel="largest change of any sample, µV", ylabel="flipped", title=title, ylim=(-0.03, 1.03))
+        axes.set_xticks(ticks, [f"{tick if images else 1000 * tick:g}" for tick in ticks])
+        what = "largest change of any pixel, grey levels" if images else "largest change of any sample, µV"
+        axes.set(xlabel=what, ylabel="flipped", title=title, ylim=(-0.03, 1.03))
         ticks = (0, 25, 50, 75, 100)
         axes.set_yticks([tick / 100 for tick in ticks], [f"{tick}\u00a0%" for tick in ticks])
         drawing.legend_below(axes, sum(map(bool, drawn.values())))

@@ -1,4 +1,5 @@
-"""What an attacked signal looks like: clean and attacked on a clinical grid, of each dataset's first attacked model.
+"""What an attacked record looks like, of each dataset's first attacked model: a signal clean and attacked on a clinical
+grid, an image beside itself.
 
 Nothing is drawn of a credentialed dataset.
 """
@@ -9,11 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from medpriv.pictures import png_image
 from medpriv.report import drawing
 from medpriv.report.comparison import Headline
 from medpriv.report.drawing import COLOURS, Figure, Panel, slug
-from medpriv.report.formatting import microvolts
+from medpriv.report.formatting import change, microvolts, plural
 from medpriv.report.labels import attack_name
+from medpriv.report.pictures import PictureRow, picture_panel
 from medpriv.report.results import Result, Results, Row
 from medpriv.report.section import Section
 from medpriv.report.sections.sap.attacked import attacked_by_sap
@@ -30,6 +33,8 @@ class Examples:
     """The figure, and what its caption states."""
 
     figure: Figure
+    images: bool = False
+    signals: bool = True
     seconds: float = STRETCH
 
 
@@ -52,8 +57,37 @@ def draw_examples(results: Results) -> Examples:
         examples: dict[str, list[Row]] = defaultdict(list)
         for row in result.rows("evasion-examples"):
             examples[row["example"]].append(row)
-        panels += [_beat_panel(result, rows, rank) for rank, rows in enumerate(examples.values(), start=1)]
-    return Examples(Figure("beats", "What the attacked signal looks like", tuple(panels)))
+        if result.images:
+            panels.append(_image_panel(result, list(examples.values())))
+        else:
+            panels += [_beat_panel(result, rows, rank) for rank, rows in enumerate(examples.values(), start=1)]
+    kinds = {result.images for result in first.values()}
+    what = {(False,): "the attacked signal looks", (True,): "the attacked image looks"}
+    title = f"What {what.get(tuple(kinds), 'attacked signals and images look')} like"
+    return Examples(Figure("beats", title, tuple(panels)), any(kinds), kinds != {True})
+
+
+def _image_panel(result: Result, examples: Sequence[Sequence[Row]]) -> Panel:
+    """Return an image of each class before and after, and the difference, magnified about middle grey."""
+    import numpy as np
+
+    rows = [own[0] for own in examples]
+    clean, attacked = ([png_image(row[name]) for row in rows] for name in ("clean", "attacked"))
+    moved = [after.astype(int) - before for before, after in zip(clean, attacked, strict=True)]
+    scale = _round_magnification(127 / max(1, *(abs(part).max() for part in moved)))
+    apart = [np.clip(128 + scale * part, 0, 255).astype(np.uint8) for part in moved]
+    levels = [change(row["budget"], images=True) for row in rows]
+    shown = [
+        PictureRow("as taken", clean, [row["class"] for row in rows]),
+        PictureRow(
+            f"after {attack_name(rows[0]['attack'])}", attacked, [f"read as {row['attacked_as']}" for row in rows]
+        ),
+        PictureRow(f"difference, × {scale:g}", apart, levels),
+    ]
+    table = [{name: row[name] for name in ("class", "attack", "attacked_as", "budget")} for row in rows]
+    title = f"{result.key}: images before and after"
+    note = f"n = {plural(len(rows), 'image')}, one a class, at the least budget that overturns any"
+    return picture_panel(slug("images", result.dataset, result.treatment), title, shown, drawing.rows_csv(table), note)
 
 
 def _beat_panel(result: Result, rows: Sequence[Row], rank: int) -> Panel:

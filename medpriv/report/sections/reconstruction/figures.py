@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from medpriv.measures.intervals import LEVEL
 from medpriv.measures.table import Measure
 from medpriv.report.comparison import SERVER_VIEW, Headline
+from medpriv.report.drawing import Figure
 from medpriv.report.enough import TOO_FEW, enough
 from medpriv.report.formatting import MISSING, percent, plural
 from medpriv.report.headline_cells import leak_cell
@@ -19,6 +20,7 @@ from medpriv.report.layout import NOTHING, Cell, Column, Row, Table, n_of, patie
 from medpriv.report.results import Cohort, Result, Results, highest, parse_group
 from medpriv.report.results import Row as Record
 from medpriv.report.section import Section
+from medpriv.report.sections.reconstruction.found_images import draw_found
 
 INVERSION, SITE = "inversion-", "property-site"
 DEFENCES = {"none": "undefended", "dp": "under DP-SGD", "secure": "under secure aggregation"}
@@ -125,10 +127,11 @@ class Example:
 
 @dataclass(frozen=True)
 class OfDataset:
-    """What is said of one dataset; None where no update was inverted."""
+    """What is said of one dataset; None where no update was inverted, and where there are no pictures."""
 
     inverted: Inverted | None
     examples: tuple[Example, ...]
+    pictures: Figure | None = None
 
 
 @dataclass(frozen=True)
@@ -150,17 +153,20 @@ def collect(results: Results, headlines: Sequence[Headline]) -> Reconstruction |
     for name, cohort in results.cohorts.items():
         banks = [result for result in results.banks if result.dataset == name]
         datasets.append(_of_dataset(cohort, banks))
-    datasets = [item for item in datasets if item.inverted or item.examples]
+    datasets = [item for item in datasets if item.inverted or item.examples or item.pictures]
     asked = [item for item in headlines if _updates(item.result) or _site(item.result)]
     return Reconstruction(tuple(datasets), _answers_table(asked) if asked else None) if datasets or asked else None
 
 
 def _of_dataset(cohort: Cohort, banks: Sequence[Result]) -> OfDataset:
     inverted = [bank for bank in banks if settings_of(bank)]
-    examples = (
-        [] if cohort.credentialed else _update_examples(cohort.name, inverted) + _cut_examples(cohort.name, banks)
-    )
-    return OfDataset(_inverted(cohort.name, inverted) if inverted else None, tuple(examples))
+    told = _inverted(cohort.name, inverted) if inverted else None
+    if cohort.credentialed:
+        return OfDataset(told, ())
+    if any(bank.images for bank in banks):
+        return OfDataset(told, (), draw_found(cohort.name, chosen_settings(inverted), banks))
+    examples = _update_examples(cohort.name, inverted) + _cut_examples(cohort.name, banks)
+    return OfDataset(told, tuple(examples))
 
 
 def settings_of(result: Result) -> list[str]:
@@ -240,17 +246,33 @@ def _inversion_table(title: str, banks: Sequence[Result], fold: str = "") -> Sea
         trials = (Trial(bank, setting) for setting in settings_of(bank))
         rows += [Row(trial.name, trial, below=(trial.model,)) for trial in trials]
     best = "Best attack"
+    images = banks[0].images
+    what = "Pixels recovered" if images else "Variables recovered"
     columns = (
-        *(Column(attack_name(name), _match(name), "", "Variables recovered") for name in searches),
-        *(Column(attack_name(name), _match(name), "baseline", "Variables recovered") for name in baselines),
+        *(Column(attack_name(name), _match(name), "", what) for name in searches),
+        *(Column(attack_name(name), _match(name), "baseline", what) for name in baselines),
         Column("Gain", lambda trial: value_cell(trial.gain, share=True, attack=True, signed=True),
                "best attack over the better baseline", best),
         Column("Verdict", lambda trial: _verdict(trial.gain), "", best, "prose"),
-        Column("Whole records", lambda trial: value_cell(trial.of_best("rows"), share=True), "", best),
-        Column("n", lambda trial: n_of(trial.gain), "records"),
+        *(_of_images(best) if images else _of_rows(best)),
+        Column("n", lambda trial: n_of(trial.gain), "images" if images else "records"),
         Column("Patients", lambda trial: patients_of(trial.gain)),
     )  # fmt: skip
     return Searched(Table(title, "Setting", columns, tuple(rows), fold), len(searches))
+
+
+def _of_rows(over: str) -> tuple[Column, ...]:
+    return (Column("Whole records", lambda trial: value_cell(trial.of_best("rows"), share=True), "", over),)
+
+
+def _of_images(over: str) -> tuple[Column, ...]:
+    return (
+        Column("Identified", lambda trial: value_cell(trial.of_best("identified"), share=True),
+               "nearer than every public image", over),
+        Column("PSNR", lambda trial: value_cell(trial.of_best("psnr"), places=1), "dB", over),
+        Column("SSIM", lambda trial: value_cell(trial.of_best("ssim"), places=2), "", over),
+        Column("PSNR", lambda trial: value_cell(trial.figure("psnr", "inversion-mode"), places=1), "dB", "Mean image"),
+    )  # fmt: skip
 
 
 def _verdict(gain: Measure | None) -> Cell:
@@ -275,8 +297,8 @@ def _match(attack: str) -> Callable[[Trial], Cell]:
 # --- single records -------------------------------------------------------------------------------------------------
 
 
-def _update_examples(dataset: str, banks: Sequence[Result]) -> list[Example]:
-    """Return one record and what each attack made of it: alone, among others, under each defence."""
+def chosen_settings(banks: Sequence[Result]) -> list[tuple[Trial, list[Record]]]:
+    """Return the settings whose examples are shown, with their rows: alone, among others, under each defence."""
     settings: dict[str, tuple[Result, list[Record]]] = {}
     for bank in banks:
         for row in bank.rows("federated_server-examples"):
@@ -287,12 +309,15 @@ def _update_examples(dataset: str, banks: Sequence[Result]) -> list[Example]:
     for wanted in ({"batch": "1", "defence": "none"}, {"defence": "none"}, {"defence": "dp"}, {"defence": "secure"}):
         found = [name for name in settings if wanted.items() <= parse_group(name).items() and name not in chosen]
         chosen += sorted(found, key=_place)[:1]
+    return [(Trial(settings[setting][0], setting), settings[setting][1]) for setting in chosen]
+
+
+def _update_examples(dataset: str, banks: Sequence[Result]) -> list[Example]:
+    """Return one record and what each attack made of it, in each chosen setting."""
     examples: list[Example] = []
-    for setting in chosen:
-        bank, rows = settings[setting]
-        trial = Trial(bank, setting)
+    for trial, rows in chosen_settings(banks):
         title = f"One record of {dataset} from an update: {trial.name}"
-        examples.append(_example(title, f"{bank.treatment}, {trial.model}", rows, fold=bool(examples)))
+        examples.append(_example(title, f"{trial.result.treatment}, {trial.model}", rows, fold=bool(examples)))
     return examples
 
 
@@ -386,4 +411,5 @@ SECTION = Section(
     "What the server sees",
     collect,
     families=("federated_server", "split_server"),
+    figures=lambda found: tuple(item.pictures for item in found.datasets if item.pictures),
 )

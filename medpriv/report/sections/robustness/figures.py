@@ -11,7 +11,7 @@ from medpriv.report.comparison import Headline
 from medpriv.report.differences import against, by_dataset, defences, defended, undefended, without_skill
 from medpriv.report.drawing import Figure
 from medpriv.report.enough import NO_SKILL
-from medpriv.report.formatting import MISSING, microvolts, percent
+from medpriv.report.formatting import MISSING, change, percent
 from medpriv.report.headline_cells import leak_cell, way_cell, worst_class_cell
 from medpriv.report.labels import check_name
 from medpriv.report.layout import (
@@ -72,11 +72,11 @@ class Defences:
 
 @dataclass(frozen=True)
 class Certified:
-    """A median radius that smoothing certifies, beside the smallest budget of the attacks."""
+    """A median radius that smoothing certifies, beside the smallest budget of the attacks, in words."""
 
     dataset: str
-    radius_uv: float
-    least_uv: float
+    radius: str
+    least: str
 
 
 @dataclass(frozen=True)
@@ -110,9 +110,9 @@ def collect(results: Results, headlines: Sequence[Headline]) -> Robustness | Non
 
 
 def _budget(headlines: Sequence[Headline]) -> str:
-    """Return a dataset's reference budget in microvolts, at which the flip rates of all its models are stated."""
-    found = (parse_group(item.flip.group)["budget"] for item in headlines if item.flip)
-    return next((microvolts(budget) for budget in found), "")
+    """Return a dataset's reference budget in words, at which the flip rates of all its models are stated."""
+    found = ((parse_group(item.flip.group)["budget"], item.result) for item in headlines if item.flip)
+    return next((change(budget, result.images) for budget, result in found), "")
 
 
 def _defences(dataset: str, headlines: Sequence[Headline]) -> Defences:
@@ -195,29 +195,32 @@ def masking_cell(headline: Headline) -> Cell:
 
 
 def _certified(result: Result) -> Measure | None:
-    return _microvolts(result.attacks.find("certified_linf", attack=SMOOTHING))
+    return _as_shown(result, "certified_linf")
 
 
-def _microvolts(measure: Measure | None) -> Measure | None:
-    """Return a figure that is in millivolts in microvolts, as all others on the page are."""
-    if measure is None:
-        return None
+def _as_shown(result: Result, name: str) -> Measure | None:
+    """Return a figure that is in millivolts in microvolts, as all others on the page are; of images it stays."""
+    measure = result.attacks.find(name, attack=SMOOTHING)
+    if measure is None or result.images:
+        return measure
     value, lower, upper = (1000 * number for number in (measure.value, measure.lower, measure.upper))
     return replace(measure, value=value, lower=lower, upper=upper)
 
 
 def _shares(result: Result) -> list[tuple[float, Measure]]:
-    """Return (budget in millivolts, share that is right and certified against it), smallest budget first."""
+    """Return (budget as in the table, share that is right and certified against it), smallest budget first."""
     found = result.attacks.holding("certified_against_budget", attack=SMOOTHING)
     return sorted(((float(parse_group(item.group)["budget"]), item) for item in found), key=lambda pair: pair[0])
 
 
 def _smoothing(banks: Sequence[Result]) -> Smoothing:
+    kinds = {result.images for result in banks}
+    unit = " or ".join(name for name, images in (("µV", False), ("grey levels", True)) if images in kinds)
     columns = (
         Column("Noise", _noise_cell, "deviation"),
         Column("Accuracy", _accuracy_cell, "smoothed, unattacked"),
-        Column("Certified L2 radius", _radius_cell, "µV, median"),
-        Column("The same a sample", lambda result: value_cell(_certified(result), places=2), "µV, median"),
+        Column("Certified L2 radius", _radius_cell, f"{unit}, median"),
+        Column("The same a sample", lambda result: value_cell(_certified(result), places=2), f"{unit}, median"),
         Column("Right and certified", _shares_cell, "at each budget", form="prose"),
         Column("n", lambda result: count_cell(max((item.n for _, item in _shares(result)), default=None)), "records"),
         Column("Artefact", lambda result: source_cell(result.artefact("smoothing")), form="code"),
@@ -225,7 +228,11 @@ def _smoothing(banks: Sequence[Result]) -> Smoothing:
     rows = tuple(Row(result.treatment, result, above=result.dataset) for result in banks)
     known = ((result, _certified(result).value, _shares(result)) for result in banks)
     certified = (
-        Certified(result.dataset, radius, 1000 * shares[0][0])
+        Certified(
+            result.dataset,
+            change(radius / (1 if result.images else 1000), result.images),
+            change(shares[0][0], result.images),
+        )
         for result, radius, shares in known
         if shares and radius > 0
     )
@@ -234,7 +241,7 @@ def _smoothing(banks: Sequence[Result]) -> Smoothing:
 
 def _noise_cell(result: Result) -> Cell:
     sigma = result.settings.get("deviation")
-    return NOTHING if sigma is None else Cell(microvolts(sigma))
+    return NOTHING if sigma is None else Cell(change(sigma, result.images))
 
 
 def _accuracy_cell(result: Result) -> Cell:
@@ -242,11 +249,11 @@ def _accuracy_cell(result: Result) -> Cell:
 
 
 def _radius_cell(result: Result) -> Cell:
-    return value_cell(_microvolts(result.attacks.find("certified_radius", attack=SMOOTHING)), places=0)
+    return value_cell(_as_shown(result, "certified_radius"), places=0)
 
 
 def _shares_cell(result: Result) -> Cell:
-    shares = (f"{percent(item.value)} at {microvolts(budget)}" for budget, item in _shares(result))
+    shares = (f"{percent(item.value)} at {change(budget, result.images)}" for budget, item in _shares(result))
     return prose(", ".join(shares) or MISSING)
 
 

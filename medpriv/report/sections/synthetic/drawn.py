@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from medpriv.measures.classifiers import CLASSIFIERS
 from medpriv.measures.verdicts import verdict_name
 from medpriv.report import drawing
 from medpriv.report.drawing import COLOURS, Figure, Panel, csv_text, slug
@@ -22,20 +21,26 @@ ACROSS = {"tstr_auroc": "AUROC on patients, trained on synthetic rows", "quality
 SIGNS = {"supported": "=", "contradicted": "≠"}  # of an equivalence with training on real rows
 
 
-def draw_front(groups: Groups) -> Figure:
-    """Return use, and likeness, against the strongest attack, a panel a dataset each, a mark a generator."""
+def draw_front(groups: Groups, stem: str, title: str, across: Mapping[str, str]) -> Figure:
+    """Return figures of use and likeness against the strongest attack, a panel a dataset each, a mark a generator.
+
+    Args:
+        groups: the banks by dataset.
+        stem, title: of the figure.
+        across: measure -> its words on the axis.
+    """
     panels, undrawn = [], []
     for dataset, banks in groups.items():
-        for measure, named in ACROSS.items():
+        for measure, named in across.items():
             known = [bank for bank in banks if resolved(bank.use(measure)) and resolved(bank.attack(BEST))]
             if known:
-                panels.append(_front(dataset, known, measure, named))
+                panels.append(_front(dataset, known, measure, named, stem))
             else:
                 undrawn.append(dataset)
-    return Figure("synthetic-front", "Synthetic tables: usefulness against leakage", tuple(panels), tuple(undrawn))
+    return Figure(stem, title, tuple(panels), tuple(undrawn))
 
 
-def _front(dataset: str, banks: Sequence[Released], measure: str, named: str) -> Panel:
+def _front(dataset: str, banks: Sequence[Released], measure: str, named: str, stem: str) -> Panel:
     rows = []
     with drawing.drawing(330, legend=len(banks)) as axes:
         drawing.draw_guessing(axes, [bank.attack(BEST, "auc_chance") for bank in banks])
@@ -59,17 +64,23 @@ def _front(dataset: str, banks: Sequence[Released], measure: str, named: str) ->
             f"n = {span([bank.use(measure).n for bank in banks])} records for what goes right, "
             f"{span([bank.attack(BEST).n for bank in banks])} non-members a target for leakage; dotted: real members"
         )
-        return drawing.render(axes, slug("synthetic-front", dataset, measure), spoken, csv_text(columns, rows), note)
+        return drawing.render(axes, slug(stem, dataset, measure), spoken, csv_text(columns, rows), note)
 
 
-def draw_classifiers(groups: Groups) -> Figure:
-    """Return how much AUROC each classifier loses by each generator, a panel a dataset."""
-    panels = tuple(_classifiers(dataset, banks) for dataset, banks in groups.items())
-    return Figure("synthetic-classifiers", "Trained on synthetic rows: AUROC of each classifier", panels)
+def draw_classifiers(groups: Groups, stem: str, what: str, names: Sequence[str]) -> Figure:
+    """Return how much AUROC each classifier loses by each generator, a panel a dataset.
+
+    Args:
+        groups: the banks by dataset.
+        stem: of the figure.
+        what: the generators make, in words.
+        names: of the classifiers.
+    """
+    panels = tuple(_classifiers(dataset, banks, stem, what, names) for dataset, banks in groups.items())
+    return Figure(stem, f"Trained on synthetic {what}: AUROC of each classifier", panels)
 
 
-def _classifiers(dataset: str, banks: Sequence[Released]) -> Panel:
-    names = list(CLASSIFIERS)
+def _classifiers(dataset: str, banks: Sequence[Released], stem: str, what: str, names: Sequence[str]) -> Panel:
     found = [[bank.use("tstr_auroc", {"classifier": name}) for name in names] for bank in banks]
     values = [[item.value if resolved(item) else float("nan") for item in row] for row in found]
     rows = [
@@ -89,10 +100,10 @@ def _classifiers(dataset: str, banks: Sequence[Released]) -> Panel:
                     told = f"{value:.2f}".removeprefix("0") + _sign(bank, name)
                     axes.text(across, place, told, ha="center", va="center", fontsize=8)
         axes.set_title(dataset)
-        spoken = f"{dataset}: AUROC on patients of ten classifiers, trained on each generator’s rows"
+        spoken = f"{dataset}: AUROC on patients of {len(names)} classifiers, trained on each generator’s {what}"
         columns = ("generator", "classifier", "value", "lower", "upper", "n", "patients")
         note = f"n = {span([item.patients for row in found for item in row if item])} patients"
-        return drawing.render(axes, slug("synthetic-classifiers", dataset), spoken, csv_text(columns, rows), note)
+        return drawing.render(axes, slug(stem, dataset), spoken, csv_text(columns, rows), note)
 
 
 def _sign(bank: Released, classifier: str) -> str:
