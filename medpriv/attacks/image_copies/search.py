@@ -10,11 +10,12 @@ fitted to keep these apart.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil
 
 import numpy as np
 
-from medpriv.attacks.image_copies.exemplars import Exemplars, poses
+from medpriv.attacks.image_copies.exemplars import Exemplars, fit_once, poses
 from medpriv.attacks.release.features import squared_distances
 
 FALSE = 0.01  # of strangers' images are taken for copies
@@ -34,6 +35,14 @@ def by_features(network: Exemplars, known: np.ndarray) -> Similarity:
         return best
 
     return similarity
+
+
+@lru_cache(maxsize=1)  # a job asks for the same of every bank of a stage
+def by_features_once(known: bytes, shape: tuple[int, ...], outside: int, seed: int, dataset: str) -> Similarity:
+    """Return `by_features` of images uint8 given as bytes and shape, by a network fitted to the last of them."""
+    images = np.frombuffer(known, np.uint8).reshape(shape)
+    reference = images[len(images) - outside :]
+    return by_features(fit_once(reference.tobytes(), reference.shape, seed, dataset), images)
 
 
 def by_pixels(known: np.ndarray) -> Similarity:
