@@ -23,12 +23,15 @@ import numpy as np
 
 from medpriv.attacks.image_copies.changes import CHANGES, change
 from medpriv.attacks.image_copies.exemplars import Exemplars, fit_once
-from medpriv.attacks.image_copies.near_filter import NearFilter
+from medpriv.attacks.image_copies.near_filter import Embedding, NearFilter, pixels
 from medpriv.attacks.image_copies.search import Nearest, Search, by_features, by_pixels
-from medpriv.attacks.image_release.audit import ImageBench, set_up
+from medpriv.attacks.image_release.audit import released_images
+from medpriv.attacks.image_release.spaces import Space
 from medpriv.attacks.membership.scored import mean_areas, score_attacks
 from medpriv.attacks.membership.scores import scores_of_patients
+from medpriv.attacks.release.audit import Bench, choose_records, sizes
 from medpriv.attacks.release.contenders import PLAINLY, STATISTICS
+from medpriv.attacks.release.released import Asked
 from medpriv.bank.bank import Bank
 from medpriv.dataset import Dataset
 from medpriv.measures.findings import Findings, Rows
@@ -60,7 +63,7 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: in
     Raises:
         InputError: as of `medpriv.attacks.image_release.audit`.
     """
-    bench = set_up(dataset, bank, settings, seed)
+    bench = _set_up(dataset, bank, settings, seed)
     known, reference = np.split(bench.asked.cells, [bench.asked.reference.start])
     network = fit_once(reference.tobytes(), reference.shape, seed, dataset.name)
     searches = {
@@ -74,14 +77,26 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: in
         for row in _searched(bench, search, planted, reference, f"image-copies-{name}")
     ]
     measures += [
-        row for space in (PIXELS, FEATURES) for row in _filtered(bench, searches[FEATURES], planted, reference, space)
+        row
+        for space, embed in ((PIXELS, pixels), (FEATURES, network.features))
+        for row in _filtered(bench, searches[FEATURES], embed, planted, space)
     ]
     measures.append(_measured_area(bench, searches[FEATURES], bench.attacked, "auc", "level=patient"))
     examples = [] if dataset.credentialed else list(_examples(dataset, bench, searches[FEATURES], network))
     return Findings(measures, {"examples": Rows(EXAMPLE_COLUMNS, examples)})
 
 
-def _planted(bench: ImageBench, known: np.ndarray) -> Planted:
+def _set_up(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: int) -> Bench:
+    """Return what is searched and searched for; arguments and errors as of `audit`."""
+    dataset.require("image", reason="a search for copies among synthetic images")
+    bank.check(dataset)
+    released = [released_images(dataset, bank, place) for place in range(len(bank))]
+    frame, rows, outside = choose_records(dataset, bank, settings, seed)
+    asked = Asked(Space.of(pixels, dataset.x[rows[-outside:]]), dataset.x[rows], dataset.patient[rows], outside)
+    return Bench(bank, frame, asked, released, sizes(dataset, bank), settings, seed)
+
+
+def _planted(bench: Bench, known: np.ndarray) -> Planted:
     """Return near-duplicates of some members' images of every replicate, as many by each change."""
     found = []
     for replicate, own in zip(bench.bank.replicates, bench.frame.members, strict=True):
@@ -91,9 +106,7 @@ def _planted(bench: ImageBench, known: np.ndarray) -> Planted:
     return found
 
 
-def _searched(
-    bench: ImageBench, search: Search, planted: Planted, reference: np.ndarray, attack: str
-) -> Iterator[Measure]:
+def _searched(bench: Bench, search: Search, planted: Planted, reference: np.ndarray, attack: str) -> Iterator[Measure]:
     """Yield what one search finds."""
     about, released = (*bench.about, attack), bench.attacked
     sides = search.sides[:, :, _first_images(bench)]  # [2, K, P]
@@ -107,11 +120,11 @@ def _searched(
                 counted, of = own, inside * size / np.maximum(inside.sum(axis=1, keepdims=True), 1)
             else:
                 counted, of = own > 0, inside
-            pair.append(_share(bench, (*about, name), counted, of, inside, ""))
+            pair.append(_share(bench, (*about, name), counted, of, inside.sum(axis=1).mean(), ""))
         yield from (*pair, _difference(*pair, f"{measure}_difference"))
     mistaken = [next(search.copies(reference, place))[1].mean() for place in range(len(bench.bank))]
-    people = len(np.unique(bench.asked.patient[bench.asked.reference]))
-    yield Measure(*about, "copy_share_outsiders", float(np.mean(mistaken)), n=len(reference), patients=people)
+    share = float(np.mean(mistaken))
+    yield Measure(*about, "copy_share_outsiders", share, n=len(reference), patients=_outsiders(bench))
     found = []
     for place, (chosen, images) in enumerate(planted):
         for each in images.values():
@@ -120,12 +133,11 @@ def _searched(
     yield from _by_change(bench, (*about, "planted_found"), planted, found, "")
 
 
-def _filtered(
-    bench: ImageBench, search: Search, planted: Planted, reference: np.ndarray, space: str
-) -> Iterator[Measure]:
+def _filtered(bench: Bench, search: Search, embed: Embedding, planted: Planted, space: str) -> Iterator[Measure]:
     """Yield what a filter in one space does; the search is what finds members in what is left."""
-    about, asked = (*bench.about, FILTER), bench.asked if space == PIXELS else bench.features
-    filters = [NearFilter.of(asked, own) for own in bench.frame.members]
+    about = (*bench.about, FILTER)
+    known, reference = np.split(bench.asked.cells, [bench.asked.reference.start])
+    filters = [NearFilter.of(embed, known[own], reference) for own in bench.frame.members]
     passed = [~own.drops(each) for own, (_, images) in zip(filters, planted, strict=True) for each in images.values()]
     yield from _by_change(bench, (*about, "filter_missed"), planted, passed, f"space={space}")
     kept = [x[~own.drops(x)] for own, x in zip(filters, bench.attacked, strict=True)]
@@ -133,35 +145,41 @@ def _filtered(
         "released": [1 - len(left) / len(x) for left, x in zip(kept, bench.attacked, strict=True)],
         "outsiders": [own.drops(reference).mean() for own in filters],
     }
+    counts = {
+        "released": (round(bench.size.mean()), int(bench.frame.members[:, _first_images(bench)].any(axis=0).sum())),
+        "outsiders": (len(reference), _outsiders(bench)),
+    }
     for images, shares in dropped.items():
-        n = len(reference) if images == "outsiders" else int(bench.size.mean())
-        yield Measure(*about, "filter_dropped", float(np.mean(shares)), n=n, group=f"space={space},images={images}")
+        n, people = counts[images]
+        group = f"space={space},images={images}"
+        yield Measure(*about, "filter_dropped", float(np.mean(shares)), n=n, group=group, patients=people)
     yield _measured_area(bench, search, kept, "auc_filtered", f"space={space},level=patient")
 
 
 def _by_change(
-    bench: ImageBench, about: tuple[str, ...], planted: Planted, hits: Sequence[np.ndarray], group: str
+    bench: Bench, about: tuple[str, ...], planted: Planted, hits: Sequence[np.ndarray], group: str
 ) -> Iterator[Measure]:
     """Yield shares of the planted images that are hit, by change and all together; `hits` go by replicate, change."""
     patients = len(bench.frame.patients)
     whose = [bench.frame.patient[chosen] for chosen, _ in planted]
     of = np.array([np.bincount(each, minlength=patients) for each in whose])
+    people = (of > 0).any(axis=0).sum()
     counted = np.array(
         [np.bincount(own, hit, patients) for own, hit in zip(np.repeat(whose, len(CHANGES), axis=0), hits, strict=True)]
     ).reshape(len(planted), len(CHANGES), patients)
     for index, kind in enumerate(CHANGES):
-        yield _share(bench, about, counted[:, index], of, of > 0, ",".join(filter(None, (group, f"change={kind}"))))
-    yield _share(bench, about, counted.sum(axis=1), of * len(CHANGES), of > 0, group)
+        own = ",".join(filter(None, (group, f"change={kind}")))
+        yield _share(bench, about, counted[:, index], of, people, own)
+    yield _share(bench, about, counted.sum(axis=1), of * len(CHANGES), people, group)
 
 
 def _share(
-    bench: ImageBench, about: tuple[str, ...], hits: np.ndarray, of: np.ndarray, inside: np.ndarray, group: str
+    bench: Bench, about: tuple[str, ...], hits: np.ndarray, of: np.ndarray, people: float, group: str
 ) -> Measure:
-    """Return the mean over replicates of sum(hits) / sum(of), [K, P]; `inside` is who is behind it."""
+    """Return the mean over replicates of sum(hits) / sum(of), [K, P], which rests on so many people."""
     draws = bench.draws
     rates = np.minimum(draws.over_replicates(draws.rates(hits, of, np.arange(hits.shape[1]))), 1)
-    people = float(inside.sum(axis=1).mean())
-    limits = rate_interval(float(rates[0]), rates[1:], people)
+    limits = rate_interval(float(rates[0]), rates[1:], float(people))
     counted = {"n": round(of.sum(axis=1).mean()), "patients": int(people), "group": group}
     return Measure(*about, float(rates[0]), *limits, **counted)
 
@@ -180,19 +198,22 @@ def _difference(own: Measure, other: Measure, name: str) -> Measure:
     return Measure(own.dataset, own.treatment, own.attack, name, value, *limits, n=own.n, patients=people)
 
 
-def _by_patient(bench: ImageBench, copies: Iterator[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+def _by_patient(bench: Bench, copies: Iterator[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
     """Return how many images are copies of each patient's, int [2, P]: of members', of others'."""
     return np.array([np.bincount(whose[found], minlength=len(bench.frame.patients)) for whose, found in copies])
 
 
-def _first_images(bench: ImageBench) -> np.ndarray:
+def _first_images(bench: Bench) -> np.ndarray:
     """Return where each patient's first image stands, int [P]."""
     return np.unique(bench.frame.patient, return_index=True)[1]
 
 
-def _measured_area(
-    bench: ImageBench, search: Search, released: Sequence[np.ndarray], measure: str, group: str
-) -> Measure:
+def _outsiders(bench: Bench) -> int:
+    """Return how many people the reference has."""
+    return len(np.unique(bench.asked.patient[bench.asked.reference]))
+
+
+def _measured_area(bench: Bench, search: Search, released: Sequence[np.ndarray], measure: str, group: str) -> Measure:
     """Return the AUC of membership of patients by how alike the closest released image is.
 
     Who released nothing told nothing: all are equally close.
@@ -207,9 +228,7 @@ def _measured_area(
     return Measure(*bench.about, FILTER, measure, float(areas[0]), *limits, **counted)
 
 
-def _examples(
-    dataset: Dataset, bench: ImageBench, search: Search, network: Exemplars
-) -> Iterator[Mapping[str, object]]:
+def _examples(dataset: Dataset, bench: Bench, search: Search, network: Exemplars) -> Iterator[Mapping[str, object]]:
     """Yield released images of the first replicate at fixed places, each with the nearest member's and stranger's."""
     released, inside = bench.attacked[0], bench.asked.reference.start
     places = np.unique(np.linspace(0, len(released) - 1, EXAMPLES).astype(int))

@@ -4,7 +4,8 @@ Two views of one image (turned, moved, brighter, noisy) shall lie near each othe
 the contrastive loss NT-Xent of SimCLR (Chen et al., ICML 2020), with every image a class of its own. The network is the
 2-D CNN of the baselines with an embedding in place of classes; settings are fixed, and tuned on nobody's members.
 
-Small changes are learnt, larger shifts and turns and mirror images are tried out: an image is near if one of its `poses` is.
+Small changes are learnt; larger shifts, turns and mirror images are tried out: an image is as near as the nearest of
+its `poses`.
 """
 
 from collections.abc import Iterator
@@ -53,7 +54,7 @@ class Exemplars:
 
 
 def poses(images: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield images uint8 [n, C, H, W] and their mirror images: moved a step in any direction, turned, or as they are."""
+    """Yield images uint8 [n, C, H, W] and their mirror images: as they are, moved a step either way, or turned."""
     rows, columns = (round(STEP * side) for side in images.shape[2:])
     for facing in (images, images[..., ::-1]):
         for down in (-rows, 0, rows):

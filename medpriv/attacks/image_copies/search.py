@@ -3,9 +3,9 @@
 A synthetic image is a copy of the nearest one known if they are more alike than all but `FALSE` of pairs of strangers:
 a training patient's image, and the nearest image on the other side (of the members for all others, of all others for
 members). Neither of a pair was seen by the network that made the features, as no synthetic image was, and as many are
-searched: the more there are, the nearer is the nearest. The quantile is that of conformal prediction (Vovk et al. 2005),
-which holds for one more stranger; of fewer than a hundred people it is their largest value. Images of the reference are no measure, since the network was
-fitted to keep these apart.
+searched: the more there are, the nearer is the nearest. Images of the reference are no measure, since the network was
+fitted to keep these apart. The quantile is that of conformal prediction (Vovk et al. 2005), which holds for one more
+stranger; of fewer than a hundred people it is their largest value.
 """
 
 from collections.abc import Callable, Iterator

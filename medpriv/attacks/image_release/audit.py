@@ -77,7 +77,7 @@ def set_up(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: i
     """Return what the attackers have; arguments and errors as of `audit`."""
     dataset.require("image", reason="attacks on synthetic images")
     bank.check(dataset)
-    released = [_released(dataset, bank, place) for place in range(len(bank))]
+    released = [released_images(dataset, bank, place) for place in range(len(bank))]
     frame, rows, outside = choose_records(dataset, bank, settings, seed)
     pixels, features = spaces_of(dataset, rows[-outside:], generator(seed, dataset.name, "release", "features"))
     told = (dataset.x[rows], dataset.patient[rows], outside)
@@ -92,7 +92,7 @@ def _renamed(row: Mapping[str, object]) -> dict[str, object]:
     return {**row, "attack": f"{PREFIX}{row['attack']}"}
 
 
-def _released(dataset: Dataset, bank: Bank, place: int) -> np.ndarray:
+def released_images(dataset: Dataset, bank: Bank, place: int) -> np.ndarray:
     """Return what the replicate at this place released, uint8 [n, C, H, W]."""
     x = bank.outputs.of(place).get("x") if isinstance(bank.outputs, Samples) else None
     if x is None or not len(x) or x.shape[1:] != dataset.x.shape[1:]:
