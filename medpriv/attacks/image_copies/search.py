@@ -20,6 +20,7 @@ from medpriv.attacks.release.features import squared_distances
 
 FALSE = 0.01  # of strangers' images are taken for copies
 
+Stored = tuple[bytes, tuple[int, ...]]  # images, and their shape
 Similarity = Callable[[np.ndarray], np.ndarray]  # from images uint8 [n, C, H, W] to float32 [n, N], of all known ones
 
 
@@ -37,12 +38,15 @@ def by_features(network: Exemplars, known: np.ndarray) -> Similarity:
     return similarity
 
 
-@lru_cache(maxsize=1)  # a job asks for the same of every bank of a stage
-def by_features_once(known: bytes, shape: tuple[int, ...], outside: int, seed: int, dataset: str) -> Similarity:
-    """Return `by_features` of images uint8 given as bytes and shape, by a network fitted to the last of them."""
-    images = np.frombuffer(known, np.uint8).reshape(shape)
-    reference = images[len(images) - outside :]
-    return by_features(fit_once(reference.tobytes(), reference.shape, seed, dataset), images)
+def features_once(known: np.ndarray, reference: np.ndarray, seed: int, dataset: str) -> Similarity:
+    """Return `by_features` of images known, by the network fitted to the reference, once for all banks of a job."""
+    return _kept((known.tobytes(), known.shape), (reference.tobytes(), reference.shape), seed, dataset)
+
+
+@lru_cache(maxsize=1)
+def _kept(known: Stored, reference: Stored, seed: int, dataset: str) -> Similarity:
+    images = np.frombuffer(known[0], np.uint8).reshape(known[1])
+    return by_features(fit_once(*reference, seed, dataset), images)
 
 
 def by_pixels(known: np.ndarray) -> Similarity:

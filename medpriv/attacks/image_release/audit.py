@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from medpriv.attacks.image_copies.search import Similarity, by_features_once
+from medpriv.attacks.image_copies.search import Similarity, features_once
 from medpriv.attacks.image_release.scores import ImagesTold, read_images, score_larger_sets
 from medpriv.attacks.image_release.spaces import spaces_of
 from medpriv.attacks.image_release.white_box import losses_of
@@ -81,7 +81,7 @@ def set_up(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: i
     frame, rows, outside = choose_records(dataset, bank, settings, seed)
     pixels, features = spaces_of(dataset, rows[-outside:], generator(seed, dataset.name, "release", "features"))
     told = (dataset.x[rows], dataset.patient[rows], outside)
-    alike = by_features_once(told[0].tobytes(), told[0].shape, outside, seed, dataset.name)
+    alike = features_once(told[0], told[0][-outside:], seed, dataset.name)
     spaces = (Asked(features, *told), alike)
     return with_quarters(
         ImageBench(bank, frame, Asked(pixels, *told), released, sizes(dataset, bank), settings, seed, *spaces)
