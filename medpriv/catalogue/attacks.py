@@ -153,6 +153,7 @@ _ON_IMAGES = _ON_RELEASES | {
     f"feature-{name}": replace(_ON_RELEASES[name], label=f"{_ON_RELEASES[name].label}, in features")
     for name in _IN_FEATURES
 }
+_ON_IMAGES["exemplar"] = Attack("Closest image, however moved or changed", READER)
 
 _ALL = (
     Family(

@@ -153,10 +153,26 @@ IMAGES = {  # generator of images: the one of tables whose figures it is given
 }
 
 
+def copies() -> list[Measure]:
+    """Return what a search for copies found among images, and what a filter missed."""
+    rows = [
+        Measure("beats", "", f"image-copies-{space}", measure, value, value - 0.02, value + 0.02, 130, patients=130)
+        for space in ("features", "pixels")
+        for measure, value in (
+            *(("copy_share", 0.3), ("copy_share_others", 0.02)),
+            *(("copied_patients", 0.4), ("copied_patients_others", 0.03), ("planted_found", 0.96)),
+        )
+    ]
+    about = ("beats", "", "image-filter")
+    rows.append(Measure(*about, "filter_missed", 0.5, 0.4, 0.6, 130, "space=pixels", patients=130))
+    rows.append(Measure(*about, "auc_filtered", 0.7, 0.6, 0.8, 130, f"space=pixels,{PATIENT}", patients=130))
+    return [*rows, Measure(*about, "auc", 0.8, 0.7, 0.9, 130, PATIENT, patients=130)]
+
+
 def add_image_generators(root: Path, arguments: dict) -> dict[str, object]:
     """Add banks of generators of images of the dataset `beats`, as `add_generators` does."""
     banks, attacks, stage = dict(arguments["banks"]), dict(arguments["attacks"]), root / "synthetic" / "beats"
-    used, found = [], []
+    used, found, copied = [], [], []
     for treatment, like in IMAGES.items():
         folder = banks["beats", treatment] = stage / treatment
         privacy = {"privacy": {"epsilon": 0.99, "delta": 0.001, "unit": "patient"}} if "eps" in treatment else {}
@@ -175,9 +191,10 @@ def add_image_generators(root: Path, arguments: dict) -> dict[str, object]:
         found += [
             replace(told[0], attack=name, group=f"statistic=plain,{PATIENT}", measure="auc") for name in sorted(rest)
         ]
-        attacks["beats", treatment, "synthetic_image_epsilon"] = (
-            root / "attacks" / "beats" / "synthetic" / "synthetic_image_epsilon"
-        )
+        copied += [replace(row, treatment=treatment) for row in copies()]
+        for family in ("synthetic_image_epsilon", "image_copies"):
+            attacks["beats", treatment, family] = root / "attacks" / "beats" / "synthetic" / family
+    write_measures(root / "attacks" / "beats" / "synthetic" / "image_copies" / "measures.csv", copied)
     group = "canary=patient,bound=independent-gaussian,delta=0.001"
     audited = Measure("beats", "synthetic-dp_merf-eps1", "audit-embedding", "epsilon_lower", 0.8, n=12800, group=group)
     write_measures(root / "attacks" / "beats" / "synthetic" / "synthetic_image_epsilon" / "measures.csv", [audited])

@@ -8,7 +8,7 @@ import pytest
 from made_up_releases import make_dataset
 
 from medpriv.attacks.image_release.audit import audit, set_up
-from medpriv.attacks.image_release.scores import FEATURE, read_images
+from medpriv.attacks.image_release.scores import EXEMPLAR, FEATURE, read_images
 from medpriv.attacks.release.scores import PLAIN
 from medpriv.catalogue.attacks import FAMILIES
 from medpriv.config.release import ReleaseSettings
@@ -17,7 +17,7 @@ from medpriv.measures.findings import Findings
 
 SETTINGS = ReleaseSettings(bootstraps=40).model_dump()
 
-STRONG = ("dcr", "dcr-difference", "adversarial", "monte-carlo", "domias", FEATURE + "dcr")
+STRONG = ("dcr", "dcr-difference", "adversarial", "monte-carlo", "domias", FEATURE + "dcr", EXEMPLAR)
 
 
 @cache
@@ -35,7 +35,7 @@ def figure(found: Findings, attack: str, measure: str = "auc", group: str = "lev
     return one
 
 
-@pytest.mark.parametrize("name", [*PLAIN, *(FEATURE + name for name in ("dcr", "domias"))])
+@pytest.mark.parametrize("name", [*PLAIN, *(FEATURE + name for name in ("dcr", "domias")), EXEMPLAR])
 def test_every_score_finds_copies_and_none_finds_anything_in_other_peoples_images(name):
     group = "statistic=plain,level=patient"
     copied = figure(found_of(made_up.copy_images), name, group=group)
@@ -87,7 +87,7 @@ def test_spaces_know_the_reference_alone():
 def test_distances_are_those_of_a_slow_loop():
     dataset = made_up.image_dataset(people=40)
     bench = set_up(dataset, made_up.image_bank(dataset, made_up.copy_images, 2), SETTINGS, 1)
-    told = read_images(bench.asked, bench.features, bench.attacked)
+    told = read_images(bench.asked, bench.features, bench.alike, bench.attacked)
     for before, asked in (("", bench.asked), (FEATURE, bench.features)):
         made = asked.encoding.encode(bench.attacked[1])
         slow = [-np.log(min(np.linalg.norm(row - each) for each in made) + 1e-3) for row in asked.x.astype(float)]

@@ -25,6 +25,7 @@ SHOWN_IN = {  # where the figures of each attack of a family stand
     "membership": ("attacks",),
     "release": ("synthetic",),
     "image_release": ("synthetic-images",),
+    "image_copies": ("synthetic-images",),
     "synthetic_image_epsilon": ("synthetic-images",),
     "disclosure": ("synthetic",),
     "synthetic_epsilon": ("synthetic",),

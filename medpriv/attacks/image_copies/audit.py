@@ -24,7 +24,7 @@ import numpy as np
 from medpriv.attacks.image_copies.changes import CHANGES, change
 from medpriv.attacks.image_copies.exemplars import Exemplars, fit_once
 from medpriv.attacks.image_copies.near_filter import Embedding, NearFilter, pixels
-from medpriv.attacks.image_copies.search import Nearest, Search, by_features, by_pixels
+from medpriv.attacks.image_copies.search import Nearest, Search, by_features, by_pixels, features_once
 from medpriv.attacks.image_release.audit import released_images
 from medpriv.attacks.image_release.spaces import Space
 from medpriv.attacks.membership.scored import mean_areas, score_attacks
@@ -68,7 +68,10 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: in
     network = fit_once(reference.tobytes(), reference.shape, seed, dataset.name)
     searches = {
         name: Search.calibrated(similarity, known, bench.frame.members, bench.frame.patient)
-        for name, similarity in ((FEATURES, by_features(network, known)), (PIXELS, by_pixels(known)))
+        for name, similarity in (
+            (FEATURES, features_once(known, reference, seed, dataset.name)),
+            (PIXELS, by_pixels(known)),
+        )
     }
     planted = _planted(bench, known)
     measures = [

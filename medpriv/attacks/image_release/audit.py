@@ -12,6 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
+from medpriv.attacks.image_copies.search import Similarity, features_once
 from medpriv.attacks.image_release.scores import ImagesTold, read_images, score_larger_sets
 from medpriv.attacks.image_release.spaces import spaces_of
 from medpriv.attacks.image_release.white_box import losses_of
@@ -33,14 +34,16 @@ class ImageBench(Bench):
 
     Attributes:
         features: the images asked about, in the space of features.
+        alike: from released images to how alike they are to those asked about, however changed.
     """
 
     features: Asked
+    alike: Similarity
 
     @cached_property
     def told(self) -> ImagesTold:
         """What the attacked images tell."""
-        return read_images(self.asked, self.features, self.attacked)
+        return read_images(self.asked, self.features, self.alike, self.attacked)
 
     def told_by_all(self) -> Mapping[str, np.ndarray]:
         """Return scores [K, N] of all that was released, by name."""
@@ -78,9 +81,11 @@ def set_up(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: i
     frame, rows, outside = choose_records(dataset, bank, settings, seed)
     pixels, features = spaces_of(dataset, rows[-outside:], generator(seed, dataset.name, "release", "features"))
     told = (dataset.x[rows], dataset.patient[rows], outside)
-    size = sizes(dataset, bank)
-    bench = ImageBench(bank, frame, Asked(pixels, *told), released, size, settings, seed, Asked(features, *told))
-    return with_quarters(bench)
+    alike = features_once(told[0], told[0][-outside:], seed, dataset.name)
+    spaces = (Asked(features, *told), alike)
+    return with_quarters(
+        ImageBench(bank, frame, Asked(pixels, *told), released, sizes(dataset, bank), settings, seed, *spaces)
+    )
 
 
 def _renamed(row: Mapping[str, object]) -> dict[str, object]:

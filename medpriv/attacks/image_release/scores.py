@@ -1,6 +1,8 @@
 """What the released images of each replicate say of every real one: the scores of tables, in either space.
 
 Names are those of `medpriv.attacks.release.scores.PLAIN`, in the space of features with `feature-` before them.
+`exemplar` is how surely the nearest released image is the same one, moved, mirrored or changed a little: minus the log
+of 1 - cosine in features by which images are known again (`medpriv.attacks.image_copies`).
 """
 
 from collections.abc import Sequence
@@ -8,12 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from medpriv.attacks.image_copies.search import Similarity
 from medpriv.attacks.membership.from_samples import NEAR
 from medpriv.attacks.release import density
 from medpriv.attacks.release.released import Asked, Beside
 from medpriv.attacks.release.scores import GAN_LEAKS, IN_MORE_ROWS, PLAIN, at_places, calibrated
 
-FEATURE = "feature-"
+FEATURE, EXEMPLAR = "feature-", "exemplar"
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,12 @@ class ImagesTold:
         return np.concatenate([np.stack([*named, self.log_density], axis=2), self.distances], axis=2)
 
 
-def read_images(pixels: Asked, features: Asked, released: Sequence[np.ndarray]) -> ImagesTold:
+def read_images(pixels: Asked, features: Asked, alike: Similarity, released: Sequence[np.ndarray]) -> ImagesTold:
     """Return what K sets of images, uint8 [n_k, C, H, W], tell.
 
     Args:
         pixels, features: the images asked about and the reference, in either space.
+        alike: by features of exemplars, from released images to [n_k, N].
         released: the sets.
     """
     scores: dict[str, list[np.ndarray]] = {}
@@ -59,6 +63,7 @@ def read_images(pixels: Asked, features: Asked, released: Sequence[np.ndarray]) 
         for before, beside in sides.items():
             for name, score in PLAIN.items():
                 scores.setdefault(before + name, []).append(score(beside))
+        scores.setdefault(EXEMPLAR, []).append(-np.log(1 - alike(images).max(axis=0).astype(np.float64) + NEAR))
         likely.append(density.log_density(sides[""]))
         near = [np.sqrt(at_places(beside.nearest).astype(np.float64)) for beside in sides.values()]
         distances.append(np.log(np.concatenate(near, axis=1) + NEAR))
