@@ -79,7 +79,7 @@ rule describe_synthetic:
     log:
         "logs/released/{dataset}/{treatment}.log",
     wildcard_constraints:
-        treatment="synthetic-.+",
+        treatment=ARTEFACTS.treatments_of(bank_kinds()["_table_generator"]),
     conda:
         "../envs/environment.yaml"
     threads: 1
