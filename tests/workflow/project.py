@@ -106,7 +106,7 @@ class Project:
 
     def keep_one_bank(self) -> None:
         """Ask for one small dataset with one bank alone: every stage but those of treatments, six jobs deep."""
-        for left_out in ("mitdb", "admissions", "heart.private", "heart.federated", "heart.split"):
+        for left_out in ("mitdb", "admissions", "pneumonia", "heart.private", "heart.federated", "heart.split"):
             self.set(f"datasets.{left_out}", None)
         for model in ("mlp", "forest", "boosting"):
             self.set(f"datasets.heart.baselines.{model}", None)

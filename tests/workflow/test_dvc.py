@@ -107,4 +107,10 @@ def test_restore_after_clone_and_pull_leaves_nothing_to_do(scratch: Project, tmp
     assert {"train_baseline_shard", "gather_bank"} < {job.rule for job in planned}
     clone("git", "checkout", "--quiet", "config.yaml")
     clone.append("medpriv/attacks/membership/audit.py", "\n")
-    assert clone.planned_rules() == {"attack_membership", "attack_release", "build_report"}
+    assert clone.planned_rules() == {
+        "attack_membership",
+        "attack_release",
+        "attack_image_release",
+        "attack_image_copies",
+        "build_report",
+    }

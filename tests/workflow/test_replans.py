@@ -22,10 +22,13 @@ SEED_OF_ALL |= {
 }
 OF_SYNTHETIC = {"attack_release", "attack_disclosure", "attack_synthetic_epsilon", "measure_utility_table_generator"}
 SEED_OF_ALL |= {"synthesise_marginals", "synthesise_cart", "synthesise_gan", "synthesise_mst", *OF_SYNTHETIC}
+OF_RELEASES = {"attack_release", "attack_image_release", "attack_image_copies"}
+OF_IMAGES = {"measure_utility_image_generator", "attack_image_release", "attack_image_copies"}
+SEED_OF_ALL |= {"synthesise_noisy_copies", "synthesise_dp_merf", "attack_synthetic_image_epsilon", *OF_IMAGES}
 
 UTILITIES = {"baselines-admissions", "baselines-heart", "baselines-mitdb", "robust-mitdb"}
-UTILITIES |= {"private-heart", "federated-heart", "split-heart"}
-ATTACKS = {"attacks-admissions", "attacks-heart", "attacks-mitdb"}
+UTILITIES |= {"private-heart", "federated-heart", "split-heart", "baselines-pneumonia"}
+ATTACKS = {"attacks-admissions", "attacks-heart", "attacks-mitdb", "attacks-pneumonia"}
 
 
 @pytest.fixture(scope="module")
@@ -66,14 +69,14 @@ def test_touched_files_replan_nothing(draft: Project) -> None:
 @pytest.mark.parametrize(
     ("module", "rules", "stages"),
     [
-        ("medpriv/attacks/membership/audit.py", {"attack_membership", "attack_release"}, ATTACKS),
-        ("medpriv/attacks/evasion.py", {"attack_evasion"}, {"attacks-mitdb"}),
+        ("medpriv/attacks/membership/audit.py", {"attack_membership", *OF_RELEASES}, ATTACKS),
+        ("medpriv/attacks/evasion.py", {"attack_evasion"}, {"attacks-mitdb", "attacks-pneumonia"}),
         ("medpriv/attacks/unlearning/ulira.py", OF_DERIVED - {"attack_personalization"}, {"attacks-mitdb"}),
         ("medpriv/unlearning/gradients.py", {"unlearn", "unlearn_personal", *OF_DERIVED}, {"unlearned-mitdb"}),
         (
             "medpriv/measures/predictions.py",
-            {"measure_utility", "measure_utility_table_generator", *OF_DERIVED},
-            {*UTILITIES, "synthetic-heart", "attacks-mitdb"},
+            {"measure_utility", "measure_utility_table_generator", "measure_utility_image_generator", *OF_DERIVED},
+            {*UTILITIES, "synthetic-heart", "synthetic-pneumonia", "attacks-mitdb"},
         ),
         ("medpriv/report/page.html", set(), {"report"}),
     ],

@@ -99,6 +99,7 @@ def test_an_overlay_runs_in_its_own_folder_and_drops_what_it_sets_to_null(scratc
     assert {path.name for path in (scratch.folder / "runs/small/results/preprocessed").iterdir()} == {
         "admissions",
         "heart",
+        "pneumonia",
     }
     assert scratch.digests() == before
     assert scratch("git", "status", "--porcelain").split() == ["??", "config/small.yaml"]
@@ -108,7 +109,7 @@ def test_a_relative_path_of_a_local_source_is_meant_from_the_project_folder(scra
     scratch("cp", "-r", "results/raw/heart", "mine")
     raw = "{source: local, path: mine}"
     (scratch.folder / "config/local.yaml").write_text(
-        f"datasets: {{mitdb: null, admissions: null, heart: {{raw: {raw}}}}}\n"
+        f"datasets: {{mitdb: null, admissions: null, pneumonia: null, heart: {{raw: {raw}}}}}\n"
     )
     scratch.run("--overlay", "config/local.yaml", "fetch_datasets")
     assert (scratch.folder / "runs/local/results/raw/heart/manifest.json").exists()
