@@ -242,7 +242,7 @@ def test_two_levels_are_as_far_apart_as_two_numbers_are_on_average():
 def test_gan_leaks_compares_with_the_other_releases(beside):
     rng = np.random.default_rng(2)
     tables = [beside.cells, *(draw_cells(RELEASED, rng) for _ in range(2))]
-    told = scores.read_releases(beside.asked, tables, Queries.draw(beside.asked, 5, rng))
+    told = scores.read_releases(beside.asked, tables, 5, rng)
     near = np.array([-nearest.dcr(Beside(beside.asked, cells)) for cells in tables])
     np.testing.assert_allclose(told.scores["gan-leaks"][0], near[1:].mean(axis=0) - near[0], atol=1e-6)
     assert told.everything().shape[:2] == told.ensemble().shape[:2] == (3, CANDIDATES + OUTSIDE)
