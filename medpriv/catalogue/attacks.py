@@ -343,8 +343,8 @@ _ALL = (
         "split_server",
         BANK,
         (
-            "auc balanced_accuracy distance_correlation distance_correlation_shuffled explained fpr_reached_@ mae "
-            "mae_median recovered recovered_mode rmse rmse_mean tpr_at_fpr_@"
+            "accuracy accuracy_majority auc balanced_accuracy distance_correlation distance_correlation_shuffled "
+            "explained fpr_reached_@ mae mae_median recovered recovered_mode rmse rmse_mean tpr_at_fpr_@"
         ),
         {
             "cut-correlation": Attack("Distance correlation", CHECK),
@@ -415,11 +415,12 @@ _ALL = (
         "unlearning",
         UNLEARNED,
         (
-            "auc auc_change epsilon epsilon_ceiling flip_rate flip_rate_change flip_rate_gap forgetting forgotten "
-            "forgotten_accuracy forgotten_accuracy_gap kept_accuracy kept_accuracy_gap kl kl_floor later_accuracy "
-            "later_accuracy_gap models_never parameter_distance passes passes_share retained_accuracy "
-            "retained_accuracy_gap score test_accuracy test_accuracy_gap test_macro_f1 test_macro_f1_gap tpr_at_fpr_@ "
-            "unseen_accuracy unseen_accuracy_gap updates usable"
+            "auc auc_change bound bound_after_one_step bound_allowed certified_share epsilon epsilon_ceiling "
+            "flip_rate flip_rate_change flip_rate_gap forgetting forgotten forgotten_accuracy forgotten_accuracy_gap "
+            "kept_accuracy kept_accuracy_gap kl kl_floor later_accuracy later_accuracy_gap models_never "
+            "parameter_distance passes passes_share retained_accuracy retained_accuracy_gap score test_accuracy "
+            "test_accuracy_gap test_macro_f1 test_macro_f1_gap tpr_at_fpr_@ unseen_accuracy unseen_accuracy_gap "
+            "updates usable"
         ),
         {
             "unlearning-ulira": Attack("U-LiRA"),
