@@ -94,7 +94,7 @@ def release(embedding: np.ndarray, sigma: float, rng: Draws) -> np.ndarray:
     return embedding + sigma * rng.standard_normal(embedding.shape)
 
 
-def shares_of(released: np.ndarray, patients: int) -> np.ndarray:
+def released_shares(released: np.ndarray, patients: int) -> np.ndarray:
     """Return the classes' shares that a release tells, float64 [classes]; none less than one patient's."""
     shares = np.maximum(released[:, 0] / np.sqrt(CONSTANT), 1 / patients)
     return shares / shares.sum()

@@ -86,26 +86,18 @@ class RealRecords:
         fit: Fit,
         settings: Mapping[str, object],
         seed: int,
-        tested: np.ndarray | None = None,
     ) -> None:
-        """Take the records.
-
-        Args:
-            dataset, whole, classifiers, settings, seed: as the attributes.
-            fit: makes a classifier.
-            tested: bool [N], the records that are tested at most; None: all.
-        """
+        """Take the attributes, and `fit`, which makes a classifier."""
         self.dataset, self.whole, self.classifiers = dataset, whole, classifiers
-        self.settings, self.seed = settings, seed
-        self._fit_one, self._may = fit, np.ones(len(dataset.y), bool) if tested is None else tested
-        people = len(np.unique(dataset.patient[dataset.rows(TEST) & self._may]))
+        self.settings, self.seed, self._fit_one = settings, seed, fit
+        people = len(np.unique(dataset.patient[dataset.rows(TEST)]))
         self.out_of_fold = people < settings["enough_test_patients"]
         self._judges: dict[tuple, Judge] = {}
 
     def rows(self, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return which records a replicate with these members [P] learns from, and on which it is tested, bool [N]."""
         own = members[self.dataset.patient]
-        return own, self._may & (~own if self.out_of_fold else self.dataset.rows(TEST))
+        return own, ~own if self.out_of_fold else self.dataset.rows(TEST)
 
     def scores(self, replicate: int, members: np.ndarray, name: str, made: Records) -> dict[str, np.ndarray]:
         """Return what one classifier trained on members, synthetic records or both says, by protocol."""
@@ -240,10 +232,10 @@ def _figures(
 
 
 def _trts(said: Mapping, figure: str, made: Sequence[Records]) -> dict[str, Figure]:
-    """Return classifier -> a figure on the synthetic rows, each a unit of its own."""
-    ends = np.cumsum([len(table.y) for table in made])
-    unit = [np.arange(end - len(table.y), end) for end, table in zip(ends, made, strict=True)]
-    y = [table.y for table in made]
+    """Return classifier -> a figure on the synthetic records, each a unit of its own."""
+    ends = np.cumsum([len(each.y) for each in made])
+    unit = [np.arange(end - len(each.y), end) for end, each in zip(ends, made, strict=True)]
+    y = [each.y for each in made]
     return {
         name: FIGURES[figure]([each["trts"] for each in by_replicate], y, unit, int(ends[-1]))
         for name, by_replicate in said.items()

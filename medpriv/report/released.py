@@ -1,6 +1,6 @@
 """One bank of generators as the page's sections read it, of tables or of images, and the cells that both show of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -84,6 +84,11 @@ def told_beyond_chance(bank: Released) -> bool:
     return resolved(found) and found.lower > max(0.5, chance.upper if resolved(chance) else 0.5)
 
 
+def fooled_by_distance(banks: Iterable[Released]) -> tuple[Released, ...]:
+    """Return those whose members the strongest attack tells, though the distance to the closest record sees nothing."""
+    return tuple(bank for bank in banks if told_beyond_chance(bank) and not above_half(bank.attack(CLOSEST)))
+
+
 def above_half(measure: Measure | None) -> bool:
     """Tell whether the whole interval of an AUC lies above chance."""
     return resolved(measure) and measure.lower > 0.5
@@ -95,9 +100,9 @@ def says(bank: Released, verdict: str) -> bool:
     return resolved(told) and verdict_name(told.value) == verdict
 
 
-def row_of(bank: Released) -> Row:
-    """Return a generator's row of a table."""
-    return Row(bank.label, bank, control=bool(bank.generator.control))
+def row_of(bank: Released, *below: str) -> Row:
+    """Return a generator's row of a table, with what stands below its name."""
+    return Row(bank.label, bank, below=tuple(filter(None, below)), control=bool(bank.generator.control))
 
 
 def real_cell(bank: Released) -> Cell:

@@ -100,9 +100,7 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     if "split" in cells:
         tested = np.array([_SIDES[side.casefold()] == TEST for side in cells["split"]])
         remedy = f"keep a patient's rows on one side in column {settings['split']}, or leave preprocess.split empty"
-        for person in torn(patient, tested):
-            trained, held_out = (np.flatnonzero((patient == person) & (tested == side))[0] for side in (False, True))
-            faults.add(places[held_out], f"test, but {places[trained]}, of the same patient, is training", remedy)
+        _check_split(tested, patient, places, faults, remedy)
         faults.refuse()
         split = given_split(patient, tested, patients, folder / table, remedy)
     else:
@@ -206,6 +204,15 @@ def _check_copies(
             if values[index] != values[origin]:
                 problem = f"the same picture as {places[origin]}, of another {what}"
                 faults.add(places[index], problem, "correct one of the two rows, or take it out")
+
+
+def _check_split(
+    tested: np.ndarray, patient: np.ndarray, places: Sequence[str], faults: FaultList, remedy: str
+) -> None:
+    """Note patients of whom some rows are held out, bool [N], and some are not."""
+    for person in torn(patient, tested):
+        trained, held_out = (np.flatnonzero((patient == person) & (tested == side))[0] for side in (False, True))
+        faults.add(places[held_out], f"test, but {places[trained]}, of the same patient, is training", remedy)
 
 
 def _positive_last(classes: list[str], positive: str | None, path: Path) -> list[str]:

@@ -75,8 +75,8 @@ def test_shares_of_the_classes_come_from_the_release():
     own = phantoms(90, 5, each=1)
     own.y[:] = np.arange(90) % 3 == 0
     exact = mean_embedding.embed(own, 2, FEATURES, 90)
-    np.testing.assert_allclose(mean_embedding.shares_of(exact, 90), [2 / 3, 1 / 3], rtol=1e-9)
-    one = mean_embedding.shares_of(exact * [[1], [-1]], 90)  # noise may leave a class less than nothing
+    np.testing.assert_allclose(mean_embedding.released_shares(exact, 90), [2 / 3, 1 / 3], rtol=1e-9)
+    one = mean_embedding.released_shares(exact * [[1], [-1]], 90)  # noise may leave a class less than nothing
     assert 0 < one[1] < 0.02 and one.sum() == pytest.approx(1)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from medpriv.attacks.image_copies.search import Similarity, features_once
 from medpriv.attacks.image_release.scores import ImagesTold, read_images, score_larger_sets
-from medpriv.attacks.image_release.spaces import spaces_of
+from medpriv.attacks.image_release.spaces import spaces_once
 from medpriv.attacks.image_release.white_box import losses_of
 from medpriv.attacks.release.audit import Bench, attack, choose_records, sizes, with_quarters
 from medpriv.attacks.release.released import Asked
@@ -23,7 +23,6 @@ from medpriv.bank.outputs import Samples
 from medpriv.dataset import Dataset
 from medpriv.errors import InputError
 from medpriv.measures.findings import Findings
-from medpriv.seeds import generator
 
 PREFIX = "image-"
 
@@ -79,9 +78,10 @@ def set_up(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: i
     bank.check(dataset)
     released = [released_images(dataset, bank, place) for place in range(len(bank))]
     frame, rows, outside = choose_records(dataset, bank, settings, seed)
-    pixels, features = spaces_of(dataset, rows[-outside:], generator(seed, dataset.name, "release", "features"))
+    known = (dataset.x[rows[-outside:]], dataset.y[rows[-outside:]])
+    pixels, features = spaces_once(*known, len(dataset.classes), seed, dataset.name)
     told = (dataset.x[rows], dataset.patient[rows], outside)
-    alike = features_once(told[0], told[0][-outside:], seed, dataset.name)
+    alike = features_once(told[0], known[0], seed, dataset.name)
     spaces = (Asked(features, *told), alike)
     return with_quarters(
         ImageBench(bank, frame, Asked(pixels, *told), released, sizes(dataset, bank), settings, seed, *spaces)

@@ -7,12 +7,14 @@ noise moves an image little. Features are those of a network that tells the refe
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
-from medpriv.dataset import Dataset
+from medpriv.attacks.image_copies.search import Stored
 from medpriv.measures.image_classifiers import averaged
 from medpriv.measures.image_network import fit_network
+from medpriv.seeds import generator
 
 _EDGE = 1e-6  # a scale below it is none
 
@@ -42,13 +44,19 @@ class Space:
         return ((self.read(images) - self.centre) / self.scale).astype(np.float32)
 
 
-def spaces_of(dataset: Dataset, reference: np.ndarray, rng: np.random.Generator) -> tuple[Space, Space]:
-    """Return pixels and learnt features; `reference` are the places of its records."""
-    centre, scale = dataset.x[reference].mean(), dataset.x[reference].std() or 1.0
+def spaces_once(images: np.ndarray, y: np.ndarray, classes: int, seed: int, dataset: str) -> tuple[Space, Space]:
+    """Return pixels and learnt features by the reference's images and classes, once for all banks of a job."""
+    return _kept((images.tobytes(), images.shape), y.tobytes(), classes, seed, dataset)
 
-    def standardised(images: np.ndarray) -> np.ndarray:
-        return ((images - centre) / scale).astype(np.float32)
 
-    own = dataset.x[reference]
-    network = fit_network(standardised(own), dataset.y[reference], len(dataset.classes), rng)
-    return Space.of(averaged, own), Space.of(lambda images: network.features(standardised(images)), own)
+@lru_cache(maxsize=1)
+def _kept(stored: Stored, labels: bytes, classes: int, seed: int, dataset: str) -> tuple[Space, Space]:
+    images = np.frombuffer(stored[0], np.uint8).reshape(stored[1])
+    centre, scale = images.mean(), images.std() or 1.0
+
+    def standardised(own: np.ndarray) -> np.ndarray:
+        return ((own - centre) / scale).astype(np.float32)
+
+    rng = generator(seed, dataset, "release", "features")
+    network = fit_network(standardised(images), np.frombuffer(labels, np.int64).copy(), classes, rng)
+    return Space.of(averaged, images), Space.of(lambda own: network.features(standardised(own)), images)

@@ -13,14 +13,14 @@ from medpriv.report.comparison import Headline
 from medpriv.report.differences import by_dataset
 from medpriv.report.drawing import Figure
 from medpriv.report.formatting import number, percent, span
-from medpriv.report.layout import Cell, Column, Row, Table, columns_over, value_cell
+from medpriv.report.layout import Cell, Column, Table, columns_over, value_cell
 from medpriv.report.released import (
     BEST,
     CLOSEST,
     Released,
-    above_half,
     attacks_table,
     best_cell,
+    fooled_by_distance,
     found_cell,
     guarantee_cell,
     likeness,
@@ -153,7 +153,7 @@ def collect(results: Results, headlines: Sequence[Headline]) -> Synthetic | None
         drawn.draw_front(groups, "synthetic-front", "Synthetic tables: usefulness against leakage", drawn.ACROSS),
         drawn.draw_classifiers(groups, "synthetic-classifiers", "rows", CLASSIFIERS),
         drawn.draw_marginals(groups),
-        tuple(bank for bank in everyone if told_beyond_chance(bank) and not above_half(bank.attack(CLOSEST))),
+        fooled_by_distance(everyone),
         tuple(claim for dataset, own in groups.items() for claim in _claims(dataset, own)),
     )
 
@@ -191,15 +191,7 @@ def _judged(dataset: str, banks: tuple[Released, ...], credentialed: bool) -> Ju
 
 
 def _table(dataset: str, banks: Sequence[Released]) -> Table:
-    rows = tuple(
-        Row(
-            bank.label,
-            bank,
-            below=tuple(filter(None, (bank.generator.control, _columns_of(bank)))),
-            control=bool(bank.generator.control),
-        )
-        for bank in banks
-    )
+    rows = tuple(row_of(bank, bank.generator.control, _columns_of(bank)) for bank in banks)
     return Table(f"Synthetic tables of {dataset}", "Generator", COLUMNS, rows)
 
 

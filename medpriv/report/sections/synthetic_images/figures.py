@@ -10,22 +10,21 @@ from medpriv.report.comparison import Headline
 from medpriv.report.differences import by_dataset
 from medpriv.report.drawing import Figure, Panel, rows_csv, slug
 from medpriv.report.formatting import number, percent
-from medpriv.report.layout import Cell, Column, Row, Table, columns_over, value_cell
+from medpriv.report.layout import Cell, Column, Table, columns_over, value_cell
 from medpriv.report.pictures import PictureRow, picture_panel
 from medpriv.report.released import (
     CLOSEST,
     PATIENT,
     Released,
-    above_half,
     attacks_table,
     best_cell,
+    fooled_by_distance,
     found_cell,
     guarantee_cell,
     likeness,
     real_cell,
     row_of,
     tested_cell,
-    told_beyond_chance,
 )
 from medpriv.report.results import Group, Results, resolved
 from medpriv.report.results import Row as Record
@@ -97,25 +96,12 @@ def collect(results: Results, headlines: Sequence[Headline]) -> SyntheticImages 
         drawn.draw_front(groups, "images-front", "Synthetic images: usefulness against leakage", ACROSS),
         drawn.draw_classifiers(groups, "images-classifiers", "images", IMAGE_CLASSIFIERS),
         tuple(filter(None, (draw_pictures(dataset, own) for dataset, own in groups.items()))),
-        tuple(
-            bank
-            for own in groups.values()
-            for bank in own
-            if told_beyond_chance(bank) and not above_half(bank.attack(CLOSEST))
-        ),
+        fooled_by_distance(bank for own in groups.values() for bank in own),
     )
 
 
 def _table(dataset: str, banks: Sequence[Released]) -> Table:
-    rows = tuple(
-        Row(
-            bank.label,
-            bank,
-            below=tuple(filter(None, (bank.generator.control,))),
-            control=bool(bank.generator.control),
-        )
-        for bank in banks
-    )
+    rows = tuple(row_of(bank, bank.generator.control) for bank in banks)
     return Table(f"Synthetic images of {dataset}", "Generator", COLUMNS, rows)
 
 
