@@ -5,7 +5,7 @@ The output layer is the token embedding itself (tied). All parts are plain `nn.L
 GPT-2's own (Radford et al. 2019) but for the linear layers, whose weights are [out, in]. No dropout.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
@@ -26,11 +26,13 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, L, width] to [B, L, width]: position i looks at positions up to i."""
-        queries, keys, values = (
-            part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in self.c_attn(x).chunk(3, dim=-1)
-        )
-        seen = functional.scaled_dot_product_attention(queries, keys, values, is_causal=True)
+        seen = functional.scaled_dot_product_attention(*self.heads_of(x), is_causal=True)
         return self.c_proj(seen.transpose(1, 2).flatten(2))
+
+    def heads_of(self, x: Tensor) -> Iterator[Tensor]:
+        """Yield queries, keys and values, [B, heads, L, width / heads] each."""
+        for part in self.c_attn(x).chunk(3, dim=-1):
+            yield part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
 
 class Mlp(nn.Module):
