@@ -11,6 +11,7 @@ from torch import Tensor
 
 from medpriv.language.model import Transformer
 from medpriv.language.texts import batch_of, batches_by_length
+from medpriv.records.texts import answer_offsets
 
 BATCH_TOKENS = 4096  # what lies between the layers of more would leave the cache
 
@@ -38,16 +39,6 @@ class Passes:
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the entries by name, [A] each."""
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "offsets"}
-
-
-def answer_offsets(offsets: np.ndarray, answer: np.ndarray) -> np.ndarray:
-    """Return int64 [N + 1]: where each text's answer tokens stand among all answer tokens.
-
-    Args:
-        offsets: int64 [N + 1], of the texts.
-        answer: bool [T], their answer tokens.
-    """
-    return np.concatenate([[0], np.cumsum(answer)])[offsets].astype(np.int64)
 
 
 @torch.no_grad()
