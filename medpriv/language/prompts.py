@@ -1,7 +1,8 @@
 """From a patient's facts to texts of a model: which are asked, in which words, and what the prompt gives away.
 
 **Closed book**: the prompt has a pseudonym, digits drawn by chance, and the answer must be remembered. **Open book**:
-it has the events of the admission up to the answer's, as Llemr's prompts do, as many as fit; the answer's own always. One event a line.
+it has the admission's events up to the answer's, one a line, as many as fit and the answer's own always, as Llemr's
+prompts have them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
