@@ -23,11 +23,12 @@ What is searched for in many steps is kept: a number of guesses is planned from 
 
 from collections.abc import Callable
 from functools import cache
+from math import inf
 
 import numpy as np
 from scipy.special import bdtrc, betaincinv, gammaln, log_ndtr, ndtr, ndtri
 
-HIGHEST = 64.0  # no bound is sought above: it would take e^64 canaries
+HIGHEST = 64.0  # no bound from guesses is sought above: it would take e^64 canaries
 _HALVINGS = 50
 _CANDIDATES = 24  # mu tried at once
 _SHARES = (1.0, 0.7, 0.5, 0.35, 0.25, 0.18, 0.12, 0.08, 0.05)  # of the canaries that are guessed about
@@ -114,19 +115,22 @@ def threshold_mu(false_positives: int, negatives: int, false_negatives: int, pos
 
 def gaussian_delta(mu: float, epsilon: float) -> float:
     """Return the delta of mu-Gaussian DP at epsilon, Phi(mu/2 - eps/mu) - e^eps Phi(-mu/2 - eps/mu); mu > 0."""
-    return float(ndtr(mu / 2 - epsilon / mu) - np.exp(epsilon + log_ndtr(-mu / 2 - epsilon / mu)))
+    a, b = mu / 2 - epsilon / mu, mu / 2 + epsilon / mu
+    # e^eps Phi(-b) is phi(a) / b at most (Mills), where a huge epsilon and its logarithm no longer cancel exactly.
+    most = -a * a / 2 - np.log(b) - np.log(2 * np.pi) / 2
+    return float(ndtr(a) - np.exp(min(epsilon + log_ndtr(-b), most)))
 
 
 @cache
 def gaussian_epsilon(mu: float, delta: float) -> float:
-    """Return the epsilon of mu-Gaussian DP at delta."""
-    return _largest(lambda epsilon: gaussian_delta(mu, epsilon) > delta) if mu > 0 else 0.0
+    """Return the epsilon of mu-Gaussian DP at delta > 0, however large: a guarantee is stated by it."""
+    return _largest(lambda epsilon: gaussian_delta(mu, epsilon) > delta, inf) if mu > 0 else 0.0
 
 
 @cache
 def gaussian_mu(epsilon: float, delta: float) -> float:
     """Return the mu whose Gaussian DP has just this epsilon at delta > 0."""
-    return _largest(lambda mu: gaussian_epsilon(mu, delta) < epsilon)
+    return _largest(lambda mu: gaussian_epsilon(mu, delta) < epsilon, inf)
 
 
 def plan_guesses(canaries: int, mu: float, bound: Callable[[int, int, int], float]) -> int:
@@ -165,10 +169,10 @@ def _log_ratio(success: float, error: float) -> float:
     return float(np.log(success / error)) if success > 0 else 0.0
 
 
-def _largest(holds: Callable[[float], bool]) -> float:
-    """Return the largest value in [0, `HIGHEST`] for which a condition holds that holds below and fails above; or 0."""
+def _largest(holds: Callable[[float], bool], highest: float = HIGHEST) -> float:
+    """Return the largest value in [0, `highest`] for which a condition holds that holds below and fails above; or 0."""
     low, high = 0.0, 1.0
-    while high < HIGHEST and holds(high):
+    while high < highest and holds(high):
         low, high = high, 2 * high
     for _ in range(_HALVINGS):
         middle = (low + high) / 2

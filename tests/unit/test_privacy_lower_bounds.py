@@ -150,6 +150,21 @@ def test_gaussian_dp_s_curve_is_its_hockey_stick_and_turns_back():
     assert gaussian_mu(gaussian_epsilon(mu, 1e-5), 1e-5) == pytest.approx(mu, abs=1e-9)
 
 
+@pytest.mark.parametrize("delta", [1e-2, 3e-4, 1e-6])
+@pytest.mark.parametrize("epsilon", [0.01, 0.5, 8.0, 63.0, 64.0, 100.0, 1000.0, 1e4])
+def test_gaussian_dp_s_mu_keeps_an_epsilon_however_large(epsilon: float, delta: float):
+    mu = gaussian_mu(epsilon, delta)
+    assert gaussian_delta(mu, epsilon) == pytest.approx(delta, rel=1e-8)
+    assert gaussian_epsilon(mu, delta) == pytest.approx(epsilon, rel=1e-9)
+
+
+def test_large_epsilons_have_the_mu_of_the_closed_form_s_limit():
+    assert gaussian_mu(64.0, 3e-4) == pytest.approx(8.46, abs=0.01)
+    for epsilon in (1e8, 1e12, 1e20):  # delta is Phi(mu / 2 - eps / mu), the rest below phi / mu
+        a = norm.ppf(1e-6)
+        assert gaussian_mu(epsilon, 1e-6) == pytest.approx(a + np.sqrt(a * a + 2 * epsilon), rel=1e-6)
+
+
 def test_guesses_are_planned_few_for_rare_certainty_and_stay_within_the_canaries():
     def bound(canaries: int, guesses: int, correct: int) -> float:
         return one_run_epsilon(canaries, guesses, correct, 1e-4, 0.05)
