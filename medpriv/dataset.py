@@ -202,7 +202,7 @@ class Dataset:
         about = {"name": self.name, "modality": self.modality, "sampling_rate": None} | self.cohort.about()
         if self.modality != "text":
             about |= {"features": self.features, "units": self.units}
-        about |= self.records.about() | ({"classes": self.classes} if self.labels else {})
+        about |= self.records.about() | (self.labels.about() if self.labels else {})
         write_json(folder / "dataset.json", about | {"notes": self.notes})
 
     @classmethod
@@ -220,7 +220,7 @@ class Dataset:
             name=about["name"],
             cohort=Cohort.restore(tensors, about),
             records=MODALITIES[about["modality"]].restore(tensors, about),
-            labels=Labels(tensors["y"], tuple(about["classes"])) if "classes" in about else None,
+            labels=Labels.restore(tensors["y"], about) if "classes" in about else None,
             notes=about["notes"],
         )
 

@@ -19,7 +19,7 @@ from medpriv.measures.findings import Findings, Rows
 from medpriv.measures.marginals import MARGINAL_COLUMNS, marginals
 from medpriv.measures.protocols import Collected, RealRecords, Records, measure_use
 from medpriv.measures.resampled import common_share
-from medpriv.synthesis.schema import LABEL, Schema, cells_of
+from medpriv.synthesis.schema import Schema, cells_of
 
 LARGEST = float(np.finfo(np.float32).max)  # of a number
 
@@ -140,6 +140,6 @@ def faults_of(schema: Schema, cells: np.ndarray) -> Iterator[str]:
     for field, own in zip(schema.fields, cells.T, strict=True):
         if field.number and (np.abs(own[~np.isnan(own)]) > LARGEST).any():
             yield f"column {field.name}: a number that is infinite, or as good as"
-        least = 0 if field.name == LABEL else -1
+        least = 0 if field is schema.fields[-1] else -1  # no row is without the label
         if not field.number and not np.isin(own, np.arange(least, len(field.levels))).all():
             yield f"column {field.name}: none of its {len(field.levels)} levels"

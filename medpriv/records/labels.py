@@ -24,15 +24,26 @@ class Labels:
         y: int64 [N], index into `classes`.
         classes: names, all different; two or more, each with a record of the training split. They are keys of measures,
             so they hold no comma and no equals sign. Of two, the second is the positive one: that of `auprc`.
+        column: what the source's table calls it; an empty text where nothing is known of that.
     """
 
     y: np.ndarray
     classes: tuple[str, ...]
+    column: str = ""
 
     @property
     def positive(self) -> str:
         """The positive one of two classes; an empty text where there are more."""
         return self.classes[1] if len(self.classes) == 2 else ""
+
+    def about(self) -> dict[str, object]:
+        """Return everything but `y`, as JSON keeps it."""
+        return {"classes": self.classes} | ({"label": self.column} if self.column else {})
+
+    @classmethod
+    def restore(cls, y: np.ndarray, about: dict) -> "Labels":
+        """Return the labels that `about` told of."""
+        return cls(y, tuple(about["classes"]), about.get("label", ""))
 
     def faults(self, cohort: Cohort) -> Faults:
         """Yield what would make later stages silently wrong."""

@@ -15,7 +15,7 @@ from medpriv.dataset import Dataset
 from medpriv.measures.table import Measure
 from medpriv.measures.verdicts import verdict_name
 from medpriv.report import formatting
-from medpriv.synthesis.schema import LABEL, Field, Schema
+from medpriv.synthesis.schema import Field, Schema
 
 CROISSANT = "http://mlcommons.org/croissant/1.1"
 RAI = "http://mlcommons.org/croissant/RAI/1.0"
@@ -122,14 +122,14 @@ def _field(field: Field, file: str, unit: str) -> dict[str, object]:
     told = f"One of {', '.join(field.levels)}" if field.levels else "A number"
     if unit:
         told += f", in {unit}"
-    told += "." if field.name == LABEL else "; empty: not known."
+    told += "." if field.complete else "; empty: not known."
     return {
         "@type": "cr:Field",
-        "@id": f"rows/{field.name}",
-        "name": field.name,
+        "@id": f"rows/{field.written}",
+        "name": field.written,
         "description": told,
         "dataType": "sc:Float" if field.number else "sc:Text",
-        "source": {"fileObject": {"@id": file}, "extract": {"column": field.name}},
+        "source": {"fileObject": {"@id": file}, "extract": {"column": field.written}},
     }
 
 

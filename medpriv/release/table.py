@@ -1,11 +1,12 @@
 """A synthetic table as a CSV file: names in place of numbers of levels, as `format: table` reads an own table."""
 
+import csv
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from medpriv.files import write_csv
+from medpriv.files import replacing
 from medpriv.synthesis.schema import Field, Schema
 
 
@@ -21,14 +22,16 @@ def texts_of(schema: Schema, cells: np.ndarray) -> Iterator[list[str]]:
 
 
 def write_table(path: Path | str, schema: Schema, cells: np.ndarray) -> None:
-    """Write a synthetic table as CSV, UTF-8, a comma between cells, the label as the last column.
+    """Write a synthetic table as CSV, UTF-8, a comma between cells, the label as the last column, each under its source's name.
 
     Args:
         path: the file.
         schema, cells: of `texts_of`.
     """
-    names = [field.name for field in schema.fields]
-    write_csv(path, names, (dict(zip(names, row, strict=True)) for row in texts_of(schema, cells)))
+    with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow([field.written for field in schema.fields])
+        writer.writerows(texts_of(schema, cells))
 
 
 def _column(field: Field, cells: np.ndarray) -> list[str]:

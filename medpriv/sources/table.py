@@ -113,7 +113,7 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
             credentialed=True,
         ),
         table,
-        Labels(y, tuple(whose.classes)),
+        Labels(y, tuple(whose.classes), settings["label"]),
         {"rows": len(y), "test_patients": int(np.sum(split == TEST)), "roles": held.roles}
         | held.copies
         | gaps

@@ -13,7 +13,7 @@ import numpy as np
 from medpriv.dataset import Dataset
 from medpriv.records.tables import Column
 
-LABEL = "outcome"
+LABEL = "outcome"  # a column that is called so itself keeps the name, and the label is `LABEL (label)`
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,13 @@ class Field:
     """One column.
 
     Attributes:
-        name: in errors, costs and pages.
+        name: in errors, costs and pages; no two columns have one.
         levels: names of what a category may be; none of a number.
         lower, upper: between which a number lies, by the public data dictionary; None where it says nothing.
         decimals: of a number, as it is written down; None where the dictionary says nothing.
         declared: whether the levels are the dictionary's, not those that the rows happen to have.
         complete: whether no row can have a gap, by the dictionary.
+        own_name: as the source writes it, where that isn't `name`.
     """
 
     name: str
@@ -36,11 +37,17 @@ class Field:
     decimals: int | None = None
     declared: bool = False
     complete: bool = False
+    own_name: str = ""
 
     @property
     def number(self) -> bool:
         """Whether it is a number, not a category."""
         return not self.levels
+
+    @property
+    def written(self) -> str:
+        """Its name in a table that is released."""
+        return self.own_name or self.name
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,9 @@ class Schema:
             else Field(column.name, (), column.lower, column.upper, column.decimals, complete=column.complete)
             for column in dataset.records.columns
         ]
-        label = Field(LABEL, tuple(dataset.classes), declared=True, complete=True)
+        name = f"{LABEL} (label)" if LABEL in (field.name for field in fields) else LABEL
+        own = dataset.labels.column
+        label = Field(name, tuple(dataset.classes), declared=True, complete=True, own_name=own)
         return cls((*fields, label), _counted(dataset.records.columns))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from made_up_generators import COLUMNS, bank_of_tables, copies, halves, table_dataset
 
+from medpriv.dataset import Dataset
 from medpriv.files import sha256
 from medpriv.measures import synthetic_utility
 from medpriv.measures.table import Measure
@@ -49,9 +50,9 @@ def own_table(folder, rows: int = 60) -> str:
     return path
 
 
-def parsed(path, folder):
+def parsed(path, folder, settings=SETTINGS):
     acquire_raw("table", "own", {"source": "local", "path": str(path)}, 1, folder / "raw", folder / "scratch")
-    return table.parse("own", folder / "raw", SETTINGS, 1)
+    return table.parse("own", folder / "raw", settings, 1)
 
 
 def test_an_own_table_reads_back_cell_by_cell(tmp_path):
@@ -65,6 +66,18 @@ def test_an_own_table_reads_back_cell_by_cell(tmp_path):
     assert np.array_equal(cells_of(again, every), cells, equal_nan=True)
     assert np.isnan(cells).any()
     assert (cells[:, :-1] == -1).any()
+
+
+def test_a_column_called_as_the_label_is_here_goes_out_beside_the_label_under_its_own_name(tmp_path):
+    lines = ["age,outcome,died"] + [f"{40 + row},{row % 7},{row % 2}" for row in range(60)]
+    (tmp_path / "own.csv").write_text("\n".join(lines), encoding="utf-8")
+    settings = SETTINGS | {"label": "died", "categorical": []}
+    parsed(tmp_path / "own.csv", tmp_path / "one", settings).save(tmp_path / "kept")
+    dataset = Dataset.load(tmp_path / "kept")
+    schema = Schema.of(dataset)
+    assert [field.name for field in schema.fields] == ["age", "outcome", "outcome (label)"]
+    write_table(tmp_path / "out.csv", schema, cells_of(dataset, np.arange(len(dataset.y))))
+    assert (tmp_path / "out.csv").read_text(encoding="utf-8").split() == lines
 
 
 def test_cells_are_written_as_the_data_dictionary_says():
