@@ -15,6 +15,8 @@ from medpriv.records.cohort import (
     name_faults,
 )
 
+LABEL = "outcome"  # what the label is called beside a table's columns, of which none may have this name
+
 
 @dataclass(frozen=True)
 class Labels:
@@ -25,11 +27,13 @@ class Labels:
         classes: names, all different; two or more, each with a record of the training split. They are keys of measures,
             so they hold no comma and no equals sign. Of two, the second is the positive one: that of `auprc`.
         column: what the source's table calls it; an empty text where nothing is known of that.
+        own_classes: the classes as that table writes them, where one isn't written like its name; else none.
     """
 
     y: np.ndarray
     classes: tuple[str, ...]
     column: str = ""
+    own_classes: tuple[str, ...] = ()
 
     @property
     def positive(self) -> str:
@@ -38,12 +42,13 @@ class Labels:
 
     def about(self) -> dict[str, object]:
         """Return everything but `y`, as JSON keeps it."""
-        return {"classes": self.classes} | ({"label": self.column} if self.column else {})
+        own = {"label": self.column, "own_classes": self.own_classes}
+        return {"classes": self.classes} | {key: value for key, value in own.items() if value}
 
     @classmethod
     def restore(cls, y: np.ndarray, about: dict) -> "Labels":
         """Return the labels that `about` told of."""
-        return cls(y, tuple(about["classes"]), about.get("label", ""))
+        return cls(y, tuple(about["classes"]), about.get("label", ""), tuple(about.get("own_classes", ())))
 
     def faults(self, cohort: Cohort) -> Faults:
         """Yield what would make later stages silently wrong."""

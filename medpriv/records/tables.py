@@ -37,6 +37,7 @@ class Column:
             dictionary and never by the rows; None where it doesn't say.
         declared: whether the levels are the data dictionary's, not those that the rows happen to have.
         complete: whether no row can have a gap, by the data dictionary.
+        own_name, own_levels: as the source writes them, where that isn't `name` and `levels`; empty elsewhere.
     """
 
     name: str
@@ -55,6 +56,8 @@ class Column:
     decimals: int | None = None
     declared: bool = False
     complete: bool = False
+    own_name: str = ""
+    own_levels: tuple[str, ...] = ()
 
     @property
     def made(self) -> tuple[str, ...]:

@@ -119,7 +119,7 @@ def _units(dataset: Dataset) -> list[tuple[Field, str]]:
 
 
 def _field(field: Field, file: str, unit: str) -> dict[str, object]:
-    told = f"One of {', '.join(field.levels)}" if field.levels else "A number"
+    told = f"One of {', '.join(field.texts)}" if field.levels else "A number"
     if unit:
         told += f", in {unit}"
     told += "." if field.complete else "; empty: not known."

@@ -1,4 +1,4 @@
-"""A synthetic table as a CSV file: names in place of numbers of levels, as `format: table` reads an own table."""
+"""A synthetic table as a CSV file: the source's names and levels, as `format: table` reads an own table."""
 
 import csv
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ def texts_of(schema: Schema, cells: np.ndarray) -> Iterator[list[str]]:
 
 
 def write_table(path: Path | str, schema: Schema, cells: np.ndarray) -> None:
-    """Write a synthetic table as CSV, UTF-8, a comma between cells, the label as the last column, each under its source's name.
+    """Write a synthetic table as CSV, UTF-8, a comma between cells, under the source's names, the label last.
 
     Args:
         path: the file.
@@ -36,7 +36,7 @@ def write_table(path: Path | str, schema: Schema, cells: np.ndarray) -> None:
 
 def _column(field: Field, cells: np.ndarray) -> list[str]:
     if not field.number:
-        return [field.levels[int(cell)] if cell >= 0 else "" for cell in cells]
+        return [field.texts[int(cell)] if cell >= 0 else "" for cell in cells]
     return ["" if np.isnan(cell) else _number(float(cell), field.decimals) for cell in cells]
 
 

@@ -19,7 +19,7 @@ from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
 from medpriv.files import sha256
 from medpriv.records.cohort import Cohort
-from medpriv.records.labels import Labels
+from medpriv.records.labels import LABEL, Labels
 from medpriv.records.tables import Column, Table
 from medpriv.seeds import generator
 from medpriv.sources.manifest import MANIFEST, verify_raw
@@ -113,7 +113,7 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
             credentialed=True,
         ),
         table,
-        Labels(y, tuple(whose.classes), settings["label"]),
+        Labels(y, tuple(whose.classes), settings["label"], held.as_written(settings["label"], whose.classes)),
         {"rows": len(y), "test_patients": int(np.sum(split == TEST)), "roles": held.roles}
         | held.copies
         | gaps
@@ -161,6 +161,8 @@ class _Converted:
             (`table_ids.repeated_ids`).
         roles: what is said of the columns (`table_roles.declared`).
         aside: codes int32 [N] of columns that others may know and nobody learns from, by name.
+        own_names: of each column to learn from its name in the table, by its name here.
+        own_texts: of the label and of each category (by its name in the table) the texts there, by their names here.
         copies: `copied_rows`, those that equal an earlier one in every column; where rows are taken for patients, also
             `copies_by_chance`, how many pairs would be equal by luck.
     """
@@ -173,13 +175,20 @@ class _Converted:
     ids: dict[str, dict[str, int]]
     roles: dict[str, object]
     aside: dict[str, np.ndarray]
+    own_names: dict[str, str]
+    own_texts: dict[str, dict[str, str]]
     copies: dict[str, float]
+
+    def as_written(self, column: str, names: Sequence[str]) -> tuple[str, ...]:
+        """Return names as the table's column writes them; none where it writes them all alike."""
+        texts = tuple(self.own_texts[column][name] for name in names)
+        return texts if texts != tuple(names) else ()
 
 
 def _make_table(held: _Converted, train: np.ndarray, path: Path, settings: dict) -> tuple[Table, dict[str, object]]:
     """Return the table, numbers first, and the notes about its gaps; levels that no training row has get no feature."""
     ranges, decimals, declared = (
-        {plain(name): value for name, value in settings.get(key, {}).items()}
+        {_name_of(name): value for name, value in settings.get(key, {}).items()}
         for key in ("ranges", "decimals", "levels")
     )
     fill = fills(held.values, train, held.numeric, (), path)
@@ -193,8 +202,9 @@ def _make_table(held: _Converted, train: np.ndarray, path: Path, settings: dict)
     for name, (levels, code) in held.categories.items():
         seen = np.isin(np.arange(len(levels)), code[train])
         features = tuple(f"{name}={level}" if known else "" for level, known in zip(levels, seen, strict=True))
+        own = held.as_written(held.own_names[name], levels)
         column = Column(name, "onehot", levels=tuple(levels), features=features, declared=name in declared)
-        columns.append(column)
+        columns.append(replace(column, own_levels=own))
         scaled.append(centre_and_scale(column.encode(code).astype(np.float64), train))  # one at a time: memory
     unseen = sum(int(np.sum((code >= 0) & ~np.isin(code, code[train]))) for _, code in held.categories.values())
     missing |= {name: int(np.sum(code < 0)) for name, (_, code) in held.categories.items()}
@@ -204,6 +214,7 @@ def _make_table(held: _Converted, train: np.ndarray, path: Path, settings: dict)
     described = tuple(
         replace(
             column,
+            own_name=held.own_names[column.name] if held.own_names[column.name] != column.name else "",
             quasi_identifier=column.name in known,
             unit="years" if column.kind == "number" and column.name in ages else "",
         )
@@ -226,21 +237,25 @@ def _convert(path: Path, settings: dict, rng: np.random.Generator) -> _Converted
     numeric, chosen = _learnt_from(columns, settings, meant, faults)
     values = _values(numeric, len(whose.owner), table.separator, settings, faults)
     known = settings.get("levels", {})
-    categories = {plain(column.name): category(column, faults, known.get(column.name)) for column in chosen}
+    categories = {_name_of(column.name): category(column, faults, known.get(column.name)) for column in chosen}
     faults += [fault for column in chosen if (fault := _memorised(column))]
     grouping = [columns[name] for name in settings["groups"] if name in columns]
     groups = {_key(column.name): group(column, whose.owner, faults) for column in grouping}
-    numbered = [plain(column.name) for column in numeric]
+    numbered = [_name_of(column.name) for column in numeric]
     _refuse_features_alike(numbered, categories, faults)
-    seen = {column.name: plain(column.name) for column in [*numeric, *chosen]}
+    seen = {column.name: _name_of(column.name) for column in [*numeric, *chosen]}
+    own_names = {name: column for column, name in seen.items()}
     seen |= {settings["site"]: "site"} if len(whose.sites) > 1 else {}
     aside = _kept_aside(columns, settings, seen, faults)
     refuse(path, faults)
     ids = _forgotten_ids(columns, settings, whose.owner, numeric)
     roles = declared(settings, seen | {name: _aside_name(name) for name in columns if name not in seen}, columns)
-    return _Converted(
-        whose, numbered, values, categories, groups, ids, roles, aside, _copies(columns, settings["patient"])
-    )
+    texts = {
+        column.name: {plain(text): text for text in (*known.get(column.name, ()), *map(str, column.texts))}
+        for column in (columns[settings["label"]], *chosen)
+    }
+    copies = _copies(columns, settings["patient"])
+    return _Converted(whose, numbered, values, categories, groups, ids, roles, aside, own_names, texts, copies)
 
 
 def _whose_rows(
@@ -374,7 +389,12 @@ def _kept_aside(
 
 def _aside_name(column: str) -> str:
     """Return what a column that nobody learns from is called in the re-identification audit."""
-    return f"{column} (column)" if column == "site" else plain(column)
+    return f"{column} (column)" if column == "site" else _name_of(column)
+
+
+def _name_of(column: str) -> str:
+    """Return what a column is called in measures' groups, where `LABEL` is the label."""
+    return f"{column} (column)" if column == LABEL else plain(column)
 
 
 def named_columns(table: TextTable, faults: list[Fault], stated: Collection[str] = ()) -> dict[str, TextColumn]:
@@ -600,7 +620,7 @@ def _forgotten_ids(
     found |= {
         column.name: {"values": len(column.texts), "repeated": 0} for column in numeric if numbers_every_row(column)
     }
-    return {plain(name): about for name, about in found.items()}
+    return {_name_of(name): about for name, about in found.items()}
 
 
 def _key(column: str) -> str:

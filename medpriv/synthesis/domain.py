@@ -140,17 +140,18 @@ def bin_edges(lower: float, upper: float, decimals: int | None, bins: int) -> np
 
 
 def _places(schema: Schema, columns: Sequence[str] | None) -> list[int]:
-    names = [field.name for field in schema.fields]
+    names = [field.written for field in schema.fields]
     if columns is None:
         return list(range(len(names)))
-    if unknown := [name for name in columns if name not in names[:-1]]:
+    place_of = {name: at for at, field in enumerate(schema.fields[:-1]) for name in (field.name, field.written)}
+    if unknown := [name for name in columns if name not in place_of]:
         raise InputError(
             f"no column {', '.join(unknown)}",
             file="config",
             place="columns of a synthetic table's generator",
             remedy=f"name some of {', '.join(names[:-1])}",
         )
-    return [place for place, name in enumerate(names) if name in columns or place == len(names) - 1]
+    return [*sorted({place_of[name] for name in columns}), len(names) - 1]
 
 
 def _refuse_undeclared(fields: Sequence[Field]) -> None:

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from medpriv.dataset import Dataset
+from medpriv.records.labels import LABEL
 from medpriv.records.tables import Column
-
-LABEL = "outcome"  # a column that is called so itself keeps the name, and the label is `LABEL (label)`
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Field:
         decimals: of a number, as it is written down; None where the dictionary says nothing.
         declared: whether the levels are the dictionary's, not those that the rows happen to have.
         complete: whether no row can have a gap, by the dictionary.
-        own_name: as the source writes it, where that isn't `name`.
+        own_name, own_levels: as the source writes them, where that isn't `name` and `levels`; empty elsewhere.
     """
 
     name: str
@@ -38,6 +37,7 @@ class Field:
     declared: bool = False
     complete: bool = False
     own_name: str = ""
+    own_levels: tuple[str, ...] = ()
 
     @property
     def number(self) -> bool:
@@ -48,6 +48,11 @@ class Field:
     def written(self) -> str:
         """Its name in a table that is released."""
         return self.own_name or self.name
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Its levels in a table that is released."""
+        return self.own_levels or self.levels
 
 
 @dataclass(frozen=True)
@@ -90,15 +95,14 @@ class Schema:
     def of(cls, dataset: Dataset) -> "Schema":
         """Return the schema of a dataset of tables."""
         dataset.require("table", reason="generators of synthetic tables")
-        fields = [
-            Field(column.name, column.levels, declared=column.declared, complete=column.complete)
-            if column.kind != "number"
-            else Field(column.name, (), column.lower, column.upper, column.decimals, complete=column.complete)
-            for column in dataset.records.columns
-        ]
-        name = f"{LABEL} (label)" if LABEL in (field.name for field in fields) else LABEL
-        own = dataset.labels.column
-        label = Field(name, tuple(dataset.classes), declared=True, complete=True, own_name=own)
+        fields = []
+        for column in dataset.records.columns:
+            own = {"complete": column.complete, "own_name": column.own_name, "own_levels": column.own_levels}
+            number = column.kind == "number"
+            known = (column.lower, column.upper, column.decimals) if number else (None, None, None, column.declared)
+            fields.append(Field(column.name, () if number else column.levels, *known, **own))
+        own = {"own_name": dataset.labels.column, "own_levels": dataset.labels.own_classes}
+        label = Field(LABEL, tuple(dataset.classes), declared=True, complete=True, **own)
         return cls((*fields, label), _counted(dataset.records.columns))
 
 

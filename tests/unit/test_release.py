@@ -75,9 +75,27 @@ def test_a_column_called_as_the_label_is_here_goes_out_beside_the_label_under_it
     parsed(tmp_path / "own.csv", tmp_path / "one", settings).save(tmp_path / "kept")
     dataset = Dataset.load(tmp_path / "kept")
     schema = Schema.of(dataset)
-    assert [field.name for field in schema.fields] == ["age", "outcome", "outcome (label)"]
+    assert [field.name for field in schema.fields] == ["age", "outcome (column)", "outcome"]
     write_table(tmp_path / "out.csv", schema, cells_of(dataset, np.arange(len(dataset.y))))
     assert (tmp_path / "out.csv").read_text(encoding="utf-8").split() == lines
+
+
+def test_texts_go_out_as_the_source_writes_them(tmp_path):
+    kinds, died = ("a=b", '"y, z"', ">=65"), ("=0", ">0")
+    lines = ["age,ratio=a/b,kind,died"]
+    lines += [f"{40 + row},{row % 7},{kinds[row % 3]},{died[row % 2]}" for row in range(60)]
+    (tmp_path / "own.csv").write_text("\n".join(lines), encoding="utf-8")
+    settings = SETTINGS | {"label": "died", "categorical": ["kind"], "levels": {"kind": ["a=b", "y, z", ">=65", "<=2"]}}
+    parsed(tmp_path / "own.csv", tmp_path / "one", settings).save(tmp_path / "kept")
+    dataset = Dataset.load(tmp_path / "kept")
+    schema = Schema.of(dataset)
+    assert schema.fields[2].levels == ("<:2", ">:65", "a:b", "y; z")
+    write_table(tmp_path / "out.csv", schema, cells_of(dataset, np.arange(len(dataset.y))))
+    assert (tmp_path / "out.csv").read_text(encoding="utf-8").split("\n")[:-1] == lines
+    bank = bank_of_tables(dataset, halves(dataset, 2), [cells_of(dataset, np.arange(20))] * 2)
+    for text in vars(papers(dataset, bank.about, [], Release("out.csv", "0", 1, 20, 0, 30, {}))).values():
+        assert "ratio=a/b" in text
+        assert "=2, " in text and "=65, a=b, y, z" in text
 
 
 def test_cells_are_written_as_the_data_dictionary_says():

@@ -112,3 +112,11 @@ def test_a_gap_in_a_column_without_gaps_is_refused():
     cells[1, 0] = np.nan
     with pytest.raises(InputError, match="column age"):
         Domain.of(SCHEMA, 8).encode(cells)
+
+
+def test_columns_are_named_as_the_table_or_as_the_page_has_them():
+    schema = Schema((replace(AGE, name="age:years", own_name="age=years"), SEX, LABEL))
+    for name in ("age:years", "age=years"):
+        assert [coding.column for coding in Domain.of(schema, 5, [name]).codings] == [0, 2]
+    with pytest.raises(InputError, match=r"no column height.*name some of age=years, "):
+        Domain.of(schema, 5, ["height"])
