@@ -91,6 +91,6 @@ for stage, dataset in ARTEFACTS.stages():
 
 
 try:
-    check_targets(os.environ.get(TARGETS, "").split(), [rule.name for rule in workflow.rules])
+    check_targets(os.environ.get(TARGETS, "").split(), [rule.name for rule in workflow.rules], ARTEFACTS.releases())
 except InputError as error:
     sys.exit(str(error))

@@ -33,6 +33,8 @@ class Release:
         rows: of the table.
         replicate: the number of the replicate that made it.
         trained_on: patients whom the generator was trained on.
+        copies: rows that equal a record of these patients in all columns, as written.
+        alike: rows that so equal a test patient's, whom no generator was trained on: what chance does.
         software: name and version -> SPDX id of the licence, of what made it.
         published: the day, YYYY-MM-DD; empty before there is one.
         url: where the file is, or will be; empty: beside its papers.
@@ -44,6 +46,8 @@ class Release:
     rows: int
     replicate: int
     trained_on: int
+    copies: int
+    alike: int
     software: Mapping[str, str]
     published: str = ""
     url: str = ""
@@ -106,7 +110,7 @@ def croissant(dataset: Dataset, facts: Mapping[str, object]) -> dict[str, object
                 "@type": "cr:RecordSet",
                 "@id": "rows",
                 "name": "rows",
-                "description": "One synthetic record a row; nobody's.",
+                "description": "One synthetic record a row.",
                 "field": [_field(field, release.file, unit) for field, unit in _units(dataset)],
             }
         ],

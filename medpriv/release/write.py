@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from medpriv.bank.bank import Bank
-from medpriv.dataset import Dataset
+from medpriv.dataset import TEST, Dataset
 from medpriv.files import sha256, write_text
 from medpriv.measures.table import read_measures
 from medpriv.release.papers import Release, papers
-from medpriv.release.table import write_table
-from medpriv.synthesis.schema import Schema
+from medpriv.release.table import texts_of, write_table
+from medpriv.synthesis.schema import Schema, cells_of
 
 TABLE, CARD, METADATA = "table.csv", "data_card.md", "croissant.json"
 
@@ -29,8 +29,9 @@ def write_release(
         software: packages that made the table -> SPDX id of their licence.
         folder: where the files `TABLE`, `CARD` and `METADATA` are to be.
     """
-    file, cells = folder / TABLE, released(dataset, bank, place=0)
-    write_table(file, Schema.of(dataset), cells)
+    file, cells, schema = folder / TABLE, released(dataset, bank, place=0), Schema.of(dataset)
+    write_table(file, schema, cells)
+    real = (bank.record_members(dataset)[0], dataset.rows(TEST))
     rows = [row for path in measures for row in read_measures(Path(path)) if row.treatment == bank.treatment]
     about = Release(
         file.name,
@@ -39,11 +40,18 @@ def write_release(
         len(cells),
         int(bank.replicates[0]),
         int(bank.members[0].sum()),
+        *(_equal(schema, cells, cells_of(dataset, own)) for own in real),
         {f"{name} {version(name)}": licence for name, licence in software.items()},
     )
     made = papers(dataset, bank.about, rows, about)
     write_text(folder / CARD, made.data_card)
     write_text(folder / METADATA, made.croissant)
+
+
+def _equal(schema: Schema, cells: np.ndarray, real: np.ndarray) -> int:
+    """Return how many rows of cells are written as one of the real rows."""
+    known = set(map(tuple, texts_of(schema, real)))
+    return sum(tuple(row) in known for row in texts_of(schema, cells))
 
 
 def released(dataset: Dataset, bank: Bank, place: int) -> np.ndarray:

@@ -302,6 +302,12 @@ class Artefacts:
         attacks = [folder for (_, name, _), folder in self.attacks([dataset]).items() if name == treatment]
         return [f"{use_folder(dataset, treatment)}/utility.csv", *(f"{folder}/measures.csv" for folder in attacks)]
 
+    def releases(self) -> dict[Key, str]:
+        """Return of each bank of generators of tables what speaks against releasing one; mostly nothing."""
+        made = {key: spec for key, spec in self.banks().items() if spec.kind == "table_generator"}
+        told = {key: GENERATORS[spec.parts["generator"]].control for key, spec in made.items()}
+        return {key: control if control.startswith("control") else "" for key, control in told.items()}
+
     def software(self, wildcards: Wildcards) -> dict[str, str]:
         """Return the packages that make a generator's tables, with the SPDX id of their licences."""
         package = GENERATORS[spec_of(wildcards.treatment).parts["generator"]].package

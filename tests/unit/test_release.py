@@ -93,7 +93,7 @@ def test_texts_go_out_as_the_source_writes_them(tmp_path):
     write_table(tmp_path / "out.csv", schema, cells_of(dataset, np.arange(len(dataset.y))))
     assert (tmp_path / "out.csv").read_text(encoding="utf-8").split("\n")[:-1] == lines
     bank = bank_of_tables(dataset, halves(dataset, 2), [cells_of(dataset, np.arange(20))] * 2)
-    for text in vars(papers(dataset, bank.about, [], Release("out.csv", "0", 1, 20, 0, 30, {}))).values():
+    for text in vars(papers(dataset, bank.about, [], Release("out.csv", "0", 1, 20, 0, 30, 0, 0, {}))).values():
         assert "ratio=a/b" in text
         assert "=2, " in text and "=65, a=b, y, z" in text
 
@@ -124,7 +124,7 @@ def written(tmp_path_factory):
     def made(metadata: dict, rows: list[Measure], software: dict[str, str], **changes: object) -> Papers:
         about = replace(bank.about, metadata=metadata)
         file = folder / "synthetic.csv"
-        release = Release(file.name, sha256(file), file.stat().st_size, len(tables[0]), 0, 30, software)
+        release = Release(file.name, sha256(file), file.stat().st_size, len(tables[0]), 0, 30, 7, 2, software)
         cohort = replace(dataset.cohort, **changes)
         found = papers(replace(dataset, cohort=cohort), about, [*measures, *rows], release)
         (folder / "croissant.json").write_text(found.croissant)
@@ -160,6 +160,8 @@ def test_the_card_says_what_nobody_guarantees_and_nobody_tried(written):
     assert "**no guarantee**" in found.data_card
     for text in (found.data_card, found.croissant):
         assert "No attack has been run on it, so its risk is unknown" in text
+        assert "7 of its 30 rows equal a record of a patient whom it was trained on in all columns" in text
+        assert "nobody's" not in text.replace("nobody's records are behind it", "")
         assert "may repeat records of patients until attacks have shown otherwise" in text
     assert "itself simulated" in found.data_card
     assert "credentialed" not in found.data_card
