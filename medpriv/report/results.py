@@ -29,6 +29,7 @@ from medpriv.report.labels import display_name, kind_of, stored_name
 Row = dict[str, str]
 Group = Mapping[str, str]
 WHOLE: Group = MappingProxyType({})  # the group of figures over everything
+OF_THE_OUTCOME = ("auc", "gaps", "equal", "time")  # the checks of `medpriv.leakage` that look for it in a column
 OF_PATIENTS = "patients"  # the stage of what attacks tell of single patients
 DERIVED = tuple(dict.fromkeys(item.stage for item in TREATMENTS.values() if item.origin))  # of banks made from others
 
@@ -117,6 +118,11 @@ def highest(measures: Iterable[Measure]) -> Measure | None:
     return max(filter(resolved, measures), key=lambda item: item.value, default=None)
 
 
+def gives_away(finding: Mapping[str, object]) -> bool:
+    """Tell a finding of `medpriv.leakage` about the outcome from those about ids, patients and copies."""
+    return finding["check"] in OF_THE_OUTCOME
+
+
 @dataclass(frozen=True)
 class Cohort:
     """One dataset, in the words that the page needs.
@@ -157,7 +163,7 @@ class Cohort:
     @property
     def leaking(self) -> bool:
         """True: the config allowed columns that give the outcome away."""
-        return any(item["allowed"] for item in self.about.get("notes", {}).get("leakage", ()))
+        return any(item["allowed"] and gives_away(item) for item in self.about.get("notes", {}).get("leakage", ()))
 
 
 @dataclass(frozen=True)

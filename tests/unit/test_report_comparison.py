@@ -141,8 +141,12 @@ def test_a_model_has_skill_if_it_beats_chance_or_the_commonest_class() -> None:
 def test_allowed_columns_that_leak_take_a_dataset_out_of_the_comparison() -> None:
     cohort = made_cohort("a", "b")
     assert choose_headline(cohort, made_result()).comparable
-    cohort.about["notes"] = {"leakage": [{"allowed": True}]}
-    assert not choose_headline(cohort, made_result()).comparable
+    for check in ("auc", "gaps", "equal", "time"):
+        cohort.about["notes"] = {"leakage": [{"check": check, "allowed": True}]}
+        assert not choose_headline(cohort, made_result()).comparable
+    others = [{"check": check, "allowed": True} for check in ("ids", "patients", "duplicates")]
+    cohort.about["notes"] = {"leakage": [*others, {"check": "auc", "allowed": False}]}
+    assert choose_headline(cohort, made_result()).comparable
 
 
 def flip(attack: str, value: float, group: str = "budget=0.01", patients: int = 20) -> Measure:

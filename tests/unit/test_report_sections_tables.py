@@ -576,6 +576,15 @@ def test_member_advantage_is_judged_of_models_with_skill_on_enough_patients_besi
 # --- leakage ---------------------------------------------------------------------------------------------------------
 
 
+def test_allowed_ids_and_copies_are_told_apart_from_what_gives_the_outcome_away() -> None:
+    others = [finding("record no") | {"check": "ids"}, finding("duplicates") | {"check": "duplicates"}]
+    section = write(LEAKAGE, [], {"table": cohort(notes={"leakage": others})})
+    assert any("the config allowed record no, duplicates: ids, patients or" in text for text in section.paragraphs)
+    assert not any("kept on purpose" in text for text in section.paragraphs)
+    leaks = write(LEAKAGE, [], {"table": cohort(notes={"leakage": [finding()]})})
+    assert not any("the config allowed" in text for text in leaks.paragraphs)
+
+
 def test_leaking_table_stands_beside_the_same_without() -> None:
     cohorts = {
         "leaky": cohort("leaky", notes={"leakage": [finding()]}),

@@ -11,7 +11,7 @@ from medpriv.report.comparison import Headline
 from medpriv.report.formatting import MISSING, number
 from medpriv.report.labels import stored_name
 from medpriv.report.layout import NOTHING, Cell, Column, Row, Table, count_cell, n_of, prose, source_cell, value_cell
-from medpriv.report.results import Cohort, Result, Results, resolved
+from medpriv.report.results import Cohort, Result, Results, gives_away, resolved
 from medpriv.report.section import Section
 
 MEANINGS = {
@@ -67,11 +67,13 @@ class Leakage:
     """What the section says.
 
     Attributes:
+        harmless: by dataset what its config allowed that doesn't give the outcome away.
         clean: datasets in which nothing was found.
         others: whether something was found in another one.
     """
 
     lessons: tuple[Lesson, ...]
+    harmless: Mapping[str, tuple[str, ...]]
     clean: tuple[str, ...]
     others: bool
     table: Table
@@ -88,6 +90,7 @@ def collect(results: Results, headlines: Sequence[Headline]) -> Leakage | None:
     clean = tuple(name for name, found in tables.items() if not found)
     return Leakage(
         lessons=tuple(_lesson(*pair, tables, results.banks) for pair in pairs),
+        harmless={name: names for name, found in tables.items() if (names := _allowed(found, outcome=False))},
         clean=clean,
         others=len(clean) < len(tables),
         table=_findings_table(tables),
@@ -101,7 +104,7 @@ def findings(cohort: Cohort) -> list[dict]:
 
 def pairs_of(tables: Findings, formats: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return (with leaks that were allowed, of the same format without) for every table that leaks."""
-    leaking = [name for name, found in tables.items() if any(item["allowed"] for item in found)]
+    leaking = [name for name, found in tables.items() if _allowed(found)]
     sound = [name for name in tables if name not in leaking]
     return [
         (name, other)
@@ -109,6 +112,11 @@ def pairs_of(tables: Findings, formats: Mapping[str, str]) -> list[tuple[str, st
         for other in sound
         if formats.get(name) and formats[name] == formats.get(other)
     ]
+
+
+def _allowed(found: Sequence[dict], outcome: bool = True) -> tuple[str, ...]:
+    """Return the names of what was allowed: the columns that give the outcome away, or all else."""
+    return tuple(item["name"] for item in found if item["allowed"] and gives_away(item) == outcome)
 
 
 def _auroc(result: Result | None) -> Measure | None:
@@ -126,7 +134,7 @@ def _lesson(leaking: str, sound: str, tables: Findings, banks: Sequence[Result])
     return Lesson(
         leaking,
         sound,
-        tuple(item["name"] for item in tables[leaking] if item["allowed"]),
+        _allowed(tables[leaking]),
         max(both, key=lambda item: item.with_leaks.value, default=None),
         _lesson_table(leaking, sound, compared),
     )
