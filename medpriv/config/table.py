@@ -55,7 +55,8 @@ class PreprocessTable(CheckedTable):
     ranges: dict[str, Range] = Field(
         {},
         description="[least, greatest] of numbers, publicly known and not read off the table; a synthetic table "
-        "with differential privacy needs them of every number, and takes a number beyond for the nearer end",
+        "with differential privacy needs them of every number. None but the control `bootstrap` writes a number "
+        "beyond: it takes the nearer end, and more than a fifth of a column's values beyond are refused",
     )
     decimals: dict[str, Annotated[int, Field(ge=0, le=15)]] = Field(
         {},

@@ -15,6 +15,7 @@ from medpriv.dataset import Dataset
 from medpriv.measures.table import Measure
 from medpriv.measures.verdicts import verdict_name
 from medpriv.report import formatting
+from medpriv.report.withholding import SMALL_COUNT
 from medpriv.synthesis.schema import Field, Schema
 
 CROISSANT = "http://mlcommons.org/croissant/1.1"
@@ -159,6 +160,7 @@ def _facts(dataset: Dataset, about: About, measures: Sequence[Measure], release:
         "source": source,
         "release": release,
         "columns": _units(dataset),
+        "beyond": {name: _few(count) for name, count in dataset.notes.get("cells_beyond_ranges", {}).items()},
         "guarantee": guarantee,
         "metadata": privacy,
         "figure": {(row.measure, row.group): row for row in use},
@@ -168,6 +170,10 @@ def _facts(dataset: Dataset, about: About, measures: Sequence[Measure], release:
         "restricted": {name: licence for name, licence in release.software.items() if licence == NOT_OPEN},
     }
     return facts | {part: _words(part, facts) for part in ("description", "limitations", "privacy")}
+
+
+def _few(count: int) -> str:
+    return f"fewer than {SMALL_COUNT}" if count < SMALL_COUNT else str(count)
 
 
 def _environment():

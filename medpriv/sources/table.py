@@ -9,7 +9,7 @@ numbers look like; `starter` guesses the roles.
 import difflib
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -58,6 +58,7 @@ from medpriv.sources.tabular import centre_and_scale, fills, impute, stratified_
 
 LICENCE = "its owner's; not stated"
 _NAMELESS = re.compile(r"|Unnamed: \d+|__index_level_\d+__|\.\.\.\d+")  # what pandas and R make of no name, too
+_BEYOND = 0.2  # of a column's values, from which its range is none
 _KEYS = ("class", "feature", "level", "site")  # keys of measures' groups, which no attribute of a patient may have
 
 
@@ -117,6 +118,7 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
         {"rows": len(y), "test_patients": int(np.sum(split == TEST)), "roles": held.roles}
         | held.copies
         | gaps
+        | ({"cells_beyond_ranges": held.beyond} if held.beyond else {})
         | {"spreads": spreads(held.values[train], owner[train], held.numeric)}
         | ({"ids": held.ids} if held.ids else {})
         | _of_several_sites(owner, place),
@@ -160,6 +162,7 @@ class _Converted:
         ids: what is probably people's ids, though the settings name another column, or none, as the patient
             (`table_ids.repeated_ids`).
         roles: what is said of the columns (`table_roles.declared`).
+        beyond: how many cells lie beyond a column's range, of those columns that have any.
         aside: codes int32 [N] of columns that others may know and nobody learns from, by name.
         own_names: of each column to learn from its name in the table, by its name here.
         own_texts: of the label and of each category (by its name in the table) the texts there, by their names here.
@@ -174,6 +177,7 @@ class _Converted:
     groups: dict[str, tuple[str, ...]]
     ids: dict[str, dict[str, int]]
     roles: dict[str, object]
+    beyond: dict[str, int]
     aside: dict[str, np.ndarray]
     own_names: dict[str, str]
     own_texts: dict[str, dict[str, str]]
@@ -236,6 +240,7 @@ def _convert(path: Path, settings: dict, rng: np.random.Generator) -> _Converted
     whose = _whose_rows(table, columns, settings, rng, faults)
     numeric, chosen = _learnt_from(columns, settings, meant, faults)
     values = _values(numeric, len(whose.owner), table.separator, settings, faults)
+    beyond = _beyond(numeric, values, settings.get("ranges", {}), faults)
     known = settings.get("levels", {})
     categories = {_name_of(column.name): category(column, faults, known.get(column.name)) for column in chosen}
     faults += [fault for column in chosen if (fault := _memorised(column))]
@@ -255,7 +260,7 @@ def _convert(path: Path, settings: dict, rng: np.random.Generator) -> _Converted
         for column in (columns[settings["label"]], *chosen)
     }
     copies = _copies(columns, settings["patient"])
-    return _Converted(whose, numbered, values, categories, groups, ids, roles, aside, own_names, texts, copies)
+    return _Converted(whose, numbered, values, categories, groups, ids, roles, beyond, aside, own_names, texts, copies)
 
 
 def _whose_rows(
@@ -555,6 +560,22 @@ def _values(columns: list[TextColumn], rows: int, separator: str, settings: dict
         remedy = "name a column of numbers that is learnt from; elsewhere write an empty cell for a missing value"
         faults.append(Fault("preprocess.missing_codes", f"{name} is no column of numbers to learn from", remedy))
     return np.array(values).reshape(len(columns), rows).T
+
+
+def _beyond(
+    columns: list[TextColumn], values: np.ndarray, ranges: Mapping[str, Sequence[float]], faults: list[Fault]
+) -> dict[str, int]:
+    """Return how many cells lie beyond a column's range, where some do; refuse a range that many lie beyond."""
+    found = {}
+    for column, held in zip(columns, values.T, strict=True):
+        lower, upper = ranges.get(column.name, (-np.inf, np.inf))
+        count, whole = int(np.sum((held < lower) | (held > upper))), int(np.sum(~np.isnan(held)))
+        if count > _BEYOND * whole:
+            problem = f"{count} of {whole} values lie beyond its range, {lower:g} to {upper:g}"
+            remedy = "correct preprocess.ranges: every generator would write the nearer end in their place"
+            faults.append(Fault(f"column {column.name}", problem, remedy))
+        found |= {_name_of(column.name): count} if count else {}
+    return found
 
 
 def _names_rows(column: TextColumn, patient: str | None) -> Fault | None:

@@ -121,12 +121,14 @@ def written(tmp_path_factory):
     bank = bank_of_tables(dataset, members, tables)
     measures = synthetic_utility.audit(dataset, bank, None, settings, 1).measures
 
-    def made(metadata: dict, rows: list[Measure], software: dict[str, str], **changes: object) -> Papers:
+    def made(
+        metadata: dict, rows: list[Measure], software: dict[str, str], notes: dict | None = None, **changes: object
+    ) -> Papers:
         about = replace(bank.about, metadata=metadata)
         file = folder / "synthetic.csv"
         release = Release(file.name, sha256(file), file.stat().st_size, len(tables[0]), 0, 30, 7, 2, software)
         cohort = replace(dataset.cohort, **changes)
-        found = papers(replace(dataset, cohort=cohort), about, [*measures, *rows], release)
+        found = papers(replace(dataset, cohort=cohort, notes=notes or {}), about, [*measures, *rows], release)
         (folder / "croissant.json").write_text(found.croissant)
         return found
 
@@ -210,3 +212,12 @@ def test_columns_of_the_card_are_those_of_the_file(written):
     assert [section.index(f"| {name.replace('_', chr(92) + '_')} |") for name in header] == sorted(
         section.index(f"| {name.replace('_', chr(92) + '_')} |") for name in header
     )
+
+
+def test_the_card_says_how_many_values_of_the_source_lie_beyond_a_range(written):
+    made, _, _ = written
+    notes = {"cells_beyond_ranges": {"age": 25, "lactate": 3}}
+    card = made({}, [], {}, notes=notes).data_card
+    assert "years, 0 to 120; 25 values of the source lie beyond, and stand here as the nearer end |" in card
+    assert "fewer than 10 values of the source" in card
+    assert "lie beyond" not in made({}, [], {}).data_card

@@ -54,6 +54,8 @@ def test_notes_of_credentialed_data_are_counts_only() -> None:
 def test_filled_gaps_are_stated_by_column_and_small_counts_withheld() -> None:
     notes = {"missing_cells": {"age": 0, "crp": 9, "laktat": 1200}}
     assert explain_notes(notes, names=False) == [("missing cells", f"crp: withheld, laktat: {integer(1200)}")]
+    notes = {"cells_beyond_ranges": {"age": 9, "crp": 40}}
+    assert explain_notes(notes, names=False) == [("cells beyond ranges", "age: withheld, crp: 40")]
     assert explain_notes({"patients_of_several_sites": 9}, names=False) == [("patients of several sites", "withheld")]
     assert explain_notes({"patients_of_several_sites": 10}, names=False) == [("patients of several sites", "10")]
     assert explain_notes({"missing_cells": {"age": 0}}, names=False) == [("missing cells", "none")]

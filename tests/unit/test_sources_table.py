@@ -237,7 +237,7 @@ def test_the_example_in_the_docs_passes_the_check():
 # What is publicly known of columns.
 
 KNOWN = {
-    "ranges": {"age": [18, 100], "lactate": [0, 30]},
+    "ranges": {"age": [18, 100], "lactate": [-30, 30]},
     "decimals": {"age": 0},
     "levels": {"sex": ["M", "F", "X"], "drug": ["none", "x", "y"]},
 }
@@ -246,7 +246,7 @@ KNOWN = {
 def test_ranges_decimals_and_levels_are_those_declared(parse):
     columns = {column.name: column for column in parse(**KNOWN).records.columns}
     assert (columns["age"].lower, columns["age"].upper, columns["age"].decimals) == (18, 100, 0)
-    assert (columns["lactate"].lower, columns["lactate"].decimals) == (0, None)
+    assert (columns["lactate"].lower, columns["lactate"].decimals) == (-30, None)
     assert columns["sex"].levels == ("F", "M", "X")
     assert columns["sex"].features == ("sex=F", "sex=M", "")  # no training row has an X
     assert all(columns[name].declared for name in ("sex", "drug"))
@@ -260,6 +260,18 @@ def test_without_them_nothing_is_taken_from_the_rows(parse):
 def test_a_level_beyond_those_declared_is_a_fault_with_its_row(parse):
     with pytest.raises(InputError, match=r"row \d+, column sex .*a level that preprocess.levels doesn't name"):
         parse(levels={"sex": ["M", "X"]})
+
+
+def test_cells_beyond_a_range_are_counted_and_many_of_them_refused(parse):
+    ages = parse().records.raw[:, 0]
+    few, many = (float(np.quantile(ages, share, method="lower")) for share in (0.85, 0.5))
+    counted = parse(ranges={"age": [0, few], "lactate": [-30, 30]})
+    assert counted.notes["cells_beyond_ranges"] == {"age": int(np.sum(ages > few))}
+    assert np.array_equal(counted.records.raw[:, 0], ages)  # what is real stays as it is
+    assert "cells_beyond_ranges" not in parse(ranges={"age": [0, 200]}).notes
+    problem = rf"column age: {int(np.sum(ages > many))} of 80 values lie beyond its range, 0 to {many:g}"
+    with pytest.raises(InputError, match=problem + r".*correct preprocess\.ranges"):
+        parse(ranges={"age": [0, many]})
 
 
 def test_a_range_of_no_column_is_a_fault(parse):

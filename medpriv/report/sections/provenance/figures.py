@@ -121,12 +121,12 @@ def _class_counts(cohort: Cohort) -> list[tuple[str, str]]:
 def explain_notes(notes: Mapping[str, object], names: bool) -> list[tuple[str, str]]:
     """Return a dataset's preprocessing notes as (what, how many or why).
 
-    Without `names`, plain counts only, and those of each column's gaps, which were filled: small ones of gaps and of
-    patients are withheld.
+    Without `names`, plain counts only, and those of each column's gaps and of its cells beyond a range: small ones of
+    these and of patients are withheld.
     """
     lines = []
     for name, value in notes.items():
-        if not names and name == "missing_cells":
+        if not names and name in ("missing_cells", "cells_beyond_ranges"):
             value = {key: WITHHELD if count < SMALL_COUNT else integer(count) for key, count in value.items() if count}
         elif not names and not isinstance(value, int | float):
             continue
