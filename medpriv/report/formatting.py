@@ -7,6 +7,7 @@ from medpriv.measures.table import Measure
 
 MISSING = "–"
 UNRESOLVABLE = "not resolvable"
+MISSED = "rate missed"  # thresholds of other models let through far more than the false-positive rate that was asked
 
 
 def number(value: float | None, places: int = 3) -> str:

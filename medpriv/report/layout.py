@@ -3,7 +3,7 @@
 The template `parts.html` prints them and escapes every word. Tables are composed in `medpriv.report.sections`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -162,6 +162,20 @@ def value_cell(
         text = f"+{text}"
     bounds = formatting.interval(measure, share=share, places=places)
     return Cell(text, order=f"{measure.value:.6g}").below(bounds, labels.attack_name(measure.attack) if attack else "")
+
+
+def rate_cell(rate: Measure | None, arrived: Iterable[Measure | None], *, attack: bool = False) -> Cell:
+    """Return a true-positive rate as a cell; of one without value, which of the two reasons there is.
+
+    Args:
+        rate: at a false-positive rate.
+        arrived: the false-positive rates at which attacks arrived; they have values where there are people enough.
+        attack: whether the attack behind it was a choice.
+    """
+    found = [item.value for item in arrived if item is not None and item.value == item.value]
+    if rate is not None and rate.value != rate.value and found:
+        return Cell(formatting.MISSED, (f"FPR reached {formatting.percent(min(found))}",))
+    return value_cell(rate, share=True, attack=attack)
 
 
 def prose(text: str, tone: str = "") -> Cell:

@@ -11,7 +11,7 @@ from medpriv.measures.verdicts import verdict_name
 from medpriv.report.comparison import Headline
 from medpriv.report.formatting import number, percent, signed
 from medpriv.report.labels import attack_name
-from medpriv.report.layout import NOTHING, Cell, Column, Row, Table, value_cell
+from medpriv.report.layout import NOTHING, Cell, Column, Row, Table, rate_cell, value_cell
 from medpriv.report.results import Group, Result, highest, parse_group, resolved
 
 PATIENT: Group = {"level": "patient"}
@@ -162,7 +162,7 @@ def tested_cell(bank: Released) -> Cell:
 def found_cell(bank: Released) -> Cell:
     """Return the share of members found at low false-positive rates."""
     more = bank.attack(BEST, "tpr_at_fpr_0.1")
-    least = value_cell(bank.attack(BEST, "tpr_at_fpr_0.01"), share=True)
+    least = rate_cell(bank.attack(BEST, "tpr_at_fpr_0.01"), [bank.attack(BEST, "fpr_reached_0.01")])
     return least.below(f"at 10 %: {percent(more.value)}" if resolved(more) else "")
 
 

@@ -239,5 +239,9 @@ def test_roc_stops_at_what_the_patients_resolve_and_shows_chance_beside_the_rate
         "at a false-positive rate of 10.0\u00a0%, 20.0\u00a0% are named (RMIA, 15.0 to 30.0\u00a0%, rate reached "
         "12.0\u00a0%, by chance up to 25.0\u00a0%); at a false-positive rate of 1.0\u00a0%: not resolvable"
     ) in panel.note
+    low.append(replace(low[1], measure="fpr_reached_0.01", value=0.05))
+    item = choose_headline(COHORT, result(attacks=[leak("baseline-cnn", 15, "record", 2250), *low], roc=rows))
+    ((panel,),) = (figure.panels for figure in write(ROC, [item], {"d": COHORT}).figures)
+    assert "at a false-positive rate of 1.0\u00a0%: rate missed" in panel.note
     few = choose_headline(COHORT, result(attacks=[leak("baseline-cnn", 9, "record", 2250)], roc=rows))
     assert write(ROC, [few], {"d": COHORT}) is None

@@ -1,10 +1,13 @@
 """Numbers as the page prints them."""
 
+from dataclasses import replace
+
 from written_sections import write
 
 from medpriv.measures.table import NAN, Measure
 from medpriv.report.formatting import integer, interval, number, percent, scientific, span
 from medpriv.report.labels import attack_name, display_name, simulated_cell, stored_name, treatment_label
+from medpriv.report.layout import rate_cell
 from medpriv.report.results import Cohort
 from medpriv.report.sections.provenance.figures import SECTION as PROVENANCE
 from medpriv.report.sections.provenance.figures import explain_notes
@@ -23,6 +26,17 @@ def test_interval_is_empty_where_none_was_computed() -> None:
     assert interval(Measure("d", "t", "", "auc", 0.5, 0.1, 0.6), share=True) == "10.0 to 60.0"
     assert interval(Measure("d", "t", "", "auc", 0.5)) == ""
     assert interval(None) == ""
+
+
+def test_a_rate_without_value_says_which_of_the_two_reasons_there_is() -> None:
+    rate = Measure("d", "t", "membership-rmia", "tpr_at_fpr_0.01", NAN, n=40, patients=40)
+    arrived = [Measure("d", "t", "membership-rmia", "fpr_reached_0.01", value) for value in (0.043, 0.061, NAN)]
+    missed = rate_cell(rate, arrived)
+    assert (missed.text, missed.details) == ("rate missed", ("FPR reached 4.3\u00a0%",))
+    for none in ([], [None], arrived[2:]):
+        assert rate_cell(rate, none).text == "not resolvable"
+    assert rate_cell(replace(rate, value=0.2), arrived).text == "20.0\u00a0%"
+    assert rate_cell(None, arrived).text == "–"
 
 
 def test_counts_and_operations_are_readable() -> None:

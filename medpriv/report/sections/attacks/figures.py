@@ -7,7 +7,7 @@ from medpriv.measures.table import Measure
 from medpriv.report.comparison import BEST, LEVELS, Headline, budgets
 from medpriv.report.formatting import change, number
 from medpriv.report.labels import attack_name
-from medpriv.report.layout import Cell, Column, Group, GroupedTable, Row, Table, folded, n_of, value_cell
+from medpriv.report.layout import Cell, Column, Group, GroupedTable, Row, Table, folded, n_of, rate_cell, value_cell
 from medpriv.report.results import Result, Results, parse_group
 from medpriv.report.section import Section
 
@@ -18,6 +18,7 @@ MEASURES = (  # (name, head, note)
     ("tpr_at_fpr_0.01", "TPR", "at 1 % FPR"),
     ("tpr_at_fpr_0.001", "TPR", "at 0.1 % FPR"),
 )
+TPR = "tpr_at_fpr_"
 RIGHT = "accuracy_under_attack"
 
 
@@ -66,7 +67,11 @@ def _reached(measure: str, level: str) -> Callable[[Tried], Cell]:
     def cell(tried: Tried) -> Cell:
         bank, attack = tried
         name = f"{measure}_chance" if attack == BEST else measure
-        return value_cell(bank.attacks.find(name, {"level": level}, attack), share=name.startswith("tpr"))
+        found = bank.attacks.find(name, {"level": level}, attack)
+        if not measure.startswith(TPR):
+            return value_cell(found)
+        arrived = bank.attacks.find(measure.replace(TPR, "fpr_reached_"), {"level": level}, attack)
+        return rate_cell(found, [arrived])
 
     return cell
 

@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from medpriv.report.comparison import LEVELS, Headline, verdict, worst_class
+from medpriv.report.comparison import LEVELS, RATE, Headline, membership, verdict, worst_class
 from medpriv.report.differences import by_dataset
 from medpriv.report.enough import NO_SKILL, TOO_FEW, people
 from medpriv.report.formatting import change, number, percent, plural
 from medpriv.report.labels import check_name, measure_name, treatment_label
-from medpriv.report.layout import Cell, Column, Group, GroupedTable, Row, value_cell
+from medpriv.report.layout import Cell, Column, Group, GroupedTable, Row, rate_cell, value_cell
 from medpriv.report.results import Results, parse_group, resolved
 from medpriv.report.section import Section
 
@@ -114,7 +114,7 @@ def _rate_cell(level: str) -> Callable[[Headline], Cell]:
 
     def cell(item: Headline) -> Cell:
         rate, reached, chance = item.rate(level), item.reached(level), item.rate_chance(level)
-        found = value_cell(rate, share=True, attack=True)
+        found = rate_cell(rate, membership(item.result, f"fpr_reached_{RATE}", level), attack=True)
         if not resolved(rate):
             return found
         arrived = f"FPR reached {percent(reached.value)}" if reached is not None else ""

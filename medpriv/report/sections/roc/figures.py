@@ -11,7 +11,7 @@ from medpriv.report.comparison import BEST, LEVELS, Headline, membership, strong
 from medpriv.report.differences import by_dataset
 from medpriv.report.drawing import COLOURS, Figure, Panel, line_style, slug
 from medpriv.report.enough import enough, left_out, people
-from medpriv.report.formatting import UNRESOLVABLE, interval, percent, plural, span
+from medpriv.report.formatting import MISSED, UNRESOLVABLE, interval, percent, plural, span
 from medpriv.report.labels import attack_name
 from medpriv.report.panels import leading_keys, legible
 from medpriv.report.results import Result, Results, Row, parse_group, resolved
@@ -128,7 +128,8 @@ def low_rates(result: Result, level: str) -> str:
             continue
         at = f"at a false-positive rate of {percent(float(rate))}"
         if math.isnan(best.value):
-            found.append(f"{at}: {UNRESOLVABLE}")
+            arrived = membership(result, f"fpr_reached_{rate}", level)
+            found.append(f"{at}: {MISSED if any(map(resolved, arrived)) else UNRESOLVABLE}")
             continue
         reached = result.attacks.find(f"fpr_reached_{rate}", {"level": level}, best.attack)
         details = [attack_name(best.attack), f"{interval(best, share=True)}\u00a0%"]
