@@ -167,6 +167,7 @@ def _facts(dataset: Dataset, about: About, measures: Sequence[Measure], release:
         "classifiers": sorted({row.group for row in use if row.group.startswith("classifier=")}),
         "attacks": sorted(attacks, key=lambda row: -row.value if row.value == row.value else 1.0),
         "strongest": strongest,
+        "best": BEST,
         "restricted": {name: licence for name, licence in release.software.items() if licence == NOT_OPEN},
     }
     return facts | {part: _words(part, facts) for part in ("description", "limitations", "privacy")}

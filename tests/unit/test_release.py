@@ -188,7 +188,7 @@ def test_the_card_states_epsilon_risk_licence_and_terms(written):
     assert "epsilon = 1, delta = 0.003 (patient)" in found.data_card
     assert "holds for the table alone" in found.data_card
     assert "no guarantee" not in found.data_card + found.croissant
-    assert "reached an AUC of 0.630" in found.data_card
+    assert "highest AUC of the membership attacks that were run is 0.630" in found.data_card
     assert "risk is unknown" not in found.data_card
     assert found.data_card.index("0.630 |") < found.data_card.index("0.520 |")
     assert "Business Source License" in found.data_card
@@ -221,3 +221,14 @@ def test_the_card_says_how_many_values_of_the_source_lie_beyond_a_range(written)
     assert "years, 0 to 120; 25 values of the source lie beyond, and stand here as the nearer end |" in card
     assert "fewer than 10 values of the source" in card
     assert "lie beyond" not in made({}, [], {}).data_card
+
+
+def test_the_attack_chosen_beforehand_is_told_apart_from_the_highest_of_all(written):
+    made, _, _ = written
+    chosen = replace(attack(0.63), attack="release-best")
+    found = made({}, [attack(0.71), attack(0.52), chosen], {})
+    for text in (found.data_card, found.croissant):
+        assert "strongest on other replicates reached an AUC of 0.630 (0.5 is guessing); the highest of all" in text
+        assert "partly luck, is 0.710." in text
+    alone = made({}, [chosen, attack(0.52), attack(float("nan"))], {}).data_card
+    assert "reached an AUC of 0.630 (0.5 is guessing). " in alone.replace("\n", " ") and "highest of all" not in alone
