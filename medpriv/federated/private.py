@@ -45,7 +45,7 @@ def private_client(patients: float, rounds: int, delta: float, settings: Mapping
     """
     rate = min(1.0, (settings["batch_size"] or patients) / patients)
     steps = settings["updates"] * rounds
-    noise = noise_for(settings["epsilon"], delta, rate, steps)
+    noise = noise_for(settings["epsilon"], delta, rate, steps, "federated.strategies.sample_dp.epsilon")
     schedule = PrivateSchedule(
         steps=settings["updates"],
         rate=rate,

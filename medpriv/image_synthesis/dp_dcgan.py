@@ -88,7 +88,7 @@ def synthesise(
     units = [_units(own) for own in sets]
     deltas = deltas_of(units, settings["delta"])
     spent = settings["rate"], settings["steps"]
-    noises = [noise_for(settings["epsilon"], delta, *spent) for delta in deltas]
+    noises = [noise_for(settings["epsilon"], delta, *spent, "synthetic.epsilons") for delta in deltas]
     samples = []
     for place, (own, unit, noise, rng, count) in enumerate(zip(sets, units, noises, rngs, counts, strict=True)):
         _LOG.info("replicate %d of %d", place + 1, len(sets))

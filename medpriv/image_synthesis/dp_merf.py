@@ -74,7 +74,7 @@ def synthesise(
     for own, rng, count in zip(sets, rngs, counts, strict=True):
         patients = len(own) if own.patient is None else len(np.unique(own.patient))
         delta = settings["delta"] or default_delta(patients)
-        check_delta(delta, patients)
+        check_delta(delta, patients, "synthetic.delta")
         mu = gaussian_mu(settings["epsilon"], delta)
         sigmas.append(deviation(patients, mu))
         released.append(release(embed(own, classes, features, patients), sigmas[-1], rng))

@@ -40,8 +40,13 @@ def epsilon(noise_multiplier: float, rate: float, steps: int, delta: float) -> f
 
 
 @cache
-def noise_for(target: float, delta: float, rate: float, steps: int) -> float:
+def noise_for(target: float, delta: float, rate: float, steps: int, place: str = "private.epsilons") -> float:
     """Return the smallest noise multiplier (to 4 digits and 1 % of epsilon) whose epsilon is at most the target.
+
+    Args:
+        target, delta: the guarantee asked for.
+        rate, steps: of the training, as in `epsilon`.
+        place: what the config calls the target, for an error.
 
     Raises:
         InputError: no noise multiplier up to 100,000 does it.
@@ -53,7 +58,7 @@ def noise_for(target: float, delta: float, rate: float, steps: int) -> float:
             raise InputError(
                 f"no noise gives epsilon {target:g} at delta {delta:g} for {steps} steps at rate {rate:g}",
                 file="config",
-                place="private.epsilons, or `epsilon` of a private strategy",
+                place=place,
                 remedy="ask for a larger epsilon, fewer steps, or a smaller share of patients a step",
             )
     while low > LEAST and epsilon(low, rate, steps, delta) <= target:
@@ -75,13 +80,19 @@ def default_delta(patients: int) -> float:
     return float(f"{_floor(exact / place + 1e-9) * place:.0e}")
 
 
-def check_delta(delta: float, patients: int) -> None:
-    """Refuse a delta at which giving away one patient's whole record would count as private."""
+def check_delta(delta: float, patients: int, place: str = "private.delta") -> None:
+    """Refuse a delta at which giving away one patient's whole record would count as private.
+
+    Args:
+        delta: it.
+        patients: of a replicate.
+        place: what the config calls the delta.
+    """
     if delta >= 1 / patients:
         raise InputError(
             f"delta {delta:g} is not below 1/n for the {patients} patients of a replicate",
             file="config",
-            place="private.delta, or `delta` of a private strategy",
+            place=place,
             remedy=f"leave it out ({default_delta(patients):g} is taken then), or give a smaller one",
         )
 

@@ -87,9 +87,10 @@ def synthesise(
     encoder, units = PublicBins(schema, settings["bins"]), units_of(tables, patients)
     deltas = deltas_of(units, settings["delta"])
     spent = settings["rate"], settings["steps"]
+    noises = [noise_for(settings["epsilon"], delta, *spent, "synthetic.epsilons") for delta in deltas]
     replicates = [
-        Replicate(encoder.encode(table), unit, noise_for(settings["epsilon"], delta, *spent), wanted)
-        for table, unit, delta, wanted in zip(tables, units, deltas, rows, strict=True)
+        Replicate(encoder.encode(table), unit, noise, wanted)
+        for table, unit, noise, wanted in zip(tables, units, noises, rows, strict=True)
     ]
     sizes = [pass_sizes(settings["rate"], settings["rate"] * own.units) for own in replicates]
     samples: dict[int, np.ndarray] = {}

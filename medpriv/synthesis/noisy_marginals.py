@@ -162,7 +162,7 @@ def synthesise_each(
         weights = patient_weights(patient, len(cells))
         count = round(weights.sum())
         delta = settings["delta"] or default_delta(count)
-        check_delta(delta, count)
+        check_delta(delta, count, "synthetic.delta")
         mu = gaussian_mu(settings["epsilon"], delta)
         curator = Curator(domain.encode(cells), domain.sizes, weights, count, mu, rng)
         learnt = learn(curator)

@@ -108,7 +108,7 @@ def deltas_of(units: Sequence[np.ndarray], delta: float | None) -> list[float]:
     counts = [int(own.max()) + 1 for own in units]
     for count in counts:
         if delta is not None:
-            check_delta(delta, count)
+            check_delta(delta, count, "synthetic.delta")
     return [delta or default_delta(count) for count in counts]
 
 

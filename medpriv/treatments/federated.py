@@ -272,7 +272,7 @@ def _client_privacy(clients: int, rounds: int, settings: Mapping[str, object]) -
             place="federated.strategies.client_dp.delta",
             remedy="give a smaller one",
         )
-    noise = noise_for(settings["epsilon"], delta, 1.0, rounds)
+    noise = noise_for(settings["epsilon"], delta, 1.0, rounds, "federated.strategies.client_dp.epsilon")
     return _privacy(settings, "client", delta) | {
         "epsilon": epsilon(noise, 1.0, rounds, delta),
         "noise_multiplier": noise,
@@ -289,7 +289,7 @@ def _sample_privacy(
     sizes = clients.sizes(dataset)
     patients = sum(sizes.values()) // 2
     delta = settings["delta"] or default_delta(patients)
-    check_delta(delta, patients)
+    check_delta(delta, patients, "federated.strategies.sample_dp.delta")
     # A replicate holds half of the training patients.
     private = {name: private_client(max(size / 2, 1), rounds, delta, settings) for name, size in sizes.items()}
     worst = max(private.values(), key=lambda client: client.epsilon)

@@ -42,7 +42,7 @@ def train(dataset: Dataset, spec: TrainingSpec, draw: Draw) -> Bank:
     if "epsilon" in spec.parts:
         patients = int(members[0].sum())
         settings |= {"epsilon": spec.parts["epsilon"], "delta": spec.settings["delta"] or default_delta(patients)}
-        check_delta(settings["delta"], patients)
+        check_delta(settings["delta"], patients, "synthetic.delta")
         private = {"patients": [dataset.patient[own] for own in rows]}
     made = generator_of(spec.model)(
         [cells_of(dataset, own) for own in rows],

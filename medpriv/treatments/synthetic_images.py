@@ -31,7 +31,7 @@ def train(dataset: Dataset, spec: TrainingSpec, draw: Draw) -> Bank:
     if "epsilon" in spec.parts:
         patients = int(members[0].sum())
         settings |= {"epsilon": spec.parts["epsilon"], "delta": spec.settings["delta"] or default_delta(patients)}
-        check_delta(settings["delta"], patients)
+        check_delta(settings["delta"], patients, "synthetic.delta")
     rows = [np.flatnonzero(own[dataset.patient]) for own in members]
     made = generator_of(spec.model)(
         [LabelledImages(dataset.x[own], dataset.y[own], dataset.patient[own]) for own in rows],

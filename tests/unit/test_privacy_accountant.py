@@ -47,6 +47,8 @@ def test_no_noise_guarantees_nothing_and_impossible_targets_are_refused():
     assert epsilon(0.0, 0.1, 10, 1e-5) == inf
     with pytest.raises(InputError, match=r"private\.epsilons"):
         noise_for(1e-4, 1e-9, 1.0, 10**6)
+    with pytest.raises(InputError, match=r"config, synthetic\.epsilons: no noise"):
+        noise_for(1e-4, 1e-9, 1.0, 10**6, "synthetic.epsilons")
 
 
 def test_default_delta_is_a_tenth_of_one_patient_rounded_down_to_a_digit():
@@ -58,3 +60,5 @@ def test_default_delta_is_a_tenth_of_one_patient_rounded_down_to_a_digit():
 def test_a_delta_that_could_publish_a_patient_is_refused():
     with pytest.raises(InputError, match="not below 1/n for the 50 patients"):
         check_delta(0.02, 50)
+    with pytest.raises(InputError, match=r"config, synthetic\.delta: delta 0\.02"):
+        check_delta(0.02, 50, "synthetic.delta")

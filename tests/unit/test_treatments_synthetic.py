@@ -68,5 +68,5 @@ def test_a_delta_that_protects_nobody_is_refused() -> None:
     dataset = table_dataset(train=80, test=40)
     made = spec("mst", recipe(MstSettings), epsilon=4.0)
     loose = TrainingSpec(made.name, made.word, made.parts, made.model, made.hyperparameters, SETTINGS | {"delta": 0.1})
-    with pytest.raises(InputError, match=r"delta 0.1 is not below 1/n"):
+    with pytest.raises(InputError, match=r"config, synthetic\.delta: delta 0.1 is not below 1/n"):
         train(dataset, loose, Draw(range(2), 2, 1))

@@ -163,5 +163,6 @@ def _private(bank: Bank, federation: Federation, settings: Mapping) -> Protectio
     sizes, local = sorted(settings["batches"]), plan["local"]
     rate = min(sizes[min(1, len(sizes) - 1)] / patients, 1.0)
     steps = plan["rounds"] * (local["updates"] or local["epochs"])
-    noise = noise_for(settings["epsilon"], default_delta(patients), rate, steps)
+    asked = settings["epsilon"], default_delta(patients)
+    noise = noise_for(*asked, rate, steps, "attacks.federated_server.epsilon")
     return Protection(settings["clip"], noise * settings["clip"])
