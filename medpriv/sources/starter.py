@@ -11,7 +11,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,8 +39,9 @@ _OUTCOME = re.compile(
     re.IGNORECASE,
 )
 _FINDING = re.compile(r"diagnos|disease|readmi|surviv|sepsis|result|event|status|class|befund|überlebt", re.IGNORECASE)
-_PLACE = re.compile(
-    r"site|h[oô]spi?tal|ward|cent(re|er)|clinic|institution|unit|department|facility|klinik|krankenhaus|station|standort",
+_PLACE = re.compile(  # whole words, for "site" stands in Visiten, "ward" in reward, "station" in gestation
+    r"(?<![^\W\d_])(site|h[oô]spi?tal|ward|cent(re|er)|clinic|institution|unit|department|facility|"
+    r"(intensiv|normal|pflege)?station)(s|id|nr|no|code|name)?(?![^\W\d_])|klinik|krankenhaus|standort",
     re.IGNORECASE,
 )
 _ATTRIBUTE = re.compile(
@@ -111,11 +112,7 @@ def guess_roles(columns: Mapping[str, TextColumn], separator: str) -> Guess:
     for column in list(left.values()):
         if holds_dates(column):
             _assign(guess, left, "dates", column.name, "by its values; not learnt from")
-    for column in list(left.values()):
-        levels = _levels(column)
-        place = _PLACE.search(column.name) and not _PERSON.search(column.name)
-        if not guess.site and place and 2 <= levels <= len(column.code) / 20:
-            _assign(guess, left, "site", column.name, f"by its name, {levels} sites{_without(column)}")
+    _guess_site(guess, left, numeric)
     owner = names(columns[guess.patient], [])[1] if guess.patient else np.arange(len(next(iter(columns.values())).code))
     for column in left.values():
         if _ATTRIBUTE.match(column.name) and len(column.texts) <= FEW and _fits(column, owner):
@@ -223,7 +220,7 @@ def _guess_label(guess: Guess, left: dict[str, TextColumn]) -> None:
     binary = [
         column
         for column in fit
-        if _levels(column) == 2 and not _ATTRIBUTE.match(column.name) and not _PLACE.search(column.name)
+        if _levels(column) == 2 and not _ATTRIBUTE.match(column.name) and not _names_place(column)
     ]
     outcome, finding = ([column for column in fit if names.search(column.name)] for names in (_OUTCOME, _FINDING))
     last = [column for column in binary if column is list(left.values())[-1]]
@@ -251,6 +248,20 @@ def _guess_patient(guess: Guess, left: dict[str, TextColumn]) -> None:
         if some and not guess.patient:
             column = some[0]
             _assign(guess, left, "patient", column.name, f"{reason}, {_levels(column)} patients{_without(column)}")
+
+
+def _guess_site(guess: Guess, left: dict[str, TextColumn], numeric: Collection[str]) -> None:
+    """Note the first column that is called like a place and has rows enough of each; rather words, without gaps."""
+    fit = [column for column in left.values() if _names_place(column) and not _PERSON.search(column.name)]
+    fit = [column for column in fit if 2 <= _levels(column) <= len(column.code) / 20]
+    for column in sorted(fit, key=lambda one: (one.name in numeric, bool(gaps(one).any())))[:1]:
+        about = f"by its name, {_levels(column)} sites{_without(column)}"
+        _assign(guess, left, "site", column.name, about)
+
+
+def _names_place(column: TextColumn) -> bool:
+    """Return whether a column is called like a place; `hospitalId` is two words."""
+    return bool(_PLACE.search(re.sub("(?<=[a-z])(?=[A-Z])", "_", column.name)))
 
 
 def _names_people(column: TextColumn) -> bool:

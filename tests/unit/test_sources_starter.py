@@ -77,6 +77,22 @@ def test_the_config_is_taken_as_it_is_and_holds_six_lines(config, tmp_path, how)
     assert not [item for item in check_leakage(dataset, section["preprocess"]["leakage"]) if item["stops"]]
 
 
+@pytest.mark.parametrize("name", ["Visiten", "reward", "gestation_weeks", "parasite", "hospitalised", "unity"])
+def test_a_place_within_a_word_is_no_hospital(config, name):
+    held = frame().drop(columns="hospital")
+    held.insert(2, name, [None, *[row % 9 for row in range(299)]])
+    assert "site" not in yaml.safe_load(config(held)[1])["datasets"]["stays2020"]["preprocess"]
+
+
+@pytest.mark.parametrize("name", ["SITE", "hospitalId", "ward_no", "Intensivstation", "Uniklinik", "study-centre"])
+def test_words_without_gaps_are_preferred_as_the_hospital(config, name):
+    held = frame().rename(columns={"hospital": name})
+    held.insert(0, "unit", [None, *[row % 9 for row in range(299)]])
+    assert yaml.safe_load(config(held)[1])["datasets"]["stays2020"]["preprocess"]["site"] == name
+    coded = frame().rename(columns={"hospital": name}).assign(**{name: [row // 3 % 4 for row in range(300)]})
+    assert yaml.safe_load(config(coded)[1])["datasets"]["stays2020"]["preprocess"]["site"] == name
+
+
 def test_a_german_table_is_understood_and_what_is_not_found_is_said(config):
     german = {"gender": "Geschlecht", "age": "Alter", "admitted": "Aufnahmedatum", "hospital": "Wohnort-PLZ"}
     held = frame().rename(columns=german).assign(Aufnahmedatum=[20200101 + row % 28 for row in range(300)])
