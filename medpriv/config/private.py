@@ -89,5 +89,6 @@ class PrivateSettings(Section):
     def _different_epsilons(self) -> "PrivateSettings":
         names = [f"{value:g}" for value in self.epsilons]
         if len(set(names)) < len(names):
-            raise ValueError(f"epsilons {', '.join(names)} are not all different to six digits")
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"epsilons: {twice} stands twice, to six digits; take one out")
         return self

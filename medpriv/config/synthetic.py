@@ -1,5 +1,6 @@
 """Banks of generators of synthetic records: which, how many, and what they release."""
 
+import difflib
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -35,6 +36,15 @@ def varied(recipe: Mapping[str, Any], changed: Mapping[str, Any]) -> dict[str, A
         name: varied(recipe[name], value) if isinstance(recipe.get(name), Mapping) else value
         for name, value in changed.items()
     }
+
+
+def _unknown(recipe: Section, loc: tuple[str | int, ...]) -> str:
+    """Return what is wrong with a key that a recipe doesn't have, with the nearest one that it has."""
+    for step in loc[:-1]:
+        recipe = getattr(recipe, str(step))
+    known = list(type(recipe).model_fields)
+    near = difflib.get_close_matches(str(loc[-1]), known, n=1)
+    return f"unknown key; {f'did you mean `{near[0]}`? Known' if near else 'known'} here: {', '.join(known)}"
 
 
 class Generators(Section):
@@ -77,7 +87,8 @@ class SyntheticBanks(Section):
     def _different_epsilons(self) -> "SyntheticSettings":
         names = [f"{value:g}" for value in self.epsilons]
         if len(set(names)) < len(names):
-            raise ValueError(f"epsilons {', '.join(names)} are not all different to six digits")
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"epsilons: {twice} stands twice, to six digits; take one out")
         return self
 
     @model_validator(mode="after")
@@ -97,8 +108,9 @@ class SyntheticBanks(Section):
                     type(recipe).model_validate(varied(recipe.model_dump(), changed or {}))
                 except ValidationError as error:
                     fault = error.errors()[0]
+                    told = _unknown(recipe, fault["loc"]) if fault["type"] == "extra_forbidden" else fault["msg"]
                     place = ".".join(map(str, fault["loc"]))
-                    raise ValueError(f"variations.{generator}.{name}: {place}: {fault['msg']}") from error
+                    raise ValueError(f"variations.{generator}.{name}.{place}: {told}") from error
         return self
 
 

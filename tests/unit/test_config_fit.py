@@ -73,13 +73,19 @@ def test_generators_of_tables_are_refused_elsewhere() -> None:
         ("sdv", {"ctgan": {"epochs": 3}}, "only our own generators without a guarantee have variations"),
         ("gann", {"epochs": 3}, "only our own generators without a guarantee have variations"),
         ("cart", {"min_leaf": 9}, "variations of cart, which `generators` doesn't fit: add it there"),
-        ("gan", {"epoch": 3}, "variations.gan.other: epoch: Extra inputs are not permitted"),
+        ("gan", {"epoch": 3}, "variations.gan.other.epoch: unknown key; did you mean `epochs`? Known"),
     ],
 )
 def test_a_variation_of_what_has_none_is_refused(generator: str, changed: dict, fault: str) -> None:
     synthetic = {"generators": {"mst": {}, "sdv": {}, "gan": {}}, "variations": {generator: {"other": changed}}}
     (told,) = faults_of({"datasets": {"ours": {"format": "heart", "synthetic": synthetic}}})
     assert fault in told
+
+
+def test_an_epsilon_that_stands_twice_is_named_with_the_remedy() -> None:
+    for section in ({"synthetic": {"epsilons": [1, 2, 1.0]}}, {"private": {"epsilons": [2, 1, 1.0000001]}}):
+        (told,) = faults_of({"datasets": {"ours": {"format": "heart"} | section}})
+        assert "epsilons: 1 stands twice, to six digits; take one out" in told
 
 
 def test_more_shards_than_replicates_are_refused() -> None:

@@ -109,5 +109,5 @@ def test_what_has_no_guarantee_is_refused():
 
 def test_config_refuses_epsilons_that_share_a_name():
     assert PrivateSettings().epsilons == [0.5, 1.0, 3.0, 8.0]
-    with pytest.raises(ValueError, match="not all different"):
+    with pytest.raises(ValueError, match="stands twice"):
         PrivateSettings(epsilons=[1.0, 1.0000001])
