@@ -238,13 +238,23 @@ def restore(root: Path = ROOT) -> None:
 
 
 def remove_stale(root: Path, jobs: list[Job]) -> None:
-    """Delete what lies in the stages' folders but is no output of any job, nor listed in a manifest."""
+    """Delete what lies in the stages' folders but is no output of any job, nor listed in a manifest.
+
+    A release whose bank is gone, or was fitted anew, is named: it was asked for by hand, and may be all that is left.
+    """
     outputs = {root / path for job in jobs for path in job.outputs}
     for manifest in [path for path in outputs if path.name == "manifest.json" and path.exists()]:
         outputs |= {manifest.parent / name for name in read_json(manifest)["files"]}
     kept = outputs | {parent for path in outputs for parent in path.parents}
     for stage in sorted(FOLDERS):
         _prune_folder(root / "results" / stage, kept, outputs, root)
+    banks = {path.parent.parts[-2:]: path for path in outputs if path.name == "bank.json"}
+    for folder in sorted((root / "released").glob("*/*")):
+        bank, table, name = banks.get(folder.parts[-2:]), folder / "table.csv", folder.relative_to(root)
+        if bank is None:
+            print(f"Stale: {name}, whose bank the config no longer asks for. Delete it, unless it is still needed.")
+        elif bank.exists() and table.exists() and table.stat().st_mtime < bank.stat().st_mtime:
+            print(f"Stale: {name} is older than its bank. TARGET={name}/data_card.md makes it anew.")
 
 
 def _prune_folder(folder: Path, kept: set[Path], outputs: set[Path], root: Path) -> None:

@@ -1,5 +1,6 @@
 """The mirror of the workflow in DVC, on a small made-up plan."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,25 @@ def test_an_attacks_table_of_patients_rows_stays_here_and_its_figures_are_pushed
 def test_plots_name_columns_that_the_tables_have() -> None:
     columns = {"reliability.csv": RELIABILITY_COLUMNS, "roc.csv": ROC_COLUMNS}
     assert all({x, y} <= set(columns[file]) for file, (x, y, _) in PLOTS.items())
+
+
+def test_releases_without_their_bank_or_older_than_it_are_named_and_kept(tmp_path: Path, capsys) -> None:
+    bank = "results/synthetic/heart/synthetic-cart/bank.json"
+    made = [tmp_path / f"released/heart/synthetic-{name}/table.csv" for name in ("cart", "gan")]
+    for at, file in enumerate([*made, tmp_path / bank]):
+        write_text(file, "")
+        os.utime(file, (1000 + at, 1000 + at))
+    jobs = [Job("synthesise_cart", (), (bank,))]
+    remove_stale(tmp_path, jobs)
+    told = capsys.readouterr().out
+    assert (
+        "Stale: released/heart/synthetic-cart is older than its bank. TARGET=released/heart/synthetic-cart/data" in told
+    )
+    assert "Stale: released/heart/synthetic-gan, whose bank the config no longer asks for" in told
+    assert all(file.exists() for file in made)
+    os.utime(made[0], (2000, 2000))
+    remove_stale(tmp_path, jobs)
+    assert "synthetic-cart" not in capsys.readouterr().out
 
 
 def test_pruning_keeps_outputs_and_files_of_a_manifest_and_nothing_else(tmp_path: Path) -> None:
