@@ -33,20 +33,10 @@ class Steps(Section):
 
 
 class BaseSettings(Steps):
-    """Training before fine-tuning, on texts of nobody in the dataset."""
+    """Training before fine-tuning, on the base texts of the dataset's `preprocess` section."""
 
     epochs: Count = Field(4, description="passes over the texts")
     learning_rate: Positive = Field(2e-3, description="of AdamW, constant")
-    patients: Annotated[int, Field(ge=0)] = Field(300, description="simulated other patients whose texts are read")
-    medquad: str | None = Field(
-        None, description="a folder with MedQuAD's questions and answers, read too; relative to the config's folder"
-    )
-
-    @model_validator(mode="after")
-    def _something_to_read(self) -> "BaseSettings":
-        if not self.patients and not self.medquad:
-            raise ValueError("nothing to read: give `patients`, or the folder of `medquad`")
-        return self
 
 
 class LoraSettings(Section):

@@ -9,10 +9,11 @@ from language_toys import SIZES, base_spec, pairs_of, spec, text_dataset, tokeni
 
 from medpriv.bank.bank import Bank
 from medpriv.bank.draw import Draw
+from medpriv.bank.outputs import WRITTEN
 from medpriv.dataset import TEST, TRAIN
 from medpriv.errors import InputError
 from medpriv.language import passes
-from medpriv.language.banks import WRITTEN, transformer_of
+from medpriv.language.banks import transformer_of
 from medpriv.treatments.language import Wordings, finetune, pretrain, texts_of
 
 SEED = 5
