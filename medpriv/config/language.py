@@ -50,7 +50,9 @@ class Paraphrasing(Section):
     """Paraphrase-aware training: each epoch reads each answer in other words."""
 
     strength: Strength = Field(1.0, description="0: as it stands, 1: every rule that fits may be used")
-    half: Literal["a", "b", "all"] = Field("a", description="which rules are used; an attacker may know the others")
+    half: Literal["first", "second", "both"] = Field(
+        "first", description="which half of the rules is used; an attacker may know the other"
+    )
 
 
 class Deduplication(Section):

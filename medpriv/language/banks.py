@@ -1,7 +1,8 @@
 """Banks of language models: from trained transformers, and back to a transformer.
 
 A bank holds what each model says of every text of the dataset (`medpriv.language.passes`), the answers that it writes
-to the test patients' prompts (`WRITTEN`, int32 [K, R, W]), and its weights: those that were learnt, so of LoRA its own matrices alone.
+to the test patients' prompts (`WRITTEN`, int32 [K, R, W]), and its weights: those that were learnt, so of LoRA its own
+matrices alone.
 """
 
 from collections.abc import Mapping, Sequence
