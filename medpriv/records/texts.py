@@ -74,3 +74,13 @@ class Texts:
             yield Fault("tokens", f"id {self.tokens[at]}, and the tokenizer has {self.vocabulary}", record=record)
         if len(self) and (mute := ~np.logical_or.reduceat(self.answer, self.offsets[:-1])).any():
             yield Fault("answer", "a text has no token to be written", record=int(np.argmax(mute)))
+
+
+def answer_offsets(offsets: np.ndarray, answer: np.ndarray) -> np.ndarray:
+    """Return int64 [N + 1]: where each text's answer tokens stand among all answer tokens.
+
+    Args:
+        offsets: int64 [N + 1], of the texts.
+        answer: bool [T], their answer tokens.
+    """
+    return np.concatenate([[0], np.cumsum(answer)])[offsets].astype(np.int64)

@@ -1,0 +1,1 @@
+"""Language models of clinical texts: tokenizer, transformer, training, the cached pass, and the defences."""
