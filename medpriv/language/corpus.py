@@ -46,8 +46,8 @@ def read_base(settings: Mapping, seed: int) -> Base:
         InputError: the folder of MedQuAD is not there, or a file of it is not as it should be.
     """
     base = settings["base"]
-    people, asked = _made_up(base, seed)
     pairs = list(_medquad(Path(base["medquad"]))) if base["medquad"] else []
+    people, asked = _made_up(base, seed)
     said = [*everything_said(people, asked, settings["form"]), *(text for pair in pairs for text in pair)]
     tokenizer = Tokenizer.train(said, settings["vocabulary"])
     names = pseudonyms(len(people), generator(seed, "base", "pseudonyms"))
