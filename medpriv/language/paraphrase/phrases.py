@@ -181,6 +181,11 @@ damaged | harmed | injured
 no known | no established | no identified
 known as | called | named
 need | require | call for
+condition in which | state in which | disorder in which
+information about | information on | details of
+a series of | a row of | a chain of
+more than | over | in excess of
+keep | hold | maintain
 """,
     one_way=True,
 )
@@ -188,16 +193,6 @@ need | require | call for
 PHRASES = [*_WHICH, *_CLAUSES, *_PROSE]
 KEPT = (
     *("may not", "used to be", "most often", "more often", "how often", "less often", "heat stroke", "very low"),
-    *("risk factor", "risk factors", "first aid", "so many", "how many"),
-    *(
-        "not usually",
-        "in children",
-        "in different",
-        "May 1",
-        "no need",
-        "the need",
-        "a need",
-        "an increase",
-        "large intestine",
-    ),
+    *("risk factor", "risk factors", "first aid", "so many", "how many", "not usually", "in children", "in different"),
+    *("May 1", "no need", "the need", "a need", "an increase", "large intestine", "more than one"),
 )
