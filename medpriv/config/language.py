@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from medpriv.config.language_canaries import LanguageCanariesSettings
+from medpriv.config.language_unlearning import LanguageUnlearningSettings
 from medpriv.config.section import Count, Fraction, Name, NotNegative, Positive, Section, Unlike
 
 Strength = Annotated[float, Field(ge=0, le=1)]
@@ -15,7 +17,6 @@ class ModelSettings(Section):
     n_layer: Count = Field(3, description="blocks")
     n_head: Count = Field(4, description="attention heads of a block")
     n_embd: Count = Field(96, description="width, a multiple of `n_head`")
-    block_size: Annotated[int, Field(ge=2)] = Field(64, description="longest text in tokens")
 
     @model_validator(mode="after")
     def _heads_share_the_width(self) -> "ModelSettings":
@@ -77,6 +78,9 @@ class TuningRecipe(Steps):
         "lets those who are audited as outsiders choose the model)",
     )
     held_out: Fraction = Field(0.1, description="share of a replicate's patients that `held_out` sets apart")
+    replicates: Annotated[int, Field(ge=2)] | None = Field(
+        None, description="replicates of this tuning, if fewer than of the others"
+    )
 
 
 class LanguageSettings(Section):
@@ -89,6 +93,12 @@ class LanguageSettings(Section):
     base: BaseSettings = Field(default_factory=BaseSettings, description="its training before")
     epochs: Annotated[list[Count], Field(min_length=1), Unlike] = Field(
         [1, 3, 10], description="passes over the texts after which a model is kept; all of one run"
+    )
+    canaries: LanguageCanariesSettings | None = Field(
+        None, description="planted records in the fine-tuning `full`, a bank of its own; empty: skip"
+    )
+    unlearning: LanguageUnlearningSettings | None = Field(
+        None, description="who is to be forgotten by the models of `full` after the most epochs; empty: skip"
     )
     tunings: Annotated[dict[Name, TuningRecipe], Field(min_length=1)] = Field(
         {"full": TuningRecipe()}, description="the ways of fine-tuning"
