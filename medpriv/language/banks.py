@@ -102,7 +102,7 @@ def check_lengths(dataset: Dataset, block_size: int) -> None:
             f"a text of {lengths[longest]} tokens, and the model reads {block_size}",
             file=f"dataset {dataset.name}",
             place=f"record {longest + 1}, patient {dataset.patients[dataset.patient[longest]]}",
-            remedy=f"set language.model.block_size to {lengths[longest]} or more, or shorten the texts",
+            remedy=f"set preprocess.block_size to {lengths[longest]} or more, or shorten the texts",
         )
 
 
