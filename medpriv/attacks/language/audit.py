@@ -29,7 +29,7 @@ from medpriv.attacks.language.contenders import (
     PREFIX,
     Contender,
     asked_contender,
-    by_patient,
+    of_patients,
     over_bank,
     plain_contender,
 )
@@ -122,23 +122,23 @@ def _exact_contenders(bench: Bench) -> Iterator[tuple[str, list[Contender]]]:
         bench.exact.targets, bench.exact.base, bench.exact.known, frame.members, frame.patient, bench.rng("folds")
     )
     asked["learnt"] = lambda members, targets, withheld: learnt.of(targets, withheld)
+    tokenwise = [asked_contender(name, "record", frame, one) for name, one in asked.items()]
     yield (
         "record",
         [
             *(plain_contender(name, "record", told) for name, told in plain.items()),
             *over_bank("record", loss),
-            *(asked_contender(name, "record", frame, one) for name, one in asked.items()),
+            *tokenwise,
         ],
     )
     patients = scores_of_patients(frame)
-    of_patients = {name: by_patient(frame, one) for name, one in asked.items()}
-    of_patients["lira-records"] = sequences.lira_of_records(loss.value, frame.patient)
     yield (
         "patient",
         [
             *(plain_contender(name, "patient", scores_of_patients(told)) for name, told in plain.items()),
             *over_bank("patient", scores_of_patients(loss)),
-            *(asked_contender(name, "patient", patients, one) for name, one in of_patients.items()),
+            *(of_patients(one, patients) for one in tokenwise),
+            asked_contender("lira-records", "patient", patients, sequences.lira_of_records(loss.value, frame.patient)),
         ],
     )
 
