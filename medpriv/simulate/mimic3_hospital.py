@@ -7,7 +7,7 @@ to be left out or put right.
 """
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -95,14 +95,15 @@ def draw_people(count: int, seed: int) -> list[Person]:
 
 def write_admissions(people: Sequence[Person], folder: Path, seed: int) -> None:
     """Write PATIENTS and ADMISSIONS of the patients into a folder."""
-    visits = [(person, visit) for person in people for visit in person.visits]
     write_table(folder, "PATIENTS", PATIENTS, (_patient(person) for person in people))
-    write_table(
-        folder,
-        "ADMISSIONS",
-        ADMISSIONS,
-        (_admission(person, visit, generator(seed, "admission", visit.hadm)) for person, visit in visits),
-    )
+    write_table(folder, "ADMISSIONS", ADMISSIONS, admission_rows(people, seed))
+
+
+def admission_rows(people: Sequence[Person], seed: int) -> Iterator[tuple]:
+    """Yield the row of ADMISSIONS of each visit, without its row number."""
+    for person in people:
+        for visit in person.visits:
+            yield _admission(person, visit, generator(seed, "admission", visit.hadm))
 
 
 def write_stays(people: Sequence[Person], folder: Path) -> None:

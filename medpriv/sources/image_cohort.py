@@ -5,10 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from medpriv.dataset import TEST, TRAIN
-from medpriv.errors import InputError
 from medpriv.records.images import Images
-from medpriv.sources.image_files import SHOWN
 
 _AT_ONCE = 1000  # images whose grey levels are counted together
 
@@ -38,36 +35,6 @@ def join_copies(owner: Sequence[str], first: np.ndarray) -> list[str]:
         one, other = sorted((root(owner[index]), root(owner[first[index]])))
         joined[other] = one
     return [root(name) for name in owner]
-
-
-def torn(patient: np.ndarray, tested: np.ndarray) -> np.ndarray:
-    """Return the patients (indices) of whom some images are held out and some are not."""
-    images, held_out = np.bincount(patient), np.bincount(patient, weights=tested)
-    return np.flatnonzero((held_out > 0) & (held_out < images))
-
-
-def given_split(patient: np.ndarray, tested: np.ndarray, names: Sequence[str], file: object, remedy: str) -> np.ndarray:
-    """Return uint8 [P], `TEST` for patients whose images are held out by a given split.
-
-    Args:
-        patient: int [N], index into `names`.
-        tested: bool [N].
-        names: the patients.
-        file, remedy: of an error.
-
-    Raises:
-        InputError: a patient has images on both sides, or a side is empty.
-    """
-    if (both := torn(patient, tested)).size:
-        who = ", ".join(names[index] for index in both[:SHOWN]) + (", …" if len(both) > SHOWN else "")
-        count = "1 patient has" if len(both) == 1 else f"{len(both)} patients have"
-        raise InputError(f"{count} images in the training and in the test part ({who})", file=file, remedy=remedy)
-    if tested.all() or not tested.any():
-        part = "training" if tested.all() else "test"
-        raise InputError(f"the split leaves no {part} image", file=file, remedy=remedy)
-    split = np.full(len(names), TRAIN, np.uint8)
-    split[patient[tested]] = TEST
-    return split
 
 
 def standardised_by(x: np.ndarray, training: np.ndarray) -> Images:

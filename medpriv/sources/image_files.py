@@ -10,18 +10,16 @@ shrinks. A file's header is read first: one that declares more than `MOST_PIXELS
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from medpriv.errors import InputError
+from medpriv.sources.own_rows import FaultList
 
 ENDINGS = (".jpeg", ".jpg", ".png")
 MOST_PIXELS = 50_000_000  # an X-ray detector has 20 million at most; this many take 200 MB in colours
 FEWEST_PIXELS = 8  # of an edge: less is a placeholder
-SHOWN = 5  # faults of a folder that are told one by one
 _DEEP = ("I;16", "I;16B", "I;16L", "I")  # Pillow's modes of 16-bit grey
 
 
@@ -33,33 +31,6 @@ def is_junk(path: Path) -> bool:
 def is_image(path: Path | str) -> bool:
     """Return whether a name ends as a picture's, in capitals or not."""
     return Path(path).suffix.lower() in ENDINGS
-
-
-@dataclass
-class FaultList:
-    """Faults of a folder's files, told together: the first `SHOWN`, and how many there are."""
-
-    folder: Path
-    found: list[tuple[str, str, str]] = field(default_factory=list)
-
-    def add(self, place: object, problem: str, remedy: str) -> None:
-        """Note one fault of a file (or line) of the folder."""
-        self.found.append((str(place), problem, remedy))
-
-    def refuse(self) -> None:
-        """Raise one InputError with what was found, if anything was."""
-        if not self.found:
-            return
-        shown = self.found[:SHOWN]
-        if len(self.found) == 1:
-            place, problem, remedy = shown[0]
-            raise InputError(problem, file=self.folder / place, remedy=remedy)
-        more = f"; and {len(self.found) - SHOWN} more" if len(self.found) > SHOWN else ""
-        raise InputError(
-            f"{len(self.found)} faults: " + "; ".join(f"{place}: {problem}" for place, problem, _ in shown) + more,
-            file=self.folder,
-            remedy="; ".join(dict.fromkeys(remedy for _, _, remedy in shown)),
-        )
 
 
 class _Unfit(Exception):

@@ -4,7 +4,6 @@ docs/data/own-images.md shows how to use it. Such a dataset is always treated as
 of it. `image_files` decodes pictures, `image_cohort` finds identical ones.
 """
 
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -16,22 +15,18 @@ from medpriv.files import read_rows, sha256
 from medpriv.records.cohort import Cohort
 from medpriv.records.labels import Labels
 from medpriv.seeds import generator
-from medpriv.sources.age import age_band
-from medpriv.sources.cells import number_in
-from medpriv.sources.image_cohort import first_copies, given_split, join_copies, standardised_by, torn
-from medpriv.sources.image_files import FaultList, is_image, is_junk, read_images
+from medpriv.sources.image_cohort import first_copies, join_copies, standardised_by
+from medpriv.sources.image_files import is_image, is_junk, read_images
 from medpriv.sources.manifest import MANIFEST, verify_raw
-from medpriv.sources.names import NO_PATIENT, NO_SITE, id_spelling, is_gap, is_unknown, no_name, plain, spelling
+from medpriv.sources.names import is_gap, plain
+from medpriv.sources.own_rows import SIDES, FaultList, check_cells, check_split, given_split, groups_of
 from medpriv.sources.tabular import check_classes, stratified_split
 
 LICENCE = "its owner's; not stated"
-AGE_BANDS = (18, 40, 65)
 MOST_CLASSES = 50
-_SIDES = {"train": TRAIN, "training": TRAIN, "val": TRAIN, "validation": TRAIN, "valid": TRAIN, "test": TEST}
 _COMMAS = (
     "name its columns under preprocess; write one row a picture, cells separated by commas, names in the first line"
 )
-_CORRECT = "correct the cell"
 Rows = Sequence[tuple[int, dict[str, str]]]  # lines of the CSV, and their cells by column
 
 
@@ -83,7 +78,9 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     cells = {role: [row[column] for _, row in rows] for role, column in columns.items()}
     places = [f"{table}, line {line}" for line, _ in rows]
     pictures = _check_files(cells["file"], places, [file for file in files if file != table], faults)
-    _check_cells(cells, columns, places, faults)
+    check_cells(cells, columns, places, faults)
+    if len(set(cells["label"])) > MOST_CLASSES:
+        faults.add(f"column {columns['label']}", f"more than {MOST_CLASSES} classes", "name the column with the class")
     faults.refuse()
     x, converted = read_images(folder, pictures, settings["size"], faults, settings["bits"])
     first = first_copies(x)
@@ -98,9 +95,9 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     sites, site = np.unique([plain(one) for one in cells.get("site", ["all"] * len(y))], return_inverse=True)
     _, earliest = np.unique(patient, return_index=True)
     if "split" in cells:
-        tested = np.array([_SIDES[side.casefold()] == TEST for side in cells["split"]])
+        tested = np.array([SIDES[side.casefold()] == TEST for side in cells["split"]])
         remedy = f"keep a patient's rows on one side in column {settings['split']}, or leave preprocess.split empty"
-        _check_split(tested, patient, places, faults, remedy)
+        check_split(tested, patient, places, faults, remedy)
         faults.refuse()
         split = given_split(patient, tested, patients, folder / table, remedy)
     else:
@@ -118,7 +115,7 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
             licence=manifest["licence"],
             source=manifest["source"],
             digest=sha256(folder / MANIFEST),
-            groups=_groups(cells, earliest),
+            groups=groups_of(cells, earliest),
             credentialed=True,
         ),
         standardised_by(x, split[patient] == TRAIN),
@@ -159,41 +156,6 @@ def _check_files(named: Sequence[str], places: Sequence[str], there: Sequence[st
     return pictures
 
 
-def _check_cells(
-    cells: dict[str, list[str]], columns: dict[str, str], places: Sequence[str], faults: FaultList
-) -> None:
-    """Note cells that cannot be used, of every role but the file; none is shown, for they may tell who it is."""
-    kinds = {
-        "label": lambda cell: is_gap(cell) or is_unknown(cell),
-        "patient": lambda cell: no_name(cell, NO_PATIENT),
-        "site": lambda cell: no_name(cell, NO_SITE),
-        "age": lambda cell: not is_gap(cell) and not 0 <= _age(cell) <= 130,
-        "split": lambda cell: cell.casefold() not in _SIDES,
-    }
-    for role, wrong in kinds.items():
-        wanted = {"age": "no age in years", "split": "neither train, val nor test"}.get(role, f"no {role}")
-        for cell, place in zip(cells.get(role, ()), places, strict=False):
-            if wrong(cell):
-                faults.add(f"{place}, column {columns[role]}", wanted, _CORRECT)
-    for role, spelt in (("label", spelling), ("site", spelling), ("patient", id_spelling)):
-        written = defaultdict(set)
-        for cell in cells.get(role, ()):
-            written[spelt(cell)].add(cell)
-        if twice := sum(len(ways) > 1 for ways in written.values()):
-            faults.add(
-                f"column {columns[role]}", f"{twice} name{'s' * (twice > 1)} in two spellings", "write each in one way"
-            )
-    if len(set(cells["label"])) > MOST_CLASSES:
-        faults.add(f"column {columns['label']}", f"more than {MOST_CLASSES} classes", "name the column with the class")
-    sexes = defaultdict(set)
-    for person, sex in zip(cells.get("patient", ()), cells.get("sex", ()), strict=False):
-        sexes[person].add(sex)
-    if several := sum(len(found) > 1 for found in sexes.values()):
-        faults.add(
-            f"column {columns['sex']}", f"{several} patient{'s' * (several > 1)} of two values", "give each patient one"
-        )
-
-
 def _check_copies(
     first: np.ndarray, owner: Sequence[str], label: Sequence[str], places: Sequence[str], faults: FaultList
 ) -> None:
@@ -206,15 +168,6 @@ def _check_copies(
                 faults.add(places[index], problem, "correct one of the two rows, or take it out")
 
 
-def _check_split(
-    tested: np.ndarray, patient: np.ndarray, places: Sequence[str], faults: FaultList, remedy: str
-) -> None:
-    """Note patients of whom some rows are held out, bool [N], and some are not."""
-    for person in torn(patient, tested):
-        trained, held_out = (np.flatnonzero((patient == person) & (tested == side))[0] for side in (False, True))
-        faults.add(places[held_out], f"test, but {places[trained]}, of the same patient, is training", remedy)
-
-
 def _positive_last(classes: list[str], positive: str | None, path: Path) -> list[str]:
     """Return the classes with the positive one of two last."""
     if positive is None:
@@ -224,19 +177,3 @@ def _positive_last(classes: list[str], positive: str | None, path: Path) -> list
             "preprocess.positive is not one of two classes", file=path, remedy=f"name one of {', '.join(classes[:10])}"
         )
     return sorted(classes, key=lambda name: name == plain(positive))
-
-
-def _age(cell: str) -> float:
-    """Return an age; NaN for what is none."""
-    value = number_in(cell)
-    return float("nan") if value is None else value
-
-
-def _groups(cells: dict[str, list[str]], earliest: np.ndarray) -> dict[str, tuple[str, ...]]:
-    """Return sex and age band of each patient, as their first row has them."""
-    groups = {}
-    if "sex" in cells:
-        groups["sex"] = tuple("unknown" if is_gap(cells["sex"][row]) else plain(cells["sex"][row]) for row in earliest)
-    if "age" in cells:
-        groups["age"] = tuple(age_band(_age(cells["age"][row]), AGE_BANDS) for row in earliest)
-    return groups

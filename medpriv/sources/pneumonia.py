@@ -21,9 +21,10 @@ from medpriv.files import sha256
 from medpriv.records.cohort import Cohort
 from medpriv.records.labels import Labels
 from medpriv.seeds import generator
-from medpriv.sources.image_cohort import first_copies, given_split, join_copies, standardised_by, torn
-from medpriv.sources.image_files import FaultList, is_image, is_junk, read_images
+from medpriv.sources.image_cohort import first_copies, join_copies, standardised_by
+from medpriv.sources.image_files import is_image, is_junk, read_images
 from medpriv.sources.manifest import MANIFEST, verify_raw
+from medpriv.sources.own_rows import FaultList, given_split, torn
 from medpriv.sources.tabular import check_classes, stratified_split
 
 LICENCE = "CC BY 4.0"

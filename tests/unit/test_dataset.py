@@ -9,6 +9,7 @@ from made_up_datasets import put_together, with_changes
 from medpriv.dataset import TEST, TRAIN, Dataset, plain_name
 from medpriv.errors import InputError
 from medpriv.files import read_json, sha256, write_json
+from medpriv.language.tokenizer import Tokenizer
 from medpriv.records.texts import Texts
 
 ABOUT = {
@@ -45,7 +46,7 @@ def story() -> Dataset:
     """Return four texts of 1, 2, 3 and 4 tokens, of which the last is to be written."""
     offsets = np.array([0, 1, 3, 6, 10])
     answer = np.isin(np.arange(10), offsets[1:] - 1)
-    texts = Texts(np.arange(10, dtype=np.int32), offsets, answer, vocabulary=10, tokenizer="a" * 64)
+    texts = Texts(np.arange(10, dtype=np.int32), offsets, answer, Tokenizer(), np.array([0, 1, 1, 0]), ("what", "when"))
     return Dataset("toy", tiny().cohort, texts)
 
 
@@ -177,12 +178,14 @@ def test_bad_signals_and_images_are_refused(make, changes, message):
     ("changes", "message"),
     [
         ({"tokens": np.arange(10)}, "tokens: int64 of 1 dimensions instead of int32 of one"),
-        ({"tokens": np.arange(1, 11, dtype=np.int32)}, "tokens, patient p2: id 10, and the tokenizer has 10"),
+        ({"tokens": np.arange(250, 260, dtype=np.int32)}, "tokens, patient p2: id 259, and the tokenizer has 259"),
         ({"offsets": np.array([0, 1, 3, 6, 9])}, "offsets: they don't go from 0 to 10"),
         ({"offsets": np.array([0, 1, 1, 6, 10])}, "offsets, patient p0: a text has no token"),
         ({"answer": np.arange(10) < 6}, "answer, patient p2: a text has no token to be written"),
+        ({"question": np.array([0, 1, 2, 0])}, "question: record 2 has 2, and there are 2, counted from 0"),
+        ({"question": np.array([0, 1])}, "question: 2 entries for 4 records"),
+        ({"questions": ("what, when", "why")}, "questions: 'what, when' holds a comma"),
         ({"answer": np.ones(9, bool)}, "answer: 9 entries for 10 tokens"),
-        ({"tokenizer": "gpt2"}, "tokenizer: no SHA-256"),
         ({"offsets": np.array([0, 1, 10])}, "patient: 4 entries for 2 records"),
     ],
 )

@@ -17,6 +17,7 @@ from medpriv.bank.draw import Draw
 from medpriv.bank.outputs import Samples, TokenScores
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
+from medpriv.language.tokenizer import Tokenizer
 from medpriv.measures.findings import Findings
 from medpriv.records.texts import Texts, answer_offsets
 
@@ -55,7 +56,8 @@ def make_texts() -> Dataset:
     offsets = np.concatenate([[0], np.cumsum(np.arange(n) % 5 + 3)])
     answer = np.ones(offsets[-1], bool)
     answer[offsets[:-1]] = answer[offsets[:-1] + 1] = False
-    texts = Texts(np.zeros(offsets[-1], np.int32), offsets, answer, 1, "0" * 64)
+    question = np.arange(n) // 2 % 2
+    texts = Texts(np.zeros(offsets[-1], np.int32), offsets, answer, Tokenizer(), question, ("what", "when"))
     return replace(make_table(), records=texts, labels=None)
 
 
@@ -152,8 +154,9 @@ def test_what_a_kind_does_not_tell_leaves_attacks_out_and_says_why():
 def test_subgroups_are_of_what_there_is():
     table, texts = ({row.group for row in audit_of(kind, 1.0).measures} for kind in KINDS)
     assert {"level=record,class=a", "level=patient,sex=F"} <= table
-    assert "level=patient,sex=F" in texts and not any("class=" in group for group in texts)
-    assert audit_of("tokens", 1.0).tables["exposure"].rows[0]["groups"] == "sex=F"
+    assert {"level=record,question=what", "level=patient,sex=F"} <= texts
+    assert not any("class=" in group for group in texts)
+    assert audit_of("tokens", 1.0).tables["exposure"].rows[0]["groups"] == "question=what,sex=F"
 
 
 def test_the_nearest_distance_is_that_of_all_pairs():

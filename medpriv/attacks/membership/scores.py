@@ -127,9 +127,11 @@ def scores_of_patients(records: Scores) -> Scores:
 
 
 def _strata(dataset: Dataset, rows: np.ndarray) -> Iterator[Stratum]:
-    """Yield what tells the records `rows` apart: their class, their patient's site, then the dataset's groups."""
+    """Yield what tells the records `rows` apart: class, kind of question, then the patient's site and groups."""
     if dataset.labels is not None:
         yield Stratum("class", "record", dataset.classes, dataset.y[rows])
+    if dataset.modality == "text" and len(dataset.records.questions) > 1:
+        yield Stratum("question", "record", dataset.records.questions, dataset.records.question[rows])
     if len(dataset.sites) > 1:
         yield Stratum("site", "patient", dataset.sites, dataset.site[rows])
     for key in sorted(dataset.groups):
