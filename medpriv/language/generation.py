@@ -1,6 +1,6 @@
-"""Answers written by greedy decoding: at each step the likeliest token."""
+"""Answers written token by token: each time the likeliest (greedy decoding), or one that is drawn."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -10,9 +10,29 @@ from torch.nn import functional
 from medpriv.language.model import Attention, Transformer
 from medpriv.language.tokenizer import END
 
+Choose = Callable[[Tensor], Tensor]  # logits [B, V] to tokens [B]
+
+
+def likeliest(logits: Tensor) -> Tensor:
+    """Return the likeliest tokens."""
+    return logits.argmax(dim=-1)
+
+
+def drawn(rng: np.random.Generator, temperature: float, never: Sequence[int] = ()) -> Choose:
+    """Return what draws tokens by their probabilities at a temperature; those in `never` have none."""
+
+    def choose(logits: Tensor) -> Tensor:
+        scores = logits.double().cpu().numpy() / temperature
+        scores[:, list(never)] = -np.inf
+        return torch.from_numpy((scores + rng.gumbel(size=scores.shape)).argmax(axis=1)).to(logits.device)
+
+    return choose
+
 
 @torch.no_grad()
-def generate(model: Transformer, prompts: Sequence[np.ndarray], limit: int, end: int = END) -> list[np.ndarray]:
+def generate(
+    model: Transformer, prompts: Sequence[np.ndarray], limit: int, end: int = END, choose: Choose = likeliest
+) -> list[np.ndarray]:
     """Return each prompt's answer, int64 [its length], without the token that ended it.
 
     Prompts of one length are answered together, and the keys and values of what was read are kept.
@@ -22,19 +42,20 @@ def generate(model: Transformer, prompts: Sequence[np.ndarray], limit: int, end:
         prompts: ids of each, one or more.
         limit: most tokens of an answer; fewer where the block ends.
         end: the token that ends an answer.
+        choose: the next tokens.
     """
     lengths = np.array([len(prompt) for prompt in prompts])
     answers: list[np.ndarray] = [np.empty(0, np.int64)] * len(prompts)
     for length in np.unique(lengths):
         same = np.flatnonzero(lengths == length)
-        written = _together(model, np.stack([prompts[at] for at in same]), limit, end)
+        written = _together(model, np.stack([prompts[at] for at in same]), limit, end, choose)
         for at, row in zip(same, written, strict=True):
             ends = np.flatnonzero(row == end)
             answers[at] = row[: ends[0]] if len(ends) else row
     return answers
 
 
-def _together(model: Transformer, prompts: np.ndarray, limit: int, end: int) -> np.ndarray:
+def _together(model: Transformer, prompts: np.ndarray, limit: int, end: int, choose: Choose) -> np.ndarray:
     """Return int64 [B, up to limit]: what follows prompts of one length, and `end` from where an answer ended."""
     device = next(model.parameters()).device
     limit = min(limit, model.block_size - prompts.shape[1])
@@ -43,14 +64,14 @@ def _together(model: Transformer, prompts: np.ndarray, limit: int, end: int) -> 
     read, start = torch.from_numpy(prompts.astype(np.int64)).to(device), 0
     for step in range(limit):
         last, memory = _read(model, read, start, memory)
-        likeliest = model.output(last).argmax(dim=-1)
-        written[going, step] = likeliest.cpu().numpy()
-        more = likeliest != end
+        chosen = choose(model.output(last))
+        written[going, step] = chosen.cpu().numpy()
+        more = chosen != end
         going, start = going[more.cpu().numpy()], start + read.shape[1]
         if not len(going):
             break
         memory = [(keys[more], values[more]) for keys, values in memory]
-        read = likeliest[more, None]
+        read = chosen[more, None]
     return written
 
 

@@ -118,6 +118,12 @@ def finetune(
     return banks
 
 
+def spec_after(base: Bank, tuning: str, epoch: int, recipe: Mapping) -> TrainingSpec:
+    """Return how the bank `lm-<tuning>-epoch<epoch>` is made: from the base, by a recipe (`TuningRecipe`)."""
+    name, parts = f"lm-{tuning}-epoch{epoch}", {"tuning": tuning, "epoch": epoch}
+    return TrainingSpec(name, "lm", parts, "transformer", base.spec.hyperparameters, recipe)
+
+
 @dataclass
 class _Counted:
     """What was read: tokens, without padding, and updates."""
