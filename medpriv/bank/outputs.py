@@ -86,22 +86,23 @@ class Samples:
 
 @dataclass(frozen=True)
 class TokenScores:
-    """Language models' log-probabilities of every token of every text of the dataset, in the dataset's order.
+    """What language models say of every answer token of every text of the dataset, in the dataset's order.
 
     Attributes:
-        log_probabilities: float32 [K, T], of the texts' tokens one after another.
-        offsets: int64 [N + 1], from 0 to T: text n is tokens offsets[n] to offsets[n + 1].
+        arrays: name -> [K, A], of the texts' answer tokens one after another; `log_probability` float32 always, and
+            what else `medpriv.language.passes.Passes` has.
+        offsets: int64 [N + 1], from 0 to A: text n has entries offsets[n] to offsets[n + 1].
     """
 
     file: ClassVar[str] = "token_scores.safetensors"
     shared: ClassVar[tuple[str, ...]] = ("offsets",)
 
-    log_probabilities: np.ndarray
+    arrays: dict[str, np.ndarray]
     offsets: np.ndarray
 
     def __len__(self) -> int:
         """Return K."""
-        return len(self.log_probabilities)
+        return len(self.arrays["log_probability"])
 
     @property
     def records(self) -> int:
@@ -110,12 +111,13 @@ class TokenScores:
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Return what the file holds, by name."""
-        return {"log_probabilities": self.log_probabilities, "offsets": self.offsets}
+        return {f"arrays.{name}": value for name, value in self.arrays.items()} | {"offsets": self.offsets}
 
     @classmethod
     def of_tensors(cls, tensors: Mapping[str, np.ndarray]) -> "TokenScores":
         """Return what `tensors` gave."""
-        return cls(tensors["log_probabilities"], tensors["offsets"])
+        arrays = {name.removeprefix("arrays."): value for name, value in tensors.items() if name != "offsets"}
+        return cls(arrays, tensors["offsets"])
 
 
 Outputs = Predictions | Samples | TokenScores

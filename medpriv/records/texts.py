@@ -108,3 +108,13 @@ class Texts:
         yield from index_faults("question", self.question, len(self.questions))
         yield from name_faults({"questions": self.questions})
         yield from key_faults({"questions": self.questions})
+
+
+def answer_offsets(offsets: np.ndarray, answer: np.ndarray) -> np.ndarray:
+    """Return int64 [N + 1]: where each text's answer tokens stand among all answer tokens.
+
+    Args:
+        offsets: int64 [N + 1], of the texts.
+        answer: bool [T], their answer tokens.
+    """
+    return np.concatenate([[0], np.cumsum(answer)])[offsets].astype(np.int64)

@@ -145,6 +145,11 @@ class Cohort:
         return self.patients == self.records
 
     @property
+    def patients_known(self) -> bool:
+        """False: its source names nobody, and each record was taken for a patient."""
+        return "patients_known" not in self.about.get("notes", {})
+
+    @property
     def simulated(self) -> bool:
         """True: no real patient is behind these figures."""
         return self.about["source"] == "simulated"

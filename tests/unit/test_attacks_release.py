@@ -265,7 +265,7 @@ def test_the_holder_of_a_diffusion_model_attacks_its_losses(monkeypatch):
     ("outputs", "words"),
     [
         (None, "released no rows of 7 columns and a label"),
-        (TokenScores(np.zeros((4, 160), np.float32), np.arange(161)), "released no rows"),
+        (TokenScores({"log_probability": np.zeros((4, 160), np.float32)}, np.arange(161)), "released no rows"),
         (Samples({"raw": np.zeros((8, 3)), "y": np.zeros(8, int)}, np.arange(0, 9, 2)), "released no rows"),
         (Samples({"raw": np.zeros((8, 7))}, np.arange(0, 9, 2)), "released no rows"),
         (Samples({"raw": np.zeros((8, 7)), "y": np.zeros(8, int)}, np.array([0, 0, 4, 6, 8])), "replicate 0 released"),

@@ -83,7 +83,8 @@ def synthetic() -> Samples:
 def scores() -> TokenScores:
     """Return what five language models say of the 22 texts."""
     offsets = np.arange(2 * PATIENTS + 1) * 3
-    return TokenScores(np.random.default_rng(2).normal(size=(5, offsets[-1])).astype(np.float32), offsets)
+    drawn = np.random.default_rng(2).normal(size=(5, offsets[-1]))
+    return TokenScores({"log_probability": drawn.astype(np.float32), "rank": drawn.argsort().astype(np.int32)}, offsets)
 
 
 OUTPUTS = {"predictions": lambda: toy_bank().outputs, "samples": synthetic, "token_scores": scores, None: lambda: None}
@@ -95,7 +96,7 @@ def take(bank: Bank, which: list[int]) -> Bank:
     if isinstance(outputs, Predictions):
         outputs = Predictions(outputs.logits[which])
     elif isinstance(outputs, TokenScores):
-        outputs = TokenScores(outputs.log_probabilities[which], outputs.offsets)
+        outputs = TokenScores({name: value[which] for name, value in outputs.arrays.items()}, outputs.offsets)
     elif isinstance(outputs, Samples):
         parts = [outputs.of(k) for k in which]
         sizes = [len(part["y"]) for part in parts]

@@ -19,7 +19,7 @@ from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
 from medpriv.language.tokenizer import Tokenizer
 from medpriv.measures.findings import Findings
-from medpriv.records.texts import Texts
+from medpriv.records.texts import Texts, answer_offsets
 
 SETTINGS = {"false_positive_rates": [0.1], "bootstraps": 100}
 REPLICATES, PATIENTS, RECORDS = 16, 80, 2
@@ -51,13 +51,13 @@ def make_table() -> Dataset:
 
 
 def make_texts() -> Dataset:
-    """Return texts of one to five tokens by the same people, without classes."""
+    """Return texts of a prompt and answers of one to five tokens by the same people, without classes."""
     n = PATIENTS * RECORDS
-    offsets = np.concatenate([[0], np.cumsum(np.arange(n) % 5 + 1)])
+    offsets = np.concatenate([[0], np.cumsum(np.arange(n) % 5 + 3)])
+    answer = np.ones(offsets[-1], bool)
+    answer[offsets[:-1]] = answer[offsets[:-1] + 1] = False
     question = np.arange(n) // 2 % 2
-    texts = Texts(
-        np.zeros(offsets[-1], np.int32), offsets, np.ones(offsets[-1], bool), Tokenizer(), question, ("what", "when")
-    )
+    texts = Texts(np.zeros(offsets[-1], np.int32), offsets, answer, Tokenizer(), question, ("what", "when"))
     return replace(make_table(), records=texts, labels=None)
 
 
@@ -70,10 +70,11 @@ def bank_with(kind: str, values: np.ndarray, members: np.ndarray) -> tuple[Datas
         x = dataset.x + away * SCALE  # [K, N, 2]
         outputs = Samples({"x": x.reshape(-1, 2)}, np.arange(len(x) + 1) * x.shape[1])
     else:
-        offsets = dataset.records.offsets
+        offsets = answer_offsets(dataset.records.offsets, dataset.records.answer)
         sizes = np.diff(offsets)
         ramp = np.arange(offsets[-1]) - np.repeat(offsets[:-1] + (sizes - 1) / 2, sizes)  # of mean 0 in each text
-        outputs = TokenScores((np.repeat(values, sizes, axis=1) + ramp).astype(np.float32), offsets)
+        log_probability = (np.repeat(values, sizes, axis=1) + ramp).astype(np.float32)
+        outputs = TokenScores({"log_probability": log_probability}, offsets)
     bank = bank_of(dataset, members, np.zeros((len(members), len(dataset.cohort), 2), np.float32))
     return dataset, replace(bank, outputs=outputs)
 
@@ -193,9 +194,17 @@ def test_records_of_categories_are_as_far_apart_as_their_encoding():
         ("samples", Samples({"x": np.zeros((4, 3))}, np.arange(0, 5, 2)), "records of shape [3], where toy has [2]"),
         ("samples", Samples({"x": np.zeros((4, 2))}, np.array([0, 0, 4])), "replicate 0 released no records"),
         ("samples", Samples({"z": np.zeros((4, 2))}, np.arange(0, 5, 2)), "no records `x`"),
-        ("tokens", TokenScores(np.zeros((2, 160), np.float32), np.arange(161)), "texts of other lengths"),
+        (
+            "tokens",
+            TokenScores({"log_probability": np.zeros((2, 160), np.float32)}, np.arange(161)),
+            "answers of other lengths",
+        ),
         ("tokens", Samples({"x": np.zeros((4, 2))}, np.arange(0, 5, 2)), "distances to synthetic records"),
-        ("samples", TokenScores(np.zeros((2, 150), np.float32), np.arange(151)), "another version of toy"),
+        (
+            "samples",
+            TokenScores({"log_probability": np.zeros((2, 150), np.float32)}, np.arange(151)),
+            "another version of toy",
+        ),
         ("samples", None, "outputs are not kept"),
     ],
 )

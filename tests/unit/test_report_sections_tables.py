@@ -36,6 +36,8 @@ from medpriv.report.labels import attack_name
 from medpriv.report.layout import Table
 from medpriv.report.results import Audit, Cohort, Measures, Result, read_audit, read_result
 from medpriv.report.sections.attributes.figures import SECTION as ATTRIBUTES
+from medpriv.report.sections.comparison.figures import NOBODY_NAMED
+from medpriv.report.sections.comparison.figures import SECTION as COMPARISON
 from medpriv.report.sections.federated.figures import SECTION as FEDERATED
 from medpriv.report.sections.leakage.figures import SECTION as LEAKAGE
 from medpriv.report.sections.private.figures import SECTION as PRICE
@@ -246,6 +248,13 @@ def test_without_private_federated_or_split_banks_there_is_no_question() -> None
     assert write(ATTRIBUTES, items) is None
     assert write(REIDENTIFICATION) is None
     assert write(LEAKAGE, items, {"table": cohort()}) is None
+
+
+def test_records_that_stand_for_patients_are_said_to_beside_their_figures() -> None:
+    items = [headline("baseline-mlp")]
+    nobody = write(COMPARISON, items, {"table": cohort(notes={"patients_known": "no: each image is one"})})
+    assert NOBODY_NAMED in nobody.html
+    assert NOBODY_NAMED not in write(COMPARISON, items, {"table": cohort()}).html
 
 
 # --- sites -----------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from medpriv.report.layout import Cell, Column, Group, GroupedTable, Row, value_
 from medpriv.report.results import Results, parse_group, resolved
 from medpriv.report.section import Section
 
+NOBODY_NAMED = "the source names no patient, so each record stands for one"
 VERDICTS = ("shown", "not shown", TOO_FEW, NO_SKILL)
 USE, LEAK, FIRM, COST = (
     "Usefulness",
@@ -57,7 +58,7 @@ def collect(results: Results, headlines: Sequence[Headline]) -> Comparison:
         tuple(dict.fromkeys(item.result.dataset for item in leaking)),
         len(results.derived),
         tuple((item.result.key, _failed(item)) for item in headlines if item.failed),
-        GroupedTable(COLUMNS, tuple(_group(name, own) for name, own in by_dataset(compared).items())),
+        GroupedTable(COLUMNS, tuple(_group(results, name, own) for name, own in by_dataset(compared).items())),
     )
 
 
@@ -65,9 +66,11 @@ def _failed(item: Headline) -> tuple[str, ...]:
     return tuple(check_name(name) for name in item.failed or () if name != "masking")
 
 
-def _group(dataset: str, own: Sequence[Headline]) -> Group:
+def _group(results: Results, dataset: str, own: Sequence[Headline]) -> Group:
     rows = (Row(item.result.treatment, item, below=(treatment_label(item.result.treatment),)) for item in own)
-    return Group(dataset, tuple(rows), tuple(facts_of(own)))
+    cohort = results.cohorts.get(dataset)
+    nobody = [NOBODY_NAMED] if cohort and not cohort.patients_known else []
+    return Group(dataset, tuple(rows), (*facts_of(own), *nobody))
 
 
 def facts_of(own: Sequence[Headline]) -> list[str]:

@@ -17,4 +17,4 @@ def train(dataset: Dataset, spec: TrainingSpec, draw: Draw) -> Bank:
     scores = (noise - 5 + spec.settings["effect"] * inside).astype(np.float32)
     offsets = np.arange(len(dataset.y) + 1, dtype=np.int64) * tokens
     about = About.of(dataset, spec, draw, {"updates": 0.0, "flops": 0.0, "parameters": 0.0}, {TOKEN_SCORES})
-    return Bank(about, members, None, TokenScores(scores, offsets))
+    return Bank(about, members, None, TokenScores({"log_probability": scores}, offsets))
