@@ -19,8 +19,9 @@ from medpriv.catalogue.attacks import (
     families_of_bank,
     families_of_dataset,
 )
+from medpriv.catalogue.generators import GENERATORS
 from medpriv.catalogue.networks import NETWORKS, networks
-from medpriv.catalogue.treatments import GENERATORS, TREATMENTS, Spec, Treatment, check_treatments, spec_of, specs_of
+from medpriv.catalogue.treatments import TREATMENTS, Spec, Treatment, check_treatments, spec_of, specs_of
 from medpriv.config.check import check_config
 from medpriv.workflow.overlay import read_config
 
