@@ -5,15 +5,16 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
+from medpriv.config.texts import PreprocessTexts
 from medpriv.dataset import TEST, Dataset
 from medpriv.errors import InputError
 from medpriv.sources import texts
 from medpriv.sources.acquire import acquire_raw
 
 BASE = {"patients": 4, "questions_per_patient": 3, "medquad": None, "medquad_pairs": 1}
-SETTINGS = dict.fromkeys(texts.ROLES) | {"patient": "patient", "question": "question", "answer": "answer"}
-SETTINGS |= {"test_fraction": 0.3, "vocabulary": 300, "block_size": 100, "base": BASE}
+SETTINGS = PreprocessTexts(question="question", answer="answer", vocabulary=300, block_size=100, base=BASE).model_dump()
 ROWS = [
     "patient,question,answer,kind,hospital,sex,age,part",
     "a,last potassium?,it was 4.1 mmol/L,lab,North,F,71,train",
@@ -118,3 +119,18 @@ def test_several_faults_are_told_together(tmp_path):
     rows = [*ROWS, "e,why?,,lab,,,,", ",why?,because,lab,,,,"]
     with pytest.raises(InputError, match=r"2 faults: .*no patient; .*an empty answer"):
         parse(write(tmp_path, rows))
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({}, "name either `text`, or `question` and `answer`"),
+        ({"question": "q"}, "name either `text`, or `question` and `answer`"),
+        ({"text": "t", "answer": "a"}, "name either `text`, or `question` and `answer`"),
+        ({"text": "t", "site": "t"}, "give each column one of .*: t"),
+        ({"text": "t", "vocabulary": 200}, "259"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(section, message):
+    with pytest.raises(ValidationError, match=message):
+        PreprocessTexts.model_validate(section)

@@ -14,27 +14,29 @@ is the mean over the patient's records; `pooling=sum` and `pooling=max` beside i
   calibrated form and its spread;
 - `language-extraction-...`: answers that models write down, of members and of others;
 - nulls: `language-null-base`, `language-null-shuffled` and `language-null-members` hold 1/2; so does `language-blind`
-  where members were drawn by chance: `split_leaks` is 1 where its interval lies above 1/2.
+  where members were drawn by chance, and `language-blind-test`, which tells training patients from test patients:
+  `split_leaks` is 1 where the interval lies above 1/2.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 
 import numpy as np
 
 from medpriv.attacks.language import blind, extraction, ragged, sequences, variants
+from medpriv.attacks.language.bench import Bench, Group, set_up
 from medpriv.attacks.language.contenders import (
     PREFIX,
     Contender,
     asked_contender,
-    by_patient,
+    of_patients,
     over_bank,
     plain_contender,
 )
 from medpriv.attacks.language.learnt import learn_tokens
+from medpriv.attacks.language.patients import TOKEN_COLUMNS, exposure_rows, token_rows
 from medpriv.attacks.language.scores import TRIMMED, in_range, neighbourhood, paraphrase_spread, recall
-from medpriv.attacks.language.told import Asking, Told, asking, counts_of, read_exact, read_variants
+from medpriv.attacks.language.told import Told, read_variants
 from medpriv.attacks.membership.audit import EXPOSURE_COLUMNS, subgroups
 from medpriv.attacks.membership.scored import (
     ROC_COLUMNS,
@@ -46,116 +48,20 @@ from medpriv.attacks.membership.scored import (
 )
 from medpriv.attacks.membership.scores import Scores, scores_of_patients
 from medpriv.attacks.release import best
-from medpriv.attacks.release.audit import choose_records
 from medpriv.attacks.release.contenders import score_plainly
 from medpriv.bank.bank import Bank
 from medpriv.dataset import Dataset
 from medpriv.language.paraphrase.engine import paraphrases
 from medpriv.measures.bootstrap import PatientBootstrap, difference_interval
-from medpriv.measures.exposure import exposure_limits, null_quantiles
 from medpriv.measures.findings import Findings, Rows
 from medpriv.measures.intervals import rate_interval
 from medpriv.measures.table import Measure
-from medpriv.seeds import generator
 
 BEST = "best"
 PARAPHRASE = "-paraphrase"
 POOLED = ("loss", "reference")  # scores that patients' records are pooled of in other ways, too
 POOLINGS = {"sum": np.add, "max": np.maximum}
 BY_REPLICATE = ("loss", "reference", BEST)
-TOKEN_COLUMNS = ("patient", "record", "question", "place", "token", "bits", "n_in", "n_out")
-
-
-@dataclass(frozen=True)
-class Group:
-    """Records that are attacked together, and the bootstrap of their patients.
-
-    Attributes:
-        frame: their members; values are their places in the dataset.
-        draws: of patients and of the replicates attacked.
-        suffix: of the attacks' names, by what the attacker knows.
-    """
-
-    frame: Scores
-    draws: PatientBootstrap
-    suffix: str = ""
-
-    @property
-    def records(self) -> np.ndarray:
-        """Where the records stand in the dataset, int64 [U]."""
-        return self.frame.value[0].astype(np.int64)
-
-
-@dataclass(frozen=True)
-class Bench:
-    """A bank with all that its attackers have.
-
-    Attributes:
-        dataset: of texts.
-        bank: K replicates.
-        ask: scores texts by the models.
-        exact: what models say of the candidates' records, then of the population's.
-        everyone: the candidates.
-        outside: int [Z], the population's records in the dataset.
-        counts: int [V], tokens of the population's answers.
-        settings: of `medpriv.config.language_attacks.LanguageAttackSettings`.
-        seed: the root seed.
-    """
-
-    dataset: Dataset
-    bank: Bank
-    ask: Asking
-    exact: Told
-    everyone: Group
-    outside: np.ndarray
-    counts: np.ndarray
-    settings: Mapping[str, object]
-    seed: int
-
-    @property
-    def about(self) -> tuple[str, str]:
-        """Dataset and treatment."""
-        return self.dataset.name, self.bank.treatment
-
-    def rng(self, *purpose: object) -> np.random.Generator:
-        """Return a generator for a purpose: the same for all treatments of the dataset."""
-        return generator(self.seed, self.dataset.name, "language", *purpose)
-
-    @property
-    def block(self) -> int:
-        """The longest text that the models read."""
-        return int(self.bank.spec.hyperparameters["block_size"])
-
-    @cached_property
-    def said(self) -> Told:
-        """What models say of the candidates' records."""
-        return self.exact.take(np.arange(len(self.everyone.records)))
-
-    @cached_property
-    def values(self) -> dict[str, np.ndarray]:
-        """All scores of single texts, [K, N], candidates first."""
-        return self.exact.scores()
-
-    def group(self, records: np.ndarray, replicates: int, name: str, suffix: str = "") -> Group:
-        """Return some candidate records (int [n], places among the candidates) with the first so many replicates."""
-        frame = self.everyone.frame
-        patients, patient = np.unique(frame.patient[records], return_inverse=True)
-        part = replace(
-            frame,
-            value=frame.value[:replicates, records],
-            members=frame.members[:replicates, records],
-            patient=patient,
-            patients=frame.patients[patients],
-            strata=tuple(replace(one, code=one.code[records]) for one in frame.strata),
-        )
-        bootstraps = self.settings["bootstraps"]
-        return Group(part, PatientBootstrap.draw(self.rng(name), len(patients), bootstraps, replicates), suffix)
-
-    def some(self, patients: int, *purpose: object) -> np.ndarray:
-        """Return the records of some candidate patients, drawn by chance, int: places among the candidates."""
-        frame = self.everyone.frame
-        chosen = self.rng(*purpose).permutation(len(frame.patients))[:patients]
-        return np.flatnonzero(np.isin(frame.patient, chosen))
 
 
 def audit(dataset: Dataset, bank: Bank, base: Bank, settings: Mapping[str, object], seed: int) -> Findings:
@@ -175,8 +81,8 @@ def audit(dataset: Dataset, bank: Bank, base: Bank, settings: Mapping[str, objec
         InputError: the dataset is of other records, has fewer than two test patients, or a bank is of other texts.
     """
     bench = set_up(dataset, bank, base, settings, seed)
-    measures, roc, exposure = _attacked(bench, bench.everyone, _exact_contenders(bench))
-    measures += [*_pooled(bench), *_nulls(bench), *_extraction(bench), *_many_texts(bench)]
+    measures, roc, on_patients = _attacked(bench, bench.everyone, _exact_contenders(bench))
+    measures += [*_pooled(bench), *_null_base(bench), *_blind(bench), *_extraction(bench), *_many_texts(bench)]
     paraphrased = bench.some(settings["paraphrased_patients"], "paraphrased")
     told, origin = _reworded(bench, paraphrased, settings["paraphrases"], len(bank), "paraphrases")
     if len(origin):
@@ -188,23 +94,10 @@ def audit(dataset: Dataset, bank: Bank, base: Bank, settings: Mapping[str, objec
         measures, roc = measures + found, roc + curves
     tables = {
         "roc": Rows(ROC_COLUMNS, roc),
-        "exposure": Rows(EXPOSURE_COLUMNS, exposure),
-        "tokens": Rows(TOKEN_COLUMNS, _token_rows(bench)),
+        "exposure": Rows(EXPOSURE_COLUMNS, exposure_rows(bench, on_patients)),
+        "tokens": Rows(TOKEN_COLUMNS, token_rows(bench)),
     }
     return Findings(measures, tables)
-
-
-def set_up(dataset: Dataset, bank: Bank, base: Bank, settings: Mapping[str, object], seed: int) -> Bench:
-    """Return what the attackers have; arguments and errors as of `audit`."""
-    dataset.require("text", reason="attacks on language models")
-    frame, rows, outsiders = choose_records(dataset, bank, settings, seed)
-    outside = rows[-outsiders:]
-    counts = counts_of(dataset.records, outside)
-    exact = read_exact(dataset, bank, base, rows, counts)
-    rng = generator(seed, dataset.name, "language", "bootstrap")
-    draws = PatientBootstrap.draw(rng, len(frame.patients), settings["bootstraps"], len(bank))
-    ask = asking(bank, base)
-    return Bench(dataset, bank, ask, exact, Group(frame, draws), outside, counts, settings, seed)
 
 
 def _exact_contenders(bench: Bench) -> Iterator[tuple[str, list[Contender]]]:
@@ -229,23 +122,23 @@ def _exact_contenders(bench: Bench) -> Iterator[tuple[str, list[Contender]]]:
         bench.exact.targets, bench.exact.base, bench.exact.known, frame.members, frame.patient, bench.rng("folds")
     )
     asked["learnt"] = lambda members, targets, withheld: learnt.of(targets, withheld)
+    tokenwise = [asked_contender(name, "record", frame, one) for name, one in asked.items()]
     yield (
         "record",
         [
             *(plain_contender(name, "record", told) for name, told in plain.items()),
             *over_bank("record", loss),
-            *(asked_contender(name, "record", frame, one) for name, one in asked.items()),
+            *tokenwise,
         ],
     )
     patients = scores_of_patients(frame)
-    of_patients = {name: by_patient(frame, one) for name, one in asked.items()}
-    of_patients["lira-records"] = sequences.lira_of_records(loss.value, frame.patient)
     yield (
         "patient",
         [
             *(plain_contender(name, "patient", scores_of_patients(told)) for name, told in plain.items()),
             *over_bank("patient", scores_of_patients(loss)),
-            *(asked_contender(name, "patient", patients, one) for name, one in of_patients.items()),
+            *(of_patients(one, patients) for one in tokenwise),
+            asked_contender("lira-records", "patient", patients, sequences.lira_of_records(loss.value, frame.patient)),
         ],
     )
 
@@ -276,9 +169,9 @@ def _paraphrase_contenders(group: Group, told: Told, origin: np.ndarray) -> Iter
 
 def _attacked(
     bench: Bench, group: Group, levels: Iterator[tuple[str, list[Contender]]]
-) -> tuple[list[Measure], list[dict], list[dict]]:
-    """Return the figures of all attacks on a group, the strongest's with ROC curves and patients' exposures."""
-    measures, roc, exposure = [], [], []
+) -> tuple[list[Measure], list[dict], list[Contender]]:
+    """Return the figures of all attacks on a group, the strongest's with ROC curves, and the attacks on patients."""
+    measures, roc = [], []
     for level, found in levels:
         for one in found:
             measures += _measured(bench, group, one.scored)[0]
@@ -287,8 +180,7 @@ def _attacked(
         for one in found:
             if one.name.removesuffix(group.suffix) in BY_REPLICATE:
                 measures += _by_replicate(bench, one.scored)
-        exposure = _exposure_rows(bench, group, found)
-    return measures, roc, exposure
+    return measures, roc, found
 
 
 def _measured(bench: Bench, group: Group, scored: Scored, points: int = 0) -> tuple[list[Measure], list[dict]]:
@@ -322,6 +214,14 @@ def _measured_best(
     return measures + _by_replicate(bench, scored), roc
 
 
+def _valued(level: str, units: Scores) -> Scored:
+    """Return values as scores for an AUC alone: nobody sets thresholds."""
+    replicates, count = units.value.shape
+    nobody = np.empty((replicates, 0, count))
+    shadows = np.empty((replicates, 0), np.int64)
+    return Scored("", level, units.value, shadows, nobody, nobody, units.members, units.patient)
+
+
 def _area(bench: Bench, group: Group, scored: Scored, name: str, key: str) -> Measure:
     """Return the AUC alone, over all units."""
     everyone = np.ones(scored.members.shape[1], bool)
@@ -351,28 +251,44 @@ def _pooled(bench: Bench) -> Iterator[Measure]:
     for name in POOLED:
         for pooling, operation in POOLINGS.items():
             value = operation.reduceat(bench.values[name][:, order], starts, axis=1)
-            scored = score_attacks({name: score_plainly}, "patient", replace(patients, value=value))[0]
+            scored = _valued("patient", replace(patients, value=value))
             yield _area(bench, bench.everyone, scored, name, f"level=patient,pooling={pooling}")
 
 
-def _nulls(bench: Bench) -> Iterator[Measure]:
-    """Yield what must hold 1/2: the base, which saw nobody, and the texts without a model."""
-    frame, inside, texts = bench.everyone.frame, len(bench.everyone.records), bench.dataset.records
-    of_base = ragged.means(bench.said.base.log_probability, bench.said.base.offsets)
-    at, offsets = ragged.entries(texts.offsets, bench.everyone.records)
-    bags = blind.bags(texts.tokens[at], offsets, frame.patient, texts.vocabulary)
-    told = {
-        "null-base": np.broadcast_to(of_base, (len(bench.bank), inside)),
-        "blind": blind.out_of_fold(bags, frame.members, frame.patient, bench.rng("blind")),
-    }
-    for name, value in told.items():
-        records = replace(frame, value=value)
-        for level, units in (("record", records), ("patient", scores_of_patients(records))):
-            scored = score_attacks({name: score_plainly}, level, units)[0]
-            found = _area(bench, bench.everyone, scored, name, f"level={level}")
-            yield found
-            if name == "blind":
-                yield replace(found, measure="split_leaks", value=float(found.lower > 0.5), lower=np.nan, upper=np.nan)
+def _null_base(bench: Bench) -> Iterator[Measure]:
+    """Yield the AUC of the base's own loss, which must hold 1/2: it saw nobody."""
+    frame, base = bench.everyone.frame, bench.said.base
+    value = np.broadcast_to(ragged.means(base.log_probability, base.offsets), frame.members.shape)
+    for level, units in _levels(replace(frame, value=value)):
+        yield _area(bench, bench.everyone, _valued(level, units), "null-base", f"level={level}")
+
+
+def _blind(bench: Bench) -> Iterator[Measure]:
+    """Yield what texts tell without a model: of members among candidates, and of candidates among all patients."""
+    texts, outside, inside = bench.dataset.records, bench.outside, len(bench.everyone.records)
+    rows = np.concatenate([bench.everyone.records, outside])
+    at, offsets = ragged.entries(texts.offsets, rows)
+    patients, patient = np.unique(bench.dataset.patient[rows], return_inverse=True)
+    bags = blind.bags(texts.tokens[at], offsets, patient, texts.vocabulary)
+    frame, candidate = bench.everyone.frame, np.arange(len(rows))[None] < inside
+    value = blind.out_of_fold(bags[:inside], frame.members, frame.patient, bench.rng("blind"))
+    everybody = Scores(
+        blind.out_of_fold(bags, candidate, patient, bench.rng("blind test")), candidate, patient, patients
+    )
+    draws = PatientBootstrap.draw(bench.rng("blind test bootstrap"), len(patients), bench.settings["bootstraps"])
+    for name, group, records in (
+        ("blind", bench.everyone, replace(frame, value=value)),
+        ("blind-test", Group(everybody, draws), everybody),
+    ):
+        for level, units in _levels(records):
+            found = _area(bench, group, _valued(level, units), name, f"level={level}")
+            leaks = float(found.lower > 0.5)
+            yield from (found, replace(found, measure="split_leaks", value=leaks, lower=np.nan, upper=np.nan))
+
+
+def _levels(records: Scores) -> Iterator[tuple[str, Scores]]:
+    """Yield the records, and their patients."""
+    yield from (("record", records), ("patient", scores_of_patients(records)))
 
 
 def _extraction(bench: Bench) -> Iterator[Measure]:
@@ -462,71 +378,6 @@ def _many_texts(bench: Bench) -> Iterator[Measure]:
 
 def _both_levels(bench: Bench, group: Group, name: str, value: np.ndarray) -> Iterator[Measure]:
     """Yield an attack's figures on a group's records and on their patients."""
-    records = replace(group.frame, value=value)
-    for level, units in (("record", records), ("patient", scores_of_patients(records))):
-        scored = score_attacks({name: score_plainly}, level, units)[0]
-        yield from _measured(bench, group, replace(scored, attack=PREFIX + name))[0]
-
-
-def _exposure_rows(bench: Bench, group: Group, found: Sequence[Contender]) -> list[dict]:
-    """Return one row a candidate patient, by the attack that is the best on the other half of the patients."""
-    units, members = found[0].told, found[0].told.members
-    if found[0].scored.level != "patient" or group.suffix:
-        return []
-    half = bench.rng("exposure", "halves").permuted(np.arange(members.shape[1]) % 2 == 0)
-    picked = best.pick_by_half(found, half)
-
-    def exposure_of(told: np.ndarray) -> np.ndarray:
-        return best.exposures(found, told, half, picked)
-
-    null = null_quantiles(exposure_of, members, bench.rng("exposure", "null"))
-    inside, count, exposure = members.sum(axis=0), np.bincount(group.frame.patient), exposure_of(members)
-    lower, upper = exposure_limits(exposure, inside, len(members) - inside, null)
-    return [
-        {
-            "patient": bench.dataset.patients[units.patients[who]],
-            "groups": ",".join(f"{one.key}={one.names[one.code[who]]}" for one in units.strata),
-            "attack": f"{PREFIX}{BEST}",
-            "exposure": exposure[who],
-            "lower": lower[who],
-            "upper": upper[who],
-            "null_lower": null[0],
-            "null_upper": null[1],
-            "n_in": inside[who],
-            "n_out": len(members) - inside[who],
-            "records": count[who],
-        }
-        for who in range(len(inside))
-    ]
-
-
-def _token_rows(bench: Bench) -> list[dict]:
-    """Return the tokens that give each patient away: those with the most bits, replicates in over replicates out."""
-    said, frame, texts = bench.said, bench.everyone.frame, bench.dataset.records
-    text, members = ragged.text_of(said.base.offsets), frame.members
-    inside = members[:, text]
-    gain = said.log_probabilities.astype(np.float64)
-    counts = [side.sum(axis=0) for side in (inside, ~inside)]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        means = [(gain * side).sum(axis=0) / count for side, count in zip((inside, ~inside), counts, strict=True)]
-    bits = np.nan_to_num((means[0] - means[1]) / np.log(2), nan=-np.inf)
-    place, patient = ragged.place_of(said.base.offsets), frame.patient[text]
-    order = np.lexsort((-bits, patient))
-    starts = np.flatnonzero(np.diff(patient[order], prepend=-1))
-    rank = np.arange(len(order)) - np.repeat(starts, np.diff(starts, append=len(order)))
-    rows = []
-    for at in order[(rank < bench.settings["token_rows"]) & np.isfinite(bits[order])]:
-        record = bench.everyone.records[text[at]]
-        rows.append(
-            {
-                "patient": bench.dataset.patients[bench.dataset.patient[record]],
-                "record": int(record),
-                "question": texts.questions[texts.question[record]],
-                "place": int(place[at]),
-                "token": texts.tokenizer.decode([int(said.tokens[at])]),
-                "bits": float(bits[at]),
-                "n_in": int(counts[0][at]),
-                "n_out": int(counts[1][at]),
-            }
-        )
-    return rows
+    for level, units in _levels(replace(group.frame, value=value)):
+        scored = score_attacks({f"{PREFIX}{name}": score_plainly}, level, units)[0]
+        yield from _measured(bench, group, scored)[0]

@@ -51,8 +51,15 @@ class Contender:
         return self.asked(members, targets, withheld)
 
     def renewed(self, members: np.ndarray) -> "Contender":
-        """Return the attack by an attacker who is told these members, [K, U], and is judged by them."""
-        return replace(self, scored=_scored(self.name, self.scored.level, self.told, self.asked, members))
+        """Return the attack by an attacker who is told these members, [K, U], and is judged by them.
+
+        Nobody asks for the scores of targets without a shadow then; they stay.
+        """
+        targets, shadows, without = _shadowed(len(members))
+        own, others = self.asked(members, targets, None), self.asked(members, shadows.ravel(), without)
+        shape = self.scored.shadow_scores.shape
+        found = replace(self.scored, scores=own, shadow_scores=others.reshape(shape), members=members)
+        return replace(self, scored=found)
 
 
 def plain_contender(name: str, level: str, told: Scores) -> Contender:
@@ -80,38 +87,47 @@ def over_bank(level: str, told: Scores, suffix: str = "") -> list[Contender]:
 
 def asked_contender(name: str, level: str, told: Scores, asked: Asked) -> Contender:
     """Return the attack by a function of members, targets and replicates withheld."""
-    return Contender(name, _scored(name, level, told, asked, told.members), told, asked)
+    members = told.members
+    targets, shadows, without = _shadowed(len(members))
+    own = asked(members, targets, None)
+    others, paired = asked(members, shadows.ravel(), without), asked(members, without, shadows.ravel())
+    shape = (*shadows.shape, -1)
+    scores = (own, shadows, others.reshape(shape), paired.reshape(shape))
+    return Contender(name, Scored(PREFIX + name, level, *scores, members, told.patient), told, asked)
 
 
-def by_patient(told: Scores, asked: Asked) -> Asked:
+def of_patients(one: Contender, patients: Scores) -> Contender:
     """Return the same attack on patients: means over their records' scores.
 
     Args:
-        told: of the records.
+        one: on records, in any order.
+        patients: of `scores_of_patients`.
     """
-    order = np.argsort(told.patient, kind="stable")
-    starts = np.flatnonzero(np.diff(told.patient[order], prepend=-1))
+    patient = one.told.patient
+    order = np.argsort(patient, kind="stable")
+    starts = np.flatnonzero(np.diff(patient[order], prepend=-1))
     count = np.diff(starts, append=len(order))
 
-    def score(members: np.ndarray, targets: np.ndarray, withheld: np.ndarray | None) -> np.ndarray:
-        found = asked(members[:, told.patient], targets, withheld)
-        return np.add.reduceat(found[:, order], starts, axis=1) / count
+    def mean(values: np.ndarray) -> np.ndarray:
+        return np.add.reduceat(values[..., order], starts, axis=-1) / count
 
-    return score
+    def asked(members: np.ndarray, targets: np.ndarray, withheld: np.ndarray | None) -> np.ndarray:
+        return mean(one.asked(members[:, patient], targets, withheld))
+
+    names = ("scores", "shadow_scores", "paired_scores")
+    means = {name: mean(getattr(one.scored, name)) for name in names}
+    scored = replace(one.scored, level="patient", members=patients.members, patient=patients.patient, **means)
+    return Contender(one.name, scored, patients, asked)
+
+
+def _shadowed(replicates: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return all targets [K], the shadows [K, S] on which thresholds are set, and their targets [K S]."""
+    shadows = calibration_shadows(replicates)
+    targets = np.arange(replicates)
+    return targets, shadows, np.repeat(targets, shadows.shape[1])
 
 
 def _by(attack: Attack, told: Scores) -> Asked:
     return lambda members, targets, withheld: score_targets(
         attack, replace(told, members=members), np.asarray(targets), withheld
-    )
-
-
-def _scored(name: str, level: str, told: Scores, asked: Asked, members: np.ndarray) -> Scored:
-    shadows = calibration_shadows(len(members))
-    targets = np.repeat(np.arange(len(shadows)), shadows.shape[1])
-    own = asked(members, np.arange(len(shadows)), None)
-    others, paired = asked(members, shadows.ravel(), targets), asked(members, targets, shadows.ravel())
-    shape = (*shadows.shape, -1)
-    return Scored(
-        PREFIX + name, level, own, shadows, others.reshape(shape), paired.reshape(shape), members, told.patient
     )

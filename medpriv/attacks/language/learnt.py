@@ -9,7 +9,7 @@ of members against others is fitted to them over the other replicates, without t
 import numpy as np
 
 from medpriv.attacks.language import ragged
-from medpriv.attacks.language.scores import MIN_K, Known, ez, gains, standardised, wbc
+from medpriv.attacks.language.scores import Known, ez, gains, standardised, wbc
 from medpriv.attacks.release.learnt import Learnt, learn, prepare
 from medpriv.language.passes import Passes
 
@@ -53,7 +53,6 @@ def features(target: Passes, base: Passes, known: Known) -> np.ndarray:
     for values in of_tokens:
         mean = ragged.means(values, offsets)
         variance = ragged.means((values - ragged.spread_out(mean, offsets)) ** 2, offsets)
-        highest = ragged.means_of(values, ragged.lowest(-values, offsets, 0.0), offsets)
-        low = ragged.means_of(values, ragged.lowest(values, offsets, MIN_K), offsets)
-        columns += [mean, np.sqrt(variance), low, highest, values[offsets[:-1]]]
+        ends = [operation.reduceat(values, offsets[:-1]) for operation in (np.minimum, np.maximum)]
+        columns += [mean, np.sqrt(variance), *ends, values[offsets[:-1]]]
     return np.stack(columns, axis=1)

@@ -15,7 +15,7 @@ from medpriv.language.paraphrase import abbreviations, drugs, phrases, times, un
 from medpriv.language.paraphrase.clauses import Plan, plans
 from medpriv.language.paraphrase.sites import BOTH, FIRST, HALVES, Phrases, Site
 
-REMEMBERED = 2**16  # texts
+REMEMBERED = 2**14  # texts
 TRIES = 6  # draws for each paraphrase that is asked for, since some come twice
 
 _ROWS = [*drugs.DRUGS, *abbreviations.TERMS, *abbreviations.ANALYTES, *phrases.PHRASES]

@@ -99,20 +99,22 @@ class Phrases:
         lower, reached = text.lower(), 0
         for word in _WORD.finditer(text):
             start = word.start()
-            if start < reached:
-                continue
-            for begins in {word.group().lower(), word.group().lower().rstrip(".-/")}:
-                for form, row, follows in self._by_word.get(begins, ()):
-                    if (
-                        _stands(text, lower, start, form, row.any_case)
-                        and lower.endswith(row.after, 0, start)
-                        and follows.match(text, start + len(form))
-                    ):
-                        reached = start + len(form)
-                        yield _site(text, start, form, row)
-                        break
-                if start < reached:
-                    break
+            if start >= reached and (found := self._longest(text, lower, start, word.group().lower())):
+                form, row = found
+                reached = start + len(form)
+                yield _site(text, start, form, row)
+
+    def _longest(self, text: str, lower: str, start: int, word: str) -> tuple[str, Same] | None:
+        """Return the longest form that stands at `start`, where `word` begins, with its row."""
+        for begins in dict.fromkeys((word, word.rstrip(".-/"))):
+            for form, row, follows in self._by_word.get(begins, ()):
+                if (
+                    _stands(text, lower, start, form, row.any_case)
+                    and lower.endswith(row.after, 0, start)
+                    and follows.match(text, start + len(form))
+                ):
+                    return form, row
+        return None
 
 
 def _stands(text: str, lower: str, start: int, form: str, any_case: bool) -> bool:
