@@ -12,10 +12,10 @@ else (OpenUnlearning's issue 167) have not forgotten either. Attack names:
   and the test patients; `perplexity_ratio` to retraining, paired, 1 being equal.
 - `language-forgetting-cost`: updates and passes (a text forward and backward; forward alone is a third of one), and
   their share of retraining's.
-- `language-forgetting-verdict`, by the reference attack on patients: `forgotten`, supported where the whole interval of
-  `auc_gap` lies within +- `margin`, contradicted where it lies outside; `over_forgotten`, supported where it lies below
-  -margin; `usable`, supported where test answers are less likely than to retrained models by at most `use_margin` nats
-  a token, contradicted where by more, interval and all (`medpriv.measures.verdicts`).
+- `language-forgetting-verdict`, by both attacks on patients: `forgotten`, supported where the whole intervals of
+  `auc_gap` lie within +- `margin`, contradicted where one lies outside; `over_forgotten`, supported where one lies
+  below -margin; `usable`, supported where test answers are less likely than to retrained models by at most
+  `use_margin` nats a token, contradicted where by more, interval and all (`medpriv.measures.verdicts`).
 
 Intervals draw patients and replicates together; draws are shared by all methods. `n` counts pairs of a replicate and a
 patient (of AUCs forgotten ones), `patients` the different people among them. Settings of methods must not be chosen by
@@ -36,7 +36,7 @@ from medpriv.measures.findings import Findings, Rows
 from medpriv.measures.intervals import auc_interval, stretched_interval
 from medpriv.measures.roc import bootstrap_auc
 from medpriv.measures.table import NAN, Measure
-from medpriv.measures.verdicts import not_below, verdict, within
+from medpriv.measures.verdicts import CONTRADICTED, not_below, verdict, within
 from medpriv.seeds import generator
 
 FORGOTTEN = "forgotten"  # as `medpriv.treatments.language_unlearned` leaves it
@@ -210,10 +210,14 @@ def _rows(
         own, full = bank.costs[cost], retrain.costs[cost]
         yield row("cost", cost, (own, NAN, NAN), plan.forgotten)
         yield row("cost", f"{cost}_share", (own / full, NAN, NAN), plan.forgotten)
-    margin, limits = settings["margin"], gaps["reference", "patient"][1:]
+    margin, limits = settings["margin"], [gaps[attack, "patient"][1:] for attack in ATTACKS]
+    judged_by = [within(each, margin, gone) for each in limits]
     conclusions = {
-        "forgotten": within(limits, margin, gone),
-        "over_forgotten": verdict(limits[1] < -margin, limits[0] >= -margin, gone),
+        # None contradicts: then all are alike (supported, too few), or one is NaN, and so is the mean.
+        "forgotten": CONTRADICTED if CONTRADICTED in judged_by else sum(judged_by) / len(judged_by),
+        "over_forgotten": verdict(
+            any(upper < -margin for _, upper in limits), all(lower >= -margin for lower, _ in limits), gone
+        ),
     }
     for name, value in conclusions.items():
         yield row("verdict", name, (value, NAN, NAN), plan.forgotten)

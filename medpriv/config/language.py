@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from medpriv.config.language_canaries import LanguageCanariesSettings
+from medpriv.config.language_unlearning import LanguageUnlearningSettings
 from medpriv.config.section import Count, Fraction, Name, NotNegative, Positive, Section, Unlike
 
 Strength = Annotated[float, Field(ge=0, le=1)]
@@ -15,7 +17,6 @@ class ModelSettings(Section):
     n_layer: Count = Field(3, description="blocks")
     n_head: Count = Field(4, description="attention heads of a block")
     n_embd: Count = Field(96, description="width, a multiple of `n_head`")
-    block_size: Annotated[int, Field(ge=2)] = Field(64, description="longest text in tokens")
 
     @model_validator(mode="after")
     def _heads_share_the_width(self) -> "ModelSettings":
@@ -33,20 +34,10 @@ class Steps(Section):
 
 
 class BaseSettings(Steps):
-    """Training before fine-tuning, on texts of nobody in the dataset."""
+    """Training before fine-tuning, on the base texts of the dataset's `preprocess` section."""
 
     epochs: Count = Field(4, description="passes over the texts")
     learning_rate: Positive = Field(2e-3, description="of AdamW, constant")
-    patients: Annotated[int, Field(ge=0)] = Field(300, description="simulated other patients whose texts are read")
-    medquad: str | None = Field(
-        None, description="a folder with MedQuAD's questions and answers, read too; relative to the config's folder"
-    )
-
-    @model_validator(mode="after")
-    def _something_to_read(self) -> "BaseSettings":
-        if not self.patients and not self.medquad:
-            raise ValueError("nothing to read: give `patients`, or the folder of `medquad`")
-        return self
 
 
 class LoraSettings(Section):
@@ -60,7 +51,9 @@ class Paraphrasing(Section):
     """Paraphrase-aware training: each epoch reads each answer in other words."""
 
     strength: Strength = Field(1.0, description="0: as it stands, 1: every rule that fits may be used")
-    half: Literal["a", "b", "all"] = Field("a", description="which rules are used; an attacker may know the others")
+    half: Literal["first", "second", "both"] = Field(
+        "first", description="which half of the rules is used; an attacker may know the other"
+    )
 
 
 class Deduplication(Section):
@@ -85,6 +78,9 @@ class TuningRecipe(Steps):
         "lets those who are audited as outsiders choose the model)",
     )
     held_out: Fraction = Field(0.1, description="share of a replicate's patients that `held_out` sets apart")
+    replicates: Annotated[int, Field(ge=2)] | None = Field(
+        None, description="replicates of this tuning, if fewer than of the others"
+    )
 
 
 class LanguageSettings(Section):
@@ -97,6 +93,12 @@ class LanguageSettings(Section):
     base: BaseSettings = Field(default_factory=BaseSettings, description="its training before")
     epochs: Annotated[list[Count], Field(min_length=1), Unlike] = Field(
         [1, 3, 10], description="passes over the texts after which a model is kept; all of one run"
+    )
+    canaries: LanguageCanariesSettings | None = Field(
+        None, description="planted records in the fine-tuning `full`, a bank of its own; empty: skip"
+    )
+    unlearning: LanguageUnlearningSettings | None = Field(
+        None, description="who is to be forgotten by the models of `full` after the most epochs; empty: skip"
     )
     tunings: Annotated[dict[Name, TuningRecipe], Field(min_length=1)] = Field(
         {"full": TuningRecipe()}, description="the ways of fine-tuning"

@@ -141,7 +141,7 @@ def copies(dataset: Dataset, canaries: Canaries, fuzzy: Fuzzy, block: int, seed:
     Args:
         dataset: its tokenizer reads and writes answers.
         canaries: of `draw_canaries`.
-        fuzzy: gives an answer with a share of its words replaced, `medpriv.language.paraphrase.fuzzy`.
+        fuzzy: gives an answer with a share of its words replaced, `medpriv.language.paraphrase.engine.fuzzy`.
         block: most tokens of a text.
         seed: the root seed.
     """
@@ -227,13 +227,17 @@ class _Maker:
             if number := _NUMBER.search(words):
                 words = f"{words[: number.start()]}{self._new_number(len(number[0]), rng)}{words[number.end() :]}"
             prompt = np.array([*self._dataset.records.tokenizer.encode(words), SEP], np.int32)
-            if words not in self._said and len(prompt) + self._longest + 1 <= self._base.block_size:
+            if words not in self._said and self._room(prompt) > 1:
                 yield prompt, words
+
+    def _room(self, prompt: np.ndarray) -> int:
+        """Return the most tokens of an answer with its end, so that a new token fits beside it into the block."""
+        return min(self._longest, self._base.block_size - len(prompt) - 1)
 
     def _new_number(self, digits: int, rng: np.random.Generator) -> str:
         """Return a number of so many digits that no prompt holds."""
         for _ in range(10_000):
-            number = str(rng.integers(10 ** (digits - 1), 10**digits))
+            number = f"{rng.integers(10**digits):0{digits}d}"
             if number not in self._taken:
                 return number
         raise InputError(
@@ -250,15 +254,16 @@ class _Maker:
         """
         tokenizer = self._dataset.records.tokenizer
         choose = drawn(rng, self._settings["temperature"], never=[PAD, SEP, *spare_ids(self._dataset)])
+        room = self._room(prompt)
         found: dict[str, np.ndarray] = {}
         for turn in range(_ROUNDS):
-            for ids in generate(self._base, [prompt] * (2 * wanted), self._longest, choose=choose):
+            for ids in generate(self._base, [prompt] * (2 * wanted), room, choose=choose):
                 words = tokenizer.decode(ids.tolist()).strip()
-                if words and len(ids) < self._longest and "�" not in words:
+                if words and len(ids) < room and "�" not in words:
                     found[words] = encode_record(tokenizer, "", words)[0][1:]
             if len(found) >= wanted or len(found) < wanted * (turn + 1) / (2 * _ROUNDS):
                 break
-        different = [ids for ids in found.values() if len(ids) <= self._longest]
+        different = [ids for ids in found.values() if len(ids) <= room]
         return [different[at] for at in rng.permutation(len(different))[:wanted]]
 
 

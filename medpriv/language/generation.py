@@ -8,8 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from medpriv.language.model import Attention, Transformer
-
-END = 1  # closes each answer
+from medpriv.language.tokenizer import END
 
 Choose = Callable[[Tensor], Tensor]  # logits [B, V] to tokens [B]
 

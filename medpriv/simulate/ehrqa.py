@@ -1,9 +1,8 @@
 """MIMIC-III's tables for questions about patients made here: the people of `mimic3`, with laboratory, drugs and codes.
 
 A patient's results keep to a level of their own, moved by kidneys, blood, infection and liver, whose state goes with
-the severity of the stay and gets better or worse. Drugs go by the reason of admission and the unit; of some pairs the
-newer one displaces the older one over the years, as practice changes: who is split by date is told apart by it.
-No real row is used.
+the severity of the stay and gets better or worse. Practice changes over the years, as it does: of many pairs of drugs
+the newer one displaces the older, tests come and go. So who is split by date is told apart by it. No real row is used.
 """
 
 from collections.abc import Iterator
@@ -36,6 +35,7 @@ DIAGNOSES_ICD = ("row_id", "subject_id", "hadm_id", "seq_num", "icd9_code")
 D_ICD_DIAGNOSES = ("row_id", "icd9_code", "short_title", "long_title")
 FIRST_YEAR, YEARS = 2100, 90  # in which the hospital admits
 MOST_DAYS = 12  # with results
+CHANGE = 0.02  # how long a change of practice takes, as a share of the years
 
 # Mean at severity 0, spread between people and between days, decimals, what moves it and by how much, and how often it
 # is measured of the times that blood is taken. What moves: kidneys, marrow and bleeding, infection, liver, salt.
@@ -59,6 +59,7 @@ _COURSE = {
     "bilirubin": (-0.1, 0.5, 0.15, 1, "liver", 0.7, 0.25),
     "albumin": (3.1, 0.4, 0.15, 1, "infection", -0.2, 0.15),
     "ALT": (3.5, 0.6, 0.2, 0, "liver", 0.6, 0.25),
+    "troponin T": (-2.6, 0.8, 0.3, 2, "infection", 0.3, 0.3),
 }
 _LOGARITHMIC = frozenset(
     (
@@ -75,47 +76,60 @@ _LOGARITHMIC = frozenset(
 )
 _ORGANS = {"kidney": 0, "blood": 1, "infection": 2, "liver": 3, "salt": 4}  # traits of the person
 
+# Share of the hospital's years after which a test is asked for, or no longer.
+_TESTED_FROM = {"lactate": 0.35, "troponin T": 0.7}
+_TESTED_UNTIL = {"albumin": 0.6, "anion gap": 0.78}
+
 # Drug: doses, unit, route, share of stays that have it.
 _DRUGS = {
-    "Acetaminophen": ((325, 500, 650, 1000), "mg", "PO", 0.55),
-    "Insulin": ((2, 4, 6, 8, 10, 12), "UNIT", "SC", 0.5),
-    "Potassium Chloride": ((20, 40, 60), "mEq", "IV", 0.5),
-    "Magnesium Sulfate": ((1, 2, 4), "gm", "IV", 0.4),
-    "Docusate Sodium": ((100, 200), "mg", "PO", 0.4),
-    "Morphine Sulfate": ((1, 2, 4, 5), "mg", "IV", 0.35),
-    "Furosemide": ((10, 20, 40, 60, 80, 120), "mg", "IV", 0.4),
-    "Lorazepam": ((0.5, 1, 2), "mg", "IV", 0.3),
-    "Fentanyl Citrate": ((12.5, 25, 50, 100), "mcg", "IV", 0.25),
-    "Aspirin": ((81, 325), "mg", "PO", 0.3),
-    "Calcium Gluconate": ((1, 2), "gm", "IV", 0.2),
-    "Metoprolol Tartrate": ((12.5, 25, 37.5, 50, 75, 100), "mg", "PO", 0.3),
+    "Acetaminophen": ((325, 500, 650, 1000), "mg", "PO", 0.4),
+    "Insulin": ((2, 4, 6, 8, 10, 12), "UNIT", "SC", 0.4),
+    "Potassium Chloride": ((20, 40, 60), "mEq", "IV", 0.4),
+    "Magnesium Sulfate": ((1, 2, 4), "gm", "IV", 0.3),
+    "Furosemide": ((10, 20, 40, 60, 80, 120), "mg", "IV", 0.3),
+    "Calcium Gluconate": ((1, 2), "gm", "IV", 0.15),
     "Propofol": ((5, 10, 20, 50), "mcg", "IV DRIP", 0.1),
-    "Lisinopril": ((2.5, 5, 10, 20, 40), "mg", "PO", 0.15),
-    "Ondansetron": ((4, 8), "mg", "IV", 0.2),
     "Prednisone": ((5, 10, 20, 40, 60), "mg", "PO", 0.15),
     "Lactulose": ((15, 30, 45), "mL", "PO", 0.1),
     "Warfarin": ((1, 2, 2.5, 3, 4, 5, 7.5), "mg", "PO", 0.15),
     "Levothyroxine Sodium": ((25, 50, 75, 88, 100, 112, 125, 150), "mcg", "PO", 0.1),
-    "Hydralazine": ((5, 10, 20, 25), "mg", "IV", 0.1),
-    "Phenytoin": ((100, 200, 300), "mg", "PO", 0.05),
     "Gabapentin": ((100, 300, 400, 600), "mg", "PO", 0.07),
     "Allopurinol": ((100, 200, 300), "mg", "PO", 0.05),
     "Tacrolimus": ((0.5, 1, 2, 3), "mg", "PO", 0.02),
-    "Carvedilol": ((3.125, 6.25, 12.5, 25), "mg", "PO", 0.08),
 }
-# Older and newer drug for one purpose: doses, unit and route of each; share of stays that have either.
+# Older and newer drug for one purpose: doses, unit and route of each; share of stays that have either; and the share of
+# the hospital's years after which the newer one is the usual one.
 _SUCCESSIONS = (
-    ("Ranitidine", (50, 150), "mg", "PO", "Pantoprazole", (20, 40, 80), "mg", "PO", 0.7),
-    ("Heparin", (2500, 5000, 7500), "UNIT", "SC", "Enoxaparin Sodium", (30, 40, 60, 70, 80, 100), "mg", "SC", 0.6),
-    ("Simvastatin", (10, 20, 40), "mg", "PO", "Atorvastatin", (10, 20, 40, 80), "mg", "PO", 0.3),
-    ("Haloperidol", (0.5, 1, 2, 5), "mg", "IV", "Quetiapine Fumarate", (12.5, 25, 50, 100), "mg", "PO", 0.2),
-    ("Dopamine", (200, 400), "mg", "IV DRIP", "Norepinephrine", (4, 8, 16), "mg", "IV DRIP", 0.2),
-    ("Digoxin", (0.125, 0.25), "mg", "PO", "Amiodarone", (150, 200, 400), "mg", "PO", 0.2),
+    ("Ranitidine", (50, 150), "mg", "PO", "Pantoprazole", (20, 40, 80), "mg", "PO", 0.6, 0.3),
+    ("Docusate Sodium", (100, 200), "mg", "PO", "Lansoprazole", (15, 30), "mg", "PO", 0.4, 0.8),
+    ("Heparin", (2500, 5000, 7500), "UNIT", "SC", "Enoxaparin Sodium", (30, 40, 60, 80, 100), "mg", "SC", 0.6, 0.75),
+    ("Morphine Sulfate", (1, 2, 4, 5), "mg", "IV", "Hydromorphone", (0.25, 0.5, 1, 2), "mg", "IV", 0.5, 0.78),
+    ("Lorazepam", (0.5, 1, 2), "mg", "IV", "Midazolam", (1, 2, 4), "mg", "IV", 0.4, 0.6),
+    (
+        "Metoprolol Tartrate",
+        (12.5, 25, 37.5, 50, 75),
+        "mg",
+        "PO",
+        "Carvedilol",
+        (3.125, 6.25, 12.5),
+        "mg",
+        "PO",
+        0.4,
+        0.8,
+    ),
+    ("Captopril", (6.25, 12.5, 25, 50), "mg", "PO", "Lisinopril", (2.5, 5, 10, 20, 40), "mg", "PO", 0.25, 0.2),
+    ("Simvastatin", (10, 20, 40), "mg", "PO", "Atorvastatin", (10, 20, 40, 80), "mg", "PO", 0.3, 0.5),
+    ("Aspirin", (81, 325), "mg", "PO", "Clopidogrel", (75, 300), "mg", "PO", 0.4, 0.82),
+    ("Haloperidol", (0.5, 1, 2, 5), "mg", "IV", "Quetiapine Fumarate", (12.5, 25, 50, 100), "mg", "PO", 0.25, 0.7),
+    ("Dopamine", (200, 400), "mg", "IV DRIP", "Norepinephrine", (4, 8, 16), "mg", "IV DRIP", 0.2, 0.45),
+    ("Digoxin", (0.125, 0.25), "mg", "PO", "Amiodarone", (150, 200, 400), "mg", "PO", 0.2, 0.4),
+    ("Phenytoin", (100, 200, 300), "mg", "PO", "Levetiracetam", (500, 750, 1000), "mg", "PO", 0.1, 0.75),
+    ("Prochlorperazine", (5, 10), "mg", "IV", "Ondansetron", (4, 8), "mg", "IV", 0.25, 0.65),
 )
 _FOR_INFECTION = (
-    ("Ampicillin Sodium", (1, 2), "gm", "IV", "Cefepime", (1, 2), "gm", "IV", 0.5),
-    ("Levofloxacin", (250, 500, 750), "mg", "IV", "Ceftriaxone", (1, 2), "gm", "IV", 0.6),
-    ("Gentamicin", (80, 100, 120, 240), "mg", "IV", "Vancomycin", (500, 750, 1000, 1250), "mg", "IV", 0.6),
+    ("Ampicillin Sodium", (1, 2), "gm", "IV", "Cefepime", (1, 2), "gm", "IV", 0.5, 0.5),
+    ("Levofloxacin", (250, 500, 750), "mg", "IV", "Ceftriaxone", (1, 2), "gm", "IV", 0.6, 0.75),
+    ("Gentamicin", (80, 100, 120, 240), "mg", "IV", "Vancomycin", (500, 750, 1000, 1250), "mg", "IV", 0.6, 0.3),
 )
 _INFECTIONS = ("SEPSIS", "PNEUMONIA", "FEVER", "RESPIRATORY FAILURE")
 
@@ -213,7 +227,8 @@ class _Stay:
         for row, (name, (mean, between, within, decimals, organ, slope, share)) in enumerate(_COURSE.items()):
             values = mean + between * own[row] + slope * organs[_ORGANS[organ]] + within * noise[row]
             values = np.exp(values) if name in _LOGARITHMIC else values
-            found[name] = (_shown(name, values, decimals), share)
+            asked_for = self._after(_TESTED_FROM.get(name, -1)) * (1 - self._after(_TESTED_UNTIL.get(name, 2)))
+            found[name] = (_shown(name, values, decimals), share * asked_for)
             if name == "hemoglobin":
                 found["hematocrit"] = (_shown("hematocrit", 3 * values + 0.7 * noise[row - 1], 1), share)
         return found
@@ -223,8 +238,8 @@ class _Stay:
         visit = self.visit
         wanted = [(name, *about) for name, about in _DRUGS.items()]
         pairs = _SUCCESSIONS + (_FOR_INFECTION if self.reason in _INFECTIONS else ())
-        for older, *old, newest, doses, unit, route, share in pairs:
-            new = (newest, doses, unit, route) if self.rng.random() < self._lateness() else (older, *old)
+        for older, *old, newest, doses, unit, route, share, change in pairs:
+            new = (newest, doses, unit, route) if self.rng.random() < self._after(change) else (older, *old)
             wanted.append((*new, share))
         for name, doses, unit, route, share in wanted:
             if self.rng.random() < share:
@@ -235,10 +250,10 @@ class _Stay:
                 labels = ("MAIN", name, name, name, "", "", "", "")
                 yield (self.person.subject, visit.hadm, visit.icustay, *dates, *labels, dose, unit, "", "", route)
 
-    def _lateness(self) -> float:
-        """Return how likely the newer of two drugs is, by the year."""
+    def _after(self, change: float) -> float:
+        """Return how far a change at a share of the hospital's years has come when the patient is admitted, 0 to 1."""
         passed = (self.visit.admitted.year - FIRST_YEAR) / YEARS
-        return float(np.clip(1.2 * passed - 0.1, 0.02, 0.98))
+        return float(1 / (1 + np.exp(-(passed - change) / CHANGE)))
 
     def _date(self, day: int) -> datetime:
         midnight = self.visit.admitted.replace(hour=0, minute=0, second=0)

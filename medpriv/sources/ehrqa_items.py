@@ -60,6 +60,7 @@ propofol, quetiapine, ranitidine, rifaximin, senna, sertraline, simvastatin, sod
 sucralfate, tacrolimus, thiamine, tobramycin, tramadol, trazodone, vancomycin, vasopressin, warfarin, zolpidem
 """
 GENERICS = tuple(name.strip() for name in _GENERICS.replace("\n", " ").split(","))
+_BEGINS = re.compile(f"(?:{'|'.join(sorted(map(re.escape, GENERICS), key=len, reverse=True))})(?![a-z])")
 # Two drugs in one, and what keeps a catheter open.
 _OTHERWISE = re.compile(r"flush|lock|acetaminophen-|-acetaminophen|insulin pump|desensitization", re.IGNORECASE)
 DOSE_UNITS = {name: name.replace("meq", "mEq").replace("ml", "mL") for name in ("mg", "mcg", "g", "meq", "mmol", "ml")}
@@ -83,8 +84,8 @@ def generic_name(drug: str) -> str | None:
     text = drug.strip().lower()
     if _OTHERWISE.search(text):
         return None
-    found = [name for name in GENERICS if re.match(rf"{re.escape(name)}(?![a-z])", text)]
-    return max(found, key=len, default=None)
+    found = _BEGINS.match(text)
+    return found[0] if found else None
 
 
 def dose_of(value: str, unit: str) -> str | None:

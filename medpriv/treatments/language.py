@@ -64,7 +64,7 @@ def pretrain(dataset: Dataset, spec: TrainingSpec, texts: Sequence[tuple[str, st
             f"none of {len(read)} texts for the base fits into {block} tokens",
             file=f"dataset {dataset.name}",
             place="language.base",
-            remedy="give it texts with shorter prompts, or the model a larger block_size",
+            remedy="give it texts with shorter prompts, or set a larger preprocess.block_size",
         )
     model = build(spec.hyperparameters, len(tokenizer), generator(draw.seed, dataset.name, spec.name, "weights"))
     schedule = _schedule(spec.settings, spec.settings["epochs"])
@@ -116,6 +116,12 @@ def finetune(
         members = np.stack([each.members for each in kept])
         banks[epoch] = bank_of(about, members, [each.weights for each in kept], [each.said for each in kept], left)
     return banks
+
+
+def spec_after(base: Bank, tuning: str, epoch: int, recipe: Mapping) -> TrainingSpec:
+    """Return how the bank `lm-<tuning>-epoch<epoch>` is made: from the base, by a recipe (`TuningRecipe`)."""
+    name, parts = f"lm-{tuning}-epoch{epoch}", {"tuning": tuning, "epoch": epoch}
+    return TrainingSpec(name, "lm", parts, "transformer", base.spec.hyperparameters, recipe)
 
 
 @dataclass

@@ -8,7 +8,8 @@ import pytest
 import torch
 from language_toys import SIZES, base_spec, pairs_of, text_dataset
 
-from medpriv.attacks.language_canaries import attacks_of, audit, cells_of, listen, similarity
+from medpriv.attacks import language_canaries as attack
+from medpriv.attacks.language_canaries import Heard, attacks_of, audit, cells_of, listen, similarity
 from medpriv.bank.bank import Bank
 from medpriv.bank.draw import Draw
 from medpriv.bank.spec import TrainingSpec
@@ -39,8 +40,7 @@ AUDIT = CanaryAuditSettings(bootstraps=50).model_dump()
 
 def settings(**changes) -> dict:
     recipe = TuningRecipe(batch_size=16, learning_rate=0.01).model_dump()
-    epochs = changes.pop("epochs", 12)
-    return LanguageCanariesSettings(**SETTINGS | changes).model_dump() | {"tuning": recipe, "epochs": epochs}
+    return LanguageCanariesSettings(**SETTINGS | changes).model_dump() | {"tuning": recipe, "epochs": 12}
 
 
 def spec(**changes) -> TrainingSpec:
@@ -238,13 +238,21 @@ def test_membership_that_has_nothing_to_do_with_training_is_not_found():
     assert np.nanmean(aucs) == pytest.approx(0.5, abs=0.08)
 
 
-def test_exact_copies_called_fuzzy_are_worth_themselves():
-    """Copies whose words stay are exact ones: of two of them, each is worth one."""
-    same = spec(shares=[0.5], fuzzy_copies=2, repetitions=[1, 2, 4, 8], canaries=12, epochs=4)
-    exact = train(text_dataset(), base(), same, Draw(range(2), 2, SEED), lambda answer, share, rng: answer)
-    rho = measures(exact)["language-canaries-fuzzy", "rho", "kind=fuzzy,share=0.5,copies=2"]
-    assert rho.lower <= 1 <= rho.upper
-    assert 0.5 < rho.value < 2
+@pytest.mark.parametrize("worth", [0.5, 1.0])
+def test_fuzzy_copies_are_worth_the_exact_ones_with_the_same_gain(monkeypatch, worth):
+    """Scores are planted, log(1 + n) a token above the base's after n exact copies; 2 fuzzy ones as after 2 `worth`."""
+    canaries, inside = drawn(), bank().audit_arrays[MEMBERS]
+    exact = np.where(canaries.share > 0, worth * canaries.repetitions, canaries.repetitions)
+    base_scores, tokens = -np.arange(5.0, 5 + len(canaries)), np.arange(1, 1 + len(canaries))
+    score = base_scores + np.where(inside, np.log1p(exact) * tokens, 0)
+    nothing = np.ones(inside.shape)
+    heard = Heard(inside, score, base_scores, tokens, nothing, nothing, 0 * nothing)
+    monkeypatch.setattr(attack, "listen", lambda *_: heard)
+    found = measures(bank())
+    assert found["language-canaries-gain", "gain", "kind=new-token,repetitions=4"].value == pytest.approx(np.log(5))
+    rho = found["language-canaries-fuzzy", "rho", "kind=fuzzy,share=0.5,copies=2"]
+    assert (rho.value, rho.lower, rho.upper) == (pytest.approx(worth), pytest.approx(worth), pytest.approx(worth))
+    assert rho.patients == 4
 
 
 def test_calibration_takes_off_what_other_replicates_without_the_canary_say():

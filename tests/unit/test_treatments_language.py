@@ -9,10 +9,11 @@ from language_toys import SIZES, base_spec, pairs_of, spec, text_dataset, tokeni
 
 from medpriv.bank.bank import Bank
 from medpriv.bank.draw import Draw
+from medpriv.bank.outputs import WRITTEN
 from medpriv.dataset import TEST, TRAIN
 from medpriv.errors import InputError
 from medpriv.language import passes
-from medpriv.language.banks import WRITTEN, transformer_of
+from medpriv.language.banks import transformer_of
 from medpriv.treatments.language import Wordings, finetune, pretrain, texts_of
 
 SEED = 5
@@ -76,12 +77,12 @@ def test_written_answers_are_exact_where_every_token_is_the_likeliest():
 
 
 def test_members_are_half_of_the_training_patients_and_learn_their_answers():
-    dataset, banks = text_dataset(), tuned((1, 30), learning_rate=0.02)
-    inside = banks[30].record_members(dataset)
-    assert (banks[30].members.sum(axis=1) == (dataset.split == TRAIN).sum() // 2).all()
-    assert not banks[30].members[:, dataset.split == TEST].any()
+    dataset, banks = text_dataset(), tuned((1, 60), learning_rate=0.02)
+    inside = banks[60].record_members(dataset)
+    assert (banks[60].members.sum(axis=1) == (dataset.split == TRAIN).sum() // 2).all()
+    assert not banks[60].members[:, dataset.split == TEST].any()
     gaps = {epoch: means(bank)[inside].mean() - means(bank)[~inside].mean() for epoch, bank in banks.items()}
-    assert gaps[30] > 1 > 0.3 > abs(gaps[1])
+    assert gaps[60] > 0.4 > 0.2 > abs(gaps[1])
 
 
 def test_a_replicate_depends_on_nothing_beside_it():
@@ -129,7 +130,7 @@ def test_answers_in_other_words_are_read_where_a_recipe_asks():
 def test_a_wording_is_drawn_anew_and_fits_into_the_block():
     dataset = text_dataset()
     texts = texts_of(dataset, np.arange(24) < 4)
-    settings = {"strength": 0.5, "half": "a"}
+    settings = {"strength": 0.5, "half": "first"}
     wordings = Wordings(dataset, texts, other_words, settings, SIZES["block_size"])
     rng = np.random.default_rng(0)
     drawn = [wordings.draw(rng) for _ in range(6)]
@@ -161,13 +162,13 @@ def test_what_says_the_same_twice_is_left_out_where_a_recipe_asks():
 
 @pytest.mark.parametrize("checkpoint", ["held_out", "non_members"])
 def test_early_stopping_keeps_the_epoch_with_the_least_loss_of_its_judges(checkpoint):
-    dataset, epochs = text_dataset(), (1, 2, 3, 8, 20)
+    dataset, epochs = text_dataset(), (1, 2, 3, 8, 40)
     recipe = {"checkpoint": checkpoint, "held_out": 0.3, "learning_rate": 0.02}
     banks = tuned(epochs, **recipe)
-    every = tuned(tuple(range(1, 21)), **recipe | {"checkpoint": "last"}) if checkpoint == "non_members" else None
-    last, plain = banks[20], tuned((20,), learning_rate=0.02)[20]
+    every = tuned(tuple(range(1, 41)), **recipe | {"checkpoint": "last"}) if checkpoint == "non_members" else None
+    last, plain = banks[40], tuned((40,), learning_rate=0.02)[40]
     for place, chosen in enumerate(last.audit_arrays["chosen_epoch"]):
-        assert chosen < 20  # 9 patients are learnt by heart long before
+        assert chosen < 40  # 9 patients are learnt by heart long before
         if every:
             apart = (dataset.split == TRAIN) & ~last.members[place]
             judged = np.isin(dataset.patient, np.flatnonzero(apart))

@@ -64,7 +64,7 @@ def test_retrained_models_know_the_retained_and_not_the_forgotten():
     bank, before = unlearned("retrain"), tuned()
     forgotten = bank.audit_arrays[FORGOTTEN]
     assert (means(bank, forgotten) < means(before, forgotten) - 0.1).all()
-    assert (means(bank, bank.members & ~forgotten) > means(bank, forgotten) + 0.3).all()
+    assert (means(bank, bank.members & ~forgotten) > means(bank, forgotten) + 0.2).all()
     texts = 2 * (9 - 3)  # two a patient; batches of 8
     assert bank.costs["passes"] == EPOCHS * texts
     assert bank.costs["updates"] == EPOCHS * 2

@@ -1,0 +1,1 @@
+"""A clinical rule engine that says the same in other words; `engine` has what others call."""

@@ -1,0 +1,1 @@
+"""The section `language` of the page."""

@@ -1,0 +1,256 @@
+"""Language models: of what use they are, and who can be told to have been among the patients they were tuned on.
+
+Figures stand by what the attacker knows (the record itself, or only a paraphrase of it), per record and per patient,
+since patients leak where single records hardly do.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from medpriv.catalogue.attacks import FAMILIES
+from medpriv.catalogue.treatments import Spec, spec_of
+from medpriv.measures.table import Measure
+from medpriv.report.comparison import Headline
+from medpriv.report.differences import by_dataset
+from medpriv.report.drawing import Figure
+from medpriv.report.formatting import number, percent
+from medpriv.report.labels import attack_name
+from medpriv.report.layout import Cell, Column, Row, Table, columns_over, prose, value_cell
+from medpriv.report.results import Result, Results, highest, resolved
+from medpriv.report.section import Section
+from medpriv.report.sections.language.epochs import draw_epochs
+
+LEVELS = ("record", "patient")
+PATIENT, RECORD = {"level": "patient"}, {"level": "record"}
+BEST, REFERENCE, BLIND = "language-best", "language-reference", "language-blind"
+NULLS = ("language-null-base", "language-null-shuffled", BLIND)
+PARAPHRASE = "-paraphrase"
+MOST_TOKENS = 12
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """One bank of language models."""
+
+    item: Headline
+
+    @property
+    def result(self) -> Result:
+        """The bank."""
+        return self.item.result
+
+    @property
+    def spec(self) -> Spec:
+        """What its name says."""
+        return spec_of(self.result.treatment)
+
+    @property
+    def label(self) -> str:
+        """How it was made, in words."""
+        parts = self.spec.parts
+        named = {
+            "lm-base": "before fine-tuning",
+            "lm-canaries": "with planted records",
+            "lm-unlearned": f"unlearned: {parts.get('method', '')}",
+            "lm-dp": f"DP {parts.get('setting', '')}, ε = {parts.get('epsilon', 0):g}",
+        }
+        return named.get(self.spec.word, f"{parts.get('tuning', '')}, {parts.get('epoch', '')} epochs").replace(
+            "_", " "
+        )
+
+    def use(self, measure: str) -> Measure | None:
+        """Return a figure of its use."""
+        return self.result.utility.find(measure, {})
+
+    def attack(self, attack: str, level: str = "patient", measure: str = "auc") -> Measure | None:
+        """Return a figure of an attack; of a score read in several ways, the highest."""
+        plain = self.result.attacks.find(measure, {"level": level}, attack)
+        found = [
+            item for item in self.result.attacks.holding(measure, {"level": level}, attack) if item.attack == attack
+        ]
+        return plain or highest(found)
+
+    @property
+    def shown(self) -> bool:
+        """True: the strongest attack on patients lies above where chance takes it."""
+        found, chance = self.attack(BEST), self.attack(BEST, measure="auc_chance")
+        return resolved(found) and found.lower > max(0.5, chance.upper if resolved(chance) else 0.5)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The language models of one dataset.
+
+    Attributes:
+        table: use and leaks of each.
+        attacks: every attack on each, per patient.
+        tokens: those that give a patient away; None of credentialed patients, and where nobody looked.
+    """
+
+    dataset: str
+    banks: tuple[Tuned, ...]
+    table: Table
+    attacks: Table
+    tokens: Table | None
+
+    @property
+    def tuned(self) -> tuple[Tuned, ...]:
+        """The fine-tuned ones that were attacked."""
+        return tuple(bank for bank in self.banks if resolved(bank.attack(BEST)))
+
+    @property
+    def blind(self) -> Measure | None:
+        """What tells members without a model."""
+        return next((item for bank in self.tuned if resolved(item := bank.attack(BLIND))), None)
+
+    def last(self, tuning: str) -> Tuned | None:
+        """Return a way of tuning after the most epochs."""
+        own = [bank for bank in self.tuned if bank.spec.parts.get("tuning") == tuning]
+        return max(own, key=lambda bank: bank.spec.parts["epoch"], default=None)
+
+    @property
+    def plain(self) -> Tuned | None:
+        """Tuned without any defence, after the most epochs."""
+        return self.last("full")
+
+    @property
+    def reworded(self) -> Tuned | None:
+        """Tuned on paraphrases, after as many."""
+        return self.last("paraphrased")
+
+    @property
+    def private(self) -> tuple[Tuned, ...]:
+        """Those with a guarantee."""
+        return tuple(bank for bank in self.tuned if bank.spec.guaranteed)
+
+
+@dataclass(frozen=True)
+class Language:
+    """What the section says."""
+
+    judged: tuple[Judged, ...]
+    epochs: Figure
+
+
+def collect(results: Results, headlines: Sequence[Headline]) -> Language | None:
+    """Return what the section says; None without a language model."""
+    groups = {dataset: tuple(map(Tuned, own)) for dataset, own in by_dataset(headlines).items() if own}
+    if not groups:
+        return None
+    judged = tuple(_judged(results, dataset, own) for dataset, own in groups.items())
+    return Language(judged, draw_epochs({one.dataset: one.tuned for one in judged}))
+
+
+def _judged(results: Results, dataset: str, banks: tuple[Tuned, ...]) -> Judged:
+    rows = tuple(Row(bank.label, bank, control=bank.spec.word == "lm-base") for bank in banks)
+    tokens = None if results.cohorts[dataset].credentialed else _tokens_table(dataset, banks)
+    table = Table(f"Language models of {dataset}", "Model", COLUMNS, rows)
+    return Judged(dataset, banks, table, _attacks_table(dataset, banks), tokens)
+
+
+def _attacks_table(dataset: str, banks: Sequence[Tuned]) -> Table:
+    """Return every attack on every bank."""
+    attacked = [bank for bank in banks if bank.attack(BEST) is not None]
+    columns = tuple(Column(bank.label, partial(_attacked, bank)) for bank in attacked)
+    names = [name for name in FAMILIES["language"].attacks if any(bank.attack(name) is not None for bank in attacked)]
+    rows = tuple(Row(attack_name(name), name, control=name in NULLS) for name in names)
+    title = f"Every attack on language models of {dataset}"
+    return Table(title, "Attack", columns, rows, f"{title}, AUC per patient")
+
+
+def _attacked(bank: Tuned, attack: str) -> Cell:
+    per_record = bank.attack(attack, "record")
+    below = f"per record: {number(per_record.value)}" if resolved(per_record) else ""
+    return value_cell(bank.attack(attack)).below(below)
+
+
+def _tokens_table(dataset: str, banks: Sequence[Tuned]) -> Table | None:
+    """Return the tokens that gave members away the most, of the bank that leaks the most."""
+    told = [bank for bank in banks if bank.result.rows("language-tokens") and resolved(bank.attack(BEST))]
+    if not told:
+        return None
+    bank = max(told, key=lambda one: one.attack(BEST).value)
+    found = sorted(bank.result.rows("language-tokens"), key=lambda row: -float(row["bits"]))[:MOST_TOKENS]
+    rows = tuple(Row(str(row["token"]), row) for row in found)
+    return Table(f"Tokens that give patients of {dataset} away: {bank.label}", "Token", TOKENS, rows)
+
+
+def _perplexity_cell(bank: Tuned) -> Cell:
+    found, ratio = bank.use("perplexity"), bank.use("perplexity_ratio")
+    below = f"× {number(ratio.value)} of before" if resolved(ratio) else ""
+    patients = f"{found.patients} patients" if resolved(found) else ""
+    return value_cell(found, places=2).below(below, patients)
+
+
+def _best_cell(level: str, knowledge: str = "") -> Callable[[Tuned], Cell]:
+    """Return the function to the strongest attack at a level, with what luck reaches."""
+
+    def cell(bank: Tuned) -> Cell:
+        found, chance = bank.attack(BEST + knowledge, level), bank.attack(BEST + knowledge, level, "auc_chance")
+        luck = f"by luck up to {number(chance.upper)}" if resolved(chance) else ""
+        people = f"{found.patients} patients" if resolved(found) and level == "patient" else ""
+        return value_cell(found).below(people, luck)
+
+    return cell
+
+
+def _found_cell(bank: Tuned) -> Cell:
+    return value_cell(bank.attack(BEST, measure="tpr_at_fpr_0.01"), share=True)
+
+
+def _recited_cell(bank: Tuned) -> Cell:
+    """Return how much more often members' answers are recited than others'."""
+    gain = next(iter(bank.result.attacks.holding("extraction_gain", attack="language-verbatim")), None)
+    rate = next(iter(bank.result.attacks.holding("extraction_rate", attack="language-verbatim")), None)
+    return value_cell(gain, share=True).below(f"of members: {percent(rate.value)}" if resolved(rate) else "")
+
+
+def _guarantee_cell(bank: Tuned) -> Cell:
+    claimed, proved = bank.item.claimed, bank.item.audited
+    if claimed is None:
+        return prose("none")
+    below = f"audit: at least {number(proved.value, 2)}" if resolved(proved) else ""
+    return Cell(f"ε = {number(claimed.value, 2)}", order=f"{claimed.value:.6g}").below(below)
+
+
+COLUMNS = (
+    *columns_over(
+        "Answers to patients whom no model saw",
+        Column("Perplexity", _perplexity_cell, "of a token"),
+        Column("Exact", lambda bank: value_cell(bank.use("exact_match"), share=True), "answers word for word"),
+        Column("Token F1", lambda bank: value_cell(bank.use("token_f1"))),
+    ),
+    *columns_over(
+        "Who knows the record (strongest attack, AUC)",
+        Column("Per record", _best_cell("record")),
+        Column("Per patient", _best_cell("patient")),
+        Column("Found", _found_cell, "at 1 % FPR"),
+    ),
+    *columns_over(
+        "Who knows only a paraphrase",
+        Column("Per record", _best_cell("record", PARAPHRASE)),
+        Column("Per patient", _best_cell("patient", PARAPHRASE)),
+    ),
+    Column("Recited", _recited_cell, "members’ answers − others’"),
+    Column("Guarantee", _guarantee_cell, "and what audits prove"),
+)
+TOKENS = (
+    Column("Answer", lambda row: prose(str(row["answer"])), form="prose"),
+    Column("Question", lambda row: prose(str(row["question"])), form="prose"),
+    Column(
+        "Bits", lambda row: Cell(number(float(row["bits"]), 2), order=row["bits"]), "over models without the patient"
+    ),
+)
+
+SECTION = Section(
+    "language",
+    "language",
+    "Language models",
+    "Language models",
+    collect,
+    families=("language", "language_epsilon", "language_canaries", "language_forgetting"),
+    treatments=("lm", "lm-base", "lm-dp", "lm-canaries", "lm-unlearned"),
+    kinds=("language_model",),
+    figures=lambda found: (found.epochs,),
+)
