@@ -1,8 +1,8 @@
 """Auditing private fine-tuning of language models: how large epsilon is at least, beside what the accountant says.
 
 As in `medpriv.attacks.epsilon` some models are trained with canaries that enter by fair coins, by the bank's own
-trainer, steps, sampling, clip, noise and divisor, and bounds are named alike. The guarantee holds for any texts, any
-base and any learning rate, so the auditor takes the worst (`canary=token`): nobody but canaries gives a text, and the
+trainer, steps, sampling, clip, noise and divisor; bounds are named alike. The guarantee holds for any texts, any base
+and any learning rate, so the auditor takes the worst (`canary=token`): nobody but canaries gives a text, and the
 weights, which the auditor sees at every step, begin where a canary's gradient lies along a direction of its own and is
 far longer than the clip. The transformer is a small one: all that a larger one has more is zero.
 
