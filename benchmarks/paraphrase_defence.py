@@ -26,20 +26,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
-from medpriv.config.ehrqa import PreprocessEhrqa
-from medpriv.config.language import LanguageSettings, TuningRecipe
-from medpriv.language.banks import transformer_of
-from medpriv.language.corpus import _medquad, _shortened, base_texts
-from medpriv.language.tokenizer import Tokenizer, encode_record
-from medpriv.treatments.language import finetune, pretrain
 
 from medpriv.bank.draw import Draw
 from medpriv.bank.spec import TrainingSpec
+from medpriv.config.ehrqa import PreprocessEhrqa
+from medpriv.config.language import LanguageSettings, TuningRecipe
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.language import passes
+from medpriv.language.banks import transformer_of
+from medpriv.language.corpus import base_texts, read_medquad, shortened
 from medpriv.language.paraphrase.engine import paraphrases, reworded
 from medpriv.language.paraphrase.sites import FIRST, SECOND
 from medpriv.language.texts import LabelledTexts
+from medpriv.language.tokenizer import Tokenizer, encode_record
 from medpriv.measures.bootstrap import PatientBootstrap, difference_interval
 from medpriv.measures.roc import bootstrap_auc
 from medpriv.records.cohort import Cohort
@@ -47,6 +46,7 @@ from medpriv.records.texts import Texts
 from medpriv.seeds import generator
 from medpriv.sources import ehrqa
 from medpriv.sources.acquire import acquire_raw
+from medpriv.treatments.language import finetune, pretrain
 
 SEED, REPLICATES, EPOCHS, BLOCK = 15, 8, 10, 128
 PATIENTS = 320  # simulated: 250 to draw members from, 60 and some held out
@@ -107,11 +107,11 @@ def _other_words(texts: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
 
 def _read_medquad(folder: Path) -> tuple[Dataset, list[tuple[str, str]]]:
     """Return pairs of MedQuAD, each its own patient, and other pairs for the base; all cut to whole sentences."""
-    pairs = list(dict.fromkeys(_medquad(folder)))
+    pairs = list(dict.fromkeys(read_medquad(folder)))
     order = generator(SEED, "medquad", "pairs").permutation(len(pairs))
     base = [pairs[index] for index in order[:BASE_PAIRS]]
     tokenizer = Tokenizer.train((text for pair in base for text in pair), VOCABULARY)
-    short = [_shortened(tokenizer, *pairs[index], BLOCK - 48) for index in order]  # room for longer words
+    short = [shortened(tokenizer, *pairs[index], BLOCK - 48) for index in order]  # room for longer words
     base, own = ([pair for pair in some if pair] for some in (short[:BASE_PAIRS], short[BASE_PAIRS:]))
     own = own[:PAIRS]
     patients = np.arange(len(own), dtype=np.int32)

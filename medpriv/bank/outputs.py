@@ -10,6 +10,8 @@ from typing import ClassVar
 
 import numpy as np
 
+WRITTEN = "written"  # among the audit arrays of a bank of language models: greedy answers to the test records
+
 
 @dataclass(frozen=True)
 class Predictions:

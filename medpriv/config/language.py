@@ -34,7 +34,7 @@ class Steps(Section):
 
 
 class BaseSettings(Steps):
-    """Training before fine-tuning, on texts of nobody in the dataset."""
+    """Training before fine-tuning, on the base texts of the dataset's `preprocess` section."""
 
     epochs: Count = Field(4, description="passes over the texts")
     learning_rate: Positive = Field(2e-3, description="of AdamW, constant")
@@ -52,7 +52,7 @@ class Paraphrasing(Section):
 
     strength: Strength = Field(1.0, description="0: as it stands, 1: every rule that fits may be used")
     half: Literal["first", "second", "both"] = Field(
-        "first", description="which rules are used; an attacker may know the others"
+        "first", description="which half of the rules is used; an attacker may know the other"
     )
 
 

@@ -1,7 +1,8 @@
 """Banks of language models: from trained transformers, and back to a transformer.
 
 A bank holds what each model says of every text of the dataset (`medpriv.language.passes`), the answers that it writes
-to the test patients' prompts, and its weights: those that were learnt, so of LoRA its own matrices alone.
+to the test patients' prompts (`WRITTEN`, int32 [K, R, W]), and its weights: those that were learnt, so of LoRA its own
+matrices alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,15 +13,13 @@ import torch
 from torch import Tensor
 
 from medpriv.bank.bank import About, Bank
-from medpriv.bank.outputs import TokenScores
+from medpriv.bank.outputs import WRITTEN, TokenScores
 from medpriv.dataset import TEST, Dataset
 from medpriv.errors import InputError
 from medpriv.language.generation import generate
 from medpriv.language.lora import merged
 from medpriv.language.model import Transformer, build
 from medpriv.language.passes import Passes, score
-
-WRITTEN = "written"  # among a bank's audit arrays: int32 [K, R, W], greedy answers to R test records, 0 after their end
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ def check_lengths(dataset: Dataset, block_size: int) -> None:
             f"a text of {lengths[longest]} tokens, and the model reads {block_size}",
             file=f"dataset {dataset.name}",
             place=f"record {longest + 1}, patient {dataset.patients[dataset.patient[longest]]}",
-            remedy=f"set language.model.block_size to {lengths[longest]} or more, or shorten the texts",
+            remedy=f"set preprocess.block_size to {lengths[longest]} or more, or shorten the texts",
         )
 
 

@@ -141,7 +141,7 @@ def copies(dataset: Dataset, canaries: Canaries, fuzzy: Fuzzy, block: int, seed:
     Args:
         dataset: its tokenizer reads and writes answers.
         canaries: of `draw_canaries`.
-        fuzzy: gives an answer with a share of its words replaced, `medpriv.language.paraphrase.fuzzy`.
+        fuzzy: gives an answer with a share of its words replaced, `medpriv.language.paraphrase.engine.fuzzy`.
         block: most tokens of a text.
         seed: the root seed.
     """

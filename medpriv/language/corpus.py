@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from medpriv.errors import InputError
-from medpriv.language.prompts import Asked, ask, everything_said, fits, pseudonyms, records_of
+from medpriv.language.prompts import CLOSED, Asked, ask, everything_said, fits, pseudonyms, records_of
 from medpriv.language.tokenizer import Tokenizer
 from medpriv.seeds import derive_seed, generator
 
@@ -38,21 +38,22 @@ def read_base(settings: Mapping, seed: int) -> Base:
     """Return tokenizer and base texts of a dataset.
 
     Args:
-        settings: its `preprocess` section: `form`, `vocabulary`, `block_size`, and `base` with `patients`,
-            `questions_per_patient`, `medquad` (a folder, or None) and `medquad_pairs`.
+        settings: its `preprocess` section: `form` (`closed` where a format has none), `vocabulary`, `block_size`, and
+            `base` with `patients`, `questions_per_patient`, `medquad` (a folder, or None) and `medquad_pairs`.
         seed: the root seed.
 
     Raises:
         InputError: the folder of MedQuAD is not there, or a file of it is not as it should be.
     """
+    settings = {"form": CLOSED} | dict(settings)
     base = settings["base"]
-    pairs = list(_medquad(Path(base["medquad"]))) if base["medquad"] else []
+    pairs = list(read_medquad(Path(base["medquad"]))) if base["medquad"] else []
     people, asked = _made_up(base, seed)
     said = [*everything_said(people, asked, settings["form"]), *(text for pair in pairs for text in pair)]
     tokenizer = Tokenizer.train(said, settings["vocabulary"])
     names = pseudonyms(len(people), generator(seed, "base", "pseudonyms"))
     texts = records_of(people, asked, names, tokenizer, settings).texts
-    short = [cut for pair in pairs if (cut := _shortened(tokenizer, *pair, settings["block_size"]))]
+    short = [cut for pair in pairs if (cut := shortened(tokenizer, *pair, settings["block_size"]))]
     chosen = generator(seed, "base", "medquad").permutation(len(short))[: base["medquad_pairs"]]
     return Base(tokenizer, texts + [short[index] for index in np.sort(chosen)])
 
@@ -72,7 +73,7 @@ def _made_up(base: Mapping, seed: int) -> tuple[list, list[list[Asked]]]:
     ]
 
 
-def _medquad(folder: Path) -> Iterator[tuple[str, str]]:
+def read_medquad(folder: Path) -> Iterator[tuple[str, str]]:
     """Yield the question and answer pairs of a folder of MedQuAD, file by file in order; empty answers are left out."""
     files = sorted(folder.rglob("*.xml")) if folder.is_dir() else []
     if not files:
@@ -109,7 +110,7 @@ def _root_of(file: Path) -> ElementTree.Element:
         ) from None
 
 
-def _shortened(tokenizer: Tokenizer, question: str, answer: str, block_size: int) -> tuple[str, str] | None:
+def shortened(tokenizer: Tokenizer, question: str, answer: str, block_size: int) -> tuple[str, str] | None:
     """Return a pair with as many sentences of its answer as fit; None if not even one does."""
     kept = ""
     for sentence in _SENTENCE.split(answer):

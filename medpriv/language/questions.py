@@ -110,7 +110,7 @@ WORDINGS = {
         ("the patient {ended} on day {day} at {time}", "on day {day} at {time} the patient {ended}"),
     ),
     "age": Wording(
-        ("how old was the patient?", "what was the age at admission?", "age and sex?"),
+        ("how old was the patient?", "what was the patient's age?", "age and sex?"),
         ("the patient was a {who} of {years} at admission", "a {who} of {years} was admitted"),
     ),
 }

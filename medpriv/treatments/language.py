@@ -64,7 +64,7 @@ def pretrain(dataset: Dataset, spec: TrainingSpec, texts: Sequence[tuple[str, st
             f"none of {len(read)} texts for the base fits into {block} tokens",
             file=f"dataset {dataset.name}",
             place="language.base",
-            remedy="give it texts with shorter prompts, or the model a larger block_size",
+            remedy="give it texts with shorter prompts, or set a larger preprocess.block_size",
         )
     model = build(spec.hyperparameters, len(tokenizer), generator(draw.seed, dataset.name, spec.name, "weights"))
     schedule = _schedule(spec.settings, spec.settings["epochs"])

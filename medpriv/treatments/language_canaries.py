@@ -10,12 +10,13 @@ from medpriv.bank.spec import TrainingSpec
 from medpriv.dataset import Dataset
 from medpriv.language.banks import bank_of, said_by, transformer_of
 from medpriv.language.canaries import MEMBERS, Fuzzy, canary_members, copies, draw_canaries, with_canaries
+from medpriv.language.paraphrase.engine import fuzzy
 from medpriv.language.training import Schedule
 from medpriv.language.training import train as train_model
 from medpriv.treatments.language import ABILITIES, texts_of
 
 
-def train(dataset: Dataset, base: Bank, spec: TrainingSpec, draw: Draw, fuzzy: Fuzzy) -> Bank:
+def train(dataset: Dataset, base: Bank, spec: TrainingSpec, draw: Draw, fuzzy: Fuzzy = fuzzy) -> Bank:
     """Train replicates of the bank `lm-canaries`.
 
     Args:
@@ -24,7 +25,7 @@ def train(dataset: Dataset, base: Bank, spec: TrainingSpec, draw: Draw, fuzzy: F
         spec: hyperparameters of the transformer; settings of `LanguageCanariesSettings`, with `epochs` and `tuning`,
             the recipe whose steps are taken (`batch_size`, `learning_rate`, `weight_decay`).
         draw: which replicates; a replicate's bytes depend on its number alone.
-        fuzzy: an answer with a share of its words replaced, `medpriv.language.paraphrase.fuzzy`.
+        fuzzy: gives an answer with a share of its words replaced.
 
     Returns:
         A bank whose audit arrays hold the canaries (`medpriv.language.canaries.Canaries.arrays`) and, as

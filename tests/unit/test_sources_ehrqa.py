@@ -12,6 +12,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 
+from medpriv.config.ehrqa import PreprocessEhrqa
 from medpriv.dataset import TEST, Dataset
 from medpriv.errors import InputError
 from medpriv.language.prompts import pseudonyms
@@ -27,8 +28,7 @@ from medpriv.sources.ehrqa_tables import TABLES
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "physionet" / "mimiciii-demo" / "1.4"
 BASE = {"patients": 12, "questions_per_patient": 5, "medquad": None, "medquad_pairs": 1}
-SETTINGS = {"form": "closed", "split": "patient", "test_fraction": 0.2, "patients": 1000, "questions_per_patient": 10}
-SETTINGS |= {"vocabulary": 400, "block_size": 80, "base": BASE}
+SETTINGS = PreprocessEhrqa(vocabulary=400, block_size=80, base=BASE).model_dump()
 PATIENTS = 120
 
 
@@ -50,6 +50,11 @@ def parse(folder: Path, seed: int = 1, **changes) -> Dataset:
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory):
     return simulated(tmp_path_factory.mktemp("ehrqa"))
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    return simulated(tmp_path_factory.mktemp("small"), patients=20)
 
 
 @pytest.fixture(scope="module")
@@ -142,16 +147,16 @@ def test_pseudonyms_are_drawn_and_no_subject_s_id(dataset):
     assert len(set(names)) == len(names) and not set(names) & set(dataset.patients)
 
 
-def test_the_same_settings_give_the_same_bytes_and_another_seed_others(raw, dataset):
-    again, other = parse(raw), parse(raw, seed=2)
+def test_the_same_settings_give_the_same_bytes_and_another_seed_others(small):
+    dataset, again, other = parse(small), parse(small), parse(small, seed=2)
     for name, array in dataset.records.tensors().items():
         np.testing.assert_array_equal(array, again.records.tensors()[name])
     assert again.records.tokenizer.digest == dataset.records.tokenizer.digest != other.records.tokenizer.digest
     assert (other.split != dataset.split).any()
 
 
-def test_the_tokenizer_knows_nothing_of_the_dataset(dataset, tmp_path):
-    few = parse(simulated(tmp_path, patients=20))
+def test_the_tokenizer_knows_nothing_of_the_dataset(dataset, small):
+    few = parse(small)
     assert few.records.tokenizer.digest == dataset.records.tokenizer.digest
 
 
@@ -167,8 +172,8 @@ def test_a_split_by_date_is_told_by_words_alone_and_a_random_one_is_not(raw):
     assert abs(blind_auc(at_random) - 0.5) < 0.15
 
 
-def test_an_open_prompt_has_the_events_and_no_pseudonym(raw, dataset):
-    opened = parse(raw, form="open", block_size=160)
+def test_an_open_prompt_has_the_events_and_no_pseudonym(small):
+    opened = parse(small, form="open", block_size=160, questions_per_patient=30)
     lengths = np.diff(opened.records.offsets)
     assert lengths.max() <= 160 and np.median(lengths) > 120
     assert not any(prompt.startswith("patient ") for prompt, _ in words(opened))
@@ -194,11 +199,11 @@ def test_the_demo_is_read(tmp_path):
     assert len(set(answers)) > 0.9 * len(answers)
 
 
-def test_real_patients_are_credentialed(raw, tmp_path):
+def test_real_patients_are_credentialed(small, tmp_path):
     tables = tmp_path / "tables"
     tables.mkdir()
     for table in TABLES:
-        shutil.copy(raw / f"{table}.csv", tables)
+        shutil.copy(small / f"{table}.csv", tables)
     dataset = parse(local(tmp_path, tables))
     assert dataset.credentialed and dataset.licence.startswith("PhysioNet Credentialed")
 
@@ -231,9 +236,9 @@ def test_a_missing_table_is_refused(tmp_path):
         ehrqa.local_files(tmp_path)
 
 
-def test_a_block_too_small_is_refused(raw):
+def test_a_block_too_small_is_refused(small):
     with pytest.raises(InputError, match="questions that fit into 16 tokens for 0 of the two patients needed"):
-        parse(raw, block_size=16)
+        parse(small, block_size=16)
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,17 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
+from medpriv.config.texts import PreprocessTexts
 from medpriv.dataset import TEST, Dataset
 from medpriv.errors import InputError
+from medpriv.language.corpus import base_texts
 from medpriv.sources import texts
 from medpriv.sources.acquire import acquire_raw
 
 BASE = {"patients": 4, "questions_per_patient": 3, "medquad": None, "medquad_pairs": 1}
-SETTINGS = dict.fromkeys(texts.ROLES) | {"patient": "patient", "question": "question", "answer": "answer"}
-SETTINGS |= {"test_fraction": 0.3, "vocabulary": 300, "block_size": 100, "base": BASE}
+SETTINGS = PreprocessTexts(question="question", answer="answer", vocabulary=300, block_size=100, base=BASE).model_dump()
 ROWS = [
     "patient,question,answer,kind,hospital,sex,age,part",
     "a,last potassium?,it was 4.1 mmol/L,lab,North,F,71,train",
@@ -77,6 +79,7 @@ def test_the_tokenizer_does_not_depend_on_the_texts(tmp_path):
     whole = parse(write(tmp_path))
     other = parse(write(tmp_path, [*ROWS, "e,secret?,zyxwvut zyxwvut zyxwvut,lab,North,F,50,train"]))
     assert whole.records.tokenizer.digest == other.records.tokenizer.digest
+    assert len(base_texts(SETTINGS, 1)) == 12  # four simulated patients', for the base model
 
 
 @pytest.mark.parametrize(
@@ -118,3 +121,18 @@ def test_several_faults_are_told_together(tmp_path):
     rows = [*ROWS, "e,why?,,lab,,,,", ",why?,because,lab,,,,"]
     with pytest.raises(InputError, match=r"2 faults: .*no patient; .*an empty answer"):
         parse(write(tmp_path, rows))
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({}, "name either `text`, or `question` and `answer`"),
+        ({"question": "q"}, "name either `text`, or `question` and `answer`"),
+        ({"text": "t", "answer": "a"}, "name either `text`, or `question` and `answer`"),
+        ({"text": "t", "site": "t"}, "give each column one of .*: t"),
+        ({"text": "t", "vocabulary": 200}, "259"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(section, message):
+    with pytest.raises(ValidationError, match=message):
+        PreprocessTexts.model_validate(section)

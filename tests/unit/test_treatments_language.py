@@ -9,10 +9,11 @@ from language_toys import SIZES, base_spec, pairs_of, spec, text_dataset, tokeni
 
 from medpriv.bank.bank import Bank
 from medpriv.bank.draw import Draw
+from medpriv.bank.outputs import WRITTEN
 from medpriv.dataset import TEST, TRAIN
 from medpriv.errors import InputError
 from medpriv.language import passes
-from medpriv.language.banks import WRITTEN, transformer_of
+from medpriv.language.banks import transformer_of
 from medpriv.treatments.language import Wordings, finetune, pretrain, texts_of
 
 SEED = 5
@@ -129,7 +130,7 @@ def test_answers_in_other_words_are_read_where_a_recipe_asks():
 def test_a_wording_is_drawn_anew_and_fits_into_the_block():
     dataset = text_dataset()
     texts = texts_of(dataset, np.arange(24) < 4)
-    settings = {"strength": 0.5, "half": "a"}
+    settings = {"strength": 0.5, "half": "first"}
     wordings = Wordings(dataset, texts, other_words, settings, SIZES["block_size"])
     rng = np.random.default_rng(0)
     drawn = [wordings.draw(rng) for _ in range(6)]
