@@ -85,7 +85,9 @@ def main(seeds: int) -> None:
         claim = Claim(accountant.epsilon(noise, recipe.rate, recipe.steps, delta), delta)
         for trainer, train in TRAINERS.items():
             began = time.process_time()
-            found = [bounds(trial_of(schedule, audit.canaries, audit.trainings, seed), train, claim) for seed in range(seeds)]
+            found = [
+                bounds(trial_of(schedule, audit.canaries, audit.trainings, seed), train, claim) for seed in range(seeds)
+            ]
             spent = (time.process_time() - began) / seeds
             cells = [
                 f"{bound} {sum(one[bound] > claim.epsilon for one in found)}/{seeds}"
