@@ -47,8 +47,8 @@ def train(dataset: Dataset, base: Bank, spec: TrainingSpec, draw: Draw) -> Bank:
     members, settings, epsilon = draw.members(dataset), spec.settings, spec.parts["epsilon"]
     patients = int(members[0].sum())
     delta = settings["delta"] or default_delta(patients)
-    check_delta(delta, patients)
-    noise = noise_for(epsilon, delta, settings["rate"], settings["steps"])
+    check_delta(delta, patients, "language.private.delta")
+    noise = noise_for(epsilon, delta, settings["rate"], settings["steps"], "language.private.epsilons")
     schedule = schedule_of(settings["optimizer"], settings, patients, noise)
     rngs = {purpose: draw.rngs(dataset.name, spec.name, purpose) for purpose in ("lora", "sampling", "noise")}
     weights, said = [], []

@@ -26,7 +26,7 @@ AUDIT = {"trainings": 2, "canaries": 20, "alpha": 0.05}
 def known_noise(monkeypatch):
     """Spare the accountant, which has tests of its own; one thread, as in the jobs."""
     torch.set_num_threads(1)
-    monkeypatch.setattr(language_private, "noise_for", lambda target, delta, rate, steps: 1.5)
+    monkeypatch.setattr(language_private, "noise_for", lambda target, delta, rate, steps, place: 1.5)
     monkeypatch.setattr("medpriv.treatments.private.accounted", lambda noise, rate, steps, delta: 2.9)
 
 
