@@ -1,7 +1,8 @@
 """Auditing private fine-tuning of language models: how large epsilon is at least, beside what the accountant says.
 
-As in `medpriv.attacks.epsilon` some models are trained with canaries that enter by fair coins, by the bank's own trainer, steps, sampling, clip, noise and divisor, and bounds are named alike. The guarantee holds for any texts, any
-base and any learning rate, so the auditor takes the worst (`canary=token`): nobody but canaries gives a text, and the
+As in `medpriv.attacks.epsilon` some models are trained with canaries that enter by fair coins, by the bank's own
+trainer, steps, sampling, clip, noise and divisor; bounds are named alike. The guarantee holds for any texts, any base
+and any learning rate, so the auditor takes the worst (`canary=token`): nobody but canaries gives a text, and the
 weights, which the auditor sees at every step, begin where a canary's gradient lies along a direction of its own and is
 far longer than the clip. The transformer is a small one: all that a larger one has more is zero.
 
@@ -93,14 +94,22 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: in
     delta, patients = f"delta={claim.delta:g}", privacy["patients"]
     about = (dataset.name, bank.treatment)
     measures = [
-        Measure(*about, "accountant", "epsilon_accountant", claim.epsilon, n=patients, group=delta, patients=patients)
+        Measure(
+            *about,
+            "language-accountant",
+            "epsilon_accountant",
+            claim.epsilon,
+            n=patients,
+            group=delta,
+            patients=patients,
+        )
     ]
     if bank.spec.settings["lora"]:
         return Findings(measures)
     trial = _trial_of(bank, settings, (seed, *about, "audit", "token"))
     for verdict in judge(canary_scores(trial), trial.inside, claim, settings["alpha"]):
         group = f"canary=token,bound={verdict.bound},{delta}"
-        measures += measures_of(verdict, claim, (*about, "audit-one-run"), group, np.arange(settings["trainings"]))
+        measures += measures_of(verdict, claim, (*about, "language-audit"), group, np.arange(settings["trainings"]))
     return Findings(measures)
 
 

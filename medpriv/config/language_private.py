@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from medpriv.config.language import LoraSettings
+from medpriv.config.lora import LoraSettings
 from medpriv.config.private import Momentum, Rate
 from medpriv.config.section import Count, Epsilon, Fraction, Name, Positive, Section, Unlike
 
@@ -22,7 +22,7 @@ class PrivateTuning(Section):
         10, description="most records that a patient gives; of a patient with more, a replicate draws its own once"
     )
     optimizer: Literal["sgd", "adam"] = Field("adam", description="what moves the weights by the noisy sums")
-    learning_rate: Positive = Field(1e-3, description="first step size, decayed to zero by a half cosine")
+    learning_rate: Positive = Field(2e-3, description="first step size, decayed to zero by a half cosine")
     momentum: Momentum = Field(0.0, description="heavy-ball momentum over noisy sums, of `sgd`")
     lora: LoraSettings | None = Field(None, description="learn LoRA's matrices alone; empty: all weights")
 
@@ -37,10 +37,10 @@ class LanguagePrivateSettings(Section):
         None, description="their delta, below 1/n; empty: 1/(10 n) rounded down to a digit, n a replicate's patients"
     )
     replicates: Annotated[int, Field(ge=2)] = Field(2, description="replicates of each, at most the bank's K")
-    settings: Annotated[dict[Name, PrivateTuning], Field(min_length=1)] = Field(
+    settings: Annotated[dict[Name, PrivateTuning | None], Field(min_length=1)] = Field(
         {
             "wide": PrivateTuning(),
-            "long": PrivateTuning(steps=80, rate=0.1, learning_rate=5e-4),
+            "long": PrivateTuning(steps=80, rate=0.1, learning_rate=1e-3),
         },
         description="the ways of spending it: what is remembered differs at the same epsilon",
     )
@@ -49,7 +49,7 @@ class LanguagePrivateSettings(Section):
 class LanguageEpsilonSettings(Section):
     """How large epsilon of a privately fine-tuned language model is at least."""
 
-    trainings: Annotated[int, Field(ge=2)] = Field(4, description="trainings with canaries; they count together, too")
+    trainings: Annotated[int, Field(ge=2)] = Field(8, description="trainings with canaries; they count together, too")
     canaries: Annotated[int, Field(ge=20)] = Field(
         400, description="an auditor's own patients, of whom each enters a training by a fair coin"
     )

@@ -1,6 +1,6 @@
 """Broken private trainers of language models, and how often the audit catches each over many seeds.
 
-    python tests/unit/language_broken.py [SEEDS]
+    python tests/unit/language_broken.py [SEEDS [TRAINER]]
 
 Every seed is an audit of its own with its default settings, by the default recipes at epsilon 8; a trainer is caught if
 the bound of all trainings together exceeds the accountant's epsilon.
@@ -74,7 +74,7 @@ def bounds(trial: Trial, train: Callable, claim: Claim) -> dict[str, float]:
     return {one.bound: one.together for one in language_epsilon.judge(scores, trial.inside, claim, 0.05)}
 
 
-def main(seeds: int) -> None:
+def main(seeds: int = 20, only: str | None = None) -> None:
     """Print, for each recipe and trainer, how many seeds each bound catches, and its median."""
     torch.set_num_threads(1)
     settings, audit = LanguagePrivateSettings(), LanguageEpsilonSettings()
@@ -83,9 +83,12 @@ def main(seeds: int) -> None:
         noise = accountant.noise_for(EPSILON, delta, recipe.rate, recipe.steps)
         schedule = schedule_of("sgd", recipe.model_dump(), PATIENTS, noise)
         claim = Claim(accountant.epsilon(noise, recipe.rate, recipe.steps, delta), delta)
-        for trainer, train in TRAINERS.items():
+        for trainer in [only] if only else TRAINERS:
             began = time.process_time()
-            found = [bounds(trial_of(schedule, audit.canaries, audit.trainings, seed), train, claim) for seed in range(seeds)]
+            found = [
+                bounds(trial_of(schedule, audit.canaries, audit.trainings, seed), TRAINERS[trainer], claim)
+                for seed in range(seeds)
+            ]
             spent = (time.process_time() - began) / seeds
             cells = [
                 f"{bound} {sum(one[bound] > claim.epsilon for one in found)}/{seeds}"
@@ -96,4 +99,4 @@ def main(seeds: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 20)
+    main(*(int(text) if text.isdigit() else text for text in sys.argv[1:]))

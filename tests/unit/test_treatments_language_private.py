@@ -38,9 +38,7 @@ def base() -> Bank:
 def spec(delta: float | None = None, **recipe) -> TrainingSpec:
     tuning = PrivateTuning(**({"steps": 3, "rate": 0.5, "records_a_patient": 2} | recipe))
     parts = {"setting": "wide", "epsilon": 3.0}
-    return TrainingSpec(
-        "lm-dp-wide-eps3", "lm-dp", parts, "transformer", SIZES, tuning.model_dump() | {"delta": delta}
-    )
+    return TrainingSpec("lm-dp-wide-eps3", "lm-dp", parts, "transformer", SIZES, tuning.model_dump() | {"delta": delta})
 
 
 def trained(replicates: tuple[int, ...] = (0, 1), **recipe) -> Bank:
