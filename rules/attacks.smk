@@ -11,6 +11,7 @@ for family in families_on("bank"):
             code=code_deps("scripts/attack_bank.py", family.file),
             dataset=multiext("results/preprocessed/{dataset}/dataset", ".safetensors", ".json"),
             bank=ARTEFACTS.attacked(family),
+            base=ARTEFACTS.base_model(family),
         output:
             **tables_of(family),
         log:

@@ -13,7 +13,12 @@ family = import_module(snakemake.params.module)
 with job(snakemake) as params:
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
     folders = dict.fromkeys(Path(file).parent for file in snakemake.input.bank)
-    found = {folder.name: family.audit(dataset, Bank.load(folder), params.settings, params.seed) for folder in folders}
-    joint = hasattr(snakemake.wildcards, "stage")
-    told = Findings.joined(found) if joint else found[folders.popitem()[0].name]
+    known = [Bank.load(Path(file).parent) for file in snakemake.input.base[:1]]
+    settings = (params.settings, params.seed)
+    if hasattr(family, "audit_stage"):
+        told = family.audit_stage(dataset, [Bank.load(folder) for folder in folders], *known, *settings)
+    else:
+        found = {folder.name: family.audit(dataset, Bank.load(folder), *known, *settings) for folder in folders}
+        joint = hasattr(snakemake.wildcards, "stage")
+        told = Findings.joined(found) if joint else found[folders.popitem()[0].name]
     told.save(dict(snakemake.output.items()), params.names)

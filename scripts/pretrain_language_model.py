@@ -11,7 +11,7 @@ from medpriv.treatments.language import pretrain
 
 with job(snakemake) as params:
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
-    folder = Path(snakemake.output.bank).parent
-    spec = TrainingSpec(folder.name, "lm-base", {}, "transformer", params.settings["model"], params.settings["base"])
-    texts = base_texts(params.settings["base"], params.seed)
-    pretrain(dataset, spec, texts, Draw([0], 1, params.seed)).save(folder)
+    model = {**params.model, "block_size": params.texts["block_size"]}
+    spec = TrainingSpec("lm-base", "lm-base", {}, "transformer", model, params.steps)
+    base = pretrain(dataset, spec, base_texts(params.texts, params.seed), Draw([0], 1, params.seed))
+    base.save(Path(snakemake.output.bank).parent)

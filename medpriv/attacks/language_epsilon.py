@@ -94,14 +94,22 @@ def audit(dataset: Dataset, bank: Bank, settings: Mapping[str, object], seed: in
     delta, patients = f"delta={claim.delta:g}", privacy["patients"]
     about = (dataset.name, bank.treatment)
     measures = [
-        Measure(*about, "accountant", "epsilon_accountant", claim.epsilon, n=patients, group=delta, patients=patients)
+        Measure(
+            *about,
+            "language-accountant",
+            "epsilon_accountant",
+            claim.epsilon,
+            n=patients,
+            group=delta,
+            patients=patients,
+        )
     ]
     if bank.spec.settings["lora"]:
         return Findings(measures)
     trial = _trial_of(bank, settings, (seed, *about, "audit", "token"))
     for verdict in judge(canary_scores(trial), trial.inside, claim, settings["alpha"]):
         group = f"canary=token,bound={verdict.bound},{delta}"
-        measures += measures_of(verdict, claim, (*about, "audit-one-run"), group, np.arange(settings["trainings"]))
+        measures += measures_of(verdict, claim, (*about, "language-audit"), group, np.arange(settings["trainings"]))
     return Findings(measures)
 
 

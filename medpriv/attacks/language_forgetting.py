@@ -23,7 +23,7 @@ these figures.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,6 +107,24 @@ def audit(
         measures += _rows(plan, bank, retrain, judged, reference, settings)
         patients += _patient_rows(plan, bank, judged, reference)
     return Findings(measures, {"patients": Rows(PATIENT_COLUMNS, patients)})
+
+
+def audit_stage(dataset: Dataset, banks: Sequence[Bank], base: Bank, settings: Mapping, seed: int) -> Findings:
+    """Judge all methods' banks of a stage, as `audit` does; one of them was retrained.
+
+    Raises:
+        InputError: none of them was.
+    """
+    retrained = [bank for bank in banks if bank.spec.parts["method"] == "retrain"]
+    if not retrained:
+        raise InputError(
+            "no retrained models, which all others are compared with",
+            file=f"dataset {dataset.name}",
+            place="language.unlearning.methods",
+            remedy="add `retrain: {}`",
+        )
+    methods = (bank for bank in banks if bank is not retrained[0])
+    return audit(dataset, base, retrained[0], methods, settings, seed)
 
 
 def make_plan(dataset: Dataset, base: Bank, retrain: Bank, draws: int, seed: int) -> Plan:

@@ -56,6 +56,7 @@ class Family:
         place: of its `audit`, in `medpriv.attacks`, where that is not the family's name.
         joint: a job attacks all banks of a dataset's stage, since one takes less than importing what it needs; its
             tables have a column `treatment`.
+        base: its attackers know the language model that the bank's were fine-tuned from, which its job is given.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Family:
     tables: Mapping[str, str] = field(default_factory=dict)
     place: str = ""
     joint: bool = False
+    base: bool = False
 
     def __post_init__(self) -> None:
         """Refuse an entry that nothing would carry out."""
@@ -154,6 +156,56 @@ _ON_IMAGES = _ON_RELEASES | {
     for name in _IN_FEATURES
 }
 _ON_IMAGES["exemplar"] = Attack("Closest image, however moved or changed", READER)
+
+_BY_WORDS = {  # by what a language model says of a text: the attacks of whoever knows it, or a paraphrase alone
+    "loss": "Loss",
+    "reference": "Loss, against the base",
+    "reference-sum": "Loss, against the base, summed",
+    "zlib": "Loss by compressed length",
+    "min-k": "Min-K %",
+    "min-k-plus": "Min-K %++",
+    "dc-pdd": "DC-PDD",
+    "hard-tokens": "Hard tokens",
+    "ez": "EZ-MIA",
+    "wbc": "Windows",
+    "lira": "LiRA",
+    "lira-offline": "LiRA offline",
+    "rmia": "RMIA",
+    "informia": "InfoRMIA",
+    "bavaria": "BaVarIA",
+    "best": "The strongest, chosen on other replicates",
+}
+_BY_EXACT_WORDS = {
+    "lira-sequence": "LiRA of token losses",
+    "lira-records": "LiRA of a patient’s records",
+    "informia-token": "InfoRMIA by token",
+    "learnt": "Learnt over the bank",
+    "neighbourhood": "Neighbourhood",
+    "recall": "ReCaLL",
+    "paraphrase-gap": "Paraphrase gap",
+    "paraphrase-gap-calibrated": "Paraphrase gap, against the base",
+    "paraphrase-spread": "Spread of paraphrases",
+    "extraction-verbatim": "Answers written down word for word",
+    "extraction-approximate": "Answers written down nearly",
+}
+_IN_A_RANGE = {
+    "range-mean": "Range of paraphrases, mean",
+    "range-max": "Range of paraphrases, highest",
+    "range-trimmed": "Range of paraphrases, trimmed mean",
+}
+_WITHOUT_WORDS = {
+    "blind": ("Words and length alone", CONTROL),
+    "blind-test": ("Words and length alone, against test patients", CONTROL),
+    "null-base": ("The base, which saw nobody", CHECK),
+    "null-members": ("Members against other members", CHECK),
+    "null-shuffled": ("Membership shuffled", CHECK),
+}
+_ON_TEXTS = (
+    {f"language-{name}": Attack(label) for name, label in (_BY_WORDS | _BY_EXACT_WORDS).items()}
+    | {f"language-{name}-paraphrase": Attack(f"{label}, of a paraphrase") for name, label in _BY_WORDS.items()}
+    | {f"language-{name}-paraphrase": Attack(label) for name, label in _IN_A_RANGE.items()}
+    | {f"language-{name}": Attack(*about) for name, about in _WITHOUT_WORDS.items()}
+)
 
 _ALL = (
     Family(
@@ -436,6 +488,78 @@ _ALL = (
         tables={
             "patients": PATIENTS,
         },
+    ),
+    Family(
+        "language",
+        BANK,
+        (
+            "auc auc_chance auc_of_replicate balanced_accuracy chosen_share extracted_members extracted_others "
+            "extraction_gain fpr_reached_@ split_leaks tpr_at_fpr_@"
+        ),
+        _ON_TEXTS,
+        applies=lambda spec, modality, section: spec.word in ("lm", "lm-dp"),
+        keys=("attacks.language",),
+        place="language.audit",
+        tables={
+            "roc": FIGURES,
+            "exposure": PATIENTS,
+            "tokens": PATIENTS,
+        },
+        base=True,
+    ),
+    Family(
+        "language_epsilon",
+        BANK,
+        "epsilon_accountant epsilon_lower violations",
+        {
+            "language-accountant": Attack("The accountant’s claim", CHECK),
+            "language-audit": Attack("Canaries in one run"),
+        },
+        applies=lambda spec, modality, section: spec.word == "lm-dp",
+        keys=("attacks.language_epsilon",),
+        joint=True,
+    ),
+    Family(
+        "language_canaries",
+        BANK,
+        "auc exposure_bits exposure_bits_expected exposure_bits_most extracted extracted_nearly gain rho tpr_at_fpr_@",
+        {
+            "language-canaries-exposure": Attack("Exposure of planted records"),
+            "language-canaries-extraction": Attack("Planted answers written down"),
+            "language-canaries-gain": Attack("Gain by planting", CHECK),
+            "language-canaries-fuzzy": Attack("Worth of fuzzy copies", CHECK),
+            "language-canaries-loss": Attack("Loss of planted records"),
+            "language-canaries-reference": Attack("Loss of planted records, against the base"),
+            "language-canaries-calibrated": Attack("Loss of planted records, against other models"),
+        },
+        applies=lambda spec, modality, section: spec.word == "lm-canaries",
+        keys=("attacks.language_canaries",),
+        tables={
+            "canaries": FIGURES,
+        },
+        base=True,
+    ),
+    Family(
+        "language_forgetting",
+        BANK,
+        (
+            "auc auc_gap forgotten over_forgotten passes passes_share perplexity perplexity_ratio updates "
+            "updates_share usable"
+        ),
+        {
+            "language-forgetting-loss": Attack("Loss of forgotten patients"),
+            "language-forgetting-reference": Attack("Loss of forgotten patients, against the base"),
+            "language-forgetting-use": Attack("Use after forgetting", CHECK),
+            "language-forgetting-cost": Attack("Cost of forgetting", CHECK),
+            "language-forgetting-verdict": Attack("Verdict on forgetting", CHECK),
+        },
+        applies=lambda spec, modality, section: spec.word == "lm-unlearned",
+        keys=("attacks.language_forgetting",),
+        tables={
+            "patients": PATIENTS,
+        },
+        joint=True,
+        base=True,
     ),
     Family(
         "linkage",

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from medpriv.catalogue.generators import GENERATORS
+
 Parts = dict[str, Any]  # name -> text, integer or float
 Section = Mapping[str, Any]  # a dataset's section of the checked config
 
@@ -190,6 +192,16 @@ KINDS = {
         generators="medpriv.image_synthesis",
         trainer="medpriv.treatments.synthetic_images",
     ),
+    "language_model": Kind(
+        "token_scores.safetensors",
+        (Figure("perplexity", "lower"), Figure("token_f1"), Figure("exact_match")),
+        (
+            "ece ece_difference exact_match exact_match_difference perplexity perplexity_difference token_f1 "
+            "token_f1_difference"
+        ),
+        "medpriv.measures.language_utility",
+        membership="language",
+    ),
 }
 
 
@@ -265,60 +277,6 @@ METHODS = {
 VARIANTS = {"all": "all weights", "head": "last layer alone", "regularized": "all weights, pulled back"}
 
 
-@dataclass(frozen=True)
-class Generator:
-    """A way to make synthetic records.
-
-    Attributes:
-        label: as the field writes it.
-        kind: what it makes, a key of `KINDS`.
-        control: what it shows, for one that nobody would release; empty for the others.
-        guaranteed: it has an epsilon of its own.
-        package: it is another package's, which makes all of its generators in one job.
-        module: that fits it, of its kind's package, where that is not its own name.
-    """
-
-    label: str
-    kind: str = "table_generator"
-    control: str = ""
-    guaranteed: bool = False
-    package: str = ""
-    module: str = ""
-
-
-GENERATORS = {
-    "marginals": Generator("Independent marginals", control="floor: nothing but each column by itself"),
-    "bootstrap": Generator("Bootstrap copy", control="control: rows of patients as they are"),
-    "outlier_copies": Generator("Near-outlier copier", control="control: copies those who stand out"),
-    "copula": Generator("Gaussian copula"),
-    "cart": Generator("Sequential trees"),
-    "gan": Generator("GAN"),
-    "diffusion": Generator("Diffusion"),
-    "dp_gan": Generator("DP-CTGAN", guaranteed=True),
-    "dp_gan_layers": Generator("DP-CTGAN, noise by layer", guaranteed=True, module="dp_gan"),
-    "pate_gan": Generator("PATE-GAN", guaranteed=True),
-    "mst": Generator("MST", guaranteed=True),
-    "aim": Generator("AIM", guaranteed=True),
-    "pixel_gaussian": Generator(
-        "Independent pixels", control="floor: nothing but each class's mean and spread", kind="image_generator"
-    ),
-    "noisy_copies": Generator(
-        "Copies with noise", control="control: members' images", kind="image_generator", module="copies"
-    ),
-    "moved_copies": Generator(
-        "Moved copies", control="control: members' images, moved", kind="image_generator", module="copies"
-    ),
-    "dcgan": Generator("DCGAN", kind="image_generator"),
-    "image_diffusion": Generator("Diffusion of images", kind="image_generator", module="diffusion"),
-    "dp_dcgan": Generator("DP-DCGAN", kind="image_generator", guaranteed=True),
-    "dp_merf": Generator("DP-MERF", kind="image_generator", guaranteed=True),
-    "sdv_copula": Generator("SDV’s Gaussian copula", package="sdv"),
-    "sdv_ctgan": Generator("SDV’s CTGAN", package="sdv"),
-    "sdv_tvae": Generator("SDV’s TVAE", package="sdv"),
-}
-LICENCES = {"sdv": dict.fromkeys(("sdv", "ctgan", "copulas", "rdt"), "BUSL-1.1")}  # SPDX ids, by package of generators
-
-
 def chosen(sections: Mapping[str, Any] | None) -> list[str]:
     """Return the names of the sections that are there (an absent one is null)."""
     return [name for name, section in (sections or {}).items() if section is not None]
@@ -381,6 +339,33 @@ def _synthetic_private(section: Section) -> Iterator[Parts]:
 def _synthetic_varied(section: Section) -> Iterator[Parts]:
     for name, variations in ((section.get("synthetic") or {}).get("variations") or {}).items():
         yield from ({"generator": name, "variation": variation} for variation in chosen(variations))
+
+
+def _language_base(section: Section) -> Iterator[Parts]:
+    if section.get("language"):
+        yield {}
+
+
+def _language_private(section: Section) -> Iterator[Parts]:
+    private = (section.get("language") or {}).get("private") or {}
+    for setting in chosen(private.get("settings")):
+        yield from ({"setting": setting, "epsilon": float(epsilon)} for epsilon in private["epsilons"])
+
+
+def _canaries(section: Section) -> Iterator[Parts]:
+    if (section.get("language") or {}).get("canaries"):
+        yield {}
+
+
+def _language_unlearned(section: Section) -> Iterator[Parts]:
+    unlearning = (section.get("language") or {}).get("unlearning") or {}
+    yield from ({"method": name} for name in chosen(unlearning.get("methods")))
+
+
+def _tuned(section: Section) -> Iterator[Parts]:
+    language = section.get("language") or {}
+    for tuning in chosen(language.get("tunings")):
+        yield from ({"tuning": tuning, "epoch": epoch} for epoch in language["epochs"])
 
 
 _ALL = (
@@ -463,11 +448,62 @@ _ALL = (
         kind="table_generator",
         sharded=False,
     ),
+    Treatment(
+        "lm-base",
+        "language",
+        "language",
+        "the language model before any patient",
+        "lm-base",
+        _language_base,
+        kind="language_model",
+        sharded=False,
+    ),
+    Treatment(
+        "lm-dp",
+        "language",
+        "language",
+        "fine-tuned with differential privacy",
+        "lm-dp-{setting}-eps{epsilon}",
+        _language_private,
+        kind="language_model",
+        guaranteed=lambda parts: True,
+        sharded=False,
+    ),
+    Treatment(
+        "lm-canaries",
+        "language",
+        "language",
+        "fine-tuned with planted records beside",
+        "lm-canaries",
+        _canaries,
+        kind="language_model",
+        sharded=False,
+    ),
+    Treatment(
+        "lm-unlearned",
+        "language",
+        "language",
+        "patients removed afterwards",
+        "lm-unlearned-{method}",
+        _language_unlearned,
+        kind="language_model",
+        sharded=False,
+    ),
+    Treatment(
+        "lm",
+        "language",
+        "language",
+        "fine-tuned",
+        "lm-{tuning}-epoch{epoch}",
+        _tuned,
+        kind="language_model",
+        sharded=False,
+    ),
 )
 TREATMENTS = {treatment.word: treatment for treatment in _ALL}  # in the order in which data flows
 STAGES = tuple(dict.fromkeys(treatment.stage for treatment in _ALL))
 
-_NUMBERS = {"epsilon": float, "cut": int}
+_NUMBERS = {"epsilon": float, "cut": int, "epoch": int}
 
 
 def _pattern(form: str) -> re.Pattern[str]:

@@ -9,6 +9,10 @@ from medpriv.config.disclosure import DisclosureSettings
 from medpriv.config.epsilon import EpsilonSettings
 from medpriv.config.federated_server import FederatedServerSettings
 from medpriv.config.image_copies import ImageCopiesSettings
+from medpriv.config.language_attacks import LanguageAttackSettings
+from medpriv.config.language_canaries import CanaryAuditSettings
+from medpriv.config.language_private import LanguageEpsilonSettings
+from medpriv.config.language_unlearning import ForgettingAuditSettings
 from medpriv.config.linkage import LinkageSettings
 from medpriv.config.personalized import PersonalAttackSettings
 from medpriv.config.release import ImageReleaseSettings, ReleaseSettings
@@ -81,6 +85,19 @@ class AttackSettings(Section):
     split_server: SplitServerSettings = Field(
         default_factory=SplitServerSettings,
         description="what the server of split learning learns from what crosses the cut",
+    )
+    language: LanguageAttackSettings = Field(
+        default_factory=LanguageAttackSettings, description="whose texts a language model was fine-tuned on"
+    )
+    language_epsilon: LanguageEpsilonSettings = Field(
+        default_factory=LanguageEpsilonSettings,
+        description="lower bounds on what privately fine-tuned language models give away",
+    )
+    language_canaries: CanaryAuditSettings = Field(
+        default_factory=CanaryAuditSettings, description="what planted records tell of a language model"
+    )
+    language_forgetting: ForgettingAuditSettings = Field(
+        default_factory=ForgettingAuditSettings, description="whether language models forgot patients"
     )
     linkage: LinkageSettings = Field(
         default_factory=LinkageSettings, description="who can be found in a table by what others know"

@@ -10,13 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from medpriv.catalogue.attacks import FAMILIES
 from medpriv.config.attacks import AttackSettings, MeasureSettings
 from medpriv.config.cinc2012 import Cinc2012Settings
 from medpriv.config.cinc2017 import Cinc2017Settings
 from medpriv.config.dataset import DatasetSettings, PatientSignalSettings
+from medpriv.config.ehrqa import EhrqaSettings
 from medpriv.config.eicu import EicuSettings
 from medpriv.config.heart import HeartSettings
 from medpriv.config.images import OwnImagesSettings
@@ -26,6 +27,7 @@ from medpriv.config.pneumonia import PneumoniaSettings
 from medpriv.config.ptbxl import PtbxlSettings
 from medpriv.config.section import RENAMED, Name, Section, Unlike
 from medpriv.config.table import TableSettings
+from medpriv.config.texts import OwnTextsSettings
 from medpriv.errors import InputError
 
 AnyDataset = Annotated[
@@ -39,7 +41,9 @@ AnyDataset = Annotated[
     | HeartSettings
     | TableSettings
     | PneumoniaSettings
-    | OwnImagesSettings,
+    | OwnImagesSettings
+    | EhrqaSettings
+    | OwnTextsSettings,
     Field(discriminator="format"),
 ]
 
@@ -57,6 +61,15 @@ class Config(Section):
     datasets: dict[Name, AnyDataset] = Field(description="one section a dataset, under a name of your choice")
     attacks: AttackSettings = Field(default_factory=AttackSettings, description="settings of the attack families")
     measures: MeasureSettings = Field(default_factory=MeasureSettings, description="settings of the utility measures")
+
+    @model_validator(mode="after")
+    def _epochs_alike(self) -> "Config":
+        """One rule fine-tunes all language models, and must know which banks a run of it makes."""
+        tuned = {name: one.language.epochs for name, one in self.datasets.items() if getattr(one, "language", None)}
+        if len({tuple(epochs) for epochs in tuned.values()}) > 1:
+            told = "; ".join(f"{name}: {epochs}" for name, epochs in tuned.items())
+            raise ValueError(f"language.epochs differ between datasets ({told}): give them the same")
+        return self
 
 
 def check_config(

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from medpriv.config.evasion import ImageEvasionSettings, SignalEvasionSettings
 from medpriv.config.federated import FederatedSettings
 from medpriv.config.fit import misfits
+from medpriv.config.language import LanguageSettings
 from medpriv.config.models import BankSettings, Cnn2dRecipe, CnnRecipe, LogisticRecipe, MlpRecipe, Recipe
 from medpriv.config.networks import DilatedRecipe, ResnetRecipe
 from medpriv.config.personalized import PersonalizationSettings
@@ -124,6 +125,16 @@ class ImageSettings(DatasetSettings):
     robust: ImageRobustSettings | None = Field(None, description="banks trained to withstand evasion; empty: skip")
     synthetic: ImageSyntheticSettings | None = Field(
         None, description="banks of generators of synthetic images; empty: skip"
+    )
+
+
+class TextSettings(DatasetSettings):
+    """What the section of a dataset of texts holds."""
+
+    modality: ClassVar[str] = "text"
+
+    language: LanguageSettings | None = Field(
+        None, description="language models fine-tuned on the patients' texts; empty: skip"
     )
 
 

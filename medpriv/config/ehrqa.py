@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from medpriv.config.base_texts import BaseTexts, BlockSize, Vocabulary
+from medpriv.config.dataset import TextSettings
+from medpriv.config.language import LanguageSettings
 from medpriv.config.section import Count, Fraction, Raw, Section
 
 
@@ -42,3 +44,16 @@ class PreprocessEhrqa(Section):
         64, description="tokens of a question with its answer, at most; some 256 for the open form"
     )
     base: BaseTexts = Field(default_factory=BaseTexts, description="what models and tokenizer learn beforehand")
+
+
+class EhrqaSettings(TextSettings):
+    """Questions and answers on patients' own records."""
+
+    format: Literal["ehrqa"] = Field("ehrqa", description="MIMIC-III's tables")
+    raw: RawEhrqa = Field(default_factory=RawEhrqa, description="where the raw files come from")
+    preprocess: PreprocessEhrqa = Field(
+        default_factory=PreprocessEhrqa, description="what is asked, and how it becomes texts"
+    )
+    language: LanguageSettings | None = Field(
+        default_factory=LanguageSettings, description="the language models; left out: one way of fine-tuning"
+    )

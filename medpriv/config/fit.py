@@ -31,7 +31,7 @@ def _defences(section: Any) -> Iterator[str]:
 
 def _synthetic(section: Any) -> Iterator[str]:
     """Generators of what the records are not."""
-    if section.synthetic and section.modality == "signal":
+    if section.synthetic and section.modality in ("signal", "text"):
         yield f"synthetic makes tables, and these are {PLURAL[section.modality]}: take it out"
 
 

@@ -5,7 +5,9 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from medpriv.config.language_canaries import LanguageCanariesSettings
+from medpriv.config.language_private import LanguagePrivateSettings
 from medpriv.config.language_unlearning import LanguageUnlearningSettings
+from medpriv.config.lora import LoraSettings
 from medpriv.config.section import Count, Fraction, Name, NotNegative, Positive, Section, Unlike
 
 Strength = Annotated[float, Field(ge=0, le=1)]
@@ -37,14 +39,7 @@ class BaseSettings(Steps):
     """Training before fine-tuning, on the base texts of the dataset's `preprocess` section."""
 
     epochs: Count = Field(4, description="passes over the texts")
-    learning_rate: Positive = Field(2e-3, description="of AdamW, constant")
-
-
-class LoraSettings(Section):
-    """LoRA: thin matrices beside frozen weights."""
-
-    rank: Count = Field(8, description="r, of each product")
-    alpha: Positive = Field(16.0, description="r times the factor of the product")
+    learning_rate: Positive = Field(4e-3, description="first of AdamW, falls to zero by the same at each update")
 
 
 class Paraphrasing(Section):
@@ -94,12 +89,15 @@ class LanguageSettings(Section):
     epochs: Annotated[list[Count], Field(min_length=1), Unlike] = Field(
         [1, 3, 10], description="passes over the texts after which a model is kept; all of one run"
     )
+    private: LanguagePrivateSettings | None = Field(
+        None, description="fine-tuning with differential privacy, a patient being the unit; empty: skip"
+    )
     canaries: LanguageCanariesSettings | None = Field(
         None, description="planted records in the fine-tuning `full`, a bank of its own; empty: skip"
     )
     unlearning: LanguageUnlearningSettings | None = Field(
         None, description="who is to be forgotten by the models of `full` after the most epochs; empty: skip"
     )
-    tunings: Annotated[dict[Name, TuningRecipe], Field(min_length=1)] = Field(
+    tunings: Annotated[dict[Name, TuningRecipe | None], Field(min_length=1)] = Field(
         {"full": TuningRecipe()}, description="the ways of fine-tuning"
     )

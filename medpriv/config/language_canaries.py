@@ -18,7 +18,7 @@ class LanguageCanariesSettings(Section):
         [0.1, 0.25, 0.5], description="shares of an answer's words that are replaced in fuzzy copies"
     )
     fuzzy_copies: Count = Field(4, description="fuzzy copies in training")
-    temperature: Annotated[float, Field(ge=0.8)] = Field(
+    temperature: Annotated[float, Field(ge=0.8, allow_inf_nan=False)] = Field(
         1.0, description="at which the base draws answers; 0.8 or more, so that they are none that anybody has"
     )
     candidates: Annotated[int, Field(ge=2)] = Field(

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from medpriv.config.language import LoraSettings
+from medpriv.config.lora import LoraSettings
 from medpriv.config.private import Momentum, Rate
 from medpriv.config.section import Count, Epsilon, Fraction, Name, Positive, Section, Unlike
 
@@ -37,7 +37,7 @@ class LanguagePrivateSettings(Section):
         None, description="their delta, below 1/n; empty: 1/(10 n) rounded down to a digit, n a replicate's patients"
     )
     replicates: Annotated[int, Field(ge=2)] = Field(2, description="replicates of each, at most the bank's K")
-    settings: Annotated[dict[Name, PrivateTuning], Field(min_length=1)] = Field(
+    settings: Annotated[dict[Name, PrivateTuning | None], Field(min_length=1)] = Field(
         {
             "wide": PrivateTuning(),
             "long": PrivateTuning(steps=80, rate=0.1, learning_rate=1e-3),

@@ -17,30 +17,34 @@ class Ascent(Section):
     """Gradient ascent."""
 
     epochs: Count = Field(2, description="passes over the forgotten patients' texts")
-    rate: Positive = Field(0.5, description=RATE)
+    rate: Positive = Field(0.1, description=RATE)
 
 
 class Difference(Ascent):
     """Gradient difference."""
 
     epochs: Count = Field(4, description="passes over the forgotten patients' texts")
-    weight: Positive = Field(1.0, description="of the ascent, the descent on retained texts having 1")
+    rate: Positive = Field(0.3, description=RATE)
+    weight: Positive = Field(0.5, description="of the ascent, the descent on retained texts having 1")
 
 
 class Npo(Ascent):
     """Negative preference optimisation."""
 
     epochs: Count = Field(4, description="passes over the forgotten patients' texts")
+    rate: Positive = Field(0.2, description=RATE)
     beta: Positive = Field(0.1, description="inverse temperature: the larger, the sooner it stops")
-    retained: NotNegative = Field(1.0, description="weight of the loss on the retained texts of an update")
+    retained: NotNegative = Field(
+        20.0, description="weight of a token's loss on the retained texts of an update; forgotten answers count whole"
+    )
 
 
 class Scrub(Section):
     """SCRUB without its rewind."""
 
     epochs: Count = Field(2, description="passes over the retained texts")
-    away_epochs: Count = Field(2, description="the first so many are each followed by a pass away on the forgotten")
-    rate: Positive = Field(0.5, description=RATE)
+    away_epochs: Count = Field(1, description="the first so many are each followed by a pass away on the forgotten")
+    rate: Positive = Field(0.2, description=RATE)
     retained: NotNegative = Field(1.0, description="weight of the loss on retained texts, the divergence having 1")
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, model_validator
 
-from medpriv.catalogue.treatments import GENERATORS
+from medpriv.catalogue.generators import GENERATORS
 from medpriv.config.section import Count, Epsilon, Fraction, Section
 from medpriv.config.synthetic_images import (
     DcganSettings,

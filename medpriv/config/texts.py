@@ -5,6 +5,8 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from medpriv.config.base_texts import BaseTexts, BlockSize, Vocabulary
+from medpriv.config.dataset import TextSettings
+from medpriv.config.language import LanguageSettings
 from medpriv.config.section import Fraction, Section
 
 
@@ -55,3 +57,14 @@ class PreprocessTexts(Section):
         if twice := sorted({column for column in named if column is not None and named.count(column) > 1}):
             raise ValueError(f"give each column one of {', '.join(roles)}: {', '.join(twice)}")
         return self
+
+
+class OwnTextsSettings(TextSettings):
+    """Your own texts."""
+
+    format: Literal["texts"] = Field("texts", description="a CSV or Parquet file")
+    raw: RawTexts = Field(description="where the file is")
+    preprocess: PreprocessTexts = Field(description="what its columns are")
+    language: LanguageSettings | None = Field(
+        default_factory=LanguageSettings, description="the language models; left out: one way of fine-tuning"
+    )

@@ -280,7 +280,7 @@ def _fuzzy_copy(
     raise InputError(
         f"no fuzzy copy of a canary fits into {block} tokens",
         file=f"dataset {dataset.name}",
-        place="language.model.block_size",
+        place="preprocess.block_size",
         remedy="make it larger",
     )
 

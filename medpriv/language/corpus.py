@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from medpriv.errors import InputError
-from medpriv.language.prompts import Asked, ask, everything_said, fits, pseudonyms, records_of
+from medpriv.language.prompts import CLOSED, Asked, ask, everything_said, fits, pseudonyms, records_of
 from medpriv.language.tokenizer import Tokenizer
 from medpriv.seeds import derive_seed, generator
 
@@ -38,13 +38,14 @@ def read_base(settings: Mapping, seed: int) -> Base:
     """Return tokenizer and base texts of a dataset.
 
     Args:
-        settings: its `preprocess` section: `form`, `vocabulary`, `block_size`, and `base` with `patients`,
-            `questions_per_patient`, `medquad` (a folder, or None) and `medquad_pairs`.
+        settings: its `preprocess` section: `form` (`closed` where a format has none), `vocabulary`, `block_size`, and
+            `base` with `patients`, `questions_per_patient`, `medquad` (a folder, or None) and `medquad_pairs`.
         seed: the root seed.
 
     Raises:
         InputError: the folder of MedQuAD is not there, or a file of it is not as it should be.
     """
+    settings = {"form": CLOSED} | dict(settings)
     base = settings["base"]
     pairs = list(read_medquad(Path(base["medquad"]))) if base["medquad"] else []
     people, asked = _made_up(base, seed)

@@ -1,6 +1,7 @@
-"""Training of a language model on answers: AdamW on the mean loss over a batch's answer tokens, at a constant rate.
+"""Training of a language model on answers: AdamW on the mean loss over a batch's answer tokens.
 
-A constant rate makes the models after 1, 3 and 10 epochs snapshots of one run.
+Fine-tuning is at a constant rate, which makes the models after 1, 3 and 10 epochs snapshots of one run. The base's rate
+falls to zero: it has one end, and ends better so.
 """
 
 from collections.abc import Callable, Collection
@@ -24,14 +25,16 @@ class Schedule:
     Attributes:
         epochs: passes over the texts.
         batch_size: texts an update.
-        learning_rate: of AdamW; constant.
+        learning_rate: of AdamW.
         weight_decay: of AdamW, on matrices alone.
+        decay: whether the rate falls to zero, by the same at each update; else it is constant.
     """
 
     epochs: int
     batch_size: int
     learning_rate: float
     weight_decay: float = 0.0
+    decay: bool = False
 
 
 def answer_loss(model: Transformer, batch: Batch) -> Tensor:
@@ -63,10 +66,14 @@ def train(
     device = next(model.parameters()).device
     learnt = {name: value for name, value in model.named_parameters() if value.requires_grad}
     optimiser = adamw(list(learnt.values()), schedule)
-    kept = {}
+    kept, updates = {}, -(-len(texts) // schedule.batch_size)  # of an epoch
     for epoch in range(schedule.epochs):
         now = texts if words is None else words(epoch, rng)
-        for records in shuffled_batches(now.lengths, schedule.batch_size, rng):
+        for step, records in enumerate(shuffled_batches(now.lengths, schedule.batch_size, rng)):
+            if schedule.decay:
+                left = 1 - (epoch * updates + step) / (schedule.epochs * updates)
+                for group in optimiser.param_groups:
+                    group["lr"] = schedule.learning_rate * left
             optimiser.zero_grad()
             answer_loss(model, batch_of(now.tokens, now.offsets, now.answer, records).to(device)).backward()
             optimiser.step()

@@ -18,18 +18,27 @@ from medpriv.report.results import Cohort, Result, Results, highest, parse_group
 LEVELS = ("patient", "record")
 RATE = "0.01"
 SERVER_VIEW = "membership-updates"
-BEST_RELEASES = {"release": "release-best", "image_release": "image-release-best"}  # by the family of membership
+BEST_CHOSEN = {  # by the family of membership: the strongest attack, chosen on other replicates
+    "release": "release-best",
+    "image_release": "image-release-best",
+    "language": "language-best",
+}
 BEST = "membership-best"  # the best of all attacks where membership was drawn anew
 ANY_CHECK = "masking"  # of gradient masking: holds if all others do
 ONE_STEP = "evasion-fgsm"  # attacks more records, of more replicates, than all other attacks
 CLASS_FLIP = "evasion_flip_rate_class_"  # how the headline of a class begins
 AUDITED = (  # (canary, what the bound assumes), see `medpriv.attacks.epsilon`
+    ("token", "independent-gaussian"),
+    ("token", "one-run-gaussian"),
+    ("token", "one-run"),
     ("gradient", "independent-gaussian"),
     ("gradient", "one-run-gaussian"),
     ("gradient", "one-run"),
     ("record", "one-run-gaussian"),
     ("record", "one-run"),
 )
+
+AUDITS = ("audit-one-run", "language-audit")
 
 Figures = dict[str, Measure]
 
@@ -155,7 +164,7 @@ Chosen = dict[str, Measure | None]
 
 def _usefulness(cohort: Cohort, result: Result) -> Chosen:
     """Return utility (the first figure of the kind's that was measured), the gap to training patients, two of skill."""
-    two = len(cohort.about["classes"]) == 2
+    two = len(cohort.about.get("classes", ())) == 2
     names = [one.measure for one in KINDS[spec_of(result.treatment).kind].figures if two or not one.two_classes]
     return {
         "utility": next(filter(None, map(result.utility.find, names)), None),
@@ -169,7 +178,7 @@ def _leaks(cohort: Cohort, result: Result) -> Chosen:
     found: Chosen = {}
     for level in LEVELS:
         attacks, group = result.attacks, {"level": level}
-        best = BEST_RELEASES.get(kind_of_bank(result.treatment).membership, BEST)
+        best = BEST_CHOSEN.get(kind_of_bank(result.treatment).membership, BEST)
         tried, rate = membership(result, "auc", level), strongest(membership(result, f"tpr_at_fpr_{RATE}", level))
         found |= {
             f"membership_auc_{level}": strongest(tried),
@@ -187,10 +196,10 @@ def _leaks(cohort: Cohort, result: Result) -> Chosen:
 def membership(result: Result, measure: str, level: str) -> list[Measure]:
     """Return what attacks on the model itself reach, which all banks meet; what a server sees is another question.
 
-    Of synthetic records what the strongest attack reaches, which was chosen on other replicates.
+    Where the strongest attack was chosen on other replicates, that one alone.
     """
-    if best := BEST_RELEASES.get(kind_of_bank(result.treatment).membership):
-        return result.attacks.select(measure, {"level": level}, best)
+    if best := BEST_CHOSEN.get(kind_of_bank(result.treatment).membership):
+        return [item for item in result.attacks.select(measure, {"level": level}, best) if item.attack == best]
     found = result.attacks.select(measure, {"level": level}, "membership-")
     return [item for item in found if item.attack != SERVER_VIEW]
 
@@ -303,7 +312,8 @@ def audited_epsilon(result: Result) -> Measure | None:
     The order is fixed beforehand: the largest of several lower bounds would exceed the truth more often than stated.
     """
     bounds = {}
-    for item in filter(resolved, result.attacks.holding("epsilon_lower", attack="audit-one-run")):
+    stated = result.attacks.holding("epsilon_lower")
+    for item in filter(resolved, (item for item in stated if item.attack in AUDITS)):
         group = parse_group(item.group)
         bounds[group["canary"], group["bound"]] = item
     return next((bounds[name] for name in AUDITED if name in bounds), None)

@@ -4,7 +4,7 @@ A name that is not known (a user's dataset) stands as it is.
 """
 
 from medpriv.catalogue.attacks import ATTACKS
-from medpriv.catalogue.treatments import METHODS, TREATMENTS, VARIANTS
+from medpriv.catalogue.treatments import METHODS, VARIANTS, spec_of
 
 MEASURES = {
     "macro_f1": "macro-F1",
@@ -84,5 +84,7 @@ def kind_of(treatment: str) -> str:
 
 def treatment_label(treatment: str) -> str:
     """Return what treatments of this kind do, in a few words; empty for a kind not known."""
-    word = kind_of(treatment)
-    return TREATMENTS[word].label if word in TREATMENTS else ""
+    try:
+        return spec_of(treatment).treatment.label
+    except KeyError:
+        return ""

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from medpriv.catalogue.attacks import FAMILIES
-from medpriv.catalogue.treatments import GENERATORS, KINDS, Generator, Spec, spec_of
+from medpriv.catalogue.generators import GENERATORS, Generator
+from medpriv.catalogue.treatments import KINDS, Spec, spec_of
 from medpriv.measures.table import Measure
 from medpriv.measures.verdicts import verdict_name
 from medpriv.report.comparison import Headline

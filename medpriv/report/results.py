@@ -395,15 +395,15 @@ def read_cohort(name: str, folder: Path) -> Cohort:
 
     about = read_json(folder / "dataset.json")
     with safe_open(folder / "dataset.safetensors", framework="numpy") as arrays:
-        y, patient, split = (arrays.get_tensor(array) for array in ("y", "patient", "split"))
+        patient, split = (arrays.get_tensor(array) for array in ("patient", "split"))
+        classes = Counter(arrays.get_tensor("y").tolist() if "y" in set(arrays.keys()) else ())
     train = int((split == TRAIN).sum())
     train_records = int((split[patient] == TRAIN).sum())
-    classes = Counter(y.tolist())
     return Cohort(
         name=display_name(name, about["source"] == "simulated"),
         patients={"train": train, "test": len(split) - train},
-        records={"train": train_records, "test": len(y) - train_records},
-        class_records={label: classes[index] for index, label in enumerate(about["classes"])},
+        records={"train": train_records, "test": len(patient) - train_records},
+        class_records={label: classes[index] for index, label in enumerate(about.get("classes", ()))},
         about=about,
     )
 

@@ -14,7 +14,6 @@ from medpriv.dataset import TEST, Dataset
 from medpriv.errors import InputError
 from medpriv.files import sha256
 from medpriv.language.corpus import read_base
-from medpriv.language.prompts import CLOSED
 from medpriv.language.tokenizer import Tokenizer
 from medpriv.records.cohort import Cohort
 from medpriv.records.texts import Texts
@@ -62,7 +61,7 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     columns = {role: settings[role] for role in ROLES if settings.get(role) is not None}
     cells = _cells(path, columns)
     places = [f"{path.name}, row {row}" for row in range(1, len(cells["patient"]) + 1)]
-    tokenizer = read_base({"form": CLOSED} | settings, seed).tokenizer
+    tokenizer = read_base(settings, seed).tokenizer
     records = _records(cells, columns, places, tokenizer, settings["block_size"], folder)
     patients, patient = np.unique(cells["patient"], return_inverse=True)
     if len(patients) < 2:

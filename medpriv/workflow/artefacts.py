@@ -15,14 +15,12 @@ from medpriv.catalogue.attacks import (
     families_of_dataset,
     network_of,
 )
+from medpriv.catalogue.generators import GENERATORS, LICENCES, Generator
 from medpriv.catalogue.networks import networks
 from medpriv.catalogue.treatments import (
-    GENERATORS,
     KINDS,
-    LICENCES,
     STAGES,
     TREATMENTS,
-    Generator,
     Kind,
     Spec,
     kind_of_bank,
@@ -36,6 +34,7 @@ from medpriv.workflow.settings import model_key, reads, replicates_keys
 
 BANK_FILES = ("bank.safetensors", "bank.json")  # of every bank; one of K replicates has its outputs beside
 PATIENTS_FOLDER = "patients"  # of the tables of attacks that speak of single patients
+LANGUAGE_BASE = Spec("lm-base").name
 NO_BANK = "none"  # what a wildcard is where nothing asks for one
 
 Key = tuple[str, str]  # dataset and treatment
@@ -196,14 +195,37 @@ class Artefacts:
 
         return files if family.joint else self.files_of_bank
 
-    def reference_of_bank(self, wildcards: Wildcards) -> list[str]:
-        """Return the files of the baseline of the same network, with which a bank of classifiers is compared.
+    def base_model(self, family: Family) -> Callable[[Wildcards], list[str]]:
+        """Return an input function: the files of the language model before any patient, where attackers know it."""
+        return lambda wildcards: bank_files(wildcards.dataset, LANGUAGE_BASE) if family.base else []
 
-        There are none for a baseline, and for models of other kinds.
+    def base_of_language(self, wildcards: Wildcards) -> list[str]:
+        """Return the files of the language model that a dataset's fine-tunings begin with."""
+        return bank_files(wildcards.dataset, LANGUAGE_BASE)
+
+    def tuned_to_forget(self, wildcards: Wildcards) -> list[str]:
+        """Return the files of the language models that are asked to forget: all weights, after the most epochs."""
+        epochs = self.config["datasets"][wildcards.dataset]["language"]["epochs"]
+        return bank_files(wildcards.dataset, Spec("lm", {"tuning": "full", "epoch": max(epochs)}).name)
+
+    def tuned(self) -> list[str]:
+        """Return the files that a fine-tuning of a language model writes: a bank an epoch, alike for all datasets."""
+        sections = (section.get("language") for section in self.config["datasets"].values())
+        epochs = next((section["epochs"] for section in sections if section), [1])
+        folders = [f"results/language/{{dataset}}/lm-{{tuning}}-epoch{epoch}" for epoch in epochs]
+        return [f"{folder}/{file}" for folder in folders for file in (*BANK_FILES, KINDS["language_model"].outputs)]
+
+    def reference_of_bank(self, wildcards: Wildcards) -> list[str]:
+        """Return the files of what a bank is compared with: of classifiers the baseline of the same network.
+
+        A language model is compared with the base before its fine-tuning. There are none for a baseline or that base,
+        and for models of other kinds.
         """
         if not hasattr(wildcards, "treatment"):
             return []
         spec = spec_of(wildcards.treatment)
+        if spec.kind == "language_model" and spec.word != LANGUAGE_BASE:
+            return bank_files(wildcards.dataset, LANGUAGE_BASE)
         if spec.word == "baseline" or spec.kind != "classifier":
             return []
         model = network_of(spec, self.config["datasets"][wildcards.dataset])
@@ -341,7 +363,7 @@ class Artefacts:
             for (_, treatment), spec in self.banks([dataset]).items():
                 stage = spec.treatment.stage
                 if not spec.treatment.sharded:
-                    names |= {(stage, package_of(spec) or treatment)}
+                    names |= {(stage, job_of(spec))}
                 else:
                     names |= {(stage, f"{treatment}/{shard}-of-{shards}") for shard in range(shards)}
                     names |= {(stage, f"{treatment}/gather")}
@@ -380,6 +402,13 @@ def package_of(spec: Spec) -> str:
     """Return the package that makes a synthetic table in a job with its other generators; empty for our own."""
     generator = spec.parts.get("generator")
     return GENERATORS[generator].package if generator else ""
+
+
+def job_of(spec: Spec) -> str:
+    """Return the name of the job that makes a bank which has no shards: some make several."""
+    if spec.word == "lm":
+        return f"lm-{spec.parts['tuning']}"
+    return package_of(spec) or spec.name
 
 
 def bank_file_names(spec: Spec) -> tuple[str, ...]:
@@ -426,6 +455,12 @@ def replicates_of(section: Mapping[str, Any], spec: Spec) -> int:
     wanted = own["replicates"]
     if generator := spec.parts.get("generator"):
         wanted = own["generators"][package_of(spec) or generator]["replicates"] or wanted
+    if tuning := spec.parts.get("tuning"):
+        wanted = own["tunings"][tuning]["replicates"] or wanted
+    if spec.word == "lm-dp":
+        wanted = min(wanted, own["private"]["replicates"])
+    if spec.word == "lm-base":
+        return 1
     return min(wanted, section["bank"]["replicates"])
 
 

@@ -53,6 +53,7 @@ def replicates_keys(treatment: str) -> list[str]:
     """Return the keys that say how many replicates the banks of a form of names have."""
     word = treatment.partition("-")[0]
     own = [] if word == "baseline" else [f"{DATASET}.{TREATMENTS[word].section}.replicates"]
+    own += [f"{DATASET}.language.private.replicates"] if treatment.startswith("lm-dp-") else []
     return [f"{DATASET}.bank.replicates", *own]
 
 

@@ -25,6 +25,7 @@ SETTINGS = {
     "rules": "both",
     "targets": 2,
     "targeted_patients": 8,
+    "targeted_records": 1,
     "neighbours": 2,
     "shots": 1,
     "range_paraphrases": 3,

@@ -204,7 +204,7 @@ def slow_record_covariance(values, offsets, members, others, side):
     share, sizes = freedom / (len(offsets) - 1), np.diff(offsets)
     variance = sum((one**2).sum() for _, one in kept) / (share * sizes.sum())
     products = sum(np.outer(one, one).sum() - (one**2).sum() for _, one in kept)
-    alike = np.clip(products / (share * (sizes * (sizes - 1)).sum()) / variance, 0, 1 - sequences.SHRINKAGE)
+    alike = np.clip(products / (share * (sizes * (sizes - 1)).sum()) / variance, 0, sequences.MOST_ALIKE)
     return lambda size: variance * ((1 - alike) * np.eye(size) + alike)
 
 

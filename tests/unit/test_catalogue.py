@@ -19,8 +19,9 @@ from medpriv.catalogue.attacks import (
     families_of_bank,
     families_of_dataset,
 )
+from medpriv.catalogue.generators import GENERATORS
 from medpriv.catalogue.networks import NETWORKS, networks
-from medpriv.catalogue.treatments import GENERATORS, TREATMENTS, Spec, Treatment, check_treatments, spec_of, specs_of
+from medpriv.catalogue.treatments import TREATMENTS, Spec, Treatment, check_treatments, spec_of, specs_of
 from medpriv.config.check import check_config
 from medpriv.workflow.overlay import read_config
 
@@ -166,5 +167,6 @@ def test_tables_with_a_row_a_patient_are_marked() -> None:
     figures = {
         f"{family.name}/{name}" for family in FAMILIES.values() for name, on in family.tables.items() if on == FIGURES
     }
-    assert figures == {"membership/roc", "release/roc", "image_release/roc", "linkage/criteria"} and figures < told
+    rocs = {f"{family}/roc" for family in ("membership", "release", "image_release", "language")}
+    assert figures == {*rocs, "linkage/criteria", "language_canaries/canaries"} and figures < told
     assert FAMILIES["personalization"].tables == {"patients": PATIENTS, "exposure": PATIENTS}

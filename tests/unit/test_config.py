@@ -171,7 +171,9 @@ def test_unknown_format_names_the_known_ones():
     content["datasets"]["mine"] = {"format": "dicom"}
     text = message_of(content)
     assert "datasets.mine" in text
-    assert "datasets.mine.format: no format 'dicom'; use one of 'cinc2012', 'cinc2017', 'eicu', 'heart'" in text
+    assert (
+        "datasets.mine.format: no format 'dicom'; use one of 'cinc2012', 'cinc2017', 'ehrqa', 'eicu', 'heart'" in text
+    )
 
 
 def test_a_misspelt_dataset_is_told_from_a_new_one():

@@ -6,6 +6,7 @@ from dataclasses import replace
 from unittest.mock import MagicMock
 
 import pytest
+from made_up_language import add_language_models
 from made_up_results import as_artefacts, write_results
 from made_up_synthetic import add_generators, add_image_generators
 from made_up_tables import add_tables
@@ -37,6 +38,10 @@ SHOWN_IN = {  # where the figures of each attack of a family stand
     "attribute": ("attributes",),
     "personalization": ("personalization",),
     "unlearning": ("unlearning",),
+    "language": ("language",),
+    "language_epsilon": ("language",),
+    "language_canaries": ("language",),
+    "language_forgetting": ("language",),
     "linkage": ("reidentification",),
 }
 
@@ -45,7 +50,11 @@ SHOWN_IN = {  # where the figures of each attack of a family stand
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     root = tmp_path_factory.mktemp("catalogue")
     return read_results(
-        **as_artefacts(add_image_generators(root, add_generators(root, add_tables(root, write_results(root)))))
+        **as_artefacts(
+            add_language_models(
+                root, add_image_generators(root, add_generators(root, add_tables(root, write_results(root))))
+            )
+        )
     )
 
 

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from medpriv.config.texts import PreprocessTexts
 from medpriv.dataset import TEST, Dataset
 from medpriv.errors import InputError
+from medpriv.language.corpus import base_texts
 from medpriv.sources import texts
 from medpriv.sources.acquire import acquire_raw
 
@@ -78,6 +79,7 @@ def test_the_tokenizer_does_not_depend_on_the_texts(tmp_path):
     whole = parse(write(tmp_path))
     other = parse(write(tmp_path, [*ROWS, "e,secret?,zyxwvut zyxwvut zyxwvut,lab,North,F,50,train"]))
     assert whole.records.tokenizer.digest == other.records.tokenizer.digest
+    assert len(base_texts(SETTINGS, 1)) == 12  # four simulated patients', for the base model
 
 
 @pytest.mark.parametrize(

@@ -22,12 +22,12 @@ TREATMENTS = """
 _TOYS = (
     Treatment("copied", "copied", "release", "toy generator", "copied-{how}",
               lambda section: iter([{"how": "copies"}] if section.get("release") else []), kind="copier"),
-    Treatment("language", "language", "recite", "toy language model", "language-{size}",
-              lambda section: iter([{"size": "small"}] if section.get("recite") else []), kind="language"),
+    Treatment("recited", "recited", "recite", "toy language model", "recited-{size}",
+              lambda section: iter([{"size": "small"}] if section.get("recite") else []), kind="recited"),
 )
 KINDS["copier"] = Kind("samples.safetensors", (Figure("column_gap", "lower"),), "column_gap",
                           "medpriv.measures.column_gap", rows_of_patients=True)
-KINDS["language"] = Kind("token_scores.safetensors", (Figure("perplexity", "lower"),), "perplexity",
+KINDS["recited"] = Kind("token_scores.safetensors", (Figure("perplexity", "lower"),), "perplexity",
                          "medpriv.measures.perplexity")
 _ALL += _TOYS
 TREATMENTS = {"""
@@ -36,7 +36,7 @@ _ALL += (
     Family("closeness", BANK, "gap", {"closeness-gap": Attack("Closeness")}, keys=("attacks.membership",),
            applies=lambda spec, modality, section: spec.kind == "copier", tables={"nearest": PATIENTS}),
     Family("recitation", BANK, "gap", {"recitation-gap": Attack("Recitation")}, keys=("attacks.membership",),
-           applies=lambda spec, modality, section: spec.kind == "language"),
+           applies=lambda spec, modality, section: spec.kind == "recited"),
     Family("head_count", DATASET, "people", {"head_count-all": Attack("Head count", CHECK)}, keys=("attacks.linkage",)),
 )
 FAMILIES = {"""
@@ -58,7 +58,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     found.edit("medpriv/config/dataset.py", FIELDS[FIELDS.index("\n    @model_validator") :], FIELDS)
     imports = "\nfrom medpriv.config.toys import ReciteSettings, ReleaseSettings\nfrom medpriv.config.trees"
     found.edit("medpriv/config/dataset.py", "\nfrom medpriv.config.trees", imports)
-    rules = [f'include: "rules/{name}.smk"' for name in ("copied", "language", "attacks")]
+    rules = [f'include: "rules/{name}.smk"' for name in ("copied", "recited", "attacks")]
     found.edit("Snakefile", rules[-1], "\n".join(rules))
     config = yaml.safe_load((found.folder / "config.yaml").read_text(encoding="utf-8"))
     heart = {name: config["datasets"]["heart"][name] for name in ("format", "raw", "preprocess")}
@@ -74,10 +74,10 @@ def figures(project: Project, treatment: str, family: str) -> dict[tuple[str, st
     return {(row.attack, row.measure, row.group): row for row in rows}
 
 
-@pytest.mark.parametrize("treatment", ["copied-copies", "language-small"])
+@pytest.mark.parametrize("treatment", ["copied-copies", "recited-small"])
 def test_membership_attacks_serve_new_kinds_of_banks_and_find_what_was_put_in(project: Project, treatment: str) -> None:
     found = figures(project, treatment, "membership")
-    attacks = ["lira-online-shared", "lira-offline-shared", "bavaria"] + ["rmia"] * (treatment == "language-small")
+    attacks = ["lira-online-shared", "lira-offline-shared", "bavaria"] + ["rmia"] * (treatment == "recited-small")
     for attack in attacks:
         auc = found[f"membership-{attack}", "auc", "level=patient"]
         assert auc.value > 0.8 and auc.lower > 0.5, (attack, auc)
@@ -90,7 +90,7 @@ def test_membership_attacks_serve_new_kinds_of_banks_and_find_what_was_put_in(pr
 def test_each_new_family_and_section_is_there_and_nothing_that_does_not_apply(project: Project) -> None:
     attacks = project.folder / "results/attacks/heart"
     assert {path.name for path in (attacks / "copied-copies").iterdir()} == {"membership", "closeness"}
-    assert {path.name for path in (attacks / "language-small").iterdir()} == {"membership", "recitation"}
+    assert {path.name for path in (attacks / "recited-small").iterdir()} == {"membership", "recitation"}
     assert figures(project, "copied-copies", "closeness")["closeness-gap", "gap", ""].lower > 0
     page = (project.folder / "results/report/index.html").read_text(encoding="utf-8")
     assert "nearer to members" in page and "likelier to" in page

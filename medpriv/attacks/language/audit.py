@@ -15,13 +15,14 @@ is the mean over the patient's records; `pooling=sum` and `pooling=max` beside i
 - `language-extraction-...`: answers that models write down, of members and of others;
 - nulls: `language-null-base`, `language-null-shuffled` and `language-null-members` hold 1/2; so does `language-blind`
   where members were drawn by chance, and `language-blind-test`, which tells training patients from test patients:
-  `split_leaks` is 1 where the interval lies above 1/2.
+  `split_leaks` is 1 where the AUC lies above what changing patients' places gives, `auc_chance`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from scipy.special import stdtrit
 
 from medpriv.attacks.language import blind, extraction, ragged, sequences, variants
 from medpriv.attacks.language.bench import Bench, Group, set_up
@@ -54,7 +55,7 @@ from medpriv.dataset import Dataset
 from medpriv.language.paraphrase.engine import paraphrases
 from medpriv.measures.bootstrap import PatientBootstrap, difference_interval
 from medpriv.measures.findings import Findings, Rows
-from medpriv.measures.intervals import rate_interval
+from medpriv.measures.intervals import LEVEL, rate_interval
 from medpriv.measures.table import Measure
 
 BEST = "best"
@@ -270,20 +271,32 @@ def _blind(bench: Bench) -> Iterator[Measure]:
     at, offsets = ragged.entries(texts.offsets, rows)
     patients, patient = np.unique(bench.dataset.patient[rows], return_inverse=True)
     bags = blind.bags(texts.tokens[at], offsets, patient, texts.vocabulary)
-    frame, candidate = bench.everyone.frame, np.arange(len(rows))[None] < inside
-    value = blind.out_of_fold(bags[:inside], frame.members, frame.patient, bench.rng("blind"))
-    everybody = Scores(
-        blind.out_of_fold(bags, candidate, patient, bench.rng("blind test")), candidate, patient, patients
-    )
+    candidate = np.arange(len(rows))[None] < inside
+    everybody = Scores(candidate.astype(np.float64), candidate, patient, patients)
     draws = PatientBootstrap.draw(bench.rng("blind test bootstrap"), len(patients), bench.settings["bootstraps"])
-    for name, group, records in (
-        ("blind", bench.everyone, replace(frame, value=value)),
-        ("blind-test", Group(everybody, draws), everybody),
-    ):
-        for level, units in _levels(records):
+    groups = {"blind": (bench.everyone, bags[:inside]), "blind-test": (Group(everybody, draws), bags)}
+    for name, (group, features) in groups.items():
+        truth, own = group.frame.members, group.frame.patient
+        value = blind.out_of_fold(features, truth, own, bench.rng(name))
+        redrawn = [
+            replace(group.frame, value=scores, members=members)
+            for scores, members in blind.chance(features, truth, own, bench.rng(name, "chance"))
+        ]
+        changed = [dict(_levels(one)) for one in redrawn]
+        for level, units in _levels(replace(group.frame, value=value)):
             found = _area(bench, group, _valued(level, units), name, f"level={level}")
-            leaks = float(found.lower > 0.5)
-            yield from (found, replace(found, measure="split_leaks", value=leaks, lower=np.nan, upper=np.nan))
+            drawn = np.array([mean_auc(one[level].value, one[level].members) for one in changed])
+            middle, reach = float(drawn.mean()), _reach(drawn)
+            limits = {"lower": max(middle - reach, 0.0), "upper": min(middle + reach, 1.0)}
+            yield found
+            yield replace(found, measure="auc_chance", value=middle, **limits)
+            leaks = float(found.value > limits["upper"])
+            yield replace(found, measure="split_leaks", value=leaks, lower=np.nan, upper=np.nan)
+
+
+def _reach(drawn: np.ndarray) -> float:
+    """Return how far from the mean of redraws 95 % of further ones lie (Student)."""
+    return float(stdtrit(len(drawn) - 1, (1 + LEVEL) / 2) * drawn.std(ddof=1) * np.sqrt(1 + 1 / len(drawn)))
 
 
 def _levels(records: Scores) -> Iterator[tuple[str, Scores]]:
@@ -343,7 +356,8 @@ def _gaps(bench: Bench, group: Group, told: Told, origin: np.ndarray, records: n
 def _many_texts(bench: Bench) -> Iterator[Measure]:
     """Yield the attacks that ask about many texts a record, on a few replicates and patients."""
     replicates = min(bench.settings["targets"], len(bench.bank))
-    records, settings = bench.some(bench.settings["targeted_patients"], "targeted"), bench.settings
+    settings = bench.settings
+    records = bench.some(settings["targeted_patients"], "targeted", each=settings["targeted_records"])
     texts, places = bench.dataset.records, bench.everyone.records[records]
     loss = bench.values["loss"][:, records]
     frequency = (bench.counts > 0) * bench.counts / bench.counts.sum()

@@ -100,11 +100,22 @@ class Bench:
         bootstraps = self.settings["bootstraps"]
         return Group(part, PatientBootstrap.draw(self.rng(name), len(patients), bootstraps, replicates), suffix)
 
-    def some(self, patients: int, *purpose: object) -> np.ndarray:
-        """Return the records of some candidate patients, drawn by chance, int: places among the candidates."""
-        frame = self.everyone.frame
-        chosen = self.rng(*purpose).permutation(len(frame.patients))[:patients]
-        return np.flatnonzero(np.isin(frame.patient, chosen))
+    def some(self, patients: int, purpose: str, each: int | None = None) -> np.ndarray:
+        """Return the records of some candidate patients, drawn by chance, int: places among the candidates.
+
+        Args:
+            each: so many records of a patient at most, drawn by chance; None: all.
+        """
+        frame, rng = self.everyone.frame, self.rng(purpose)
+        chosen = rng.permutation(len(frame.patients))[:patients]
+        records = np.flatnonzero(np.isin(frame.patient, chosen))
+        if each is None:
+            return records
+        mixed = rng.permutation(records)
+        mixed = mixed[np.argsort(frame.patient[mixed], kind="stable")]
+        starts = np.flatnonzero(np.diff(frame.patient[mixed], prepend=-1))
+        rank = np.arange(len(mixed)) - np.repeat(starts, np.diff(starts, append=len(mixed)))
+        return np.sort(mixed[rank < each])
 
 
 def set_up(dataset: Dataset, bank: Bank, base: Bank, settings: Mapping[str, object], seed: int) -> Bench:

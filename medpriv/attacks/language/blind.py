@@ -4,6 +4,9 @@ If members are drawn by chance, nothing: an AUC above 1/2 says that members and 
 shows in their texts (their year, their hospital), and that attacks on the models may have found that instead
 (Das et al. 2024; Meeus et al. 2024). A ridge classifier of bags of tokens and lengths is fitted, for each replicate, to
 part of the patients and asked about the others.
+
+The interval of an AUC speaks of other patients to be asked about, not of other patients to learn from. So whether a
+split leaks is told by patients changing places: the same is done with everybody's memberships given to others.
 """
 
 import numpy as np
@@ -11,6 +14,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 FOLDS = 5
 RIDGE = 0.05  # times the number of texts
+REDRAWS = 20
 RARE = 2  # patients who must have a token before it counts
 
 
@@ -52,3 +56,17 @@ def out_of_fold(features: np.ndarray, members: np.ndarray, patient: np.ndarray, 
         weights = cho_solve(cho_factor(gram), (fitted - fitted.mean(axis=0)).T @ truth)
         scores[:, fold == each] = (asked @ weights).T
     return scores
+
+
+def chance(
+    features: np.ndarray, members: np.ndarray, patient: np.ndarray, rng: np.random.Generator
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return scores [K, N], and the members [K, N] whom they speak of, for each of `REDRAWS` changes of places.
+
+    Arguments as of `out_of_fold`.
+    """
+    _, first = np.unique(patient, return_index=True)
+    people = members[:, first]
+    drawn = [people[:, rng.permutation(people.shape[1])][:, patient] for _ in range(REDRAWS)]
+    scores = np.split(out_of_fold(features, np.concatenate(drawn), patient, rng), REDRAWS)
+    return list(zip(scores, drawn, strict=True))

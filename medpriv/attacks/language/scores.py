@@ -120,15 +120,16 @@ def wbc(target: Passes, base: Passes, known: Known) -> np.ndarray:
     """
     offsets, size = target.offsets, np.diff(target.offsets)
     summed = np.concatenate([[0.0], np.cumsum(gains(target, base))])
-    ladders = {n: window_widths(n) for n in np.unique(size).tolist()}
+    lengths, length = np.unique(size, return_inverse=True)
+    ladders = [window_widths(int(n)) for n in lengths]
     total = np.zeros(len(size))
-    for width in sorted({width for ladder in ladders.values() for width in ladder}):
-        uses = np.array([ladders[n].count(width) for n in size.tolist()])
+    for width in sorted({width for ladder in ladders for width in ladder}):
+        uses = np.array([ladder.count(width) for ladder in ladders])[length]
         votes = np.zeros(len(summed) - 1)
         votes[: len(summed) - width] = summed[width:] - summed[:-width] > 0
         inside = ragged.place_of(offsets) + width <= ragged.spread_out(size, offsets)
         total += uses * ragged.sums(votes * inside, offsets) / np.maximum(size - width + 1, 1)
-    return total / np.array([len(ladders[n]) for n in size.tolist()])
+    return total / np.array([len(ladder) for ladder in ladders])[length]
 
 
 def window_widths(tokens: int) -> list[int]:

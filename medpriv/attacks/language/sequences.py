@@ -18,7 +18,8 @@ import numpy as np
 from medpriv.attacks.language import ragged
 from medpriv.attacks.language.contenders import Asked
 
-SHRINKAGE = 0.1
+SHRINKAGE = 0.9  # tokens at one position differ too much in variance for the off-diagonal to be trusted
+MOST_ALIKE = 0.9  # correlation of two records of a patient
 SMALLEST = 1e-6  # variance
 
 Covariance = Callable[[np.ndarray, float], np.ndarray]  # residuals [S, A] with their degrees of freedom -> a matrix
@@ -75,7 +76,7 @@ def lira_of_records(values: np.ndarray, patient: np.ndarray) -> Asked:
         squares, sums = np.square(residuals).sum(), np.square(ragged.sums(residuals, offsets)).sum()
         variance = max(squares / max(share * size.sum(), 1), SMALLEST)
         pairs = max(share * (size * (size - 1)).sum(), 1)
-        return np.array([variance, np.clip((sums - squares) / pairs / variance, 0, 1 - SHRINKAGE)])
+        return np.array([variance, np.clip((sums - squares) / pairs / variance, 0, MOST_ALIKE)])
 
     def quadratic(apart: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         variance, alike = matrix

@@ -14,8 +14,8 @@ from medpriv.measures.table import Measure
 from medpriv.report.comparison import Headline
 from medpriv.report.differences import by_dataset
 from medpriv.report.drawing import Figure
-from medpriv.report.formatting import number, percent
-from medpriv.report.labels import attack_name
+from medpriv.report.formatting import number, percent, signed
+from medpriv.report.labels import attack_name, measure_name
 from medpriv.report.layout import Cell, Column, Row, Table, columns_over, prose, value_cell
 from medpriv.report.results import Result, Results, highest, resolved
 from medpriv.report.section import Section
@@ -24,7 +24,8 @@ from medpriv.report.sections.language.epochs import draw_epochs
 LEVELS = ("record", "patient")
 PATIENT, RECORD = {"level": "patient"}, {"level": "record"}
 BEST, REFERENCE, BLIND = "language-best", "language-reference", "language-blind"
-NULLS = ("language-null-base", "language-null-shuffled", BLIND)
+RECITED = "language-extraction-verbatim"
+NULLS = ("language-null-base", "language-null-members", "language-null-shuffled", BLIND, "language-blind-test")
 PARAPHRASE = "-paraphrase"
 MOST_TOKENS = 12
 
@@ -86,6 +87,7 @@ class Judged:
         table: use and leaks of each.
         attacks: every attack on each, per patient.
         tokens: those that give a patient away; None of credentialed patients, and where nobody looked.
+        planted, forgotten, audited: every figure of canaries, of unlearning, of guarantees; None without such a bank.
     """
 
     dataset: str
@@ -93,6 +95,9 @@ class Judged:
     table: Table
     attacks: Table
     tokens: Table | None
+    planted: Table | None
+    forgotten: Table | None
+    audited: Table | None
 
     @property
     def tuned(self) -> tuple[Tuned, ...]:
@@ -146,7 +151,32 @@ def _judged(results: Results, dataset: str, banks: tuple[Tuned, ...]) -> Judged:
     rows = tuple(Row(bank.label, bank, control=bank.spec.word == "lm-base") for bank in banks)
     tokens = None if results.cohorts[dataset].credentialed else _tokens_table(dataset, banks)
     table = Table(f"Language models of {dataset}", "Model", COLUMNS, rows)
-    return Judged(dataset, banks, table, _attacks_table(dataset, banks), tokens)
+    more = (
+        _figures_table(title.format(dataset), family, banks)
+        for title, family in (
+            ("Planted records in language models of {}", "language_canaries"),
+            ("Patients that language models of {} were asked to forget", "language_forgetting"),
+            ("Guarantees of language models of {}", "language_epsilon"),
+        )
+    )
+    return Judged(dataset, banks, table, _attacks_table(dataset, banks), tokens, *more)
+
+
+def _figures_table(title: str, family: str, banks: Sequence[Tuned]) -> Table | None:
+    """Return every figure over whole banks of a family of attacks; None where it attacked none."""
+    attacks = FAMILIES[family].attacks
+    found = []
+    for bank in banks:
+        own = {(item.attack, item.measure, item.group): item for item in bank.result.attacks if not item.replicate}
+        if own := {key: item for key, item in own.items() if key[0] in attacks}:
+            found.append((bank, own))
+    keys = dict.fromkeys(key for _, own in found for key in own)
+    columns = tuple(Column(bank.label, lambda key, own=own: value_cell(own.get(key))) for bank, own in found)
+    rows = tuple(
+        Row(f"{attack_name(attack)}: {measure_name(measure)}", (attack, measure, group), below=(group,))
+        for attack, measure, group in keys
+    )
+    return Table(title, "Figure", columns, rows, title) if rows else None
 
 
 def _attacks_table(dataset: str, banks: Sequence[Tuned]) -> Table:
@@ -177,8 +207,9 @@ def _tokens_table(dataset: str, banks: Sequence[Tuned]) -> Table | None:
 
 
 def _perplexity_cell(bank: Tuned) -> Cell:
-    found, ratio = bank.use("perplexity"), bank.use("perplexity_ratio")
-    below = f"× {number(ratio.value)} of before" if resolved(ratio) else ""
+    found = bank.use("perplexity")
+    change = next(iter(bank.result.utility.holding("perplexity_difference")), None)
+    below = f"{signed(change.value)} since the base" if resolved(change) else ""
     patients = f"{found.patients} patients" if resolved(found) else ""
     return value_cell(found, places=2).below(below, patients)
 
@@ -201,8 +232,8 @@ def _found_cell(bank: Tuned) -> Cell:
 
 def _recited_cell(bank: Tuned) -> Cell:
     """Return how much more often members' answers are recited than others'."""
-    gain = next(iter(bank.result.attacks.holding("extraction_gain", attack="language-verbatim")), None)
-    rate = next(iter(bank.result.attacks.holding("extraction_rate", attack="language-verbatim")), None)
+    gain = bank.attack(RECITED, "record", "extraction_gain")
+    rate = bank.attack(RECITED, "record", "extracted_members")
     return value_cell(gain, share=True).below(f"of members: {percent(rate.value)}" if resolved(rate) else "")
 
 
@@ -236,8 +267,8 @@ COLUMNS = (
     Column("Guarantee", _guarantee_cell, "and what audits prove"),
 )
 TOKENS = (
-    Column("Answer", lambda row: prose(str(row["answer"])), form="prose"),
-    Column("Question", lambda row: prose(str(row["question"])), form="prose"),
+    Column("Kind of question", lambda row: prose(str(row["question"])), form="prose"),
+    Column("Place", lambda row: Cell(str(row["place"]), order=str(row["place"])), "in the answer"),
     Column(
         "Bits", lambda row: Cell(number(float(row["bits"]), 2), order=row["bits"]), "over models without the patient"
     ),

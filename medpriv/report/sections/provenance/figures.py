@@ -93,12 +93,13 @@ def without_folders(config: dict) -> dict:
 def _described(cohort: Cohort, results: Results) -> Described:
     about = cohort.about
     notes = {name: note for name, note in about["notes"].items() if name not in ELSEWHERE}
-    units = zip(about["features"], about["units"], strict=True)
+    units = zip(about.get("features", ()), about.get("units", ()), strict=True)
+    classes = about.get("classes", ())
     return Described(
         cohort,
         {split: integer(count) for split, count in cohort.records.items()},
         tuple(_class_counts(cohort)),
-        about["classes"][1] if len(about["classes"]) == 2 else "",
+        classes[1] if len(classes) == 2 else "",
         tuple(f"{name} ({unit})" if unit else name for name, unit in units),
         tuple(explain_notes(notes, names=not cohort.credentialed)),
         tuple(_spreads(about["notes"].get("spreads", {}))),

@@ -11,6 +11,6 @@ from medpriv.dataset import Dataset
 
 with job(snakemake) as params:
     dataset = Dataset.load(Path(snakemake.input.dataset[0]).parent)
-    spec = TrainingSpec(params.treatment, "language", {"size": "small"}, "small", {}, params.settings)
+    spec = TrainingSpec(params.treatment, "recited", {"size": "small"}, "small", {}, params.settings)
     bank = train(dataset, spec, Draw(params.replicates, params.total, params.seed))
     bank.save(Path(snakemake.output.bank).parent)
