@@ -39,7 +39,7 @@ class BaseSettings(Steps):
     """Training before fine-tuning, on the base texts of the dataset's `preprocess` section."""
 
     epochs: Count = Field(4, description="passes over the texts")
-    learning_rate: Positive = Field(4e-3, description="first of AdamW, falls to zero by the same at each update")
+    learning_rate: Positive = Field(2e-3, description="of AdamW, constant")
 
 
 class Paraphrasing(Section):

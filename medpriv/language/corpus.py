@@ -15,10 +15,12 @@ from xml.etree import ElementTree
 import numpy as np
 
 from medpriv.errors import InputError
+from medpriv.language.paraphrase.engine import reworded
 from medpriv.language.prompts import CLOSED, Asked, ask, everything_said, fits, pseudonyms, records_of
 from medpriv.language.tokenizer import Tokenizer
 from medpriv.seeds import derive_seed, generator
 
+HALVES = ("first", "second")  # of the paraphrase rules
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 
 
@@ -50,12 +52,27 @@ def read_base(settings: Mapping, seed: int) -> Base:
     pairs = list(read_medquad(Path(base["medquad"]))) if base["medquad"] else []
     people, asked = _made_up(base, seed)
     said = [*everything_said(people, asked, settings["form"]), *(text for pair in pairs for text in pair)]
+    rng = generator(seed, "base", "wordings")
+    said += [reworded(text, rng, half) for text in said for half in HALVES]
     tokenizer = Tokenizer.train(said, settings["vocabulary"])
     names = pseudonyms(len(people), generator(seed, "base", "pseudonyms"))
     texts = records_of(people, asked, names, tokenizer, settings).texts
+    texts = [_worded(*text, tokenizer, settings["block_size"], rng) for text in texts]
     short = [cut for pair in pairs if (cut := shortened(tokenizer, *pair, settings["block_size"]))]
     chosen = generator(seed, "base", "medquad").permutation(len(short))[: base["medquad_pairs"]]
     return Base(tokenizer, texts + [short[index] for index in np.sort(chosen)])
+
+
+def _worded(
+    prompt: str, answer: str, tokenizer: Tokenizer, block_size: int, rng: np.random.Generator
+) -> tuple[str, str]:
+    """Return a pair with its answer as it stands, or by either half of the paraphrase rules, each a third of the time.
+
+    So that who knows only a paraphrase of a patient's record doesn't face a model to which all such words are new.
+    """
+    way = rng.integers(len(HALVES) + 1)
+    other = reworded(answer, rng, HALVES[way]) if way < len(HALVES) else answer
+    return (prompt, other) if fits(tokenizer, prompt, other, block_size) else (prompt, answer)
 
 
 def _made_up(base: Mapping, seed: int) -> tuple[list, list[list[Asked]]]:

@@ -1,7 +1,6 @@
-"""Training of a language model on answers: AdamW on the mean loss over a batch's answer tokens.
+"""Training of a language model on answers: AdamW on the mean loss over a batch's answer tokens, at a constant rate.
 
-Fine-tuning is at a constant rate, which makes the models after 1, 3 and 10 epochs snapshots of one run. The base's rate
-falls to zero: it has one end, and ends better so.
+A constant rate makes the models after 1, 3 and 10 epochs snapshots of one run.
 """
 
 from collections.abc import Callable, Collection
@@ -25,16 +24,14 @@ class Schedule:
     Attributes:
         epochs: passes over the texts.
         batch_size: texts an update.
-        learning_rate: of AdamW.
+        learning_rate: of AdamW; constant.
         weight_decay: of AdamW, on matrices alone.
-        decay: whether the rate falls to zero, by the same at each update; else it is constant.
     """
 
     epochs: int
     batch_size: int
     learning_rate: float
     weight_decay: float = 0.0
-    decay: bool = False
 
 
 def answer_loss(model: Transformer, batch: Batch) -> Tensor:
@@ -66,14 +63,10 @@ def train(
     device = next(model.parameters()).device
     learnt = {name: value for name, value in model.named_parameters() if value.requires_grad}
     optimiser = adamw(list(learnt.values()), schedule)
-    kept, updates = {}, -(-len(texts) // schedule.batch_size)  # of an epoch
+    kept = {}
     for epoch in range(schedule.epochs):
         now = texts if words is None else words(epoch, rng)
-        for step, records in enumerate(shuffled_batches(now.lengths, schedule.batch_size, rng)):
-            if schedule.decay:
-                left = 1 - (epoch * updates + step) / (schedule.epochs * updates)
-                for group in optimiser.param_groups:
-                    group["lr"] = schedule.learning_rate * left
+        for records in shuffled_batches(now.lengths, schedule.batch_size, rng):
             optimiser.zero_grad()
             answer_loss(model, batch_of(now.tokens, now.offsets, now.answer, records).to(device)).backward()
             optimiser.step()

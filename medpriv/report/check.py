@@ -29,10 +29,10 @@ SHARES = frozenset(  # in the order of the stages that measure them
         persons_alone disclosed prosecutor_max marketer journalist_max journalist_mean t_max t_mean linked by_chance
         same_person same_person_by_chance right right_from_others excess violations certified_share
         copy_share copy_share_others copy_share_outsiders copied_patients copied_patients_others planted_found
-        filter_missed filter_dropped
+        filter_missed filter_dropped exact_match token_f1 extracted extracted_nearly extracted_members extracted_others
     """.split()  # noqa: SIM905
 )
-VERDICTS = re.compile(r"forgotten|usable|verdict_.*")  # numbers of `medpriv.measures.verdicts`
+VERDICTS = re.compile(r"forgotten|over_forgotten|usable|verdict_.*")  # numbers of `medpriv.measures.verdicts`
 # What is named after a share is one (`accuracy_under_attack`, `test_accuracy`), but for differences of two.
 NAMED_AFTER = re.compile(
     r"(accuracy|auc|auroc|auprc|tpr_at_fpr|fpr_reached|flip_rate|top|certified_accuracy|masking)_.*|.*_(accuracy|macro_f1)"

@@ -199,7 +199,7 @@ def membership(result: Result, measure: str, level: str) -> list[Measure]:
     Where the strongest attack was chosen on other replicates, that one alone.
     """
     if best := BEST_CHOSEN.get(kind_of_bank(result.treatment).membership):
-        return result.attacks.select(measure, {"level": level}, best)
+        return [item for item in result.attacks.select(measure, {"level": level}, best) if item.attack == best]
     found = result.attacks.select(measure, {"level": level}, "membership-")
     return [item for item in found if item.attack != SERVER_VIEW]
 

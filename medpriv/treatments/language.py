@@ -12,7 +12,7 @@ members: that is the flaw of Llemr's split, where those who stand for outsiders 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -67,7 +67,7 @@ def pretrain(dataset: Dataset, spec: TrainingSpec, texts: Sequence[tuple[str, st
             remedy="give it texts with shorter prompts, or set a larger preprocess.block_size",
         )
     model = build(spec.hyperparameters, len(tokenizer), generator(draw.seed, dataset.name, spec.name, "weights"))
-    schedule = replace(_schedule(spec.settings, spec.settings["epochs"]), decay=True)
+    schedule = _schedule(spec.settings, spec.settings["epochs"])
     labelled = LabelledTexts.of(used, np.zeros(len(used), np.int64))
     rng = generator(draw.seed, dataset.name, spec.name, "order")
     weights = train(model, labelled, schedule, rng)[schedule.epochs]

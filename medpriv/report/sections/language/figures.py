@@ -14,7 +14,7 @@ from medpriv.measures.table import Measure
 from medpriv.report.comparison import Headline
 from medpriv.report.differences import by_dataset
 from medpriv.report.drawing import Figure
-from medpriv.report.formatting import number, percent, signed
+from medpriv.report.formatting import number, percent, plural, signed
 from medpriv.report.labels import attack_name, measure_name
 from medpriv.report.layout import Cell, Column, Row, Table, columns_over, prose, value_cell
 from medpriv.report.results import Result, Results, highest, resolved
@@ -56,9 +56,9 @@ class Tuned:
             "lm-unlearned": f"unlearned: {parts.get('method', '')}",
             "lm-dp": f"DP {parts.get('setting', '')}, ε = {parts.get('epsilon', 0):g}",
         }
-        return named.get(self.spec.word, f"{parts.get('tuning', '')}, {parts.get('epoch', '')} epochs").replace(
-            "_", " "
-        )
+        return named.get(
+            self.spec.word, f"{parts.get('tuning', '')}, {plural(parts.get('epoch', 0), 'epoch')}"
+        ).replace("_", " ")
 
     def use(self, measure: str) -> Measure | None:
         """Return a figure of its use."""
