@@ -243,7 +243,7 @@ def _rows(
 
 
 def _exp(value: float) -> float:
-    return math.exp(value) if value < 700 else math.inf
+    return math.inf if value > 700 else math.exp(value)
 
 
 def _patient_rows(plan: Plan, bank: Bank, judged: Judged, reference: Judged) -> Iterator[dict]:

@@ -83,14 +83,15 @@ def stretched_interval(
 
     Args:
         patients: how many the figure rests on; on each side, where it has two.
-        bounds: what the figure can be at most either way.
+        bounds: what the figure can be at most either way; where so few patients say nothing and a bound is infinite,
+            there is no interval (NaN).
     """
     lower, upper = percentile_interval(draws)
     factor = _stretch(min(patients))
     if isnan(value) or factor == 1:
         return holding(value, (lower, upper))
     if factor == inf:
-        return bounds
+        return (nan, nan) if inf in map(abs, bounds) else bounds
     below, above = max(value - lower, 0.0), max(upper - value, 0.0)
     return max(value - factor * below, bounds[0]), min(value + factor * above, bounds[1])
 
