@@ -168,5 +168,5 @@ def test_limits_of_a_few_draws_hold_the_value_all_the_same():
 
 def test_a_figure_without_bounds_has_no_interval_on_one_patient() -> None:
     draws = np.array([1.5, 1.6, 1.4])
-    assert np.isnan(stretched_interval(1.5, draws, 1, bounds=(1.0, np.inf))).all()
-    assert stretched_interval(0.2, draws - 1.3, 1) == (-1.0, 1.0)
+    assert np.isnan(intervals.stretched_interval(1.5, draws, 1, bounds=(1.0, np.inf))).all()
+    assert intervals.stretched_interval(0.2, draws - 1.3, 1) == (-1.0, 1.0)
