@@ -185,7 +185,8 @@ def _explain(fault: Any, datasets: Sequence[str]) -> list[str]:
     if fault["type"] == "missing":
         return [f"{key}: missing; add it"]
     if fault["type"] == "literal_error":
-        names = re.findall("'([^']*)'", fault["ctx"]["expected"])
+        found = re.findall(r"'([^']*)'|([\d.+-]+)", fault["ctx"]["expected"])  # names in quotes, numbers without
+        names = [name or number for name, number in found]
         return [f"{key}: found {_short(fault['input'])}; {_nearest(fault['input'], names)}"]
     if fault["type"] == "model_type":
         names = fault["input"] if isinstance(fault["input"], list) and fault["input"] else [fault["input"]]

@@ -57,7 +57,8 @@ def _table(title: str, more: list[str], section: dict, definitions: dict) -> str
     lines += ["| key | allowed | default | meaning |", "| --- | --- | --- | --- |"]
     for key, field in section["properties"].items():
         targets = [definitions[name] for name in _references(field)]
-        cells = (f"`{key}`", _allowed(field, targets), _default(field, targets), field.get("description", ""))
+        needed = key in section.get("required", ())
+        cells = (f"`{key}`", _allowed(field, targets), _default(field, targets, needed), field.get("description", ""))
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -79,6 +80,8 @@ def _mapped(field: dict) -> list[dict]:
 def _allowed(field: dict, targets: list[dict]) -> str:
     if targets:
         return "section, or null" if "anyOf" in field else "section"
+    if "$ref" in field:
+        return "section"
     if "anyOf" in field:
         return " or ".join(_allowed(part, []) for part in field["anyOf"])
     if "enum" in field:
@@ -88,15 +91,16 @@ def _allowed(field: dict, targets: list[dict]) -> str:
     if field.get("type") == "array":
         return f"list of {_allowed(field['items'], [])}"
     if field.get("type") == "object":
-        return " or ".join(f"mapping to {_allowed(values, [])}" for values in _mapped(field))
+        values = " or ".join(_allowed(values, []) for values in _mapped(field))
+        return f"mapping to {f'({values})' if ' or ' in values else values}" if values else "mapping"
     limits = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     bounds = [f"{sign} {field[name]}" for name, sign in limits.items() if name in field]
     return " ".join([field.get("type", "any"), ", ".join(bounds)]).strip()
 
 
-def _default(field: dict, targets: list[dict]) -> str:
-    if "default" not in field:
-        return "" if targets else "required"
+def _default(field: dict, targets: list[dict], needed: bool) -> str:
+    if "default" not in field:  # one that is made anew each time isn't in the schema: it is empty
+        return "" if targets else "required" if needed else "empty"
     return "none" if field["default"] is None else f"`{json.dumps(field['default'])}`"
 
 

@@ -253,6 +253,18 @@ def test_config_reference_equals_the_models(file, make):
     assert (ROOT / "docs" / file).read_text() == make(), "run: make generate"
 
 
+def test_config_reference_tells_nested_mappings_and_what_may_be_left_out() -> None:
+    (line,) = {line for line in reference.reference().splitlines() if line.startswith("| `variations` |")}
+    assert line.startswith("| `variations` | mapping to (mapping to (mapping or null)) | empty | further banks")
+    assert "any or null" not in reference.reference()
+
+
+def test_a_number_that_is_none_of_a_few_is_refused_with_those() -> None:
+    text = message_of({"datasets": {"x": {"format": "pneumonia", "preprocess": {"size": 1, "classes": 4}}}})
+    assert "preprocess.size: found 1; known here: 28, 64" in text
+    assert "preprocess.classes: found 4; known here: 2, 3" in text
+
+
 def test_a_set_of_ones_own_has_no_name_of_a_derived_one() -> None:
     content = default()
     content["attacks"] = {"linkage": {"sets": {"heart": {"all": ["age"], "mine": ["age"]}}}}
