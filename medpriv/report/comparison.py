@@ -164,8 +164,8 @@ Chosen = dict[str, Measure | None]
 
 def _usefulness(cohort: Cohort, result: Result) -> Chosen:
     """Return utility (the first figure of the kind's that was measured), the gap to training patients, two of skill."""
-    two = len(cohort.about.get("classes", ())) == 2
-    names = [one.measure for one in KINDS[spec_of(result.treatment).kind].figures if two or not one.two_classes]
+    figures = KINDS[spec_of(result.treatment).kind].figures
+    names = [one.measure for one in figures if cohort.two_classes or not one.two_classes]
     return {
         "utility": next(filter(None, map(result.utility.find, names)), None),
         "generalisation_gap": result.utility.find("generalisation_gap"),
@@ -214,18 +214,20 @@ def _number_of(attacks: Sequence[Measure]) -> Measure | None:
 
 
 def _flips(cohort: Cohort, result: Result) -> Chosen:
-    flip, failed = strongest_flip(result, reference_budget(result)), failed_checks(result)
+    flip = strongest_flip(result, reference_budget(result), cohort.two_classes)
+    failed = failed_checks(result)
     classes = {f"{CLASS_FLIP}{label}": item for label, item in by_class(result, flip).items()}
     return {"evasion_flip_rate": flip} | classes | {"masking_checks_failed": _number_failed(flip, failed)}
 
 
-def strongest_flip(result: Result, budget: str) -> Measure | None:
+def strongest_flip(result: Result, budget: str, two_classes: bool) -> Measure | None:
     """Return the flip rate of the strongest attack on the model itself at a budget, of those on the same records.
 
     FGSM attacks other records than the rest, so it speaks only where there is no other attack; whether one step is
-    stronger on the same records is a check of gradient masking.
+    stronger on the same records is a check of gradient masking. Of two classes, the other one is what every attack aims
+    at, so targeted ones count as well.
     """
-    found = [item for item in result.attacks.select("flip_rate", {"budget": budget}) if direct(item)]
+    found = [item for item in result.attacks.select("flip_rate", {"budget": budget}) if direct(item, two_classes)]
     return strongest([item for item in found if item.attack != ONE_STEP] or found)
 
 
@@ -248,10 +250,11 @@ def worst_class(classes: Mapping[str, Measure]) -> tuple[str, Measure] | None:
     return max(sure, key=lambda pair: pair[1].value, default=None)
 
 
-def direct(item: Measure) -> bool:
-    """Tell an untargeted attack on the model itself from random noise, transfer, targets and recombination."""
+def direct(item: Measure, two_classes: bool) -> bool:
+    """Tell an attack on the model itself that wants any wrong class from noise, transfer, targets and recombination."""
     attack = item.attack.removeprefix("evasion-")
-    return attack != item.attack and attack not in ("noise", "none") and not attack.endswith(("-transfer", "-targeted"))
+    others = ("-transfer",) if two_classes else ("-transfer", "-targeted")
+    return attack != item.attack and attack not in ("noise", "none") and not attack.endswith(others)
 
 
 def failed_checks(result: Result) -> tuple[str, ...] | None:
@@ -269,18 +272,18 @@ def _number_failed(flip: Measure | None, failed: Sequence[str] | None) -> Measur
 
 
 def budgets(result: Result) -> list[str]:
-    """Return the evasion budgets that were tried, in millivolts, smallest first, as the table writes them."""
+    """Return the evasion budgets that were tried, smallest first, as the table writes them."""
     found = {parse_group(item.group).get("budget") for item in result.attacks.holding("flip_rate")}
     return sorted((text for text in found if text is not None), key=float)
 
 
 def reference_budget(result: Result) -> str:
-    """Return the budget at which flip rates are compared, in millivolts, as the table writes it; empty without evasion.
+    """Return the budget at which flip rates are compared, as the table writes it; empty without evasion.
 
-    It is the one at which the audit looks closely at attacks, the same for all models of a dataset; where it did not
-    look, the middle budget of the grid.
+    It is the audit's `reference_epsilon`, the same for all models of a dataset, at which more steps are tried; without
+    that check, the middle budget of the grid.
     """
-    measured = (parse_group(item.group) for item in result.attacks.holding("mean_d1_uv"))
+    measured = (parse_group(item.group) for item in result.attacks.holding("masking_steps_figure"))
     return next((group["budget"] for group in measured if "budget" in group), middle_budget(result))
 
 

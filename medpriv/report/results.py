@@ -146,6 +146,11 @@ class Cohort:
         return bool(self.about["credentialed"])
 
     @property
+    def two_classes(self) -> bool:
+        """True: whatever is wrong is the other class."""
+        return len(self.about.get("classes", ())) == 2
+
+    @property
     def one_record_a_patient(self) -> bool:
         """True: a record stands for a patient, so figures by record and by patient are the same."""
         return self.patients == self.records

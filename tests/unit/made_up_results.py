@@ -262,6 +262,8 @@ def _evasion(folder: Path, dataset: Dataset, treatment: str, rng: np.random.Gene
             add(method, "unchanged_share", copies if method == "concatenation" else 0, f"{at},form={form}", n=8)
     masked = treatment == "robust-noise"
     for check in ("masking", "masking_steps", "masking_black_box", "masking_single_step", "masking_unbounded"):
+        if check == "masking_steps":
+            add("pgd", f"{check}_figure", 0.4, f"{at},steps=20")
         add("pgd", check, float(not (masked and check in ("masking", "masking_black_box"))), width=0)
     seconds = np.arange(1800) / 360
     clean = 0.2 * np.exp(-(((seconds % 0.8 - 0.5) / 0.05) ** 2)) + 1.2 * np.exp(-(((seconds % 0.8 - 0.3) / 0.012) ** 2))

@@ -33,6 +33,8 @@ from medpriv.config.split import SplitSettings
 from medpriv.dataset import TEST, TRAIN, Dataset
 from medpriv.errors import InputError
 from medpriv.pictures import png_image
+from medpriv.report.comparison import reference_budget
+from medpriv.report.results import Measures, Result
 from medpriv.seeds import generator
 from medpriv.treatments import baseline, federated, private, robust, split
 from medpriv.unlearning.catalogue import unlearn
@@ -142,6 +144,8 @@ def test_the_baseline_learns_and_gives_in_to_evasion_and_membership_attacks():
     assert strong > 0.6 > 0.4 > weak
     assert found(result.measures, "evasion-pgd", "flip_rate_requantised", "budget=40").value > 0.6
     assert found(result.measures, "evasion-pgd", "masking").value in (0, 1)
+    read = Result("i", "baseline-cnn2d", "cnn2d", 2, {}, {}, Measures(), Measures(result.measures), {})
+    assert reference_budget(read) == "40"  # not the lower middle of the grid
     assert {row.attack.partition("-")[2].partition("-")[0] for row in result.measures} == {"fgsm", "pgd", "square"}
     listed = membership.audit(images(), bank(), {"false_positive_rates": [0.1], "bootstraps": 20}, seed=1).measures
     assert np.isfinite(found(listed, "membership-bavaria", "auc", "level=patient").value)

@@ -99,7 +99,7 @@ def test_flip_rate_is_stated_at_the_reference_budget_or_the_middle_one_in_numeri
     ]
     result = made_result(*flips)
     assert middle_budget(result) == "0.02"
-    looked = Measure("d", "baseline-mlp", "evasion-sap", "mean_d1_uv", 3.0, group="budget=0.005")
+    looked = flip("pgd", 0.1, "budget=0.005,steps=20", measure="masking_steps_figure")
     assert choose_headline(made_cohort("a", "b"), made_result(*flips, looked)).flip.value == 0.1
     assert choose_headline(made_cohort("a", "b"), result).flip.value == 0.4
     assert middle_budget(made_result()) == ""
@@ -149,8 +149,10 @@ def test_allowed_columns_that_leak_take_a_dataset_out_of_the_comparison() -> Non
     assert choose_headline(cohort, made_result()).comparable
 
 
-def flip(attack: str, value: float, group: str = "budget=0.01", patients: int = 20) -> Measure:
-    return Measure("d", "baseline-mlp", f"evasion-{attack}", "flip_rate", value, group=group, patients=patients)
+def flip(
+    attack: str, value: float, group: str = "budget=0.01", patients: int = 20, measure: str = "flip_rate"
+) -> Measure:
+    return Measure("d", "baseline-mlp", f"evasion-{attack}", measure, value, group=group, patients=patients)
 
 
 def test_strongest_flip_is_of_an_attack_on_the_model_itself_over_all_classes() -> None:
@@ -164,14 +166,17 @@ def test_strongest_flip_is_of_an_attack_on_the_model_itself_over_all_classes() -
         flip("pgd", 0.6, "budget=0.01,class=S"),
         flip("pgd", 0.95, "budget=0.02"),
     )
-    assert strongest_flip(result, "0.01").attack == "evasion-pgd"
-    assert strongest_flip(result, "0.05") is None
+    assert strongest_flip(result, "0.01", False).attack == "evasion-pgd"
+    assert strongest_flip(result, "0.05", False) is None
+    assert strongest_flip(result, "0.01", True).attack == "evasion-sap-targeted"  # of two classes, it wants the same
+    assert choose_headline(made_cohort("a", "b"), result).flip.value == 0.7
+    assert choose_headline(made_cohort("a", "b", "c"), result).flip.value == 0.4
 
 
 def test_one_step_on_other_records_is_not_set_beside_many_steps() -> None:
     fgsm = flip("fgsm", 0.5)
-    assert strongest_flip(made_result(fgsm, flip("pgd", 0.4)), "0.01").attack == "evasion-pgd"
-    assert strongest_flip(made_result(fgsm), "0.01") is fgsm
+    assert strongest_flip(made_result(fgsm, flip("pgd", 0.4)), "0.01", False).attack == "evasion-pgd"
+    assert strongest_flip(made_result(fgsm), "0.01", False) is fgsm
 
 
 def test_worst_class_is_of_the_same_attack_and_budget_and_of_people_enough() -> None:
@@ -183,15 +188,15 @@ def test_worst_class_is_of_the_same_attack_and_budget_and_of_people_enough() -> 
         flip("pgd", 0.95, "budget=0.02,class=S"),
         flip("fgsm", 0.95, "budget=0.01,class=S"),
     )
-    found = by_class(result, strongest_flip(result, "0.01"))
+    found = by_class(result, strongest_flip(result, "0.01", False))
     assert {label: item.value for label, item in found.items()} == {"V": 0.5, "S": 0.6, "F": 0.9}
     assert worst_class(found) == ("S", found["S"])
     assert worst_class({"F": found["F"]}) is None
     assert by_class(result, None) == {}
 
 
-def test_reference_budget_is_that_of_the_plausibility_figures() -> None:
-    looked = Measure("d", "baseline-mlp", "evasion-sap", "mean_d1_uv", 3.0, group="budget=0.005")
+def test_reference_budget_is_that_at_which_signals_and_images_meet_more_steps() -> None:
+    looked = flip("pgd", 0.1, "budget=0.005,steps=20", measure="masking_steps_figure")
     flips = [flip("pgd", 0.1, f"budget={budget}") for budget in ("0.005", "0.01", "0.02")]
     assert reference_budget(made_result(*flips, looked)) == "0.005"
     assert reference_budget(made_result(*flips)) == "0.01"

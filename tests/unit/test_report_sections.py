@@ -39,7 +39,7 @@ def defended(
     about = ("d", treatment)
     attacks = (
         Measure(*about, "evasion-pgd", "flip_rate", *flip, n=300, group="budget=0.01", patients=patients),
-        Measure(*about, "evasion-pgd", "mean_d1_uv", 8.0, group="budget=0.01"),
+        Measure(*about, "evasion-pgd", "masking_steps_figure", 0.5, group="budget=0.01,steps=20"),
         Measure(*about, "membership-rmia", "auc", *leak, n=40, group="level=record"),
     )
     return choose_headline(cohort(), Result(*about, "cnn", replicates, {}, {}, Measures(), Measures(attacks), {}))

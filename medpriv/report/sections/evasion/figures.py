@@ -31,18 +31,18 @@ def draw_evasion(results: Results, headlines: Sequence[Headline]) -> Figure:
     overall, by_attack, by_class = [], [], []  # (stem, title, curves, folded)
     images: dict[str, bool] = {}  # whether a stem is of images
     for dataset in dict.fromkeys(result.dataset for result in results.banks):
-        banks = [result for result in results.banks if result.dataset == dataset]
-        curves = {result.treatment: _strongest_curve(result) for result in banks}
+        banks, two = [item for item in results.banks if item.dataset == dataset], results.cohorts[dataset].two_classes
+        curves = {result.treatment: _strongest_curve(result, two) for result in banks}
         images[slug("evasion", dataset)] = any(result.images for result in banks)
         overall.append((slug("evasion", dataset), f"{dataset}, strongest attack", curves, False))
         for result in banks:
             fold, stem = result.key not in leading, slug("evasion", dataset, result.treatment)
             images |= dict.fromkeys((stem, slug(stem, "attacks")), result.images)
-            every = _curves(result)
+            every = _curves(result, two)
             if len(every) > 1 and not fold:  # the tables have the attacks on the others
                 named = {attack_name(attack): items for attack, items in every.items()}
                 by_attack.append((slug(stem, "attacks"), f"{result.key}, by attack", named, False))
-            if found := _class_curves(result):
+            if found := _class_curves(result, two):
                 attack = attack_name(next(iter(found.values()))[0].attack)
                 by_class.append((stem, f"{result.key}, {attack} by class", found, fold))
     plans = overall + by_attack + by_class
@@ -59,23 +59,23 @@ def draw_evasion(results: Results, headlines: Sequence[Headline]) -> Figure:
     )
 
 
-def _curves(result: Result) -> dict[str, list[Measure]]:
-    """Return the flip rates of each untargeted attack over all records."""
+def _curves(result: Result, two_classes: bool) -> dict[str, list[Measure]]:
+    """Return the flip rates over all records of each attack that wants any wrong class."""
     curves: dict[str, list[Measure]] = defaultdict(list)
     for item in result.attacks.holding("flip_rate"):
-        if set(parse_group(item.group)) == {"budget"} and not item.attack.endswith("-targeted"):
+        if set(parse_group(item.group)) == {"budget"} and (two_classes or not item.attack.endswith("-targeted")):
             curves[item.attack].append(item)
     return dict(curves)
 
 
-def _strongest_curve(result: Result) -> list[Measure]:
-    found = (strongest_flip(result, budget) for budget in budgets(result))
+def _strongest_curve(result: Result, two_classes: bool) -> list[Measure]:
+    found = (strongest_flip(result, budget, two_classes) for budget in budgets(result))
     return [item for item in found if item is not None]
 
 
-def _class_curves(result: Result) -> dict[str, list[Measure]]:
+def _class_curves(result: Result, two_classes: bool) -> dict[str, list[Measure]]:
     """Return the flip rates by class of the attack that is strongest over all at the reference budget."""
-    chosen = strongest_flip(result, reference_budget(result))
+    chosen = strongest_flip(result, reference_budget(result), two_classes)
     curves: dict[str, list[Measure]] = defaultdict(list)
     for item in result.attacks.holding("flip_rate"):
         group = parse_group(item.group)
