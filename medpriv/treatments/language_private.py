@@ -20,11 +20,10 @@ from medpriv.privacy.training import PrivateSchedule
 from medpriv.treatments.language import ABILITIES, texts_of
 from medpriv.treatments.private import CAVEATS, describe, schedule_of
 
-# The first of theirs speaks of features, of which texts have none.
 TEXT_CAVEATS = (
     "the tokenizer and the base are public: they were made from texts of nobody in the dataset",
     "the longest text, which the block must hold, is taken from the dataset and not covered",
-    *CAVEATS[1:],
+    *CAVEATS,
 )
 
 

@@ -32,8 +32,12 @@ TUNING = (
     "patients, so nothing was spent on them. Values chosen after a look at this dataset's results would spend privacy "
     "that is not counted here."
 )
-CAVEATS = (
-    "features are imputed and standardised by the training split's own statistics, which the guarantee does not cover",
+BEFORE = {  # what was done to records by the training split's own statistics, by modality
+    "table": "features are imputed and standardised",
+    "signal": "leads are standardised",
+    "image": "grey levels are standardised",
+}
+CAVEATS = (  # of all modalities
     "neighbours are those of zero-out: one patient's records are replaced by nothing, and the number of patients of a "
     "replicate is public and stays",
     "the guarantee is one replicate's: a bank holds several models of the same patients so that they can be audited",
@@ -81,7 +85,8 @@ def train(dataset: Dataset, spec: TrainingSpec, draw: Draw) -> Bank:
             **{purpose: draw.rngs(dataset.name, spec.name, purpose) for purpose in ("initial", "sampling", "noise")},
         )
     costs["parameters"] = count_weights(weights)
-    metadata = {"privacy": {"caveats": list(CAVEATS)} | privacy | {"patients": patients}}
+    before = f"{BEFORE[dataset.modality]} by the training split's own statistics, which the guarantee does not cover"
+    metadata = {"privacy": {"caveats": [before, *CAVEATS]} | privacy | {"patients": patients}}
     return Bank(
         About.of(dataset, spec, draw, costs, {QUERY, GRADIENTS}, metadata),
         members,

@@ -166,7 +166,9 @@ def test_defences_train_in_grey_levels(defence):
 
 def test_private_banks_have_their_guarantee_and_are_audited():
     made = private.train(images(), training_spec("dp-sgd-cnn2d-eps8", "cnn2d", RECIPE, PRIVATE), Draw(range(K), K, 1))
-    assert made.about.metadata["privacy"]["epsilon"] <= 8
+    privacy = made.about.metadata["privacy"]
+    assert privacy["epsilon"] <= 8
+    assert privacy["caveats"][0].startswith("grey levels are standardised") and "imputed" not in str(privacy)
     measures = epsilon(images(), made, ATTACKS["epsilon"] | {"replicates": 2, "canaries": 4}, seed=1).measures
     assert np.isfinite([row.value for row in measures if row.measure == "epsilon"]).all()
 

@@ -82,7 +82,7 @@ def test_metadata_states_what_was_run_and_its_epsilon():
     assert 2.97 <= privacy["epsilon"] <= 3.0
     assert privacy["accountant"] == "prv" and privacy["unit"] == "patient"
     assert privacy["adjacency"] == "zero-out, n public" and any("zero-out" in text for text in privacy["caveats"])
-    assert "nothing was spent" in privacy["tuning"] and "standardised" in privacy["caveats"][0]
+    assert "nothing was spent" in privacy["tuning"] and "imputed and standardised" in privacy["caveats"][0]
     schedule = schedule_of_bank(bank)
     assert schedule.batch == 24 and schedule.deviation == privacy["noise_multiplier"] * schedule.clip
     assert bank.costs["updates"] == 25 and bank.costs["parameters"] == 6 * 16 + 16 + 16 + 1
