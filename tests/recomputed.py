@@ -8,6 +8,7 @@ which the page is held. The rules:
 - A figure has people enough if its patients (its n, where it counts none) are 10 or more.
 - A leak is shown: people enough, lower limit above guessing, value above the upper limit of the best by chance.
 - First sentence: of models with skill and a table that doesn't leak, those on 30 or more patients; else on 10 or more.
+- Other kinds: models that are no classifiers and no controls, on people enough; of each kind the highest leak shown.
 - Less: people enough on both sides, and the one upper limit below the other lower one.
 """
 
@@ -18,6 +19,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from medpriv.catalogue.generators import GENERATORS
 from medpriv.report.labels import attack_name, measure_name
 
 LEVELS = ("patient", "record")
@@ -30,8 +32,8 @@ def check_report(folder: Path) -> None:
     models = read_models(rows)
     page = (folder / "index.html").read_text(encoding="utf-8")
     said = [html.unescape(text) for text in re.findall(r'<p class="answer">(.*?)</p>', page, re.DOTALL)]
-    classifiers = [model for model in models if not treatment(model).startswith("synthetic-")]
-    assert said == sentences(classifiers)
+    classifiers = [model for model in models if not kind(model)]
+    assert said == sentences(models)
     table = page[page.index('<section id="comparison">') : page.index("</section>")]
     lines = [html.unescape(text) for text in re.findall(r"<small>(leaks per \w+: .*?)</small>", table)]
     assert lines == counts(models)
@@ -66,6 +68,21 @@ def dataset(model: Model) -> str:
 
 def treatment(model: Model) -> str:
     return model["about"]["treatment"]
+
+
+def kind(model: Model) -> str:
+    """Return what it is other than a classifier; empty for one."""
+    first, _, rest = treatment(model).partition("-")
+    if first == "synthetic":
+        return GENERATORS[rest.partition("-")[0]].kind.replace("_", " ")
+    return "language model" if first == "lm" else ""
+
+
+def control(model: Model) -> bool:
+    first, _, rest = treatment(model).partition("-")
+    if first == "synthetic":
+        return bool(GENERATORS[rest.partition("-")[0]].control)
+    return treatment(model) in ("lm-base", "lm-unlearned-fake", "lm-unlearned-destroyed")
 
 
 def name_of(model: Model) -> str:
@@ -177,7 +194,32 @@ def forgetting(name: str, rows: list[dict]) -> list[tuple[str, str]]:
 
 def sentences(models: list[Model]) -> list[str]:
     """Return the sentences at the top of the page."""
-    return [text for text in (*leak_and_price(models), *defences(models)) if text]
+    classifiers, rest = [model for model in models if not kind(model)], other_kinds(models)
+    first = leak_and_price(classifiers)
+    if rest and first[0].startswith("No membership attack"):
+        first = ["No membership attack was run on classifiers, so this report can't say what they remember."]
+    return [text for text in (*first, rest, *defences(classifiers)) if text]
+
+
+def other_kinds(models: list[Model]) -> str:
+    texts = []
+    for name in dict.fromkeys(map(kind, models)):
+        own = [model for model in models if name and kind(model) == name and not control(model)]
+        own = [model for model in own if skilled(model) and not leaking(model)]
+        levels = [next((level for level in LEVELS if leak(model, level)), "") for model in own]
+        pairs = [(model, level) for model, level in zip(own, levels, strict=True) if level]
+        judged = [(leak(*pair)["value"], *pair) for pair in pairs if enough(leak(*pair))]
+        if not judged:
+            continue
+        found, told = [each for each in judged if shown(*each[1:])], "none was shown"
+        if found:
+            value, worst, level = max(found, key=lambda each: each[0])
+            own_leak = leak(worst, level)
+            bounds = "" if not ends(own_leak) else f" ({number(own_leak['lower'])} to {number(own_leak['upper'])})"
+            told = f"the highest shown is an AUC of {number(value)} per {level}{bounds} for {name_of(worst)}, by "
+            told += attack_name(own_leak["attack"])
+        texts.append(f"{count(len(judged), name)}: {told}")
+    return f"Of other models, controls aside, a leak was judged of {'; '.join(texts)}." if texts else ""
 
 
 def leak_and_price(models: list[Model]) -> list[str]:
@@ -197,7 +239,9 @@ def leak_and_price(models: list[Model]) -> list[str]:
         if any(getattr(each, kind) for each in pools)
     ]
     if wanting:
-        return [f"No model that was attacked has {' and '.join(wanting)}, so nothing is said about what it remembers."]
+        return [
+            f"No classifier that was attacked has {' and '.join(wanting)}, so nothing is said about what it remembers."
+        ]
     return ["No membership attack was run, so this report can't say what the models remember."]
 
 
@@ -237,9 +281,9 @@ def most_revealing(worst: Model, found: Pool) -> str:
     if rivals:
         more = f" and {len(rivals) - 3} more" if len(rivals) > 3 else ""
         order = f"; its interval overlaps with {', '.join(rivals[:3])}{more}, so first place is not certain"
-    first = f"Of the {len(found.compared)} models {found.text}, {name_of(worst)} gives away most"
+    first = f"Of the {len(found.compared)} classifiers {found.text}, {name_of(worst)} gives away most"
     if not others:
-        first = f"{name_of(worst)}, the one model {found.text}, gives something away"
+        first = f"{name_of(worst)}, the one classifier {found.text}, gives something away"
     return f"{first} about who was in its training data: {clause(worst, level)}{order}{left_out(own, found)}."
 
 
@@ -250,10 +294,12 @@ def nothing_shown(highest: Model, found: Pool) -> str:
             rate_and_chance = (model.get(f"membership_tpr_at_1pct_fpr_{each}{level}") for each in ("", "chance_"))
             if beyond(*rate_and_chance, 0.01):
                 yet = f"; yet some {level}s of {name_of(model)} are named at a false-positive rate of 1\u00a0%"
-    first = f"None of the {len(found.compared)} models {found.text} was shown to give away who it was trained on: "
+    first = f"None of the {len(found.compared)} classifiers {found.text} was shown to give away who it was trained on: "
     first += f"at most, for {name_of(highest)}, "
     if len(found.compared) == 1:
-        first = f"{name_of(highest)}, the one model {found.text}, was not shown to give away who it was trained on: "
+        first = (
+            f"{name_of(highest)}, the one classifier {found.text}, was not shown to give away who it was trained on: "
+        )
     return (
         f"{first}{clause(highest, found.level)}, which this sample can't tell from guessing and which is no proof "
         f"of privacy{yet}{left_out(leak(highest, found.level), found)}."
@@ -284,7 +330,7 @@ def left_out(first: dict, found: Pool) -> str:
         if items:
             higher = sum(leak(model, found.level)["value"] > first["value"] for model in items) or "none"
             names = ", ".join(dict.fromkeys(dataset(model) for model in items))
-            texts.append(f"{count(len(items), 'model')} of {names} {why} ({higher} of them measured higher)")
+            texts.append(f"{count(len(items), 'classifier')} of {names} {why} ({higher} of them measured higher)")
     return f"; left out: {', '.join(texts)}" if texts else ""
 
 
@@ -308,7 +354,8 @@ def price(worst: Model, models: list[Model], level: str) -> str:
         return f"{reach}."
     quiet = [model for model in rivals if less(leak(model, level), leak(worst, level))]
     if not quiet:
-        return f"{reach}; on the same patients none of {count(len(rivals), 'other model')} was shown to leak less."
+        others = count(len(rivals), "other classifier")
+        return f"{reach}; on the same patients none of {others} was shown to leak less."
 
     def by_use(model: Model) -> tuple[float, float]:
         return model["utility"]["value"], -leak(model, level)["value"]
@@ -340,8 +387,8 @@ def price(worst: Model, models: list[Model], level: str) -> str:
         f"{each} ({percent(x)}, {number(y)})" for x, y, each in sorted(front, key=lambda point: point[0])
     )
     return (
-        f"{reach}; on the same patients {treatment(best)} {text}. Of {count(len(points), 'model')} there, these are "
-        f"beaten in both by no other (Pareto front of leak and {name}): {listed}."
+        f"{reach}; on the same patients {treatment(best)} {text}. Of {count(len(points), 'classifier')} there, these "
+        f"are beaten in both by no other (Pareto front of leak and {name}): {listed}."
     )
 
 

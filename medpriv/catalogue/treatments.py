@@ -31,6 +31,7 @@ class Treatment:
             it changes (a derived bank, made for single patients).
         guaranteed: whether a bank of these parts has an epsilon of its own.
         sharded: its replicates are trained in shards, which a job joins.
+        control: what all its banks show, where nobody would use them; empty for others.
     """
 
     word: str
@@ -43,6 +44,7 @@ class Treatment:
     origin: str = ""
     guaranteed: Callable[[Parts], bool] = lambda parts: False
     sharded: bool = True
+    control: str = ""
 
     @property
     def part_names(self) -> list[str]:
@@ -83,6 +85,14 @@ class Spec:
         """What its models are, a key of `KINDS`."""
         generator = self.parts.get("generator")
         return GENERATORS[generator].kind if generator else self.treatment.kind
+
+    @property
+    def control(self) -> str:
+        """What it shows, for one that nobody would use; empty for the others."""
+        generator, method = self.parts.get("generator"), self.parts.get("method")
+        if generator:
+            return GENERATORS[generator].control
+        return METHODS[method].control if method in METHODS else self.treatment.control
 
     @property
     def guaranteed(self) -> bool:
@@ -457,6 +467,7 @@ _ALL = (
         _language_base,
         kind="language_model",
         sharded=False,
+        control="control: trained on no patient",
     ),
     Treatment(
         "lm-dp",

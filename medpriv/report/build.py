@@ -17,7 +17,7 @@ from medpriv.report.render import figures_of, render_page
 from medpriv.report.results import Artefact, Results, read_results, tables_of_measures
 from medpriv.report.section import Filled, fill
 from medpriv.report.sections import SECTIONS
-from medpriv.report.summary import summarise
+from medpriv.report.summary import Summary, summarise
 from medpriv.report.tidy import write_comparison, write_metrics
 
 
@@ -63,10 +63,12 @@ def build_report(
         write_text(destination / "figures" / f"{panel.stem}.csv", panel.table)
     write_metrics(destination / "metrics.json", headlines, results.audits)
     write_costs(destination / "costs.csv", results.costs, results.timings)
-    write_text(
-        destination / "index.html",
-        render_page(results, summarise([item for item in headlines if item.kind == "classifier"]), sections),
-    )
+    write_text(destination / "index.html", render_page(results, _summary(headlines), sections))
+
+
+def _summary(headlines: Sequence[Headline]) -> Summary:
+    classifiers = [item for item in headlines if item.kind == "classifier"]
+    return summarise(classifiers, [item for item in headlines if item.kind != "classifier"])
 
 
 def compose(results: Results, headlines: Sequence[Headline]) -> list[Filled]:

@@ -63,6 +63,11 @@ class Headline:
         return spec_of(self.result.treatment).kind
 
     @property
+    def control(self) -> bool:
+        """True: it shows something, and nobody would use it."""
+        return bool(spec_of(self.result.treatment).control)
+
+    @property
     def utility(self) -> Measure | None:
         """How good the model is on patients that no replicate saw."""
         return self.figures.get("utility")

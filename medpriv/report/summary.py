@@ -8,7 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from medpriv.measures.table import Measure
-from medpriv.report.comparison import LEVELS, Headline, named, shown, worst_class
+from medpriv.report.comparison import (
+    LEVELS,
+    Headline,
+    leak_level,
+    leak_shown,
+    named,
+    shown,
+    strongest_leak,
+    worst_class,
+)
 from medpriv.report.differences import against, by_dataset, defences, oriented
 from medpriv.report.enough import enough, people
 from medpriv.report.labels import kind_of
@@ -166,10 +175,36 @@ class Defended:
 
 
 @dataclass(frozen=True)
+class OtherKind:
+    """The models of a kind that is no classifier, controls aside.
+
+    Attributes:
+        kind: a key of the catalogue's kinds.
+        judged: how many were attacked on patients enough, of a table that doesn't give the outcome away.
+        worst: the one with the highest leak that was shown; None where none was.
+    """
+
+    kind: str
+    judged: int
+    worst: Headline | None
+
+    @property
+    def leak(self) -> Measure:
+        """What the worst gives away."""
+        return strongest_leak(self.worst)
+
+    @property
+    def level(self) -> str:
+        """Whether that is by patient or by record."""
+        return leak_level(self.worst)
+
+
+@dataclass(frozen=True)
 class Summary:
     """What stands at the top of the page.
 
     Attributes:
+        others: the kinds of models beside classifiers of which some were judged.
         leader: None where nothing can be compared.
         wanting: what the models lack that were attacked, where none is compared: reasons as `Pool` has them.
     """
@@ -178,10 +213,16 @@ class Summary:
     wanting: tuple[str, ...]
     price: Price | None
     defences: tuple[Defended, ...]
+    others: tuple[OtherKind, ...]
 
 
-def summarise(headlines: Sequence[Headline]) -> Summary:
-    """Return who leaks most and how sure that is, what it is good for, and what helps."""
+def summarise(headlines: Sequence[Headline], others: Sequence[Headline] = ()) -> Summary:
+    """Return who leaks most and how sure that is, what it is good for, and what helps.
+
+    Args:
+        headlines: of classifiers, which are compared.
+        others: of other models, whose attacks and usefulness are others, so they are told by kind.
+    """
     pools = [pool_of(headlines, level) for level in LEVELS]
     leader = _leader(pools)
     wanting = tuple(why for why in ("few", "dull", "leaking") if any(getattr(pool, why) for pool in pools))
@@ -190,7 +231,17 @@ def summarise(headlines: Sequence[Headline]) -> Summary:
         () if leader else wanting,
         price_of(leader.item, headlines, leader.pool.level) if leader else None,
         tuple(found for own in by_dataset(headlines).values() if (found := _defended(own)) is not None),
+        tuple(found for kind in dict.fromkeys(item.kind for item in others) if (found := _other_kind(kind, others))),
     )
+
+
+def _other_kind(kind: str, others: Sequence[Headline]) -> OtherKind | None:
+    """Return what was shown of one kind of models; None where none of them was judged."""
+    own = [item for item in others if item.kind == kind and item.comparable and not item.control]
+    judged = [item for item in own if enough(strongest_leak(item))]
+    leaks = [item for item in judged if leak_shown(item)]
+    worst = max(leaks, key=lambda item: strongest_leak(item).value, default=None)
+    return OtherKind(kind, len(judged), worst) if judged else None
 
 
 def pool_of(headlines: Sequence[Headline], level: str) -> Pool:

@@ -253,7 +253,7 @@ def test_table_that_gives_the_outcome_away_and_models_without_skill_are_set_apar
     assert "2 of table (simulated) in the leakage check" in table
     (row,) = [row for row in table.split("<tr>") if ">baseline-cnn<" in row]
     assert "<small>no skill</small>" in row and "15 patients: no skill" in row
-    assert "1 model of beats (simulated) without skill" in page
+    assert "1 classifier of beats (simulated) without skill" in page
     check_report(tmp_path / "report")
 
 

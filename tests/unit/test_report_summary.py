@@ -67,7 +67,7 @@ def defence_sentences(headlines: Sequence[Headline]) -> list[str]:
 
 def test_clear_winner_is_named_with_interval_patients_and_what_luck_would_give() -> None:
     leak, _ = answer([headline("weak", (0.55, 0.51, 0.6)), headline("bad", (0.9, 0.85, 0.95))])
-    assert leak.startswith("Of the 2 models compared on 30 or more unseen patients, bad on d gives away most")
+    assert leak.startswith("Of the 2 classifiers compared on 30 or more unseen patients, bad on d gives away most")
     assert (
         "(RMIA) ranks a training patient above an unseen one in 90.0\u00a0% of pairs (95\u00a0% interval 85.0 to "
         "95.0\u00a0%, 40 unseen patients; guessing: 50\u00a0%, the best of 8 attacks by luck: up to 53.0\u00a0%)"
@@ -81,11 +81,11 @@ def test_what_was_left_out_is_said_in_the_same_sentence_and_how_much_of_it_measu
     mad = dull(headline("c", (0.95, 0.9, 1.0)))
     broken = replace(headline("e", (0.6, 0.55, 0.65), dataset="leaky"), leaking=True)
     leak, _ = answer([*few, mad, broken, headline("many", (0.7, 0.65, 0.75))])
-    assert leak.startswith("many on d, the one model compared on 30 or more unseen patients, gives something away")
+    assert leak.startswith("many on d, the one classifier compared on 30 or more unseen patients, gives something away")
     assert leak.endswith(
-        "; left out: 2 models of m, d with 15 to 17 unseen patients (1 of them measured higher), 1 model of d without "
-        "skill (1 of them measured higher), 1 model of leaky whose table gives the outcome away (none of them measured "
-        "higher)."
+        "; left out: 2 classifiers of m, d with 15 to 17 unseen patients (1 of them measured higher), 1 classifier of "
+        "d without skill (1 of them measured higher), 1 classifier of leaky whose table gives the outcome away (none "
+        "of them measured higher)."
     )
 
 
@@ -93,14 +93,14 @@ def test_patients_count_not_records() -> None:
     item = headline("a", (0.54, 0.46, 0.62), (0.6, 0.57, 0.63), people=15)
     assert item.leak("record").n == 45
     leak, _ = answer([item])
-    assert leak.startswith("a on d, the one model compared on records of 15 or more unseen patients, gives")
+    assert leak.startswith("a on d, the one classifier compared on records of 15 or more unseen patients, gives")
     assert "45 unseen records of 15 patients" in leak
 
 
 def test_nothing_is_said_on_few_patients_or_without_skill() -> None:
     leak, price = answer([headline("a", (0.99, 0.96, 1.0), people=9), dull(headline("b", (0.9, 0.85, 0.95)))])
     assert leak == (
-        "No model that was attacked has enough patients and skill, so nothing is said about what it remembers."
+        "No classifier that was attacked has enough patients and skill, so nothing is said about what it remembers."
     )
     assert price == ""
 
@@ -108,18 +108,22 @@ def test_nothing_is_said_on_few_patients_or_without_skill() -> None:
 def test_overlapping_intervals_leave_the_order_open() -> None:
     leak, price = answer([headline("a", (0.7, 0.6, 0.8)), headline("b", (0.75, 0.65, 0.85))])
     assert "overlaps with a on d, so first place is not certain" in leak
-    assert price.endswith("on the same patients none of 1 other model was shown to leak less.")
+    assert price.endswith("on the same patients none of 1 other classifier was shown to leak less.")
 
 
 def test_leak_that_could_be_guessing_is_not_called_a_leak() -> None:
     leak, _ = answer([headline("a", (0.54, 0.46, 0.62))])
-    assert leak.startswith("a on d, the one model compared on 30 or more unseen patients, was not shown to give away")
+    assert leak.startswith(
+        "a on d, the one classifier compared on 30 or more unseen patients, was not shown to give away"
+    )
     assert "no proof of privacy" in leak
 
 
 def test_leak_that_the_best_of_several_reaches_by_luck_is_not_called_one() -> None:
     leak, _ = answer([headline("a", (CHANCE - 0.01, 0.51, 0.55))])
-    assert leak.startswith("a on d, the one model compared on 30 or more unseen patients, was not shown to give away")
+    assert leak.startswith(
+        "a on d, the one classifier compared on 30 or more unseen patients, was not shown to give away"
+    )
 
 
 def test_what_is_named_at_a_low_rate_beyond_chance_is_called_what_it_is() -> None:
@@ -146,6 +150,31 @@ def test_no_attack_no_claim() -> None:
     assert answer([])[0].startswith("No membership attack was run")
 
 
+# --- other kinds ------------------------------------------------------------------------------------------------------
+
+
+def test_generators_and_language_models_are_told_by_kind_without_controls() -> None:
+    others = [
+        headline("synthetic-bootstrap", (1.0, 0.99, 1.0)),  # a control
+        headline("synthetic-cart", (0.7, 0.65, 0.75)),
+        headline("synthetic-gan", (0.9, 0.85, 0.95), people=9),  # on too few
+        headline("synthetic-copula", (0.6, 0.55, 0.65)),
+        headline("synthetic-dcgan", (0.51, 0.45, 0.57)),
+        headline("lm-full-epoch8", (0.95, 0.9, 1.0)),
+        headline("lm-base", (0.97, 0.95, 0.99)),  # the same
+        headline("lm-unlearned-fake", (0.99, 0.97, 1.0)),  # a control
+    ]
+    bad = headline("bad", (0.9, 0.85, 0.95))
+    assert sentences([bad], others)[2] == (
+        "Of other models, controls aside, a leak was judged of 2 table generators: the highest shown is an AUC of "
+        "0.700 per patient (0.650 to 0.750) for synthetic-cart on d, by RMIA; 1 image generator: none was shown; 1 "
+        "language model: the highest shown is an AUC of 0.950 per patient (0.900 to 1.000) for lm-full-epoch8 on d, by "
+        "RMIA."
+    )
+    assert sentences([bad], others[:1]) == sentences([bad])
+    assert sentences([], others)[0].startswith("No membership attack was run on classifiers, so")
+
+
 # --- what leaking less costs -----------------------------------------------------------------------------------------
 
 FOREST = headline("baseline-forest", (0.90, 0.89, 0.91), useful=0.828)
@@ -168,7 +197,7 @@ def test_price_names_the_pareto_front_least_leaking_first() -> None:
     _, price = answer([FOREST, *QUIET])
     assert [item.result.treatment for item in summarise([FOREST, *QUIET]).price.front] == ["dp-eps1", "dp-eps8"]
     assert price.endswith(
-        "Of 4 models there, these are beaten in both by no other (Pareto front of leak and AUROC): dp-eps1 "
+        "Of 4 classifiers there, these are beaten in both by no other (Pareto front of leak and AUROC): dp-eps1 "
         "(50.7\u00a0%, 0.795), dp-eps8 (54.1\u00a0%, 0.834)."
     )
     assert pareto_front([FOREST], "patient") == [FOREST]

@@ -63,9 +63,9 @@ def write(
     return None if filled is None else Written(filled)
 
 
-def sentences(headlines: Sequence[Headline]) -> list[str]:
+def sentences(headlines: Sequence[Headline], others: Sequence[Headline] = ()) -> list[str]:
     """Return the sentences at the top of the page."""
-    page = str(environment().get_template("summary.html").module.sentences(summarise(headlines)))
+    page = str(environment().get_template("summary.html").module.sentences(summarise(headlines, others)))
     return [html.unescape(text) for text in re.findall(r'<p class="answer">(.*?)</p>', page, re.DOTALL)]
 
 

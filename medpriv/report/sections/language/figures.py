@@ -148,7 +148,7 @@ def collect(results: Results, headlines: Sequence[Headline]) -> Language | None:
 
 
 def _judged(results: Results, dataset: str, banks: tuple[Tuned, ...]) -> Judged:
-    rows = tuple(Row(bank.label, bank, control=bank.spec.word == "lm-base") for bank in banks)
+    rows = tuple(Row(bank.label, bank, control=bool(bank.spec.treatment.control)) for bank in banks)
     tokens = None if results.cohorts[dataset].credentialed else _tokens_table(dataset, banks)
     table = Table(f"Language models of {dataset}", "Model", COLUMNS, rows)
     more = (
