@@ -18,6 +18,12 @@ MEASURES = {
     "accuracy_under_attack": "accuracy under attack",
     "sensitivity": "sensitivity",
     "ppv": "positive predictive value",
+    "tstr_auroc": "AUROC (TSTR)",
+    "tstr_accuracy": "accuracy (TSTR)",
+    "quality": "SDMetrics’ quality",
+    "kid": "KID",
+    "perplexity": "perplexity",
+    "token_f1": "F1 of words",
 }
 CHECKS = {  # of gradient masking, which are measures, too
     "masking": "any check",

@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 
 import pytest
+from written_sections import write
 
 from medpriv.measures.table import NAN, Measure
 from medpriv.report import differences
@@ -21,6 +22,8 @@ from medpriv.report.comparison import (
 )
 from medpriv.report.differences import against, against_nothing, as_useful, oriented
 from medpriv.report.results import Cohort, Measures, Result, parse_group
+from medpriv.report.sections.comparison.figures import COLUMNS as COMPARISON_COLUMNS
+from medpriv.report.sections.comparison.figures import SECTION as COMPARISON
 
 
 def made_result(*attacks: Measure, utility: tuple[Measure, ...] = ()) -> Result:
@@ -90,6 +93,22 @@ def test_utility_is_auroc_for_two_classes_and_macro_f1_for_more() -> None:
     result = made_result(utility=utility)
     assert choose_headline(made_cohort("a", "b"), result).utility.measure == "auroc"
     assert choose_headline(made_cohort("a", "b", "c"), result).utility.measure == "macro_f1"
+
+
+def test_each_utility_of_the_table_says_which_measure_it_is() -> None:
+    measures = {"baseline-mlp": "auroc", "synthetic-cart": "tstr_auroc", "lm-full-epoch1": "perplexity"}
+    headlines = [
+        choose_headline(
+            made_cohort("a", "b"),
+            replace(made_result(utility=(Measure("d", name, "", measure, 0.5),)), treatment=name),
+        )
+        for name, measure in measures.items()
+    ]
+    (group,) = write(COMPARISON, headlines, {"d": made_cohort("a", "b")}).found.table.groups
+    utility = COMPARISON_COLUMNS[0].value
+    told = ["AUROC", "AUROC (TSTR)", "perplexity, lower is better"]
+    assert [utility(row.of).details[-1] for row in group.rows] == told
+    assert group.facts[0] == f"utility: {'; '.join(told)}"
 
 
 def test_flip_rate_is_stated_at_the_reference_budget_or_the_middle_one_in_numeric_order() -> None:

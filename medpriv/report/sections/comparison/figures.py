@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from medpriv.measures.table import Measure
 from medpriv.report.comparison import LEVELS, RATE, Headline, membership, verdict, worst_class
-from medpriv.report.differences import by_dataset
+from medpriv.report.differences import BETTER, by_dataset
 from medpriv.report.enough import NO_SKILL, TOO_FEW, people
 from medpriv.report.formatting import change, number, percent, plural
 from medpriv.report.labels import check_name, measure_name, treatment_label
@@ -75,11 +76,11 @@ def _group(results: Results, dataset: str, own: Sequence[Headline]) -> Group:
 
 def facts_of(own: Sequence[Headline]) -> list[str]:
     """Return what the models of one dataset have in common, and of how many a leak was shown."""
-    names = dict.fromkeys(measure_name(item.utility.measure) for item in own if item.utility)
+    names = dict.fromkeys(_measure_of(item.utility) for item in own if item.utility)
     flips = dict.fromkeys(
         change(parse_group(item.flip.group)["budget"], item.result.images) for item in own if item.flip
     )
-    facts = [f"utility: {', '.join(names)}"] if names else []
+    facts = [f"utility: {'; '.join(names)}"] if names else []
     facts += [f"leaks per {level}: {counts}" for level in LEVELS if (counts := verdict_counts(own, level))]
     return facts + ([f"flip rate at {', '.join(flips)}"] if flips else [])
 
@@ -94,7 +95,14 @@ def verdict_counts(headlines: Sequence[Headline], level: str) -> str:
 
 
 def _utility_cell(item: Headline) -> Cell:
-    return value_cell(item.utility).below("" if item.skilled else NO_SKILL)
+    """Return usefulness with its measure, since kinds of models, and numbers of classes, have measures of their own."""
+    name = _measure_of(item.utility) if item.utility else ""
+    return value_cell(item.utility).below(name, "" if item.skilled else NO_SKILL)
+
+
+def _measure_of(utility: Measure) -> str:
+    lower = BETTER.get(utility.measure) == "lower"
+    return f"{measure_name(utility.measure)}{', lower is better' if lower else ''}"
 
 
 def _leak_cell(level: str) -> Callable[[Headline], Cell]:
