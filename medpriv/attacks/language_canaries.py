@@ -8,8 +8,9 @@ draws canaries and replicates together. Groups: `kind`, `repetitions`, of fuzzy 
   replicates; `inserted=yes` where the model had the canary, `inserted=no` where it had not, which is the control, and
   `exposure_bits_expected` what ranks by chance give. R counts the canary and its candidates: of an in-distribution one
   the other answers that the base drew for its prompt, of a new-token one every spare id that this replicate's training
-  has not. `exposure_bits_most` is log2 R, its mean. Nothing is extrapolated. One copy teaches a new token to come up
-  at all, so its exposure and AUC say that the token was trained on, not that its prompt is remembered: extraction does.
+  has not. `exposure_bits_most` is log2 R, its mean. Nothing is extrapolated. One copy may teach a new token to come up
+  at all, so its exposure and AUC may say no more than that the token was trained on: whether its prompt is remembered,
+  extraction tells.
 - `language-canaries-gain`: `gain`, by how many nats a scored token the score, less the base's, is higher for the
   canaries that a model had than for those of their kind that it had not.
 - `language-canaries-loss`, `-reference`, `-calibrated`: AUC and TPR of telling, within one model, the canaries that it

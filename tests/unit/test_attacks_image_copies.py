@@ -173,3 +173,11 @@ def test_all_that_is_told_is_in_the_catalogue(tmp_path):
 def test_tables_are_refused():
     with pytest.raises(InputError, match="for images, and these are tables"):
         audit(make_dataset(), made_up.image_bank(DATASET, made_up.invent_images, 2), SETTINGS, 1)
+
+
+def test_replicates_of_unlike_size_have_as_many_planted_as_they_can():
+    bank = made_up.image_bank(DATASET, made_up.invent_images, 2)
+    members = bank.members.copy()
+    members[0, np.flatnonzero(members[0])[0]] = False
+    found = audit(DATASET, replace(bank, members=members), {**SETTINGS, "planted": 10_000}, seed=1)
+    assert figure(found, FEATURES, "planted_found", "change=noise").value > 0.9

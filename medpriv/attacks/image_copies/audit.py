@@ -168,7 +168,10 @@ def _by_change(
     of = np.array([np.bincount(each, minlength=patients) for each in whose])
     people = (of > 0).any(axis=0).sum()
     counted = np.array(
-        [np.bincount(own, hit, patients) for own, hit in zip(np.repeat(whose, len(CHANGES), axis=0), hits, strict=True)]
+        [
+            np.bincount(own, hit, patients)
+            for own, hit in zip((own for own in whose for _ in CHANGES), hits, strict=True)
+        ]
     ).reshape(len(planted), len(CHANGES), patients)
     for index, kind in enumerate(CHANGES):
         own = ",".join(filter(None, (group, f"change={kind}")))

@@ -200,7 +200,8 @@ def evaluate(plan: EvaluationPlan, bank: Bank) -> EvaluationLogits:
     pools = on_pools(np.arange(len(plan.origin)), plan.patient)
     if plan.request == "population":
         places, origins = np.nonzero(plan.holdout_index.T >= 0)
-        holdout = on_pools(plan.holdout_index[origins, places], places)
+        # Where every replicate had seen the patients, there is nobody to hold out.
+        holdout = on_pools(plan.holdout_index[origins, places], places) if len(places) else [own[:0] for own in pools]
     else:
         holdout = [
             held[np.searchsorted(plan.of_patient(place), column[column >= 0])]

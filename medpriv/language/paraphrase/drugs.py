@@ -1,8 +1,8 @@
 """Generic and brand names of drugs of wards and intensive care in the United States.
 
-Each pair was checked by hand: the brand held or holds that one drug alone (FDA's Orange Book), and the salt is named
-where the brand is one salt. A brand belongs to one half, its generic name to the other, so that either half rewords
-about half of the drugs in either direction.
+Common knowledge of the trade, not taken from a register: the brand held or holds that one drug alone, and the salt is
+named where the brand is one salt. A brand belongs to one half, its generic name to the other, so that either half
+rewords about half of the drugs in either direction.
 """
 
 from medpriv.language.paraphrase.sites import same
