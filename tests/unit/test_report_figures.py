@@ -187,7 +187,7 @@ def test_rates_of_few_patients_are_not_drawn_and_it_is_said() -> None:
 
     def evasion(rates: list[Measure]) -> Figure:
         item = choose_headline(COHORT, result(attacks=rates))
-        return draw_evasion(Results(banks=(item.result,)), [item])
+        return draw_evasion(Results({"d": COHORT}, (item.result,)), [item])
 
     rates = [flip("", 0.5, 40), flip(",class=N", 0.4, 30), flip(",class=S", 0.9, 9), flip(",class=V", NAN, 0)]
     figure = evasion(rates)
