@@ -69,7 +69,7 @@ class Raw(Section):
     source: Literal["simulated", "local", "remote"] = Field(
         "simulated", description="`simulated` (made here), `local` (a folder), `remote` (the publisher or a mirror)"
     )
-    path: str | None = Field(None, description="the folder of a `local` source, relative to the config's folder")
+    path: str | None = Field(None, description="the folder of a `local` source, relative to the project's folder")
     base_url: str | None = Field(None, description="a mirror's address for a `remote` source; empty: the publisher")
 
     @model_validator(mode="after")

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from medpriv.config.section import Count, NotNegative, Positive
 from medpriv.config.synthetic_neural import Perturbation, Rate
@@ -71,6 +71,12 @@ class ImageDiffusionSettings(Recipe):
     averaging: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.995, description="what an update leaves of the running mean of the weights"
     )
+
+    @model_validator(mode="after")
+    def _generating_takes_no_more_steps(self) -> "ImageDiffusionSettings":
+        if self.sampling_steps > self.steps:
+            raise ValueError(f"`sampling_steps` {self.sampling_steps} is more than `steps` {self.steps}; lower it")
+        return self
 
 
 class DpMerfSettings(Recipe):

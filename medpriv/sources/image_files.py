@@ -84,7 +84,7 @@ def _read_image(path: Path, size: int, bits: int) -> tuple[np.ndarray, list[str]
         warnings.simplefilter("ignore")  # Pillow warns of many pixels, which are refused here, and of odd EXIF
         try:
             with _open(path) as image:
-                return _square(image, size, bits)
+                return _square(path, image, size, bits)
         except _Unfit:
             raise
         except Exception as error:  # whatever a decoder says, and of whatever kind, of a damaged file
@@ -119,10 +119,18 @@ def _open(path: Path) -> Image.Image:
     return image
 
 
-def _square(image: Image.Image, size: int, bits: int) -> tuple[np.ndarray, list[str], int]:
+def _png_depth(path: Path) -> int:
+    """Return the bits a channel of a PNG has by its header (IHDR; PNG specification, section 11.2.2)."""
+    with path.open("rb") as file:
+        return file.read(25)[24]
+
+
+def _square(path: Path, image: Image.Image, size: int, bits: int) -> tuple[np.ndarray, list[str], int]:
     """Return what `_read_image` does of an open picture."""
-    if image.format == "PNG" and getattr(image, "n_frames", 1) > 1:
-        raise _Unfit(f"{image.n_frames} pictures in one file", "save one picture a file")
+    if getattr(image, "n_frames", 1) > 1:  # an animated PNG, or an MPO: a JPEG with more JPEGs behind it
+        raise _Unfit(f"{image.n_frames} pictures in one file", "save it as one JPEG or PNG")
+    if image.format == "PNG" and image.mode not in _DEEP and _png_depth(path) == 16:
+        raise _Unfit("16 bits in more than one channel, which would be cut to 8", "save it as 16-bit grey")
     steps, top = [], 0
     if image.getexif().get(0x0112, 1) not in (0, 1):
         image = ImageOps.exif_transpose(image)

@@ -6,6 +6,7 @@ of it. `image_files` decodes pictures, `image_cohort` finds identical ones.
 
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from unicodedata import normalize
 
 import numpy as np
 
@@ -85,7 +86,8 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
     x, converted = read_images(folder, pictures, settings["size"], faults, settings["bits"])
     first = first_copies(x)
     owner = cells.get("patient") or join_copies(pictures, first)
-    _check_copies(first, owner, cells["label"], places, faults)
+    taken = np.ptp(x, axis=(1, 2, 3)) > 0  # a refused square has one level: no copy
+    _check_copies(first, taken, owner, cells["label"], places, faults)
     faults.refuse()
 
     classes = sorted({plain(label) for label in cells["label"]})
@@ -132,10 +134,14 @@ def parse(name: str, folder: Path, settings: dict, seed: int) -> Dataset:
 def _check_files(named: Sequence[str], places: Sequence[str], there: Sequence[str], faults: FaultList) -> list[str]:
     """Return the picture of each row, relative to the folder; note rows without one, and pictures without a row."""
     held, seen = set(there), {}
-    by_case = {file.casefold(): file for file in there}
+    by_case = {normalize("NFC", file).casefold(): file for file in there}
     pictures = []
     for cell, place in zip(named, places, strict=True):
         file = PurePosixPath(cell.replace("\\", "/")).as_posix()
+        if file not in held:  # a Mac writes accents as signs of their own, a spreadsheet doesn't
+            near = by_case.get(normalize("NFC", file).casefold())
+            if near and normalize("NFC", near) == normalize("NFC", file):
+                file = near
         pictures.append(file)
         if is_gap(cell):
             faults.add(place, "no file", "name the picture, or take the row out")
@@ -146,7 +152,7 @@ def _check_files(named: Sequence[str], places: Sequence[str], there: Sequence[st
         elif not is_image(file):
             faults.add(place, "its file is no .png, .jpg or .jpeg", "save the picture as PNG, or take the row out")
         elif file not in held:
-            near = by_case.get(file.casefold())
+            near = by_case.get(normalize("NFC", file).casefold())
             problem = f"no such picture: {file}" + (f"; there is {near}" if near else "")
             faults.add(place, problem, "add the picture, correct its name, or take the row out")
         seen.setdefault(file, place)
@@ -157,10 +163,15 @@ def _check_files(named: Sequence[str], places: Sequence[str], there: Sequence[st
 
 
 def _check_copies(
-    first: np.ndarray, owner: Sequence[str], label: Sequence[str], places: Sequence[str], faults: FaultList
+    first: np.ndarray,
+    taken: np.ndarray,
+    owner: Sequence[str],
+    label: Sequence[str],
+    places: Sequence[str],
+    faults: FaultList,
 ) -> None:
     """Note identical pictures of two patients or of two classes: one of the rows is wrong."""
-    for index in np.flatnonzero(first != np.arange(len(first))):
+    for index in np.flatnonzero((first != np.arange(len(first))) & taken):
         origin = first[index]
         for values, what in ((owner, "patient"), (label, "class")):
             if values[index] != values[origin]:

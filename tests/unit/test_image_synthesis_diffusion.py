@@ -83,3 +83,9 @@ def test_sizes_that_no_patch_fits_and_colours_are_generated():
 def test_an_empty_set_is_refused():
     with pytest.raises(InputError, match="no images"):
         diffusion.synthesise([phantoms(0, 1)], 2, settings(1), [np.random.default_rng(1)], [1])
+
+
+def test_generating_takes_no_more_steps_than_there_are():
+    with pytest.raises(ValueError, match="`sampling_steps` 21 is more than `steps` 20"):
+        ImageDiffusionSettings(steps=20, sampling_steps=21)
+    assert ImageDiffusionSettings(steps=20, sampling_steps=20).steps == 20

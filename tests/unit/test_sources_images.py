@@ -187,3 +187,11 @@ def test_the_whole_way_and_its_config(folder, tmp_path):
     assert len(read(tmp_path / "raw").y) == 20
     with pytest.raises(ValidationError, match="give each column one of"):
         PreprocessImages(site="label")
+
+
+def test_refused_files_are_no_copies_of_one_another(folder):
+    for name in ("0-0", "2-0"):
+        (folder / f"pictures/{name}.png").write_bytes(b"")
+    with pytest.raises(InputError, match="2 faults") as caught:
+        read(folder)
+    assert "the same picture" not in str(caught.value)
