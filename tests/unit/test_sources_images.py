@@ -1,10 +1,13 @@
 """Your own images: what the CSV's columns say, and one error for all faults of the folder."""
 
 import shutil
+import struct
+import zlib
 
 import numpy as np
 import pytest
 from made_up_pictures import bomb, levels, own_folder, read_own_rows, save, write_rows
+from PIL import Image
 from pydantic import ValidationError
 
 from medpriv.config.check import check_config
@@ -12,7 +15,9 @@ from medpriv.config.images import PreprocessImages
 from medpriv.dataset import TEST
 from medpriv.errors import InputError
 from medpriv.sources.acquire import acquire_raw
+from medpriv.sources.image_files import read_images
 from medpriv.sources.images import local_files, parse
+from medpriv.sources.own_rows import FaultList
 
 SETTINGS = PreprocessImages().model_dump()
 
@@ -195,3 +200,32 @@ def test_refused_files_are_no_copies_of_one_another(folder):
     with pytest.raises(InputError, match="2 faults") as caught:
         read(folder)
     assert "the same picture" not in str(caught.value)
+
+
+def test_dark_films_are_refused_though_one_bears_a_bright_marker(tmp_path):
+    rng = np.random.default_rng(0)
+    for index in range(4):
+        film = rng.integers(0, 4000, (40, 40)).astype(np.uint16)
+        film[0, 0] = 65535 if index == 0 else film[0, 0]
+        Image.fromarray(film).save(tmp_path / f"{index}.png")
+    faults = FaultList(tmp_path)
+    read_images(tmp_path, [f"{index}.png" for index in range(4)], 28, faults)
+    ((_, problem, remedy),) = faults.found
+    assert "all but black" in problem
+    assert "preprocess.bits to 12" in remedy
+
+
+def test_pictures_of_16_bits_with_colours_and_several_in_one_file_are_refused(tmp_path):
+    header = struct.pack(">IIBBBBB", 30, 30, 16, 2, 0, 0, 0)
+    rows = np.random.default_rng(0).integers(0, 256, (30, 181), dtype=np.uint8)
+    rows[:, 0] = 0  # no filter
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes())), (b"IEND", b""))
+    told = (
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in chunks
+    )
+    (tmp_path / "deep.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(told))
+    one, other = (Image.fromarray(rows[:, 1:31] + np.uint8(k)) for k in (0, 1))
+    one.save(tmp_path / "two.jpg", format="MPO", save_all=True, append_images=[other])
+    faults = FaultList(tmp_path)
+    read_images(tmp_path, ["deep.png", "two.jpg"], 28, faults)
+    assert [remedy for _, _, remedy in faults.found] == ["save it as 16-bit grey", "save it as one JPEG or PNG"]
