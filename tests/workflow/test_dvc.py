@@ -109,6 +109,7 @@ def test_restore_after_clone_and_pull_leaves_nothing_to_do(scratch: Project, tmp
     clone.append("medpriv/attacks/membership/audit.py", "\n")
     assert clone.planned_rules() == {
         "attack_membership",
+        "attack_language",
         "attack_release",
         "attack_image_release",
         "attack_image_copies",

@@ -25,9 +25,13 @@ SEED_OF_ALL |= {"synthesise_marginals", "synthesise_cart", "synthesise_gan", "sy
 OF_RELEASES = {"attack_release", "attack_image_release", "attack_image_copies"}
 OF_IMAGES = {"measure_utility_image_generator", "attack_image_release", "attack_image_copies"}
 SEED_OF_ALL |= {"synthesise_noisy_copies", "synthesise_dp_merf", "attack_synthetic_image_epsilon", *OF_IMAGES}
+OF_TEXTS = {"attack_language", "attack_language_epsilon", "attack_language_canaries", "attack_language_forgetting"}
+SEED_OF_ALL |= {"pretrain_language_model", "finetune_language_model", "finetune_privately", "plant_canaries"}
+SEED_OF_ALL |= {"unlearn_language_model", "measure_utility_language_model", *OF_TEXTS}
 
 UTILITIES = {"baselines-admissions", "baselines-heart", "baselines-mitdb", "robust-mitdb"}
 UTILITIES |= {"private-heart", "federated-heart", "split-heart", "baselines-pneumonia"}
+USES = {f"measure_utility_{kind}" for kind in ("table_generator", "image_generator", "language_model")}
 ATTACKS = {"attacks-admissions", "attacks-heart", "attacks-mitdb", "attacks-pneumonia"}
 
 
@@ -69,14 +73,18 @@ def test_touched_files_replan_nothing(draft: Project) -> None:
 @pytest.mark.parametrize(
     ("module", "rules", "stages"),
     [
-        ("medpriv/attacks/membership/audit.py", {"attack_membership", *OF_RELEASES}, ATTACKS),
+        (
+            "medpriv/attacks/membership/audit.py",
+            {"attack_membership", "attack_language", *OF_RELEASES},
+            ATTACKS | {"attacks-ehrqa"},
+        ),
         ("medpriv/attacks/evasion.py", {"attack_evasion"}, {"attacks-mitdb", "attacks-pneumonia"}),
         ("medpriv/attacks/unlearning/ulira.py", OF_DERIVED - {"attack_personalization"}, {"attacks-mitdb"}),
         ("medpriv/unlearning/gradients.py", {"unlearn", "unlearn_personal", *OF_DERIVED}, {"unlearned-mitdb"}),
         (
             "medpriv/measures/predictions.py",
-            {"measure_utility", "measure_utility_table_generator", "measure_utility_image_generator", *OF_DERIVED},
-            {*UTILITIES, "synthetic-heart", "synthetic-pneumonia", "attacks-mitdb"},
+            {"measure_utility", *USES, *OF_DERIVED},
+            {*UTILITIES, "language-ehrqa", "synthetic-heart", "synthetic-pneumonia", "attacks-mitdb"},
         ),
         ("medpriv/report/page.html", set(), {"report"}),
     ],
@@ -94,7 +102,12 @@ def test_an_edited_module_replans_its_own_jobs_and_the_report(
     [
         ("datasets.mitdb.evasion.epsilons", [0.3], {"attack_evasion", "attack_smoothing"}, {"attacks-mitdb"}),
         ("attacks.membership.bootstraps", 21, {"attack_membership"}, ATTACKS),
-        ("measures.calibration_bins", 5, {"measure_utility"}, UTILITIES),
+        (
+            "measures.calibration_bins",
+            5,
+            {"measure_utility", "measure_utility_language_model"},
+            UTILITIES | {"language-ehrqa"},
+        ),
         (
             "datasets.mitdb.personalization.share",
             0.4,

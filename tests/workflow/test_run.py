@@ -98,6 +98,7 @@ def test_an_overlay_runs_in_its_own_folder_and_drops_what_it_sets_to_null(scratc
     scratch.run("--overlay", "config/small.yaml", "preprocess_datasets")
     assert {path.name for path in (scratch.folder / "runs/small/results/preprocessed").iterdir()} == {
         "admissions",
+        "ehrqa",
         "heart",
         "pneumonia",
     }
