@@ -7,7 +7,6 @@ from medpriv.bank.bank import Bank
 from medpriv.bank.draw import Draw
 from medpriv.bank.spec import TrainingSpec
 from medpriv.dataset import Dataset
-from medpriv.language.paraphrase.engine import fuzzy
 from medpriv.treatments.language_canaries import train
 
 with job(snakemake) as params:
@@ -17,5 +16,5 @@ with job(snakemake) as params:
     )
     settings = {**params.settings, "tuning": params.tuning, "epochs": max(params.epochs)}
     spec = TrainingSpec("lm-canaries", "lm-canaries", {}, "transformer", base.spec.hyperparameters, settings)
-    bank = train(dataset, base, spec, Draw(range(params.total), params.total, params.seed), fuzzy)
+    bank = train(dataset, base, spec, Draw(range(params.total), params.total, params.seed))
     bank.save(Path(snakemake.output.bank).parent)
