@@ -101,3 +101,14 @@ class LanguageSettings(Section):
     tunings: Annotated[dict[Name, TuningRecipe | None], Field(min_length=1)] = Field(
         {"full": TuningRecipe()}, description="the ways of fine-tuning"
     )
+
+    @model_validator(mode="after")
+    def _founded(self) -> "LanguageSettings":
+        """Refuse canaries and unlearning without the fine-tuning of all weights that they build on."""
+        full = self.tunings.get("full")
+        for part in ("canaries", "unlearning"):
+            if getattr(self, part) and (full is None or full.lora):
+                raise ValueError(f"{part} builds on tunings.full, of all weights: add `full: {{}}` to tunings")
+        if self.unlearning and self.unlearning.methods.retrain is None:
+            raise ValueError("unlearning.methods lacks retrain, which all others are compared with: add `retrain: {}`")
+        return self

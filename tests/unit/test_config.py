@@ -302,3 +302,16 @@ def test_a_dataset_s_name_fits_into_names_of_files() -> None:
     assert list(check_config({"datasets": {60 * "a": heart}})["datasets"]) == [60 * "a"]
     with pytest.raises(InputError, match="at most 60 characters"):
         check_config({"datasets": {61 * "a": heart}})
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        ({"canaries": {}, "tunings": {"other": {}}}, "canaries builds on tunings.full"),
+        ({"unlearning": {"methods": {"retrain": {}}}, "tunings": {"full": {"lora": {}}}}, "unlearning builds on"),
+        ({"unlearning": {"methods": {"fake": {}}}}, "unlearning.methods lacks retrain"),
+    ],
+)
+def test_what_builds_on_a_language_model_that_is_not_tuned_is_refused(language, told):
+    content = {"datasets": {"ehrqa": {"format": "ehrqa", "raw": {"source": "simulated"}, "language": language}}}
+    assert told in message_of(content)

@@ -11,7 +11,7 @@ from functools import partial
 from medpriv.catalogue.attacks import FAMILIES
 from medpriv.catalogue.treatments import Spec, spec_of
 from medpriv.measures.table import Measure
-from medpriv.report.comparison import Headline
+from medpriv.report.comparison import Headline, shown
 from medpriv.report.differences import by_dataset
 from medpriv.report.drawing import Figure
 from medpriv.report.formatting import number, percent, plural, signed
@@ -21,9 +21,7 @@ from medpriv.report.results import Result, Results, highest, resolved
 from medpriv.report.section import Section
 from medpriv.report.sections.language.epochs import draw_epochs
 
-LEVELS = ("record", "patient")
-PATIENT, RECORD = {"level": "patient"}, {"level": "record"}
-BEST, REFERENCE, BLIND = "language-best", "language-reference", "language-blind"
+BEST, BLIND = "language-best", "language-blind"
 RECITED = "language-extraction-verbatim"
 NULLS = ("language-null-base", "language-null-members", "language-null-shuffled", BLIND, "language-blind-test")
 PARAPHRASE = "-paraphrase"
@@ -75,8 +73,7 @@ class Tuned:
     @property
     def shown(self) -> bool:
         """True: the strongest attack on patients lies above where chance takes it."""
-        found, chance = self.attack(BEST), self.attack(BEST, measure="auc_chance")
-        return resolved(found) and found.lower > max(0.5, chance.upper if resolved(chance) else 0.5)
+        return shown(self.item, "patient")
 
 
 @dataclass(frozen=True)
